@@ -1,0 +1,55 @@
+"""One tree of errors. Each knows the exit code that the command line leaves with.
+
+0 done · 2 usage · 65 bad data or failed verification · 75 preempted, run me again · 76 over budget, do not ·
+77 refused (no receipt, no lease) · 78 configuration. Anything else that fails exits with 1.
+"""
+
+
+class CortexError(Exception):
+    """The kit's own errors: the message is one line that names the file, the value and the fix."""
+
+    exit_code = 1
+
+
+class StageError(CortexError):
+    """A stage's program failed; its log says why."""
+
+
+class UsageError(CortexError, ValueError):
+    """A command was called with words or values that it cannot take."""
+
+    exit_code = 2
+
+
+class DataError(CortexError, ValueError):
+    """Data that was given, or that a stage before left, cannot be used."""
+
+    exit_code = 65
+
+
+class VerificationError(DataError):
+    """Bytes are not what their manifest says."""
+
+
+class PreemptedError(CortexError):
+    """The machine is being taken away. Progress is safe: the same command continues."""
+
+    exit_code = 75
+
+
+class BudgetError(CortexError):
+    """The run has spent its budget and must not be started again as it is."""
+
+    exit_code = 76
+
+
+class RefusedError(CortexError, PermissionError):
+    """Doing this now could lose or spoil something: the message names what is missing."""
+
+    exit_code = 77
+
+
+class ConfigError(CortexError, ValueError):
+    """A profile, a setting or the machine is not fit for what was asked."""
+
+    exit_code = 78

@@ -1,0 +1,39 @@
+"""What comes from the environment: where things live, and how services are reached."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
+
+
+class Settings(BaseSettings):
+    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CORTEX_", frozen=True, extra="ignore")
+
+    home: Path = CHECKOUT / ".cortex"
+    """Where environments, working files, downloads and, by default, the bucket live."""
+
+    bucket: str | None = None
+    """Where runs are kept: a folder, or `s3://bucket/prefix` (`gs://`, `az://` likewise). Default: `home`/bucket."""
+
+    teacher_url: str | None = None
+    """An OpenAI-compatible endpoint. It overrides the profile's; without either, the scripted teacher serves."""
+
+    teacher_api_key: SecretStr = Field(default=SecretStr("none"))
+    """The key sent to the teacher's endpoint."""
+
+    @property
+    def bucket_url(self) -> str:
+        return self.bucket or str(self.home.absolute() / "bucket")
+
+    @property
+    def environments(self) -> Path:
+        return self.home / "environments"
+
+    def work(self, run: str) -> Path:
+        """A run's scratch folder on this machine."""
+        return self.home / "work" / run

@@ -1,0 +1,68 @@
+"""Re-make every lock under images/: `make locks`.
+
+Each image has two. `requirements.lock` is what its CUDA image installs, hashes and all. `requirements.cpu.lock` is the
+same set of versions for a machine without a GPU, less the CUDA libraries: where a CPU wheel of torch is offered
+(UV_FIND_LINKS) nothing else is fetched, and where only the package index is, its plain wheel brings its own exact pins.
+"""
+
+import argparse
+import re
+import subprocess
+from pathlib import Path
+
+IMAGES = Path(__file__).resolve().parent.parent / "images"
+ROOT = IMAGES.parent
+CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
+
+
+def compile_lock(source: Path, target: Path, constraint: Path | None, uv: str) -> None:
+    """Resolve `source` and the kit's own needs into `target`, from the package index alone."""
+    command = [uv, "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
+    command += ["--python-platform", "x86_64-manylinux_2_28", "--no-header", "--emit-build-options"]
+    command += ["--output-file", str(target), "pyproject.toml", str(source.relative_to(ROOT))]
+    if constraint:
+        command += ["--constraint", str(constraint.relative_to(ROOT))]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def blocks(lock: str) -> list[tuple[str, str]]:
+    """The lock's entries as (package name, text of the entry with its hashes and its `# via` lines)."""
+    entries = re.split(r"(?m)^(?=[A-Za-z0-9])", lock)
+    return [(re.match(r"[A-Za-z0-9._-]+", entry).group(), entry) for entry in entries if entry[:1].isalnum()]  # type: ignore[union-attr]
+
+
+def without_cuda(lock: str) -> str:
+    """Drop what only torch's CUDA build needs, and the hashes of torch, whose CPU wheel has others."""
+    kept: list[str] = []
+    for name, entry in blocks(lock):
+        via = set(re.findall(r"#\s+(?:via\s+)?([A-Za-z0-9][\w.-]*)\s*$", entry, re.M)) - {"via"}
+        if CUDA_ONLY.match(name) or (name == "triton" and via == {"torch"}):
+            continue
+        kept.append(re.sub(r" \\\n\s+--hash=\S+", "", entry) if name == "torch" else entry)
+    return "".join(kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uv", default="uv")
+    parser.add_argument("--upgrade", action="store_true", help="forget the locked versions and take the newest")
+    parser.add_argument("images", nargs="*", help="which images (default: all)")
+    args = parser.parse_args()
+    for image in args.images or sorted(path.parent.name for path in IMAGES.glob("*/requirements.in")):
+        folder = IMAGES / image
+        lock, cpu_lock = folder / "requirements.lock", folder / "requirements.cpu.lock"
+        if args.upgrade:
+            lock.unlink(missing_ok=True)
+            cpu_lock.unlink(missing_ok=True)
+        cuda_source = folder / "requirements.cuda.in"
+        compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None, args.uv)
+        if image == "control":
+            print(f"{image}: one lock")
+            continue
+        compile_lock(folder / "requirements.in", cpu_lock, lock, args.uv)
+        cpu_lock.write_text(without_cuda(cpu_lock.read_text()))
+        print(f"{image}: {lock.relative_to(ROOT)}, {cpu_lock.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
