@@ -1,0 +1,1 @@
+"""Immutable folders under a manifest: how results are kept, moved and proven."""

@@ -1,0 +1,183 @@
+"""A store in a folder of this machine. What is written is prepared aside and appears by one rename or link."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
+from cortex.artifacts.names import check_name
+from cortex.artifacts.store import MissingObjectError, Store, StoredObject, StoreError
+
+INCOMING = ".incoming"
+"""Where writes are prepared: on the store's own file system, out of every listing."""
+
+
+class FolderStore(Store):
+    """Objects are files. The folder is made by the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        super().__init__(str(self.root))
+
+    def local_path(self, key: str) -> Path:
+        """Where a key's file or folder lies.
+
+        Raises:
+            VerificationError: the key would lead out of the store.
+        """
+        return self.root / check_name(key)
+
+    def put(self, key: str, data: bytes) -> None:
+        target = self.local_path(key)
+        with self._incoming() as aside:
+            write_whole(aside, data)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside.replace(target)
+            sync(target.parent)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        target = self.local_path(key)
+        with self._incoming() as aside:
+            write_whole(aside, data)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                # A link, unlike a rename, fails where a file already is: that is what makes one caller win.
+                os.link(aside, target)
+            except FileExistsError:
+                return False
+            sync(target.parent)
+            return True
+
+    def get(self, key: str) -> bytes:
+        with self._reading(key) as path:
+            return path.read_bytes()
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        with self._reading(key) as path, path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def exists(self, key: str) -> bool:
+        return self.local_path(key).is_file()
+
+    def list(self, prefix: str = "") -> list[StoredObject]:
+        prefix = prefix.rstrip("/")
+        folder = self.local_path(prefix) if prefix else self.root
+        found: list[StoredObject] = []
+        for parent, folders, names in os.walk(folder):
+            if Path(parent) == self.root:
+                folders[:] = [name for name in folders if name != INCOMING]
+            for name in names:
+                path = Path(parent, name)
+                try:
+                    size = path.lstat().st_size
+                except FileNotFoundError:
+                    continue  # deleted while we walked
+                found.append(StoredObject(path.relative_to(self.root).as_posix(), size))
+        return sorted(found, key=lambda entry: entry.key)
+
+    def upload(self, path: Path, key: str) -> None:
+        target = self.local_path(key)
+        with self._incoming() as aside:
+            shutil.copyfile(path, aside)
+            sync(aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside.replace(target)
+            sync(target.parent)
+
+    def download(self, key: str, path: Path) -> None:
+        part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+        try:
+            with self._reading(key) as source:
+                shutil.copyfile(source, part)
+            sync(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def delete(self, prefix: str) -> int:
+        target = self.local_path(prefix.rstrip("/"))
+        if not os.path.lexists(target):
+            return 0
+        count = len(self.list(prefix)) if target.is_dir() else 1
+        # Out of sight in one step, so that a reader never meets half of it.
+        with self._incoming() as aside:
+            target.rename(aside)
+            sync(target.parent)
+        return count
+
+    def adopt(self, folder: Path, key: str, *, keep: bool) -> bool:
+        """Make a whole folder appear under a key, by one rename; False where a folder with content is already.
+
+        Without `keep` the folder itself is moved, if it lies on the store's file system.
+        """
+        target = self.local_path(key)
+        with self._incoming() as aside:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if keep or folder.stat().st_dev != target.parent.stat().st_dev:
+                shutil.copytree(folder, aside, symlinks=True)
+                source = aside
+            else:
+                source = folder
+            sync_tree(source)
+            try:
+                source.rename(target)
+            except OSError as error:
+                if scan(target).files:
+                    return False
+                raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
+            sync(target.parent)
+        if not keep and source is not folder:
+            shutil.rmtree(folder)
+        return True
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed left behind; nothing while any writer is at work."""
+        folder = self.root / INCOMING
+        if not folder.is_dir():
+            return
+        with (folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            for path in folder.iterdir():
+                if path.name != "lock":
+                    _remove(path)
+
+    @contextmanager
+    def _incoming(self) -> Generator[Path]:
+        """A path to prepare one write at. The shared lock tells `sweep` that somebody is at work."""
+        folder = self.root / INCOMING
+        aside = folder / secrets.token_hex(8)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                try:
+                    yield aside
+                finally:
+                    _remove(aside)
+        except OSError as error:
+            raise StoreError(f"{self.root} cannot be written: {error.strerror or error}") from error
+
+    @contextmanager
+    def _reading(self, key: str) -> Generator[Path]:
+        path = self.local_path(key)
+        try:
+            yield path
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise MissingObjectError(f"{self.root} has no {key!r}") from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""What lies in a folder, without following a link, and how it is made to stay there."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cortex.artifacts.names import SIDECARS
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files under a folder, as sorted relative POSIX names, the manifest and its signature left out."""
+
+    files: tuple[str, ...]
+    odd: tuple[str, ...]
+    """What is neither file nor folder: symbolic links (to folders, too), sockets, pipes, devices."""
+
+
+def scan(folder: Path) -> Contents:
+    """List a folder to the bottom. Empty folders count for nothing.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    files: list[str] = []
+    odd: list[str] = []
+    pending = [""]
+    while pending:
+        parent = pending.pop()
+        with os.scandir(folder / parent) as entries:
+            for entry in entries:
+                name = f"{parent}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{name}/")
+                elif not entry.is_file(follow_symlinks=False):
+                    odd.append(name)
+                elif name not in SIDECARS:
+                    files.append(name)
+    return Contents(tuple(sorted(files)), tuple(sorted(odd)))
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's entries, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder and all below it survive a power cut."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(parent, name))
+        sync(Path(parent))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a new file, durably. It is for the caller to rename it to where it is looked for."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,71 @@
+"""Who may write for a run. A later taker's epoch is higher, and every earlier holder stops before it publishes."""
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+
+from cortex.artifacts.store import MissingObjectError, Store
+from cortex.errors import ConfigError, RefusedError
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for a run until somebody takes the next epoch. Epochs count up from 1 without a gap."""
+
+    store: Store
+    run: str
+    epoch: int
+
+    @classmethod
+    def take(cls, store: Store, run: str) -> "Lease":
+        """Take the next epoch: from here on, holders of earlier ones are refused.
+
+        Raises:
+            ConfigError: the store overwrites where it was asked to create, so it cannot tell two writers apart.
+        """
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+        taken = store.list(_folder(run))
+        epoch = 1 + max((int(entry.key.rpartition("/")[2]) for entry in taken), default=0)
+        # The listing may be stale: then the epoch is found taken, and the next one is tried.
+        while True:
+            data = json.dumps({"epoch": epoch, **holder}, sort_keys=True).encode()
+            key = _key(run, epoch)
+            if store.put_if_absent(key, data) or _read(store, key) == data:
+                break
+            epoch += 1
+        if store.put_if_absent(key, data):
+            raise ConfigError(
+                f"{store.url} ignores conditional writes: two writers could spoil a run; use another store"
+            )
+        return cls(store, run, epoch)
+
+    def check(self) -> None:
+        """Return while this is the newest epoch; every publication asks first.
+
+        Raises:
+            RefusedError: somebody took the run over.
+        """
+        newer = _read(self.store, _key(self.run, self.epoch + 1))
+        if newer is not None:
+            holder = json.loads(newer)
+            raise RefusedError(
+                f"run {self.run} was taken over by {holder['host']} (process {holder['pid']}): "
+                f"epoch {self.epoch} may not write any more; this process stops"
+            )
+
+
+def _folder(run: str) -> str:
+    return f"runs/{run}/lease"
+
+
+def _key(run: str, epoch: int) -> str:
+    return f"{_folder(run)}/{epoch:08d}"
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except MissingObjectError:
+        return None

@@ -1,0 +1,73 @@
+"""Which file names an artifact may hold: the ones that mean the same file on every disk and in every bucket."""
+
+import unicodedata
+from collections.abc import Iterable
+
+from cortex.errors import VerificationError
+
+MANIFEST = "manifest.json"
+SIGNATURE = "model.sig"
+SIDECARS = frozenset({MANIFEST, SIGNATURE})
+"""Files that lie at the top of an artifact's folder and that its manifest cannot list: itself, and what signs it."""
+
+MAX_PART_BYTES = 255
+"""The longest name of one file or folder on the common file systems."""
+
+MAX_NAME_BYTES = 640
+"""Leaves room for the prefix in the 1,024 bytes that an S3 key may have."""
+
+
+def check_name(name: str) -> str:
+    """Return a file's name if it is a safe relative POSIX path.
+
+    Raises:
+        VerificationError: it is absolute, climbs out of the folder, or cannot be written everywhere.
+    """
+    fault = _fault(name)
+    if fault:
+        raise VerificationError(f"file name {name[:80]!a} {fault}: an artifact cannot hold it; rename the file")
+    return name
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that would overwrite one another on some disk, and names kept for the kit's own files.
+
+    Raises:
+        VerificationError: two names are equal, differ only in case or Unicode form, or one is a folder of another.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        check_name(name)
+        if name in SIDECARS:
+            raise VerificationError(f"file name {name!r} is kept for the manifest or its signature: rename the file")
+        folded = _folded(name)
+        if folded in seen:
+            raise VerificationError(f"file names {seen[folded]!r} and {name!r} are one file on some disks: rename one")
+        seen[folded] = name
+    for folded, name in seen.items():
+        parent = folded
+        while "/" in parent:
+            parent = parent.rpartition("/")[0]
+            if parent in seen:
+                raise VerificationError(f"file name {seen[parent]!r} is also the folder of {name!r}: rename one")
+
+
+def _fault(name: str) -> str | None:
+    parts = name.split("/")
+    faults = {
+        "is not UTF-8": any("\ud800" <= letter <= "\udfff" for letter in name),
+        "is empty or absolute": not name or name.startswith("/"),
+        "holds a backslash": "\\" in name,
+        "has an empty, '.' or '..' part": any(part in ("", ".", "..") for part in parts),
+        "holds a control character": any(unicodedata.category(letter) == "Cc" for letter in name),
+        "is too long": _length(name) > MAX_NAME_BYTES or any(_length(part) > MAX_PART_BYTES for part in parts),
+    }
+    return next((fault for fault, found in faults.items() if found), None)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _length(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))

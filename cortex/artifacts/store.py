@@ -1,0 +1,119 @@
+"""Where runs are kept: a folder, or a bucket. One interface; keys are relative POSIX paths."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cortex.errors import ConfigError, DataError
+
+REMOTE_SCHEMES = ("s3", "gs", "az")
+
+
+class MissingObjectError(DataError):
+    """There is nothing in the store under this key."""
+
+
+class StoreError(DataError):
+    """The store answered with an error, or with nothing, until patience ran out."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One entry of a listing: the key, relative to the store, and the size in bytes."""
+
+    key: str
+    size: int
+
+
+class Store(ABC):
+    """Objects under keys. Every write is whole or absent: no reader sees half of one.
+
+    All methods raise `StoreError` when the store cannot be reached or refuses; they may be called from any thread.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    @staticmethod
+    def open(url: str) -> "Store":
+        """Open a store: a folder's path, `file:///folder`, or `s3://bucket/prefix` (`gs://`, `az://` likewise).
+
+        Credentials, region and endpoint (`AWS_ENDPOINT_URL` and its like) come from the environment.
+
+        Raises:
+            ConfigError: the URL's scheme or form is not one of these.
+        """
+        scheme, separator, _ = url.partition("://")
+        if not separator:
+            from cortex.artifacts.folder_store import FolderStore
+
+            return FolderStore(Path(url))
+        if scheme == "file":
+            from cortex.artifacts.folder_store import FolderStore
+
+            parts = urlsplit(url)
+            if parts.netloc not in ("", "localhost") or not parts.path:
+                raise ConfigError(f"store {url!r} names no folder of this machine: write file:///folder")
+            return FolderStore(Path(unquote(parts.path)))
+        if scheme in REMOTE_SCHEMES:
+            from cortex.artifacts.remote_store import RemoteStore
+
+            return RemoteStore(url)
+        raise ConfigError(f"store {url!r} has an unknown scheme: give a folder, s3://, gs:// or az://")
+
+    @abstractmethod
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, in place of any other under its key."""
+
+    @abstractmethod
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write an object if there is none under its key; of many callers exactly one gets True."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes:
+        """Read a whole object.
+
+        Raises:
+            MissingObjectError: there is none.
+        """
+
+    @abstractmethod
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Read `length` bytes from `start`; fewer where the object ends before.
+
+        Raises:
+            MissingObjectError: there is no such object.
+        """
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under this key."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> list[StoredObject]:
+        """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key."""
+
+    @abstractmethod
+    def upload(self, path: Path, key: str) -> None:
+        """Write a file's bytes as an object, in constant memory."""
+
+    @abstractmethod
+    def download(self, key: str, path: Path) -> None:
+        """Write an object's bytes to a file, in constant memory; the file appears whole.
+
+        Raises:
+            MissingObjectError: there is no such object.
+        """
+
+    @abstractmethod
+    def delete(self, prefix: str) -> int:
+        """Delete the object of this key and all below it; how many there were. Deleting nothing is no error."""
+
+    def local_path(self, key: str) -> Path | None:
+        """Where a key's file or folder lies on this machine's disk; None for a remote store."""
+        del key
+        return None

@@ -1,0 +1,83 @@
+"""Whether a folder is, byte for byte, what its manifest says."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cortex.artifacts.folders import scan
+from cortex.artifacts.hashing import WORKERS, hash_file
+from cortex.artifacts.manifest import FileEntry, Manifest
+from cortex.errors import DataError, VerificationError
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a check of one folder found. Names are sorted."""
+
+    folder: Path
+    manifest: Manifest
+    differing: tuple[str, ...]
+    """Listed files whose size or bytes are others, that cannot be read, or that became links."""
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    """What lies there and is not listed, links included. The manifest and its signature are not counted."""
+
+    @property
+    def ok(self) -> bool:
+        return not (self.differing or self.missing or self.extra)
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.folder}: {len(self.manifest.files)} files, {self.manifest.size:,} bytes, all as published"
+        parts = [
+            f"{len(names)} {what} ({', '.join(ascii(name) for name in names[:SHOWN])}{', ...' * (len(names) > SHOWN)})"
+            for what, names in (("differ", self.differing), ("missing", self.missing), ("extra", self.extra))
+            if names
+        ]
+        return f"{self.folder} is not what its manifest says: {'; '.join(parts)}"
+
+    def require(self) -> None:
+        """Raise the finding as a `VerificationError`, if it is one."""
+        if not self.ok:
+            raise VerificationError(f"{self}: fetch the artifact again")
+
+
+def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKERS) -> Verification:
+    """Hash every file of an artifact's folder and compare with the manifest, by default the folder's own.
+
+    Raises:
+        DataError: the folder has no manifest.
+        VerificationError: its manifest is none.
+    """
+    manifest = manifest or Manifest.read(folder)
+    try:
+        contents = scan(folder)
+    except OSError as error:
+        raise VerificationError(f"{error.filename} cannot be listed: {error.strerror}") from error
+    listed = {entry.name for entry in manifest.files}
+    present = set(contents.files)
+    odd = set(contents.odd)
+    to_read = [entry for entry in manifest.files if entry.name in present]
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify") as pool:
+        same = list(pool.map(partial(_same, folder), to_read))
+    damaged = {entry.name for entry, good in zip(to_read, same, strict=True) if not good}
+    return Verification(
+        folder=folder,
+        manifest=manifest,
+        differing=tuple(sorted(damaged | (listed & odd))),
+        missing=tuple(sorted(listed - present - odd)),
+        extra=tuple(sorted((present | odd) - listed)),
+    )
+
+
+def _same(folder: Path, entry: FileEntry) -> bool:
+    path = folder / entry.name
+    try:
+        if path.lstat().st_size != entry.size:
+            return False
+        return hash_file(path).sha256 == entry.sha256
+    except (OSError, DataError):
+        return False  # unreadable, or still being written: either way not the published bytes

@@ -1,0 +1,57 @@
+import pytest
+
+from cortex.artifacts.names import check_name, check_names
+from cortex.errors import VerificationError
+
+HOSTILE = [
+    "",
+    "/etc/passwd",
+    "../x",
+    "a/../../x",
+    "a/./b",
+    "a//b",
+    "a/",
+    ".",
+    "a\\b",
+    "C:\\x",
+    "a\0b",
+    "a\nb",
+    "a\x7fb",
+    "n" * 300,
+    "é" * 128,
+    "/".join(["part"] * 200),
+    "bad\udcff",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_hostile_names_are_refused(name: str) -> None:
+    with pytest.raises(VerificationError) as caught:
+        check_name(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a", "model-00001-of-00004.safetensors", "tokenizer/vocab é.json", "..a", "n" * 255])
+def test_ordinary_names_pass_unchanged(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "a"],
+        ["README.md", "readme.md"],
+        ["caf\u00e9", "cafe\u0301"],
+        ["a", "a/b"],
+        ["x/A/y", "x/a"],
+        ["ok", "manifest.json"],
+        ["model.sig"],
+    ],
+)
+def test_names_that_collide_are_refused(names: list[str]) -> None:
+    with pytest.raises(VerificationError):
+        check_names(names)
+
+
+def test_kept_names_are_free_below_the_top() -> None:
+    check_names(["inner/manifest.json", "a/b", "ab"])
