@@ -1,0 +1,163 @@
+"""The model card that travels with a release: Markdown, headed by the metadata that the Hugging Face hub reads."""
+
+from collections.abc import Iterable, Mapping
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from cortex.evaluation.record import Evaluation, Interval, label
+
+LIMITS = (
+    "It forecasts one horizon from the features listed above, in prompts of the form it was trained on. It has not "
+    "been tried on other assets, horizons or forms of prompt.",
+    "It is no investment advice. Scores leave out fees, spreads, slippage and the size of a position: skill in "
+    "probability is not profit.",
+    "The intervals say what the luck of this test period could have made of the same model. They do not cover a market "
+    "that behaves differently from this period.",
+    "Its reasoning is text that came with good forecasts. It need not be the cause of the stated probability.",
+)
+SIMULATED_LIMIT = (
+    "**The data are simulated.** The scores show that the pipeline learns a signal planted on purpose. "
+    "They say nothing of markets."
+)
+
+
+class TrainingStage(BaseModel):
+    """One stage of training, in words and figures for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    method: str
+    facts: dict[str, str | int | float] = {}
+    """What is worth knowing of it: steps, learning rate, final loss."""
+
+
+class CardDetails(BaseModel):
+    """What a card says beyond the evaluation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    license: str
+    """An identifier that the hub knows (`apache-2.0`, `llama3.3`, ...) or `other`."""
+    base_model: str | None = None
+    """The hub's name of the model that was tuned; None for one built from nothing."""
+    profile: dict[str, str | int | float]
+    """The profile in a few lines: name, method, hardware."""
+    features: list[str]
+    """What a prompt holds, in words."""
+    training: list[TrainingStage]
+    provenance: dict[str, str]
+    """Hashes by what they are of: code, profile, and each artifact's manifest."""
+
+
+def model_card(details: CardDetails, evaluation: Evaluation) -> str:
+    """The card's text. The same inputs give the same bytes."""
+    metadata = yaml.safe_dump(_metadata(details, evaluation), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(details, evaluation)) + "\n"
+
+
+def _metadata(details: CardDetails, evaluation: Evaluation) -> dict[str, object]:
+    """The hub's fields (huggingface.co/docs/hub/model-cards), the judged model's scores among them."""
+    scores = evaluation.forecasters[evaluation.verdict.model].scores
+    metrics = {
+        "brier_skill": "Brier skill against the base rate",
+        "brier": "Brier score",
+        "accuracy": "Accuracy of the direction",
+        "log_loss": "Log loss",
+        "calibration_error": "Expected calibration error",
+    }
+    results = {
+        "task": {"type": "text-generation", "name": "Probabilistic forecasting"},
+        "dataset": {"type": "simulated" if evaluation.data.simulated else "market", "name": evaluation.data.source},
+        "metrics": [
+            {"type": metric, "name": name, "value": round(getattr(scores, metric), 6)}
+            for metric, name in metrics.items()
+        ],
+    }
+    return {
+        "language": ["en"],
+        "license": details.license,
+        **({"base_model": details.base_model} if details.base_model else {}),
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["forecasting", "reasoning", *(["simulated-data"] if evaluation.data.simulated else [])],
+        "model-index": [{"name": details.title, "results": [results]}],
+    }
+
+
+def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
+    data, verdict = evaluation.data, evaluation.verdict
+    yield f"# {_inline(details.title)}"
+    yield f"**{verdict.headline.capitalize()}.** {verdict.reason} {verdict.comparison}"
+    if data.simulated:
+        yield SIMULATED_LIMIT
+    days = "day" if data.horizon_days == 1 else f"{data.horizon_days:g} days"
+    origin = f"tuned from `{details.base_model}`" if details.base_model else "built from nothing"
+    yield (
+        f"A language model, {origin}, that reads what is known at a decision time, reasons, and states the "
+        f"probability of a rise over the next {days}, an expected return and a 90% interval of the return."
+    )
+    yield _table(("Profile", ""), details.profile.items())
+    yield "## Data"
+    yield _inline(data.source)
+    first, last = data.decision_times[0], data.decision_times[-1]
+    yield _table(
+        ("Split by time", ""),
+        {
+            "Training examples": f"{data.train_examples:,}, {data.base_rate:.1%} of them up: the base rate",
+            "Test examples": f"{data.test_examples:,}, {data.test_up_rate:.1%} of them up",
+            "Test period": f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(data.decision_times):,} decision dates",
+            "Symbols": f"{len(data.symbols)}: {', '.join(data.symbols)}",
+            "Features": ", ".join(details.features),
+        }.items(),
+    )
+    yield "## Training"
+    stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
+    yield _table(("Stage", "What was done"), stages.items())
+    yield "## Scores"
+    yield "On the test period, with 95% intervals (circular block bootstrap over decision dates)."
+    yield _scores(evaluation)
+    yield "## Limits"
+    yield "\n".join(f"- {limit}" for limit in LIMITS)
+    yield "## License"
+    yield f"`{details.license}`" + (f", and the terms of `{details.base_model}`." if details.base_model else ".")
+    yield "## Provenance"
+    yield _table(("Of", "Hash"), {name: f"`{digest}`" for name, digest in details.provenance.items()}.items())
+
+
+def _scores(evaluation: Evaluation) -> str:
+    header = ("Forecaster", "Brier skill", "Brier", "Accuracy", "Log loss", "90% coverage", "Valid")
+    rows: list[tuple[str, ...]] = []
+    for name, item in evaluation.forecasters.items():
+        scores, intervals = item.scores, item.intervals
+        row = (
+            f"{scores.brier_skill:+z.3f}{_span(intervals.brier_skill, '+z.3f')}",
+            f"{scores.brier:.3f}{_span(intervals.brier, '.3f')}",
+            f"{scores.accuracy:.1%}{_span(intervals.accuracy, '.1%')}",
+            f"{scores.log_loss:.3f}{_span(intervals.log_loss, '.3f')}",
+            f"{scores.coverage:.1%}{_span(intervals.coverage, '.1%')}",
+            f"{scores.valid_share:.1%}",
+        )
+        emphasis = "**" if name == evaluation.verdict.model else ""
+        rows.append((f"{emphasis}{label(name)}{emphasis}", *row))
+    return _table(header, rows)
+
+
+def _span(interval: Interval, form: str) -> str:
+    return f" ({interval.low:{form}} to {interval.high:{form}})"
+
+
+def _facts(facts: Mapping[str, str | int | float]) -> str:
+    return "".join(f"; {name} {value}" for name, value in facts.items())
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_inline(str(cell)) for cell in line)} |" for line in lines)
+
+
+def _inline(text: str) -> str:
+    """Text on one line that cannot end a table's cell or open a tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,120 @@
+"""What a model stated for each example, as arrays, and what stands in for an answer that cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortex.errors import DataError
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+INTERVAL_LEVEL = 0.9
+"""The share of outcomes that a stated return interval is asked to hold."""
+
+
+@dataclass(frozen=True)
+class Climatology:
+    """What the training outcomes say of any example with no look at it: how often up, and where 90% of returns lay.
+
+    Returns are fractions.
+    """
+
+    base_rate: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, outcome: Floats) -> "Climatology":
+        """Estimate it from the training split's outcomes (N). Up means an outcome above 0.
+
+        Raises:
+            DataError: no outcomes, one that is not finite, or all of them on one side of 0.
+        """
+        outcome = checked_outcome(outcome, "training outcome")
+        base_rate = float(np.mean(outcome > 0))
+        low, high = interval_quantiles(outcome)
+        return cls(checked_base_rate(base_rate), low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """The forecasts of N examples, each field an array of length N. Returns are fractions.
+
+    An answer that could not be read counts as an abstention: the training base rate, a return of 0 and the training
+    outcomes' own 90% interval. So a refusal scores exactly what knowing nothing scores. It neither hides a bad
+    forecast behind a missing one, nor is it punished twice: `valid` keeps the share of answers that were read.
+    """
+
+    p_up: Floats
+    expected_return: Floats
+    low: Floats
+    high: Floats
+    valid: Bools
+
+    def __post_init__(self) -> None:
+        shapes = {field.name: getattr(self, field.name).shape for field in fields(self)}
+        if len(set(shapes.values())) != 1 or self.p_up.ndim != 1:
+            raise DataError(f"forecasts have shapes {shapes}: give one value per example in every field")
+        for name in ("p_up", "expected_return", "low", "high"):
+            _refuse(~np.isfinite(getattr(self, name)), getattr(self, name), name, "pass None for an unreadable answer")
+        _refuse((self.p_up < 0) | (self.p_up > 1), self.p_up, "p_up", "a probability lies between 0 and 1")
+        _refuse(self.low > self.high, self.low, "low", "an interval's low end is not above its high end")
+
+    def __len__(self) -> int:
+        return len(self.p_up)
+
+    @classmethod
+    def from_answers(
+        cls,
+        p_up: Sequence[float | None],
+        expected_return: Sequence[float | None],
+        low: Sequence[float | None],
+        high: Sequence[float | None],
+        climatology: Climatology,
+    ) -> "Forecasts":
+        """Take answers as lists of length N. A None in any of them makes the whole answer an abstention.
+
+        Raises:
+            DataError: lists of different lengths, or a number that is no forecast.
+        """
+        answers = (p_up, expected_return, low, high)
+        lengths = {len(column) for column in answers}
+        if len(lengths) != 1:
+            raise DataError(f"answers have lengths {sorted(lengths)}: give one value or None per example in every list")
+        valid = np.logical_and.reduce([[value is not None for value in column] for column in answers])
+        stand_ins = (climatology.base_rate, 0.0, climatology.low, climatology.high)
+        columns = [
+            np.where(valid, np.array(column, dtype=np.float64), stand_in)
+            for column, stand_in in zip(answers, stand_ins, strict=True)
+        ]
+        return cls(*columns, valid=valid)
+
+
+def interval_quantiles(outcome: Floats) -> tuple[float, float]:
+    """The ends of the central 90% interval of the outcomes (N)."""
+    low, high = np.quantile(outcome, [(1 - INTERVAL_LEVEL) / 2, (1 + INTERVAL_LEVEL) / 2])
+    return float(low), float(high)
+
+
+def checked_outcome(outcome: Floats, name: str = "outcome") -> Floats:
+    """The outcomes (N, fractions), refused with a DataError when there are none or one is not finite."""
+    if outcome.ndim != 1 or not len(outcome):
+        raise DataError(f"{name} has shape {outcome.shape}: at least one example is needed; widen the split")
+    _refuse(~np.isfinite(outcome), outcome, name, "drop examples without an outcome")
+    return outcome
+
+
+def checked_base_rate(base_rate: float) -> float:
+    """A base rate strictly between 0 and 1: against one at the edge no skill is defined."""
+    if not 0 < base_rate < 1:
+        raise DataError(f"the training base rate of up is {base_rate}: skill needs outcomes on both sides of 0")
+    return base_rate
+
+
+def _refuse(wrong: Bools, values: Floats, name: str, fix: str) -> None:
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise DataError(f"{name} of example {index} is {values[index]}: {fix}")

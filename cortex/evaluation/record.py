@@ -1,0 +1,164 @@
+"""What `evaluation.json` holds. The same inputs give the same bytes: no time of writing, no run's or machine's name."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+
+from cortex.errors import DataError
+from cortex.evaluation.scores import Scores
+
+Relation = Literal["beats", "not distinguishable from", "worse than"]
+
+
+class Record(BaseModel):
+    """A part of the record: immutable, and every number in it finite."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Interval(Record):
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+class ScoreIntervals(Record):
+    """The 95% intervals of the scores of the same names."""
+
+    accuracy: Interval
+    brier: Interval
+    brier_skill: Interval
+    log_loss: Interval
+    return_skill: Interval
+    coverage: Interval
+
+
+class ReliabilityBin(Record):
+    """Forecasts of about the same probability: what they stated, and how often it came true."""
+
+    mean_p: float
+    up_rate: float
+    count: int
+
+
+class Curves(Record):
+    """What the plots of one forecaster show."""
+
+    reliability: list[ReliabilityBin]
+    p_counts: list[int]
+    """How often a probability was stated, over bins of equal width between 0 and 1."""
+    cumulative_skill: list[float]
+    """Brier skill gained up to each decision date, as a share of the whole period's reference; it ends at the skill."""
+
+
+class Evaluated(Record):
+    """One forecaster, a model or a baseline, judged on the test split."""
+
+    scores: Scores
+    intervals: ScoreIntervals
+    curves: Curves
+
+
+class Comparison(Record):
+    """Two forecasters on the same examples: `second`'s Brier score less `first`'s. Above 0 is `first`'s advantage."""
+
+    first: str
+    second: str
+    difference: float
+    interval: Interval
+
+    @computed_field
+    @property
+    def relation(self) -> Relation:
+        """What `first` does to `second`, as far as the interval says."""
+        if self.interval.low > 0:
+            return "beats"
+        return "worse than" if self.interval.high < 0 else "not distinguishable from"
+
+
+class Verdict(Record):
+    """What may be said of the judged model."""
+
+    model: str
+    skill_shown: bool
+    reason: str
+    comparison: str
+
+    @computed_field
+    @property
+    def headline(self) -> Literal["skill shown", "no skill shown"]:
+        return "skill shown" if self.skill_shown else "no skill shown"
+
+
+class DataSummary(Record):
+    """What was judged on. The base rate and all that is fitted come from the training split alone."""
+
+    source: str
+    """Where the examples come from, in words."""
+    simulated: bool
+    train_examples: int
+    test_examples: int
+    symbols: list[str]
+    decision_times: list[datetime]
+    """The test split's, each once, in order."""
+    horizon_days: float
+    """From a decision to its outcome (the median)."""
+    horizon_steps: int
+    """How many decision dates one outcome spans (the most); above 1, outcomes overlap."""
+    base_rate: float
+    """The share of training outcomes above 0."""
+    test_up_rate: float
+    block_length: int
+    """Decision dates that are resampled together."""
+    resamples: int
+    seed: int
+
+
+class Sample(Record):
+    """One test example with what the models answered, for people to read."""
+
+    example_id: str
+    prompt: str
+    outcome: float
+    answers: dict[str, str]
+    """The model's name, and its answer in full."""
+
+
+class Evaluation(Record):
+    """The whole record. Mappings keep the order in which the models were given."""
+
+    data: DataSummary
+    verdict: Verdict
+    models: dict[str, Evaluated]
+    baselines: dict[str, Evaluated]
+    comparisons: list[Comparison]
+    samples: list[Sample]
+
+    @property
+    def forecasters(self) -> dict[str, Evaluated]:
+        """Models, then baselines."""
+        return self.models | self.baselines
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "evaluation.json") -> "Evaluation":
+        """Read a record back.
+
+        Raises:
+            DataError: the text is not one; the message names `name` and the first field that is wrong.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the text"
+            raise DataError(f"{name}: {field}: {first['msg']}; run the evaluate stage again") from error
+
+
+def label(name: str) -> str:
+    """A forecaster's name as people read it."""
+    return name.replace("_", " ")

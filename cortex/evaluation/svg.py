@@ -1,0 +1,88 @@
+"""Matplotlib figures as SVG that belongs to the page around it: its colours, its font, the same bytes every time."""
+
+import html
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+THEME = {
+    "ink": "#010101",
+    "muted": "#020202",
+    "grid": "#030303",
+    "surface": "#040404",
+    "accent": "#050505",
+    **{f"series-{index}": f"#0600{index:02x}" for index in range(8)},
+}
+"""The page's colours by name. Matplotlib gets these stand-ins, which become CSS variables: dark mode reaches them."""
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "evaluation",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": THEME["grid"],
+    "axes.labelcolor": THEME["muted"],
+    "axes.titlecolor": THEME["ink"],
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": THEME["grid"],
+    "grid.linewidth": 0.6,
+    "text.color": THEME["ink"],
+    "xtick.color": THEME["muted"],
+    "ytick.color": THEME["muted"],
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+}
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Draw in the page's style: figures must be made and turned to SVG inside."""
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def series(index: int) -> str:
+    """The colour of the series with this index; beyond eight they repeat."""
+    return THEME[f"series-{index % 8}"]
+
+
+def plain_y(axes: Axes) -> None:
+    """Leave categories on the y axis as bare labels."""
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
+
+
+def to_svg(figure: Figure, description: str) -> str:
+    """The figure as one `<svg>` element for an HTML page, with a description for those who do not see it."""
+    buffer = io.StringIO()
+    figure.savefig(
+        buffer,
+        format="svg",
+        bbox_inches="tight",
+        pad_inches=0.05,
+        metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+    )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Groups are named figure_1, axes_1, ... in every figure, and a page must not repeat an id.
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    for name, stand_in in THEME.items():
+        text = text.replace(stand_in, f"var(--{name})")
+    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(description)}"', 1)
