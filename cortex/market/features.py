@@ -35,6 +35,16 @@ LABELS: Mapping[str, str] = {
 }
 
 _PRICE_FEATURES = ("mom7", "mom30", "vol", "draw", "range")
+_RESERVED = (
+    "decision_time",
+    "outcome",
+    "outcome_time",
+    "example_id",
+    "prompt",
+    "split",
+    "oracle_p_up",
+    "oracle_return",
+)
 _MIN_VOLATILITY = 1e-6  # a pegged coin's flat month has no volatility to divide by
 _HISTORY = ("symbol", "_history")
 
@@ -73,9 +83,9 @@ def build_features(tables: MarketTables, config: DataConfig) -> tuple[pl.DataFra
     Every on-chain metric is one more feature, see `metric_features`. Raises DataError where a metric has a name that
     is taken.
     """
-    taken = {*_PRICE_FEATURES, *tables.prices.columns, "decision_time"} & set(tables.metrics)
+    taken = {*_PRICE_FEATURES, *_RESERVED, *tables.prices.columns} & set(tables.metrics)
     if taken:
-        raise DataError(f"metric name {sorted(taken)[0]!r} is taken by a column of the examples: rename it in the data")
+        raise DataError(f"metric name {min(taken)!r} is taken by another column of the examples: rename it in the data")
     frame = _price_features(tables.prices, config)
     if tables.onchain is not None:
         frame = metric_features(frame, tables.onchain, lag_days=config.onchain_lag_days, window_days=config.window_days)

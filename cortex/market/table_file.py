@@ -1,5 +1,6 @@
 """One user's file read into daily rows: its columns named, its times in UTC, its rows checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def read_table(file: Path) -> TableFile:
     symbol's usual number of bars is left out. Raises DataError for whatever cannot be read or trusted, naming the file
     and the row.
     """
-    frame = _with_known_names(_read(file), file.name)
-    times, zoned = utc_times(frame["time"], file.name)
+    raw = _read(file)
+    names = _known_names(raw.columns, file.name)
+    times, zoned = utc_times(raw[next(column for column, name in names.items() if name == "time")], file.name)
+    frame = raw.rename(names)
     symbol = (
         pl.col("symbol").cast(pl.String) if "symbol" in frame.columns else pl.lit(file.stem.upper()).alias("symbol")
     )
@@ -80,9 +83,9 @@ def _read(file: Path) -> pl.DataFrame:
     return frame
 
 
-def _with_known_names(frame: pl.DataFrame, file: str) -> pl.DataFrame:
-    """`frame` with lower-case names, `symbol` and `time` among them, and all or none of the four prices."""
-    plain = {column: column.strip().lower().replace(" ", "_").replace("-", "_") for column in frame.columns}
+def _known_names(columns: Sequence[str], file: str) -> dict[str, str]:
+    """Each column's name in lower case, `symbol` and `time` among them, and all or none of the four prices."""
+    plain = {column: column.strip().lower().replace(" ", "_").replace("-", "_") for column in columns}
     names = {column: _ALIASES.get(name, name) for column, name in plain.items()}
     for name in names.values():
         same = [column for column, other in names.items() if other == name]
@@ -92,8 +95,8 @@ def _with_known_names(frame: pl.DataFrame, file: str) -> pl.DataFrame:
     missing = [price for price in OHLC if price not in found]
     missing = ([] if "time" in found else ["date"]) + (missing if len(missing) < len(OHLC) else [])
     if missing:
-        raise DataError(f"{file}: lacks {', '.join(missing)}; found {', '.join(frame.columns)}: add or rename columns")
-    return frame.rename(names)
+        raise DataError(f"{file}: lacks {', '.join(missing)}; found {', '.join(columns)}: add or rename columns")
+    return names
 
 
 def _metrics(frame: pl.DataFrame, file: str) -> list[str]:

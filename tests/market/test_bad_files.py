@@ -1,0 +1,185 @@
+"""Every way in which a user's file can be unfit, and the one line that says so."""
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cortex.errors import DataError
+from cortex.market.config import FilesConfig
+from cortex.market.files import FilesSource
+
+from .tables import bars, metric
+
+GOOD = bars([1, 2, 3, 4, 5]).with_columns(pl.col("high") * 1.1, pl.col("low") * 0.9)
+
+
+def _refused(*paths: Path, **chosen: object) -> str:
+    with pytest.raises(DataError) as error:
+        FilesSource(FilesConfig.model_validate({"paths": paths, **chosen})).load()
+    message = str(error.value)
+    assert error.value.exit_code == 65
+    assert "\n" not in message and len(message) < 400
+    return message
+
+
+def _with(column: str, row: int, value: object, name: str | None = None) -> pl.DataFrame:
+    """`GOOD` with one value replaced."""
+    values = GOOD[column].to_list()
+    values[row] = value
+    return GOOD.with_columns(pl.Series(name or column, values, strict=False))
+
+
+def _text_dates(*dates: str) -> pl.DataFrame:
+    return GOOD.with_columns(pl.Series("date", dates))
+
+
+DAYS = [f"2021-01-0{day}" for day in range(1, 6)]
+
+TABLES: dict[str, tuple[pl.DataFrame, str]] = {
+    "no date column": (GOOD.drop("date"), "lacks date; found symbol, open, high, low, close"),
+    "one price missing": (GOOD.drop("low"), "lacks low; found symbol, date, open, high, close"),
+    "no prices": (
+        GOOD.select("symbol", "date", fees=1.0),
+        "lacks open, high, low, close: give a file with daily prices",
+    ),
+    "two date columns": (GOOD.with_columns(timestamp="date"), "'date' and 'timestamp' both serve as time: keep one"),
+    "two spellings": (GOOD.with_columns(Close="close"), "'close' and 'Close' both serve as close"),
+    "no rows": (GOOD.clear(), "has no rows"),
+    "NaN price": (_with("close", 2, float("nan")), "row 3 has close NaN for NEAR"),
+    "no price": (_with("open", 1, None), "row 2 has open nothing for NEAR"),
+    "infinite price": (_with("high", 4, float("inf")), "row 5 has high inf for NEAR"),
+    "negative price": (_with("low", 0, -1.0), "row 1 has low -1.0 for NEAR: prices are positive"),
+    "zero price": (_with("close", 3, 0.0), "row 4 has close 0.0"),
+    "price as text": (_with("close", 3, "n/a"), "'close' holds 'n/a' in row 4, not a number"),
+    "high below close": (_with("high", 2, 2.9), "row 3 of NEAR contradicts itself, open 3.0 high 2.9"),
+    "low above open": (_with("low", 2, 3.05), "row 3 of NEAR contradicts itself"),
+    "unsorted": (GOOD[[0, 1, 3, 2, 4]], "row 4 is out of order, NEAR 2021-01-03 00:00 after 2021-01-04 00:00: sort"),
+    "newest first": (GOOD.reverse(), r"row 2 is out of order.*\(3 more rows are like it\)"),
+    "duplicate": (GOOD[[0, 1, 1, 2, 3]], "row 3 repeats NEAR 2021-01-02 00:00: drop duplicate rows"),
+    "no symbol": (_with("symbol", 2, None), "row 3 has no symbol"),
+    "no date": (_with("date", 2, None), "'date' holds no date in row 3"),
+    "time zone mix": (
+        _text_dates("2021-01-01T00:00Z", "2021-01-02T00:00Z", "2021-01-03T00:00+02:00", *DAYS[3:]),
+        "mixes time zones, '2021-01-01T00:00Z' and, in row 3, '2021-01-03T00:00.02:00': write all in UTC",
+    ),
+    "some with a zone": (
+        _text_dates("2021-01-01 00:00", "2021-01-02 00:00+00:00", *DAYS[2:]),
+        "mixes time zones, '2021-01-01 00:00' and, in row 2",
+    ),
+    "not ISO dates": (_text_dates("01/02/2021", *DAYS[1:]), "'date' holds '01/02/2021', not a date, in row 1: write"),
+    "no such day": (_text_dates(*DAYS[:4], "2021-02-30"), "'date' holds '2021-02-30', not a date, in row 5"),
+    "dates as numbers": (
+        GOOD.with_columns(date=pl.col("date").dt.strftime("%Y%m%d").cast(pl.Int64)),
+        "'date' holds 20210101, not a date, in row 1",
+    ),
+    "dates as fractions": (GOOD.with_columns(date=pl.lit(1.5)), "'date' holds Float64, not dates"),
+    "days of another zone": (
+        GOOD.with_columns(date=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Asia/Tokyo")),
+        "row 1 is a daily bar of 2020-12-31 15:00 UTC: give bars of UTC days",
+    ),
+    "infinite metric": (_with("close", 2, float("inf"), "fees"), "row 3 has an infinite fees"),
+    "metric as text": (GOOD.with_columns(fees=pl.Series(["1", "2", "-", "4", "5"])), "'fees' holds '-' in row 3"),
+}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize(("table", "message"), TABLES.values(), ids=TABLES)
+def test_an_unfit_table_is_refused(tmp_path: Path, table: pl.DataFrame, message: str, kind: str):
+    file = tmp_path / f"prices.{kind}"
+    getattr(table, f"write_{kind}")(file)
+    found = _refused(file)
+    assert re.search(message, found), found
+    assert file.name in found
+
+
+def _truncated(file: Path) -> None:
+    GOOD.write_parquet(file)
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "empty csv": ("a.csv", lambda file: file.write_text("")),
+    "ragged csv": ("a.csv", lambda file: file.write_text("date,close\n2021-01-01,1,2\n")),
+    "open quote": ("a.csv", lambda file: file.write_text('date,close\n"2021-01-01,1\n')),
+    "empty parquet": ("a.parquet", lambda file: file.write_bytes(b"")),
+    "truncated parquet": ("a.parquet", _truncated),
+    "csv named parquet": ("a.parquet", GOOD.write_csv),
+}
+
+
+@pytest.mark.parametrize(("name", "write"), FILES.values(), ids=FILES)
+def test_a_malformed_file_is_refused(tmp_path: Path, name: str, write: Callable[[Path], object]):
+    write(tmp_path / name)
+    assert f"{name}: cannot be read as {name[2:]}" in _refused(tmp_path / name)
+
+
+def test_a_date_beyond_the_calendar_is_refused(tmp_path: Path):
+    GOOD.with_columns(date=pl.lit(10**9, pl.Int32).cast(pl.Date)).write_parquet(tmp_path / "a.parquet")
+    assert "a.parquet: column 'date' holds no date in row 1" in _refused(tmp_path)
+
+
+def test_parquet_named_csv_is_refused(tmp_path: Path):
+    GOOD.write_parquet(tmp_path / "a.csv")
+    assert "a.csv" in _refused(tmp_path / "a.csv")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
+    assert _refused(tmp_path / "gone.csv") == f"{tmp_path}/gone.csv: no such file: check the path"
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path):
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    assert "a.xlsx: is neither .parquet nor .csv" in _refused(tmp_path / "a.xlsx")
+
+
+def test_a_folder_without_data_is_refused(tmp_path: Path):
+    assert "has no .parquet or .csv file" in _refused(tmp_path)
+
+
+def test_files_that_hold_the_same_day_are_refused(tmp_path: Path):
+    GOOD.write_csv(tmp_path / "a.csv")
+    GOOD.tail(1).write_csv(tmp_path / "b.csv")
+    assert "a.csv and b.csv both have prices of NEAR on 2021-01-05: keep one" in _refused(tmp_path)
+
+
+def test_metrics_that_two_files_hold_are_refused(tmp_path: Path):
+    GOOD.write_csv(tmp_path / "a.csv")
+    metric([1, 2]).write_csv(tmp_path / "b.csv")
+    metric([2]).write_csv(tmp_path / "c.csv")
+    assert "two files have active of NEAR on 2021-01-01: keep one" in _refused(tmp_path)
+
+
+def test_files_of_naive_and_of_zoned_times_are_refused(tmp_path: Path):
+    naive = pl.col("date").cast(pl.Datetime("us"))
+    GOOD.with_columns(naive).write_parquet(tmp_path / "a.parquet")
+    metric([1, 2]).with_columns(naive.dt.replace_time_zone("UTC")).write_parquet(tmp_path / "b.parquet")
+    assert "a.parquet has times without a time zone and b.parquet times with one" in _refused(tmp_path)
+
+
+def test_a_metric_that_a_symbol_lacks_is_refused(tmp_path: Path):
+    pl.concat([bars([1, 2], "ETH"), GOOD]).write_csv(tmp_path / "a.csv")
+    metric([1, 2]).write_csv(tmp_path / "b.csv")
+    assert "no values of metric active for 1 of 2 symbols, such as ETH" in _refused(tmp_path)
+
+
+def test_metrics_of_a_symbol_without_prices_are_refused(tmp_path: Path):
+    GOOD.write_csv(tmp_path / "a.csv")
+    metric([1, 2]).drop("symbol").write_csv(tmp_path / "near_fees.csv")
+    assert "metrics of NEAR_FEES have no prices to go with" in _refused(tmp_path)
+
+
+@pytest.mark.parametrize("chosen", [{"symbols": ["BTC"]}, {"metrics": ["BTC"]}])
+def test_a_choice_of_what_is_not_there_is_refused(tmp_path: Path, chosen: dict[str, object]):
+    GOOD.with_columns(fees=1.0).write_csv(tmp_path / "a.csv")
+    message = _refused(tmp_path, **chosen)
+    assert "BTC" in message and ("NEAR" in message or "fees" in message)
+
+
+def test_a_high_that_was_rounded_is_no_contradiction(tmp_path: Path):
+    GOOD.with_columns(high=pl.col("close") * (1 - 1e-12)).write_parquet(tmp_path / "a.parquet")
+    tables = FilesSource(FilesConfig(paths=(tmp_path,))).load()
+    assert tables.prices["date"][-1] == dt.date(2021, 1, 5)

@@ -1,0 +1,97 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from cortex.errors import DataError
+from cortex.market.config import DataConfig
+from cortex.market.examples import build_examples
+from cortex.market.features import Feature
+from cortex.market.outcomes import outcomes
+from cortex.market.source import MarketTables
+
+from .tables import START, bars, metric, render_all, simulated
+
+
+def test_an_example_has_the_columns_that_later_stages_read():
+    tables, config = simulated()
+    table = build_examples(tables, config, render_all)
+    assert table.columns == [
+        "example_id", "prompt", "outcome", "symbol", "decision_time", "outcome_time", "split",
+        "mom7", "mom30", "vol", "draw", "range", "flow", "whales", "active", "fees", "stables",
+        "oracle_p_up", "oracle_return",
+    ]  # fmt: skip
+    assert table.null_count().sum_horizontal().item() == 0
+    assert table["example_id"].is_unique().all()
+    assert table.equals(table.sort("decision_time", "symbol"))
+    first = table.row(0, named=True)
+    decided_on = first["decision_time"].date() - dt.timedelta(days=1)
+    assert first["example_id"] == f"{first['symbol']}-{decided_on}"
+    assert first["prompt"].startswith(f"{first['symbol']} {decided_on} 1 ")
+
+
+def test_the_renderer_sees_no_outcome_and_is_told_the_horizon():
+    tables, config = simulated(horizon=5)
+    seen: dict[str, object] = {}
+
+    def render(table: pl.DataFrame, features: list[Feature], horizon_days: int) -> pl.Series:
+        seen.update(columns=table.columns, names=[f.name for f in features], horizon=horizon_days)
+        return render_all(table, features, horizon_days)
+
+    build_examples(tables, config, render)
+    assert seen["columns"] == ["symbol", "date", "decision_time", *seen["names"]]  # type: ignore[misc]
+    assert seen["horizon"] == 5
+
+
+def test_decisions_do_not_overlap_unless_asked_to():
+    tables, config = simulated(days=400, horizon=5)
+    apart = build_examples(tables, config, render_all)
+    steps = apart.filter(symbol="NEAR").select(pl.col("decision_time").diff().drop_nulls().min()).item()
+    assert steps == dt.timedelta(days=5)
+    assert apart["oracle_p_up"].null_count() == 0
+    daily = build_examples(tables, config.model_copy(update={"every_days": 1}), render_all)
+    assert daily.filter(symbol="NEAR")["decision_time"].diff().drop_nulls().min() == dt.timedelta(days=1)
+    assert 0 < daily["oracle_p_up"].count() < daily.height
+
+
+def test_without_an_oracle_its_columns_are_empty():
+    tables, config = simulated()
+    table = build_examples(MarketTables(tables.prices), config, render_all)
+    assert table["oracle_p_up"].dtype == pl.Float64
+    assert table["oracle_p_up"].null_count() == table["oracle_return"].null_count() == table.height
+
+
+def test_the_outcome_is_by_the_calendar_and_absent_where_its_day_is():
+    prices = bars([1, 2, 4, 8, 16]).filter(pl.col("date") != START + dt.timedelta(days=3))
+    table = outcomes(prices, 2)
+    assert table["outcome"].to_list() == [3.0, 3.0]
+    assert table["date"].to_list() == [START, START + dt.timedelta(days=2)]
+    assert table["outcome_time"][0] == dt.datetime(2021, 1, 4, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("days", "horizon", "message"),
+    [
+        (100, 1, "too little history: NEAR, the longest, has 100 daily bars; .* need at least 121"),
+        (200, 90, "too little history: NEAR, the longest, has 200 daily bars; .*horizon_days 90 need at least 210"),
+        (125, 1, "an empty split"),
+    ],
+)
+def test_too_little_history_is_refused_with_the_rows_that_are_needed(days: int, horizon: int, message: str):
+    config = DataConfig(horizon_days=horizon, every_days=1, embargo_days=5)
+    prices = bars([100 + day % 7 for day in range(days)])
+    with pytest.raises(DataError, match=message) as error:
+        build_examples(MarketTables(prices), config, render_all)
+    assert "\n" not in str(error.value)
+
+
+def test_metrics_that_never_meet_the_prices_are_named_as_the_cause():
+    prices = bars([100 + day % 7 for day in range(200)])
+    late = metric([float(day) for day in range(50)], start=START + dt.timedelta(days=400))
+    with pytest.raises(DataError, match="metrics whose dates do not meet them"):
+        build_examples(MarketTables(prices, late), DataConfig(), render_all)
+
+
+def test_no_prices_are_refused():
+    with pytest.raises(DataError, match="no prices at all"):
+        build_examples(MarketTables(bars([1.0]).clear()), DataConfig(), render_all)

@@ -1,0 +1,34 @@
+import importlib.util
+
+import pytest
+from pydantic import SecretStr
+
+from cortex.errors import ConfigError
+from cortex.market.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig
+from cortex.market.files import FilesSource
+from cortex.market.flipside import FlipsideSource
+from cortex.market.simulator import Simulator
+from cortex.market.sources import open_source
+
+
+def test_each_kind_opens_its_source():
+    data = DataConfig(source=SimulatorConfig(chains=2), horizon_days=3, onchain_lag_days=2, window_days=30)
+    assert open_source(data, seed=7) == Simulator(SimulatorConfig(chains=2), 3, 2, 30, 7)
+    files = FilesConfig.model_validate({"paths": "a.csv"})
+    assert open_source(DataConfig(source=files), seed=0) == FilesSource(files)
+    flipside = open_source(DataConfig(source=FlipsideConfig()), seed=0, flipside_api_key=SecretStr("key"))
+    assert isinstance(flipside, FlipsideSource)
+    assert "key" not in str(flipside.describe()) and flipside.describe()["chains"] == ["near"]
+
+
+@pytest.mark.parametrize("key", [None, SecretStr("")])
+def test_flipside_without_a_key_is_refused(key: SecretStr | None):
+    with pytest.raises(ConfigError, match="set CORTEX_FLIPSIDE_API_KEY") as error:
+        open_source(DataConfig(source=FlipsideConfig()), seed=0, flipside_api_key=key)
+    assert error.value.exit_code == 78
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flipside") is not None, reason="the SDK is installed here")
+def test_flipside_without_its_sdk_says_where_it_is_installed():
+    with pytest.raises(ConfigError, match="data image"):
+        FlipsideSource(FlipsideConfig(), SecretStr("key")).load()
