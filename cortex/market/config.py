@@ -4,7 +4,9 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from cortex.section import Section
 
 CHAINS = (
     "NEAR", "ETH", "BTC", "SOL", "AVAX", "ATOM", "DOT", "ADA", "APT", "SUI", "TIA", "INJ",
@@ -15,11 +17,7 @@ CHAINS = (
 Metric = Literal["flow", "whales", "active", "fees", "stables"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class SimulatorConfig(_Frozen):
+class SimulatorConfig(Section):
     """A made-up market with a planted signal: see `cortex.market.simulator`."""
 
     kind: Literal["simulator"] = "simulator"
@@ -37,7 +35,7 @@ class SimulatorConfig(_Frozen):
     """Log-odds of an up move for each level of a metric. A metric that is not named carries nothing."""
 
 
-class FilesConfig(_Frozen):
+class FilesConfig(Section):
     """Parquet or CSV files of OHLC prices, with on-chain metrics beside them or in files of their own."""
 
     kind: Literal["files"] = "files"
@@ -57,7 +55,7 @@ class FilesConfig(_Frozen):
         return (value,) if isinstance(value, str | Path) else value
 
 
-class FlipsideConfig(_Frozen):
+class FlipsideConfig(Section):
     """Daily prices and chain metrics queried from Flipside."""
 
     kind: Literal["flipside"] = "flipside"
@@ -72,7 +70,7 @@ class FlipsideConfig(_Frozen):
     """The day after the last one asked for. Default: all there is."""
 
 
-class DataConfig(_Frozen):
+class DataConfig(Section):
     """From a source to examples: when decisions are taken, what is known then, and what is asked."""
 
     source: Annotated[SimulatorConfig | FilesConfig | FlipsideConfig, Field(discriminator="kind")] = SimulatorConfig()

@@ -1,0 +1,1 @@
+"""How forecasts are asked for, answered, taught and rewarded."""

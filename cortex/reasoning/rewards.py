@@ -1,0 +1,111 @@
+"""What a sampled answer is worth once the outcome is known. Every part lies in a fixed range; the profile weighs them.
+
+The probability is paid by a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
+"Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007).
+"""
+
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+from pydantic import Field
+
+from cortex.reasoning.grounding import citations
+from cortex.reasoning.protocol import Answer, ProtocolError, parse_answer
+from cortex.section import Section
+
+_WORD = re.compile(r"[A-Za-z]+")
+
+
+class RewardWeights(Section):
+    """How much each part of the reward counts. The last three are subtracted."""
+
+    probability: float = Field(default=1.0, ge=0)
+    """Brier score of the stated probability: 1 - (p - outcome)^2, so 0 to 1, and 0.75 for saying 0.5."""
+    numeric: float = Field(default=0.1, ge=0)
+    """Closeness of the expected return: 1 at no error, 1/2 at an error of `return_scale_pct`."""
+    format: float = Field(default=0.2, ge=0)
+    """1 for an answer that parses."""
+    grounding: float = Field(default=0.1, ge=0)
+    """Share of the numbers cited in the reasoning that stand in the prompt."""
+    repetition: float = Field(default=0.1, ge=0)
+    """Share of the reasoning's word 3-grams that were there before."""
+    padding: float = Field(default=0.1, ge=0)
+    """How far the reasoning exceeds `max_reasoning_words`, as a share of its length."""
+    misspelling: float = Field(default=0.1, ge=0)
+    """Share of the reasoning's words that are outside the vocabulary."""
+    return_scale_pct: float = Field(default=2.0, gt=0)
+    """The error of the expected return, in percent, at which its part is one half."""
+    max_reasoning_words: int = Field(default=200, ge=1)
+    """Reasoning longer than this counts as padding."""
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The unweighted parts of one completion's reward, each between 0 and 1."""
+
+    probability: float = 0.0
+    numeric: float = 0.0
+    format: float = 0.0
+    grounding: float = 0.0
+    repetition: float = 0.0
+    padding: float = 0.0
+    misspelling: float = 0.0
+
+    def total(self, weights: RewardWeights) -> float:
+        gained = sum(getattr(weights, name) * value for name, value in list(asdict(self).items())[:4])
+        lost = sum(getattr(weights, name) * value for name, value in list(asdict(self).items())[4:])
+        return gained - lost
+
+
+def reward(
+    completion: str, prompt: str, outcome: float, weights: RewardWeights, vocabulary: frozenset[str] = frozenset()
+) -> Reward:
+    """Judge one completion.
+
+    Args:
+        completion: The model's text.
+        prompt: What it answered.
+        outcome: The forward return that followed, as a fraction.
+        weights: Scales and limits; weighing itself is left to `Reward.total`.
+        vocabulary: The lower-case words that count as spelled right; the prompt's own always do. Empty: not judged.
+
+    Returns:
+        The parts. An answer that does not parse earns nothing but its penalties.
+    """
+    reasoning = completion.split("</think>")[0].removeprefix("<think>")
+    penalties = _penalties(reasoning, prompt, weights, vocabulary)
+    try:
+        answer = parse_answer(completion)
+    except ProtocolError:
+        return Reward(**penalties)
+    return Reward(
+        probability=brier_reward(answer.p_up, outcome),
+        numeric=_numeric(answer, outcome, weights.return_scale_pct),
+        format=1.0,
+        grounding=citations(answer.reasoning, prompt).share,
+        **penalties,
+    )
+
+
+def brier_reward(p_up: float, outcome: float) -> float:
+    """One minus the Brier score of one forecast."""
+    return 1 - (p_up - float(outcome > 0)) ** 2
+
+
+def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:
+    return 1 / (1 + abs(answer.return_pct - 100 * outcome) / scale_pct)
+
+
+def _penalties(reasoning: str, prompt: str, weights: RewardWeights, vocabulary: frozenset[str]) -> dict[str, float]:
+    words = reasoning.split()
+    trigrams = Counter(zip(words, words[1:], words[2:], strict=False))
+    total = sum(trigrams.values())
+    spelled = _WORD.findall(reasoning)
+    known = vocabulary | {word.lower() for word in _WORD.findall(prompt)}
+    unknown = sum(word.lower() not in known for word in spelled) if vocabulary else 0
+    return {
+        "repetition": 1 - len(trigrams) / total if total else 0.0,
+        "padding": max(0.0, 1 - weights.max_reasoning_words / len(words)) if words else 0.0,
+        "misspelling": unknown / len(spelled) if spelled else 0.0,
+    }

@@ -1,0 +1,107 @@
+"""What a stage is given: its run, its profile, the artifacts before it, a place to work, a way to report."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cortex.artifacts.artifact import Artifact, fetch, find
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.store import MissingObjectError, Store
+from cortex.errors import ConfigError, UsageError
+from cortex.runs.ledger import Ledger
+from cortex.runs.profile import Profile
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run, as one process sees it."""
+
+    run: str
+    profile: Profile
+    store: Store
+    work: Path
+    """The run's scratch folder on this machine."""
+    lease: Lease
+    ledger: Ledger
+    seen: dict[str, Artifact] = field(default_factory=dict)
+
+    def artifact(self, stage: str) -> Artifact:
+        """A finished stage's artifact on this machine, verified.
+
+        Raises:
+            DataError: it is not complete, or its bytes are not what its manifest says.
+        """
+        if stage not in self.seen:
+            self.seen[stage] = fetch(self.store, artifact_prefix(self.run, stage), self.work / "inputs")
+        return self.seen[stage]
+
+    def finished(self, stage: str) -> Manifest | None:
+        """The manifest of a finished stage; None while it is not finished."""
+        return find(self.store, artifact_prefix(self.run, stage))
+
+    def folder(self, stage: str) -> Path:
+        """A stage's scratch folder, which outlives a kill: what it finds there is its own, of this run."""
+        path = self.work / stage
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        """Say how far the stage is: `step` of `total`, and what was measured there, such as `loss`."""
+        self.ledger.progress(step=step, total=total, **(values or {}))
+
+
+def artifact_prefix(run: str, stage: str) -> str:
+    """Where a stage's artifact lies in the bucket."""
+    return f"runs/{run}/release" if stage == "release" else f"runs/{run}/{stage}/artifact"
+
+
+def new_run_id(profile: Profile) -> str:
+    """A fresh id: the profile's name, the time in UTC, and four random digits."""
+    return f"{profile.name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def create_run(store: Store, run: str, profile: Profile) -> Profile:
+    """Enter a run in the bucket, or find it there; its profile never changes after.
+
+    Raises:
+        ConfigError: the run exists under another profile.
+    """
+    if not run or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in run) or run[0] == ".":
+        raise UsageError(f"run id {run!r} may hold only letters, digits, '-', '_' and '.'")
+    if store.put_if_absent(_profile_key(run), profile.to_json()):
+        return profile
+    stored = load_run(store, run)
+    if stored.digest != profile.digest:
+        raise ConfigError(
+            f"run {run} was started under another profile ({stored.name}, {stored.digest[:12]}, not "
+            f"{profile.name}, {profile.digest[:12]}): continue it without naming a profile, or start a new run"
+        )
+    return stored
+
+
+def load_run(store: Store, run: str) -> Profile:
+    """The profile of a run.
+
+    Raises:
+        UsageError: there is no such run in this bucket.
+    """
+    key = _profile_key(run)
+    try:
+        return Profile.from_json(store.get(key), f"{store.url}/{key}")
+    except MissingObjectError as error:
+        known = list_runs(store)
+        hint = f"the newest here: {', '.join(known[-3:])}" if known else "the bucket holds no run"
+        raise UsageError(f"no run {run!r} in {store.url}: {hint}") from error
+
+
+def list_runs(store: Store) -> list[str]:
+    """The ids of all runs in a bucket, sorted."""
+    keys = [entry.key.split("/") for entry in store.list("runs")]
+    return sorted(parts[1] for parts in keys if len(parts) == 3 and parts[2] == "profile.json")
+
+
+def _profile_key(run: str) -> str:
+    return f"runs/{run}/profile.json"

@@ -1,0 +1,76 @@
+"""What happened in a run, append-only: attempts, progress, ends. Status, reports and budgets read it."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cortex.artifacts.store import Store
+
+FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
+"""Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Ledger:
+    """One writer's end of a run's ledger. Its epoch keeps its objects apart from every other writer's."""
+
+    store: Store
+    run: str
+    epoch: int
+    clock: Callable[[], float] = time.time
+    _written: int = 0
+    _pending: list[Event] = field(default_factory=list)
+    _flushed: float = 0.0
+
+    def append(self, event: str, **values: Any) -> None:
+        """Record an event at once, together with what was held back before it."""
+        self._pending.append(self._event(event, values))
+        self.flush()
+
+    def progress(self, **values: Any) -> None:
+        """Record progress; written with the next event, or when the interval has passed."""
+        self._pending.append(self._event("progress", values))
+        interval = BUCKET_INTERVAL if self.store.local_path("") is None else FOLDER_INTERVAL
+        if self.clock() - self._flushed >= interval:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        if self._pending:
+            lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in self._pending)
+            self.store.put(f"{folder(self.run)}/{self.epoch:08d}-{self._written:06d}.jsonl", lines.encode())
+            self._written += 1
+            self._pending.clear()
+        self._flushed = self.clock()
+
+    def _event(self, event: str, values: dict[str, Any]) -> Event:
+        return {"time": round(self.clock(), 3), "epoch": self.epoch, "event": event, **values}
+
+
+@dataclass
+class LedgerReader:
+    """Follows a ledger: each call gives the events that are new since the last."""
+
+    store: Store
+    run: str
+    _seen: set[str] = field(default_factory=set)
+
+    def new_events(self) -> list[Event]:
+        events: list[Event] = []
+        for entry in self.store.list(folder(self.run)):
+            if entry.key not in self._seen:
+                self._seen.add(entry.key)
+                events += parse(self.store.get(entry.key).decode().splitlines())
+        return sorted(events, key=lambda event: event["time"])
+
+
+def folder(run: str) -> str:
+    return f"runs/{run}/ledger"
+
+
+def parse(lines: Iterable[str]) -> list[Event]:
+    return [json.loads(line) for line in lines if line]

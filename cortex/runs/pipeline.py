@@ -1,0 +1,58 @@
+"""The pipeline as `sky.yaml` writes it: a chain of tasks, each an image and the stages it runs.
+
+The cloud and the rehearsal read the same file. A task's `run` is one line, `cortex run STAGE...`; its image is
+`docker:<registry>/cortex-<name>...`, and `<name>` is the folder under `images/`.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.errors import ConfigError
+from cortex.settings import CHECKOUT
+
+SKY_YAML = CHECKOUT / "sky.yaml"
+_IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One machine's share of the pipeline."""
+
+    name: str
+    image: str
+    """A folder under `images/`."""
+    stages: tuple[str, ...]
+
+
+def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
+    """The tasks in order.
+
+    Raises:
+        ConfigError: the file is not such a chain.
+    """
+    try:
+        documents: list[Any] = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    tasks = [_task(path, document) for document in documents if "run" in document]
+    if not tasks:
+        raise ConfigError(f"{path} has no task with a `run`")
+    return tasks
+
+
+def _task(path: Path, document: dict[str, Any]) -> Task:
+    name = str(document.get("name"))
+    image = _IMAGE.match(str(document.get("resources", {}).get("image_id", "")))
+    if not image:
+        raise ConfigError(f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>")
+    words = shlex.split(document["run"], comments=True)
+    if words[:2] != ["cortex", "run"] or len(words) < 3:
+        raise ConfigError(f"{path}, task {name!r}: `run` is not `cortex run STAGE...` but {document['run']!r}")
+    return Task(name, image["name"], tuple(words[2:]))

@@ -1,0 +1,27 @@
+"""The base of every profile section: frozen, and an unknown key is an error that suggests the right one."""
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Section(BaseModel):
+    """A part of a profile."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggest(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if isinstance(key, str) and key not in cls.model_fields:
+                    raise ValueError(unknown_key(key, list(cls.model_fields)))
+        return values
+
+
+def unknown_key(key: str, known: list[str]) -> str:
+    """What to say of a key that is not there: the nearest that is, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"unknown key {key!r}: " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}")

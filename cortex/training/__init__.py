@@ -1,0 +1,1 @@
+"""What the trainers share: models from scratch, checkpoints that can be trusted, callbacks."""
