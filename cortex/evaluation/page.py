@@ -173,7 +173,7 @@ def _comparison_cell(comparison: Comparison | None) -> str:
         return "<td></td>"
     shade = {"beats": ' class="beats"', "worse than": ' class="worse"'}.get(comparison.relation, "")
     interval = comparison.interval
-    return f"<td{shade}>{comparison.difference:+z.4f}<small>{interval.low:+z.4f} to {interval.high:+z.4f}</small></td>"
+    return f"<td{shade}>{comparison.difference:+z.3f}<small>{interval.low:+z.3f} to {interval.high:+z.3f}</small></td>"
 
 
 def _samples(samples: Iterable[Sample]) -> Iterable[str]:

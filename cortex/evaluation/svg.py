@@ -22,7 +22,6 @@ THEME = {
 
 _STYLE = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "evaluation",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "axes.edgecolor": THEME["grid"],
@@ -72,13 +71,15 @@ def plain_y(axes: Axes) -> None:
 def to_svg(figure: Figure, description: str) -> str:
     """The figure as one `<svg>` element for an HTML page, with a description for those who do not see it."""
     buffer = io.StringIO()
-    figure.savefig(
-        buffer,
-        format="svg",
-        bbox_inches="tight",
-        pad_inches=0.05,
-        metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-    )
+    # Ids are hashes: the salt makes them the same in every run, and different in every figure of a page.
+    with matplotlib.rc_context({"svg.hashsalt": description}):
+        figure.savefig(
+            buffer,
+            format="svg",
+            bbox_inches="tight",
+            pad_inches=0.05,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Groups are named figure_1, axes_1, ... in every figure, and a page must not repeat an id.

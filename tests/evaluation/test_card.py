@@ -1,0 +1,79 @@
+import yaml
+
+from cortex.evaluation.card import CardDetails, TrainingStage, model_card
+from cortex.evaluation.record import Evaluation
+from tests.evaluation.test_report import EVALUATION
+
+DETAILS = CardDetails(
+    title="A forecaster",
+    license="llama3.3",
+    base_model="meta-llama/Llama-3.3-70B-Instruct",
+    profile={"name": "cortex-70b", "hardware": "8xH100"},
+    features=["mom7: momentum over 7 days", "flow: net inflow | of exchanges"],
+    training=[TrainingStage(name="sft", method="Axolotl, QLoRA", facts={"steps": 300, "learning rate": 1e-5})],
+    provenance={"code": "0.1.0+abc", "sft": "f" * 64},
+)
+
+
+def metadata(card: str) -> dict:
+    _, block, _ = card.split("---\n", 2)
+    return yaml.safe_load(block)
+
+
+def real_data() -> Evaluation:
+    data = EVALUATION.data.model_copy(update={"simulated": False, "source": "files: daily prices"})
+    return EVALUATION.model_copy(update={"data": data})
+
+
+def test_the_metadata_are_what_the_hub_reads() -> None:
+    block = metadata(model_card(DETAILS, EVALUATION))
+    assert block["license"] == "llama3.3"
+    assert block["base_model"] == "meta-llama/Llama-3.3-70B-Instruct"
+    assert block["pipeline_tag"] == "text-generation"
+    (entry,) = block["model-index"]
+    (results,) = entry["results"]
+    scores = {metric["type"]: metric["value"] for metric in results["metrics"]}
+    assert scores["brier_skill"] == round(EVALUATION.models["grpo"].scores.brier_skill, 6)
+    assert "base_model" not in metadata(model_card(DETAILS.model_copy(update={"base_model": None}), EVALUATION))
+
+
+def test_the_card_opens_with_the_verdict() -> None:
+    lines = model_card(DETAILS, EVALUATION).split("---\n", 2)[2].strip().splitlines()
+    assert lines[0] == "# A forecaster"
+    assert lines[2].startswith("**Skill shown.** Brier skill against the base rate")
+    assert EVALUATION.verdict.comparison in lines[2]
+
+
+def test_every_forecaster_has_a_row_of_scores_with_its_interval() -> None:
+    card = model_card(DETAILS, EVALUATION)
+    interval = EVALUATION.models["grpo"].intervals.brier_skill
+    row = next(line for line in card.splitlines() if line.startswith("| **grpo** |"))
+    assert f"({interval.low:+.3f} to {interval.high:+.3f})" in row
+    for name in ("base", "sft", "base rate", "momentum", "logistic regression", "oracle"):
+        assert f"\n| {name} |" in card
+
+
+def test_simulated_data_are_called_that_and_real_data_are_not() -> None:
+    warning = "They say nothing of markets."
+    assert warning in model_card(DETAILS, EVALUATION)
+    assert "simulated-data" in metadata(model_card(DETAILS, EVALUATION))["tags"]
+    assert warning not in model_card(DETAILS, real_data())
+    assert "simulated" not in model_card(DETAILS, real_data())
+
+
+def test_the_card_carries_limits_training_and_provenance() -> None:
+    card = model_card(DETAILS, EVALUATION)
+    assert "no investment advice" in card
+    assert "| sft | Axolotl, QLoRA; steps 300; learning rate 1e-05 |" in card
+    assert f"| sft | `{'f' * 64}` |" in card
+    assert "and the terms of `meta-llama/Llama-3.3-70B-Instruct`" in card
+
+
+def test_text_cannot_break_a_table_or_open_a_tag() -> None:
+    card = model_card(DETAILS, EVALUATION)
+    assert "net inflow \\| of exchanges" in card
+    assert "<script" not in card.split("---\n", 2)[2]
+
+
+def test_the_same_inputs_give_the_same_card() -> None:
+    assert model_card(DETAILS, real_data()) == model_card(DETAILS, real_data())
