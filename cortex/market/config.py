@@ -31,7 +31,7 @@ class SimulatorConfig(Section):
     start: dt.date = dt.date(2020, 1, 1)
     """The first day."""
 
-    signal: dict[Metric, float] = {"flow": -1.1, "whales": 0.9}
+    signal: dict[Metric, float] = Field(default_factory=lambda: {"flow": -1.1, "whales": 0.9})
     """Log-odds of an up move for each level of a metric. A metric that is not named carries nothing."""
 
 

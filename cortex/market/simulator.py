@@ -70,7 +70,7 @@ class Simulator:
         The oracle's `expected_return` is exact given p and the volatility v, which a forecaster has to infer from
         past moves (`vol`, `range`): no forecast has a lower expected squared error.
         """
-        # One stream each, so that a longer path or one more metric leaves the other parts as they were.
+        # A stream each, so that another signal leaves the metrics and the sizes of all moves as they were.
         metrics_rng, size_rng, direction_rng = (
             np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(3)
         )
@@ -81,7 +81,7 @@ class Simulator:
         prices = self._prices(keys, p_up, volatility, size_rng, direction_rng)
         move = volatility * math.sqrt(self.horizon_days)
         oracle = keys.with_columns(
-            pl.Series("p_up", p_up.ravel()), pl.Series("expected_return", _expected_return(p_up, move).ravel())
+            pl.Series("p_up", p_up.ravel()), pl.Series("expected_return", expected_return(p_up, move).ravel())
         ).filter(pl.col("date").to_physical() % self.horizon_days == 0)
         return MarketTables(prices, onchain, oracle)
 
@@ -114,7 +114,7 @@ class Simulator:
     def _volatility(self, rng: np.random.Generator) -> FloatArray:
         """Daily volatility (a fraction), shape (chain, day)."""
         draws = rng.random(self.config.days)
-        steps = _REGIME_CHANGE.cumsum(axis=1)
+        steps = _REGIME_CHANGE.cumsum(axis=1)[:, :-1]
         regimes = np.empty(self.config.days, dtype=np.intp)
         regime = 1
         for day, draw in enumerate(draws):
@@ -157,16 +157,7 @@ class Simulator:
         )
 
 
-def _autoregression(noise: FloatArray, persistence: float) -> FloatArray:
-    """x[t] = persistence * x[t-1] + noise, along the last axis, scaled to unit variance from the first day on."""
-    state = noise.copy()
-    innovation = math.sqrt(1 - persistence**2)
-    for day in range(1, state.shape[-1]):
-        state[..., day] = persistence * state[..., day - 1] + innovation * noise[..., day]
-    return state
-
-
-def _expected_return(p_up: FloatArray, move: FloatArray) -> FloatArray:
+def expected_return(p_up: FloatArray, move: FloatArray) -> FloatArray:
     """E[exp(+-move * |t|) - 1] with P(+) = p_up, by the midpoint rule over the density of |t| cut at 8."""
     nodes, step = np.linspace(0, LARGEST_MULTIPLE, 401, retstep=True)
     middle = (nodes[1:] + nodes[:-1]) / 2
@@ -178,3 +169,12 @@ def _expected_return(p_up: FloatArray, move: FloatArray) -> FloatArray:
     exponent = np.multiply.outer(move, multiples)
     up, down = np.exp(exponent) @ weight, np.exp(-exponent) @ weight
     return p_up * up + (1 - p_up) * down - 1
+
+
+def _autoregression(noise: FloatArray, persistence: float) -> FloatArray:
+    """x[t] = persistence * x[t-1] + noise, along the last axis, scaled to unit variance from the first day on."""
+    state = noise.copy()
+    innovation = math.sqrt(1 - persistence**2)
+    for day in range(1, state.shape[-1]):
+        state[..., day] = persistence * state[..., day - 1] + innovation * noise[..., day]
+    return state

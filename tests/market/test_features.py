@@ -106,6 +106,15 @@ def test_a_missing_value_is_stood_in_for_by_the_last_for_a_week():
     assert z[40] == pytest.approx(_z(np.log(np.array([*values[21:40], values[39]], dtype=float))))
 
 
+def test_a_missing_row_is_stood_in_for_by_the_one_before_never_by_the_one_after():
+    onchain = metric(list(np.random.default_rng(0).lognormal(5, 1, 60)))
+    absent = pl.col("date").is_between(START + dt.timedelta(days=40), START + dt.timedelta(days=43))
+    keys = bars([1.0] * 60).select("symbol", "date")
+    z = metric_features(keys, onchain.filter(~absent), lag_days=0, window_days=20)["active"]
+    assert z[40:44].to_list() == [z[39]] * 4
+    assert z[44] != z[39]
+
+
 def test_a_metric_that_ended_is_not_used_for_ever():
     keys = bars([1.0] * 60).select("symbol", "date")
     z = metric_features(keys, metric(list(range(1, 41))), lag_days=2, window_days=20)["active"]

@@ -4,11 +4,12 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from scipy import integrate, stats
 
 from cortex.market.config import CHAINS, DataConfig, SimulatorConfig
 from cortex.market.examples import build_examples
 from cortex.market.features import level
-from cortex.market.simulator import Simulator
+from cortex.market.simulator import Simulator, expected_return
 from cortex.market.source import PRICE_SCHEMA, MarketTables
 
 from .tables import render_all, simulate
@@ -130,6 +131,16 @@ def test_the_expected_return_is_right_on_average(examples: pl.DataFrame):
     )
     assert means.height == 10
     assert ((means["oracle_return"] - means["outcome"]).abs() < 4 * means["error"]).all()
+
+
+@pytest.mark.parametrize(("p_up", "move"), [(0.5, 0.03), (0.9, 0.05), (0.2, 0.2)])
+def test_the_expected_return_is_the_integral_that_it_claims_to_be(p_up: float, move: float):
+    def weighed(size: float) -> float:
+        return 2 * stats.t.pdf(size, 4) * (p_up * np.exp(move * size) + (1 - p_up) * np.exp(-move * size))
+
+    inside, _ = integrate.quad(weighed, 0, 8)
+    beyond = 2 * stats.t.sf(8, 4) * (p_up * np.exp(8 * move) + (1 - p_up) * np.exp(-8 * move))
+    assert expected_return(np.array([p_up]), np.array([move]))[0] == pytest.approx(inside + beyond - 1, abs=1e-5)
 
 
 def test_moves_have_the_usual_size_fat_tails_and_clustered_volatility(default: MarketTables):
