@@ -24,4 +24,6 @@ class Section(BaseModel):
 def unknown_key(key: str, known: list[str]) -> str:
     """What to say of a key that is not there: the nearest that is, or all of them."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"unknown key {key!r}: " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}")
+    return f"unknown key {key!r}: " + (
+        f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+    )

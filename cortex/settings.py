@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     teacher_api_key: SecretStr = Field(default=SecretStr("none"))
     """The key sent to the teacher's endpoint."""
 
+    flipside_api_key: SecretStr | None = None
+    """Flipside's key, where a profile's data come from there."""
+
     @property
     def bucket_url(self) -> str:
         return self.bucket or str(self.home.absolute() / "bucket")

@@ -11,6 +11,10 @@ from cortex.evaluation.scores import Scores
 Relation = Literal["beats", "not distinguishable from", "worse than"]
 
 
+JSON_NAME = "evaluation.json"
+HTML_NAME = "evaluation.html"
+
+
 class Record(BaseModel):
     """A part of the record: immutable, and every number in it finite."""
 

@@ -12,12 +12,19 @@ from cortex.evaluation.bootstrap import DateResamples, compare, horizon_in_steps
 from cortex.evaluation.calibration import reliability
 from cortex.evaluation.forecasts import Climatology, Forecasts
 from cortex.evaluation.page import render_page
-from cortex.evaluation.record import Comparison, Curves, DataSummary, Evaluated, Evaluation, ReliabilityBin, Sample
+from cortex.evaluation.record import (
+    HTML_NAME,
+    JSON_NAME,
+    Comparison,
+    Curves,
+    DataSummary,
+    Evaluated,
+    Evaluation,
+    ReliabilityBin,
+    Sample,
+)
 from cortex.evaluation.scores import Losses, losses, score
 from cortex.evaluation.verdict import verdict
-
-JSON_NAME = "evaluation.json"
-HTML_NAME = "evaluation.html"
 
 P_BINS = 20
 

@@ -22,7 +22,7 @@ INSTRUCTIONS = """\
 You forecast the return of a crypto asset from market and on-chain data. Reason step by step inside <think> tags, \
 citing only numbers given here. Then answer with one JSON object inside <answer> tags, with these keys: \
 "p_up", the probability that the price rises (0 to 1); "direction", "up" or "down", whichever is likelier; \
-"return_pct", the expected return in percent; "interval_pct", the [low, high] of a 90% interval of the return in percent."""
+"return_pct", the expected return in percent; "interval_pct", the [low, high] of a 90% interval of that return."""
 
 _THINK = re.compile(r"^\s*(?:<think>)?(?P<reasoning>.*?)</think>\s*(?P<rest>.*)$", re.DOTALL)
 _ANSWER = re.compile(r"^(?:<answer>)(?P<body>.*)</answer>$", re.DOTALL)
@@ -51,9 +51,9 @@ def render_prompts(frame: pl.DataFrame, features: list[Feature], horizon_days: i
     `compact` writes each feature as one `name:level` word, for models too small to read prose: standard deviations
     are rounded to whole ones and cut at two, percentages to two figures on a grid of half octaves.
     """
-    return frame.select(prompt=_compact(features, horizon_days) if style == "compact" else _full(features, horizon_days))[
-        "prompt"
-    ]
+    return frame.select(
+        prompt=_compact(features, horizon_days) if style == "compact" else _full(features, horizon_days)
+    )["prompt"]
 
 
 def render_answer(answer: Answer) -> str:

@@ -73,7 +73,7 @@ def reward(
     Returns:
         The parts. An answer that does not parse earns nothing but its penalties.
     """
-    reasoning = completion.split("</think>")[0].removeprefix("<think>")
+    reasoning = completion.split("</think>", maxsplit=1)[0].removeprefix("<think>")
     penalties = _penalties(reasoning, prompt, weights, vocabulary)
     try:
         answer = parse_answer(completion)

@@ -69,7 +69,11 @@ def create_run(store: Store, run: str, profile: Profile) -> Profile:
     Raises:
         ConfigError: the run exists under another profile.
     """
-    if not run or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in run) or run[0] == ".":
+    if (
+        not run
+        or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in run)
+        or run[0] == "."
+    ):
         raise UsageError(f"run id {run!r} may hold only letters, digits, '-', '_' and '.'")
     if store.put_if_absent(_profile_key(run), profile.to_json()):
         return profile

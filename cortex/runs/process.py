@@ -1,16 +1,13 @@
 """Programs that a stage or the rehearsal starts: they never outlive the one that started them."""
 
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-
-_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -24,10 +21,11 @@ def running(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start a program in a process group of its own; leaving the block ends the group, by SIGTERM, then SIGKILL.
 
-    On Linux the kernel kills the program when its starter dies, even by SIGKILL.
+    Where util-linux is installed, the kernel kills the program when its starter dies, even by SIGKILL.
     """
+    setpriv = shutil.which("setpriv")
     process = subprocess.Popen(
-        [str(part) for part in command],
+        [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), *map(str, command)],
         env=dict(env) if env is not None else None,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
@@ -35,7 +33,6 @@ def running(
         stderr=stderr,
         text=True,
         process_group=0,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
     try:
         yield process
@@ -47,10 +44,6 @@ def running(
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:

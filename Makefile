@@ -1,0 +1,52 @@
+# The front door. `make` alone prints the verbs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+VENV := .venv
+CORTEX := $(VENV)/bin/cortex
+STAMP := $(VENV)/complete
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+ifeq ($(strip $(UV_FIND_LINKS)),)
+unexport UV_FIND_LINKS
+endif
+
+##@ Start here
+.PHONY: help
+help: ## print the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: rehearse
+rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED=]
+	@$(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)")
+
+.PHONY: test
+test: setup ## check everything that this machine can check
+	@$(VENV)/bin/python scripts/check.py
+
+##@ Work on the kit
+.PHONY: setup
+setup: $(STAMP) ## make the control environment in .venv
+
+$(STAMP): images/control/requirements.lock pyproject.toml Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or name one: make setup PYTHON=..."; exit 78; }
+	@echo "making the control environment in $(VENV)"
+	@rm -f $(STAMP)
+	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
+	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --requirement images/control/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --no-deps --editable .
+	@touch $(STAMP)
+
+.PHONY: format
+format: setup ## rewrite the code in its one format
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+.PHONY: locks
+locks: setup ## re-make every lock under images/   [UPGRADE=1 takes the newest versions]
+	@env -u UV_FIND_LINKS $(VENV)/bin/python scripts/lock.py --uv $(VENV)/bin/uv $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove the control environment; runs and other environments stay in .cortex
+	@rm -rf $(VENV)

@@ -1,0 +1,5 @@
+"""`python -m cortex`: the command line, where the `cortex` program is not on the path."""
+
+from cortex.cli import main
+
+main()

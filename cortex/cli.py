@@ -1,0 +1,157 @@
+"""The verbs. Each reads its words, calls what does the work, and prints; nothing heavy is imported before its verb."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.errors import CortexError, VerificationError
+from cortex.settings import Settings
+
+app = typer.Typer(
+    name="cortex",
+    help="Fine-tune a reasoning model on spot GPUs: rehearsed, resumable, proven and judged.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+dataset = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
+app.add_typer(dataset, name="dataset")
+
+RunOption = Annotated[str, typer.Option("--run", envvar="RUN_ID", help="The run's id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def main() -> None:
+    """Run the command line; an error of the kit is one line on stderr and its exit code."""
+    try:
+        app()
+    except CortexError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@app.command()
+def run(
+    stages: Annotated[list[str], typer.Argument(help="Stages, in order.")],
+    run_id: RunOption,
+    profile: Annotated[str | None, typer.Option(envvar="CORTEX_PROFILE", help="Starts the run if it is new.")] = None,
+) -> None:
+    """Run stages of a run here and now, in the environment this program is in."""
+    from cortex.artifacts.store import Store
+    from cortex.runs.context import create_run, load_run
+    from cortex.runs.profile import load_profile
+    from cortex.stages.runner import run_stage
+
+    settings = Settings()
+    store = Store.open(settings.bucket_url)
+    resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
+    for name in stages:
+        made = run_stage(name, run_id, resolved, store, settings)
+        print(f"{name}: {'done' if made else 'nothing to do'}", flush=True)
+
+
+@app.command()
+def rehearse(
+    profile: Annotated[str | None, typer.Option(help="A name in jobs/profiles/, or a path.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Go on with this run, or name a new one.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A parquet or CSV file, or a folder of them, in place of the profile's source.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the profile's seed.")] = None,
+) -> None:
+    """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.rehearsal import Rehearsal
+    from cortex.runs.context import list_runs, load_run, new_run_id
+    from cortex.runs.profile import load_profile
+    from cortex.show import describe_run, print_run
+
+    settings, console = Settings(), Console(highlight=False)
+    store = Store.open(settings.bucket_url)
+    if run_id and profile is None and data is None and seed is None and run_id in list_runs(store):
+        resolved = load_run(store, run_id)
+    else:
+        overrides: dict[str, object] = {}
+        if data is not None:
+            overrides["data.source"] = {"kind": "files", "paths": [str(data.absolute())]}
+        if seed is not None:
+            overrides["seed"] = seed
+        resolved = load_profile(profile or "rehearsal", overrides)
+    name = run_id or new_run_id(resolved)
+    console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
+    Rehearsal(name, resolved, store, settings, console).start()
+    described = describe_run(store, name)
+    print_run(described, console)
+    print(last_line(described), flush=True)
+
+
+def last_line(described: dict[str, object]) -> str:
+    """What a good rehearsal ends with; programs read it."""
+    scores, stages = described["scores"], described["stages"]
+    assert isinstance(scores, dict) and isinstance(stages, list)
+    oracle = f"{scores['oracle']['brier_skill']:.4f}" if "oracle" in scores else "n/a"
+    seconds = sum(stage["seconds"] for stage in stages)
+    skill = scores["grpo"]["brier_skill"]
+    return f"rehearsal passed run={described['run']} brier_skill={skill:.4f} oracle={oracle} seconds={seconds:.0f}"
+
+
+@app.command()
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")], as_json: AsJson = False) -> None:
+    """A run's stages, scores and verdict."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.show import describe_run, print_run
+
+    described = describe_run(Store.open(Settings().bucket_url), run_id)
+    if as_json:
+        print(json.dumps(described, indent=1))
+    else:
+        print_run(described, Console(highlight=False))
+
+
+@app.command()
+def verify(path: Annotated[Path, typer.Argument(help="An artifact's folder.")]) -> None:
+    """Check an artifact against its manifest: exits 0, or 65 and names the first files that are not as published."""
+    from cortex.artifacts.verify import verify as check
+
+    found = check(path)
+    if not found.ok:
+        raise VerificationError(str(found))
+    print(found)
+
+
+@dataset.command("build")
+def dataset_build(
+    data: Annotated[Path, typer.Option(help="A parquet or CSV file of daily OHLC, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet, or is empty.")],
+    horizon_days: Annotated[int, typer.Option(help="Days from the decision to the outcome.")] = 1,
+    style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
+) -> None:
+    """Turn market history into examples, and write them with a manifest."""
+    from cortex.dataset import build_dataset
+
+    examples = build_dataset(data, out, horizon_days, style)
+    print(f"{out}: {len(examples):,} examples")
+
+
+@dataset.command("show")
+def dataset_show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dataset build` wrote.")], as_json: AsJson = False
+) -> None:
+    """What a dataset holds: splits, dates, base rates, and one prompt."""
+    from rich.console import Console
+
+    from cortex.dataset import describe_dataset
+    from cortex.show import print_dataset
+
+    described = describe_dataset(folder)
+    if as_json:
+        print(json.dumps(described, indent=1))
+    else:
+        print_dataset(described, Console(highlight=False))

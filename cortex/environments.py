@@ -1,0 +1,77 @@
+"""Environments of the images, on this machine: a venv made from an image's CPU lock, named by the lock's hash."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from cortex.errors import ConfigError, StageError
+from cortex.section import unknown_key
+from cortex.settings import CHECKOUT, Settings
+
+IMAGES = CHECKOUT / "images"
+_COMPLETE = "complete"
+
+
+def cpu_lock(image: str) -> Path:
+    """An image's lock for machines without a GPU.
+
+    Raises:
+        ConfigError: there is no such image.
+    """
+    path = IMAGES / image / "requirements.cpu.lock"
+    if not path.is_file():
+        known = sorted(lock.parent.name for lock in IMAGES.glob("*/requirements.cpu.lock"))
+        raise ConfigError(f"no image {image!r}: {unknown_key(image, known)}")
+    return path
+
+
+def environment(image: str, settings: Settings) -> Path:
+    """The folder of an image's venv. It is made on first use; a half-made one is never taken for whole.
+
+    Packages come from the index, and from UV_FIND_LINKS or PIP_FIND_LINKS where given.
+
+    Raises:
+        StageError: uv could not install what the lock names.
+    """
+    lock = cpu_lock(image)
+    name = f"{image}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    folder = settings.environments / name
+    settings.environments.mkdir(parents=True, exist_ok=True)
+    with (settings.environments / f"{name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / _COMPLETE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv("venv", "--python", sys.executable, folder)
+            _uv("pip", "install", "--python", folder / "bin" / "python", "--requirement", lock)
+            (folder / _COMPLETE).touch()
+    return folder
+
+
+def on_path(folder: Path) -> dict[str, str]:
+    """Variables under which programs run in an environment, with this checkout's code."""
+    return {
+        "VIRTUAL_ENV": str(folder),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _uv(*arguments: str | Path) -> None:
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.exists() else shutil.which("uv")
+    if uv is None:
+        raise ConfigError("uv is not installed: run `make setup`")
+    variables = dict(os.environ)
+    if "PIP_FIND_LINKS" in variables:
+        variables.setdefault("UV_FIND_LINKS", variables["PIP_FIND_LINKS"])
+    done = subprocess.run(
+        [uv, "--quiet", *map(str, arguments)], env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StageError(f"uv {arguments[0]} failed: {' '.join(done.stderr.split())[-600:]}")

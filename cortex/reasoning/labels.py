@@ -1,0 +1,48 @@
+"""Labels on disk: the teacher's answers as conversations, one JSONL for each grade that the check gave."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from cortex.errors import DataError
+from cortex.reasoning.quality import check
+
+ACCEPTED = "accepted.jsonl"
+SUMMARY = "labels.json"
+
+
+def write_labels(prompts: Mapping[str, str], answers: Mapping[str, str], output: Path) -> None:
+    """Grade every answer and write the conversations as trainers read them, each with the reasons for its grade.
+
+    Raises:
+        DataError: none is fit to imitate.
+    """
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    files = {grade: (output / f"{grade}.jsonl").open("w") for grade in ("accepted", "flagged", "rejected")}
+    for example, prompt in prompts.items():
+        finding = check(prompt, answers[example])
+        counts[finding.grade] += 1
+        reasons.update(reason.partition(":")[0] for reason in finding.reasons)
+        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answers[example]}]
+        row = {"example_id": example, "messages": messages, "reasons": finding.reasons}
+        files[finding.grade].write(json.dumps(row) + "\n")
+    for file in files.values():
+        file.close()
+    if not counts["accepted"]:
+        raise DataError(
+            f"none of the teacher's {len(prompts)} answers is fit to imitate ({dict(reasons)}): "
+            "look at rejected.jsonl, and check teacher.model and teacher.max_tokens"
+        )
+    summary = {
+        "asked": len(prompts),
+        **{grade: counts[grade] for grade in files},
+        "reasons": dict(sorted(reasons.items())),
+    }
+    (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+
+
+def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:
+    """The conversations of a label artifact that are fit to imitate."""
+    return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text().splitlines()]

@@ -1,0 +1,42 @@
+"""Which of a teacher's answers are fit to imitate. The check knows the prompt and the answer, never the outcome."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cortex.reasoning.grounding import citations
+from cortex.reasoning.protocol import ProtocolError, parse_answer
+from cortex.reasoning.rewards import RewardWeights, reward
+
+Grade = Literal["accepted", "flagged", "rejected"]
+
+CERTAIN = 0.03
+"""A probability nearer than this to 0 or 1 is more certainty than a market gives."""
+REPETITIVE = 0.3
+"""Share of repeated 3-grams from which a reasoning goes round in circles."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A grade, and the reasons for one below `accepted`."""
+
+    grade: Grade
+    reasons: tuple[str, ...] = ()
+
+
+def check(prompt: str, text: str) -> Finding:
+    """Grade one answer: rejected if it breaks the protocol or cites what the prompt does not say; flagged if odd."""
+    try:
+        answer = parse_answer(text)
+    except ProtocolError as error:
+        return Finding("rejected", (f"protocol: {error}",))
+    cited = citations(answer.reasoning, prompt)
+    if cited.ungrounded:
+        return Finding("rejected", (f"ungrounded: {', '.join(cited.ungrounded)}",))
+    reasons: list[str] = []
+    if cited.cited == 0:
+        reasons.append("cites nothing")
+    if min(answer.p_up, 1 - answer.p_up) < CERTAIN:
+        reasons.append(f"certain: p_up {answer.p_up}")
+    if reward(text, prompt, 0.0, RewardWeights()).repetition > REPETITIVE:
+        reasons.append("repeats itself")
+    return Finding("flagged", tuple(reasons)) if reasons else Finding("accepted")

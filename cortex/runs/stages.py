@@ -1,0 +1,77 @@
+"""Which stages there are, what each reads, and where its function is."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cortex.errors import UsageError
+from cortex.runs.context import RunContext
+from cortex.runs.profile import Profile
+from cortex.section import unknown_key
+
+StageFunction = Callable[[RunContext, Path], None]
+"""Fills an empty folder from the context, and nothing else: that folder is the artifact."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run. Its module `cortex.stages.<name>` has the function `run`, and is imported only to run it."""
+
+    name: str
+    purpose: str
+    inputs: Callable[[Profile], tuple[str, ...]]
+    """The stages whose artifacts it reads."""
+    wanted: Callable[[Profile], bool] = lambda profile: True
+    """Whether the profile asks for it at all."""
+
+    @property
+    def function(self) -> StageFunction:
+        return importlib.import_module(f"cortex.stages.{self.name}").run
+
+
+def before_grpo(profile: Profile) -> str:
+    """The stage whose model GRPO starts from."""
+    return "dpo" if profile.dpo else "sft"
+
+
+def models(profile: Profile) -> tuple[str, ...]:
+    """The training stages of a profile, in order."""
+    return ("sft", "dpo", "grpo") if profile.dpo else ("sft", "grpo")
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("data", "market data to examples", lambda profile: ()),
+        Stage("label", "the teacher's answers", lambda profile: ("data",)),
+        Stage("sft", "imitate the teacher", lambda profile: ("label",)),
+        Stage(
+            "dpo",
+            "prefer what scored",
+            lambda profile: ("data", "label", "sft"),
+            lambda profile: profile.dpo is not None,
+        ),
+        Stage(
+            "grpo",
+            "learn from outcomes",
+            lambda profile: tuple(dict.fromkeys(("data", "label", "sft", before_grpo(profile)))),
+        ),
+        Stage("export", "merge and quantize", lambda profile: ("data", "label", "sft", "grpo")),
+        Stage("evaluate", "judge on the held-out period", lambda profile: ("data", *models(profile), "export")),
+        Stage(
+            "release", "what is taken home", lambda profile: ("data", "label", *models(profile), "export", "evaluate")
+        ),
+    )
+}
+
+
+def find_stage(name: str) -> Stage:
+    """The stage of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in STAGES:
+        raise UsageError(f"no stage {name!r}: {unknown_key(name, list(STAGES))}")
+    return STAGES[name]

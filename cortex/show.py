@@ -1,0 +1,108 @@
+"""`cortex show`: a run's stages, scores and verdict, for people and for programs."""
+
+import hashlib
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cortex.artifacts.artifact import find
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.store import Store
+from cortex.evaluation.record import JSON_NAME, Evaluated, Evaluation, label
+from cortex.runs.context import artifact_prefix, load_run
+from cortex.runs.report import release_path, stage_reports
+from cortex.runs.stages import STAGES
+
+
+def describe_run(store: Store, run: str) -> dict[str, Any]:
+    """What `cortex show RUN --json` prints.
+
+    Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
+    baseline: accuracy, brier, brier_skill, brier_skill_interval, valid_share), verdict. `release` is None until there
+    is one; `weights` is one hash over the final model's weight files.
+    """
+    profile = load_run(store, run)
+    names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
+    evaluation = read_evaluation(store, run)
+    export = find(store, artifact_prefix(run, "export"))
+    released = find(store, artifact_prefix(run, "release"))
+    return {
+        "run": run,
+        "profile": profile.name,
+        "bucket": store.url,
+        "release": release_path(store, run) if released else None,
+        "weights": weights_digest(export) if export else None,
+        "stages": [report.to_json() for report in stage_reports(store, run, names)],
+        "scores": {name: _scores(item) for name, item in evaluation.forecasters.items()} if evaluation else {},
+        "verdict": evaluation.verdict.headline if evaluation else None,
+        "verdict_reason": evaluation.verdict.reason if evaluation else None,
+    }
+
+
+def read_evaluation(store: Store, run: str) -> Evaluation | None:
+    """The evaluation of a run; None until that stage is done."""
+    prefix = artifact_prefix(run, "evaluate")
+    if find(store, prefix) is None:
+        return None
+    key = f"{prefix}/{JSON_NAME}"
+    return Evaluation.from_json(store.get(key).decode(), f"{store.url}/{key}")
+
+
+def weights_digest(export: Manifest) -> str:
+    """One SHA-256 over the names and hashes of the final model's weight files."""
+    total = hashlib.sha256()
+    for entry in export.files:
+        if entry.name.startswith("model/") and entry.name.endswith(".safetensors"):
+            total.update(f"{entry.sha256}  {entry.name}\n".encode())
+    return total.hexdigest()
+
+
+def print_run(described: dict[str, Any], console: Console) -> None:
+    """The same for people."""
+    console.print(f"[bold]{described['run']}[/bold]  profile {described['profile']}  in {described['bucket']}")
+    stages = Table("stage", "state", "seconds", "attempts", "manifest", box=None)
+    for stage in described["stages"]:
+        digest = (stage["manifest"] or "")[:12]
+        stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
+    console.print(stages)
+    if described["scores"]:
+        scores = Table("forecaster", "accuracy", "Brier", "Brier skill", "95% interval", "valid answers", box=None)
+        for name, item in described["scores"].items():
+            low, high = item["brier_skill_interval"]
+            scores.add_row(
+                label(name),
+                f"{item['accuracy']:.3f}",
+                f"{item['brier']:.4f}",
+                f"{item['brier_skill']:+.3f}",
+                f"{low:+.3f} to {high:+.3f}",
+                f"{item['valid_share']:.1%}",
+            )
+        console.print(scores)
+        console.print(f"verdict: [bold]{described['verdict']}[/bold]. {described['verdict_reason']}")
+    if described["release"]:
+        console.print(f"release: {described['release']}", soft_wrap=True)
+
+
+def print_dataset(described: dict[str, Any], console: Console) -> None:
+    """A dataset as `cortex dataset show` prints it for people."""
+    console.print(
+        f"{described['examples']:,} examples of {described['symbols']} symbols, "
+        f"horizon {described['horizon_days']} days, manifest {described['manifest'][:12]}"
+    )
+    table = Table("split", "examples", "first decision", "last decision", "up", box=None)
+    for name, split in described["splits"].items():
+        table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], f"{split['up_rate']:.1%}")
+    console.print(table)
+    console.print(described["sample"]["prompt"], markup=False)
+
+
+def _scores(item: Evaluated) -> dict[str, Any]:
+    interval = item.intervals.brier_skill
+    return {
+        "accuracy": item.scores.accuracy,
+        "brier": item.scores.brier,
+        "brier_skill": item.scores.brier_skill,
+        "brier_skill_interval": [interval.low, interval.high],
+        "valid_share": item.scores.valid_share,
+    }

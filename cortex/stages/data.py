@@ -1,0 +1,14 @@
+"""data: from a market's history to examples, each a prompt that knew nothing of its outcome."""
+
+from pathlib import Path
+
+from cortex.dataset import write_dataset
+from cortex.market.sources import open_source
+from cortex.runs.context import RunContext
+from cortex.settings import Settings
+
+
+def run(context: RunContext, output: Path) -> None:
+    profile = context.profile
+    source = open_source(profile.data, seed=profile.seed, flipside_api_key=Settings().flipside_api_key)
+    write_dataset(source, profile.data, profile.style, output)

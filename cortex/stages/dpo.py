@@ -1,0 +1,81 @@
+"""dpo: answers sampled from the SFT model, in pairs of one prompt, the better of which the model learns to prefer."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from cortex.dataset import read_examples, take_evenly
+from cortex.errors import DataError
+from cortex.reasoning.rewards import RewardWeights, reward
+from cortex.runs.context import RunContext
+from cortex.stages.grpo import starting_model, vocabulary
+from cortex.training.generate import generate
+from cortex.training.launch import distributed, resume_point, run_trainer
+from cortex.training.models import chat, load_model, load_tokenizer
+from cortex.training.trl_config import dpo_arguments
+
+PAIRS = "pairs.jsonl"
+
+
+def run(context: RunContext, output: Path) -> None:
+    profile, folder = context.profile, context.folder("dpo")
+    assert profile.dpo is not None
+    pairs = folder / PAIRS
+    if not pairs.exists():
+        _sample_pairs(context, pairs)
+    checkpoints = folder / "checkpoints"
+    resume = resume_point(context, "dpo", checkpoints)
+    task = {
+        **starting_model(context, "sft"),
+        "dataset": str(pairs),
+        "arguments": dpo_arguments(profile, checkpoints),
+        "resume": str(resume) if resume else None,
+        "output": str(output / "model"),
+    }
+    path = folder / "task.json"
+    path.write_text(json.dumps(task))
+    run_trainer(context, "dpo", distributed(profile, "cortex.training.dpo", path))
+    pairs.rename(output / PAIRS)
+
+
+def best_and_worst(
+    prompt: str, answers: list[str], outcome: float, weights: RewardWeights, known: frozenset[str]
+) -> tuple[str, str] | None:
+    """The answers that the outcome paid most and least; None where all were paid alike."""
+    paid = sorted((reward(text, prompt, outcome, weights, known).total(weights), text) for text in answers)
+    return (paid[-1][1], paid[0][1]) if paid[-1][0] > paid[0][0] else None
+
+
+def _sample_pairs(context: RunContext, path: Path) -> None:
+    profile, dpo = context.profile, context.profile.dpo
+    assert dpo is not None
+    train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
+    chosen = take_evenly(train, dpo.prompts)
+    folder = context.artifact("sft").path / "model"
+    sampled = generate(
+        load_model(folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention),
+        load_tokenizer(folder),
+        chosen["prompt"].to_list(),
+        batch_size=profile.evaluate.batch_size,
+        max_new_tokens=profile.grpo.max_completion_length,
+        samples=dpo.samples,
+        temperature=dpo.temperature,
+        seed=profile.seed,
+        on_batch=context.progress,
+    )
+    known = frozenset(vocabulary(context.artifact("label").path))
+    rows: list[str] = []
+    for prompt, outcome, answers in zip(chosen["prompt"], chosen["outcome"], sampled, strict=True):
+        pair = best_and_worst(prompt, answers, outcome, profile.grpo.rewards, known)
+        if pair:
+            good, bad = ([{"role": "assistant", "content": text}] for text in pair)
+            rows.append(json.dumps({"prompt": chat(prompt), "chosen": good, "rejected": bad}) + "\n")
+    if not rows:
+        raise DataError(
+            f"the SFT model gives one answer however often it is asked ({len(chosen)} prompts, {dpo.samples} samples): "
+            "raise dpo.temperature, or remove the dpo section"
+        )
+    aside = path.with_suffix(".partial")
+    aside.write_text("".join(rows))
+    aside.rename(path)

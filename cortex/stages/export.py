@@ -1,0 +1,119 @@
+"""export: the final weights, whole, and the GPTQ copies that stay close enough to them."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from cortex.dataset import read_examples, take_evenly
+from cortex.reasoning.labels import accepted_conversations
+from cortex.reasoning.protocol import ProtocolError, parse_answer
+from cortex.runs.context import RunContext
+from cortex.runs.profile import Gptq, Profile
+from cortex.training.generate import generate
+from cortex.training.models import load_merged, load_model, load_tokenizer
+from cortex.training.quantize import gptq, mean_divergence
+
+SUMMARY = "export.json"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A quantized copy, measured against the full weights on held-out examples."""
+
+    name: str
+    bits: int
+    kl: float
+    """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
+    brier: float
+    brier_of_full: float
+    accepted: bool
+    reason: str
+
+
+def run(context: RunContext, output: Path) -> None:
+    profile = context.profile
+    trained = context.artifact("grpo").path / "model"
+    whole = output / "model"
+    model = load_merged(trained, base=profile.model.base, device=profile.hardware.device)
+    tokenizer = load_tokenizer(trained)
+    model.save_pretrained(whole)
+    tokenizer.save_pretrained(whole)
+
+    held_out = take_evenly(
+        read_examples(context.artifact("data").path).filter(pl.col("split") == "validation"),
+        profile.export.check_examples,
+    )
+    steps = 1 + len(profile.export.gptq)
+    context.progress(1, steps)
+    copies: list[Copy] = []
+    if profile.export.gptq:
+        answers = _answers(profile, whole, held_out)
+        calibration = accepted_conversations(context.artifact("label").path)
+        calibration = calibration[:: max(1, len(calibration) // profile.export.calibration_examples)]
+        for number, wanted in enumerate(profile.export.gptq, start=2):
+            target = output / f"gptq-w{wanted.bits}"
+            gptq(whole, target, wanted, calibration[: profile.export.calibration_examples], profile.seed)
+            copy = _measured(profile, whole, target, wanted, held_out, answers)
+            copies.append(copy)
+            if not copy.accepted:
+                shutil.rmtree(target)
+            context.progress(number, steps, {"kl": copy.kl})
+            print(f"{copy.name}: {'accepted' if copy.accepted else 'rejected'}: {copy.reason}", flush=True)
+    (output / SUMMARY).write_text(json.dumps({"copies": [asdict(copy) for copy in copies]}, indent=1) + "\n")
+
+
+def accepted_copies(folder: Path) -> list[str]:
+    """The folders of an export artifact that hold accepted copies."""
+    return [copy["name"] for copy in json.loads((folder / SUMMARY).read_text())["copies"] if copy["accepted"]]
+
+
+def _measured(
+    profile: Profile, whole: Path, target: Path, wanted: Gptq, held_out: pl.DataFrame, answers: list[str]
+) -> Copy:
+    kl = mean_divergence(
+        load_model(whole, device=profile.hardware.device),
+        load_model(target, device=profile.hardware.device),
+        load_tokenizer(whole),
+        held_out["prompt"].to_list(),
+        answers,
+        profile.evaluate.batch_size,
+    )
+    up = (held_out["outcome"] > 0).to_numpy()
+    full, brier = _brier(answers, up), _brier(_answers(profile, target, held_out), up)
+    faults = [
+        f"{what} {value:.2g} is over the bound {bound:g}"
+        for what, value, bound in (
+            ("divergence", kl, wanted.max_kl),
+            ("rise of the Brier score", brier - full, wanted.max_brier_loss),
+        )
+        if not value <= bound
+    ]
+    reason = "; ".join(faults) or f"divergence {kl:.2g}, Brier score {brier:.4f} against {full:.4f}"
+    return Copy(target.name, wanted.bits, kl, brier, full, not faults, reason)
+
+
+def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str]:
+    sampled = generate(
+        load_model(folder, device=profile.hardware.device, attention=profile.model.attention),
+        load_tokenizer(folder),
+        examples["prompt"].to_list(),
+        batch_size=profile.evaluate.batch_size,
+        max_new_tokens=profile.evaluate.max_new_tokens,
+    )
+    return [answers[0] for answers in sampled]
+
+
+def _brier(answers: list[str], up: np.ndarray) -> float:
+    """The mean Brier score; an answer that cannot be read counts as one half."""
+    return float(np.mean((np.array([_p_up(text) for text in answers]) - up) ** 2))
+
+
+def _p_up(text: str) -> float:
+    try:
+        return parse_answer(text).p_up
+    except ProtocolError:
+        return 0.5

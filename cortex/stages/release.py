@@ -1,0 +1,81 @@
+"""release: the folder that a user takes home, complete in itself."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cortex.artifacts.code_version import code_version
+from cortex.dataset import read_description
+from cortex.evaluation.card import CardDetails, TrainingStage, model_card
+from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
+from cortex.runs.context import RunContext
+from cortex.runs.profile import Optimization, Profile
+from cortex.runs.stages import STAGES, models
+from cortex.stages.export import accepted_copies
+
+
+def run(context: RunContext, output: Path) -> None:
+    export, judged = context.artifact("export").path, context.artifact("evaluate").path
+    for name in ("model", *accepted_copies(export)):
+        shutil.copytree(export / name, output / name)
+    for name in (JSON_NAME, HTML_NAME):
+        shutil.copyfile(judged / name, output / name)
+    (output / "profile.json").write_bytes(context.profile.to_json())
+    provenance = _provenance(context)
+    (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")
+    evaluation = Evaluation.from_json((judged / JSON_NAME).read_text(), str(judged / JSON_NAME))
+    (output / "README.md").write_text(model_card(_card(context, provenance), evaluation))
+    context.progress(1, 1)
+
+
+def _provenance(context: RunContext) -> dict[str, Any]:
+    """Every artifact that led here: its digest, and those of what it was made from."""
+    stages = [stage.name for stage in STAGES.values() if stage.wanted(context.profile) and stage.name != "release"]
+    manifests = {name: context.artifact(name).manifest for name in stages}
+    return {
+        "profile": context.profile.digest,
+        "code": code_version(),
+        "artifacts": {
+            name: {
+                "manifest": manifest.digest,
+                "inputs": manifest.inputs,
+                "code": manifest.code,
+                "seeds": manifest.seeds,
+            }
+            for name, manifest in manifests.items()
+        },
+    }
+
+
+def _card(context: RunContext, provenance: dict[str, Any]) -> CardDetails:
+    profile = context.profile
+    data = read_description(context.artifact("data").path)
+    hashes = {f"{name} artifact": entry["manifest"] for name, entry in provenance["artifacts"].items()}
+    return CardDetails(
+        title=profile.name,
+        license=profile.model.licence,
+        base_model=profile.model.base,
+        profile={
+            "name": profile.name,
+            "weights": profile.model.adapter.kind if profile.model.adapter else "full fine-tuning",
+            "hardware": f"{profile.hardware.gpus} x {profile.hardware.accelerator}"
+            if profile.hardware.device == "cuda"
+            else "CPU",
+            "seed": profile.seed,
+        },
+        features=[f"{feature['name']}: {feature['label']}" for feature in data["features"]],
+        training=[_training(profile, stage) for stage in models(profile)],
+        provenance={"code": provenance["code"], "profile": provenance["profile"], **hashes},
+    )
+
+
+def _training(profile: Profile, stage: str) -> TrainingStage:
+    section: Optimization = getattr(profile, stage)
+    method = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on outcomes"}[stage]
+    facts = {
+        "steps": section.max_steps,
+        "learning rate": section.learning_rate,
+        "batch": section.micro_batch_size * section.gradient_accumulation * profile.hardware.gpus,
+    }
+    return TrainingStage(name=stage, method=method, facts=facts)

@@ -1,0 +1,103 @@
+"""Running one stage of a run: skipped if its artifact is complete, published if it succeeds."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cortex.artifacts.artifact import publish
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import Store
+from cortex.errors import CortexError, DataError, RefusedError
+from cortex.runs.context import RunContext, artifact_prefix
+from cortex.runs.ledger import Ledger
+from cortex.runs.profile import Profile
+from cortex.runs.stages import Stage, find_stage
+from cortex.settings import Settings
+
+
+def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Settings) -> bool:
+    """Run a stage unless it is done. True when its artifact was made now.
+
+    Raises:
+        CortexError: what went wrong; nothing was published then.
+        RefusedError: another process of this machine is at the same stage of this run.
+    """
+    stage = find_stage(name)
+    if not stage.wanted(profile):
+        return False
+    work = settings.work(run)
+    with _alone(work, stage):
+        lease = Lease.take(store, run)
+        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch))
+        if context.finished(name):
+            return False
+        started = time.monotonic()
+        context.ledger.append("stage_started", stage=name)
+        try:
+            digest = _make(context, stage)
+        except BaseException as error:
+            code = error.exit_code if isinstance(error, CortexError) else 1
+            seconds = round(time.monotonic() - started, 3)
+            context.ledger.append("stage_failed", stage=name, seconds=seconds, code=code, reason=_line(error))
+            raise
+        seconds = round(time.monotonic() - started, 3)
+        context.ledger.append("stage_finished", stage=name, seconds=seconds, manifest=digest)
+    return True
+
+
+def _make(context: RunContext, stage: Stage) -> str:
+    inputs = stage.inputs(context.profile)
+    missing = [name for name in inputs if not context.finished(name)]
+    if missing:
+        raise DataError(f"{stage.name} reads what {', '.join(missing)} makes, which is not there: run that stage first")
+    digests = {name: context.artifact(name).digest for name in inputs}
+    folder = context.folder(stage.name)
+    output = folder / "output"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir()
+    try:
+        stage.function(context, output)
+        artifact = publish(
+            output,
+            context.store,
+            artifact_prefix(context.run, stage.name),
+            kind=stage.name,
+            inputs=digests,
+            profile=context.profile.digest,
+            seeds={"profile": context.profile.seed},
+            lease=context.lease,
+        )
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or folder}: {error.strerror or error}; what was finished is kept: free space or mend the "
+            "disk, then run the same command again"
+        ) from error
+    shutil.rmtree(folder)
+    return artifact.digest
+
+
+@contextmanager
+def _alone(work: Path, stage: Stage) -> Iterator[None]:
+    """Hold the stage's lock, which ends with the process that holds it, however that ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / f"{stage.name}.lock"
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                f"{stage.name} of run {work.name} is being run by another process ({path.read_text().strip()}): "
+                "wait for it, or stop it first"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

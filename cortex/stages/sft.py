@@ -1,0 +1,65 @@
+"""sft: Axolotl trains the base model to answer as the teacher did."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+from cortex.errors import ConfigError
+from cortex.reasoning.labels import ACCEPTED, accepted_conversations
+from cortex.runs.context import RunContext
+from cortex.section import unknown_key
+from cortex.training.axolotl_config import axolotl_config
+from cortex.training.launch import resume_point, run_trainer
+from cortex.training.scratch import build
+
+
+def run(context: RunContext, output: Path) -> None:
+    folder = context.folder("sft")
+    labels = context.artifact("label").path
+    base = context.profile.model.base or str(_built_base(context, labels, output / "base"))
+    checkpoints = folder / "checkpoints"
+    resume = resume_point(context, "sft", checkpoints)
+    config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints, folder / "prepared", resume)
+    _check_further_keys(context.profile.sft.axolotl)
+    path = folder / "axolotl.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    run_trainer(context, "sft", axolotl_command(path, context.profile.hardware.gpus))
+    collect_model(checkpoints, output / "model")
+
+
+def axolotl_command(config: Path, gpus: int) -> list[str | Path]:
+    """Axolotl's own command line, on every GPU of the machine."""
+    command: list[str | Path] = [Path(sys.executable).with_name("axolotl"), "train", config]
+    if gpus == 1:
+        return [*command, "--launcher", "python"]
+    return [*command, "--launcher", "torchrun", "--", f"--nproc-per-node={gpus}"]
+
+
+def collect_model(trained: Path, target: Path) -> None:
+    """Move a trainer's final weights and tokenizer out of the folder that holds its checkpoints too."""
+    target.mkdir()
+    for path in sorted(trained.iterdir()):
+        if path.is_file() and path.suffix in (".safetensors", ".json", ".jinja", ".model"):
+            shutil.move(path, target / path.name)
+
+
+def _built_base(context: RunContext, labels: Path, target: Path) -> Path:
+    shape = context.profile.model.scratch
+    assert shape is not None
+    corpus = [message["content"] for messages in accepted_conversations(labels) for message in messages]
+    build(shape, corpus, context.profile.seed, target)
+    return target
+
+
+def _check_further_keys(keys: dict[str, object]) -> None:
+    """Axolotl itself lets a misspelled key pass in silence."""
+    if not keys:
+        return
+    from axolotl.utils.schemas.config import AxolotlInputConfig
+
+    known = list(AxolotlInputConfig.model_fields)
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"sft.axolotl: {unknown_key(key, known)}")

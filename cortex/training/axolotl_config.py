@@ -1,0 +1,113 @@
+"""A profile's SFT section as Axolotl's own configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from cortex.runs.profile import Adapter, Profile
+
+PLUGIN = "cortex.training.axolotl_plugin.CortexPlugin"
+
+
+def axolotl_config(
+    profile: Profile, base: str, dataset: Path, output: Path, prepared: Path, resume: Path | None
+) -> dict[str, Any]:
+    """What the YAML given to `axolotl train` holds.
+
+    `base` is a model's folder or hub name, `dataset` a JSONL of chat messages, `output` the folder for checkpoints and
+    the final weights, `prepared` Axolotl's cache of the tokenized set, `resume` the checkpoint to continue from.
+    """
+    sft = profile.sft
+    config: dict[str, Any] = {
+        "base_model": base,
+        "tokenizer_type": "AutoTokenizer",
+        "model_type": "AutoModelForCausalLM",
+        "trust_remote_code": False,
+        "plugins": [PLUGIN],
+        "datasets": [
+            {
+                "path": str(dataset),
+                "ds_type": "json",
+                "type": "chat_template",
+                "field_messages": "messages",
+                "roles_to_train": ["assistant"],
+                "train_on_eos": "turn",
+            }
+        ],
+        "chat_template": "tokenizer_default",
+        "dataset_prepared_path": str(prepared),
+        "dataset_num_proc": profile.hardware.threads if profile.hardware.device == "cuda" else 1,
+        "val_set_size": 0,
+        "output_dir": str(output),
+        "sequence_len": sft.sequence_length,
+        "sample_packing": sft.sample_packing,
+        "pad_to_sequence_len": sft.sample_packing,
+        "excess_length_strategy": "drop",
+        "attn_implementation": profile.model.attention,
+        "micro_batch_size": sft.micro_batch_size,
+        "gradient_accumulation_steps": sft.gradient_accumulation,
+        "max_steps": sft.max_steps,
+        "num_epochs": 1000,  # max_steps decides; Axolotl stops at whichever comes first
+        "optimizer": sft.optimizer,
+        "learning_rate": sft.learning_rate,
+        "lr_scheduler": sft.scheduler,
+        "warmup_steps": sft.warmup_steps,
+        "weight_decay": sft.weight_decay,
+        "max_grad_norm": sft.max_grad_norm,
+        "logging_steps": 1,
+        "save_steps": sft.save_steps,
+        "save_total_limit": sft.keep_checkpoints,
+        "save_safetensors": True,
+        "auto_resume_from_checkpoints": False,
+        "seed": profile.seed,
+        "use_tensorboard": False,
+    }
+    config |= _on_gpu() if profile.hardware.device == "cuda" else _on_cpu()
+    if profile.model.adapter:
+        config |= _adapter(profile.model.adapter, gpu=profile.hardware.device == "cuda")
+    if profile.hardware.gpus > 1:
+        config |= _sharded(quantized=profile.model.adapter is not None and profile.model.adapter.kind == "qlora")
+    if resume:
+        config["resume_from_checkpoint"] = str(resume)
+    return config | sft.axolotl
+
+
+def _on_gpu() -> dict[str, Any]:
+    return {
+        "bf16": True,
+        "gradient_checkpointing": True,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+    }
+
+
+def _on_cpu() -> dict[str, Any]:
+    return {"bf16": False, "fp16": False, "tf32": False, "float32": True, "gradient_checkpointing": False}
+
+
+def _adapter(adapter: Adapter, *, gpu: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "adapter": adapter.kind,
+        "load_in_4bit": adapter.kind == "qlora",
+        "lora_r": adapter.r,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+        "lora_target_linear": True,
+    }
+    if not gpu:  # Axolotl's fused kernels are written for GPUs alone
+        config |= {"lora_mlp_kernel": False, "lora_qkv_kernel": False, "lora_o_kernel": False}
+    return config
+
+
+def _sharded(*, quantized: bool) -> dict[str, Any]:
+    return {
+        "fsdp_version": 2,
+        "fsdp_config": {
+            "offload_params": False,
+            # with 4-bit weights, loading on the first rank alone deadlocks while the others wait for their shards
+            "cpu_ram_efficient_loading": not quantized,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "transformer_layer_cls_to_wrap": "LlamaDecoderLayer",
+            "state_dict_type": "SHARDED_STATE_DICT",
+            "final_state_dict_type": "FULL_STATE_DICT",
+            "reshard_after_forward": True,
+        },
+    }

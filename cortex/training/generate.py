@@ -1,0 +1,55 @@
+"""Answers from a model, in batches."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from cortex.training.models import chat
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    samples: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[list[str]]:
+    """`samples` completions of each prompt, in the prompts' order; the likeliest one at temperature 0.
+
+    Prompts of like length share a batch. `on_batch` hears how many prompts are done, and of how many.
+    """
+    model.eval()
+    texts: list[str] = [
+        str(tokenizer.apply_chat_template(chat(prompt), tokenize=False, add_generation_prompt=True))
+        for prompt in prompts
+    ]
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    answers: list[list[str]] = [[] for _ in texts]
+    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+    torch.manual_seed(seed)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        encoded = tokenizer(
+            [texts[index] for index in batch], return_tensors="pt", padding=True, add_special_tokens=False
+        ).to(model.device)
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=encoded["input_ids"],
+                attention_mask=encoded["attention_mask"],
+                max_new_tokens=max_new_tokens,
+                num_return_sequences=samples,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
+            )
+        decoded = tokenizer.batch_decode(output[:, encoded["input_ids"].shape[1] :], skip_special_tokens=True)
+        for row, index in enumerate(batch):
+            answers[index] = [text.strip() for text in decoded[row * samples : (row + 1) * samples]]
+        if on_batch:
+            on_batch(min(start + batch_size, len(order)), len(order))
+    return answers

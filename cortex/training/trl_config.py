@@ -1,0 +1,73 @@
+"""A profile's DPO and GRPO sections as the arguments of TRL's own configuration classes."""
+
+from pathlib import Path
+from typing import Any
+
+from cortex.runs.profile import Optimization, Profile
+
+
+def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.GRPOConfig`."""
+    grpo = profile.grpo
+    arguments = _common(profile, grpo, output) | {
+        "num_generations": grpo.group_size,
+        "num_iterations": grpo.iterations,
+        "temperature": grpo.temperature,
+        "max_completion_length": grpo.max_completion_length,
+        "beta": grpo.beta,
+        "loss_type": grpo.loss,
+        "scale_rewards": grpo.scale_rewards,
+        "log_completions": False,
+        "use_vllm": grpo.vllm is not None,
+    }
+    if grpo.vllm:
+        arguments |= {
+            "vllm_mode": "colocate",
+            "vllm_gpu_memory_utilization": grpo.vllm.gpu_memory_utilization,
+            "vllm_tensor_parallel_size": grpo.vllm.tensor_parallel_size,
+            "vllm_enable_sleep_mode": True,
+        }
+    return arguments
+
+
+def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
+    assert profile.dpo is not None
+    return _common(profile, profile.dpo, output) | {"beta": profile.dpo.beta, "max_length": profile.sft.sequence_length}
+
+
+def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, Any]:
+    gpu = profile.hardware.device == "cuda"
+    arguments: dict[str, Any] = {
+        "output_dir": str(output),
+        "per_device_train_batch_size": section.micro_batch_size,
+        "gradient_accumulation_steps": section.gradient_accumulation,
+        "learning_rate": section.learning_rate,
+        "lr_scheduler_type": section.scheduler,
+        "warmup_steps": section.warmup_steps,
+        "weight_decay": section.weight_decay,
+        "max_grad_norm": section.max_grad_norm,
+        "max_steps": section.max_steps,
+        "save_steps": section.save_steps,
+        "save_total_limit": section.keep_checkpoints,
+        "logging_steps": 1,
+        "seed": profile.seed,
+        "data_seed": profile.seed,
+        "bf16": gpu,
+        "use_cpu": not gpu,
+        "gradient_checkpointing": gpu,
+        "dataloader_num_workers": 0,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+    if profile.hardware.gpus > 1:
+        arguments |= {
+            "fsdp": "full_shard auto_wrap",
+            "fsdp_config": {
+                "fsdp_version": 2,
+                "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"],
+                "state_dict_type": "SHARDED_STATE_DICT",
+                "reshard_after_forward": True,
+            },
+        }
+    return arguments
