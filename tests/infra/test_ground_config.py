@@ -1,5 +1,6 @@
 """A stack's settings: both shipped stacks work once their owner's values are in; mistakes are one line with the fix."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ def test_a_shipped_stack_wants_only_its_owners_values(stack: str) -> None:
     with pytest.raises(ConfigError, match=r"account is missing; .*pulumi config set --path 'cortex:ground.account'"):
         read(INFRA, stack)
     assert parse(stack, {**_shipped(stack), **OWNER}).stack == stack
+
+
+def test_the_commands_in_the_guide_set_what_is_missing() -> None:
+    guide = (CHECKOUT / "docs/ground.md").read_text()
+    named = re.findall(r"pulumi config set --stack dev --path 'cortex:ground\.(\w+)(\[0\])?'", guide)
+    assert {field: bool(place) for field, place in named} == {
+        field: isinstance(value, list) for field, value in OWNER.items()
+    }
 
 
 def test_production_keeps_its_data_and_development_does_not() -> None:
