@@ -13,8 +13,13 @@ PROJECT = "cortex"
 SECTION = "ground"
 """The settings lie under `cortex:ground` in a stack's file."""
 
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
-"""A word that every service takes as part of a name."""
+WORD = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+"""What every service takes as part of a name."""
+
+Label = Annotated[str, Field(pattern=WORD, min_length=2, max_length=30)]
+
+LONGEST_STACK = 15
+"""Leaves room in a bucket's 63 letters for the project, the kind, and the account and region."""
 
 WIDEST_VPC, NARROWEST_VPC = 16, 20
 """AWS allows none wider; a narrower one would leave a zone with fewer than 500 addresses."""
@@ -40,7 +45,7 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stack: Label
+    stack: str = Field(pattern=WORD, min_length=2, max_length=LONGEST_STACK)
     """The stack's own name; every resource's name holds it."""
 
     account: str = Field(pattern=r"^\d{12}$")
@@ -109,7 +114,7 @@ def parse(stack: str, settings: Any) -> StackConfig:
             f"Pulumi.{stack}.yaml has no {PROJECT}:{SECTION}: copy that section from another stack's file"
         )
     try:
-        return StackConfig.model_validate({"stack": stack, **settings})
+        return StackConfig.model_validate({**settings, "stack": stack})
     except ValidationError as error:
         raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(error)}") from None
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import yaml
+
+from cortex.settings import CHECKOUT
 from infra.outputs import GroundOutputs
 
 OWNER: dict[str, Any] = {
@@ -10,6 +13,12 @@ OWNER: dict[str, Any] = {
     "alert_emails": ["owner@example.com"],
 }
 """What a shipped stack's file leaves for its owner to set."""
+
+
+def shipped(stack: str) -> dict[str, Any]:
+    """A shipped stack's settings, as its file has them."""
+    return yaml.safe_load((CHECKOUT / f"infra/Pulumi.{stack}.yaml").read_text())["config"]["cortex:ground"]
+
 
 OUTPUTS = GroundOutputs(
     stack="dev",

@@ -4,7 +4,24 @@ import pytest
 
 pytest.importorskip("pulumi", reason="the infra environment is not installed: images/infra/requirements.lock")
 
+from infra.config import StackConfig
+from tests.infra.checks import network
+from tests.infra.checks.estate import images_are_fixed_and_scanned, secrets_are_places_without_values
+from tests.infra.samples import shipped
 from tests.infra.world import bring_up, emulated_cloud
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_shipped_stack_comes_up(stack: str) -> None:
+    defaults = {name: StackConfig.model_fields[name].default for name in ("images", "secrets")}
+    with emulated_cloud():
+        world = bring_up(stack, **defaults, **shipped(stack))
+        network.machines_reach_out_of_every_zone(world)
+        network.skypilot_finds_its_way(world)
+        images_are_fixed_and_scanned(world)
+        secrets_are_places_without_values(world)
+    assert set(world.outputs.repositories) == {"data", "sft", "grpo", "quantize", "serve"}
+    assert world.protected["aws:s3/bucket:Bucket", "artifacts"] is (stack == "prod")
 
 
 def test_a_development_stack_goes_with_all_it_holds() -> None:

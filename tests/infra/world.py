@@ -36,6 +36,8 @@ SETTINGS: dict[str, Any] = {
     "ssh_from": ["198.51.100.7/32"],
     "monthly_budget_usd": 200,
     "alert_emails": ["owner@example.com"],
+    "images": ["sft", "serve"],
+    "secrets": ["teacher-api-key", "hugging-face-token"],
     "protect_data": True,
     "gcs": {"project": "cortex-lab", "location": "us-central1"},
 }
