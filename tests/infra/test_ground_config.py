@@ -94,7 +94,7 @@ def test_a_bad_setting_is_one_line(change: dict[str, Any], message: str) -> None
 
 
 def test_a_stacks_name_must_leave_room_in_the_buckets() -> None:
-    with pytest.raises(ConfigError, match="stack = 'a-stack-of-long-name': .*at most 15"):
+    with pytest.raises(ConfigError, match=r"stack = 'a-stack-of-long-name': .*at most 15"):
         parse("a-stack-of-long-name", GOOD)
 
 
