@@ -116,7 +116,7 @@ def parse(stack: str, settings: Any) -> StackConfig:
     try:
         return StackConfig.model_validate({**settings, "stack": stack})
     except ValidationError as error:
-        raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(error)}") from None
+        raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(stack, error)}") from None
 
 
 def read(folder: Path, stack: str) -> StackConfig:
@@ -137,12 +137,13 @@ def read(folder: Path, stack: str) -> StackConfig:
     return parse(stack, config.get(f"{PROJECT}:{SECTION}") if isinstance(config, dict) else None)
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(stack: str, error: ValidationError) -> str:
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         place = f"{field}[0]" if field in ("ssh_from", "alert_emails") else field
-        return f"{field} is missing; in infra/, `pulumi config set --path '{PROJECT}:{SECTION}.{place}' VALUE` sets it"
+        setting = f"--stack {stack} --path '{PROJECT}:{SECTION}.{place}'"
+        return f"{field} is missing; in infra/, `pulumi config set {setting} VALUE` sets it"
     if fault["type"] == "extra_forbidden":
         return f"{field} is no setting; known are {', '.join(StackConfig.model_fields)}"
     message = fault["msg"].removeprefix("Value error, ")

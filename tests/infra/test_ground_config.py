@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {**OWNER, "region": "us-east-1", "zones": ["a", "b"], "mo
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_a_shipped_stack_wants_only_its_owners_values(stack: str) -> None:
-    with pytest.raises(ConfigError, match=r"account is missing; .*pulumi config set --path 'cortex:ground.account'"):
+    with pytest.raises(ConfigError, match=rf"account is missing; .*set --stack {stack} --path 'cortex:ground.account'"):
         read(INFRA, stack)
     assert parse(stack, {**shipped(stack), **OWNER}).stack == stack
 
