@@ -11,7 +11,7 @@ from pathlib import Path
 from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
 from cortex.artifacts.hashing import FileHash, hash_file
 from cortex.artifacts.names import check_name
-from cortex.artifacts.store import MissingObjectError, Store, StoredObject, StoreError
+from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 
 INCOMING = ".incoming"
 """Where writes are prepared: on the store's own file system, out of every listing."""
@@ -61,6 +61,12 @@ class FolderStore(Store):
         with self._reading(key) as path, path.open("rb") as file:
             file.seek(start)
             return memoryview(file.read(length))
+
+    def stream(self, key: str) -> Generator[memoryview]:
+        at = 0
+        while piece := self.get_range(key, at, PIECE):
+            yield piece
+            at += len(piece)
 
     def size(self, key: str) -> int:
         with self._reading(key) as path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cortex.artifacts.folders import scan, seal, sync, sync_tree, writing
 from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
-from cortex.artifacts.store import PIECE, Store
+from cortex.artifacts.store import SMALL, Store
 from cortex.artifacts.streaming import pieces
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
@@ -53,12 +53,13 @@ def receive(store: Store, prefix: str, manifest: Manifest, target: Path, advance
     with _alone(part):
         _tidy(part, manifest)
         _require_space(part, manifest)
-        large = [entry for entry in manifest.files if entry.size > PIECE]
-        small = [entry for entry in manifest.files if entry.size <= PIECE]
+        large = [entry for entry in manifest.files if entry.size > SMALL]
+        small = [entry for entry in manifest.files if entry.size <= SMALL]
         at_once = min(CONNECTIONS, len(large)) or 1
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="piece") as pool:
-            fetch = _Fetch(store, prefix, part, advance, pool, ahead=-(-CONNECTIONS // at_once))
-            in_parallel(fetch, large, at_once)
+            # Where files are fewer than connections, each is read over several.
+            ahead = CONNECTIONS // at_once - 1
+            in_parallel(_Fetch(store, prefix, part, advance, pool if ahead else None, ahead), large, at_once)
         in_parallel(_Fetch(store, prefix, part, advance), small, 2 * CONNECTIONS)
         with writing(target):
             seal(part, manifest.data)
@@ -83,7 +84,8 @@ class _Fetch:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         with io.FileIO(descriptor, "r+") as file:
             # What an earlier download left may be wrong, too: that is no fault of the store's copy.
-            for _ in range(ATTEMPTS + 1):
+            left = os.fstat(descriptor).st_size > 0
+            for _ in range(ATTEMPTS + left):
                 if self._complete(file, entry):
                     with writing(path):
                         os.fsync(descriptor)

@@ -1,25 +1,24 @@
 """A store in a bucket: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
 
 import hashlib
-import importlib.util
 import os
-import re
 import secrets
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import obstore
 from loguru import logger
-from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import AzureStore, GCSStore, S3Store, from_url
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.store import AzureStore, GCSStore, S3Store
 
+from cortex.artifacts.bucket import advice, connect, first_line, is_about_credentials, is_transient
 from cortex.artifacts.hashing import FileHash, open_steady
 from cortex.artifacts.names import check_name
 from cortex.artifacts.patience import Patience
@@ -27,10 +26,10 @@ from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObjec
 from cortex.artifacts.streaming import pieces
 from cortex.errors import ConfigError
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3CredentialProvider
-
 Result = TypeVar("Result")
+
+CHUNK = 1024 * 1024
+"""Bytes of a stream that are handed on at a time: the size that took the least time here."""
 
 PARTS_AT_ONCE = 3
 """Parts of one file that are under way together: with `PIECE`, what an upload holds in memory."""
@@ -39,12 +38,6 @@ MAX_PARTS = 9000
 """S3 takes at most 10,000 parts an object."""
 
 DELETE_BATCH = 1000
-
-RENEWALS = 3
-"""Attempts that a refused credential is worth: it may have been renewed meanwhile."""
-
-_STATUS = re.compile(r"status code: (\d{3})")
-_CREDENTIALS = re.compile(r"ExpiredToken|InvalidAccessKeyId|InvalidToken|TokenRefreshRequired|status code: 40[13]")
 
 
 class RemoteStore(Store):
@@ -57,7 +50,7 @@ class RemoteStore(Store):
         self.patience = patience or Patience()
         self.retries = 0
         """How often something was asked again."""
-        self._objects = self._connect()
+        self._objects = connect(self.url)
         self._ranges_as_partial = True
 
     def put(self, key: str, data: bytes) -> None:
@@ -89,6 +82,15 @@ class RemoteStore(Store):
 
         # A range of no bytes cannot be asked for over HTTP.
         return self._ask("read", key, ask) if length else memoryview(b"")
+
+    def stream(self, key: str) -> Generator[memoryview]:
+        answer = self._ask("read", key, lambda: obstore.get(self._objects, check_name(key)))
+        try:
+            for chunk in answer.stream(min_chunk_size=CHUNK):
+                yield memoryview(chunk)
+        except BaseError as error:
+            self.retries += 1
+            raise StoreError(f"{self.url}/{key} broke off: {first_line(error)}") from error
 
     def size(self, key: str) -> int:
         return self._ask("read", key, lambda: obstore.head(self._objects, check_name(key))["size"])
@@ -173,80 +175,20 @@ class RemoteStore(Store):
                 obstore.put(self._objects, key, parts(), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
         return FileHash(sent, digest.hexdigest())
 
-    def _connect(self) -> "ObjectStore":
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-        client: ClientConfig = {
-            "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=10),
-            "read_timeout": timedelta(seconds=30),
-            "timeout": timedelta(minutes=5),
-        }
-        # A part of an upload is tried again by the client; anything more is ours to count and to report.
-        retry: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
-        provider = _boto3_credentials() if self.url.startswith("s3:") else None
-        try:
-            if provider:
-                return S3Store.from_url(
-                    self.url, client_options=client, retry_config=retry, credential_provider=provider
-                )
-            return from_url(self.url, client_options=client, retry_config=retry)
-        except (BaseError, ValueError) as error:
-            raise ConfigError(f"store {self.url!r} cannot be opened: {_first_line(error)}") from error
-
     def _ask(self, done: str, key: str, call: Callable[[], Result]) -> Result:
         """Keep asking while it may help, and turn the client's errors into ours."""
 
         def told(error: Exception, wait: float) -> None:
             self.retries += 1
-            logger.warning(f"{self.url}/{key} not {done} yet ({_first_line(error)}): again in {wait:.1f} s")
-            if _CREDENTIALS.search(str(error)):
-                self._objects = self._connect()
+            logger.warning(f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
+            if is_about_credentials(error):
+                self._objects = connect(self.url)
 
         try:
-            return self.patience.persist(call, BaseError, _is_transient, told)
+            return self.patience.persist(call, BaseError, is_transient, told)
         except FileNotFoundError as error:
             if done == "read":
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error
-            raise StoreError(f"{self.url}/{key} cannot be {done}: {_first_line(error)}") from error
+            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}") from error
         except BaseError as error:
-            advice = _advice(str(error))
-            raise StoreError(f"{self.url}/{key} cannot be {done}: {_first_line(error)}{advice}") from error
-
-
-def _boto3_credentials() -> "S3CredentialProvider | None":
-    """Profiles and single sign-on of a laptop, which the bucket client does not read; None where they say nothing."""
-    if "AWS_ACCESS_KEY_ID" in os.environ or importlib.util.find_spec("boto3") is None:
-        return None
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    try:
-        return Boto3CredentialProvider()
-    except ValueError:
-        return None
-
-
-def _is_transient(error: Exception, attempt: int) -> bool:
-    if not isinstance(error, GenericError | PermissionDeniedError | UnauthenticatedError):
-        return False
-    text = str(error)
-    if "RequestTimeTooSkewed" in text:
-        return False
-    if _CREDENTIALS.search(text):
-        return attempt < RENEWALS
-    status = _STATUS.search(text)
-    return status is None or status[1] in ("408", "429") or status[1].startswith("5")
-
-
-def _advice(text: str) -> str:
-    if "RequestTimeTooSkewed" in text:
-        return ": this machine's clock is wrong; set it"
-    if _CREDENTIALS.search(text):
-        return ": the credentials are not accepted (any more); renew them, then run this again"
-    return ""
-
-
-def _first_line(error: Exception) -> str:
-    """The message without the client's debug dump, and the server's code where it gives one."""
-    text = str(error).strip()
-    code = re.search(r"<Code>(\w+)</Code>", text)
-    return text.partition("\n")[0].partition(": <?xml")[0][:300] + (f" ({code[1]})" if code else "")
+            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}{advice(error)}") from error

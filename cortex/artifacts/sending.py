@@ -6,12 +6,12 @@ from pathlib import Path
 from cortex.artifacts.hashing import hash_file
 from cortex.artifacts.manifest import FileEntry
 from cortex.artifacts.parallel import in_parallel
-from cortex.artifacts.store import PIECE, Store
+from cortex.artifacts.store import SMALL, Store
 from cortex.artifacts.streaming import hash_object
 from cortex.errors import VerificationError
 
 LARGE_AT_ONCE, SMALL_AT_ONCE = 4, 16
-"""Files under way together. Large ones (over one piece) are sent in parts, and each holds several in memory."""
+"""Files under way together. Large ones are sent in parts, and each holds several of these in memory."""
 
 ATTEMPTS = 3
 """Sendings of one file whose reading back gave other bytes, before the store is given up as damaging."""
@@ -46,6 +46,6 @@ def send(
             f"{store.url}/{key} reads back with other bytes than were sent, {ATTEMPTS} times: use another store"
         )
 
-    large = [name for name in names if sizes[name] > PIECE]
-    small = [name for name in names if sizes[name] <= PIECE]
+    large = [name for name in names if sizes[name] > SMALL]
+    small = [name for name in names if sizes[name] <= SMALL]
     return (*in_parallel(deliver, large, LARGE_AT_ONCE), *in_parallel(deliver, small, SMALL_AT_ONCE))

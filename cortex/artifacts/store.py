@@ -1,6 +1,7 @@
 """Where runs are kept: a folder, or a bucket. One interface; keys are relative POSIX paths."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,9 @@ REMOTE_SCHEMES = ("s3", "gs", "az")
 
 PIECE = 8 * 1024 * 1024
 """Bytes that are asked for, or sent, in one request."""
+
+SMALL = 1024 * 1024
+"""Up to this size an object waits for the server more than for bytes: many are under way at a time."""
 
 
 class MissingObjectError(DataError):
@@ -93,6 +97,14 @@ class Store(ABC):
     @abstractmethod
     def get_range(self, key: str, start: int, length: int) -> memoryview:
         """Read `length` bytes from `start`; fewer where the object ends before.
+
+        Raises:
+            MissingObjectError: there is no such object.
+        """
+
+    @abstractmethod
+    def stream(self, key: str) -> Iterator[bytes | memoryview]:
+        """An object's bytes from the first on, over one connection. It may break off with a `StoreError`.
 
         Raises:
             MissingObjectError: there is no such object.

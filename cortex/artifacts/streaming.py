@@ -1,35 +1,47 @@
-"""An object's bytes in order, asked for in pieces ahead of the reader: flat memory, several connections a file."""
+"""An object's bytes in order, in flat memory: over one connection, or over several, ahead of the reader."""
 
 import hashlib
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Executor, Future
 
+from loguru import logger
+
 from cortex.artifacts.hashing import FileHash
-from cortex.artifacts.store import PIECE, Store
+from cortex.artifacts.store import PIECE, Store, StoreError
 
 
 def pieces(
-    store: Store, key: str, size: int, *, start: int = 0, pool: Executor | None = None, ahead: int = 1
+    store: Store, key: str, size: int, *, start: int = 0, pool: Executor | None = None, ahead: int = 0
 ) -> Generator[bytes | memoryview]:
-    """The bytes from `start` to `size`, in pieces of at most `PIECE`; with a pool, `ahead` more are under way.
+    """The bytes from `start` to `size`: as one stream, or, with a pool, as ranges of which `ahead` more are under way.
+
+    A stream that breaks off is continued by ranges, each of which the store tries again by itself.
 
     Raises:
         MissingObjectError, StoreError: as the store does.
     """
-    if start == 0 and size <= PIECE:
-        # Asked for whole, because servers answer a range that is the whole object in different ways.
+    at = start
+    if at == 0 and size <= PIECE:
         yield store.get(key)
         return
-    ranges = ((at, min(PIECE, size - at)) for at in range(start, size, PIECE))
+    if at == 0 and pool is None:
+        try:
+            for chunk in store.stream(key):
+                yield chunk
+                at += len(chunk)
+            return
+        except StoreError as error:
+            logger.warning(f"{error}: going on at byte {at:,}")
+    ranges = ((first, min(PIECE, size - first)) for first in range(at, size, PIECE))
     if pool is None:
-        for at, length in ranges:
-            yield store.get_range(key, at, length)
+        for first, length in ranges:
+            yield store.get_range(key, first, length)
         return
     pending: deque[Future[memoryview]] = deque()
     try:
-        for at, length in ranges:
-            pending.append(pool.submit(store.get_range, key, at, length))
+        for first, length in ranges:
+            pending.append(pool.submit(store.get_range, key, first, length))
             if len(pending) > ahead:
                 yield pending.popleft().result()
         while pending:
