@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
 from cortex.artifacts.hashing import FileHash, hash_file
-from cortex.artifacts.names import check_name
+from cortex.artifacts.names import check_key
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 
 INCOMING = ".incoming"
@@ -30,7 +30,7 @@ class FolderStore(Store):
         Raises:
             VerificationError: the key would lead out of the store.
         """
-        return self.root / check_name(key) if key else self.root
+        return self.root / check_key(key) if key else self.root
 
     def put(self, key: str, data: bytes) -> None:
         target = self.local_path(key)
@@ -115,7 +115,7 @@ class FolderStore(Store):
             part.unlink(missing_ok=True)
 
     def delete(self, prefix: str) -> int:
-        target = self.root / check_name(prefix.rstrip("/"))
+        target = self.root / check_key(prefix.rstrip("/"))
         if not os.path.lexists(target):
             return 0
         count = len(self.list(prefix)) if target.is_dir() else 1

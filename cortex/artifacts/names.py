@@ -16,8 +16,11 @@ SIDECARS = frozenset({MANIFEST, SIGNATURE, PART})
 MAX_PART_BYTES = 255
 """The longest name of one file or folder on the common file systems."""
 
+MAX_KEY_BYTES = 1024
+"""The longest key of an object in S3."""
+
 MAX_NAME_BYTES = 640
-"""Leaves room for the prefix in the 1,024 bytes that an S3 key may have."""
+"""Leaves room for the artifact's own place in a key."""
 
 
 def check_name(name: str) -> str:
@@ -26,10 +29,22 @@ def check_name(name: str) -> str:
     Raises:
         VerificationError: it is absolute, climbs out of the folder, or cannot be written everywhere.
     """
-    fault = _fault(name)
+    fault = _fault(name, MAX_NAME_BYTES)
     if fault:
         raise VerificationError(f"file name {name[:80]!a} {fault}: an artifact cannot hold it; rename the file")
     return name
+
+
+def check_key(key: str) -> str:
+    """Return a store's key if it is a safe relative POSIX path.
+
+    Raises:
+        VerificationError: it would lead out of the store, or no bucket takes it.
+    """
+    fault = _fault(key, MAX_KEY_BYTES)
+    if fault:
+        raise VerificationError(f"key {key[:80]!a} {fault}: a store cannot hold it; use a shorter, plainer one")
+    return key
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -55,7 +70,7 @@ def check_names(names: Iterable[str]) -> None:
                 raise VerificationError(f"file name {seen[parent]!r} is also the folder of {name!r}: rename one")
 
 
-def _fault(name: str) -> str | None:
+def _fault(name: str, longest: int) -> str | None:
     parts = name.split("/")
     faults = {
         "is not UTF-8": any("\ud800" <= letter <= "\udfff" for letter in name),
@@ -63,7 +78,7 @@ def _fault(name: str) -> str | None:
         "holds a backslash": "\\" in name,
         "has an empty, '.' or '..' part": any(part in ("", ".", "..") for part in parts),
         "holds a control character": any(unicodedata.category(letter) == "Cc" for letter in name),
-        "is too long": _length(name) > MAX_NAME_BYTES or any(_length(part) > MAX_PART_BYTES for part in parts),
+        "is too long": _length(name) > longest or any(_length(part) > MAX_PART_BYTES for part in parts),
     }
     return next((fault for fault, found in faults.items() if found), None)
 

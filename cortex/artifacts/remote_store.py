@@ -20,7 +20,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from cortex.artifacts.bucket import advice, connect, first_line, is_about_credentials, is_transient
 from cortex.artifacts.hashing import FileHash, open_steady
-from cortex.artifacts.names import check_name
+from cortex.artifacts.names import check_key
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 from cortex.artifacts.streaming import pieces
@@ -54,12 +54,12 @@ class RemoteStore(Store):
         self._ranges_as_partial = True
 
     def put(self, key: str, data: bytes) -> None:
-        self._ask("written", key, lambda: obstore.put(self._objects, check_name(key), data, use_multipart=False))
+        self._ask("written", key, lambda: obstore.put(self._objects, check_key(key), data, use_multipart=False))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         def create() -> bool:
             try:
-                obstore.put(self._objects, check_name(key), data, mode="create")
+                obstore.put(self._objects, check_key(key), data, mode="create")
             except AlreadyExistsError:
                 return False
             return True
@@ -67,24 +67,24 @@ class RemoteStore(Store):
         return self._ask("written", key, create)
 
     def get(self, key: str) -> bytes:
-        return self._ask("read", key, lambda: bytes(obstore.get(self._objects, check_name(key)).bytes()))
+        return self._ask("read", key, lambda: bytes(obstore.get(self._objects, check_key(key)).bytes()))
 
     def get_range(self, key: str, start: int, length: int) -> memoryview:
         def ask() -> memoryview:
             if self._ranges_as_partial:
                 try:
-                    return memoryview(obstore.get_range(self._objects, check_name(key), start=start, length=length))
+                    return memoryview(obstore.get_range(self._objects, check_key(key), start=start, length=length))
                 except GenericError as error:
                     if "non-partial response" not in str(error):
                         raise
                     self._ranges_as_partial = False
-            return self._plain_range(check_name(key), start, length)
+            return self._plain_range(check_key(key), start, length)
 
         # A range of no bytes cannot be asked for over HTTP.
         return self._ask("read", key, ask) if length else memoryview(b"")
 
     def stream(self, key: str) -> Generator[memoryview]:
-        answer = self._ask("read", key, lambda: obstore.get(self._objects, check_name(key)))
+        answer = self._ask("read", key, lambda: obstore.get(self._objects, check_key(key)))
         try:
             for chunk in answer.stream(min_chunk_size=CHUNK):
                 yield memoryview(chunk)
@@ -93,7 +93,7 @@ class RemoteStore(Store):
             raise StoreError(f"{self.url}/{key} broke off: {first_line(error)}") from error
 
     def size(self, key: str) -> int:
-        return self._ask("read", key, lambda: obstore.head(self._objects, check_name(key))["size"])
+        return self._ask("read", key, lambda: obstore.head(self._objects, check_key(key))["size"])
 
     def exists(self, key: str) -> bool:
         try:
@@ -112,7 +112,7 @@ class RemoteStore(Store):
         return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
 
     def upload(self, path: Path, key: str) -> FileHash:
-        return self._ask("written", key, lambda: self._send(path, check_name(key)))
+        return self._ask("written", key, lambda: self._send(path, check_key(key)))
 
     def download(self, key: str, path: Path) -> None:
         part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")

@@ -1,6 +1,6 @@
 import pytest
 
-from cortex.artifacts.names import check_name, check_names
+from cortex.artifacts.names import check_key, check_name, check_names
 from cortex.errors import VerificationError
 
 HOSTILE = [
@@ -51,6 +51,15 @@ def test_ordinary_names_pass_unchanged(name: str) -> None:
 def test_names_that_collide_are_refused(names: list[str]) -> None:
     with pytest.raises(VerificationError):
         check_names(names)
+
+
+def test_the_longest_name_still_fits_into_a_key() -> None:
+    name = "/".join(["n" * 212] * 3)
+    assert check_key(f"runs/{'r' * 100}/{'s' * 200}/{check_name(name)}")
+    with pytest.raises(VerificationError, match="too long"):
+        check_name(name + "/more")
+    with pytest.raises(VerificationError, match="too long"):
+        check_key("/".join(["n" * 255] * 5))
 
 
 def test_kept_names_are_free_below_the_top() -> None:

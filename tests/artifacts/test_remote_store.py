@@ -164,7 +164,7 @@ def test_a_wrong_clock_is_said_at_once(remote: RemoteStore, proxy: Proxy) -> Non
 
 
 def test_patience_ends_and_the_error_is_one_line(proxy: Proxy) -> None:
-    store = RemoteStore(f"s3://{BUCKET}", Patience(deadline=2, first=0.01))
+    store = RemoteStore(f"s3://{BUCKET}", Patience(deadline=1, first=0.01))
     proxy.plan = lambda _: Fault("status", status=503)
     with pytest.raises(StoreError, match=r"s3://bucket/x cannot be read.*503.*SlowDown") as caught:
         store.get("x")
