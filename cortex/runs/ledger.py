@@ -34,7 +34,7 @@ class Ledger:
     def progress(self, **values: Any) -> None:
         """Record progress; written with the next event, or when the interval has passed."""
         self._pending.append(self._event("progress", values))
-        interval = BUCKET_INTERVAL if self.store.local_path("") is None else FOLDER_INTERVAL
+        interval = BUCKET_INTERVAL if self.store.local_path("runs") is None else FOLDER_INTERVAL
         if self.clock() - self._flushed >= interval:
             self.flush()
 
