@@ -23,16 +23,16 @@ MODEL = "scripted-teacher"
 
 UNDERSTOOD = {"flow": -1.0}
 """Log-odds of a rise per standard deviation, for the readings that it understands."""
-GUESSED = {"whales": 0.9}
+GUESSED = {"whales": 0.5}
 """The same for those of which it can only guess the sign."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
 """What it goes by where neither is given: next to nothing."""
 
-GUESSES = 0.4
+GUESSES = 0.5
 """Share of the answers in which it guesses rather than calling a reading unclear."""
 CONTRARY = 0.06
 """Share of the answers that read what it understands the wrong way round."""
-UNSURE = 0.4
+UNSURE = 0.3
 """Standard deviation of the noise in its log-odds."""
 BROKEN = 0.02
 """Share of the answers that break the protocol."""

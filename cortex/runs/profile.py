@@ -158,6 +158,8 @@ class Grpo(Optimization):
     """Optimizer passes over each batch of rollouts."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability: below 1 it cuts a small model's tail."""
     max_completion_length: int = Field(default=64, ge=8)
     """Longest answer, in tokens."""
     beta: float = Field(default=0.0, ge=0)

@@ -13,6 +13,7 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         "num_generations": grpo.group_size,
         "num_iterations": grpo.iterations,
         "temperature": grpo.temperature,
+        "top_p": grpo.top_p,
         "max_completion_length": grpo.max_completion_length,
         "beta": grpo.beta,
         "loss_type": grpo.loss,
