@@ -12,6 +12,9 @@ from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 ROOT = IMAGES.parent
+ONE_LOCK = ("control", "infra")
+"""Environments of the laptop, not of a machine with a GPU: there is nothing to leave out of them."""
+
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
 
@@ -56,7 +59,7 @@ def main() -> None:
             cpu_lock.unlink(missing_ok=True)
         cuda_source = folder / "requirements.cuda.in"
         compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None, args.uv)
-        if image == "control":
+        if image in ONE_LOCK:
             print(f"{image}: one lock")
             continue
         compile_lock(folder / "requirements.in", cpu_lock, lock, args.uv)

@@ -1,26 +1,24 @@
 """Artifacts: folders that exist from the moment their manifest does, and never change after."""
 
-import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from cortex.artifacts.code_version import code_version
+from cortex.artifacts.describe import RELEASE, Origin, contents, describe, describe_as, write_sums
 from cortex.artifacts.folder_store import FolderStore
-from cortex.artifacts.folders import scan, write_whole
-from cortex.artifacts.hashing import hash_files
+from cortex.artifacts.folders import seal
 from cortex.artifacts.lease import Lease
-from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
-from cortex.artifacts.names import check_names
+from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.artifacts.receiving import receive
+from cortex.artifacts.sending import send
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.artifacts.verify import verify
-from cortex.errors import DataError, RefusedError
+from cortex.errors import RefusedError, VerificationError
 
-TRANSFERS = 8
-"""Files that are sent or fetched at a time."""
+__all__ = ["Artifact", "describe", "fetch", "find", "publish", "require"]
 
 
 @dataclass(frozen=True)
@@ -51,60 +49,27 @@ def publish(
 ) -> Artifact:
     """Make a folder an artifact of the store, under `prefix`: every file first, the manifest last.
 
-    A folder store takes the folder over by a rename (`keep` copies it instead); a bucket gets copies of its files.
-    `inputs` are the digests of the manifests it was made from; `code` is by default this code's version. Publishing
-    the same again changes nothing.
+    A folder store takes the folder over by a rename (`keep` copies it instead); a bucket gets copies of its files,
+    each read back before the manifest is written. `inputs` are the digests of the manifests it was made from; `code`
+    is by default this code's version. Publishing the same again changes nothing, and after a kill continues.
 
     Raises:
         DataError: the folder holds links, names that cannot be kept, or a file that changed meanwhile.
         RefusedError: another artifact is already there, or the lease was lost.
+        StoreError: the bucket did not answer for as long as its patience lasts.
     """
     if lease:
         lease.check()
-    manifest = describe(folder, kind=kind, inputs=inputs, code=code, profile=profile, seeds=seeds, meta=meta)
-    if _is_there(store, prefix, manifest):
-        write_whole(folder / MANIFEST, manifest.data)
+    origin = Origin.of(kind, inputs, code, profile, seeds, meta)
+    there = find(store, prefix)
+    if there is not None:
+        manifest = describe_as(origin, folder)
+        _require_same(store, prefix, there, manifest)
+        seal(folder, manifest.data)
         return Artifact(store.local_path(prefix) or folder, manifest)
     if isinstance(store, FolderStore):
-        return _adopt(folder, store, prefix, manifest, lease, keep=keep)
-    return _send(folder, store, prefix, manifest, lease)
-
-
-def describe(
-    folder: Path,
-    *,
-    kind: str,
-    inputs: Mapping[str, str] | None = None,
-    code: str | None = None,
-    profile: str | None = None,
-    seeds: Mapping[str, int] | None = None,
-    meta: Mapping[str, JsonValue] | None = None,
-) -> Manifest:
-    """Hash a folder's files into a manifest, without writing it.
-
-    Raises:
-        DataError: there is no such folder, or it holds links, names that cannot be kept, or a file that changed.
-    """
-    if not folder.is_dir() or folder.is_symlink():
-        raise DataError(f"{folder} is not a folder: give the one that holds the artifact's files")
-    _refuse_foreign_manifest(folder)
-    contents = scan(folder)
-    if contents.odd:
-        raise DataError(f"{folder} holds {contents.odd[0]!a}, which is no plain file: put a copy of the file there")
-    check_names(contents.files)
-    hashes = hash_files([folder / name for name in contents.files])
-    return Manifest(
-        kind=kind,
-        files=tuple(
-            FileEntry(name=name, size=found.size, sha256=found.sha256)
-            for name, found in zip(contents.files, hashes, strict=True)
-        ),
-        inputs=dict(inputs or {}),
-        code=code_version() if code is None else code,
-        profile=profile,
-        seeds=dict(seeds or {}),
-        meta=dict(meta or {}),
-    )
+        return _adopt(folder, store, prefix, origin, lease, keep=keep)
+    return _send(folder, store, prefix, origin, lease)
 
 
 def find(store: Store, prefix: str) -> Manifest | None:
@@ -120,6 +85,19 @@ def find(store: Store, prefix: str) -> Manifest | None:
         return None
 
 
+def require(store: Store, prefix: str) -> Manifest:
+    """The manifest of the complete artifact under `prefix`.
+
+    Raises:
+        MissingObjectError: there is none.
+        VerificationError: what lies there is not a manifest.
+    """
+    manifest = find(store, prefix)
+    if manifest is None:
+        raise MissingObjectError(f"{store.url}/{prefix} holds no complete artifact: run the stage that makes it")
+    return manifest
+
+
 def fetch(store: Store, prefix: str, cache: Path) -> Artifact:
     """Bring an artifact to this machine, verified to the byte; a folder store's is used where it lies.
 
@@ -129,80 +107,60 @@ def fetch(store: Store, prefix: str, cache: Path) -> Artifact:
         MissingObjectError: there is no complete artifact under `prefix`.
         VerificationError: the bytes are not what the manifest says.
     """
-    manifest = find(store, prefix)
-    if manifest is None:
-        raise MissingObjectError(f"{store.url}/{prefix} holds no complete artifact: run the stage that makes it")
+    manifest = require(store, prefix)
     folder = store.local_path(prefix)
     if folder is None:
-        return _download(store, prefix, manifest, cache)
-    verify(folder, manifest).require()
+        folder = cache / manifest.digest
+        receive(store, prefix, manifest, folder)
+    else:
+        verify(folder, manifest).require()
     return Artifact(folder, manifest)
 
 
-def _refuse_foreign_manifest(folder: Path) -> None:
-    """A manifest left by an earlier attempt is ours to overwrite; a file that only shares its name is not."""
-    if (folder / MANIFEST).exists():
-        Manifest.read(folder)
-
-
-def _is_there(store: Store, prefix: str, manifest: Manifest) -> bool:
-    present = find(store, prefix)
-    if present is not None and present.digest != manifest.digest:
-        raise RefusedError(
-            f"{store.url}/{prefix} already holds another artifact ({present.digest[:12]}, not {manifest.digest[:12]}): "
-            "artifacts never change; publish under another name, or start a new run"
-        )
-    return present is not None
-
-
 def _adopt(
-    folder: Path, store: FolderStore, prefix: str, manifest: Manifest, lease: Lease | None, *, keep: bool
+    folder: Path, store: FolderStore, prefix: str, origin: Origin, lease: Lease | None, *, keep: bool
 ) -> Artifact:
     store.sweep()
-    write_whole(folder / MANIFEST, manifest.data)
+    manifest = describe_as(origin, folder)
+    seal(folder, manifest.data)
     if lease:
         lease.check()
     target = store.local_path(prefix)
     # Refused by the file system where a folder with content is: of two publishers at once, one is first.
-    if not store.adopt(folder, prefix, keep=keep) and not _is_there(store, prefix, manifest):
-        raise RefusedError(f"{target} holds files that are no artifact: move them away, then publish again")
+    if not store.adopt(folder, prefix, keep=keep):
+        there = find(store, prefix)
+        if there is None:
+            raise RefusedError(f"{target} holds files that are no artifact: move them away, then publish again")
+        _require_same(store, prefix, there, manifest)
     return Artifact(target, manifest)
 
 
-def _send(folder: Path, store: Store, prefix: str, manifest: Manifest, lease: Lease | None) -> Artifact:
-    def send(entry: FileEntry) -> None:
-        store.upload(folder / entry.name, f"{prefix}/{entry.name}")
-
-    with ThreadPoolExecutor(max_workers=TRANSFERS, thread_name_prefix="send") as pool:
-        list(pool.map(send, manifest.files))
-    # A file that changed between its hashing and its sending would be published wrong.
-    verify(folder, manifest).require()
-    write_whole(folder / MANIFEST, manifest.data)
+def _send(folder: Path, store: Store, prefix: str, origin: Origin, lease: Lease | None) -> Artifact:
+    with lease.watched() if lease else nullcontext(_unwatched) as check:
+        names = contents(folder, origin)
+        entries = send(folder, names, store, prefix, check)
+        if origin.kind == RELEASE:
+            entries += send(folder, write_sums(folder, entries), store, prefix, check)
+    manifest = origin.manifest(entries)
+    seal(folder, manifest.data)
     if lease:
         lease.check()
-    if not store.put_if_absent(f"{prefix}/{MANIFEST}", manifest.data):
-        _is_there(store, prefix, manifest)
+    store.put_if_absent(f"{prefix}/{MANIFEST}", manifest.data)
+    # Read back whoever wrote it: an answer may have been lost, and another publisher may have been first.
+    there = find(store, prefix)
+    if there is None:
+        raise VerificationError(f"{store.url}/{prefix}/{MANIFEST} was written and is not there: publish again")
+    _require_same(store, prefix, there, manifest)
     return Artifact(folder, manifest)
 
 
-def _download(store: Store, prefix: str, manifest: Manifest, cache: Path) -> Artifact:
-    folder = cache / manifest.digest
-    if folder.is_dir() and verify(folder, manifest).ok:
-        return Artifact(folder, manifest)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".part-") as part:
-        aside = Path(part, "artifact")
-        aside.mkdir()
+def _require_same(store: Store, prefix: str, there: Manifest, manifest: Manifest) -> None:
+    if there.digest != manifest.digest:
+        raise RefusedError(
+            f"{store.url}/{prefix} already holds another artifact ({there.digest[:12]}, not {manifest.digest[:12]}): "
+            "artifacts never change; publish under another name, or start a new run"
+        )
 
-        def bring(entry: FileEntry) -> None:
-            (aside / entry.name).parent.mkdir(parents=True, exist_ok=True)
-            store.download(f"{prefix}/{entry.name}", aside / entry.name)
 
-        with ThreadPoolExecutor(max_workers=TRANSFERS, thread_name_prefix="fetch") as pool:
-            list(pool.map(bring, manifest.files))
-        write_whole(aside / MANIFEST, manifest.data)
-        verify(aside, manifest).require()
-        if folder.exists():
-            folder.rename(Path(part, "damaged"))
-        aside.rename(folder)
-    return Artifact(folder, manifest)
+def _unwatched() -> None:
+    """Without a lease, nobody else is expected to write."""

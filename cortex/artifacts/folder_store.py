@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
+from cortex.artifacts.hashing import FileHash, hash_file
 from cortex.artifacts.names import check_name
 from cortex.artifacts.store import MissingObjectError, Store, StoredObject, StoreError
 
@@ -24,12 +25,12 @@ class FolderStore(Store):
         super().__init__(str(self.root))
 
     def local_path(self, key: str) -> Path:
-        """Where a key's file or folder lies.
+        """Where a key's file or folder lies; the store's own folder for the empty key.
 
         Raises:
             VerificationError: the key would lead out of the store.
         """
-        return self.root / check_name(key)
+        return self.root / check_name(key) if key else self.root
 
     def put(self, key: str, data: bytes) -> None:
         target = self.local_path(key)
@@ -56,17 +57,23 @@ class FolderStore(Store):
         with self._reading(key) as path:
             return path.read_bytes()
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int) -> memoryview:
         with self._reading(key) as path, path.open("rb") as file:
             file.seek(start)
-            return file.read(length)
+            return memoryview(file.read(length))
+
+    def size(self, key: str) -> int:
+        with self._reading(key) as path:
+            if not path.is_file():
+                raise FileNotFoundError(path)
+            return path.stat().st_size
 
     def exists(self, key: str) -> bool:
         return self.local_path(key).is_file()
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
-        folder = self.local_path(prefix) if prefix else self.root
+        folder = self.local_path(prefix)
         found: list[StoredObject] = []
         for parent, folders, names in os.walk(folder):
             if Path(parent) == self.root:
@@ -80,14 +87,16 @@ class FolderStore(Store):
                 found.append(StoredObject(path.relative_to(self.root).as_posix(), size))
         return sorted(found, key=lambda entry: entry.key)
 
-    def upload(self, path: Path, key: str) -> None:
+    def upload(self, path: Path, key: str) -> FileHash:
         target = self.local_path(key)
         with self._incoming() as aside:
             shutil.copyfile(path, aside)
             sync(aside)
+            copied = hash_file(aside)
             target.parent.mkdir(parents=True, exist_ok=True)
             aside.replace(target)
             sync(target.parent)
+        return copied
 
     def download(self, key: str, path: Path) -> None:
         part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
@@ -100,7 +109,7 @@ class FolderStore(Store):
             part.unlink(missing_ok=True)
 
     def delete(self, prefix: str) -> int:
-        target = self.local_path(prefix.rstrip("/"))
+        target = self.root / check_name(prefix.rstrip("/"))
         if not os.path.lexists(target):
             return 0
         count = len(self.list(prefix)) if target.is_dir() else 1

@@ -1,10 +1,13 @@
 """What lies in a folder, without following a link, and how it is made to stay there."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex.artifacts.names import SIDECARS
+from cortex.artifacts.names import MANIFEST, PART, SIDECARS
+from cortex.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_tree(folder: Path) -> None:
-    """Make a folder and all below it survive a power cut."""
+def sync_tree(folder: Path, *, files: bool = True) -> None:
+    """Make a folder and all below it survive a power cut; without `files`, only what the folders list."""
     for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
+        for name in names if files else ():
             sync(Path(parent, name))
         sync(Path(parent))
 
@@ -62,3 +65,25 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def seal(folder: Path, manifest: bytes) -> None:
+    """Write a folder's manifest, whole or not at all."""
+    write_whole(folder / PART, manifest)
+    (folder / PART).replace(folder / MANIFEST)
+    sync(folder)
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """Turn the disk's own errors into one that says what to do.
+
+    Raises:
+        ConfigError: the disk is full, or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error}; make room or give another place"
+        ) from error

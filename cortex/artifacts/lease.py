@@ -4,9 +4,14 @@ import json
 import os
 import secrets
 import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cortex.artifacts.store import MissingObjectError, Store
+from loguru import logger
+
+from cortex.artifacts.store import MissingObjectError, Store, StoreError
 from cortex.errors import ConfigError, RefusedError
 
 
@@ -54,6 +59,35 @@ class Lease:
                 f"run {self.run} was taken over by {holder['host']} (process {holder['pid']}): "
                 f"epoch {self.epoch} may not write any more; this process stops"
             )
+
+    @contextmanager
+    def watched(self, every: float = 2.0) -> Generator[Callable[[], None]]:
+        """Ask every few seconds, beside the work; the function given raises `RefusedError` once the lease is lost.
+
+        A store that does not answer for a while takes nothing from the holder: `check` still has the last word.
+        """
+        stop, lost = threading.Event(), list[RefusedError]()
+
+        def watch() -> None:
+            while not stop.wait(every):
+                try:
+                    self.check()
+                except RefusedError as error:
+                    lost.append(error)
+                    return
+                except StoreError as error:
+                    logger.warning(f"lease of run {self.run} cannot be read: {error}")
+
+        def require() -> None:
+            if lost:
+                raise lost[0]
+
+        thread = threading.Thread(target=watch, name=f"lease-{self.run}", daemon=True)
+        thread.start()
+        try:
+            yield require
+        finally:
+            stop.set()
 
 
 def _folder(run: str) -> str:

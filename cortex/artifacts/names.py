@@ -7,8 +7,11 @@ from cortex.errors import VerificationError
 
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
-SIDECARS = frozenset({MANIFEST, SIGNATURE})
-"""Files that lie at the top of an artifact's folder and that its manifest cannot list: itself, and what signs it."""
+PART = "manifest.json.part"
+"""A manifest that is being written."""
+
+SIDECARS = frozenset({MANIFEST, SIGNATURE, PART})
+"""Files at the top of an artifact's folder that its manifest cannot list: itself, and what signs it."""
 
 MAX_PART_BYTES = 255
 """The longest name of one file or folder on the common file systems."""

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cortex.artifacts.hashing import FileHash
 from cortex.errors import ConfigError, DataError
 
 REMOTE_SCHEMES = ("s3", "gs", "az")
+
+PIECE = 8 * 1024 * 1024
+"""Bytes that are asked for, or sent, in one request."""
 
 
 class MissingObjectError(DataError):
@@ -71,7 +75,10 @@ class Store(ABC):
 
     @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write an object if there is none under its key; of many callers exactly one gets True."""
+        """Write an object if there is none under its key; of many callers one gets True.
+
+        An answer that was lost on the way makes even that one get False: who must know reads the object back.
+        """
 
     @abstractmethod
     def get(self, key: str) -> bytes:
@@ -82,11 +89,19 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int) -> memoryview:
         """Read `length` bytes from `start`; fewer where the object ends before.
 
         Raises:
             MissingObjectError: there is no such object.
+        """
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """The bytes of an object.
+
+        Raises:
+            MissingObjectError: there is none.
         """
 
     @abstractmethod
@@ -98,8 +113,12 @@ class Store(ABC):
         """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key."""
 
     @abstractmethod
-    def upload(self, path: Path, key: str) -> None:
-        """Write a file's bytes as an object, in constant memory."""
+    def upload(self, path: Path, key: str) -> FileHash:
+        """Write a file's bytes as an object, in constant memory; the hash is of the bytes that were sent.
+
+        Raises:
+            DataError: the file changed while it was read.
+        """
 
     @abstractmethod
     def download(self, key: str, path: Path) -> None:

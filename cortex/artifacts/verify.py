@@ -1,6 +1,5 @@
 """Whether a folder is, byte for byte, what its manifest says."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from cortex.artifacts.folders import scan
 from cortex.artifacts.hashing import WORKERS, hash_file
 from cortex.artifacts.manifest import FileEntry, Manifest
+from cortex.artifacts.parallel import in_parallel
 from cortex.errors import DataError, VerificationError
 
 SHOWN = 5
@@ -61,8 +61,7 @@ def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKER
     present = set(contents.files)
     odd = set(contents.odd)
     to_read = [entry for entry in manifest.files if entry.name in present]
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify") as pool:
-        same = list(pool.map(partial(_same, folder), to_read))
+    same = in_parallel(partial(_same, folder), to_read, workers)
     damaged = {entry.name for entry, good in zip(to_read, same, strict=True) if not good}
     return Verification(
         folder=folder,

@@ -40,13 +40,13 @@ def test_missing_objects_are_told_apart(store: Store, tmp_path: Path) -> None:
     assert list(tmp_path.glob("*out*")) == []
 
 
-def test_lists_a_folder_to_the_bottom_in_order(store: Store) -> None:
+def test_lists_a_folder_to_the_bottom_in_order(store: FolderStore) -> None:
     for key in ("runs/a/2", "runs/a/1/x", "runs/ab", "z"):
         store.put(key, key.encode())
     assert [entry.key for entry in store.list("runs/a")] == ["runs/a/1/x", "runs/a/2"]
     assert [entry.key for entry in store.list("runs/a/")] == ["runs/a/1/x", "runs/a/2"]
     assert [(entry.key, entry.size) for entry in store.list()][-1] == ("z", 1)
-    assert store.list("nothing") == []
+    assert store.list("nothing") == [] and store.local_path("") == store.root
 
 
 def test_deletes_a_key_or_a_folder(store: Store) -> None:

@@ -7,15 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex.artifacts.artifact import describe
-from cortex.artifacts.folders import write_whole
-from cortex.artifacts.manifest import MANIFEST
+from cortex.artifacts.folders import seal
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from tests.artifacts.strategies import contents, write
 
 
-def seal(folder: Path) -> Path:
-    write_whole(folder / MANIFEST, describe(folder, kind="model").data)
+def sealed(folder: Path) -> Path:
+    seal(folder, describe(folder, kind="model").data)
     return folder
 
 
@@ -23,7 +22,7 @@ def seal(folder: Path) -> Path:
 @given(contents, st.data())
 def test_every_single_damage_is_found_and_named(files: dict[str, bytes], data: st.DataObject) -> None:
     with TemporaryDirectory() as root:
-        folder = seal(write(Path(root), files))
+        folder = sealed(write(Path(root), files))
         assert verify(folder).ok
         victim = data.draw(st.sampled_from(sorted(files)))
         kind = data.draw(st.sampled_from(["flip", "grow", "shrink", "remove", "add", "link"]))
@@ -56,7 +55,7 @@ def test_every_single_damage_is_found_and_named(files: dict[str, bytes], data: s
 
 
 def test_files_behind_a_linked_folder_are_not_the_artifact(tmp_path: Path) -> None:
-    folder = seal(write(tmp_path / "a", {"sub/x": b"1", "y": b"2"}))
+    folder = sealed(write(tmp_path / "a", {"sub/x": b"1", "y": b"2"}))
     (folder / "sub").rename(tmp_path / "elsewhere")
     (folder / "sub").symlink_to(tmp_path / "elsewhere")
     found = verify(folder)
@@ -64,7 +63,7 @@ def test_files_behind_a_linked_folder_are_not_the_artifact(tmp_path: Path) -> No
 
 
 def test_odd_files_are_reported_not_read(tmp_path: Path) -> None:
-    folder = seal(write(tmp_path / "a", {"x": b"1"}))
+    folder = sealed(write(tmp_path / "a", {"x": b"1"}))
     (folder / "x").unlink()
     os.mkfifo(folder / "x")
     os.mkfifo(folder / "pipe")
@@ -73,14 +72,14 @@ def test_odd_files_are_reported_not_read(tmp_path: Path) -> None:
 
 
 def test_sidecars_empty_files_and_empty_folders_are_fine(tmp_path: Path) -> None:
-    folder = seal(write(tmp_path / "a", {"empty": b""}))
+    folder = sealed(write(tmp_path / "a", {"empty": b""}))
     (folder / "model.sig").write_bytes(b"signature")
     (folder / "nothing").mkdir()
     assert verify(folder).ok
 
 
 def test_the_text_names_the_first_ones_and_counts_all(tmp_path: Path) -> None:
-    folder = seal(write(tmp_path / "a", {f"f{i}": b"x" for i in range(9)}))
+    folder = sealed(write(tmp_path / "a", {f"f{i}": b"x" for i in range(9)}))
     for i in range(9):
         (folder / f"f{i}").write_bytes(b"y")
     text = str(verify(folder))
@@ -88,7 +87,7 @@ def test_the_text_names_the_first_ones_and_counts_all(tmp_path: Path) -> None:
 
 
 def test_undecodable_names_are_extra(tmp_path: Path) -> None:
-    folder = seal(write(tmp_path / "a", {"x": b"1"}))
+    folder = sealed(write(tmp_path / "a", {"x": b"1"}))
     Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff")).write_bytes(b"")
     found = verify(folder)
     assert found.extra == ("bad\udcff",)

@@ -1,0 +1,123 @@
+"""What a folder's manifest will say, before it is published."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from cortex.artifacts.code_version import code_version
+from cortex.artifacts.folders import scan, write_whole
+from cortex.artifacts.hashing import hash_files
+from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
+from cortex.artifacts.names import check_names
+from cortex.errors import DataError
+
+RELEASE = "release"
+"""The kind of artifact that users take home."""
+
+SUMS = "SHA256SUMS"
+"""A release lists its files once more, for `sha256sum -c` on a machine that has none of our code."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an artifact is and what it was made from: all that its manifest says besides its files."""
+
+    kind: str
+    inputs: dict[str, str]
+    code: str
+    profile: str | None
+    seeds: dict[str, int]
+    meta: dict[str, JsonValue]
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        inputs: Mapping[str, str] | None,
+        code: str | None,
+        profile: str | None,
+        seeds: Mapping[str, int] | None,
+        meta: Mapping[str, JsonValue] | None,
+    ) -> "Origin":
+        """Fill in what was not said: nothing, and this code's version."""
+        return cls(
+            kind=kind,
+            inputs=dict(inputs or {}),
+            code=code_version() if code is None else code,
+            profile=profile,
+            seeds=dict(seeds or {}),
+            meta=dict(meta or {}),
+        )
+
+    def manifest(self, files: Iterable[FileEntry]) -> Manifest:
+        return Manifest(
+            kind=self.kind,
+            files=tuple(files),
+            inputs=self.inputs,
+            code=self.code,
+            profile=self.profile,
+            seeds=self.seeds,
+            meta=self.meta,
+        )
+
+
+def describe(
+    folder: Path,
+    *,
+    kind: str,
+    inputs: Mapping[str, str] | None = None,
+    code: str | None = None,
+    profile: str | None = None,
+    seeds: Mapping[str, int] | None = None,
+    meta: Mapping[str, JsonValue] | None = None,
+) -> Manifest:
+    """Hash a folder's files into a manifest, without writing it. `code` is by default this code's version.
+
+    Raises:
+        DataError: there is no such folder, or it holds links, names that cannot be kept, or a file that changed.
+    """
+    return describe_as(Origin.of(kind, inputs, code, profile, seeds, meta), folder)
+
+
+def describe_as(origin: Origin, folder: Path) -> Manifest:
+    """`describe` for an origin; a release gets its `SHA256SUMS` written."""
+    entries = hash_entries(folder, contents(folder, origin))
+    if origin.kind == RELEASE:
+        entries += hash_entries(folder, write_sums(folder, entries))
+    return origin.manifest(entries)
+
+
+def contents(folder: Path, origin: Origin) -> tuple[str, ...]:
+    """The names of the files that an artifact in this folder would hold, less a release's `SHA256SUMS`.
+
+    Raises:
+        DataError: there is no such folder, or it holds something that cannot be kept.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        raise DataError(f"{folder} is not a folder: give the one that holds the artifact's files")
+    if (folder / MANIFEST).exists():
+        Manifest.read(folder)  # left by an earlier attempt, it is ours to overwrite; a file of the same name is not
+    found = scan(folder)
+    if found.odd:
+        raise DataError(f"{folder} holds {found.odd[0]!a}, which is no plain file: put a copy of the file there")
+    names = tuple(name for name in found.files if name != SUMS or origin.kind != RELEASE)
+    check_names(names)
+    return names
+
+
+def hash_entries(folder: Path, names: Iterable[str]) -> tuple[FileEntry, ...]:
+    """Hash files of a folder, in the order given."""
+    names = tuple(names)
+    hashes = hash_files([folder / name for name in names])
+    return tuple(
+        FileEntry(name=name, size=found.size, sha256=found.sha256) for name, found in zip(names, hashes, strict=True)
+    )
+
+
+def write_sums(folder: Path, entries: Iterable[FileEntry]) -> tuple[str, ...]:
+    """Write a release's `SHA256SUMS`, and return its name."""
+    lines = [f"{entry.sha256}  {entry.name}\n" for entry in sorted(entries, key=lambda entry: entry.name)]
+    write_whole(folder / SUMS, "".join(lines).encode())
+    return (SUMS,)

@@ -1,0 +1,50 @@
+"""How long to keep asking a store that does not answer: jittered backoff under one total deadline."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """When to try again. The n-th wait is drawn evenly from zero to `first * 2**n`, at most `longest` (seconds).
+
+    Formula: "full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+
+    deadline: float = 300.0
+    """Seconds from the first attempt after which no further one is begun; infinity keeps trying."""
+
+    first: float = 0.2
+    longest: float = 15.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    rng: random.Random = field(default_factory=random.Random)
+
+    def persist(
+        self,
+        call: Callable[[], Result],
+        errors: type[Exception],
+        worth: Callable[[Exception, int], bool],
+        told: Callable[[Exception, float], None],
+    ) -> Result:
+        """Call until it returns. `worth` says of one of `errors` and its number, from 1, whether to try again.
+
+        `told` hears of every error that is tried again, and of the seconds until then.
+        """
+        end = self.clock() + self.deadline
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return call()
+            except errors as error:
+                wait = self.rng.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 30)))
+                if not worth(error, attempt) or self.clock() + wait > end:
+                    raise
+                told(error, wait)
+                self.sleep(wait)

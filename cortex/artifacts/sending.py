@@ -1,0 +1,51 @@
+"""A folder's files on their way into a bucket: hashed as they are sent, then read back to the last byte."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cortex.artifacts.hashing import hash_file
+from cortex.artifacts.manifest import FileEntry
+from cortex.artifacts.parallel import in_parallel
+from cortex.artifacts.store import PIECE, Store
+from cortex.artifacts.streaming import hash_object
+from cortex.errors import VerificationError
+
+LARGE_AT_ONCE, SMALL_AT_ONCE = 4, 16
+"""Files under way together. Large ones (over one piece) are sent in parts, and each holds several in memory."""
+
+ATTEMPTS = 3
+"""Sendings of one file whose reading back gave other bytes, before the store is given up as damaging."""
+
+
+def send(
+    folder: Path, names: Sequence[str], store: Store, prefix: str, check: Callable[[], None]
+) -> tuple[FileEntry, ...]:
+    """Send files, and prove each by reading it back. What is there already, and right, is not sent again.
+
+    `check` is called before each file, and raises when this process must not write any more.
+
+    Raises:
+        DataError: a file changed while it was sent.
+        VerificationError: the store gives back other bytes than it was given.
+    """
+    present = {entry.key: entry.size for entry in store.list(prefix)}
+    sizes = {name: (folder / name).stat().st_size for name in names}
+
+    def deliver(name: str) -> FileEntry:
+        check()
+        path, key = folder / name, f"{prefix}/{name}"
+        if present.get(key) == sizes[name]:
+            found = hash_file(path)
+            if hash_object(store, key, found.size) == found:
+                return FileEntry(name=name, size=found.size, sha256=found.sha256)
+        for _ in range(ATTEMPTS):
+            sent = store.upload(path, key)
+            if hash_object(store, key, sent.size) == sent:
+                return FileEntry(name=name, size=sent.size, sha256=sent.sha256)
+        raise VerificationError(
+            f"{store.url}/{key} reads back with other bytes than were sent, {ATTEMPTS} times: use another store"
+        )
+
+    large = [name for name in names if sizes[name] > PIECE]
+    small = [name for name in names if sizes[name] <= PIECE]
+    return (*in_parallel(deliver, large, LARGE_AT_ONCE), *in_parallel(deliver, small, SMALL_AT_ONCE))

@@ -1,0 +1,1 @@
+"""The ground that runs stand on in the cloud: storage, network, access, images, alarms."""

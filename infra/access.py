@@ -1,0 +1,30 @@
+"""What a training machine is allowed to do, given to it by its instance profile."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.policies import instance_trust
+
+
+class WorkerRole(pulumi.ComponentResource):
+    """A role with one policy, and the instance profile of the same name that SkyPilot starts machines with."""
+
+    def __init__(
+        self, name: str, *, role_name: str, policy: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("cortex:ground:WorkerRole", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            name,
+            name=role_name,
+            description="Training machines: their runs, their data, their images",
+            assume_role_policy=instance_trust(),
+            opts=child,
+        )
+        given = aws.iam.RolePolicy(name, name="work", role=role.id, policy=policy, opts=child)
+        # Whatever somebody attaches by hand is taken off again by the next `up`.
+        aws.iam.RolePoliciesExclusive(name, role_name=role.name, policy_names=[given.name], opts=child)
+        aws.iam.RolePolicyAttachmentsExclusive(name, role_name=role.name, policy_arns=[], opts=child)
+        profile = aws.iam.InstanceProfile(name, name=role_name, role=role.name, opts=child)
+        self.instance_profile: pulumi.Output[str] = profile.name
+        self.register_outputs({"instance_profile": self.instance_profile})

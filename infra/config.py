@@ -1,0 +1,124 @@
+"""What differs between stacks: read from `Pulumi.<stack>.yaml`, checked once."""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Any
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cortex.errors import ConfigError
+
+PROJECT = "cortex"
+SECTION = "ground"
+"""The settings lie under `cortex:ground` in a stack's file."""
+
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
+"""A word that every service takes as part of a name."""
+
+NARROWEST_VPC = 20
+WIDEST_SSH = 16
+
+
+class GcsConfig(BaseModel):
+    """Where the second bucket lies, for runs on Google's machines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: Label
+    """The Google project that owns and pays for the bucket."""
+
+    location: str = Field(pattern=r"^[A-Za-z0-9-]+$")
+    """A region (`us-central1`) or a multi-region (`US`): take the one where the machines are."""
+
+
+class StackConfig(BaseModel):
+    """One stack's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stack: Label
+    """The stack's own name; every resource's name holds it."""
+
+    account: str = Field(pattern=r"^\d{12}$")
+    """The AWS account to work in. With credentials of any other, nothing is done."""
+
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+
+    zones: tuple[Annotated[str, Field(pattern=r"^[a-h]$")], ...] = Field(min_length=2)
+    """Letters of the availability zones; spot capacity differs between them, so take all that have the GPUs."""
+
+    cidr: IPv4Network = IPv4Network("10.40.0.0/16")
+    """The network's addresses, divided evenly among eight zones."""
+
+    ssh_from: tuple[IPv4Network, ...] = Field(min_length=1)
+    """Where SkyPilot connects from: this machine's public address (/32), or its API server's."""
+
+    images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve")
+    """One image repository for each."""
+
+    secrets: tuple[Label, ...] = ("hugging-face-token", "teacher-api-key", "flipside-api-key")
+    """Names of secrets that workers may read. Their values are never part of the program or of its state."""
+
+    monthly_budget_usd: int = Field(gt=0)
+    """The account's spend per month at which the alarm sounds loudest."""
+
+    alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = Field(
+        min_length=1, max_length=10
+    )
+
+    checkpoint_days: int = Field(default=14, ge=1)
+    """Days after which a checkpoint that nobody pruned is removed."""
+
+    protect_data: bool = True
+    """Keep buckets, key and secrets when the rest is taken down; without it, they go with all they hold."""
+
+    gcs: GcsConfig | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "StackConfig":
+        if len(set(self.zones)) < len(self.zones):
+            raise ValueError("zones: a letter stands twice; name each zone once")
+        if not self.cidr.is_private or self.cidr.prefixlen > NARROWEST_VPC:
+            raise ValueError(f"cidr: {self.cidr} is not a private network of /{NARROWEST_VPC} or wider")
+        for source in self.ssh_from:
+            if source.prefixlen < WIDEST_SSH:
+                raise ValueError(
+                    f"ssh_from: {source} is {source.num_addresses} addresses; give yours, as in 198.51.100.7/32"
+                )
+        return self
+
+
+def parse(stack: str, settings: dict[str, Any]) -> StackConfig:
+    """Check a stack's settings.
+
+    Raises:
+        ConfigError: a setting is missing, unknown or out of bounds.
+    """
+    try:
+        return StackConfig.model_validate({"stack": stack, **settings})
+    except ValidationError as error:
+        raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(error)}") from None
+
+
+def load() -> StackConfig:
+    """Read the settings of the stack that Pulumi is working on.
+
+    Raises:
+        ConfigError: they are missing, or cannot be used.
+    """
+    stack = pulumi.get_stack()
+    settings = pulumi.Config(PROJECT).get_object(SECTION)
+    if not isinstance(settings, dict):
+        raise ConfigError(f"Pulumi.{stack}.yaml has no {PROJECT}:{SECTION}: copy that section from Pulumi.dev.yaml")
+    return parse(stack, settings)
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    field = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "missing":
+        return f"{field} is missing; set it with: pulumi config set --path '{PROJECT}:{SECTION}.{field}' VALUE"
+    if fault["type"] == "extra_forbidden":
+        return f"{field} is no setting; known are {', '.join(StackConfig.model_fields)}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{field} = {fault['input']!r}: {message}" if field else message

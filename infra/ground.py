@@ -1,0 +1,115 @@
+"""The whole ground of one stack, top to bottom."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.access import WorkerRole
+from infra.budget import BudgetAlarm
+from infra.config import StackConfig
+from infra.gcs import GcsBucket
+from infra.key import DataKey
+from infra.names import Names
+from infra.network import WorkerNetwork
+from infra.policies import worker_policy
+from infra.registry import ImageRegistry
+from infra.storage import PrivateBucket, old_checkpoints, old_versions
+from infra.vault import NamedSecrets
+
+OLD_DATA_DAYS = 30
+"""How long data that was overwritten or deleted can be brought back."""
+
+
+def declare(config: StackConfig) -> None:
+    """Declare every resource of a stack, and export what `infra.outputs.GroundOutputs` reads."""
+    names = Names.of(config)
+    here = _provider(config, names)
+    # With `protect`, taking the stack down leaves these in place and in its state: the next `up` goes on with them.
+    kept = pulumi.ResourceOptions(providers=[here], protect=config.protect_data)
+    plain = pulumi.ResourceOptions(providers=[here])
+
+    key = DataKey("data", alias=names.prefix, account=config.account, protected=config.protect_data, opts=kept)
+    artifacts = PrivateBucket(
+        "artifacts",
+        bucket=names.bucket("artifacts"),
+        key=key.arn,
+        rules=[old_checkpoints(config.checkpoint_days)],
+        emptied_on_delete=not config.protect_data,
+        opts=kept,
+    )
+    data = PrivateBucket(
+        "data",
+        bucket=names.bucket("data"),
+        key=key.arn,
+        rules=[old_versions(OLD_DATA_DAYS)],
+        emptied_on_delete=not config.protect_data,
+        opts=kept,
+    )
+    secrets = NamedSecrets(
+        "secrets",
+        secrets={name: names.secret(name) for name in config.secrets},
+        key=key.arn,
+        protected=config.protect_data,
+        opts=kept,
+    )
+    registry = ImageRegistry(
+        "images",
+        repositories={image: names.repository(image) for image in config.images},
+        emptied_on_delete=not config.protect_data,
+        opts=kept,
+    )
+    network = WorkerNetwork(
+        "network",
+        vpc_name=names.prefix,
+        cidr=config.cidr,
+        zones=[names.zone(letter) for letter in config.zones],
+        ssh_from=[str(source) for source in config.ssh_from],
+        region=config.region,
+        account=config.account,
+        opts=plain,
+    )
+    policy = pulumi.Output.all(
+        artifacts=artifacts.arn,
+        data=data.arn,
+        key=key.arn,
+        repositories=list(registry.arns.values()),
+        secrets=list(secrets.arns.values()),
+    ).apply(lambda arns: worker_policy(**arns, region=config.region))
+    worker = WorkerRole("worker", role_name=names.worker, policy=policy, opts=plain)
+    BudgetAlarm(
+        "spend",
+        budget_name=names.prefix,
+        limit_usd=config.monthly_budget_usd,
+        emails=config.alert_emails,
+        opts=plain,
+    )
+
+    pulumi.export("stack", config.stack)
+    pulumi.export("region", config.region)
+    pulumi.export("artifacts_bucket", artifacts.bucket)
+    pulumi.export("data_bucket", data.bucket)
+    pulumi.export("vpc_name", network.vpc_name)
+    pulumi.export("security_group_name", network.security_group_name)
+    pulumi.export("instance_profile", worker.instance_profile)
+    pulumi.export("repositories", registry.urls)
+    pulumi.export("secrets", secrets.arns)
+    pulumi.export("tags", names.tags)
+    if config.gcs:
+        second = GcsBucket(
+            "artifacts-gcs",
+            bucket=f"{names.prefix}-artifacts-{config.gcs.project}",
+            project=config.gcs.project,
+            location=config.gcs.location,
+            labels=names.tags,
+            emptied_on_delete=not config.protect_data,
+            opts=pulumi.ResourceOptions(protect=config.protect_data),
+        )
+        pulumi.export("gcs_bucket", second.bucket)
+
+
+def _provider(config: StackConfig, names: Names) -> aws.Provider:
+    return aws.Provider(
+        "aws",
+        region=config.region,  # pyright: ignore[reportArgumentType]
+        allowed_account_ids=[config.account],
+        default_tags=aws.ProviderDefaultTagsArgs(tags=names.tags),
+    )

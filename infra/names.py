@@ -1,0 +1,50 @@
+"""How things are called: every name and tag follows from the stack."""
+
+from dataclasses import dataclass
+
+from infra.config import PROJECT, StackConfig
+
+CHECKPOINT_TAG = ("kind", "checkpoint")
+"""The object tag on checkpoints. A lifecycle rule can match a prefix or a tag, and checkpoints lie inside runs."""
+
+RUNS = "runs"
+"""The folder of the artifacts bucket that holds every run."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one stack's resources."""
+
+    stack: str
+    account: str
+    region: str
+
+    @classmethod
+    def of(cls, config: StackConfig) -> "Names":
+        return cls(config.stack, config.account, config.region)
+
+    @property
+    def prefix(self) -> str:
+        return f"{PROJECT}-{self.stack}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {"project": PROJECT, "stack": self.stack, "managed-by": "pulumi"}
+
+    @property
+    def worker(self) -> str:
+        """The role, and the instance profile, of the machines that train."""
+        return f"{self.prefix}-worker"
+
+    def bucket(self, kind: str) -> str:
+        """Bucket names are shared by all accounts of the world: the account and region make them ours."""
+        return f"{self.prefix}-{kind}-{self.account}-{self.region}"
+
+    def repository(self, image: str) -> str:
+        return f"{self.prefix}/{image}"
+
+    def secret(self, name: str) -> str:
+        return f"{self.prefix}/{name}"
+
+    def zone(self, letter: str) -> str:
+        return f"{self.region}{letter}"

@@ -1,0 +1,140 @@
+"""Who may do what, as policy documents: plain functions of names, to be read and linted without a cloud."""
+
+import json
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+from infra.names import RUNS
+
+Statement: TypeAlias = dict[str, JsonValue]
+
+
+def document(*statements: Statement) -> str:
+    """A policy document as JSON."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def bucket_policy(bucket: str, key: str) -> str:
+    """For everybody: TLS 1.2 or newer only, and objects encrypted under our key only (ARNs)."""
+    everywhere: list[JsonValue] = [bucket, f"{bucket}/*"]
+    return document(
+        _deny("TlsOnly", "s3:*", everywhere, {"Bool": {"aws:SecureTransport": "false"}}),
+        _deny("ModernTlsOnly", "s3:*", everywhere, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
+        # A write that names no encryption gets the bucket's own. `Null` lets it pass: a negated operator alone also
+        # holds where the header is absent.
+        _deny(
+            "OurEncryptionOnly",
+            "s3:PutObject",
+            f"{bucket}/*",
+            {
+                "Null": {"s3:x-amz-server-side-encryption": "false"},
+                "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+            },
+        ),
+        _deny(
+            "OurKeyOnly",
+            "s3:PutObject",
+            f"{bucket}/*",
+            {
+                "Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+                "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key},
+            },
+        ),
+    )
+
+
+def key_policy(account: str) -> str:
+    """The account's own IAM policies decide about the key, and nobody outside it."""
+    return document(
+        {
+            "Sid": "AccountDecides",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+    )
+
+
+def endpoint_policy(account: str) -> str:
+    """Through the S3 endpoint: read from anywhere (packages, weights), write only into this account's buckets."""
+    return document(
+        {"Sid": "Reach", "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"},
+        _deny("NoWritesElsewhere", "s3:Put*", "*", {"StringNotEquals": {"aws:ResourceAccount": account}}),
+    )
+
+
+def instance_trust() -> str:
+    """Only EC2 gives the role out, to the machines that carry its profile."""
+    return document(
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    )
+
+
+def worker_policy(
+    *, artifacts: str, data: str, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str
+) -> str:
+    """What a training machine may do, all arguments but the region being ARNs.
+
+    Runs: read and write; prune checkpoints, and delete nothing else; never overwrite a lease or a release's manifest.
+    Data: read. Images: pull ours. Secrets: read the named ones. Key: only through S3 and Secrets Manager.
+    """
+    runs = f"{artifacts}/{RUNS}/*"
+    statements: list[Statement] = [
+        # No condition on the prefix: without this, S3 answers 403 and not 404 for an object that does not exist.
+        _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
+        _allow("ReadInputs", ["s3:GetObject"], [runs, f"{data}/*"]),
+        _allow(
+            "WriteRuns",
+            ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+            [runs],
+        ),
+        _allow("PruneCheckpoints", ["s3:DeleteObject"], [f"{artifacts}/{RUNS}/*/checkpoints/*"]),
+        {
+            "Sid": "ReleasesStay",
+            "Effect": "Deny",
+            "Action": "s3:DeleteObject",
+            "Resource": f"{artifacts}/{RUNS}/*/release/*",
+        },
+        {
+            "Sid": "CreateIfAbsent",
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": [f"{artifacts}/{RUNS}/*/lease/*", f"{artifacts}/{RUNS}/*/release/manifest.json"],
+            "Condition": {"Null": {"s3:if-none-match": "true"}},
+        },
+        {
+            **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),
+            "Condition": {
+                "StringEquals": {
+                    "kms:ViaService": [f"s3.{region}.amazonaws.com", f"secretsmanager.{region}.amazonaws.com"]
+                }
+            },
+        },
+        _allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+        _allow(
+            "PullImages",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            repositories,
+        ),
+    ]
+    if secrets:
+        statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets))
+    return document(*statements)
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def _deny(sid: str, action: str, resource: JsonValue, condition: JsonValue) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": condition,
+    }

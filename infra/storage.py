@@ -1,0 +1,126 @@
+"""Buckets: private, versioned, encrypted under our key, reached over TLS, and swept of what nobody needs."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.names import CHECKPOINT_TAG
+from infra.policies import bucket_policy
+
+UPLOAD_DAYS = 2
+"""An upload that was not completed by then belongs to a machine that is gone."""
+
+SUPERSEDED_DAYS = 3
+"""How long a pruned checkpoint can still be brought back."""
+
+Rule = aws.s3.BucketLifecycleConfigurationRuleArgs
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """A bucket and all that keeps it private, safe and small.
+
+    `rules` are lifecycle rules beside the one that every bucket has: incomplete uploads and leftover delete markers go.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bucket: str,
+        key: pulumi.Input[str],
+        rules: list[Rule],
+        emptied_on_delete: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("cortex:ground:PrivateBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        made = aws.s3.Bucket(name, bucket=bucket, force_destroy=emptied_on_delete, opts=child)
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=made.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        aws.s3.BucketOwnershipControls(
+            name,
+            bucket=made.id,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=child,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=made.id,
+            rules=[
+                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+                        sse_algorithm="aws:kms", kms_master_key_id=key
+                    ),
+                    bucket_key_enabled=True,
+                )
+            ],
+            opts=child,
+        )
+        versioning = aws.s3.BucketVersioning(
+            name,
+            bucket=made.id,
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            name,
+            bucket=made.id,
+            rules=[leftovers(), *rules],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        aws.s3.BucketPolicy(
+            name,
+            bucket=made.id,
+            policy=pulumi.Output.all(made.arn, key).apply(lambda arns: bucket_policy(*arns)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
+        )
+        self.bucket: pulumi.Output[str] = made.bucket
+        self.arn: pulumi.Output[str] = made.arn
+        self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+
+
+def leftovers() -> Rule:
+    """Remove parts of uploads that never ended, and delete markers with nothing behind them."""
+    return Rule(
+        id="leftovers",
+        status="Enabled",
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+            days_after_initiation=UPLOAD_DAYS
+        ),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+    )
+
+
+def old_checkpoints(days: int) -> Rule:
+    """Remove checkpoints of that age, and pruned ones sooner. What has no such tag is not touched: releases never."""
+    key, value = CHECKPOINT_TAG
+    return Rule(
+        id="old-checkpoints",
+        status="Enabled",
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(
+            tag=aws.s3.BucketLifecycleConfigurationRuleFilterTagArgs(key=key, value=value)
+        ),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days),
+        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+            noncurrent_days=SUPERSEDED_DAYS
+        ),
+    )
+
+
+def old_versions(days: int) -> Rule:
+    """Remove what was overwritten or deleted that long ago."""
+    return Rule(
+        id="old-versions",
+        status="Enabled",
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+            noncurrent_days=days
+        ),
+    )

@@ -1,0 +1,37 @@
+"""What must be true of a stack that is up. Each check asks the emulated cloud, and fails on a planted mistake."""
+
+from collections.abc import Callable
+
+from tests.infra.checks import access, estate, network, storage
+from tests.infra.world import World
+
+Check = Callable[[World], None]
+
+CHECKS: tuple[Check, ...] = (
+    storage.buckets_are_private,
+    storage.buckets_keep_versions,
+    storage.objects_are_encrypted_under_our_key,
+    storage.key_is_ours_and_rotates,
+    storage.other_encryption_is_refused,
+    storage.plain_http_is_refused,
+    storage.checkpoints_go_and_releases_stay,
+    storage.old_versions_of_data_go,
+    storage.unfinished_uploads_go,
+    storage.second_bucket_is_private,
+    access.worker_can_work,
+    access.worker_is_confined,
+    access.only_machines_take_the_role,
+    access.policies_are_sound,
+    network.machines_reach_out_of_every_zone,
+    network.nothing_comes_in_but_ssh,
+    network.s3_is_reached_for_free,
+    network.writes_stay_in_the_account,
+    network.skypilot_finds_its_way,
+    estate.images_are_fixed_and_scanned,
+    estate.spend_sounds_an_alarm,
+    estate.secrets_are_places_without_values,
+    estate.everything_is_tagged,
+    estate.everything_is_in_the_named_account,
+    estate.data_outlives_the_stack,
+    estate.outputs_name_what_is_there,
+)

@@ -1,0 +1,114 @@
+"""The worker's role: enough to work with, and nothing else."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from parliament import analyze_policy_string
+
+from infra.names import CHECKPOINT_TAG
+from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
+from tests.infra.emulation.authorization import allowed
+from tests.infra.world import OTHERS, Worker, World
+
+LINTER_GAPS = ("s3:TlsVersion", "RESOURCE_STAR")
+"""Parliament takes whole numbers only where S3 wants 1.2, and has no kind of policy whose resource is rightly `*`."""
+
+
+def worker_can_work(world: World) -> None:
+    owner = world.client("s3")
+    owner.put_object(Bucket=world.data, Key="prices.parquet", Body=b"prices")
+    secret = world.outputs.secrets["teacher-api-key"]
+    world.client("secretsmanager").put_secret_value(SecretId=secret, SecretString="s3cret")
+    with world.as_worker() as worker:
+        s3 = worker.client("s3")
+        assert s3.get_object(Bucket=world.data, Key="prices.parquet")["Body"].read() == b"prices"
+        s3.put_object(Bucket=world.artifacts, Key=CHECKPOINT, Body=b"weights", Tagging="=".join(CHECKPOINT_TAG))
+        assert s3.get_object(Bucket=world.artifacts, Key=CHECKPOINT)["Body"].read() == b"weights"
+        s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"{}", IfNoneMatch="*")
+        s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/release/manifest.json", Body=b"{}", IfNoneMatch="*")
+        s3.put_object(Bucket=world.artifacts, Key=RELEASE, Body=b"weights")
+        listed = s3.list_objects_v2(Bucket=world.artifacts, Prefix=f"{RUN}/sft/")["Contents"]
+        assert [entry["Key"] for entry in listed] == [CHECKPOINT]
+        s3.delete_object(Bucket=world.artifacts, Key=CHECKPOINT)
+        worker.client("ecr").get_authorization_token()
+        image = [{"imageTag": "1"}]
+        worker.client("ecr").batch_get_image(repositoryName=world.names.repository("sft"), imageIds=image)
+        assert worker.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"] == "s3cret"
+    policies, through = world.worker_policies(), {"kms:ViaService": f"s3.{world.names.region}.amazonaws.com"}
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        assert allowed(policies, action, world.key, through), action
+
+
+def worker_is_confined(world: World) -> None:
+    owner = world.client("s3")
+    world.emulator.s3_bucket({"bucket": "another-bucket", "tags": {}})
+    for bucket, key in (("another-bucket", "runs/x"), (world.artifacts, "private/x"), (world.artifacts, RELEASE)):
+        owner.put_object(Bucket=bucket, Key=key, Body=b"x")
+    owner.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"x")
+    world.client("ecr").create_repository(repositoryName=f"{OTHERS}image")
+    made = world.client("secretsmanager").create_secret(Name=f"{OTHERS}secret", SecretString="x")
+    other_secret = made["ARN"]
+    with world.as_worker() as worker:
+        for call in _forbidden(world, worker, other_secret):
+            refused(call)
+    policies = world.worker_policies()
+    assert not allowed(policies, "kms:Decrypt", world.key, {"kms:ViaService": "ec2.us-east-1.amazonaws.com"})
+    assert not allowed(policies, "kms:Decrypt", world.key), "the key is for S3 and Secrets Manager to use"
+    beyond = ("ec2:TerminateInstances", "ec2:RunInstances", "iam:PassRole", "sts:AssumeRole", "s3:PutBucketPolicy")
+    for action in (*beyond, "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration", "kms:ScheduleKeyDeletion"):
+        for resource in (
+            "*",
+            f"arn:aws:s3:::{world.artifacts}",
+            f"arn:aws:s3:::{world.artifacts}/{RELEASE}",
+            world.key,
+        ):
+            assert not allowed(policies, action, resource), (action, resource)
+
+
+def only_machines_take_the_role(world: World) -> None:
+    role = world.client("iam").get_role(RoleName=world.names.worker)["Role"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
+    profile = world.client("iam").get_instance_profile(InstanceProfileName=world.outputs.instance_profile)
+    assert [found["RoleName"] for found in profile["InstanceProfile"]["Roles"]] == [world.names.worker]
+
+
+def policies_are_sound(world: World) -> None:
+    endpoint = world.endpoint()
+    of_buckets = [
+        world.client("s3").get_bucket_policy(Bucket=bucket)["Policy"] for bucket in (world.artifacts, world.data)
+    ]
+    for policy in (*world.worker_policies(), *of_buckets, endpoint["PolicyDocument"]):
+        faults = [f"{finding.issue} {finding.detail}" for finding in analyze_policy_string(policy).findings]
+        assert not [fault for fault in faults if not any(gap in fault for gap in LINTER_GAPS)]
+    for policy in world.worker_policies():
+        for statement in json.loads(policy)["Statement"]:
+            if statement["Effect"] == "Allow":
+                assert not any("*" in action for action in statement["Action"]), statement
+                assert "*" not in statement["Resource"] or statement["Action"] == ["ecr:GetAuthorizationToken"]
+
+
+def _forbidden(world: World, worker: Worker, other_secret: str) -> Iterator[Callable[[], Any]]:
+    s3, ecr = worker.client("s3"), worker.client("ecr")
+    yield lambda: s3.get_object(Bucket="another-bucket", Key="runs/x")
+    yield lambda: s3.put_object(Bucket="another-bucket", Key="runs/x", Body=b"")
+    yield lambda: s3.get_object(Bucket=world.artifacts, Key="private/x")
+    yield lambda: s3.put_object(Bucket=world.artifacts, Key="private/x", Body=b"")
+    yield lambda: s3.put_object(Bucket=world.data, Key="prices.parquet", Body=b"")
+    yield lambda: s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"")
+    yield lambda: s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/release/manifest.json", Body=b"")
+    yield lambda: s3.delete_object(Bucket=world.artifacts, Key=RELEASE)
+    yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/release/checkpoints/x")
+    yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/ledger/1-1.jsonl")
+    yield lambda: s3.delete_object(Bucket=world.data, Key="prices.parquet")
+    yield lambda: s3.delete_bucket_policy(Bucket=world.artifacts)
+    yield lambda: s3.put_bucket_versioning(Bucket=world.artifacts, VersioningConfiguration={"Status": "Suspended"})
+    yield s3.list_buckets
+    yield lambda: s3.list_objects_v2(Bucket="another-bucket")
+    yield lambda: ecr.batch_get_image(repositoryName=f"{OTHERS}image", imageIds=[{"imageTag": "1"}])
+    yield lambda: ecr.put_image(repositoryName=world.names.repository("sft"), imageManifest="{}")
+    yield lambda: worker.client("secretsmanager").get_secret_value(SecretId=other_secret)
+    yield lambda: worker.client("secretsmanager").list_secrets()
+    yield lambda: worker.client("ec2").describe_instances()
+    yield lambda: worker.client("iam").list_roles()

@@ -1,0 +1,138 @@
+"""How AWS decides whether a call is allowed, for the emulator, which knows no conditions.
+
+Source: the evaluation logic, wildcard and condition chapters of the IAM user guide. Only what our policies use is
+here; an operator that is not raises.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import unquote
+
+from moto.core.authorization import ActionAuthenticatorMixin, enable_iam_authentication
+from moto.iam.access_control import IAMPolicy, IAMRequestBase, PermissionResult
+from moto.s3.models import FakeBucket, s3_backends
+
+Context = Mapping[str, str]
+
+_url: ContextVar[str] = ContextVar("url")
+"""Of the request that is being decided: moto does not hand it down to where it decides."""
+
+_authenticate = ActionAuthenticatorMixin._authenticate_and_authorize_action
+
+
+def allowed(policies: Iterable[str], action: str, resource: str, context: Context | None = None) -> bool:
+    """Whether a caller with these identity policies may do it: one statement allows, and none denies."""
+    effects = _effects(policies, action, resource, context or {})
+    return "Allow" in effects and "Deny" not in effects
+
+
+def denied(policies: Iterable[str], action: str, resource: str, context: Context | None = None) -> bool:
+    """Whether a resource's own policies refuse it to everybody."""
+    return "Deny" in _effects(policies, action, resource, context or {})
+
+
+def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
+    """Whether every operator of a statement's condition holds, for every key of it."""
+    known = {key.lower(): value for key, value in context.items()}
+    return all(
+        _holds(operator, known.get(key.lower()), [str(value) for value in _listed(expected)])
+        for operator, keys in condition.items()
+        for key, expected in keys.items()
+    )
+
+
+@contextmanager
+def emulated_authorization() -> Iterator[None]:
+    """Make moto decide every S3, ECR and Secrets Manager call by these rules, where authorization is switched on."""
+    with (
+        patch.object(ActionAuthenticatorMixin, "_authenticate_and_authorize_action", _authenticate_with_url),
+        patch.object(IAMRequestBase, "check_action_permitted", _check),
+        # moto asks bucket policies without the request that a condition is about; `_check` asks them with it.
+        patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL),
+    ):
+        yield
+
+
+enforced = enable_iam_authentication
+
+
+def _effects(policies: Iterable[str], action: str, resource: str, context: Context) -> set[str]:
+    return {
+        statement["Effect"]
+        for policy in policies
+        for statement in _listed(json.loads(policy)["Statement"])
+        if _matches(statement["Action"], action.lower(), str.lower)
+        and _matches(statement["Resource"], resource, str)
+        and holds(statement.get("Condition", {}), context)
+    }
+
+
+def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
+    positive = {
+        "Null": lambda: expected == [str(actual is None).lower()],
+        "Bool": lambda: actual is not None and actual.lower() in [value.lower() for value in expected],
+        "StringEquals": lambda: actual in expected,
+        "ArnEquals": lambda: actual is not None and _matches(expected, actual, str),
+        "NumericLessThan": lambda: actual is not None and float(actual) < float(expected[0]),
+    }
+    # A negated operator holds for a key that the request does not have.
+    negated = operator.replace("NotEquals", "Equals")
+    if negated not in positive:
+        raise NotImplementedError(f"condition operator {operator}")
+    return positive[negated]() is (negated == operator)
+
+
+def _matches(patterns: Any, value: str, fold: Any) -> bool:
+    return any(
+        re.fullmatch(re.escape(fold(pattern)).replace(r"\*", ".*").replace(r"\?", "."), value)
+        for pattern in _listed(patterns)
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _authenticate_with_url(self: Any, request_class: type, resource: str = "*") -> None:
+    _url.set(self.uri)
+    _authenticate(self, request_class, resource)
+
+
+def _check(self: Any, resource: str) -> None:
+    """In place of `IAMRequestBase.check_action_permitted`."""
+    resource = _resource(self) or resource
+    context = _context(self)
+    identity = [json.dumps(IAMPolicy(policy)._policy_json) for policy in self._access_key.collect_policies()]
+    of_bucket = _bucket_policies(self.account_id, resource)
+    if not allowed(identity, self._action, resource, context) or denied(of_bucket, self._action, resource, context):
+        self._raise_access_denied()
+
+
+def _bucket_policies(account: str, resource: str) -> list[str]:
+    service, _, path = resource.removeprefix("arn:aws:").partition(":::")
+    bucket = s3_backends[account]["aws"].buckets.get(path.partition("/")[0]) if service == "s3" else None
+    return [bucket.policy.decode()] if bucket is not None and bucket.policy else []
+
+
+def _resource(request: Any) -> str | None:
+    """The ARN that a call is about, where moto only says `*`."""
+    given = json.loads(request._body or b"{}") if request._service in ("ecr", "secretsmanager") else {}
+    if "repositoryName" in given:
+        return f"arn:aws:ecr:{request._region}:{request.account_id}:repository/{given['repositoryName']}"
+    return given.get("SecretId")
+
+
+def _context(request: Any) -> dict[str, str]:
+    """What S3 knows of a request, as far as our conditions ask; a request over TLS is taken to be a modern one."""
+    secure = _url.get().startswith("https:")
+    context = {"aws:SecureTransport": str(secure).lower(), **({"s3:TlsVersion": "1.3"} if secure else {})}
+    headers = {name.lower(): value for name, value in dict(request._headers).items()}
+    for header in ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "if-none-match"):
+        if header in headers:
+            context[f"s3:{header}"] = unquote(headers[header])
+    return context

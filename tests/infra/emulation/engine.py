@@ -1,0 +1,101 @@
+"""The engine's place in tests: every resource that the program declares is made in the emulated AWS.
+
+What comes back are the emulated service's real identifiers and ARNs. A type that nothing here makes is an error, never
+a pretence.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from tests.infra.emulation.access import Access
+from tests.infra.emulation.account import Inputs
+from tests.infra.emulation.network import Network
+from tests.infra.emulation.storage import Storage
+
+
+@dataclass
+class Declared:
+    """One resource as the program declares it; a planted mistake changes `inputs`, or sets `dropped`."""
+
+    type: str
+    name: str
+    inputs: Inputs
+    provider: str
+    dropped: bool = False
+
+
+Change = Callable[[Declared], None]
+
+
+class Emulator(Storage, Network, Access, pulumi.runtime.Mocks):
+    """Makes resources with moto. `change` may tamper with each one before it is made."""
+
+    def __init__(self, region: str, account: str, change: Change | None = None) -> None:
+        super().__init__(region, account)
+        self.change = change
+        self.declared: list[Declared] = []
+        self.default_tags: dict[str, str] = {}
+        # Pulumi registers resources from many threads; moto's services are not safe in them.
+        self._one_at_a_time = threading.RLock()
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise NotImplementedError(args.token)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.custom:
+            return None, {}
+        with self._one_at_a_time:
+            resource = Declared(args.typ, args.name, _plain(args.inputs), args.provider or "")
+            if self.change:
+                self.change(resource)
+            self.declared.append(resource)
+            if resource.dropped:
+                return f"dropped-{args.name}", {**args.inputs, "arn": f"arn:aws:dropped:::{args.name}"}
+            if args.typ == "pulumi:providers:aws":
+                self.default_tags = json.loads(resource.inputs.get("default_tags", "{}")).get("tags", {})
+                return "aws", {}
+            # As the real provider does it: what a resource says wins over the provider's default.
+            resource.inputs["tags"] = {**self.default_tags, **resource.inputs.get("tags", {})}
+            identifier, outputs = getattr(self, _maker(args.typ))(resource.inputs)
+            return identifier, {**args.inputs, **outputs}
+
+
+class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
+    """Keeps what the engine is told beside a resource's inputs: whether it is protected."""
+
+    def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
+        super().__init__(mocks)
+        self.protected: dict[tuple[str, str], bool] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
+        self.protected[request.type, request.name] = request.protect
+        return super().RegisterResource(request)
+
+
+def _maker(type_token: str) -> str:
+    """`aws:s3/bucketPolicy:BucketPolicy` is made by `s3_bucket_policy`."""
+    _, module, name = type_token.split(":")
+    return f"{module.partition('/')[0]}_{_snake(name)}"
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def _plain(value: Any, inside_map: bool = False) -> Any:
+    """Pulumi's inputs with our spelling: snake-case names (but for the keys of a map), whole numbers as such."""
+    if isinstance(value, dict):
+        return {
+            (k if inside_map else _snake(k)): _plain(v, inside_map=k in ("tags", "labels"))
+            for k, v in value.items()
+            if v is not None and not k.startswith("__")
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

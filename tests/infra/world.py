@@ -1,0 +1,182 @@
+"""One stack, up in the emulated cloud: what the program declared, what was made of it, and who may do what there."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import pulumi
+from moto import mock_aws
+from pulumi.runtime.stack import run_pulumi_func
+
+from infra.config import PROJECT, SECTION, StackConfig, load
+from infra.ground import declare
+from infra.names import Names
+from infra.outputs import GroundOutputs
+from tests.infra.emulation.account import SESSION
+from tests.infra.emulation.authorization import emulated_authorization, enforced
+from tests.infra.emulation.engine import Change, Declared, Emulator, RecordingMonitor
+
+ACCOUNT = "123456789012"
+"""moto's own account."""
+
+OTHERS = "others/"
+"""Begins the names of what is not the stack's, and made only to see that it cannot be reached."""
+
+SETTINGS: dict[str, Any] = {
+    "account": ACCOUNT,
+    "region": "us-east-1",
+    "zones": ["a", "b", "c"],
+    "ssh_from": ["198.51.100.7/32"],
+    "monthly_budget_usd": 200,
+    "alert_emails": ["owner@example.com"],
+    "protect_data": True,
+    "gcs": {"project": "cortex-lab", "location": "us-central1"},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A stack in the emulated cloud."""
+
+    config: StackConfig
+    names: Names
+    outputs: GroundOutputs
+    declared: list[Declared]
+    protected: dict[tuple[str, str], bool]
+    emulator: Emulator
+
+    @property
+    def artifacts(self) -> str:
+        return self.names.bucket("artifacts")
+
+    @property
+    def data(self) -> str:
+        return self.names.bucket("data")
+
+    @property
+    def key(self) -> str:
+        """The ARN of the stack's key."""
+        found = self.client("kms").describe_key(KeyId=f"alias/{self.names.prefix}")
+        return found["KeyMetadata"]["Arn"]
+
+    def client(self, service: str) -> Any:
+        """The owner's client: nothing is refused to it."""
+        return self.emulator.client(service)
+
+    def of_type(self, kind: str) -> list[Declared]:
+        return [resource for resource in self.declared if resource.type.endswith(f":{kind}") and not resource.dropped]
+
+    def worker_policies(self) -> list[str]:
+        """Every policy of the worker role, as the emulated IAM has it."""
+        iam = self.client("iam")
+        role = self.names.worker
+        inline = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        attached = []
+        for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+            attached.append(found["PolicyVersion"]["Document"])
+        return [json.dumps(document) for document in (*inline, *attached)]
+
+    def vpc(self) -> dict[str, Any]:
+        named = [{"Name": "tag:Name", "Values": [self.outputs.vpc_name]}]
+        found = self.client("ec2").describe_vpcs(Filters=named)["Vpcs"]
+        assert len(found) == 1, f"{len(found)} networks are called {self.outputs.vpc_name}"
+        return found[0]
+
+    def in_vpc(self, operation: str) -> list[dict[str, Any]]:
+        """What `describe_<operation>` finds in the stack's network."""
+        found = getattr(self.client("ec2"), f"describe_{operation}")(
+            Filters=[{"Name": "vpc-id", "Values": [self.vpc()["VpcId"]]}]
+        )
+        return found["".join(part.capitalize() for part in operation.split("_"))]
+
+    def endpoint(self) -> dict[str, Any]:
+        found = self.in_vpc("vpc_endpoints")
+        assert len(found) == 1, f"{len(found)} endpoints"
+        return found[0]
+
+    def repositories(self) -> list[dict[str, Any]]:
+        found = self.client("ecr").describe_repositories()["repositories"]
+        return [repository for repository in found if not repository["repositoryName"].startswith(OTHERS)]
+
+    def secrets(self) -> list[dict[str, Any]]:
+        found = self.client("secretsmanager").list_secrets()["SecretList"]
+        return [secret for secret in found if not secret["Name"].startswith(OTHERS)]
+
+    @contextmanager
+    def as_worker(self) -> Iterator["Worker"]:
+        """Calls with a training machine's credentials, each decided by the policies in force."""
+        role = f"arn:aws:iam::{self.names.account}:role/{self.names.worker}"
+        given = self.client("sts").assume_role(RoleArn=role, RoleSessionName="i-0123456789abcdef0")["Credentials"]
+        credentials = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        with enforced():
+            yield Worker(self.names.region, credentials)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A training machine's clients."""
+
+    region: str
+    credentials: dict[str, str]
+
+    def client(self, service: str, **options: Any) -> Any:
+        return SESSION.client(service, region_name=self.region, **self.credentials, **options)  # type: ignore[call-overload]
+
+
+@contextmanager
+def emulated_cloud(*, managed_policies: bool = False) -> Iterator[None]:
+    """An empty AWS in this process; no call leaves it. Amazon's own policies and images take most of its start."""
+    with (
+        patch.dict(os.environ, MOTO_EC2_LOAD_DEFAULT_AMIS="false"),
+        mock_aws(config={"iam": {"load_aws_managed_policies": managed_policies}}),
+        emulated_authorization(),
+    ):
+        yield
+
+
+def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) -> World:
+    """Run the real program against the emulated cloud; `change` plants a mistake, `settings` are the stack's."""
+    pulumi.runtime.set_all_config({f"{PROJECT}:{SECTION}": json.dumps({**SETTINGS, **settings})})
+    # Before `set_mocks`: the stack's own resource is bound to the loop that is current then.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    region = settings.get("region", SETTINGS["region"])
+    emulator = Emulator(region, ACCOUNT, change)
+    monitor = RecordingMonitor(emulator)
+    pulumi.runtime.set_mocks(emulator, project=PROJECT, stack=stack, preview=False, monitor=monitor)
+    found: dict[str, Any] = {}
+
+    def program() -> None:
+        config = load()
+        declare(config)
+        outputs = pulumi.runtime.settings.get_root_resource().outputs  # type: ignore[union-attr]
+        pulumi.Output.json_dumps(outputs).apply(lambda text: found.update(config=config, outputs=text))
+
+    try:
+        loop.run_until_complete(run_pulumi_func(program))
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+    config = found["config"]
+    return World(
+        config=config,
+        names=Names.of(config),
+        outputs=GroundOutputs.parse(found["outputs"]),
+        declared=emulator.declared,
+        protected=monitor.protected,
+        emulator=emulator,
+    )
