@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
 from cortex.reasoning.rewards import RewardWeights
-from cortex.section import Section, unknown_key
+from cortex.section import Section, nearest
 from cortex.settings import CHECKOUT
 
 PROFILES = CHECKOUT / "jobs" / "profiles"
@@ -306,7 +306,7 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
         known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
-        raise ConfigError(f"no profile {name_or_path!r}: {unknown_key(name_or_path, known)}") from error
+        raise ConfigError(f"no profile {name_or_path!r}: {nearest(name_or_path, known)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
