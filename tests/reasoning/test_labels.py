@@ -7,9 +7,7 @@ from cortex.errors import DataError
 from cortex.reasoning.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
 
 PROMPT = "NEAR 1d flow:-2"
-GOOD = (
-    '<think>flow:-2 up</think><answer>{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}</answer>'
-)
+GOOD = '<think>flow:-2 up</think><answer>{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}</answer>'
 
 
 def test_each_grade_has_its_file_and_the_summary_counts_them(tmp_path: Path) -> None:

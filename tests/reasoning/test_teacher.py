@@ -95,7 +95,7 @@ def test_what_was_answered_is_not_asked_again(served: tuple[Counted, Endpoint], 
 
 def test_answers_that_came_before_sigkill_are_kept(served: tuple[Counted, Endpoint], tmp_path: Path) -> None:
     counted, endpoint = served
-    counted.seconds = 0.05
+    counted.seconds = 0.02
     kept = tmp_path / "answers.jsonl"
     program = (
         "import json, sys; from pathlib import Path; from cortex.reasoning.teacher import Endpoint, ask;"

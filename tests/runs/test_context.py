@@ -20,13 +20,15 @@ def test_a_run_is_entered_once_and_found_again(store: Store, profile: Profile) -
 def test_a_run_never_changes_its_profile(store: Store, profile: Profile) -> None:
     create_run(store, "a", profile)
     other = load_profile("rehearsal", {"seed": 7})
-    with pytest.raises(ConfigError, match="run a was started under another profile .* or start a new run") as raised:
+    with pytest.raises(ConfigError, match=r"run a was started under another profile .* or start a new run") as raised:
         create_run(store, "a", other)
     assert raised.value.exit_code == 78
     assert load_run(store, "a") == profile
 
 
-@pytest.mark.parametrize("run", ["", ".", "..", "../x", "a/b", ".hidden", "a b", "a\n", "a\x00", "é", "x" * 101, "a%2fb"])
+@pytest.mark.parametrize(
+    "run", ["", ".", "..", "../x", "a/b", ".hidden", "a b", "a\n", "a\x00", "é", "x" * 101, "a%2fb"]
+)
 def test_an_id_that_could_lead_elsewhere_is_refused_everywhere(run: str, store: Store, profile: Profile) -> None:
     for call in (lambda: create_run(store, run, profile), lambda: load_run(store, run)):
         with pytest.raises(UsageError, match=re.escape(f"run id {run!r} must be")):
@@ -45,7 +47,7 @@ def test_an_unknown_run_is_told_of_the_newest(store: Store, profile: Profile) ->
         load_run(store, "a")
     for run in ("r1", "r2", "r3", "r4"):
         create_run(store, run, profile)
-    with pytest.raises(UsageError, match="no run 'a' .*the newest here: r2, r3, r4"):
+    with pytest.raises(UsageError, match=r"no run 'a' .*the newest here: r2, r3, r4"):
         load_run(store, "a")
 
 

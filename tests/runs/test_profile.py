@@ -116,7 +116,7 @@ def test_bytes_that_are_no_text_and_folders_cannot_be_read(tmp_path: Path) -> No
 
 
 def test_a_profile_that_is_not_there_suggests_one_that_is() -> None:
-    with pytest.raises(ConfigError, match="^no profile 'rehersal': did you mean 'rehearsal'"):
+    with pytest.raises(ConfigError, match=r"^no profile 'rehersal': did you mean 'rehearsal'"):
         load_profile("rehersal")
 
 

@@ -146,7 +146,7 @@ def test_a_failed_stage_publishes_nothing_and_the_ledger_says_why(
 
 def test_a_full_disk_is_named_with_the_fix(profile: Profile, store: Store, settings: Settings, become: Become) -> None:
     become("data", fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/weights")))
-    with pytest.raises(DataError, match="^/data/weights: No space left on device; .*free space.*run the same command"):
+    with pytest.raises(DataError, match=r"^/data/weights: No space left on device; .*free space.*run the same command"):
         run_stage("data", RUN, profile, store, settings)
     assert not published(store)
     assert LedgerReader(store, RUN).new_events()[-1]["code"] == 65
