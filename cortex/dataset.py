@@ -39,7 +39,7 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
         "splits": _splits(examples),
     }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True, default=str) + "\n")
+    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n")
     return examples
 
 
