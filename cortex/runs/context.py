@@ -29,7 +29,7 @@ class RunContext:
     """The run's scratch folder on this machine."""
     lease: Lease
     ledger: Ledger
-    seen: dict[str, Artifact] = field(default_factory=dict)
+    seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
 
     def artifact(self, stage: str) -> Artifact:
         """A finished stage's artifact on this machine, verified.

@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -53,7 +53,8 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
 def _task(path: Path, document: dict[str, Any]) -> Task:
     name = str(document.get("name"))
     resources: Any = document.get("resources")
-    image = _IMAGE.match(str(resources.get("image_id"))) if isinstance(resources, dict) else None
+    image_id = cast(dict[str, Any], resources).get("image_id") if isinstance(resources, dict) else None
+    image = _IMAGE.match(str(image_id))
     if not image:
         raise ConfigError(f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>")
     try:

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +18,7 @@ def running(
     cwd: Path | None = None,
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
-) -> Iterator["subprocess.Popen[str]"]:
+) -> Generator["subprocess.Popen[str]"]:
     """Start a program in a process group of its own; leaving the block ends the group, by SIGTERM, then SIGKILL.
 
     Where util-linux is installed, the kernel kills the program when its starter dies, even by SIGKILL.
