@@ -43,8 +43,8 @@ def test_leaving_ends_what_the_program_left_behind() -> None:
 def test_a_program_dies_with_the_one_that_started_it_even_by_sigkill() -> None:
     starter = (
         "import time; from cortex.runs.process import running\n"
-        "with running(['sleep', '60']) as process:\n"
-        "    print(process.pid, flush=True); time.sleep(60)"
+        "with running(['sh', '-c', 'echo $$; exec sleep 60']):\n"
+        "    time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
