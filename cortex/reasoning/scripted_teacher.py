@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     """The two routes of the protocol that a client of a teacher uses."""
 
     protocol_version = "HTTP/1.1"
-    server: "Server"
+    seed = 0
 
     def do_GET(self) -> None:
         self._reply(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, IndexError, TypeError):
             self._reply(400, {"error": {"message": "the body needs `messages`, each with `content`"}})
             return
-        text = answer(prompt, self.server.seed)
+        text = answer(prompt, self.seed)
         usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
         self._reply(
             200,
@@ -142,8 +142,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, port: int = 0, seed: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.seed = seed
+        super().__init__(("127.0.0.1", port), type("Handler", (_Handler,), {"seed": seed}))
 
     @property
     def url(self) -> str:

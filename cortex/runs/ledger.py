@@ -23,7 +23,7 @@ class Ledger:
     epoch: int
     clock: Callable[[], float] = time.time
     _written: int = 0
-    _pending: list[Event] = field(default_factory=list)
+    _pending: list[Event] = field(default_factory=list[Event])
     _flushed: float = 0.0
 
     def append(self, event: str, **values: Any) -> None:
@@ -57,7 +57,7 @@ class LedgerReader:
 
     store: Store
     run: str
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
         events: list[Event] = []

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
 from cortex.reasoning.rewards import RewardWeights
-from cortex.section import Section, unknown_key
+from cortex.section import Section, nearest
 from cortex.settings import CHECKOUT
 
 PROFILES = CHECKOUT / "jobs" / "profiles"
@@ -303,10 +303,10 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     if path.suffix not in (".yaml", ".yml"):
         path = PROFILES / f"{name_or_path}.yaml"
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw: Any = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
         known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
-        raise ConfigError(f"no profile {name_or_path!r}: {unknown_key(name_or_path, known)}") from error
+        raise ConfigError(f"no profile {name_or_path!r}: {nearest(name_or_path, known)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -314,7 +314,7 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} is not a YAML mapping")
     for dotted, value in (overrides or {}).items():
-        _put(raw, dotted, value)
+        _put(cast(dict[str, Any], raw), dotted, value)
     try:
         return Profile.model_validate(raw)
     except ValidationError as error:
@@ -324,9 +324,9 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
 def _put(raw: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for parent in parents:
-        inner = raw.get(parent)
-        raw[parent] = inner = dict(inner) if isinstance(inner, dict) else {}
-        raw = inner
+        inner: Any = raw.get(parent)
+        raw[parent] = inner if isinstance(inner, dict) else {}
+        raw = raw[parent]
     raw[last] = value
 
 
