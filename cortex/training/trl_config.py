@@ -75,8 +75,8 @@ def _sharded() -> dict[str, Any]:
             # sharded, `Trainer.save_model` would write no model at all
             "state_dict_type": "FULL_STATE_DICT",
             "reshard_after_forward": True,
-            # in place of gradient_checkpointing, which gathers each layer once more in the backward pass
-            "activation_checkpointing": True,
+            # FSDP's own activation_checkpointing would spare the backward pass a gather; but under it the wrapped
+            # layers' names no longer match the adapter's, and PEFT saves an adapter without weights
+            "activation_checkpointing": False,
         },
-        "gradient_checkpointing": False,
     }
