@@ -147,6 +147,8 @@ class Vllm(Section):
     """The share of each GPU's memory that vLLM takes."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share one copy of the model."""
+    max_model_length: int | None = Field(default=None, ge=64)
+    """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
 
 
 class Grpo(Optimization):
@@ -190,6 +192,16 @@ class Grpo(Optimization):
             raise ValueError(
                 f"save_steps {self.save_steps} is not a multiple of iterations {self.iterations}, so a resumed run "
                 f"would draw other rollouts than an undisturbed one: use {nearest}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self) -> Self:
+        longest = self.vllm.max_model_length if self.vllm else None
+        if longest is not None and longest <= self.max_completion_length:
+            raise ValueError(
+                f"vllm.max_model_length {longest} leaves no room for a prompt beside max_completion_length "
+                f"{self.max_completion_length}: use their sum"
             )
         return self
 
@@ -270,6 +282,17 @@ class Profile(Section):
     evaluate: Evaluate = Evaluate()
     hardware: Hardware = Hardware()
     budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _whole_copies(self) -> Self:
+        if self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
+            gpus = self.hardware.gpus
+            *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
+            raise ValueError(
+                f"grpo.vllm.tensor_parallel_size {self.grpo.vllm.tensor_parallel_size} does not divide the {gpus} "
+                f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
+            )
+        return self
 
     @property
     def digest(self) -> str:
