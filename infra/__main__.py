@@ -5,7 +5,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from infra.config import load
-from infra.ground import declare
+from infra.ground import declare, load
 
 declare(load())

@@ -1,10 +1,11 @@
 """What differs between stacks: read from `Pulumi.<stack>.yaml`, checked once."""
 
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Annotated, Any
 
-import pulumi
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cortex.errors import ConfigError
 
@@ -12,11 +13,19 @@ PROJECT = "cortex"
 SECTION = "ground"
 """The settings lie under `cortex:ground` in a stack's file."""
 
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
-"""A word that every service takes as part of a name."""
+WORD = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+"""What every service takes as part of a name."""
 
-NARROWEST_VPC = 20
+Label = Annotated[str, Field(pattern=WORD, min_length=2, max_length=30)]
+
+LONGEST_STACK = 15
+"""Leaves room in a bucket's 63 letters for the project, the kind, and the account and region."""
+
+WIDEST_VPC, NARROWEST_VPC = 16, 20
+"""AWS allows none wider; a narrower one would leave a zone with fewer than 500 addresses."""
+
 WIDEST_SSH = 16
+"""More addresses than that are nobody's own."""
 
 
 class GcsConfig(BaseModel):
@@ -36,7 +45,7 @@ class StackConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stack: Label
+    stack: str = Field(pattern=WORD, min_length=2, max_length=LONGEST_STACK)
     """The stack's own name; every resource's name holds it."""
 
     account: str = Field(pattern=r"^\d{12}$")
@@ -74,12 +83,18 @@ class StackConfig(BaseModel):
 
     gcs: GcsConfig | None = None
 
+    @field_validator("account", mode="before")
+    @classmethod
+    def _digits(cls, value: Any) -> Any:
+        """`pulumi config set --path` makes a number of it."""
+        return f"{value:012d}" if isinstance(value, int) else value
+
     @model_validator(mode="after")
     def _fits(self) -> "StackConfig":
         if len(set(self.zones)) < len(self.zones):
             raise ValueError("zones: a letter stands twice; name each zone once")
-        if not self.cidr.is_private or self.cidr.prefixlen > NARROWEST_VPC:
-            raise ValueError(f"cidr: {self.cidr} is not a private network of /{NARROWEST_VPC} or wider")
+        if not self.cidr.is_private or not WIDEST_VPC <= self.cidr.prefixlen <= NARROWEST_VPC:
+            raise ValueError(f"cidr: {self.cidr} is no private network from /{WIDEST_VPC} to /{NARROWEST_VPC}")
         for source in self.ssh_from:
             if source.prefixlen < WIDEST_SSH:
                 raise ValueError(
@@ -88,36 +103,47 @@ class StackConfig(BaseModel):
         return self
 
 
-def parse(stack: str, settings: dict[str, Any]) -> StackConfig:
-    """Check a stack's settings.
+def parse(stack: str, settings: Any) -> StackConfig:
+    """Check a stack's settings, as YAML gives them.
 
     Raises:
         ConfigError: a setting is missing, unknown or out of bounds.
     """
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            f"Pulumi.{stack}.yaml has no {PROJECT}:{SECTION}: copy that section from another stack's file"
+        )
     try:
-        return StackConfig.model_validate({"stack": stack, **settings})
+        return StackConfig.model_validate({**settings, "stack": stack})
     except ValidationError as error:
-        raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(error)}") from None
+        raise ConfigError(f"Pulumi.{stack}.yaml: {_first_fault(stack, error)}") from None
 
 
-def load() -> StackConfig:
-    """Read the settings of the stack that Pulumi is working on.
+def read(folder: Path, stack: str) -> StackConfig:
+    """Read and check a stack's settings from its file.
 
     Raises:
-        ConfigError: they are missing, or cannot be used.
+        ConfigError: there is no such stack, or its settings cannot be used.
     """
-    stack = pulumi.get_stack()
-    settings = pulumi.Config(PROJECT).get_object(SECTION)
-    if not isinstance(settings, dict):
-        raise ConfigError(f"Pulumi.{stack}.yaml has no {PROJECT}:{SECTION}: copy that section from Pulumi.dev.yaml")
-    return parse(stack, settings)
+    path = folder / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(found.name.split(".")[1] for found in folder.glob("Pulumi.*.yaml"))
+        raise ConfigError(f"{path} is not there: stacks are {', '.join(known)}")
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    config = found.get("config") if isinstance(found, dict) else None
+    return parse(stack, config.get(f"{PROJECT}:{SECTION}") if isinstance(config, dict) else None)
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(stack: str, error: ValidationError) -> str:
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
-        return f"{field} is missing; set it with: pulumi config set --path '{PROJECT}:{SECTION}.{field}' VALUE"
+        place = f"{field}[0]" if field in ("ssh_from", "alert_emails") else field
+        setting = f"--stack {stack} --path '{PROJECT}:{SECTION}.{place}'"
+        return f"{field} is missing; in infra/, `pulumi config set {setting} VALUE` sets it"
     if fault["type"] == "extra_forbidden":
         return f"{field} is no setting; known are {', '.join(StackConfig.model_fields)}"
     message = fault["msg"].removeprefix("Value error, ")

@@ -5,10 +5,10 @@ import pulumi_aws as aws
 
 from infra.access import WorkerRole
 from infra.budget import BudgetAlarm
-from infra.config import StackConfig
+from infra.config import PROJECT, SECTION, StackConfig, parse
 from infra.gcs import GcsBucket
 from infra.key import DataKey
-from infra.names import Names
+from infra.names import WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork
 from infra.policies import worker_policy
 from infra.registry import ImageRegistry
@@ -17,6 +17,15 @@ from infra.vault import NamedSecrets
 
 OLD_DATA_DAYS = 30
 """How long data that was overwritten or deleted can be brought back."""
+
+
+def load() -> StackConfig:
+    """The settings of the stack that Pulumi is working on.
+
+    Raises:
+        ConfigError: they cannot be used.
+    """
+    return parse(pulumi.get_stack(), pulumi.Config(PROJECT).get_object(SECTION))
 
 
 def declare(config: StackConfig) -> None:
@@ -33,6 +42,7 @@ def declare(config: StackConfig) -> None:
         bucket=names.bucket("artifacts"),
         key=key.arn,
         rules=[old_checkpoints(config.checkpoint_days)],
+        create_only=WRITTEN_ONCE,
         emptied_on_delete=not config.protect_data,
         opts=kept,
     )

@@ -10,6 +10,9 @@ CHECKPOINT_TAG = ("kind", "checkpoint")
 RUNS = "runs"
 """The folder of the artifacts bucket that holds every run."""
 
+WRITTEN_ONCE = (f"{RUNS}/*/lease/*", f"{RUNS}/*/release/manifest.json")
+"""What would spoil a run if two machines could both write it: the bucket itself refuses the second one."""
+
 
 @dataclass(frozen=True)
 class Names:

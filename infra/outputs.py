@@ -50,6 +50,11 @@ class GroundOutputs(BaseModel):
         """Where runs are kept."""
         return f"s3://{self.artifacts_bucket}"
 
+    @property
+    def bucket_urls(self) -> list[str]:
+        """Every bucket that may hold runs."""
+        return [self.bucket_url, *([f"gs://{self.gcs_bucket}"] if self.gcs_bucket else [])]
+
 
 def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
     """SkyPilot's configuration for machines on this ground (the `aws` section of `.sky.yaml`).

@@ -16,10 +16,13 @@ def document(*statements: Statement) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def bucket_policy(bucket: str, key: str) -> str:
-    """For everybody: TLS 1.2 or newer only, and objects encrypted under our key only (ARNs)."""
+def bucket_policy(bucket: str, key: str, create_only: Sequence[str] = ()) -> str:
+    """For everybody: TLS 1.2 or newer only, objects encrypted under our key only, some names written only once.
+
+    `bucket` and `key` are ARNs; `create_only` are patterns of names that nobody may overwrite.
+    """
     everywhere: list[JsonValue] = [bucket, f"{bucket}/*"]
-    return document(
+    statements = [
         _deny("TlsOnly", "s3:*", everywhere, {"Bool": {"aws:SecureTransport": "false"}}),
         _deny("ModernTlsOnly", "s3:*", everywhere, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
         # A write that names no encryption gets the bucket's own. `Null` lets it pass: a negated operator alone also
@@ -42,7 +45,13 @@ def bucket_policy(bucket: str, key: str) -> str:
                 "ArnNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key},
             },
         ),
-    )
+    ]
+    if create_only:
+        names: list[JsonValue] = [f"{bucket}/{name}" for name in create_only]
+        # The parts of a multipart upload cannot carry the header, and are not what creates the object.
+        when: JsonValue = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+        statements.append(_deny("CreateOnly", "s3:PutObject", names, when))
+    return document(*statements)
 
 
 def key_policy(account: str) -> str:
@@ -78,8 +87,8 @@ def worker_policy(
 ) -> str:
     """What a training machine may do, all arguments but the region being ARNs.
 
-    Runs: read and write; prune checkpoints, and delete nothing else; never overwrite a lease or a release's manifest.
-    Data: read. Images: pull ours. Secrets: read the named ones. Key: only through S3 and Secrets Manager.
+    Runs: read and write; prune checkpoints, and delete nothing else. Data: read. Images: pull ours. Secrets: read
+    the named ones. Key: only through S3 and Secrets Manager.
     """
     runs = f"{artifacts}/{RUNS}/*"
     statements: list[Statement] = [
@@ -97,13 +106,6 @@ def worker_policy(
             "Effect": "Deny",
             "Action": "s3:DeleteObject",
             "Resource": f"{artifacts}/{RUNS}/*/release/*",
-        },
-        {
-            "Sid": "CreateIfAbsent",
-            "Effect": "Deny",
-            "Action": "s3:PutObject",
-            "Resource": [f"{artifacts}/{RUNS}/*/lease/*", f"{artifacts}/{RUNS}/*/release/manifest.json"],
-            "Condition": {"Null": {"s3:if-none-match": "true"}},
         },
         {
             **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),

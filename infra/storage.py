@@ -1,5 +1,8 @@
 """Buckets: private, versioned, encrypted under our key, reached over TLS, and swept of what nobody needs."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import pulumi
 import pulumi_aws as aws
 
@@ -12,13 +15,14 @@ UPLOAD_DAYS = 2
 SUPERSEDED_DAYS = 3
 """How long a pruned checkpoint can still be brought back."""
 
-Rule = aws.s3.BucketLifecycleConfigurationRuleArgs
+Rule: TypeAlias = aws.s3.BucketLifecycleConfigurationRuleArgs
 
 
 class PrivateBucket(pulumi.ComponentResource):
     """A bucket and all that keeps it private, safe and small.
 
     `rules` are lifecycle rules beside the one that every bucket has: incomplete uploads and leftover delete markers go.
+    `create_only` are patterns of names that nobody may overwrite.
     """
 
     def __init__(
@@ -29,6 +33,7 @@ class PrivateBucket(pulumi.ComponentResource):
         key: pulumi.Input[str],
         rules: list[Rule],
         emptied_on_delete: bool,
+        create_only: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:PrivateBucket", name, None, opts)
@@ -77,7 +82,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             name,
             bucket=made.id,
-            policy=pulumi.Output.all(made.arn, key).apply(lambda arns: bucket_policy(*arns)),
+            policy=pulumi.Output.all(made.arn, key).apply(lambda arns: bucket_policy(arns[0], arns[1], create_only)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
         )
         self.bucket: pulumi.Output[str] = made.bucket

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from cortex.artifacts.store import MissingObjectError, Store, StoreError
-from cortex.errors import ConfigError, RefusedError
+from cortex.errors import RefusedError
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,14 @@ class Lease:
     store: Store
     run: str
     epoch: int
+    token: str
+    """What tells this holder's entry from any other's."""
 
     @classmethod
     def take(cls, store: Store, run: str) -> "Lease":
-        """Take the next epoch: from here on, holders of earlier ones are refused.
-
-        Raises:
-            ConfigError: the store overwrites where it was asked to create, so it cannot tell two writers apart.
-        """
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+        """Take the next epoch: from here on, holders of earlier ones are refused."""
+        token = secrets.token_hex(8)
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": token}
         taken = store.list(_folder(run))
         epoch = 1 + max((int(entry.key.rpartition("/")[2]) for entry in taken), default=0)
         # The listing may be stale: then the epoch is found taken, and the next one is tried.
@@ -41,23 +40,25 @@ class Lease:
                 break
             epoch += 1
         if store.put_if_absent(key, data):
-            raise ConfigError(
-                f"{store.url} ignores conditional writes: two writers could spoil a run; use another store"
+            logger.warning(
+                f"{store.url} ignores conditional writes: of two writers that start in one moment, the first "
+                "finds out only when it next asks"
             )
-        return cls(store, run, epoch)
+        return cls(store, run, epoch, token)
 
     def check(self) -> None:
-        """Return while this is the newest epoch; every publication asks first.
+        """Return while this is the newest epoch, and still ours; every publication asks first.
 
         Raises:
             RefusedError: somebody took the run over.
         """
+        own = _read(self.store, _key(self.run, self.epoch))
         newer = _read(self.store, _key(self.run, self.epoch + 1))
-        if newer is not None:
-            holder = json.loads(newer)
+        holder = json.loads(newer or own or b"{}")
+        if newer is not None or holder.get("token") != self.token:
+            by = f"{holder['host']} (process {holder['pid']})" if holder else "somebody who deleted its lease"
             raise RefusedError(
-                f"run {self.run} was taken over by {holder['host']} (process {holder['pid']}): "
-                f"epoch {self.epoch} may not write any more; this process stops"
+                f"run {self.run} was taken over by {by}: epoch {self.epoch} may not write any more; this process stops"
             )
 
     @contextmanager

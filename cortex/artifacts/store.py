@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cortex.artifacts.hashing import FileHash
+from cortex.artifacts.patience import Patience
 from cortex.errors import ConfigError, DataError
 
 REMOTE_SCHEMES = ("s3", "gs", "az")
@@ -43,10 +44,11 @@ class Store(ABC):
         return f"Store({self.url!r})"
 
     @staticmethod
-    def open(url: str) -> "Store":
+    def open(url: str, patience: Patience | None = None) -> "Store":
         """Open a store: a folder's path, `file:///folder`, or `s3://bucket/prefix` (`gs://`, `az://` likewise).
 
-        Credentials, region and endpoint (`AWS_ENDPOINT_URL` and its like) come from the environment.
+        Credentials, region and endpoint (`AWS_ENDPOINT_URL` and its like) come from the environment. `patience` is for
+        buckets: with an infinite deadline, what must not be lost is tried until the bucket answers.
 
         Raises:
             ConfigError: the URL's scheme or form is not one of these.
@@ -66,7 +68,7 @@ class Store(ABC):
         if scheme in REMOTE_SCHEMES:
             from cortex.artifacts.remote_store import RemoteStore
 
-            return RemoteStore(url)
+            return RemoteStore(url, patience)
         raise ConfigError(f"store {url!r} has an unknown scheme: give a folder, s3://, gs:// or az://")
 
     @abstractmethod

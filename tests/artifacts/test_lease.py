@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import StoredObject
-from cortex.errors import ConfigError, RefusedError
+from cortex.errors import RefusedError
 
 
 def test_a_later_taker_ends_every_earlier_one(tmp_path: Path) -> None:
@@ -53,6 +54,36 @@ class Overwriting(FolderStore):
         return True
 
 
-def test_a_store_without_conditional_writes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="conditional"):
-        Lease.take(Overwriting(tmp_path), "r")
+def test_without_conditional_writes_the_overwritten_holder_still_finds_out(tmp_path: Path) -> None:
+    store = Overwriting(tmp_path)
+    first = Lease.take(store, "r")
+    first.check()
+    second = Lease.take(StaleOverwriting(tmp_path), "r")
+    assert first.epoch == second.epoch
+    second.check()
+    with pytest.raises(RefusedError, match="taken over"):
+        first.check()
+
+
+class StaleOverwriting(StaleListing, Overwriting):
+    """The worst of both."""
+
+
+def test_a_deleted_lease_is_a_lost_one(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    lease = Lease.take(store, "r")
+    store.delete("runs/r")
+    with pytest.raises(RefusedError, match="deleted"):
+        lease.check()
+
+
+def test_a_watched_lease_tells_within_its_interval(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    with Lease.take(store, "r").watched(every=0.01) as require:
+        require()
+        Lease.take(store, "r")
+        deadline = time.monotonic() + 5
+        with pytest.raises(RefusedError, match="taken over"):
+            while time.monotonic() < deadline:
+                require()
+                time.sleep(0.005)

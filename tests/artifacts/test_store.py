@@ -1,3 +1,4 @@
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -5,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.folder_store import INCOMING, FolderStore
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import MissingObjectError, Store, StoreError
 from cortex.errors import ConfigError, VerificationError
 
@@ -119,3 +122,8 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be written"):
         FolderStore(tmp_path / "file").put("k", b"")
+
+
+def test_buckets_are_asked_with_the_patience_given(client_environment: dict[str, str]) -> None:
+    store = Store.open("s3://bucket/kit", Patience(deadline=math.inf))
+    assert isinstance(store, RemoteStore) and store.patience.deadline == math.inf and client_environment

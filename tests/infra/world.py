@@ -3,18 +3,20 @@
 import asyncio
 import json
 import os
+import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pulumi
 from moto import mock_aws
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from infra.config import PROJECT, SECTION, StackConfig, load
-from infra.ground import declare
+from cortex.settings import CHECKOUT
+from infra.config import PROJECT, SECTION, StackConfig
+from infra.ground import load
 from infra.names import Names
 from infra.outputs import GroundOutputs
 from tests.infra.emulation.account import SESSION
@@ -34,6 +36,8 @@ SETTINGS: dict[str, Any] = {
     "ssh_from": ["198.51.100.7/32"],
     "monthly_budget_usd": 200,
     "alert_emails": ["owner@example.com"],
+    "images": ["sft", "serve"],
+    "secrets": ["teacher-api-key", "hugging-face-token"],
     "protect_data": True,
     "gcs": {"project": "cortex-lab", "location": "us-central1"},
 }
@@ -139,7 +143,10 @@ class Worker:
 
 @contextmanager
 def emulated_cloud(*, managed_policies: bool = False) -> Iterator[None]:
-    """An empty AWS in this process; no call leaves it. Amazon's own policies and images take most of its start."""
+    """An AWS in this process, empty unless inside another one; no call leaves it.
+
+    Amazon's own policies and images would take most of its start.
+    """
     with (
         patch.dict(os.environ, MOTO_EC2_LOAD_DEFAULT_AMIS="false"),
         mock_aws(config={"iam": {"load_aws_managed_policies": managed_policies}}),
@@ -161,10 +168,13 @@ def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) 
     found: dict[str, Any] = {}
 
     def program() -> None:
+        root = cast(Stack, pulumi.runtime.settings.get_root_resource())
+        # There is one in a process, with what the program before exported.
+        root.outputs.clear()
+        # As Pulumi itself starts it: the folder, by its `__main__.py`.
+        runpy.run_path(str(CHECKOUT / "infra"), run_name="__main__")
         config = load()
-        declare(config)
-        outputs = pulumi.runtime.settings.get_root_resource().outputs  # type: ignore[union-attr]
-        pulumi.Output.json_dumps(outputs).apply(lambda text: found.update(config=config, outputs=text))
+        pulumi.Output.json_dumps(root.outputs).apply(lambda text: found.update(config=config, outputs=text))
 
     try:
         loop.run_until_complete(run_pulumi_func(program))

@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     storage.key_is_ours_and_rotates,
     storage.other_encryption_is_refused,
     storage.plain_http_is_refused,
+    storage.leases_and_releases_are_written_once,
     storage.checkpoints_go_and_releases_stay,
     storage.old_versions_of_data_go,
     storage.unfinished_uploads_go,

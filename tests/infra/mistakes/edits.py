@@ -26,26 +26,29 @@ def forget(resource: Declared) -> None:
     resource.dropped = True
 
 
-def in_policy(change: Callable[[list[dict[str, Any]]], None]) -> Edit:
-    """Change the statements of a resource's policy."""
+def in_statement(sid: str, change: Callable[[dict[str, Any]], Any]) -> Edit:
+    """Change one statement of a resource's policy."""
 
     def edit(resource: Declared) -> None:
         statements = json.loads(resource.inputs["policy"])["Statement"]
-        change(statements)
+        for statement in statements:
+            if statement["Sid"] == sid:
+                change(statement)
         resource.inputs["policy"] = document(*statements)
 
     return edit
 
 
-def without_statement(sid: str) -> Edit:
-    def change(statements: list[dict[str, Any]]) -> None:
-        statements[:] = [statement for statement in statements if statement.get("Sid") != sid]
-
-    return in_policy(change)
-
-
 def statement(sid: str, **values: Any) -> Edit:
-    return in_policy(lambda statements: next(s for s in statements if s.get("Sid") == sid).update(values))
+    return in_statement(sid, lambda found: found.update(values))
+
+
+def without_statement(sid: str) -> Edit:
+    def edit(resource: Declared) -> None:
+        statements = json.loads(resource.inputs["policy"])["Statement"]
+        resource.inputs["policy"] = document(*(found for found in statements if found["Sid"] != sid))
+
+    return edit
 
 
 def in_rule(identifier: str, change: Callable[[Any], None]) -> Edit:

@@ -1,0 +1,87 @@
+"""The receipt: proof that a verified copy of a run's release lies on this machine's disk."""
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cortex.artifacts.folders import sync, write_whole, writing
+from cortex.artifacts.manifest import Digest, Manifest
+from cortex.artifacts.verify import verify
+from cortex.errors import DataError, RefusedError, VerificationError
+
+
+class Receipt(BaseModel):
+    """Written after the last byte was verified and the copy was whole on this disk."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run: str
+    manifest: Digest
+    """The digest of the manifest that every byte was compared with."""
+    path: Path
+    """Where the copy lies: an absolute path of this machine."""
+    files: int
+    size: int
+    """Bytes of all files."""
+    source: str
+    """Where it was fetched from."""
+    via: Literal["bucket", "cluster"] = "bucket"
+    verified: datetime
+    code: str = ""
+    """The version of the code that verified it."""
+
+    def write(self, home: Path) -> Path:
+        """Keep the receipt, durably and at once, in place of the run's earlier one."""
+        path = receipt_path(home, self.run)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = path.with_name(f".{secrets.token_hex(8)}")
+            write_whole(aside, self.model_dump_json(indent=1).encode() + b"\n")
+            aside.replace(path)
+            sync(path.parent)
+        return path
+
+    @classmethod
+    def read(cls, home: Path, run: str) -> "Receipt | None":
+        """The receipt of a run; None where there is none.
+
+        Raises:
+            DataError: it cannot be read, or is another run's.
+        """
+        path = receipt_path(home, run)
+        try:
+            receipt = cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValidationError, OSError) as error:
+            raise DataError(f"{path} is not a receipt: download the run again") from error
+        if receipt.run != run:
+            raise DataError(f"{path} is the receipt of run {receipt.run}: download run {run} again")
+        return receipt
+
+    def check(self, published: Manifest) -> None:
+        """Prove now, by hashing the copy again, that it is what is published.
+
+        Raises:
+            RefusedError: it is another release's, or the copy is gone, damaged, or incomplete.
+        """
+        if self.manifest != published.digest:
+            raise RefusedError(
+                f"the copy in {self.path} is of another release ({self.manifest[:12]}) than the bucket's "
+                f"({published.digest[:12]})"
+            )
+        try:
+            found = verify(self.path, published)
+        except VerificationError as error:
+            raise RefusedError(f"the copy in {self.path} cannot be checked: {error}") from error
+        # What the user put beside the files takes nothing from them.
+        if found.differing or found.missing:
+            raise RefusedError(f"the copy is damaged: {found}")
+
+
+def receipt_path(home: Path, run: str) -> Path:
+    """Where a run's receipt is kept, under the kit's home folder."""
+    return home / "receipts" / f"{Path(run).name}.json"

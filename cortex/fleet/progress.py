@@ -1,0 +1,28 @@
+"""A line that tells how far a transfer is: bytes, rate, time left."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from cortex.artifacts.receiving import Advance
+
+
+@contextmanager
+def transfer_bar(console: Console, name: str, total: int) -> Generator[Advance]:
+    """Show a bar while the work goes on; the function given is told of bytes, from any thread."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(name, total=total)
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+
+        yield advance

@@ -1,0 +1,98 @@
+"""Letting go of a run's machines: only once a verified copy of its release is proven to be on this disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from loguru import logger
+
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.receipt import Receipt
+from cortex.artifacts.store import Store, StoreError
+from cortex.errors import DataError, RefusedError, UsageError
+from cortex.fleet.download import release_of
+from cortex.runs.ledger import Ledger
+
+
+class Machines(Protocol):
+    """What a run occupies and pays for, wherever that is."""
+
+    def of_run(self, run: str) -> Sequence[str]:
+        """What is there now: jobs, clusters, services."""
+        ...
+
+    def destroy(self, name: str) -> None:
+        """Give one back. Destroying what is gone already is no error."""
+        ...
+
+
+def teardown(run: str, store: Store, home: Path, machines: Machines) -> tuple[str, ...]:
+    """Destroy a run's machines, and return their names; the bucket and the copy stay. Doing it again finds nothing.
+
+    Raises:
+        RefusedError: no verified copy is proven to be here; the message names the command that brings one.
+    """
+    receipt = require_copy(run, store, home)
+    return _destroy(run, store, machines, {"manifest": receipt.manifest, "copy": str(receipt.path)})
+
+
+def abandon(run: str, typed: str, store: Store, machines: Machines) -> tuple[str, ...]:
+    """Destroy a run's machines with nothing brought home, for one who has typed the run's id out.
+
+    Raises:
+        UsageError: what was typed is not the run's id.
+    """
+    if typed != run:
+        raise UsageError(f"{typed!r} is not {run!r}: nothing was destroyed; type the run's id to abandon it")
+    try:
+        return _destroy(run, store, machines, {"abandoned": True})
+    except StoreError as error:
+        # A bucket that is gone must not keep machines that cost money.
+        logger.warning(f"abandoning {run} without an entry in its ledger: {error}")
+        return _destroy_unrecorded(run, machines)
+
+
+def require_copy(run: str, store: Store, home: Path) -> Receipt:
+    """Prove that the release in the bucket lies, whole and right, on this disk.
+
+    Raises:
+        RefusedError: it does not, or nothing can be proven: no release, no bucket, no receipt, a damaged copy.
+    """
+    fix = f"bring it home first: cortex download {run}"
+    try:
+        published = release_of(store, run)
+    except DataError as error:
+        raise RefusedError(
+            f"refusing to tear down {run}: {error}; or let it go for good: cortex teardown --abandon {run}"
+        ) from error
+    try:
+        receipt = Receipt.read(home, run)
+    except DataError as error:
+        raise RefusedError(f"refusing to tear down {run}: {error}") from error
+    if receipt is None:
+        raise RefusedError(f"refusing to tear down {run}: there is no receipt for its release; {fix}")
+    try:
+        receipt.check(published)
+    except RefusedError as error:
+        raise RefusedError(f"refusing to tear down {run}: {error}; {fix}") from error
+    return receipt
+
+
+def _destroy(run: str, store: Store, machines: Machines, why: dict[str, object]) -> tuple[str, ...]:
+    names = tuple(machines.of_run(run))
+    if not names:
+        return ()
+    # The newest epoch is ours from here on: what still runs there cannot publish any more.
+    ledger = Ledger(store, run, Lease.take(store, run).epoch)
+    ledger.append("teardown", machines=names, **why)
+    for name in names:
+        machines.destroy(name)
+        ledger.append("destroyed", machine=name)
+    return names
+
+
+def _destroy_unrecorded(run: str, machines: Machines) -> tuple[str, ...]:
+    names = tuple(machines.of_run(run))
+    for name in names:
+        machines.destroy(name)
+    return names

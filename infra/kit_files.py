@@ -1,0 +1,77 @@
+"""The files that lead the kit to a stack: SkyPilot's project configuration, and the environment."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.artifacts.folders import write_whole
+from cortex.errors import ConfigError
+from infra.outputs import GroundOutputs, environment, sky_config
+
+SKY_CONFIG = ".sky.yaml"
+"""SkyPilot reads it in the folder that it is called in, over the user's own configuration."""
+
+ENVIRONMENT = ".env"
+
+
+def write(outputs: GroundOutputs, checkout: Path) -> list[Path]:
+    """Point the kit at a stack. What the files hold beside our keys stays.
+
+    Raises:
+        ConfigError: one of them cannot be read as what it should be.
+    """
+    sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
+    config = _read_yaml(sky)
+    for cloud, settings in sky_config(outputs).items():
+        config[cloud] = {**(config.get(cloud) or {}), **settings}
+    lines = _other_lines(variables, environment(outputs))
+    lines += [f"{name}={value}" for name, value in environment(outputs).items()]
+    _replace(sky, yaml.safe_dump(config, sort_keys=False))
+    _replace(variables, "\n".join(lines) + "\n")
+    return [sky, variables]
+
+
+def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
+    """Point the kit away from a stack, if it points there: take out what `write` put in."""
+    sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
+    changed: list[Path] = []
+    config = _read_yaml(sky)
+    for cloud, settings in sky_config(outputs).items():
+        kept = {key: value for key, value in (config.get(cloud) or {}).items() if settings.get(key) != value}
+        if cloud in config and kept != config[cloud]:
+            config = {**config, cloud: kept} if kept else {key: config[key] for key in config if key != cloud}
+            _replace(sky, yaml.safe_dump(config, sort_keys=False) if config else "")
+            changed.append(sky)
+    ours = {f"{name}={value}" for name, value in environment(outputs).items()}
+    lines = variables.read_text().splitlines() if variables.exists() else []
+    if f"CORTEX_BUCKET={outputs.bucket_url}" in lines:
+        kept_lines = [line for line in lines if line not in ours]
+        _replace(variables, "".join(f"{line}\n" for line in kept_lines))
+        changed.append(variables)
+    return changed
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}; mend it or move it away") from None
+    if not isinstance(found, dict | None):
+        raise ConfigError(f"{path} holds no mapping: mend it or move it away")
+    return found or {}
+
+
+def _other_lines(path: Path, ours: dict[str, str]) -> list[str]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if line.partition("=")[0].removeprefix("export ").strip() not in ours]
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.part")
+    write_whole(aside, text.encode())
+    # Other keys than ours may be in there, secrets among them.
+    aside.chmod(path.stat().st_mode if path.exists() else 0o600)
+    aside.replace(path)

@@ -1,0 +1,35 @@
+"""Which releases would be lost if a stack went away now."""
+
+from pathlib import Path
+
+from cortex.artifacts.names import MANIFEST
+from cortex.artifacts.store import Store
+from cortex.errors import RefusedError
+from cortex.fleet.teardown import require_copy
+from cortex.runs.context import artifact_prefix
+from infra.names import RUNS
+
+
+def require_copies(store: Store, home: Path) -> None:
+    """Return if every release in the bucket is proven to lie, whole and right, on this disk.
+
+    Raises:
+        RefusedError: some are not; the message names the first, what is missing and the command that supplies it.
+        StoreError: the bucket cannot be read, so nobody knows.
+    """
+    refusals: list[str] = []
+    for run in released(store):
+        try:
+            require_copy(run, store, home)
+        except RefusedError as error:
+            refusals.append(str(error))
+    if refusals:
+        others = f" ({len(refusals) - 1} more releases like it)" if len(refusals) > 1 else ""
+        raise RefusedError(f"{store.url} stays: {refusals[0]}{others}")
+
+
+def released(store: Store) -> list[str]:
+    """The runs whose release is complete in the bucket."""
+    keys = {entry.key for entry in store.list(RUNS)}
+    runs = {key.split("/")[1] for key in keys}
+    return sorted(run for run in runs if f"{artifact_prefix(run, 'release')}/{MANIFEST}" in keys)

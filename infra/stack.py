@@ -1,0 +1,126 @@
+"""Preview, raise or take down a stack: `python -m infra.stack up dev`.
+
+Pulumi does the work and asks before it changes anything; what the kit needs to know is written when a stack is up, and
+a stack is taken down only once every release is proven to be on this disk.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cortex.artifacts.store import Store
+from cortex.errors import ConfigError, CortexError, StageError
+from cortex.settings import CHECKOUT, Settings
+from infra import kit_files
+from infra.config import read
+from infra.outputs import GroundOutputs
+from infra.releases import require_copies
+
+PROGRAM = Path(__file__).resolve().parent
+
+
+class Stack:
+    """One stack, through Pulumi's command line.
+
+    Raises:
+        ConfigError: the stack's settings cannot be used, or Pulumi is not installed.
+        StageError: Pulumi failed.
+    """
+
+    def __init__(self, name: str) -> None:
+        read(PROGRAM, name)
+        self.name = name
+
+    def preview(self) -> None:
+        """Show what `up` would change."""
+        self._select()
+        self._pulumi("preview", "--diff")
+
+    def up(self, checkout: Path, *, yes: bool = False) -> list[Path]:
+        """Raise the stack, and point the kit at it; the files that now do so."""
+        self._select()
+        self._pulumi("up", *(["--yes"] if yes else []))
+        outputs = self.outputs()
+        if outputs is None:
+            raise ConfigError(f"stack {self.name} is up and has no outputs: look at it with `pulumi stack --show-ids`")
+        return kit_files.write(outputs, checkout)
+
+    def down(
+        self,
+        checkout: Path,
+        home: Path,
+        *,
+        yes: bool = False,
+        open_store: Callable[[str], Store] = Store.open,
+    ) -> list[Path]:
+        """Take the stack down, all but what is protected; the files that pointed the kit at it.
+
+        Raises:
+            RefusedError: a release in its bucket has no verified copy here.
+        """
+        self._select()
+        outputs = self.outputs()
+        if outputs:
+            os.environ.setdefault("AWS_REGION", outputs.region)
+            for url in outputs.bucket_urls:
+                require_copies(open_store(url), home)
+        self._pulumi("destroy", "--exclude-protected", *(["--yes"] if yes else []))
+        return kit_files.remove(outputs, checkout) if outputs else []
+
+    def outputs(self) -> GroundOutputs | None:
+        """What the stack gives to the kit; None if it never came up, or is down."""
+        printed = self._pulumi("stack", "output", "--json", quiet=True)
+        return None if printed.strip() in ("", "{}") else GroundOutputs.parse(printed)
+
+    def _select(self) -> None:
+        self._pulumi("stack", "select", self.name, "--create", quiet=True)
+
+    def _pulumi(self, *arguments: str, quiet: bool = False) -> str:
+        program = shutil.which("pulumi")
+        if program is None:
+            raise ConfigError("pulumi is not on this machine: https://www.pulumi.com/docs/install has it")
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=PROGRAM,
+            # Pulumi runs the program with the first `python3` there is: this one has what it imports.
+            env={**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))},
+            stdout=subprocess.PIPE if quiet else None,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StageError(
+                f"`pulumi {' '.join(arguments)}` in infra/ failed with {done.returncode}; it says why above"
+            )
+        return done.stdout or ""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line; an error of the kit is one line on stderr and its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.stack", description=__doc__)
+    parser.add_argument("verb", choices=["preview", "up", "down"])
+    parser.add_argument("stack", nargs="?", default="dev")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    asked = parser.parse_args(arguments)
+    try:
+        stack = Stack(asked.stack)
+        match asked.verb:
+            case "preview":
+                stack.preview()
+            case "up":
+                for path in stack.up(CHECKOUT, yes=asked.yes):
+                    print(f"wrote {path}")
+            case _:
+                for path in stack.down(CHECKOUT, Settings().home, yes=asked.yes):
+                    print(f"took the stack out of {path}")
+    except CortexError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""An owner's values, and the outputs of a stack that is up."""
+
+from typing import Any
+
+import yaml
+
+from cortex.settings import CHECKOUT
+from infra.outputs import GroundOutputs
+
+OWNER: dict[str, Any] = {
+    "account": "123456789012",
+    "ssh_from": ["198.51.100.7/32"],
+    "alert_emails": ["owner@example.com"],
+}
+"""What a shipped stack's file leaves for its owner to set."""
+
+
+def shipped(stack: str) -> dict[str, Any]:
+    """A shipped stack's settings, as its file has them."""
+    return yaml.safe_load((CHECKOUT / f"infra/Pulumi.{stack}.yaml").read_text())["config"]["cortex:ground"]
+
+
+OUTPUTS = GroundOutputs(
+    stack="dev",
+    region="us-east-1",
+    artifacts_bucket="cortex-dev-artifacts-123456789012-us-east-1",
+    data_bucket="cortex-dev-data-123456789012-us-east-1",
+    vpc_name="cortex-dev",
+    security_group_name="cortex-dev-workers",
+    instance_profile="cortex-dev-worker",
+    repositories={"sft": "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-dev/sft"},
+    secrets={},
+    tags={"project": "cortex", "stack": "dev"},
+)

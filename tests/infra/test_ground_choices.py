@@ -1,0 +1,50 @@
+"""What a stack's settings change in what is made."""
+
+import pytest
+
+pytest.importorskip("pulumi", reason="the infra environment is not installed: images/infra/requirements.lock")
+
+from infra.config import StackConfig
+from tests.infra.checks import network
+from tests.infra.checks.estate import images_are_fixed_and_scanned, secrets_are_places_without_values
+from tests.infra.samples import shipped
+from tests.infra.world import bring_up, emulated_cloud
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_shipped_stack_comes_up(stack: str) -> None:
+    defaults = {name: StackConfig.model_fields[name].default for name in ("images", "secrets")}
+    with emulated_cloud():
+        world = bring_up(stack, **defaults, **shipped(stack))
+        network.machines_reach_out_of_every_zone(world)
+        network.skypilot_finds_its_way(world)
+        images_are_fixed_and_scanned(world)
+        secrets_are_places_without_values(world)
+    assert set(world.outputs.repositories) == {"data", "sft", "grpo", "quantize", "serve"}
+    assert world.protected["aws:s3/bucket:Bucket", "artifacts"] is (stack == "prod")
+
+
+def test_a_development_stack_goes_with_all_it_holds() -> None:
+    with emulated_cloud():
+        world = bring_up(protect_data=False)
+    assert not any(world.protected.values())
+    for kind, field in (("Bucket", "force_destroy"), ("Repository", "force_delete")):
+        assert all(resource.inputs[field] for resource in world.of_type(kind))
+    assert {resource.inputs["recovery_window_in_days"] for resource in world.of_type("Secret")} == {0}
+
+
+def test_without_a_second_bucket_there_is_none() -> None:
+    with emulated_cloud():
+        world = bring_up(gcs=None)
+    assert world.outputs.gcs_bucket is None
+    assert not any(resource.type.startswith("gcp:") for resource in world.declared)
+
+
+def test_adding_a_zone_moves_no_other() -> None:
+    def places(*zones: str) -> dict[str, str]:
+        with emulated_cloud():
+            world = bring_up(zones=list(zones))
+            return {found["AvailabilityZone"]: found["CidrBlock"] for found in world.in_vpc("subnets")}
+
+    before, after = places("b", "c"), places("a", "b", "c", "d")
+    assert before.items() <= after.items() and len(set(after.values())) == 4

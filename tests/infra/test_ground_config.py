@@ -1,0 +1,110 @@
+"""A stack's settings: both shipped stacks work once their owner's values are in; mistakes are one line with the fix."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex.errors import ConfigError
+from cortex.settings import CHECKOUT
+from infra.config import parse, read
+from infra.names import Names
+from tests.infra.samples import OWNER, shipped
+
+INFRA = CHECKOUT / "infra"
+GOOD: dict[str, Any] = {**OWNER, "region": "us-east-1", "zones": ["a", "b"], "monthly_budget_usd": 200}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_shipped_stack_wants_only_its_owners_values(stack: str) -> None:
+    with pytest.raises(ConfigError, match=rf"account is missing; .*set --stack {stack} --path 'cortex:ground.account'"):
+        read(INFRA, stack)
+    assert parse(stack, {**shipped(stack), **OWNER}).stack == stack
+
+
+def test_the_commands_in_the_guide_set_what_is_missing() -> None:
+    guide = (CHECKOUT / "docs/ground.md").read_text()
+    named = re.findall(r"pulumi config set --stack dev --path 'cortex:ground\.(\w+)(\[0\])?'", guide)
+    assert {field: bool(place) for field, place in named} == {
+        field: isinstance(value, list) for field, value in OWNER.items()
+    }
+
+
+def test_production_keeps_its_data_and_development_does_not() -> None:
+    assert parse("prod", {**shipped("prod"), **OWNER}).protect_data
+    assert not parse("dev", {**shipped("dev"), **OWNER}).protect_data
+
+
+def test_two_stacks_share_no_name_and_no_network() -> None:
+    dev, prod = (parse(stack, {**shipped(stack), **OWNER}) for stack in ("dev", "prod"))
+    ours, theirs = Names.of(dev), Names.of(prod)
+    assert ours.bucket("data") != theirs.bucket("data") and ours.worker != theirs.worker
+    assert ours.repository("sft") != theirs.repository("sft") and ours.secret("x") != theirs.secret("x")
+    assert not dev.cidr.overlaps(prod.cidr)
+
+
+LABELS = st.from_regex(r"[a-z][a-z0-9]{0,4}(-[a-z0-9]{1,4}){0,3}", fullmatch=True).filter(lambda text: len(text) > 1)
+
+
+@given(stack=LABELS.map(lambda text: text[:15].rstrip("-")).filter(lambda text: len(text) > 1), image=LABELS)
+def test_every_name_is_one_that_the_services_take(stack: str, image: str) -> None:
+    config = parse(stack, {**GOOD, "region": "ap-southeast-1", "images": [image], "secrets": [image]})
+    names = Names.of(config)
+    for bucket in (names.bucket("artifacts"), names.bucket("data")):
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket)
+    part = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+    assert re.fullmatch(rf"{part}/{part}", names.repository(image)) and len(names.repository(image)) <= 256
+    assert len(names.worker) <= 64 and re.fullmatch(r"[\w+=,.@-]+", names.worker)
+
+
+def test_an_account_that_yaml_reads_as_a_number_is_taken() -> None:
+    assert parse("dev", {**GOOD, "account": 12345678901}).account == "012345678901"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"acount": "1"}, "acount is no setting; known are stack, account"),
+        ({"account": "12345"}, "account = '12345'"),
+        ({"ssh_from": ["0.0.0.0/0"]}, "ssh_from: 0.0.0.0/0 is 4294967296 addresses"),
+        ({"ssh_from": []}, "ssh_from"),
+        ({"zones": ["a"]}, "zones"),
+        ({"zones": ["a", "a"]}, "zones: a letter stands twice"),
+        ({"zones": ["us-east-1a", "b"]}, "zones.0 = 'us-east-1a'"),
+        ({"cidr": "8.8.0.0/16"}, "cidr: 8.8.0.0/16 is no private network"),
+        ({"cidr": "10.0.0.0/24"}, "cidr: 10.0.0.0/24"),
+        ({"cidr": "10.0.0.0/8"}, "from /16 to /20"),
+        ({"monthly_budget_usd": -5}, "monthly_budget_usd = -5"),
+        ({"alert_emails": ["nobody"]}, "alert_emails.0 = 'nobody'"),
+        ({"region": "mars"}, "region = 'mars'"),
+        ({"images": ["a--b"]}, "images.0 = 'a--b'"),
+        ({"images": ["Bad Name"]}, "images.0 = 'Bad Name'"),
+        ({"gcs": {"project": "p1"}}, "gcs.location is missing"),
+        ({"checkpoint_days": 0}, "checkpoint_days = 0"),
+    ],
+)
+def test_a_bad_setting_is_one_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse("dev", {**GOOD, **change})
+    assert message in str(error.value) and str(error.value).startswith("Pulumi.dev.yaml: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_stacks_name_must_leave_room_in_the_buckets() -> None:
+    with pytest.raises(ConfigError, match=r"stack = 'a-stack-of-long-name': .*at most 15"):
+        parse("a-stack-of-long-name", GOOD)
+
+
+def test_a_stack_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="stacks are dev, prod"):
+        read(INFRA, "staging")
+
+
+def test_a_file_without_our_section_is_refused(tmp_path: Path) -> None:
+    for text in ("config: {aws:region: us-east-1}", "config:", "", "[]"):
+        (tmp_path / "Pulumi.dev.yaml").write_text(text)
+        with pytest.raises(ConfigError, match="has no cortex:ground"):
+            read(tmp_path, "dev")

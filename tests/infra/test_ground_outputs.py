@@ -1,0 +1,118 @@
+"""What a stack gives to the kit: SkyPilot takes the configuration, and the kit's files keep what else is in them."""
+
+import fnmatch
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from sky import skypilot_config
+from sky.utils import common_utils, config_utils, schemas
+
+from cortex.artifacts.store import Store
+from cortex.errors import ConfigError
+from cortex.settings import Settings
+from infra import kit_files
+from infra.outputs import GroundOutputs, environment, sky_config
+from tests.infra.samples import OUTPUTS
+
+
+def _validate(config: dict[str, object]) -> None:
+    common_utils.validate_schema(config, schemas.get_config_schema(), "the configuration is not SkyPilot's: ")
+
+
+def test_skypilot_accepts_the_configuration() -> None:
+    _validate(sky_config(OUTPUTS))
+    with pytest.raises(ValueError, match="not SkyPilot's"):
+        _validate({"aws": {**sky_config(OUTPUTS)["aws"], "vpc": "x"}})
+
+
+def test_skypilot_reads_our_values_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit_files.write(OUTPUTS, tmp_path)
+    config = config_utils.Config.from_dict(yaml.safe_load((tmp_path / ".sky.yaml").read_text()))
+    monkeypatch.setattr(skypilot_config, "_get_loaded_config", lambda: config)
+
+    def ours(key: str) -> object:
+        return skypilot_config.get_effective_region_config(
+            cloud="aws", region="us-east-1", keys=(key,), default_value=None
+        )
+
+    assert ours("vpc_names") == "cortex-dev"
+    assert ours("security_group_name") == "cortex-dev-workers"
+    assert ours("disk_encrypted") is True
+
+
+@pytest.mark.parametrize(
+    ("cluster", "identity"),
+    [
+        ("sft-1-ab12", "cortex-dev-worker"),
+        ("workbench", "cortex-dev-worker"),
+        ("sky-jobs-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
+        ("sky-serve-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
+    ],
+)
+def test_machines_that_train_get_the_role_and_only_controllers_get_credentials(cluster: str, identity: str) -> None:
+    rules = sky_config(OUTPUTS)["aws"]["remote_identity"]
+    matching = [value for rule in rules for pattern, value in rule.items() if fnmatch.fnmatchcase(cluster, pattern)]
+    assert matching[0] == identity
+
+
+def test_the_environment_opens_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(OUTPUTS).items():
+        monkeypatch.setenv(name, value)
+    assert Store.open(Settings().bucket_url).url == "s3://cortex-dev-artifacts-123456789012-us-east-1"
+
+
+def test_printed_outputs_are_read_and_missing_ones_named() -> None:
+    assert GroundOutputs.parse(OUTPUTS.model_dump_json()) == OUTPUTS
+    partial = {key: value for key, value in OUTPUTS.model_dump().items() if key != "vpc_name"}
+    with pytest.raises(ConfigError, match=r"stack output vpc_name: .*make infra-up"):
+        GroundOutputs.parse(json.dumps(partial))
+    with pytest.raises(ConfigError):
+        GroundOutputs.parse("not json")
+
+
+def test_files_keep_what_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CORTEX_TEACHER_API_KEY=abc\nexport CORTEX_BUCKET=s3://old\n")
+    (tmp_path / ".sky.yaml").write_text("aws:\n  use_ssm: false\n  vpc_names: old\njobs:\n  bucket: s3://logs\n")
+    kit_files.write(OUTPUTS, tmp_path)
+    assert (tmp_path / ".env").read_text().splitlines() == [
+        "CORTEX_TEACHER_API_KEY=abc",
+        f"CORTEX_BUCKET={OUTPUTS.bucket_url}",
+        "AWS_REGION=us-east-1",
+    ]
+    config = yaml.safe_load((tmp_path / ".sky.yaml").read_text())
+    assert config["jobs"] == {"bucket": "s3://logs"}
+    assert config["aws"]["use_ssm"] is False and config["aws"]["vpc_names"] == "cortex-dev"
+    once = {path: path.read_text() for path in kit_files.write(OUTPUTS, tmp_path)}
+    assert once == {path: path.read_text() for path in kit_files.write(OUTPUTS, tmp_path)}
+
+
+def test_taking_out_leaves_what_was_there_before(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CORTEX_TEACHER_API_KEY=abc\n")
+    (tmp_path / ".sky.yaml").write_text("aws:\n  use_ssm: false\n")
+    kit_files.write(OUTPUTS, tmp_path)
+    assert len(kit_files.remove(OUTPUTS, tmp_path)) == 2
+    assert (tmp_path / ".env").read_text() == "CORTEX_TEACHER_API_KEY=abc\n"
+    assert yaml.safe_load((tmp_path / ".sky.yaml").read_text()) == {"aws": {"use_ssm": False}}
+    assert kit_files.remove(OUTPUTS, tmp_path) == []
+
+
+def test_taking_one_stack_out_leaves_another_in(tmp_path: Path) -> None:
+    other = OUTPUTS.model_copy(update={"artifacts_bucket": "another", "vpc_name": "cortex-prod"})
+    kit_files.write(other, tmp_path)
+    kit_files.remove(OUTPUTS, tmp_path)
+    assert "CORTEX_BUCKET=s3://another" in (tmp_path / ".env").read_text()
+    assert yaml.safe_load((tmp_path / ".sky.yaml").read_text())["aws"]["vpc_names"] == "cortex-prod"
+
+
+def test_a_broken_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".sky.yaml").write_text("aws: [")
+    with pytest.raises(ConfigError, match=r"\.sky\.yaml is not YAML"):
+        kit_files.write(OUTPUTS, tmp_path)
+    assert (tmp_path / ".sky.yaml").read_text() == "aws: [" and not (tmp_path / ".env").exists()
+
+
+def test_the_environment_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    kit_files.write(OUTPUTS, tmp_path)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0

@@ -1,0 +1,181 @@
+"""`make infra-up` and `infra-down`: what Pulumi is asked, what the kit is told, and what keeps a stack standing.
+
+Pulumi's engine has its place taken by a program that notes what it was asked and prints what it is given.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from cortex.artifacts.artifact import publish
+from cortex.artifacts.store import Store
+from cortex.errors import ConfigError, RefusedError, StageError
+from cortex.fleet.download import download
+from cortex.settings import CHECKOUT
+from infra import stack as stack_module
+from infra.releases import released, require_copies
+from infra.stack import Stack, main
+from tests.infra.samples import OUTPUTS, OWNER
+
+ENGINE = """#!{python}
+import pathlib, shutil, sys
+here = pathlib.Path(__file__).parent
+with (here / "asked").open("a") as asked:
+    asked.write(" ".join(sys.argv[1:]) + "\\n")
+(here / "python").write_text(shutil.which("python3"))
+if sys.argv[1:3] == ["stack", "output"]:
+    print((here / "outputs.json").read_text())
+sys.exit(5 if (here / "broken").exists() and sys.argv[1] == "up" else 0)
+"""
+
+
+class Engine:
+    """The stand-in's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        program = folder / "pulumi"
+        program.write_text(ENGINE.format(python=sys.executable))
+        program.chmod(0o755)
+        self.give(OUTPUTS.model_dump_json())
+
+    def give(self, outputs: str) -> None:
+        (self.folder / "outputs.json").write_text(outputs)
+
+    @property
+    def asked(self) -> list[str]:
+        asked = self.folder / "asked"
+        return asked.read_text().splitlines() if asked.exists() else []
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A stand-in engine on the path, and the shipped program with an owner's values in its settings."""
+    folder, program = tmp_path / "bin", tmp_path / "infra"
+    folder.mkdir()
+    shutil.copytree(CHECKOUT / "infra", program, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in program.glob("Pulumi.*.yaml"):
+        path.write_text(path.read_text() + "".join(f"    {key}: {json.dumps(value)}\n" for key, value in OWNER.items()))
+    monkeypatch.setattr(stack_module, "PROGRAM", program)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return Engine(folder)
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Store:
+    return Store.open(str(tmp_path / "bucket"))
+
+
+def _release(store: Store, run: str, tmp_path: Path) -> None:
+    folder = tmp_path / f"made-{run}"
+    folder.mkdir()
+    (folder / "model.safetensors").write_text("weights")
+    publish(folder, store, f"runs/{run}/release", kind="release")
+
+
+def test_up_selects_the_stack_raises_it_and_points_the_kit_at_it(engine: Engine, tmp_path: Path) -> None:
+    written = Stack("dev").up(tmp_path)
+    assert engine.asked == ["stack select dev --create", "up", "stack output --json"]
+    assert [path.name for path in written] == [".sky.yaml", ".env"]
+    assert f"CORTEX_BUCKET={OUTPUTS.bucket_url}" in (tmp_path / ".env").read_text()
+
+
+def test_preview_changes_nothing(engine: Engine) -> None:
+    Stack("prod").preview()
+    assert engine.asked == ["stack select prod --create", "preview --diff"]
+
+
+def test_pulumi_runs_the_program_in_this_environment(engine: Engine) -> None:
+    Stack("dev").preview()
+    assert Path((engine.folder / "python").read_text()).parent == Path(sys.executable).parent
+
+
+def test_a_stack_that_fails_to_come_up_is_not_pointed_at(engine: Engine, tmp_path: Path) -> None:
+    (engine.folder / "broken").touch()
+    with pytest.raises(StageError, match=r"`pulumi up` in infra/ failed with 5"):
+        Stack("dev").up(tmp_path)
+    assert not (tmp_path / ".env").exists()
+
+
+def test_down_is_refused_while_a_release_is_only_in_the_bucket(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    _release(bucket, "r1", tmp_path)
+    with pytest.raises(RefusedError, match=r"r1: there is no receipt.*cortex download r1"):
+        Stack("dev").down(tmp_path, tmp_path / "home", open_store=lambda _: bucket)
+    assert not any(asked.startswith("destroy") for asked in engine.asked)
+
+
+def test_down_goes_ahead_once_every_release_is_here(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    Stack("dev").up(tmp_path)
+    _release(bucket, "r1", tmp_path)
+    download("r1", bucket, home)
+    changed = Stack("dev").down(tmp_path, home, yes=True, open_store=lambda _: bucket)
+    assert engine.asked[-1] == "destroy --exclude-protected --yes"
+    assert [path.name for path in changed] == [".sky.yaml", ".env"]
+    assert "CORTEX_BUCKET" not in (tmp_path / ".env").read_text()
+
+
+def test_down_asks_both_buckets(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    engine.give(OUTPUTS.model_copy(update={"gcs_bucket": "second"}).model_dump_json())
+    _release(bucket, "r9", tmp_path)
+    empty = Store.open(str(tmp_path / "empty"))
+    with pytest.raises(RefusedError, match="r9"):
+        Stack("dev").down(tmp_path, tmp_path / "home", open_store=lambda url: bucket if url == "gs://second" else empty)
+
+
+def test_down_twice_is_no_error(engine: Engine, tmp_path: Path) -> None:
+    engine.give("{}")
+    assert Stack("dev").down(tmp_path, tmp_path / "home", yes=True) == []
+    assert engine.asked[-1] == "destroy --exclude-protected --yes"
+
+
+def test_a_damaged_or_missing_copy_is_no_proof(bucket: Store, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    _release(bucket, "r1", tmp_path)
+    copy = download("r1", bucket, home).path
+    require_copies(bucket, home)
+    (copy / "model.safetensors").write_text("weightS")
+    with pytest.raises(RefusedError, match="damaged"):
+        require_copies(bucket, home)
+    shutil.rmtree(copy)
+    with pytest.raises(RefusedError, match=r"r1.*cortex download r1"):
+        require_copies(bucket, home)
+
+
+def test_only_complete_releases_count(bucket: Store, tmp_path: Path) -> None:
+    bucket.put("runs/r1/profile.json", b"{}")
+    bucket.put("runs/r2/release/model.safetensors", b"half")
+    bucket.put("runs/r3/sft/artifact/release/manifest.json", b"{}")
+    assert released(bucket) == []
+    _release(bucket, "r4", tmp_path)
+    assert released(bucket) == ["r4"]
+
+
+def test_the_message_counts_the_others(bucket: Store, tmp_path: Path) -> None:
+    for run in ("r1", "r2", "r3"):
+        _release(bucket, run, tmp_path)
+    with pytest.raises(RefusedError, match=r"r1.*\(2 more releases like it\)"):
+        require_copies(bucket, tmp_path / "home")
+
+
+def test_without_pulumi_the_message_says_where_to_get_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"pulumi is not on this machine: https://"):
+        Stack("dev").preview()
+
+
+def test_the_command_line_ends_with_the_errors_exit_code(
+    engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["up", "staging"])
+    assert error.value.code == 78
+    assert "stacks are dev, prod" in capsys.readouterr().err
+    main(["preview", "dev"])
+    assert engine.asked[-1] == "preview --diff"
