@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,22 @@ from cortex.runs.profile import Profile, load_profile
 from cortex.settings import CHECKOUT
 
 Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+EXPECTED = "expected: "
+"""How the reason of a skip begins that is right wherever the checks run, such as a test for machines with a GPU."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CORTEX_STRICT a skip fails, so that no check is left out unseen."""
+    report = yield
+    if report.skipped and os.environ.get("CORTEX_STRICT") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(EXPECTED) and not hasattr(report, "wasxfail"):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, which the strict checks do not allow: {reason}"
+    return report
 
 
 @pytest.fixture

@@ -37,7 +37,11 @@ FLOORS: dict[str, int] = {
 CORE = 5
 ALLOWED = {"loguru", "numpy", "obstore", "polars", "pydantic", "pydantic_settings", "rich", "yaml"}
 """What floors 1 to 5 may import from elsewhere, the sources and the teacher's client apart."""
-FURTHER = {"cortex.market.flipside": {"flipside", "requests"}, "cortex.reasoning.teacher": {"openai"}}
+FURTHER = {
+    "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
+    "cortex.market.flipside": {"flipside", "requests"},
+    "cortex.reasoning.teacher": {"openai"},
+}
 
 MODULES = {
     ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -1,8 +1,8 @@
 """A teacher that needs no account: it serves the OpenAI chat protocol on loopback and reasons by rule from the prompt.
 
-It is a stand-in with the faults of a real one. It understands `flow`. It is all but blind to `whales`: it suspects that
-they matter, hardly knows which way, mostly calls them unclear, and where it guesses it is wrong one time in three. It is
-unsure of its numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol or cite what the
+It is a stand-in with the faults of a real one. It understands `flow`. It is all but blind to `whales`: it suspects
+that they matter, hardly knows which way, often calls them unclear, and where it guesses it is wrong one time in three.
+It is unsure of its numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol or cite what the
 prompt does not say. What it answers depends on the prompt and its seed alone.
 """
 
@@ -24,7 +24,7 @@ MODEL = "scripted-teacher"
 UNDERSTOOD = {"flow": -1.2}
 """Log-odds of a rise per standard deviation, for the readings that it understands."""
 GUESSED = {"whales": 0.5}
-"""The same for those of which it can only guess the sign; timid, since a wrong guess costs more than a right one earns."""
+"""The same for those of which it can only guess the sign; timid: a wrong guess costs more than a right one earns."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
 """What it goes by where neither is given: next to nothing."""
 

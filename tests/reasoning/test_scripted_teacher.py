@@ -53,7 +53,7 @@ def test_it_reads_flow_rightly_but_for_the_contrary_share() -> None:
     assert near(wrong, teacher.CONTRARY, len(ANSWERS))
 
 
-def test_it_guesses_at_whales_and_is_blind_to_them_on_average() -> None:
+def test_it_guesses_at_whales_and_is_seldom_better_than_a_coin() -> None:
     verdicts = [found.reasoning.split()[3] for _, found in ANSWERS]
     guessed = [verdict for verdict in verdicts if verdict != "unclear"]
     assert near(len(guessed), teacher.GUESSES, len(verdicts))
@@ -62,7 +62,7 @@ def test_it_guesses_at_whales_and_is_blind_to_them_on_average() -> None:
         for (prompt, _), verdict in zip(ANSWERS, verdicts, strict=True)
         if verdict != "unclear"
     )
-    assert near(right, 0.5, len(guessed))
+    assert near(right, teacher.GUESSED_RIGHT, len(guessed))
 
 
 def test_its_probability_follows_flow_and_not_whales() -> None:
@@ -70,7 +70,7 @@ def test_its_probability_follows_flow_and_not_whales() -> None:
         return sum((found.p_up - 0.5) * value(prompt, name) for prompt, found in ANSWERS) / len(ANSWERS)
 
     assert slope("flow") < -0.2
-    assert abs(slope("whales")) < 0.02
+    assert 0 < slope("whales") < 0.1 * -slope("flow")
 
 
 @pytest.mark.parametrize("prompt", ["", "say something", "NEAR 1d range:2.8", "NEAR 1d mom7:+2 draw:-1 range:2.8"])

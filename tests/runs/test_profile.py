@@ -137,6 +137,8 @@ def test_the_digest_changes_with_every_number_and_only_then() -> None:
             inner = inner[key]
         if isinstance(inner[path[-1]], int | float) and path not in (("data", "source", "chains"),):
             inner[path[-1]] = 8 if path[-1] == "bits" and inner["bits"] == 4 else inner[path[-1]] * 2 or 1
+            if path[-1] == "top_p":
+                inner["top_p"] = 0.5
             if path[-1] == "bits" and inner["bits"] == 16:
                 inner["bits"] = 4
             assert Profile.model_validate(other).digest != digest, path
