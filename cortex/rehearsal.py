@@ -20,9 +20,9 @@ from cortex.errors import StageError
 from cortex.live import LiveStages
 from cortex.market.config import FilesConfig
 from cortex.market.files import FilesSource
+from cortex.process import running
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.pipeline import Task, read_pipeline
-from cortex.runs.process import running
 from cortex.runs.profile import Profile
 from cortex.runs.report import RunFollower
 from cortex.runs.stages import find_stage

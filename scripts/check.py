@@ -22,7 +22,7 @@ TIERS: dict[str, list[list[str | Path]]] = {
         [BIN / "ruff", "format", "--check", "--quiet", "."],
         [BIN / "ruff", "check", "--quiet", "."],
         [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
-        [BIN / "pyright", "cortex", "scripts", "tests"],
+        [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", "--ignore=tests/infra"]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],

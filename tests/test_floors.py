@@ -14,7 +14,7 @@ FLOORS: dict[str, int] = {
     "cortex.settings": 1,
     "cortex.section": 1,
     "cortex.artifacts": 2,
-    "cortex.runs.process": 2,
+    "cortex.process": 1,
     "cortex.market": 3,
     "cortex.reasoning": 4,
     "cortex.runs": 5,

@@ -56,7 +56,7 @@ def test_every_task_runs_on_spot_and_comes_back_after_a_preemption() -> None:
             recovery = resources.job_recovery or {}
             assert recovery.get("recover_on_exit_codes") == [PreemptedError.exit_code], task.name
             # reading the file, SkyPilot checks neither the strategy's name nor the key above
-            JOBS_RECOVERY_STRATEGY_REGISTRY.from_str(recovery.get("strategy"))
+            JOBS_RECOVERY_STRATEGY_REGISTRY.from_str(str(recovery.get("strategy")))
 
 
 def test_skypilot_asks_for_the_run_and_the_bucket() -> None:

@@ -2,8 +2,8 @@
 
 It is a stand-in with the faults of a real one. It understands `flow`. It is all but blind to `whales`: it suspects
 that they matter, hardly knows which way, often calls them unclear, and where it guesses it is wrong one time in three.
-It is unsure of its numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol or cite what the
-prompt does not say. What it answers depends on the prompt and its seed alone.
+It is unsure of its numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol
+or cite what the prompt does not say. What it answers depends on the prompt and its seed alone.
 """
 
 import argparse

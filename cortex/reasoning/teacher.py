@@ -14,8 +14,8 @@ from pathlib import Path
 import openai
 
 from cortex.errors import ConfigError, StageError
+from cortex.process import running
 from cortex.reasoning.scripted_teacher import MODEL
-from cortex.runs.process import running
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cortex.errors import PreemptedError, StageError
+from cortex.process import running
 from cortex.runs.context import RunContext
-from cortex.runs.process import running
 from cortex.runs.profile import Profile
 from cortex.training.checkpoints import Owner, newest_verified
 

@@ -139,7 +139,7 @@ def test_trl_and_peft_accept_every_shipped_profile_and_refuse_mistakes() -> None
 @pytest.mark.rehearsal
 def test_a_misspelled_axolotl_key_is_refused_with_the_right_one() -> None:
     # Axolotl itself lets it pass, so the stage looks
-    check = "from cortex.stages.sft import _check_further_keys as check; check({'save_steps': 7}); "
+    check = "from cortex.training.axolotl_config import check_passthrough as check; check({'save_steps': 7}); "
     done = in_image("sft", ["-c", check + "check({'sav_steps': 7})"])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (

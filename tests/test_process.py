@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from cortex.runs.process import running
+from cortex.process import running
 
 LEADER = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
 
@@ -42,7 +42,7 @@ def test_leaving_ends_what_the_program_left_behind() -> None:
 
 def test_a_program_dies_with_the_one_that_started_it_even_by_sigkill() -> None:
     starter = (
-        "import time; from cortex.runs.process import running\n"
+        "import time; from cortex.process import running\n"
         "with running(['sh', '-c', 'echo $$; exec sleep 60']):\n"
         "    time.sleep(60)"
     )
