@@ -45,6 +45,14 @@ def running(
         process.wait()
 
 
+def thread_variables(threads: int) -> dict[str, str]:
+    """What fixes the threads of numerical libraries, for sums to come out the same; read when those are imported.
+
+    Idle threads sleep rather than spin, which costs little alone and saves much on a busy machine.
+    """
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
