@@ -8,6 +8,9 @@ PYTHON ?= python3.11
 VENV := .venv
 CORTEX := $(VENV)/bin/cortex
 STAMP := $(VENV)/complete
+INFRA := $(or $(CORTEX_HOME),.cortex)/environments/infra
+INFRA_STAMP := $(INFRA)/complete
+STACK ?= dev
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
 unexport UV_FIND_LINKS
@@ -16,15 +19,15 @@ endif
 ##@ Start here
 .PHONY: help
 help: ## print the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: rehearse
 rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED=]
 	@$(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: test
-test: setup ## check everything that this machine can check
-	@$(VENV)/bin/python scripts/check.py
+test: setup $(INFRA_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
+	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ Work on the kit
 .PHONY: setup
@@ -34,10 +37,17 @@ $(STAMP): images/control/requirements.lock pyproject.toml Makefile
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or name one: make setup PYTHON=..."; exit 78; }
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
-	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
+	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip -qq --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
 	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --requirement images/control/requirements.lock
 	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --no-deps --editable .
 	@touch $(STAMP)
+
+$(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
+	@echo "making the infra environment in $(INFRA)"
+	@rm -f $(INFRA_STAMP)
+	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
+	@$(VENV)/bin/uv --quiet pip install --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
+	@touch $(INFRA_STAMP)
 
 .PHONY: format
 format: setup ## rewrite the code in its one format
@@ -47,6 +57,16 @@ format: setup ## rewrite the code in its one format
 locks: setup ## re-make every lock under images/   [UPGRADE=1 takes the newest versions]
 	@env -u UV_FIND_LINKS $(VENV)/bin/python scripts/lock.py --uv $(VENV)/bin/uv $(if $(UPGRADE),--upgrade)
 
+##@ The cloud's ground
+.PHONY: infra-preview infra-up infra-down
+infra-preview: $(INFRA_STAMP) ## show what infra-up would change   [STACK=dev|prod]
+	@$(INFRA)/bin/python -m infra.stack preview $(STACK)
+infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   [STACK=dev|prod]
+	@$(INFRA)/bin/python -m infra.stack up $(STACK)
+infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be here   [STACK=dev|prod]
+	@$(INFRA)/bin/python -m infra.stack down $(STACK)
+
+##@ Housekeeping
 .PHONY: clean
 clean: ## remove the control environment; runs and other environments stay in .cortex
 	@rm -rf $(VENV)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cortex.errors import CortexError, VerificationError
-from cortex.settings import Settings
 
 app = typer.Typer(
     name="cortex",
@@ -16,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 dataset = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
 app.add_typer(dataset, name="dataset")
@@ -43,6 +43,7 @@ def run(
     from cortex.artifacts.store import Store
     from cortex.runs.context import create_run, load_run
     from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
     from cortex.stages.runner import run_stage
 
     settings = Settings()
@@ -69,6 +70,7 @@ def rehearse(
     from cortex.rehearsal import Rehearsal
     from cortex.runs.context import list_runs, load_run, new_run_id
     from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
     settings, console = Settings(), Console(highlight=False)
@@ -106,6 +108,7 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id
     from rich.console import Console
 
     from cortex.artifacts.store import Store
+    from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
     described = describe_run(Store.open(Settings().bucket_url), run_id)

@@ -15,7 +15,7 @@ from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.errors import DataError, UsageError
 from cortex.market.config import DataConfig, FilesConfig, SimulatorConfig
 from cortex.market.examples import build_examples
-from cortex.market.features import build_features
+from cortex.market.features import Feature, build_features
 from cortex.market.files import FilesSource
 from cortex.market.source import Source
 from cortex.reasoning.protocol import Style, render_prompts
@@ -26,10 +26,11 @@ DESCRIPTION = "dataset.json"
 
 def write_dataset(source: Source, config: DataConfig, style: Style, output: Path) -> pl.DataFrame:
     """Build the examples of a source and write them, with an account of what they are, into a folder."""
-    tables = source.load()
-    examples = build_examples(tables, config, partial(render_prompts, style=style))
-    _, features = build_features(tables, config)
-    examples.write_parquet(output / EXAMPLES)
+    examples, features = make_examples(source, config, style)
+    try:
+        examples.write_parquet(output / EXAMPLES)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{output / EXAMPLES} cannot be written: {error}; free space, then try again") from error
     description = {
         "source": source.describe(),
         "simulated": isinstance(config.source, SimulatorConfig),
@@ -38,8 +39,19 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
         "splits": _splits(examples),
     }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True, default=str) + "\n")
+    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n")
     return examples
+
+
+def make_examples(source: Source, config: DataConfig, style: Style) -> tuple[pl.DataFrame, list[Feature]]:
+    """The examples of a source, and the features that their prompts show.
+
+    Raises:
+        DataError: the source's tables cannot be used, or are too short for what is asked of them.
+    """
+    tables = source.load()
+    _, features = build_features(tables, config)
+    return build_examples(tables, config, partial(render_prompts, style=style)), features
 
 
 def read_examples(folder: Path) -> pl.DataFrame:

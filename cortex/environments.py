@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from cortex.errors import ConfigError, StageError
-from cortex.section import unknown_key
+from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 
 IMAGES = CHECKOUT / "images"
@@ -25,7 +25,7 @@ def cpu_lock(image: str) -> Path:
     path = IMAGES / image / "requirements.cpu.lock"
     if not path.is_file():
         known = sorted(lock.parent.name for lock in IMAGES.glob("*/requirements.cpu.lock"))
-        raise ConfigError(f"no image {image!r}: {unknown_key(image, known)}")
+        raise ConfigError(f"no image {image!r}: {nearest(image, known)}")
     return path
 
 

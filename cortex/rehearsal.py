@@ -12,13 +12,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cortex.artifacts.artifact import find
 from cortex.artifacts.store import Store
+from cortex.dataset import make_examples
 from cortex.environments import environment, on_path
 from cortex.errors import StageError
 from cortex.live import LiveStages
-from cortex.runs.context import create_run
+from cortex.market.config import FilesConfig
+from cortex.market.files import FilesSource
+from cortex.process import running
+from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.pipeline import Task, read_pipeline
-from cortex.runs.process import running
 from cortex.runs.profile import Profile
 from cortex.runs.report import RunFollower
 from cortex.runs.stages import find_stage
@@ -42,8 +46,10 @@ class Rehearsal:
         """Run what is not done yet, in order.
 
         Raises:
+            DataError: the profile's own files cannot be used; no run is begun then.
             StageError: a stage failed; the last lines of its log were printed.
         """
+        self._check_files()
         create_run(self.store, self.run, self.profile)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
         stages = [stage for _, wanted in tasks for stage in wanted]
@@ -65,6 +71,12 @@ class Rehearsal:
     def log(self, stage: str) -> Path:
         """Where a stage's output is kept, all attempts together."""
         return self.settings.work(self.run) / "logs" / f"{stage}.log"
+
+    def _check_files(self) -> None:
+        """Find what is wrong with a user's files now, not minutes later, when environments were built for them."""
+        data = self.profile.data
+        if isinstance(data.source, FilesConfig) and not find(self.store, artifact_prefix(self.run, "data")):
+            make_examples(FilesSource(data.source), data, self.profile.style)
 
     def _wanted(self, task: Task) -> list[str]:
         return [stage for stage in task.stages if find_stage(stage).wanted(self.profile)]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Section(BaseModel):
     """A part of a profile."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -23,7 +23,10 @@ class Section(BaseModel):
 
 def unknown_key(key: str, known: list[str]) -> str:
     """What to say of a key that is not there: the nearest that is, or all of them."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"unknown key {key!r}: " + (
-        f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-    )
+    return f"unknown key {key!r}: {nearest(key, known)}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """What to say after a word that is not known."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

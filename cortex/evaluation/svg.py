@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ _STYLE = {
 @contextmanager
 def themed() -> Iterator[None]:
     """Draw in the page's style: figures must be made and turned to SVG inside."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(cast("Any", _STYLE)):  # its keys are plain strings; the stubs want literals
         yield
 
 

@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass
 
-_READING = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?: \([^()]*\))?\s?:\s?(?P<value>[+-]?\d+(?:\.\d+)?)(?![\d%]*[\w])")
-_NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?![\w])")
+# Every part is possessive or begins where a word begins, so that no text, however long, takes more than linear time.
+_READING = re.compile(
+    r"(?<!\w)(?P<name>[^\W\dA-Z]\w*+)(?: \([^()]*+\))?\s?:\s?(?P<value>[+-]?\d++(?:\.\d++)?+)(?!\w|%\w)"
+)
+_NUMBER = re.compile(r"(?<![\w.])[+-]?\d++(?:\.\d++)?+(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,11 @@ def citations(reasoning: str, prompt: str) -> Citations:
     numbers = {float(match.group()) for match in _NUMBER.finditer(prompt)} | set(known.values())
     wrong: list[str] = []
     cited = 0
-    rest = reasoning
     for match in _READING.finditer(reasoning):
         cited += 1
         if known.get(match["name"]) != float(match["value"]):
             wrong.append(match.group())
-        rest = rest.replace(match.group(), " ", 1)
-    for match in _NUMBER.finditer(rest):
+    for match in _NUMBER.finditer(_READING.sub(" ", reasoning)):
         cited += 1
         if float(match.group()) not in numbers:
             wrong.append(match.group())

@@ -24,10 +24,6 @@ citing only numbers given here. Then answer with one JSON object inside <answer>
 "p_up", the probability that the price rises (0 to 1); "direction", "up" or "down", whichever is likelier; \
 "return_pct", the expected return in percent; "interval_pct", the [low, high] of a 90% interval of that return."""
 
-_THINK = re.compile(r"^\s*(?:<think>)?(?P<reasoning>.*?)</think>\s*(?P<rest>.*)$", re.DOTALL)
-_ANSWER = re.compile(r"^(?:<answer>)(?P<body>.*)</answer>$", re.DOTALL)
-_FENCE = re.compile(r"^```(?:json)?\s*(?P<body>.*?)\s*```$", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -78,22 +74,20 @@ def parse_answer(text: str) -> Answer:
     Raises:
         ProtocolError: the text is not an answer.
     """
-    thought = _THINK.match(text)
-    if not thought:
+    head, closing, rest = text.partition("</think>")
+    if not closing:
         raise ProtocolError("no </think>")
-    reasoning, rest = thought["reasoning"].strip(), thought["rest"].strip()
+    reasoning, rest = head.strip().removeprefix("<think>").strip(), rest.strip()
     if not reasoning:
         raise ProtocolError("the reasoning is empty")
     if "<think>" in reasoning or "<answer>" in reasoning or "</think>" in rest or "<think>" in rest:
         raise ProtocolError("more than one <think> block, or an answer inside it")
-    block = _ANSWER.match(rest)
-    if not block or "<answer>" in block["body"] or "</answer>" in block["body"]:
+    body = rest.removeprefix("<answer>").removesuffix("</answer>")
+    if len(rest) - len(body) != len("<answer></answer>") or "<answer>" in body or "</answer>" in body:
         raise ProtocolError("not exactly one <answer> block at the end")
-    body = block["body"].strip()
-    fenced = _FENCE.match(body)
     try:
-        values = json.loads(fenced["body"] if fenced else body)
-    except (json.JSONDecodeError, RecursionError) as error:
+        values = json.loads(_unfenced(body.strip()))
+    except (ValueError, RecursionError) as error:  # ValueError too: an integer of thousands of digits
         raise ProtocolError(f"the answer is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise ProtocolError("the answer is not a JSON object")
@@ -120,6 +114,13 @@ def _checked(reasoning: str, values: dict[str, Any]) -> Answer:
     if not low <= return_pct <= high or low == high:
         raise ProtocolError(f"interval [{low}, {high}] does not contain the expected return {return_pct}")
     return Answer(reasoning, p_up, direction, return_pct, low, high)
+
+
+def _unfenced(body: str) -> str:
+    """The JSON inside a code fence, where there is one."""
+    if len(body) >= 6 and body.startswith("```") and body.endswith("```"):
+        return body[3:-3].removeprefix("json")
+    return body
 
 
 def _number(value: Any, percent_scale: float = 1.0) -> float:
@@ -156,7 +157,7 @@ def _compact(features: list[Feature], horizon_days: int) -> pl.Expr:
         else:
             half_octaves = (value.clip(lower_bound=1e-3).log(2) * 2).round()
             word = (2.0 ** (half_octaves / 2)).round_sig_figs(2).cast(pl.String).str.replace(r"\.0$", "")
-        words.append(pl.lit(f"{feature.name}:") + word)
+        words.append(pl.lit(f"{_word(feature.name)}:") + word)
     return pl.concat_str(words, separator=" ")
 
 
@@ -170,7 +171,18 @@ def _full(features: list[Feature], horizon_days: int) -> pl.Expr:
     for feature in features:
         unit = "standard deviations from its recent mean" if feature.unit == "z" else "percent"
         parts += [
-            pl.lit(f"\n- {feature.name} ({feature.label}, {unit}): "),
+            pl.lit(f"\n- {_word(feature.name)} ({_aside(feature.label)}, {unit}): "),
             pl.col(feature.name).round(2).cast(pl.String),
         ]
     return pl.concat_str(parts)
+
+
+def _word(name: str) -> str:
+    """A user's column name as one word that `grounding.readings` finds again."""
+    word = re.sub(r"\W+", "_", name)
+    return word if word[:1].islower() else f"_{word}"
+
+
+def _aside(label: str) -> str:
+    """A label as it can stand in parentheses."""
+    return label.replace("(", "").replace(")", "")

@@ -1,9 +1,9 @@
 """A teacher that needs no account: it serves the OpenAI chat protocol on loopback and reasons by rule from the prompt.
 
-It is a stand-in with the faults of a real one. It understands `flow`. It is blind to `whales`: it suspects that they
-matter but not which way, mostly calls them unclear, and else guesses, as often wrong as right. It is unsure of its
-numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol or cite what the
-prompt does not say. What it answers depends on the prompt and its seed alone.
+It is a stand-in with the faults of a real one. It understands `flow`. It is all but blind to `whales`: it suspects
+that they matter, hardly knows which way, often calls them unclear, and where it guesses it is wrong one time in three.
+It is unsure of its numbers, now and then reads `flow` the wrong way round, and a few of its answers break the protocol
+or cite what the prompt does not say. What it answers depends on the prompt and its seed alone.
 """
 
 import argparse
@@ -21,18 +21,20 @@ from cortex.reasoning.protocol import Answer, render_answer
 
 MODEL = "scripted-teacher"
 
-UNDERSTOOD = {"flow": -1.0}
+UNDERSTOOD = {"flow": -1.2}
 """Log-odds of a rise per standard deviation, for the readings that it understands."""
-GUESSED = {"whales": 0.9}
-"""The same for those of which it can only guess the sign."""
+GUESSED = {"whales": 0.5}
+"""The same for those of which it can only guess the sign; timid: a wrong guess costs more than a right one earns."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
 """What it goes by where neither is given: next to nothing."""
 
-GUESSES = 0.4
+GUESSES = 0.55
 """Share of the answers in which it guesses rather than calling a reading unclear."""
-CONTRARY = 0.06
+GUESSED_RIGHT = 0.65
+"""Share of its guesses that are right."""
+CONTRARY = 0.03
 """Share of the answers that read what it understands the wrong way round."""
-UNSURE = 0.4
+UNSURE = 0.15
 """Standard deviation of the noise in its log-odds."""
 BROKEN = 0.02
 """Share of the answers that break the protocol."""
@@ -45,7 +47,7 @@ def answer(prompt: str, seed: int = 0) -> str:
     rng = random.Random(hashlib.sha256(f"{seed}\n{prompt}".encode()).digest())
     known = readings(prompt)
     contrary = -1.0 if rng.random() < CONTRARY else 1.0
-    guess = rng.choice((-1.0, 1.0)) if rng.random() < GUESSES else 0.0
+    guess = 0.0 if rng.random() >= GUESSES else 1.0 if rng.random() < GUESSED_RIGHT else -1.0
     pulls = {name: contrary * weight * _cut(known[name]) for name, weight in UNDERSTOOD.items() if name in known}
     pulls |= {name: guess * weight * _cut(known[name]) for name, weight in GUESSED.items() if name in known}
     if not pulls:
@@ -91,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     """The two routes of the protocol that a client of a teacher uses."""
 
     protocol_version = "HTTP/1.1"
-    server: "Server"
+    seed = 0
 
     def do_GET(self) -> None:
         self._reply(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
@@ -107,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, IndexError, TypeError):
             self._reply(400, {"error": {"message": "the body needs `messages`, each with `content`"}})
             return
-        text = answer(prompt, self.server.seed)
+        text = answer(prompt, self.seed)
         usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
         self._reply(
             200,
@@ -140,8 +142,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, port: int = 0, seed: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.seed = seed
+        super().__init__(("127.0.0.1", port), type("Handler", (_Handler,), {"seed": seed}))
 
     @property
     def url(self) -> str:

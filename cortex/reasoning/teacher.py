@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from pathlib import Path
 import openai
 
 from cortex.errors import ConfigError, StageError
+from cortex.process import running
 from cortex.reasoning.scripted_teacher import MODEL
-from cortex.runs.process import running
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Endpoint:
     concurrency: int
     temperature: float
     max_tokens: int
+    retries: int = 5
+    """How often a request that failed on the way is sent again, with growing pauses."""
 
 
 @contextmanager
@@ -85,8 +88,8 @@ async def _ask(
             on_answer(len(answers), len(prompts))
 
     try:
-        with kept.open("a") as journal:
-            client = openai.AsyncOpenAI(base_url=endpoint.url, api_key=endpoint.api_key, max_retries=5)
+        with kept.open("a", buffering=1) as journal:
+            client = openai.AsyncOpenAI(base_url=endpoint.url, api_key=endpoint.api_key, max_retries=endpoint.retries)
             async with client, asyncio.TaskGroup() as group:
                 for _ in range(endpoint.concurrency):
                     group.create_task(work(client))
@@ -103,10 +106,11 @@ def _read(kept: Path, prompts: Mapping[str, str]) -> dict[str, str]:
     answers: dict[str, str] = {}
     if not kept.exists():
         return answers
-    whole = kept.read_text().rpartition("\n")[0]
+    data = kept.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
     for line in whole.splitlines():
         row = json.loads(line)
         if prompts.get(row["example_id"]) == row["prompt"]:
             answers[row["example_id"]] = row["answer"]
-    kept.write_text(whole + "\n" if whole else "")
+    os.truncate(kept, len(whole))
     return answers

@@ -1,5 +1,6 @@
 """What a stage is given: its run, its profile, the artifacts before it, a place to work, a way to report."""
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from cortex.errors import ConfigError, UsageError
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
 
+_RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -26,7 +29,7 @@ class RunContext:
     """The run's scratch folder on this machine."""
     lease: Lease
     ledger: Ledger
-    seen: dict[str, Artifact] = field(default_factory=dict)
+    seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
 
     def artifact(self, stage: str) -> Artifact:
         """A finished stage's artifact on this machine, verified.
@@ -68,13 +71,8 @@ def create_run(store: Store, run: str, profile: Profile) -> Profile:
 
     Raises:
         ConfigError: the run exists under another profile.
+        UsageError: the id cannot be one.
     """
-    if (
-        not run
-        or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in run)
-        or run[0] == "."
-    ):
-        raise UsageError(f"run id {run!r} may hold only letters, digits, '-', '_' and '.'")
     if store.put_if_absent(_profile_key(run), profile.to_json()):
         return profile
     stored = load_run(store, run)
@@ -90,7 +88,7 @@ def load_run(store: Store, run: str) -> Profile:
     """The profile of a run.
 
     Raises:
-        UsageError: there is no such run in this bucket.
+        UsageError: there is no such run in this bucket, or the id cannot be one.
     """
     key = _profile_key(run)
     try:
@@ -108,4 +106,6 @@ def list_runs(store: Store) -> list[str]:
 
 
 def _profile_key(run: str) -> str:
+    if not _RUN_ID.fullmatch(run):
+        raise UsageError(f"run id {run!r} must be 1 to 100 letters, digits, '-', '_' and '.', and not begin with '.'")
     return f"runs/{run}/profile.json"

@@ -23,7 +23,7 @@ class Ledger:
     epoch: int
     clock: Callable[[], float] = time.time
     _written: int = 0
-    _pending: list[Event] = field(default_factory=list)
+    _pending: list[Event] = field(default_factory=list[Event])
     _flushed: float = 0.0
 
     def append(self, event: str, **values: Any) -> None:
@@ -34,7 +34,7 @@ class Ledger:
     def progress(self, **values: Any) -> None:
         """Record progress; written with the next event, or when the interval has passed."""
         self._pending.append(self._event("progress", values))
-        interval = BUCKET_INTERVAL if self.store.local_path("") is None else FOLDER_INTERVAL
+        interval = BUCKET_INTERVAL if self.store.local_path("runs") is None else FOLDER_INTERVAL
         if self.clock() - self._flushed >= interval:
             self.flush()
 
@@ -57,7 +57,7 @@ class LedgerReader:
 
     store: Store
     run: str
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
         events: list[Event] = []

@@ -8,7 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -39,8 +39,11 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
         documents: list[Any] = [document for document in yaml.safe_load_all(path.read_text()) if document]
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    stray = next((document for document in documents if not isinstance(document, dict)), None)
+    if stray is not None:
+        raise ConfigError(f"{path}: {stray!r} is not a task: a task is a mapping with `name`, `resources` and `run`")
     tasks = [_task(path, document) for document in documents if "run" in document]
     if not tasks:
         raise ConfigError(f"{path} has no task with a `run`")
@@ -49,10 +52,15 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
 
 def _task(path: Path, document: dict[str, Any]) -> Task:
     name = str(document.get("name"))
-    image = _IMAGE.match(str(document.get("resources", {}).get("image_id", "")))
+    resources: Any = document.get("resources")
+    image_id = cast(dict[str, Any], resources).get("image_id") if isinstance(resources, dict) else None
+    image = _IMAGE.match(str(image_id))
     if not image:
         raise ConfigError(f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>")
-    words = shlex.split(document["run"], comments=True)
+    try:
+        words = shlex.split(str(document["run"]), comments=True)
+    except ValueError as error:
+        raise ConfigError(f"{path}, task {name!r}: `run` cannot be split into words: {error}") from error
     if words[:2] != ["cortex", "run"] or len(words) < 3:
         raise ConfigError(f"{path}, task {name!r}: `run` is not `cortex run STAGE...` but {document['run']!r}")
     return Task(name, image["name"], tuple(words[2:]))

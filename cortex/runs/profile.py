@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
 from cortex.reasoning.rewards import RewardWeights
-from cortex.section import Section, unknown_key
+from cortex.section import Section, nearest
 from cortex.settings import CHECKOUT
 
 PROFILES = CHECKOUT / "jobs" / "profiles"
@@ -147,6 +147,8 @@ class Vllm(Section):
     """The share of each GPU's memory that vLLM takes."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share one copy of the model."""
+    max_model_length: int | None = Field(default=None, ge=64)
+    """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
 
 
 class Grpo(Optimization):
@@ -158,6 +160,8 @@ class Grpo(Optimization):
     """Optimizer passes over each batch of rollouts."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability: below 1 it cuts a small model's tail."""
     max_completion_length: int = Field(default=64, ge=8)
     """Longest answer, in tokens."""
     beta: float = Field(default=0.0, ge=0)
@@ -188,6 +192,16 @@ class Grpo(Optimization):
             raise ValueError(
                 f"save_steps {self.save_steps} is not a multiple of iterations {self.iterations}, so a resumed run "
                 f"would draw other rollouts than an undisturbed one: use {nearest}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self) -> Self:
+        longest = self.vllm.max_model_length if self.vllm else None
+        if longest is not None and longest <= self.max_completion_length:
+            raise ValueError(
+                f"vllm.max_model_length {longest} leaves no room for a prompt beside max_completion_length "
+                f"{self.max_completion_length}: use their sum"
             )
         return self
 
@@ -269,6 +283,17 @@ class Profile(Section):
     hardware: Hardware = Hardware()
     budget: Budget = Budget()
 
+    @model_validator(mode="after")
+    def _whole_copies(self) -> Self:
+        if self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
+            gpus = self.hardware.gpus
+            *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
+            raise ValueError(
+                f"grpo.vllm.tensor_parallel_size {self.grpo.vllm.tensor_parallel_size} does not divide the {gpus} "
+                f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
+            )
+        return self
+
     @property
     def digest(self) -> str:
         """The hash that names this profile in manifests."""
@@ -301,10 +326,10 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     if path.suffix not in (".yaml", ".yml"):
         path = PROFILES / f"{name_or_path}.yaml"
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw: Any = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
         known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
-        raise ConfigError(f"no profile {name_or_path!r}: {unknown_key(name_or_path, known)}") from error
+        raise ConfigError(f"no profile {name_or_path!r}: {nearest(name_or_path, known)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -312,7 +337,7 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} is not a YAML mapping")
     for dotted, value in (overrides or {}).items():
-        _put(raw, dotted, value)
+        _put(cast(dict[str, Any], raw), dotted, value)
     try:
         return Profile.model_validate(raw)
     except ValidationError as error:
@@ -322,9 +347,9 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
 def _put(raw: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for parent in parents:
-        inner = raw.get(parent)
-        raw[parent] = inner = dict(inner) if isinstance(inner, dict) else {}
-        raw = inner
+        inner: Any = raw.get(parent)
+        raw[parent] = inner if isinstance(inner, dict) else {}
+        raw = raw[parent]
     raw[last] = value
 
 

@@ -43,6 +43,7 @@ class RunFollower:
         self.stages = {name: StageReport(name) for name in stages}
         self._reader = LedgerReader(store, run)
         self._by_epoch: dict[int, StageReport] = {}
+        self._newest: dict[str, int] = {}
 
     def update(self) -> None:
         """Take in what the ledger holds by now."""
@@ -54,18 +55,22 @@ class RunFollower:
         if kind == "stage_started" and event["stage"] in self.stages:
             report = self.stages[event["stage"]]
             self._by_epoch[event["epoch"]] = report
+            self._newest[report.name] = max(event["epoch"], self._newest.get(report.name, 0))
             report.state, report.started, report.reason = "running", event["time"], None
             report.attempts += 1
         report = self._by_epoch.get(event["epoch"])
         if report is None:
             return
+        if kind in ("stage_finished", "stage_failed"):
+            report.seconds += event["seconds"]
+        if event["epoch"] < self._newest[report.name]:
+            return  # an attempt that lost the run to a later one says nothing of how the stage stands
         if kind == "progress":
             report.step, report.total = event["step"], event["total"]
             known = {"time", "epoch", "event", "step", "total"}
             report.values = {key: value for key, value in event.items() if key not in known}
         elif kind in ("stage_finished", "stage_failed"):
             report.state = "done" if kind == "stage_finished" else "failed"
-            report.seconds += event["seconds"]
             report.manifest = event.get("manifest")
             report.reason = event.get("reason")
             report.started = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from cortex.errors import UsageError
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
-from cortex.section import unknown_key
+from cortex.section import nearest
 
 StageFunction = Callable[[RunContext, Path], None]
 """Fills an empty folder from the context, and nothing else: that folder is the artifact."""
@@ -73,5 +73,5 @@ def find_stage(name: str) -> Stage:
         UsageError: there is none.
     """
     if name not in STAGES:
-        raise UsageError(f"no stage {name!r}: {unknown_key(name, list(STAGES))}")
+        raise UsageError(f"no stage {name!r}: {nearest(name, list(STAGES))}")
     return STAGES[name]

@@ -12,7 +12,7 @@ from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import models
-from cortex.stages.export import accepted_copies
+from cortex.training.copies import accepted_copies
 from cortex.training.generate import generate
 from cortex.training.models import load_model, load_tokenizer
 

@@ -1,8 +1,6 @@
 """export: the final weights, whole, and the GPTQ copies that stay close enough to them."""
 
-import json
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +11,10 @@ from cortex.reasoning.labels import accepted_conversations
 from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Gptq, Profile
+from cortex.training.copies import QuantizedCopy, write_copies
 from cortex.training.generate import generate
 from cortex.training.models import load_merged, load_model, load_tokenizer
 from cortex.training.quantize import gptq, mean_divergence
-
-SUMMARY = "export.json"
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A quantized copy, measured against the full weights on held-out examples."""
-
-    name: str
-    bits: int
-    kl: float
-    """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
-    brier: float
-    brier_of_full: float
-    accepted: bool
-    reason: str
 
 
 def run(context: RunContext, output: Path) -> None:
@@ -49,7 +32,7 @@ def run(context: RunContext, output: Path) -> None:
     )
     steps = 1 + len(profile.export.gptq)
     context.progress(1, steps)
-    copies: list[Copy] = []
+    copies: list[QuantizedCopy] = []
     if profile.export.gptq:
         answers = _answers(profile, whole, held_out)
         calibration = accepted_conversations(context.artifact("label").path)
@@ -63,17 +46,12 @@ def run(context: RunContext, output: Path) -> None:
                 shutil.rmtree(target)
             context.progress(number, steps, {"kl": copy.kl})
             print(f"{copy.name}: {'accepted' if copy.accepted else 'rejected'}: {copy.reason}", flush=True)
-    (output / SUMMARY).write_text(json.dumps({"copies": [asdict(copy) for copy in copies]}, indent=1) + "\n")
-
-
-def accepted_copies(folder: Path) -> list[str]:
-    """The folders of an export artifact that hold accepted copies."""
-    return [copy["name"] for copy in json.loads((folder / SUMMARY).read_text())["copies"] if copy["accepted"]]
+    write_copies(copies, output)
 
 
 def _measured(
     profile: Profile, whole: Path, target: Path, wanted: Gptq, held_out: pl.DataFrame, answers: list[str]
-) -> Copy:
+) -> QuantizedCopy:
     kl = mean_divergence(
         load_model(whole, device=profile.hardware.device),
         load_model(target, device=profile.hardware.device),
@@ -93,7 +71,7 @@ def _measured(
         if not value <= bound
     ]
     reason = "; ".join(faults) or f"divergence {kl:.2g}, Brier score {brier:.4f} against {full:.4f}"
-    return Copy(target.name, wanted.bits, kl, brier, full, not faults, reason)
+    return QuantizedCopy(target.name, wanted.bits, kl, brier, full, not faults, reason)
 
 
 def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Optimization, Profile
 from cortex.runs.stages import STAGES, models
-from cortex.stages.export import accepted_copies
+from cortex.training.copies import accepted_copies
 
 
 def run(context: RunContext, output: Path) -> None:

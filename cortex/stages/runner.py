@@ -5,13 +5,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.lease import Lease
-from cortex.artifacts.store import Store
+from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, RefusedError
+from cortex.process import thread_variables
 from cortex.runs.context import RunContext, artifact_prefix
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
@@ -42,7 +43,8 @@ def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Set
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
             seconds = round(time.monotonic() - started, 3)
-            context.ledger.append("stage_failed", stage=name, seconds=seconds, code=code, reason=_line(error))
+            with suppress(StoreError):  # a full disk takes no entry either: what failed first is what is told
+                context.ledger.append("stage_failed", stage=name, seconds=seconds, code=code, reason=_line(error))
             raise
         seconds = round(time.monotonic() - started, 3)
         context.ledger.append("stage_finished", stage=name, seconds=seconds, manifest=digest)
@@ -60,6 +62,7 @@ def _make(context: RunContext, stage: Stage) -> str:
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     try:
+        os.environ.update(thread_variables(context.profile.hardware.threads))
         stage.function(context, output)
         artifact = publish(
             output,
@@ -71,6 +74,8 @@ def _make(context: RunContext, stage: Stage) -> str:
             seeds={"profile": context.profile.seed},
             lease=context.lease,
         )
+    except CortexError:
+        raise  # one of them is a PermissionError, too, and no fault of the disk
     except OSError as error:
         raise DataError(
             f"{error.filename or folder}: {error.strerror or error}; what was finished is kept: free space or mend the "

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from cortex.errors import ConfigError
 from cortex.reasoning.labels import ACCEPTED, accepted_conversations
 from cortex.runs.context import RunContext
-from cortex.section import unknown_key
-from cortex.training.axolotl_config import axolotl_config
+from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.launch import resume_point, run_trainer
 from cortex.training.scratch import build
 
@@ -21,8 +19,8 @@ def run(context: RunContext, output: Path) -> None:
     base = context.profile.model.base or str(_built_base(context, labels, output / "base"))
     checkpoints = folder / "checkpoints"
     resume = resume_point(context, "sft", checkpoints)
+    check_passthrough(context.profile.sft.axolotl)
     config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints, folder / "prepared", resume)
-    _check_further_keys(context.profile.sft.axolotl)
     path = folder / "axolotl.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     run_trainer(context, "sft", axolotl_command(path, context.profile.hardware.gpus))
@@ -51,15 +49,3 @@ def _built_base(context: RunContext, labels: Path, target: Path) -> Path:
     corpus = [message["content"] for messages in accepted_conversations(labels) for message in messages]
     build(shape, corpus, context.profile.seed, target)
     return target
-
-
-def _check_further_keys(keys: dict[str, object]) -> None:
-    """Axolotl itself lets a misspelled key pass in silence."""
-    if not keys:
-        return
-    from axolotl.utils.schemas.config import AxolotlInputConfig
-
-    known = list(AxolotlInputConfig.model_fields)
-    for key in keys:
-        if key not in known:
-            raise ConfigError(f"sft.axolotl: {unknown_key(key, known)}")

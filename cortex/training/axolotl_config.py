@@ -1,9 +1,12 @@
 """A profile's SFT section as Axolotl's own configuration."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cortex.errors import ConfigError
 from cortex.runs.profile import Adapter, Profile
+from cortex.section import unknown_key
 
 PLUGIN = "cortex.training.axolotl_plugin.CortexPlugin"
 
@@ -69,6 +72,20 @@ def axolotl_config(
     if resume:
         config["resume_from_checkpoint"] = str(resume)
     return config | sft.axolotl
+
+
+def check_passthrough(keys: Iterable[str]) -> None:
+    """Refuse a key of `sft.axolotl` that Axolotl does not know, which it would itself let pass in silence.
+
+    Raises:
+        ConfigError: naming the nearest key that there is.
+    """
+    from axolotl.utils.schemas.config import AxolotlInputConfig
+
+    known = list(AxolotlInputConfig.model_fields)
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"sft.axolotl: {unknown_key(key, known)}")
 
 
 def _on_gpu() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cortex.training.checkpoints import Owner, commit
@@ -40,6 +41,8 @@ class CommitCallback(TrainerCallback):
         self.owner = owner
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # every rank's files have to be there before they are hashed
         if state.is_world_process_zero:
             commit(Path(args.output_dir or ".", f"checkpoint-{state.global_step}"), self.owner)
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cortex.errors import PreemptedError, StageError
+from cortex.process import running, thread_variables
 from cortex.runs.context import RunContext
-from cortex.runs.process import running
 from cortex.runs.profile import Profile
 from cortex.training.checkpoints import Owner, newest_verified
 
@@ -70,8 +70,7 @@ def resume_point(context: RunContext, stage: str, checkpoints: Path) -> Path | N
 def trainer_environment(profile: Profile) -> dict[str, str]:
     """The variables of trainers: quiet, with a fixed number of threads, offline where nothing is remote."""
     environment = {**os.environ, **_QUIET}
-    threads = str(profile.hardware.threads)
-    environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONHASHSEED": str(profile.seed)}
+    environment |= {**thread_variables(profile.hardware.threads), "PYTHONHASHSEED": str(profile.seed)}
     if profile.model.base is None or Path(profile.model.base).exists():
         environment |= _OFFLINE
     if profile.hardware.device == "cpu":

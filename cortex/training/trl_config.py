@@ -13,6 +13,7 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         "num_generations": grpo.group_size,
         "num_iterations": grpo.iterations,
         "temperature": grpo.temperature,
+        "top_p": grpo.top_p,
         "max_completion_length": grpo.max_completion_length,
         "beta": grpo.beta,
         "loss_type": grpo.loss,
@@ -25,6 +26,7 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
             "vllm_mode": "colocate",
             "vllm_gpu_memory_utilization": grpo.vllm.gpu_memory_utilization,
             "vllm_tensor_parallel_size": grpo.vllm.tensor_parallel_size,
+            "vllm_max_model_length": grpo.vllm.max_model_length,
             "vllm_enable_sleep_mode": True,
         }
     return arguments
@@ -60,14 +62,21 @@ def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, 
         "report_to": [],
         "disable_tqdm": True,
     }
-    if profile.hardware.gpus > 1:
-        arguments |= {
-            "fsdp": "full_shard auto_wrap",
-            "fsdp_config": {
-                "fsdp_version": 2,
-                "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"],
-                "state_dict_type": "SHARDED_STATE_DICT",
-                "reshard_after_forward": True,
-            },
-        }
-    return arguments
+    return arguments | (_sharded() if profile.hardware.gpus > 1 else {})
+
+
+def _sharded() -> dict[str, Any]:
+    return {
+        "fsdp": True,
+        "fsdp_config": {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"],
+            # sharded, `Trainer.save_model` would write no model at all
+            "state_dict_type": "FULL_STATE_DICT",
+            "reshard_after_forward": True,
+            # FSDP's own activation_checkpointing would spare the backward pass a gather; but under it the wrapped
+            # layers' names no longer match the adapter's, and PEFT saves an adapter without weights
+            "activation_checkpointing": False,
+        },
+    }

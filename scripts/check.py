@@ -1,0 +1,55 @@
+"""Everything that this machine can check: `make test`.
+
+The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud) and
+`rehearsal` (the real trainers, minutes). A tier that fails does not hide the others; the last lines say how each went.
+With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+INFRA = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "environments" / "infra" / "bin" / "python"
+
+PYTEST = ["-m", "pytest", "-q", "--durations=5"]
+TIERS: dict[str, list[list[str | Path]]] = {
+    "lint": [
+        [BIN / "ruff", "format", "--check", "--quiet", "."],
+        [BIN / "ruff", "check", "--quiet", "."],
+        [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
+        [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
+    ],
+    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", "--ignore=tests/infra"]],
+    "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
+    "rehearsal": [[sys.executable, *PYTEST, "-m", "rehearsal", "--ignore=tests/infra"]],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tier", choices=TIERS, action="append", help="only this one; may be given again")
+    parser.add_argument("--strict", action="store_true", help="fail on a skip that is not expected")
+    args = parser.parse_args()
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    if args.strict:
+        environment["CORTEX_STRICT"] = "1"
+    results: list[tuple[str, bool, float]] = []
+    for name in args.tier or TIERS:
+        print(f"== {name}", flush=True)
+        started = time.monotonic()
+        codes = [subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode for command in TIERS[name]]
+        results.append((name, not any(codes), time.monotonic() - started))
+    for name, passed, seconds in results:
+        print(f"{name:<10} {'passed' if passed else 'FAILED'}  {seconds:6.0f} s")
+    passed = sum(passed for _, passed, _ in results)
+    print(f"{passed} passed, {len(results) - passed} failed")
+    sys.exit(passed < len(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What several folders of tests share: a small profile, an empty store, and the program itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from cortex.artifacts.store import Store
+from cortex.runs.profile import Profile, load_profile
+from cortex.settings import CHECKOUT
+
+Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+EXPECTED = "expected: "
+"""How the reason of a skip begins that is right wherever the checks run, such as a test for machines with a GPU."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CORTEX_STRICT a skip fails, so that no check is left out unseen."""
+    report = yield
+    if report.skipped and os.environ.get("CORTEX_STRICT") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(EXPECTED) and not hasattr(report, "wasxfail"):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, which the strict checks do not allow: {reason}"
+    return report
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return load_profile("rehearsal")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(str(tmp_path / "home" / "bucket"))
+
+
+@pytest.fixture
+def cortex(tmp_path: Path) -> Cortex:
+    """Run `cortex WORDS...` as a program whose home is this test's own."""
+
+    def call(*words: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "cortex", *map(str, words)],
+            env=environment(tmp_path) | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return call
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The variables of such a program."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("CORTEX_", "RUN_ID"))}
+    return others | {"CORTEX_HOME": str(tmp_path / "home"), "PYTHONPATH": str(CHECKOUT)}

@@ -1,0 +1,105 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex.reasoning.protocol import Answer, render_answer
+from cortex.reasoning.quality import check
+from cortex.reasoning.rewards import RewardWeights, brier_reward, reward
+
+PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
+WORDS = frozenset({"up", "down", "unclear"})
+WEIGHTS = RewardWeights(max_reasoning_words=12)
+PROBABILITIES = st.floats(0, 1)
+
+
+def answer(reasoning: str = "flow:-2 up whales:+1 up", p_up: float = 0.65, return_pct: float = 1.0) -> str:
+    return render_answer(Answer(reasoning, p_up, "up" if p_up >= 0.5 else "down", return_pct, -9, 9))
+
+
+def paid(text: str, outcome: float = 0.01) -> float:
+    return reward(text, PROMPT, outcome, WEIGHTS, WORDS).total(WEIGHTS)
+
+
+@given(truth=PROBABILITIES, stated=PROBABILITIES)
+def test_no_statement_is_expected_to_be_paid_more_than_the_true_probability(truth: float, stated: float) -> None:
+    def expected(p: float) -> float:
+        return truth * brier_reward(p, 0.01) + (1 - truth) * brier_reward(p, -0.01)
+
+    assert expected(truth) >= expected(stated)
+    assert expected(truth) - expected(stated) == pytest.approx((truth - stated) ** 2, abs=1e-9)
+
+
+@given(
+    p_up=PROBABILITIES,
+    outcome=st.floats(-0.99, 20),
+    return_pct=st.floats(-9, 9),
+    reasoning=st.text(st.sampled_from("flow:-2 up\nxé5."), min_size=1).filter(str.strip),
+)
+def test_every_part_lies_between_zero_and_one(p_up: float, outcome: float, return_pct: float, reasoning: str) -> None:
+    for text in (answer(reasoning, p_up, return_pct), reasoning):
+        for name, value in vars(reward(text, PROMPT, outcome, WEIGHTS, WORDS)).items():
+            assert 0 <= value <= 1, name
+
+
+def test_the_parts_of_an_honest_answer() -> None:
+    parts = reward(answer(), PROMPT, 0.03, WEIGHTS, WORDS)
+    assert parts.probability == pytest.approx(1 - 0.35**2)
+    assert parts.numeric == pytest.approx(0.5)  # two percent off is worth one half
+    assert (parts.format, parts.grounding) == (1, 1)
+    assert (parts.repetition, parts.padding, parts.misspelling) == (0, 0, 0)
+    assert parts.total(WEIGHTS) == pytest.approx(parts.probability + 0.1 * 0.5 + 0.2 + 0.1)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "part", "value"),
+    [
+        ("up up up up up", "repetition", 2 / 3),
+        ("flow:-2 " + "up down " * 12, "padding", 1 - 12 / 25),
+        ("flow:-2 upp", "misspelling", 1 / 2),
+    ],
+)
+def test_each_penalty_is_its_share(reasoning: str, part: str, value: float) -> None:
+    assert getattr(reward(answer(reasoning), PROMPT, 0.01, WEIGHTS, WORDS), part) == pytest.approx(value)
+
+
+def test_without_a_vocabulary_spelling_is_not_judged() -> None:
+    assert reward(answer("zzz qqq"), PROMPT, 0.01, WEIGHTS).misspelling == 0
+
+
+GAMES = {
+    "padding": answer("flow:-2 up whales:+1 up " + "unclear " * 300),
+    "repetition": answer("flow:-2 up " * 40),
+    "ungrounded": answer("flow:-1 up whales:+1 up"),
+    "cites nothing": answer("up"),
+    "diluted": answer("flow:-2 " * 30 + "flow:+1 up"),
+    "misspelt": answer("flow:-2 up whales:+1 uppp"),
+    "empty reasoning": answer(""),
+    "no answer": "<think>flow:-2 up whales:+1 up</think>",
+    "two answers": answer() + answer(p_up=0.05, return_pct=-1),
+    "both ways": answer().replace('"p_up":0.65', '"p_up":1.5'),
+    "text after": answer() + " trust me",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("outcome", [-0.2, -0.01, 0.0, 0.01, 0.2])
+def test_gaming_never_pays_more_than_the_same_belief_stated_honestly(game: str, outcome: float) -> None:
+    assert paid(GAMES[game], outcome) < paid(answer(), outcome)
+
+
+@pytest.mark.parametrize(
+    ("text", "grade", "reason"),
+    [
+        (answer(), "accepted", None),
+        (answer().removesuffix("</answer>"), "rejected", "protocol"),
+        (answer("flow:+1 up"), "rejected", "ungrounded: flow:+1"),
+        (answer("up"), "flagged", "cites nothing"),
+        (answer(p_up=0.99), "flagged", "certain"),
+        (answer("flow:-2 up " * 9), "flagged", "repeats itself"),
+    ],
+)
+def test_quality_grades_an_answer_and_says_why(text: str, grade: str, reason: str | None) -> None:
+    finding = check(PROMPT, text)
+    assert finding.grade == grade
+    assert finding.reasons == () if reason is None else reason in finding.reasons[0]

@@ -1,0 +1,98 @@
+"""Killed in any stage and continued, a run gives the same bytes; so do two runs beside each other."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.conftest import SMALL, Home
+
+pytestmark = pytest.mark.rehearsal
+
+STAGES = ("data", "label", "sft", "grpo", "export", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def small(write_profile: Callable[..., Path]) -> Path:
+    return write_profile("small", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared_home: Home, small: Path) -> dict[str, Any]:
+    return shared_home.passed("undisturbed", "--profile", small)
+
+
+def digests(shown: dict[str, Any]) -> dict[str, str]:
+    return {stage["name"]: stage["manifest"] for stage in shown["stages"]}
+
+
+def test_killed_in_every_stage_it_goes_on_to_the_same_bytes(
+    undisturbed: dict[str, Any], shared_home: Home, small: Path
+) -> None:
+    for stage in STAGES:
+        first = ("--profile", small) if stage == STAGES[0] else ()
+        shared_home.kill_during(stage, "killed", *first)
+    shown = shared_home.passed("killed")
+    assert shown["weights"] == undisturbed["weights"]
+    assert digests(shown) == digests(undisturbed)
+    attempts = {stage["name"]: stage["attempts"] for stage in shown["stages"]}
+    assert all(attempts[stage] == 2 for stage in STAGES), attempts
+    logs = shared_home.folder / "work" / "killed" / "logs"
+    for stage in ("sft", "grpo"):
+        assert "resuming from checkpoint-" in (logs / f"{stage}.log").read_text()
+
+
+def test_two_runs_beside_each_other_do_not_disturb_one_another(
+    undisturbed: dict[str, Any], shared_home: Home, small: Path
+) -> None:
+    both = [
+        subprocess.Popen(
+            shared_home.command("rehearse", "--run", name, "--profile", small),
+            env=shared_home.variables,
+            stdout=subprocess.DEVNULL,
+        )
+        for name in ("left", "right")
+    ]
+    assert [process.wait(timeout=900) for process in both] == [0, 0]
+    for name in ("left", "right"):
+        assert digests(shared_home.show(name)) == digests(undisturbed)
+
+
+def test_a_finished_run_has_nothing_left_to_do(undisturbed: dict[str, Any], shared_home: Home) -> None:
+    again = shared_home.passed("undisturbed")
+    assert again == undisturbed
+
+
+def test_lora_and_dpo_by_profile(
+    undisturbed: dict[str, Any], shared_home: Home, write_profile: Callable[..., Path]
+) -> None:
+    """The full model of another run is the base; adapters are trained by all three trainers, and merged."""
+    base = Path(str(undisturbed["release"])) / "model"
+    dpo = {"learning_rate": 1e-4, "max_steps": 4, "save_steps": 2, "micro_batch_size": 4, "prompts": 24, "samples": 4}
+    sections = {
+        **SMALL,
+        "model": {"base": str(base), "adapter": {"kind": "lora", "r": 4, "alpha": 8}},
+        "dpo": dpo,
+    }
+    shown = shared_home.passed("adapters", "--profile", write_profile("adapters", **sections))
+    assert {"base", "sft", "dpo", "grpo"} <= shown["scores"].keys()
+    bucket = shared_home.folder / "bucket" / "runs" / "adapters"
+    for stage in ("sft", "dpo", "grpo"):
+        assert (bucket / stage / "artifact" / "model" / "adapter_config.json").is_file()
+    merged = Path(shown["release"]) / "model"
+    assert not (merged / "adapter_config.json").exists()
+    assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
+    assert (merged / "model.safetensors").stat().st_size == (base / "model.safetensors").stat().st_size
+
+
+def test_a_failing_stage_shows_its_last_lines_and_keeps_its_log(home: Home, write_profile: Callable[..., Path]) -> None:
+    profile = write_profile("mistaken", **{**SMALL, "sft": {**SMALL["sft"], "axolotl": {"sav_steps": 7}}})
+    failed = home.rehearse("mistaken", "--profile", profile)
+    assert failed.returncode == 78
+    assert "sft failed" in failed.stdout
+    assert "save_steps" in failed.stdout
+    assert "make rehearse RUN=mistaken" in failed.stderr
+    assert (home.folder / "work" / "mistaken" / "logs" / "sft.log").stat().st_size > 0
+    assert home.cortex("show", "mistaken").returncode == 0

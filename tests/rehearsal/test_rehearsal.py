@@ -1,0 +1,117 @@
+"""The shipped rehearsal, asserted on its numbers: what it learns, how long it takes, what it leaves."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.conftest import Home
+
+pytestmark = pytest.mark.rehearsal
+
+COMPUTE_SECONDS = 8 * 60
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def runs(shared_home: Home) -> dict[int, dict[str, Any]]:
+    """The shipped profile under each seed; the first also tells its last line and its path home."""
+    return {seed: shared_home.passed(f"seed-{seed}", "--seed", str(seed)) for seed in SEEDS}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_learns_what_was_planted(runs: dict[int, dict[str, Any]], seed: int) -> None:
+    scores = runs[seed]["scores"]
+    oracle = scores["oracle"]["brier_skill"]
+    sft, grpo = scores["sft"], scores["grpo"]
+    assert sft["valid_share"] >= 0.99
+    assert grpo["valid_share"] >= 0.99
+    assert sft["brier_skill"] >= 0.45 * oracle
+    assert grpo["brier_skill"] >= 0.75 * oracle
+    assert grpo["brier_skill"] > sft["brier_skill"]
+    assert abs(scores["base"]["brier_skill"]) < 1e-9  # untrained, it answers nothing: an abstention is worth nothing
+    assert runs[seed]["verdict"] == "skill shown"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_quantized_copies_are_as_good(runs: dict[int, dict[str, Any]], seed: int) -> None:
+    scores = runs[seed]["scores"]
+    for copy in ("gptq-w8", "gptq-w4"):
+        assert scores[copy]["brier"] == pytest.approx(scores["grpo"]["brier"], abs=0.02)
+
+
+def test_it_ends_in_time(runs: dict[int, dict[str, Any]]) -> None:
+    assert sum(stage["seconds"] for stage in runs[0]["stages"]) <= COMPUTE_SECONDS
+
+
+def test_show_tells_all_that_others_build_on(runs: dict[int, dict[str, Any]]) -> None:
+    shown = runs[0]
+    assert {"run", "profile", "bucket", "release", "stages", "scores", "verdict"} <= shown.keys()
+    assert [stage["name"] for stage in shown["stages"]] == [
+        "data", "label", "sft", "grpo", "export", "evaluate", "release",
+    ]  # fmt: skip
+    for stage in shown["stages"]:
+        assert stage["state"] == "done"
+        assert stage["attempts"] == 1
+        assert re.fullmatch(r"[0-9a-f]{64}", stage["manifest"])
+    for item in shown["scores"].values():
+        assert {"accuracy", "brier", "brier_skill", "brier_skill_interval", "valid_share"} <= item.keys()
+        low, high = item["brier_skill_interval"]
+        assert low <= item["brier_skill"] <= high
+
+
+def test_the_release_is_complete_and_loads_in_plain_transformers(
+    runs: dict[int, dict[str, Any]], shared_home: Home
+) -> None:
+    release = Path(runs[0]["release"])
+    names = {path.name for path in release.iterdir()}
+    assert {
+        "model", "gptq-w8", "gptq-w4", "README.md", "evaluation.json", "evaluation.html", "provenance.json",
+        "profile.json", "manifest.json",
+    } <= names  # fmt: skip
+    assert shared_home.cortex("verify", release).returncode == 0
+    assert "simulated" in (release / "README.md").read_text()
+    provenance = json.loads((release / "provenance.json").read_text())["artifacts"]
+    assert provenance["label"]["inputs"]["data"] == provenance["data"]["manifest"]
+    assert provenance["grpo"]["inputs"]["sft"] == provenance["sft"]["manifest"]
+    (grpo,) = (shared_home.folder / "environments").glob("grpo-*[!k]/bin/python")
+    program = (
+        "import sys; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "model = AutoModelForCausalLM.from_pretrained(sys.argv[1]); AutoTokenizer.from_pretrained(sys.argv[1])\n"
+        "print(sum(weight.numel() for weight in model.parameters()))"
+    )
+    loaded = subprocess.run(
+        [grpo, "-c", program, release / "model"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert 100_000 < int(loaded.stdout) < 1_000_000
+
+
+def test_a_damaged_release_is_found(runs: dict[int, dict[str, Any]], shared_home: Home, tmp_path: Path) -> None:
+    copy = tmp_path / "release"
+    subprocess.run(["cp", "-r", runs[0]["release"], copy], check=True)
+    weights = copy / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    (copy / "evaluation.html").unlink()
+    found = shared_home.cortex("verify", copy)
+    assert found.returncode == 65
+    assert "model/model.safetensors" in found.stderr
+    assert "evaluation.html" in found.stderr
+
+
+def test_real_history_is_judged_soberly(home: Home, write_profile: Callable[..., Path]) -> None:
+    from tests.rehearsal.conftest import SMALL
+
+    history = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "daily_ohlc.parquet"
+    if not history.exists():
+        pytest.skip("no real market data beside this checkout")
+    small = {name: values for name, values in SMALL.items() if name != "data"}
+    shown = home.passed("real", "--profile", write_profile("real", **small), "--data", history)
+    assert "oracle" not in shown["scores"]
+    low, _ = shown["scores"]["grpo"]["brier_skill_interval"]
+    assert shown["verdict"] == ("skill shown" if low > 0 else "no skill shown")

@@ -1,0 +1,158 @@
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cortex.errors import ConfigError
+from cortex.runs.profile import PROFILES, Profile, load_profile
+
+SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def changed(**values: Any) -> Profile:
+    return load_profile("rehearsal", {key.replace("__", "."): value for key, value in values.items()})
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_profile_loads_and_keeps_its_identity_in_the_bucket(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    again = Profile.from_json(profile.to_json(), "profile.json")
+    assert (again, again.digest) == (profile, profile.digest)
+    assert load_profile(str(PROFILES / f"{name}.yaml")) == profile
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("sead", "seed"),
+        ("modle", "model"),
+        ("model.scratch.layer", "layers"),
+        ("model.licens", "licence"),
+        ("data.horizon", "horizon_days"),
+        ("data.source.chain", "chains"),
+        ("data.source.day", "days"),
+        ("teacher.concurency", "concurrency"),
+        ("sft.learning_rat", "learning_rate"),
+        ("sft.sequence_lenght", "sequence_length"),
+        ("grpo.groupsize", "group_size"),
+        ("grpo.rewards.probabilty", "probability"),
+        ("grpo.vllm.gpu_memory", "gpu_memory_utilization"),
+        ("dpo.sample", "samples"),
+        ("export.calibration", "calibration_examples"),
+        ("evaluate.resample", "resamples"),
+        ("hardware.gpu", "gpus"),
+        ("budget.dollar", "dollars"),
+    ],
+)
+def test_an_unknown_key_suggests_the_right_one(key: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_profile("rehearsal", {key: 1})
+    message = str(raised.value)
+    assert message.endswith(f"unknown key {key.rpartition('.')[2]!r}: did you mean {meant!r}?")
+    assert key.rpartition(".")[0] in message and "rehearsal.yaml" in message
+
+
+def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
+    with pytest.raises(ConfigError, match=r"export\.gptq\.0: unknown key 'bit': did you mean 'bits'"):
+        changed(export__gptq=[{"bit": 4, "max_kl": 0.1, "max_brier_loss": 0.1}])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"budget__dollars": -5}, r"budget\.dollars: .*greater than or equal to 0 \(given: -5\)"),
+        ({"budget__dollars": float("inf")}, r"budget\.dollars: .*finite"),
+        ({"sft__learning_rate": float("nan")}, r"sft\.learning_rate: .*finite"),
+        ({"sft__max_steps": 0}, r"sft\.max_steps"),
+        ({"sft__max_steps": "many"}, r"sft\.max_steps: .*\(given: 'many'\)"),
+        ({"grpo__save_steps": 20, "grpo__iterations": 3}, r"save_steps 20 is not a multiple of iterations 3.*use 21"),
+        ({"grpo__micro_batch_size": 6}, r"= 6 is not a multiple of group_size 4: the nearest that is: 8"),
+        ({"data__source": {"kind": "simulater"}}, r"data\.source: .*'simulater'.*'simulator', 'files', 'flipside'"),
+        ({"data__source": {"kind": "files", "paths": []}}, r"data\.source\.paths"),
+        ({"data__train_fraction": 0.9}, r"leave nothing for the test split"),
+        ({"data__horizon_days": 0}, r"data\.horizon_days"),
+        ({"model__base": "some/model"}, r"exactly one of `base`"),
+        ({"model__scratch": None}, r"exactly one of `base`"),
+        ({"model__adapter": {"r": 8}}, r"remove `adapter`"),
+        ({"name": "My Profile"}, r"name: .*pattern"),
+        ({"seed": -1}, r"seed"),
+        ({"teacher__port": 70_000}, r"teacher\.port"),
+    ],
+)
+def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        changed(**values)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "is not YAML"),
+        ("- a\n- b\n", "is not a YAML mapping"),
+        ("", "is not a YAML mapping"),
+        ("name: a\n", "model: Field required"),
+        ("\x00", "is not YAML"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as raised:
+        load_profile(str(path))
+    assert str(path) in str(raised.value)
+
+
+def test_bytes_that_are_no_text_and_folders_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff\xfe")
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("bytes.yaml", "folder.yaml"):
+        with pytest.raises(ConfigError, match=f"{name} cannot be read"):
+            load_profile(str(tmp_path / name))
+
+
+def test_a_profile_that_is_not_there_suggests_one_that_is() -> None:
+    with pytest.raises(ConfigError, match=r"^no profile 'rehersal': did you mean 'rehearsal'"):
+        load_profile("rehersal")
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    return [path] if inside is None else [leaf for key, item in inside for leaf in leaves(item, (*path, key))]
+
+
+def test_the_digest_changes_with_every_number_and_only_then() -> None:
+    raw = yaml.safe_load((PROFILES / "rehearsal.yaml").read_text())
+    digest = Profile.model_validate(raw).digest
+    assert Profile.model_validate(dict(reversed(raw.items()))).digest == digest
+    doubled = 0
+    for path in leaves(raw):
+        other = copy.deepcopy(raw)
+        inner = other
+        for key in path[:-1]:
+            inner = inner[key]
+        if isinstance(inner[path[-1]], int | float) and path not in (("data", "source", "chains"),):
+            inner[path[-1]] = 8 if path[-1] == "bits" and inner["bits"] == 4 else inner[path[-1]] * 2 or 1
+            if path[-1] == "top_p":
+                inner["top_p"] = 0.5
+            if path[-1] == "bits" and inner["bits"] == 16:
+                inner["bits"] = 4
+            assert Profile.model_validate(other).digest != digest, path
+            doubled += 1
+    assert doubled > 20
+
+
+def test_the_digest_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = load_profile("rehearsal").digest
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(os.environ, "TZ", "Asia/Tokyo")
+    assert load_profile("rehearsal").digest == digest
+
+
+def test_a_stored_profile_that_was_tampered_with_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"runs/a/profile\.json: "):
+        Profile.from_json(b'{"name": 1', "runs/a/profile.json")

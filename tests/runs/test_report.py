@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from cortex.artifacts.artifact import publish
+from cortex.artifacts.store import Store
+from cortex.runs.context import artifact_prefix
+from cortex.runs.ledger import Ledger
+from cortex.runs.report import StageReport, release_path, stage_reports
+
+
+def report(store: Store) -> StageReport:
+    (found,) = stage_reports(store, "a", ["data"])
+    return found
+
+
+def publish_data(store: Store, tmp_path: Path) -> str:
+    folder = tmp_path / "output"
+    folder.mkdir()
+    (folder / "x").write_text("x")
+    return publish(folder, store, artifact_prefix("a", "data"), kind="data").digest
+
+
+def test_a_stage_that_nobody_began_waits(store: Store) -> None:
+    assert report(store) == StageReport("data")
+
+
+def test_a_stage_under_way_shows_its_progress_and_one_that_was_killed_looks_the_same(store: Store) -> None:
+    ledger = Ledger(store, "a", 1, lambda: 5.0)
+    ledger.append("stage_started", stage="data")
+    ledger.progress(step=3, total=10, loss=0.5)
+    ledger.flush()
+    found = report(store)
+    assert (found.state, found.attempts, found.started, found.step, found.total) == ("running", 1, 5.0, 3, 10)
+    assert found.values == {"loss": 0.5}
+
+
+def test_a_failed_stage_says_why_and_a_retried_one_adds_up(store: Store, tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        ledger = Ledger(store, "a", epoch)
+        ledger.append("stage_started", stage="data")
+        ledger.append("stage_failed", stage="data", seconds=2.5, code=65, reason="DataError: no")
+    found = report(store)
+    assert (found.state, found.attempts, found.seconds, found.reason) == ("failed", 2, 5.0, "DataError: no")
+    Ledger(store, "a", 3).append("stage_started", stage="data")  # killed
+    ledger = Ledger(store, "a", 4)
+    ledger.append("stage_started", stage="data")
+    assert (report(store).state, report(store).reason) == ("running", None)
+    digest = publish_data(store, tmp_path)
+    ledger.append("stage_finished", stage="data", seconds=1.0, manifest=digest)
+    assert report(store).to_json() == {
+        "name": "data",
+        "state": "done",
+        "attempts": 4,
+        "manifest": digest,
+        "seconds": 6.0,
+    }
+
+
+def test_an_artifact_is_done_though_its_maker_was_killed_before_it_could_say_so(store: Store, tmp_path: Path) -> None:
+    Ledger(store, "a", 1).append("stage_started", stage="data")
+    digest = publish_data(store, tmp_path)
+    assert (report(store).state, report(store).manifest) == ("done", digest)
+
+
+def test_without_its_artifact_nothing_is_done(store: Store) -> None:
+    ledger = Ledger(store, "a", 1)
+    ledger.append("stage_started", stage="data")
+    ledger.append("stage_finished", stage="data", seconds=1.0, manifest="0" * 64)
+    assert (report(store).state, report(store).manifest) == ("waiting", None)
+
+
+def test_an_attempt_that_lost_the_run_does_not_speak_for_the_stage(store: Store) -> None:
+    old, new = Ledger(store, "a", 1), Ledger(store, "a", 2)
+    old.append("stage_started", stage="data")
+    new.append("stage_started", stage="data")
+    old.progress(step=9, total=10)
+    old.append("stage_failed", stage="data", seconds=2.0, code=77, reason="RefusedError: taken over")
+    found = report(store)
+    assert (found.state, found.step, found.seconds, found.reason) == ("running", None, 2.0, None)
+
+
+@pytest.mark.parametrize(("stage", "expected"), [("release", "runs/a/release"), ("sft", "runs/a/sft/artifact")])
+def test_artifacts_have_their_places(stage: str, expected: str, store: Store) -> None:
+    assert artifact_prefix("a", stage) == expected
+    assert release_path(store, "a") == f"{store.url}/runs/a/release"

@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cortex.artifacts.verify import verify
+from cortex.dataset import DESCRIPTION, EXAMPLES, build_dataset, describe_dataset, read_examples, take_evenly
+from cortex.errors import DataError, UsageError
+from tests.tables import bars, write_csv
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "prices.csv")
+
+
+def test_a_dataset_is_whole_verified_and_says_what_it_is(csv: Path, tmp_path: Path) -> None:
+    examples = build_dataset(csv, tmp_path / "deep" / "out", 7, "compact")
+    out = tmp_path / "deep" / "out"
+    assert verify(out).ok
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert read_examples(out).equals(examples)
+    described = describe_dataset(out)
+    assert {"prompt", "outcome", "symbol", "decision_time", "outcome_time", "split"} <= set(described["columns"])
+    assert (described["horizon_days"], described["style"], described["simulated"]) == (7, "compact", False)
+    assert described["examples"] == len(examples) == sum(split["examples"] for split in described["splits"].values())
+    assert list(described["splits"]) == ["train", "validation", "test"]
+    assert described["symbols"] == 2
+    assert described["sample"]["prompt"] == examples["prompt"][-1]
+    json.dumps(described)
+
+
+def test_the_same_file_gives_the_same_manifest(csv: Path, tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        build_dataset(csv, tmp_path / name, 1, "full")
+        digests.add(describe_dataset(tmp_path / name)["manifest"])
+    assert len(digests) == 1
+
+
+def test_an_empty_folder_is_taken_and_a_full_one_is_not(csv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    build_dataset(csv, out, 1, "full")
+    before = (out / EXAMPLES).read_bytes()
+    with pytest.raises(UsageError, match="is there and not empty: name a new folder"):
+        build_dataset(csv, out, 2, "full")
+    assert (out / EXAMPLES).read_bytes() == before
+    with pytest.raises(UsageError, match="is there and not empty"):
+        build_dataset(csv, csv, 1, "full")
+
+
+@pytest.mark.parametrize(
+    ("horizon", "style", "message"),
+    [(0, "full", "--horizon-days 0: "), (366, "full", "--horizon-days 366: "), (1, "short", "--style 'short': give")],
+)
+def test_words_that_it_cannot_take(horizon: int, style: str, message: str, csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_dataset(csv, tmp_path / "out", horizon, style)
+
+
+def test_a_horizon_longer_than_the_data_leaves_nothing_behind(tmp_path: Path) -> None:
+    csv = write_csv(tmp_path / "prices.csv", bars(days=150))
+    with pytest.raises(DataError, match=r"too little history: .* has 150 daily bars; .*horizon_days 60 need at least"):
+        build_dataset(csv, tmp_path / "out", 60, "full")
+    assert [path.name for path in tmp_path.iterdir()] == ["prices.csv"]
+
+
+@pytest.mark.parametrize("name", [EXAMPLES, DESCRIPTION])
+def test_what_is_no_dataset_is_named(name: str, csv: Path, tmp_path: Path) -> None:
+    build_dataset(csv, tmp_path / "out", 1, "full")
+    (tmp_path / "out" / name).write_bytes(b"{torn")
+    with pytest.raises(DataError, match=f"{name} is no "):
+        describe_dataset(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("rows", "count"), [(10, 3), (10, 10), (3, 10), (1000, 7)])
+def test_rows_are_taken_evenly_and_in_order(rows: int, count: int) -> None:
+    taken = take_evenly(pl.DataFrame({"row": range(rows)}), count)["row"]
+    assert len(taken) == min(rows, count) == taken.n_unique()
+    assert taken.is_sorted() and taken[0] == 0
+    gaps = taken.diff().drop_nulls()
+    assert gaps.is_empty() or int(gaps.max()) - int(gaps.min()) <= 1  # pyright: ignore[reportArgumentType]

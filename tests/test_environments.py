@@ -1,0 +1,69 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from cortex import environments
+from cortex.environments import cpu_lock, environment, on_path
+from cortex.errors import ConfigError, StageError
+from cortex.settings import CHECKOUT, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(environments, "IMAGES", tmp_path / "images")
+    return Settings(home=tmp_path / "home")
+
+
+def image(tmp_path: Path, lock: str) -> None:
+    folder = tmp_path / "images" / "small"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "requirements.cpu.lock").write_text(lock)
+
+
+def test_an_environment_is_made_once_for_each_lock(tmp_path: Path, settings: Settings) -> None:
+    image(tmp_path, "# nothing\n")
+    made: list[Path] = []
+    makers = [threading.Thread(target=lambda: made.append(environment("small", settings))) for _ in range(2)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    folder, same = made
+    assert folder == same and (folder / "bin" / "python").exists()
+    (folder / "mark").touch()
+    assert (environment("small", settings) / "mark").exists()
+    image(tmp_path, "# nothing else\n")
+    assert environment("small", settings) != folder
+
+
+def test_a_half_made_environment_is_made_again(tmp_path: Path, settings: Settings) -> None:
+    image(tmp_path, "# nothing\n")
+    folder = environment("small", settings)
+    (folder / "complete").unlink()
+    (folder / "half").touch()
+    assert environment("small", settings) == folder
+    assert not (folder / "half").exists() and (folder / "complete").exists()
+
+
+def test_a_lock_that_cannot_be_installed_is_told_in_one_line_and_tried_again(
+    tmp_path: Path, settings: Settings
+) -> None:
+    image(tmp_path, f"{tmp_path}/nowhere-1.0-py3-none-any.whl\n")
+    for _ in range(2):
+        with pytest.raises(StageError, match=r"^uv pip failed: .*nowhere-1\.0") as raised:
+            environment("small", settings)
+        assert "\n" not in str(raised.value)
+    assert not list(settings.environments.glob("*/complete"))
+
+
+def test_an_image_that_is_not_there_suggests_one_that_is() -> None:
+    assert cpu_lock("sft").is_file()
+    with pytest.raises(ConfigError, match="no image 'sftt': did you mean 'sft'"):
+        cpu_lock("sftt")
+
+
+def test_programs_of_an_environment_see_it_first_and_this_checkouts_code() -> None:
+    variables = on_path(Path("/venv"))
+    assert variables["PATH"].startswith("/venv/bin:")
+    assert (variables["PYTHONPATH"], variables["PYTHONNOUSERSITE"]) == (str(CHECKOUT), "1")

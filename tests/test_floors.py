@@ -1,0 +1,87 @@
+"""The import floors: a module imports only from floors below its own, or from its own package."""
+
+import ast
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from cortex.settings import CHECKOUT
+
+FLOORS: dict[str, int] = {
+    "cortex.errors": 1,
+    "cortex.settings": 1,
+    "cortex.section": 1,
+    "cortex.artifacts": 2,
+    "cortex.process": 1,
+    "cortex.market": 3,
+    "cortex.reasoning": 4,
+    "cortex.runs": 5,
+    "cortex.dataset": 6,
+    "cortex.training": 6,
+    "cortex.evaluation": 6,
+    "cortex.environments": 6,
+    "cortex.fleet": 7,
+    "cortex.serving": 7,
+    "cortex.show": 7,
+    "cortex.live": 7,
+    "cortex.rehearsal": 8,
+    "cortex.stages": 9,
+    "cortex.cli": 10,
+    "cortex.__main__": 11,
+    "cortex": 0,
+}
+"""By the longest name that a module's name begins with. `market`, `reasoning` and `runs` stand in this order."""
+
+CORE = 5
+ALLOWED = {"loguru", "numpy", "obstore", "polars", "pydantic", "pydantic_settings", "rich", "yaml"}
+"""What floors 1 to 5 may import from elsewhere, the sources and the teacher's client apart."""
+FURTHER = {
+    "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
+    "cortex.market.flipside": {"flipside", "requests"},
+    "cortex.reasoning.teacher": {"openai"},
+}
+
+MODULES = {
+    ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((CHECKOUT / "cortex").rglob("*.py"))
+}
+
+
+def unit(module: str) -> str:
+    """The entry of the table that a module belongs to."""
+    while module not in FLOORS:
+        module = module.rpartition(".")[0]
+        assert module, "a module outside the table"
+    return module
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in inner}
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_below(module: str) -> None:
+    assert unit(module) != "cortex" or module == "cortex", f"{module} has no floor: add it to the table"
+    own = unit(module)
+    upward = [
+        name
+        for name in imports(MODULES[module])
+        if name.split(".")[0] == "cortex" and unit(name) != own and FLOORS[unit(name)] >= FLOORS[own]
+    ]
+    assert not upward
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if FLOORS[unit(module)] <= CORE])
+def test_the_core_imports_nothing_heavy(module: str) -> None:
+    others = {name.split(".")[0] for name in imports(MODULES[module])} - {"cortex"} - sys.stdlib_module_names
+    assert others <= ALLOWED | FURTHER.get(module, set())

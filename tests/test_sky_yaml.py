@@ -1,0 +1,108 @@
+"""The YAML files for the cloud, as the real SkyPilot reads them: no server and no cloud is needed for that."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from sky.dag import Dag
+from sky.utils import dag_utils
+from sky.utils.registry import JOBS_RECOVERY_STRATEGY_REGISTRY
+
+from cortex.errors import ConfigError, PreemptedError
+from cortex.runs.pipeline import SKY_YAML, read_pipeline
+from cortex.runs.stages import STAGES
+from cortex.settings import CHECKOUT
+
+FILES = [SKY_YAML, *sorted((CHECKOUT / "jobs").glob("*.yaml"))]
+
+
+def load(path: Path) -> Dag:
+    """A file as `sky jobs launch` would read it, every variable that the launch has to give being given."""
+    documents = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    asked = {name for document in documents for name, value in document.get("envs", {}).items() if value is None}
+    return dag_utils.load_chain_dag_from_yaml(str(path), env_overrides=[(name, "given") for name in sorted(asked)])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_skypilot_reads_every_file(path: Path) -> None:
+    dag = load(path)
+    assert dag.tasks
+    assert all(task.run and task.name for task in dag.tasks)
+
+
+def test_skypilot_and_the_rehearsal_read_the_same_pipeline() -> None:
+    dag, tasks = load(SKY_YAML), read_pipeline()
+    assert dag.name == "cortex"
+    assert dag.is_chain()
+    assert [task.name for task in dag.tasks] == [task.name for task in tasks]
+    assert [str(task.run).split()[2:] for task in dag.tasks] == [list(task.stages) for task in tasks]
+
+
+def test_the_stages_of_all_tasks_are_the_registrys_in_order() -> None:
+    assert [stage for task in read_pipeline() for stage in task.stages] == list(STAGES)
+
+
+def test_every_image_has_both_locks() -> None:
+    for task in read_pipeline():
+        for lock in ("requirements.lock", "requirements.cpu.lock"):
+            assert (CHECKOUT / "images" / task.image / lock).is_file(), f"{task.name}: {task.image}/{lock}"
+
+
+def test_every_task_runs_on_spot_and_comes_back_after_a_preemption() -> None:
+    for task in load(SKY_YAML).tasks:
+        for resources in task.resources:
+            assert resources.use_spot, task.name
+            recovery = resources.job_recovery or {}
+            assert recovery.get("recover_on_exit_codes") == [PreemptedError.exit_code], task.name
+            # reading the file, SkyPilot checks neither the strategy's name nor the key above
+            JOBS_RECOVERY_STRATEGY_REGISTRY.from_str(str(recovery.get("strategy")))
+
+
+def test_skypilot_asks_for_the_run_and_the_bucket() -> None:
+    with pytest.raises(ValueError, match="RUN_ID"):
+        dag_utils.load_chain_dag_from_yaml(str(SKY_YAML))
+    for task in load(SKY_YAML).tasks:
+        assert {"RUN_ID", "CORTEX_BUCKET"} <= set(task.envs), task.name
+
+
+MISTAKES: dict[str, tuple[str, str, Callable[[Path], object], type[Exception], str]] = {
+    "a misspelled resource": ("use_spot: true", "use_spott: true", load, ValueError, "use_spott"),
+    "a misspelled section": ("resources:", "resource:", load, ValueError, "resource"),
+    "the same key twice": ("name: data\n", "name: data\nname: data\n", load, Exception, "name"),
+    "a code that no program leaves with": ("codes: [75]", "codes: [1075]", load, ValueError, "1075"),
+    "a number that is none": ("cpus: 8+", "cpus: eight", load, ValueError, "eight"),
+    "an image of another kit": (
+        "docker:cortex-sft",
+        "docker:other-sft",
+        read_pipeline,
+        ConfigError,
+        "task 'sft': resources.image_id is not docker:<registry>/cortex-<image>",
+    ),
+    "another program": (
+        "run: cortex run sft",
+        "run: python train.py",
+        read_pipeline,
+        ConfigError,
+        "task 'sft': `run` is not `cortex run STAGE...` but 'python train.py'",
+    ),
+    "a task without stages": (
+        "run: cortex run release",
+        "run: cortex run",
+        read_pipeline,
+        ConfigError,
+        "task 'release'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_refused(mistake: str, tmp_path: Path) -> None:
+    right, wrong, read, error, words = MISTAKES[mistake]
+    text = SKY_YAML.read_text()
+    assert right in text
+    path = tmp_path / "sky.yaml"
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(error) as caught:
+        read(path)
+    assert words in str(caught.value)
