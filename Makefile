@@ -29,6 +29,13 @@ rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA=
 test: setup $(INFRA_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
+##@ After a run
+.PHONY: show download
+show: setup ## a run's stages, scores and verdict   RUN=<id>
+	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>]
+	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)")
+
 ##@ Work on the kit
 .PHONY: setup
 setup: $(STAMP) ## make the control environment in .venv

@@ -119,7 +119,10 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id
 
 
 @app.command()
-def verify(path: Annotated[Path, typer.Argument(help="An artifact's folder.")]) -> None:
+def verify(
+    path: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+    key: Annotated[Path | None, typer.Option(help="Check the signature, too, with this public key.")] = None,
+) -> None:
     """Check an artifact against its manifest: exits 0, or 65 and names the first files that are not as published."""
     from cortex.artifacts.verify import verify as check
 
@@ -127,6 +130,65 @@ def verify(path: Annotated[Path, typer.Argument(help="An artifact's folder.")]) 
     if not found.ok:
         raise VerificationError(str(found))
     print(found)
+    if key:
+        from cortex.artifacts.signature import check_signature
+
+        check_signature(path, key)
+        print(f"{path}: signed with the key of {key}")
+
+
+@app.command()
+def download(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    to: Annotated[Path | None, typer.Option(help="A folder; default: releases/RUN under CORTEX_HOME.")] = None,
+) -> None:
+    """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.download import download as bring
+    from cortex.fleet.download import release_of
+    from cortex.fleet.progress import transfer_bar
+    from cortex.settings import Settings
+
+    settings = Settings()
+    store = Store.open(settings.bucket_url)
+    with transfer_bar(Console(stderr=True), run_id, release_of(store, run_id).size) as advance:
+        receipt = bring(run_id, store, settings.home.absolute(), to, advance=advance)
+    print(f"{receipt.path}: {receipt.files} files, {receipt.size:,} bytes, verified; manifest {receipt.manifest[:12]}")
+
+
+@app.command()
+def lineage(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]) -> None:
+    """What a run's release was made from, manifest by manifest."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.lineage import draw
+    from cortex.fleet.lineage import lineage as walk
+    from cortex.settings import Settings
+
+    Console(highlight=False).print(draw(walk(Store.open(Settings().bucket_url), run_id)))
+
+
+@app.command()
+def keys(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the key pair goes.")]) -> None:
+    """Make a key pair to sign releases with."""
+    from cortex.artifacts.signature import make_keys
+
+    private, public = make_keys(folder)
+    print(f"{private}: keep it to yourself\n{public}: give it to those who check your releases")
+
+
+@app.command()
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A downloaded release.")],
+    key: Annotated[Path | None, typer.Option(help="The private key; without one you are asked to log in.")] = None,
+) -> None:
+    """Sign a release with OpenSSF model-signing: `model.sig` beside its files."""
+    from cortex.artifacts.signature import sign as write_signature
+
+    print(f"{write_signature(folder, key)}: written")
 
 
 @dataset.command("build")

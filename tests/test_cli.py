@@ -128,3 +128,37 @@ def test_rehearse_finds_bad_data_before_it_builds_or_begins_anything(
     message = told(cortex("rehearse", "--data", csv, "--run", "r1"), 65)
     assert "mine.csv" in message
     assert not (tmp_path / "home").exists()
+
+
+def test_a_release_is_brought_home_signed_checked_and_traced(cortex: Cortex, tmp_path: Path, store: Store) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "weights").write_bytes(b"w" * 100_000)
+    data = publish(_folder(tmp_path / "data"), store, "runs/a/data/artifact", kind="data")
+    publish(made, store, "runs/a/release", kind="release", inputs={"data": data.digest})
+    brought = cortex("download", "a", "--to", tmp_path / "home-again")
+    assert brought.returncode == 0, brought.stderr
+    assert "verified" in brought.stdout
+    assert cortex("keys", tmp_path / "keys").returncode == 0
+    assert cortex("sign", tmp_path / "home-again", "--key", tmp_path / "keys" / "signing.key").returncode == 0
+    public = tmp_path / "keys" / "signing.pub"
+    assert cortex("verify", tmp_path / "home-again", "--key", public).returncode == 0
+    assert cortex("keys", tmp_path / "others").returncode == 0
+    refused = cortex("verify", tmp_path / "home-again", "--key", tmp_path / "others" / "signing.pub")
+    assert refused.returncode == 65
+    assert "Traceback" not in refused.stderr
+    drawn = cortex("lineage", "a")
+    assert drawn.returncode == 0
+    assert data.digest[:12] in drawn.stdout
+
+
+def test_nothing_is_downloaded_of_a_run_without_a_release(cortex: Cortex) -> None:
+    missing = cortex("download", "nobody")
+    assert missing.returncode == 65
+    assert missing.stderr.startswith("error: run nobody has no release")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    (path / "examples").write_text("some")
+    return path

@@ -48,7 +48,7 @@ class Ledger:
         self._flushed = self.clock()
 
     def _event(self, event: str, values: dict[str, Any]) -> Event:
-        return {"time": round(self.clock(), 3), "epoch": self.epoch, "event": event, **values}
+        return {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}
 
 
 @dataclass
