@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Home:
     """A CORTEX_HOME of one test's own, but for the environments."""
 
     folder: Path
+    further: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables besides."""
 
     def command(self, *words: str | Path) -> list[str]:
         return [sys.executable, "-m", "cortex", *map(str, words)]
@@ -40,7 +42,7 @@ class Home:
     @property
     def variables(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith(("CORTEX_", "RUN_ID"))}
-        return others | {"CORTEX_HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
+        return others | {"CORTEX_HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)} | dict(self.further)
 
     def cortex(self, *words: str | Path, timeout: float = 1200) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

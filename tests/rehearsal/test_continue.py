@@ -1,12 +1,14 @@
 """Killed in any stage and continued, a run gives the same bytes; so do two runs beside each other."""
 
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Server
 from tests.rehearsal.conftest import SMALL, Home
 
 pytestmark = pytest.mark.rehearsal
@@ -58,6 +60,38 @@ def test_two_runs_beside_each_other_do_not_disturb_one_another(
     assert [process.wait(timeout=900) for process in both] == [0, 0]
     for name in ("left", "right"):
         assert digests(shared_home.show(name)) == digests(undisturbed)
+
+
+def test_a_bucket_serves_as_well_as_a_folder(
+    undisturbed: dict[str, Any], shared_home: Home, small: Path, tmp_path: Path
+) -> None:
+    """The same run, kept on a real S3 server; only the label of its bucket differs."""
+    server = Server(tmp_path / "served")
+    server.start()
+    proxy = Proxy(server)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    variables = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": proxy.url,
+        "CORTEX_BUCKET": f"s3://{BUCKET}/team",
+    }
+    remote = Home(shared_home.folder, variables)
+    try:
+        shown = remote.passed("remote", "--profile", small)
+        assert shown["weights"] == undisturbed["weights"]
+        assert digests(shown) == digests(undisturbed)
+        assert shown["release"] == f"s3://{BUCKET}/team/runs/remote/release"
+        brought = remote.cortex("download", "remote", "--to", tmp_path / "release")
+        assert brought.returncode == 0, brought.stderr
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+        server.kill()
+    assert remote.cortex("verify", tmp_path / "release").returncode == 0
+    checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=tmp_path / "release", check=False)
+    assert checked.returncode == 0
 
 
 def test_a_finished_run_has_nothing_left_to_do(undisturbed: dict[str, Any], shared_home: Home) -> None:
