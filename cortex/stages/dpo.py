@@ -14,6 +14,7 @@ from cortex.training.generate import generate
 from cortex.training.launch import distributed, resume_point, run_trainer
 from cortex.training.models import chat, load_model, load_tokenizer
 from cortex.training.trl_config import dpo_arguments
+from cortex.training.weights import collect_model
 
 PAIRS = "pairs.jsonl"
 
@@ -31,11 +32,12 @@ def run(context: RunContext, output: Path) -> None:
         "dataset": str(pairs),
         "arguments": dpo_arguments(profile, checkpoints),
         "resume": str(resume) if resume else None,
-        "output": str(output / "model"),
+        "output": str(folder / "trained"),
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task))
     run_trainer(context, "dpo", distributed(profile, "cortex.training.dpo", path))
+    collect_model(folder / "trained", output / "model")
     pairs.rename(output / PAIRS)
 
 

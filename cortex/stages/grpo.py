@@ -14,6 +14,7 @@ from cortex.runs.profile import Adapter
 from cortex.runs.stages import before_grpo
 from cortex.training.launch import distributed, resume_point, run_trainer
 from cortex.training.trl_config import grpo_arguments
+from cortex.training.weights import collect_model
 
 
 def run(context: RunContext, output: Path) -> None:
@@ -30,11 +31,12 @@ def run(context: RunContext, output: Path) -> None:
         "rewards": profile.grpo.rewards.model_dump(),
         "arguments": grpo_arguments(profile, checkpoints),
         "resume": str(resume) if resume else None,
-        "output": str(output / "model"),
+        "output": str(folder / "trained"),
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task))
     run_trainer(context, "grpo", distributed(profile, "cortex.training.grpo", path))
+    collect_model(folder / "trained", output / "model")
 
 
 def starting_model(context: RunContext, stage: str) -> dict[str, Any]:

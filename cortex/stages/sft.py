@@ -1,6 +1,5 @@
 """sft: Axolotl trains the base model to answer as the teacher did."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from cortex.runs.context import RunContext
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.launch import resume_point, run_trainer
 from cortex.training.scratch import build
+from cortex.training.weights import collect_model
 
 
 def run(context: RunContext, output: Path) -> None:
@@ -33,14 +33,6 @@ def axolotl_command(config: Path, gpus: int) -> list[str | Path]:
     if gpus == 1:
         return [*command, "--launcher", "python"]
     return [*command, "--launcher", "torchrun", "--", f"--nproc-per-node={gpus}"]
-
-
-def collect_model(trained: Path, target: Path) -> None:
-    """Move a trainer's final weights and tokenizer out of the folder that holds its checkpoints too."""
-    target.mkdir()
-    for path in sorted(trained.iterdir()):
-        if path.is_file() and path.suffix in (".safetensors", ".json", ".jinja", ".model"):
-            shutil.move(path, target / path.name)
 
 
 def _built_base(context: RunContext, labels: Path, target: Path) -> Path:

@@ -20,8 +20,8 @@ from cortex.settings import CHECKOUT, Settings
 SMALL: dict[str, Any] = {
     "data": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
     "teacher": {"examples": 300},
-    "sft": {"max_steps": 30, "save_steps": 6, "warmup_steps": 5},
-    "grpo": {"max_steps": 6, "save_steps": 2, "micro_batch_size": 32},
+    "sft": {"max_steps": 60, "save_steps": 10, "warmup_steps": 5},
+    "grpo": {"max_steps": 8, "save_steps": 2, "micro_batch_size": 32},
     "export": {"calibration_examples": 16, "check_examples": 32},
     "evaluate": {"examples": 60},
 }
@@ -108,7 +108,7 @@ def _under_way(ledger: Path, stage: str) -> bool:
     if not started:
         return False
     steps = [event["step"] for event in events if event["event"] == "progress" and event["epoch"] == started[-1]]
-    needed = {"sft": 8, "grpo": 3, "label": 20}.get(stage, 0)
+    needed = {"sft": 12, "grpo": 3, "label": 1}.get(stage, 0)
     return needed == 0 or bool(steps and steps[-1] >= needed)
 
 
