@@ -1,6 +1,7 @@
 """Labels on disk: the teacher's answers as conversations, one JSONL for each grade that the check gave."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,3 +47,9 @@ def write_labels(prompts: Mapping[str, str], answers: Mapping[str, str], output:
 def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:
     """The conversations of a label artifact that are fit to imitate."""
     return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text().splitlines()]
+
+
+def vocabulary(labels: Path) -> list[str]:
+    """The words of all reasoning that was fit to imitate."""
+    reasoning = (messages[-1]["content"].partition("</think>")[0] for messages in accepted_conversations(labels))
+    return sorted({word.lower() for text in reasoning for word in re.findall(r"[A-Za-z]+", text)})

@@ -7,37 +7,21 @@ import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
 from cortex.errors import DataError
+from cortex.reasoning.labels import vocabulary
 from cortex.reasoning.rewards import RewardWeights, reward
 from cortex.runs.context import RunContext
-from cortex.stages.grpo import starting_model, vocabulary
 from cortex.training.generate import generate
-from cortex.training.launch import distributed, resume_point, run_trainer
 from cortex.training.models import chat, load_model, load_tokenizer
-from cortex.training.trl_config import dpo_arguments
-from cortex.training.weights import collect_model
+from cortex.training.trl_stage import train_with_trl
 
 PAIRS = "pairs.jsonl"
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile, folder = context.profile, context.folder("dpo")
-    assert profile.dpo is not None
-    pairs = folder / PAIRS
+    pairs = context.folder("dpo") / PAIRS
     if not pairs.exists():
         _sample_pairs(context, pairs)
-    checkpoints = folder / "checkpoints"
-    resume = resume_point(context, "dpo", checkpoints)
-    task = {
-        **starting_model(context, "sft"),
-        "dataset": str(pairs),
-        "arguments": dpo_arguments(profile, checkpoints),
-        "resume": str(resume) if resume else None,
-        "output": str(folder / "trained"),
-    }
-    path = folder / "task.json"
-    path.write_text(json.dumps(task))
-    run_trainer(context, "dpo", distributed(profile, "cortex.training.dpo", path))
-    collect_model(folder / "trained", output / "model")
+    train_with_trl(context, "dpo", after="sft", dataset=pairs, output=output / "model")
     pairs.rename(output / PAIRS)
 
 

@@ -10,8 +10,9 @@ from cortex.dataset import read_description
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.runs.context import RunContext
-from cortex.runs.profile import Optimization, Profile
+from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
+from cortex.runs.trainers import Optimization
 from cortex.training.copies import accepted_copies
 
 

@@ -8,39 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import load_dataset
-from peft import LoraConfig, PeftModel
-from pydantic import BaseModel, ConfigDict
 from trl import GRPOConfig, GRPOTrainer
 
 from cortex.reasoning.rewards import Reward, RewardWeights, reward
-from cortex.training.callbacks import kit_callbacks
-from cortex.training.models import load_model, load_tokenizer
+from cortex.training.trl_task import TrlTask, train, trainer_inputs
 
 
-class GrpoTask(BaseModel):
-    """What the stage asks of the trainer."""
+class GrpoTask(TrlTask):
+    """Besides: what an answer is paid for. The dataset has `prompt` (a conversation) and `outcome` (a fraction)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    """The folder to start from: weights, or an adapter on `base`."""
-    base: str | None
-    attention: str
-    device: str
-    adapter: dict[str, Any] | None
-    """Arguments of a new LoRA adapter; None trains what the folder holds."""
-    dataset: str
-    """A JSONL of `prompt` (a conversation) and `outcome` (a fraction)."""
     vocabulary: list[str]
     """Words that count as spelled right."""
     rewards: RewardWeights
-    arguments: dict[str, Any]
-    """Of `trl.GRPOConfig`."""
-    resume: str | None
-    output: str
-    """Where the trained model goes."""
 
 
 def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
@@ -62,23 +41,8 @@ def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
 
 def main() -> None:
     task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text())
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    model = load_model(task.model, base=task.base, device=task.device, attention=task.attention, trainable=True)
-    adapter = LoraConfig(**task.adapter) if task.adapter and not isinstance(model, PeftModel) else None
-    tokenizer = load_tokenizer(task.model)
-    trainer = GRPOTrainer(
-        model=model,
-        reward_funcs=[reward_function(task.rewards, frozenset(task.vocabulary))],
-        args=GRPOConfig(**task.arguments),
-        train_dataset=load_dataset("json", data_files=task.dataset, split="train"),
-        processing_class=tokenizer,
-        peft_config=adapter,
-        callbacks=kit_callbacks(),
-    )
-    trainer.train(resume_from_checkpoint=task.resume)
-    trainer.save_model(task.output)
-    if trainer.is_world_process_zero():
-        tokenizer.save_pretrained(task.output)
+    paid = reward_function(task.rewards, frozenset(task.vocabulary))
+    train(GRPOTrainer(reward_funcs=[paid], args=GRPOConfig(**task.arguments), **trainer_inputs(task)), task)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cortex.runs.profile import Optimization, Profile
+from cortex.runs.profile import Adapter, Profile
+from cortex.runs.trainers import Optimization
 
 
 def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
@@ -36,6 +37,17 @@ def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
     """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
     assert profile.dpo is not None
     return _common(profile, profile.dpo, output) | {"beta": profile.dpo.beta, "max_length": profile.sft.sequence_length}
+
+
+def lora_arguments(adapter: Adapter) -> dict[str, Any]:
+    """Keyword arguments of `peft.LoraConfig`."""
+    return {
+        "r": adapter.r,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+        "target_modules": "all-linear",
+        "task_type": "CAUSAL_LM",
+    }
 
 
 def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, Any]:

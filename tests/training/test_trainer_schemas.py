@@ -12,9 +12,8 @@ from cortex.environments import environment, on_path
 from cortex.errors import ConfigError
 from cortex.runs.profile import PROFILES, Profile, load_profile
 from cortex.settings import CHECKOUT, Settings
-from cortex.stages.grpo import lora_arguments
 from cortex.training.axolotl_config import axolotl_config
-from cortex.training.trl_config import dpo_arguments, grpo_arguments
+from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 
 HERE = Path(__file__).parent
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))

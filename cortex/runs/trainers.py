@@ -1,0 +1,125 @@
+"""What a profile says of its trainers: steps, rates and batches, in the trainers' own terms."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cortex.reasoning.rewards import RewardWeights
+from cortex.section import Section
+
+
+class Optimization(Section):
+    """What every trainer takes."""
+
+    learning_rate: float = Field(gt=0, lt=1)
+    """Peak learning rate."""
+    scheduler: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    """How it falls."""
+    warmup_steps: int = Field(default=10, ge=0)
+    """Optimizer steps over which it rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    micro_batch_size: int = Field(default=1, ge=1)
+    """Sequences per device and forward pass."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Forward passes per optimizer step."""
+    max_steps: int = Field(ge=1)
+    """Optimizer steps in all."""
+    save_steps: int = Field(ge=1)
+    """Optimizer steps between checkpoints."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many checkpoints stay on the disk."""
+
+
+class Sft(Optimization):
+    """Supervised fine-tuning on the teacher's answers, by Axolotl."""
+
+    sequence_length: int = Field(default=256, ge=32)
+    """Longest prompt and answer, in tokens; longer examples are dropped."""
+    optimizer: str = "adamw_torch"
+    """An optimizer by Axolotl's name."""
+    sample_packing: bool = False
+    """Several examples in one sequence (needs flash attention)."""
+    axolotl: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of Axolotl's own configuration, checked against its schema when the stage starts."""
+
+
+class Dpo(Optimization):
+    """Direct preference optimization on pairs of samples of one prompt, ranked by their realised score."""
+
+    prompts: int = Field(default=256, ge=2)
+    """Training prompts that are sampled."""
+    samples: int = Field(default=4, ge=2)
+    """Answers per prompt, of which the best and the worst make the pair."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    beta: float = Field(default=0.1, gt=0)
+    """How strongly the model is held to its start."""
+
+
+class Vllm(Section):
+    """Rollouts sampled by vLLM on the training GPUs."""
+
+    gpu_memory_utilization: float = Field(default=0.35, gt=0, lt=1)
+    """The share of each GPU's memory that vLLM takes."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share one copy of the model."""
+    max_model_length: int | None = Field(default=None, ge=64)
+    """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
+
+
+class Grpo(Optimization):
+    """Group-relative policy optimization on outcomes, by TRL."""
+
+    group_size: int = Field(default=8, ge=2)
+    """Answers per prompt, compared with one another."""
+    iterations: int = Field(default=1, ge=1)
+    """Optimizer passes over each batch of rollouts."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability: below 1 it cuts a small model's tail."""
+    max_completion_length: int = Field(default=64, ge=8)
+    """Longest answer, in tokens."""
+    beta: float = Field(default=0.0, ge=0)
+    """Weight of the divergence from the SFT model; 0 loads no reference model."""
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
+    """How token losses are averaged."""
+    scale_rewards: Literal["group", "batch", "none"] = "none"
+    """What advantages are divided by. Bounded proper scores need no division."""
+    rewards: RewardWeights = RewardWeights()
+    """What an answer is paid for."""
+    vllm: Vllm | None = None
+    """None samples with transformers' own generate."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        batch = self.micro_batch_size * self.gradient_accumulation
+        if batch % self.group_size:
+            raise ValueError(
+                f"micro_batch_size x gradient_accumulation = {batch} is not a multiple of group_size "
+                f"{self.group_size}: the nearest that is: {max(1, round(batch / self.group_size)) * self.group_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _phase(self) -> Self:
+        if self.save_steps % self.iterations:
+            nearest = max(1, round(self.save_steps / self.iterations)) * self.iterations
+            raise ValueError(
+                f"save_steps {self.save_steps} is not a multiple of iterations {self.iterations}, so a resumed run "
+                f"would draw other rollouts than an undisturbed one: use {nearest}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self) -> Self:
+        longest = self.vllm.max_model_length if self.vllm else None
+        if longest is not None and longest <= self.max_completion_length:
+            raise ValueError(
+                f"vllm.max_model_length {longest} leaves no room for a prompt beside max_completion_length "
+                f"{self.max_completion_length}: use their sum"
+            )
+        return self

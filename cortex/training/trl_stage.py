@@ -1,0 +1,47 @@
+"""How a stage trains with TRL: it writes a task, runs the trainer as a program, and takes the model it leaves."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from cortex.runs.context import RunContext
+from cortex.training.launch import distributed, resume_point, run_trainer
+from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from cortex.training.weights import collect_model
+
+_ARGUMENTS = {"dpo": dpo_arguments, "grpo": grpo_arguments}
+
+
+def train_with_trl(
+    context: RunContext,
+    stage: Literal["dpo", "grpo"],
+    *,
+    after: str,
+    dataset: Path,
+    output: Path,
+    further: Mapping[str, Any] | None = None,
+) -> None:
+    """Train on `dataset` from the model of the stage `after`, resuming where an earlier attempt stopped.
+
+    The model goes to `output`; `further` is what the trainer's own task holds besides `trl_task.TrlTask`.
+    """
+    profile, folder = context.profile, context.folder(stage)
+    checkpoints, trained = folder / "checkpoints", folder / "trained"
+    resume = resume_point(context, stage, checkpoints)
+    task = {
+        "model": str(context.artifact(after).path / "model"),
+        "base": profile.model.base,
+        "attention": profile.model.attention,
+        "device": profile.hardware.device,
+        "adapter": lora_arguments(profile.model.adapter) if profile.model.adapter else None,
+        "dataset": str(dataset),
+        "arguments": _ARGUMENTS[stage](profile, checkpoints),
+        "resume": str(resume) if resume else None,
+        "output": str(trained),
+        **(further or {}),
+    }
+    path = folder / "task.json"
+    path.write_text(json.dumps(task))
+    run_trainer(context, stage, distributed(profile, f"cortex.training.{stage}", path))
+    collect_model(trained, output)

@@ -1,0 +1,55 @@
+"""What the TRL trainers share as programs: the task that a stage writes for them, the model they continue, the end."""
+
+from typing import Any
+
+import torch
+from datasets import load_dataset
+from peft import LoraConfig, PeftModel
+from pydantic import BaseModel, ConfigDict
+
+from cortex.training.callbacks import kit_callbacks
+from cortex.training.models import load_model, load_tokenizer
+
+
+class TrlTask(BaseModel):
+    """What a stage asks of its trainer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    """The folder to start from: weights, or an adapter on `base`."""
+    base: str | None
+    attention: str
+    device: str
+    adapter: dict[str, Any] | None
+    """Arguments of a new LoRA adapter; None trains what the folder holds."""
+    dataset: str
+    """A JSONL in the columns that the trainer reads."""
+    arguments: dict[str, Any]
+    """Of the trainer's own configuration class."""
+    resume: str | None
+    """The checkpoint to continue from."""
+    output: str
+    """Where the trained model goes."""
+
+
+def trainer_inputs(task: TrlTask) -> dict[str, Any]:
+    """The keyword arguments that every TRL trainer takes alike."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    model = load_model(task.model, base=task.base, device=task.device, attention=task.attention, trainable=True)
+    new_adapter = task.adapter and not isinstance(model, PeftModel)
+    return {
+        "model": model,
+        "train_dataset": load_dataset("json", data_files=task.dataset, split="train"),
+        "processing_class": load_tokenizer(task.model),
+        "peft_config": LoraConfig(**task.adapter) if task.adapter and new_adapter else None,
+        "callbacks": kit_callbacks(),
+    }
+
+
+def train(trainer: Any, task: TrlTask) -> None:
+    """Train to the end, and save the model with its tokenizer."""
+    trainer.train(resume_from_checkpoint=task.resume)
+    trainer.save_model(task.output)
+    if trainer.is_world_process_zero():
+        trainer.processing_class.save_pretrained(task.output)
