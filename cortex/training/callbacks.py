@@ -10,7 +10,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cortex.training.checkpoints import Owner, commit
-from cortex.training.launch import OWNER_VARIABLE, PROGRESS_PREFIX
+from cortex.training.launch import OWNER_VARIABLE, PROGRESS_MARK
 
 _WATCHED = ("loss", "reward", "grad_norm", "learning_rate", "entropy")
 
@@ -31,7 +31,7 @@ class ProgressCallback(TrainerCallback):
             finite = {name: value for name, value in values.items() if math.isfinite(value)}
             if finite:
                 line = {"step": state.global_step, "total": state.max_steps, **finite}
-                print(PROGRESS_PREFIX + json.dumps(line), flush=True)
+                print(PROGRESS_MARK + json.dumps(line), flush=True)
 
 
 class CommitCallback(TrainerCallback):

@@ -14,7 +14,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.training.checkpoints import Owner, newest_verified
 
-PROGRESS_PREFIX = "::progress "
+PROGRESS_MARK = "::progress "
 OWNER_VARIABLE = "CORTEX_CHECKPOINT_OWNER"
 
 _QUIET = {
@@ -42,11 +42,12 @@ def run_trainer(context: RunContext, stage: str, command: Sequence[str | Path]) 
     with running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith(PROGRESS_PREFIX):
-                values = json.loads(line.removeprefix(PROGRESS_PREFIX))
+            # a progress bar, which ends no line, may stand before the mark
+            text, mark, progress = line.partition(PROGRESS_MARK)
+            if mark:
+                values = json.loads(progress)
                 context.progress(int(values.pop("step")), int(values.pop("total")), values)
-            else:
-                sys.stdout.write(line)
+            sys.stdout.write(text)
         sys.stdout.flush()
         code = process.wait()
     if code == PreemptedError.exit_code:
