@@ -1,6 +1,7 @@
 """The verbs. Each reads its words, calls what does the work, and prints; nothing heavy is imported before its verb."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -86,7 +87,11 @@ def rehearse(
         resolved = load_profile(profile or "rehearsal", overrides)
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
-    Rehearsal(name, resolved, store, settings, console).start()
+    try:
+        Rehearsal(name, resolved, store, settings, console).start()
+    except KeyboardInterrupt as interruption:
+        print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from interruption
     described = describe_run(store, name)
     print_run(described, console)
     print(last_line(described), flush=True)

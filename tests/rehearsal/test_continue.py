@@ -1,7 +1,9 @@
 """Killed in any stage and continued, a run gives the same bytes; so do two runs beside each other."""
 
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,28 @@ def test_lora_and_dpo_by_profile(
     assert not (merged / "adapter_config.json").exists()
     assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
     assert (merged / "model.safetensors").stat().st_size == (base / "model.safetensors").stat().st_size
+
+
+def test_an_interrupted_rehearsal_says_how_to_go_on(shared_home: Home, small: Path) -> None:
+    process = subprocess.Popen(
+        shared_home.command("rehearse", "--run", "interrupted", "--profile", small),
+        env=shared_home.variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    log = shared_home.folder / "work" / "interrupted" / "logs" / "sft.log"
+    while not log.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "make rehearse RUN=interrupted" in error
+    assert "Traceback" not in error
+    shown = shared_home.show("interrupted")
+    assert [stage["name"] for stage in shown["stages"] if stage["state"] == "done"] == ["data", "label"]
 
 
 def test_a_failing_stage_shows_its_last_lines_and_keeps_its_log(home: Home, write_profile: Callable[..., Path]) -> None:
