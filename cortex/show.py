@@ -67,7 +67,7 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
     if described["scores"]:
-        scores = Table("forecaster", "accuracy", "Brier", "Brier skill", "95% interval", "valid answers", box=None)
+        scores = Table("forecaster", "accuracy", "Brier", "skill", "95% interval", "valid", box=None)
         for name, item in described["scores"].items():
             low, high = item["brier_skill_interval"]
             scores.add_row(
