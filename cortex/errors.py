@@ -37,6 +37,12 @@ class PreemptedError(CortexError):
     exit_code = 75
 
 
+class HungError(CortexError):
+    """A program made no progress for so long that it was ended. What it had saved is safe: the same command continues."""
+
+    exit_code = 75
+
+
 class BudgetError(CortexError):
     """The run has spent its budget and must not be started again as it is."""
 

@@ -4,10 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from cortex.errors import PreemptedError
 
 
 @contextmanager
@@ -41,8 +44,37 @@ def running(
         _signal_group(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
-        _signal_group(process, signal.SIGKILL)
+        kill_group(process)
         process.wait()
+
+
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """End a program that `running` started, with all that it started, now."""
+    _signal_group(process, signal.SIGKILL)
+
+
+@contextmanager
+def terminable() -> Generator[None]:
+    """Make SIGTERM an error of the kit's own, so that what is under way is left as by any other error.
+
+    Only a program's main thread can take signals: in another, nothing changes.
+
+    Raises:
+        PreemptedError: SIGTERM came.
+    """
+
+    def leave(number: int, frame: object) -> None:
+        del number, frame
+        raise PreemptedError("SIGTERM: what is done is kept; the same command continues")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def thread_variables(threads: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What happened in a run, append-only: attempts, progress, ends. Status, reports and budgets read it."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,10 @@ Event = dict[str, Any]
 
 @dataclass
 class Ledger:
-    """One writer's end of a run's ledger. Its epoch keeps its objects apart from every other writer's."""
+    """One writer's end of a run's ledger, for all its threads. Its epoch keeps its objects apart from other writers'.
+
+    What could not be written because the bucket did not answer (`StoreError`) goes with the next event.
+    """
 
     store: Store
     run: str
@@ -25,27 +29,31 @@ class Ledger:
     _written: int = 0
     _pending: list[Event] = field(default_factory=list[Event])
     _flushed: float = 0.0
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def append(self, event: str, **values: Any) -> None:
         """Record an event at once, together with what was held back before it."""
-        self._pending.append(self._event(event, values))
-        self.flush()
+        with self._lock:
+            self._pending.append(self._event(event, values))
+            self.flush()
 
     def progress(self, **values: Any) -> None:
         """Record progress; written with the next event, or when the interval has passed."""
-        self._pending.append(self._event("progress", values))
         interval = BUCKET_INTERVAL if self.store.local_path("runs") is None else FOLDER_INTERVAL
-        if self.clock() - self._flushed >= interval:
-            self.flush()
+        with self._lock:
+            self._pending.append(self._event("progress", values))
+            if self.clock() - self._flushed >= interval:
+                self.flush()
 
     def flush(self) -> None:
         """Write what is held back."""
-        if self._pending:
-            lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in self._pending)
-            self.store.put(f"{folder(self.run)}/{self.epoch:08d}-{self._written:06d}.jsonl", lines.encode())
-            self._written += 1
-            self._pending.clear()
-        self._flushed = self.clock()
+        with self._lock:
+            if self._pending:
+                lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in self._pending)
+                self.store.put(f"{folder(self.run)}/{self.epoch:08d}-{self._written:06d}.jsonl", lines.encode())
+                self._written += 1
+                self._pending.clear()
+            self._flushed = self.clock()
 
     def _event(self, event: str, values: dict[str, Any]) -> Event:
         return {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}

@@ -8,6 +8,17 @@ from cortex.reasoning.rewards import RewardWeights
 from cortex.section import Section
 
 
+class HangLimit(Section):
+    """How long a trainer may show no progress before it is ended, to be continued from its last checkpoint."""
+
+    steps: float = Field(default=20.0, gt=1)
+    """So many times the median of its recent steps."""
+    least_seconds: float = Field(default=600.0, gt=0)
+    """But never less, since a step may now and then be slow."""
+    start_seconds: float = Field(default=3600.0, gt=0)
+    """Until the first step, while weights are read and kernels compiled, and for the saving of one checkpoint."""
+
+
 class Optimization(Section):
     """What every trainer takes."""
 
@@ -30,7 +41,9 @@ class Optimization(Section):
     save_steps: int = Field(ge=1)
     """Optimizer steps between checkpoints."""
     keep_checkpoints: int = Field(default=2, ge=1)
-    """How many checkpoints stay on the disk."""
+    """How many of the newest checkpoints stay, on the disk and in the bucket; the best one stays besides."""
+    hang_limit: HangLimit = HangLimit()
+    """When a trainer that makes no step counts as hung."""
 
 
 class Sft(Optimization):

@@ -12,7 +12,7 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, RefusedError
-from cortex.process import thread_variables
+from cortex.process import terminable, thread_variables
 from cortex.runs.context import RunContext, artifact_prefix
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
@@ -63,7 +63,8 @@ def _make(context: RunContext, stage: Stage) -> str:
     output.mkdir()
     try:
         os.environ.update(thread_variables(context.profile.hardware.threads))
-        stage.function(context, output)
+        with terminable():
+            stage.function(context, output)
         artifact = publish(
             output,
             context.store,

@@ -8,8 +8,9 @@ import yaml
 from cortex.reasoning.labels import ACCEPTED, accepted_conversations
 from cortex.runs.context import RunContext
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
-from cortex.training.launch import resume_point, run_trainer
+from cortex.training.checkpoints import Checkpoints
 from cortex.training.scratch import build
+from cortex.training.supervisor import run_trainer
 from cortex.training.weights import collect_model
 
 
@@ -17,14 +18,15 @@ def run(context: RunContext, output: Path) -> None:
     folder = context.folder("sft")
     labels = context.artifact("label").path
     base = context.profile.model.base or str(_built_base(context, labels, output / "base"))
-    checkpoints = folder / "checkpoints"
-    resume = resume_point(context, "sft", checkpoints)
-    check_passthrough(context.profile.sft.axolotl)
-    config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints, folder / "prepared", resume)
+    sft = context.profile.sft
+    check_passthrough(sft.axolotl)
+    checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
+    resume = checkpoints.newest()
+    config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints.saving, folder / "prepared", resume)
     path = folder / "axolotl.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
-    run_trainer(context, "sft", axolotl_command(path, context.profile.hardware.gpus))
-    collect_model(checkpoints, output / "model")
+    run_trainer(context, checkpoints, axolotl_command(path, context.profile.hardware.gpus), sft.hang_limit)
+    collect_model(checkpoints.saving, output / "model")
 
 
 def axolotl_command(config: Path, gpus: int) -> list[str | Path]:

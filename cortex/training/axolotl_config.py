@@ -58,7 +58,7 @@ def axolotl_config(
         "max_grad_norm": sft.max_grad_norm,
         "logging_steps": 1,
         "save_steps": sft.save_steps,
-        "save_total_limit": sft.keep_checkpoints,
+        "save_total_limit": sft.max_steps,  # the committer takes each one over, and prunes
         "save_safetensors": True,
         "auto_resume_from_checkpoints": False,
         "seed": profile.seed,

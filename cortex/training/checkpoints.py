@@ -1,79 +1,218 @@
-"""Checkpoints that can be trusted: a trainer resumes from the newest one that verifies, never from a torn one.
+"""The checkpoints of one stage: committed by one rename, and resumed from only when every byte of one is right.
 
-A trainer's own save is followed by a manifest, written last. A folder without one, or one whose bytes differ, is moved
-aside, so that nothing ever resumes from it.
+A trainer saves into a folder of its own. What it has saved is hashed and becomes an artifact on this machine, then in
+the run's bucket; what does not verify is put aside, with the reason in the ledger, and nothing resumes from it.
 """
 
-import re
+import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from cortex.artifacts.artifact import describe
-from cortex.artifacts.folders import write_whole
+from pydantic import JsonValue
+
+from cortex.artifacts.artifact import find, publish
+from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.artifacts.receiving import receive
+from cortex.artifacts.store import Store
 from cortex.artifacts.verify import verify
-from cortex.errors import DataError
+from cortex.errors import DataError, VerificationError
+from cortex.runs.context import RunContext
+from cortex.training.completeness import lacking
 
-QUARANTINE = "quarantine"
-_NAME = re.compile(r"^checkpoint-(?P<step>\d+)$")
+KIND = "checkpoint"
 
 
 @dataclass(frozen=True)
-class Owner:
-    """Whose checkpoints these are: another run's, profile's or stage's are never resumed from."""
+class Committed:
+    """One whole checkpoint, as its manifest tells it."""
 
-    run: str
-    stage: str
-    profile: str
-    """The profile's digest."""
+    step: int
+    manifest: Manifest
 
-
-def commit(folder: Path, owner: Owner) -> Manifest:
-    """Make a saved checkpoint one that can be resumed from: hash its files and write its manifest."""
-    step = int(folder.name.rpartition("-")[2])
-    manifest = describe(
-        folder,
-        kind="checkpoint",
-        profile=owner.profile,
-        meta={"run": owner.run, "stage": owner.stage, "step": step},
-    )
-    write_whole(folder / MANIFEST, manifest.data)
-    return manifest
+    @property
+    def score(self) -> float | None:
+        """What the best has most of; None where nothing was measured."""
+        score = self.manifest.meta.get("score")
+        return float(score) if isinstance(score, int | float) else None
 
 
-def newest_verified(root: Path, owner: Owner) -> tuple[Path | None, list[str]]:
-    """The newest trustworthy checkpoint below `root`, and why each newer one was quarantined."""
-    found = sorted(
-        ((int(match["step"]), path) for path in root.glob("checkpoint-*") if (match := _NAME.match(path.name))),
-        reverse=True,
-    )
-    reasons: list[str] = []
-    for step, path in found:
-        fault = _fault(path, step, owner)
-        if fault is None:
-            return path, reasons
-        reasons.append(f"{path.name}: {fault}")
-        _quarantine(path)
-    return None, reasons
+class Checkpoints:
+    """What a stage under way has saved, on this disk and in the bucket. A bucket that is a folder is both at once."""
 
+    def __init__(self, context: RunContext, stage: str, *, keep: int) -> None:
+        self.stage = stage
+        self.keep = keep
+        self.resumed: int | None = None
+        """The step of the checkpoint that was found to resume from."""
+        self.saving = context.folder(stage) / "trainer"
+        """Where the trainer saves: its `output_dir`. What lies there was never committed."""
+        self._context = context
+        self._bucket = context.store
+        self._local = (
+            context.store
+            if isinstance(context.store, FolderStore)
+            else FolderStore(context.folder(stage) / "committed")
+        )
+        self._prefix = f"runs/{context.run}/{stage}/checkpoints"
 
-def _fault(path: Path, step: int, owner: Owner) -> str | None:
-    try:
-        found = verify(path)
-    except DataError as error:
-        return str(error)
-    meta = found.manifest.meta
-    if not found.ok:
-        return str(found)
-    if (meta.get("run"), meta.get("stage"), meta.get("step")) != (owner.run, owner.stage, step):
-        return f"it belongs to run {meta.get('run')}, stage {meta.get('stage')}, step {meta.get('step')}"
-    if found.manifest.profile != owner.profile:
-        return "it was made under another profile"
-    return None
+    @property
+    def remote(self) -> bool:
+        """Whether a commit on this machine still has to be sent somewhere."""
+        return self._local is not self._bucket
 
+    def newest(self) -> Path | None:
+        """The newest checkpoint of this stage that verifies, on this machine; each newer one is quarantined.
 
-def _quarantine(path: Path) -> None:
-    aside = path.parent / QUARANTINE
-    aside.mkdir(exist_ok=True)
-    number = sum(1 for _ in aside.iterdir())
-    path.rename(aside / f"{path.name}.{number}")
+        Raises:
+            StoreError: the bucket does not answer.
+        """
+        self._discard_unfinished()
+        for step in sorted({*self._steps(self._local), *self._steps(self._bucket)}, reverse=True):
+            if self._trusted(step):
+                self.resumed = step
+                self._context.ledger.append("resumed", stage=self.stage, checkpoint=f"checkpoint-{step}")
+                print(f"resuming from checkpoint-{step}", flush=True)
+                return self._local.local_path(self._key(step))
+        return None
+
+    def commit(self, folder: Path, step: int, ranks: int, score: float | None) -> None:
+        """Make what the trainer saved in `folder` a checkpoint that can be resumed from, and take the folder over.
+
+        Raises:
+            DataError: it is not all there.
+            RefusedError: another process has taken the run over.
+        """
+        missing = lacking(folder, step, ranks)
+        if missing:
+            raise DataError(f"{folder} lacks {', '.join(missing)}: it cannot be continued from")
+        lease = self._context.lease
+        if self._local.local_path(self._key(step)).exists():
+            lease.check()
+            self._quarantine(self._local, step, "it lies where a newer one belongs")
+        origin = self._origin(step, score)
+        publish(folder, self._local, self._key(step), lease=None if self.remote else lease, **origin)
+
+    def upload(self, step: int) -> None:
+        """Send a committed checkpoint to the bucket, and read it back.
+
+        Raises:
+            StoreError, VerificationError: the bucket did not take it as it is.
+            RefusedError: another process has taken the run over.
+        """
+        folder = self._local.local_path(self._key(step))
+        manifest = Manifest.read(folder)
+        there = find(self._bucket, self._key(step))
+        if there is not None and there.digest != manifest.digest:
+            self._context.lease.check()
+            self._quarantine(self._bucket, step, "it lies where a newer one belongs")
+        score = manifest.meta.get("score")
+        origin = self._origin(step, float(score) if isinstance(score, int | float) else None)
+        publish(folder, self._bucket, self._key(step), lease=self._context.lease, **(origin | {"code": manifest.code}))
+
+    def prune(self) -> None:
+        """Delete all but the newest few and the best, on this machine and in the bucket."""
+        self._prune(self._local)
+        if self.remote:
+            self._prune(self._bucket)
+
+    def _prune(self, store: Store) -> None:
+        whole = list(self._committed(store))
+        best = max((one for one in whole if one.score is not None), key=lambda one: one.score or 0.0, default=None)
+        for one in whole[: -self.keep]:
+            if one is not best:
+                # Without its manifest it does not exist, however far the deletion comes.
+                store.delete(f"{self._key(one.step)}/{MANIFEST}")
+                store.delete(self._key(one.step))
+
+    def _committed(self, store: Store) -> Iterator[Committed]:
+        for step in sorted(self._steps(store)):
+            manifest = find(store, self._key(step))
+            if manifest is not None:
+                yield Committed(step, manifest)
+
+    def _trusted(self, step: int) -> bool:
+        """Whether this step can be resumed from, brought from the bucket if need be."""
+        folder = self._local.local_path(self._key(step))
+        if folder.exists():
+            fault = self._fault(folder, step)
+            if fault is None:
+                return True
+            self._quarantine(self._local, step, fault)
+        if not self.remote:
+            return False
+        try:
+            manifest = find(self._bucket, self._key(step))
+            if manifest is None:
+                return False  # its upload never ended
+            fault = self._not_ours(manifest, step)
+            if fault is None:
+                receive(self._bucket, self._key(step), manifest, folder)
+                return True
+        except VerificationError as error:
+            fault = str(error)
+        self._quarantine(self._bucket, step, fault)
+        return False
+
+    def _fault(self, folder: Path, step: int) -> str | None:
+        """Why a committed checkpoint is not to be resumed from."""
+        try:
+            found = verify(folder)
+        except (DataError, NotADirectoryError) as error:
+            return str(error)
+        return self._not_ours(found.manifest, step) if found.ok else str(found)
+
+    def _not_ours(self, manifest: Manifest, step: int) -> str | None:
+        meta = manifest.meta
+        expected = (self._context.run, self.stage, step)
+        if (meta.get("run"), meta.get("stage"), meta.get("step")) != expected:
+            return f"it belongs to run {meta.get('run')}, stage {meta.get('stage')}, step {meta.get('step')}"
+        if manifest.profile != self._context.profile.digest:
+            return "it was made under another profile"
+        return None
+
+    def _origin(self, step: int, score: float | None) -> dict[str, Any]:
+        meta: dict[str, JsonValue] = {"run": self._context.run, "stage": self.stage, "step": step}
+        if score is not None:
+            meta["score"] = score
+        return {"kind": KIND, "profile": self._context.profile.digest, "meta": meta}
+
+    def _quarantine(self, store: Store, step: int, reason: str) -> None:
+        """Put a checkpoint where nothing resumes from it; in a bucket that is its manifest, without which it is none."""
+        key = f"runs/{self._context.run}/{self.stage}/quarantine"
+        place = f"{key}/{step}-{self._context.ledger.epoch}-{len(store.list(key))}"
+        path = store.local_path(self._key(step))
+        if path is not None:
+            aside = store.local_path(place)
+            assert aside is not None
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+        else:
+            manifest = f"{self._key(step)}/{MANIFEST}"
+            told = {"reason": reason, "manifest": store.get(manifest).decode(errors="replace")}
+            store.put(f"{place}.json", json.dumps(told, indent=1).encode())
+            store.delete(manifest)
+        self._context.ledger.append("checkpoint_quarantined", stage=self.stage, step=step, reason=reason)
+        print(f"quarantined checkpoint-{step}: {reason}", flush=True)
+
+    def _discard_unfinished(self) -> None:
+        """Remove what an earlier attempt saved and did not live to commit: nothing tells whether it is whole."""
+        for path in sorted(self.saving.glob("checkpoint-*")):
+            reason = f"{path.name}: its save was never committed"
+            self._context.ledger.append("checkpoint_discarded", stage=self.stage, reason=reason)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _steps(self, store: Store) -> set[int]:
+        folder = store.local_path(self._prefix)
+        if folder is not None:
+            names = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+        else:
+            names = {entry.key.removeprefix(f"{self._prefix}/").split("/")[0] for entry in store.list(self._prefix)}
+        return {int(name) for name in names if name.isdecimal() and str(int(name)) == name}
+
+    def _key(self, step: int) -> str:
+        return f"{self._prefix}/{step}"
+

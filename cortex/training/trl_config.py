@@ -63,7 +63,7 @@ def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, 
         "max_grad_norm": section.max_grad_norm,
         "max_steps": section.max_steps,
         "save_steps": section.save_steps,
-        "save_total_limit": section.keep_checkpoints,
+        "save_total_limit": None,  # the committer takes each one over, and prunes
         "logging_steps": 1,
         "seed": profile.seed,
         "data_seed": profile.seed,

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cortex.runs.context import RunContext
-from cortex.training.launch import distributed, resume_point, run_trainer
+from cortex.training.checkpoints import Checkpoints
+from cortex.training.launch import distributed
+from cortex.training.supervisor import run_trainer
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 from cortex.training.weights import collect_model
 
@@ -27,8 +29,9 @@ def train_with_trl(
     The model goes to `output`; `further` is what the trainer's own task holds besides `trl_task.TrlTask`.
     """
     profile, folder = context.profile, context.folder(stage)
-    checkpoints, trained = folder / "checkpoints", folder / "trained"
-    resume = resume_point(context, stage, checkpoints)
+    section = getattr(profile, stage)
+    checkpoints, trained = Checkpoints(context, stage, keep=section.keep_checkpoints), folder / "trained"
+    resume = checkpoints.newest()
     task = {
         "model": str(context.artifact(after).path / "model"),
         "base": profile.model.base,
@@ -36,12 +39,12 @@ def train_with_trl(
         "device": profile.hardware.device,
         "adapter": lora_arguments(profile.model.adapter) if profile.model.adapter else None,
         "dataset": str(dataset),
-        "arguments": _ARGUMENTS[stage](profile, checkpoints),
+        "arguments": _ARGUMENTS[stage](profile, checkpoints.saving),
         "resume": str(resume) if resume else None,
         "output": str(trained),
         **(further or {}),
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task))
-    run_trainer(context, stage, distributed(profile, f"cortex.training.{stage}", path))
+    run_trainer(context, checkpoints, distributed(profile, f"cortex.training.{stage}", path), section.hang_limit)
     collect_model(trained, output)

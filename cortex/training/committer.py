@@ -1,0 +1,141 @@
+"""Committing checkpoints beside the training: hashed and renamed by one thread, sent to the bucket by another."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from loguru import logger
+
+from cortex.errors import DataError, RefusedError
+from cortex.training.checkpoints import Checkpoints
+
+Told = Callable[..., None]
+"""Told of what becomes of each checkpoint, as the ledger is: an event's name, then its values."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a trainer says that it has saved."""
+
+    folder: Path
+    step: int
+    score: float | None
+
+
+class Committer:
+    """Takes over what a trainer saves, in order. Sending skips what a newer commit has overtaken, so it never lags."""
+
+    def __init__(self, checkpoints: Checkpoints, ranks: int, told: Told) -> None:
+        self._checkpoints, self._ranks, self._told = checkpoints, ranks, told
+        self._saved: SimpleQueue[Saved | None] = SimpleQueue()
+        self._changed = threading.Condition()
+        self._uncommitted = 0
+        self._to_send: int | None = None
+        self._sending = False
+        self._closed = False
+        self._refused: RefusedError | None = None
+        self._send_seconds = 0.0
+        # Daemons: a machine that is taken away in a minute does not wait for an upload that needs ten.
+        for work in (self._commit_each, self._send_newest) if checkpoints.remote else (self._commit_each,):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+
+    def __enter__(self) -> "Committer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closed = True
+            self._to_send = None
+            self._changed.notify_all()
+        self._saved.put(None)
+
+    @property
+    def send_seconds(self) -> float:
+        """How long the last checkpoint took to reach the bucket."""
+        return self._send_seconds
+
+    def take(self, saved: Saved) -> None:
+        """Commit this one when those before it are."""
+        with self._changed:
+            self._uncommitted += 1
+        self._saved.put(saved)
+
+    def require(self) -> None:
+        """Return while this process may write for the run.
+
+        Raises:
+            RefusedError: another has taken it over.
+        """
+        if self._refused:
+            raise self._refused
+
+    def settle(self, seconds: float, *, sent: bool = True) -> bool:
+        """Wait until all that was taken is committed, and the newest is sent; whether that is so in time."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._uncommitted == 0 and not (sent and (self._sending or self._to_send is not None)), seconds
+            )
+
+    def _commit_each(self) -> None:
+        while (saved := self._saved.get()) is not None:
+            started = time.monotonic()
+            try:
+                self._checkpoints.commit(saved.folder, saved.step, self._ranks, saved.score)
+                if not self._checkpoints.remote:
+                    self._checkpoints.prune()
+                committed = True
+                self._tell("checkpoint_committed", saved.step, seconds=_since(started))
+            except RefusedError as error:
+                committed = False
+                self._refused = error
+            except (DataError, OSError) as error:
+                committed = False
+                self._tell("checkpoint_failed", saved.step, reason=f"not committed: {error}")
+                # It would hold disk that the next one needs, and a place in the queue.
+                shutil.rmtree(saved.folder, ignore_errors=True)
+            with self._changed:
+                self._uncommitted -= 1
+                if committed and self._checkpoints.remote and not self._closed:
+                    self._to_send = saved.step
+                self._changed.notify_all()
+
+    def _send_newest(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._to_send is not None or self._closed)
+                if self._to_send is None:
+                    return
+                step, self._to_send, self._sending = self._to_send, None, True
+            started = time.monotonic()
+            try:
+                self._checkpoints.upload(step)
+                self._checkpoints.prune()
+                self._send_seconds = time.monotonic() - started
+                self._tell("checkpoint_sent", step, seconds=_since(started))
+            except RefusedError as error:
+                self._refused = error
+            except (DataError, OSError) as error:
+                self._tell("checkpoint_failed", step, reason=f"not sent: {error}")
+            with self._changed:
+                self._sending = False
+                self._changed.notify_all()
+
+    def _tell(self, event: str, step: int, **values: Any) -> None:
+        if "reason" in values:
+            logger.warning(f"checkpoint-{step}: {values['reason']}")
+        try:
+            self._told(event, stage=self._checkpoints.stage, step=step, **values)
+        except DataError as error:
+            logger.warning(f"checkpoint-{step}: {event} is not in the ledger: {error}")
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

@@ -1,0 +1,45 @@
+"""Whether a saved checkpoint holds all that an exact continuation needs, for the ways that trainers save one."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+STATE = "trainer_state.json"
+
+_WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors", "pytorch_model_fsdp_*/.metadata", "pytorch_model*.bin")
+_OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_*/.metadata")
+
+
+def lacking(folder: Path, step: int, ranks: int) -> list[str]:
+    """What of a checkpoint of this step, saved by so many processes, is not there; none when it is complete.
+
+    Files of the Hugging Face Trainer: weights or an adapter, the optimizer, the learning-rate schedule, the random
+    state of every rank, and the state that says which batch comes next. A sharded part is a folder in the format of
+    `torch.distributed.checkpoint`, whose `.metadata` is written last; a rank writes its random state after its shards.
+    """
+    found: list[str] = []
+    if not _any(folder, _WEIGHTS):
+        found.append("weights")
+    if not _any(folder, _OPTIMIZER):
+        found.append("optimizer state")
+    if not (folder / "scheduler.pt").is_file():
+        found.append("scheduler.pt")
+    random = ["rng_state.pth"] if ranks == 1 else [f"rng_state_{rank}.pth" for rank in range(ranks)]
+    found += [name for name in random if not (folder / name).is_file()]
+    saved = _saved_step(folder / STATE)
+    if saved is None:
+        found.append(STATE)
+    elif saved != step:
+        found.append(f"{STATE} of step {step} (it is of step {saved})")
+    return found
+
+
+def _any(folder: Path, patterns: Iterable[str]) -> bool:
+    return any(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))
+
+
+def _saved_step(path: Path) -> int | None:
+    try:
+        return int(json.loads(path.read_text())["global_step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,48 @@
+"""A ledger that is written beside the work: a bucket that does not answer holds up nobody who tells."""
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from loguru import logger
+
+from cortex.artifacts.store import StoreError
+from cortex.runs.context import RunContext
+
+
+class Reporter:
+    """Takes what the ledger is told, and writes it in order; leaving waits a while for the last of it."""
+
+    def __init__(self, context: RunContext, *, patience: float = 10.0) -> None:
+        self._context = context
+        self._patience = patience
+        self._told: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="reporter", daemon=True)
+
+    def __enter__(self) -> "Reporter":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._told.put(None)
+        self._thread.join(self._patience)
+
+    def append(self, event: str, **values: Any) -> None:
+        """As `Ledger.append`, without waiting."""
+        self._told.put(partial(self._context.ledger.append, event, **values))
+
+    def progress(self, step: int, total: int, values: Mapping[str, float]) -> None:
+        """As `RunContext.progress`, without waiting."""
+        self._told.put(partial(self._context.progress, step, total, values))
+
+    def _write(self) -> None:
+        while (write := self._told.get()) is not None:
+            try:
+                write()
+            except StoreError as error:
+                logger.warning(f"{error}: the ledger goes on when the bucket answers")

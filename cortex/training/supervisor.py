@@ -1,0 +1,221 @@
+"""A trainer under supervision: its steps reach the ledger, its saves are committed, and it ends in time.
+
+Four things end it early: the machine is about to be taken away, another process took the run over, it hangs, or this
+process itself is ended. What it had saved by then is committed; the same command goes on from there.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from cortex.errors import ConfigError, CortexError, HungError, PreemptedError, StageError
+from cortex.process import kill_group, running
+from cortex.runs.context import RunContext
+from cortex.runs.ledger import LedgerReader
+from cortex.runs.notice import Notice, Watch
+from cortex.runs.trainers import HangLimit
+from cortex.training.checkpoints import Checkpoints
+from cortex.training.committer import Committer, Saved
+from cortex.training.events import LEAVE_VARIABLE, Event, parse
+from cortex.training.launch import trainer_environment
+from cortex.training.reporter import Reporter
+from cortex.training.watchdog import Watchdog
+
+LOOK_SECONDS = 0.2
+"""How often the notice, the lease and the clock are looked at."""
+
+SETTLE_SECONDS = 600.0
+"""How long a trainer that ended by itself is waited for, until all that it saved is committed and sent."""
+
+DUMP_SECONDS = 3.0
+"""How long a hung trainer has to say where it hangs."""
+
+MARGIN_SECONDS = 1.0
+"""What is left of a notice's time, at least, when the trainer is ended for not having left."""
+
+HANGS = 3
+"""A trainer that hung so often since the same checkpoint is not begun again by itself."""
+
+
+def run_trainer(
+    context: RunContext,
+    checkpoints: Checkpoints,
+    command: Sequence[str | Path],
+    limit: HangLimit,
+    watch: Callable[[], Watch] = Watch,
+) -> None:
+    """Run a trainer, which saves to `checkpoints.saving`, to its end. Its lines go to this process's output.
+
+    Raises:
+        PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
+        RefusedError: another process took the run over.
+        HungError: it made no step for longer than `limit`.
+        StageError, ConfigError: it failed.
+    """
+    leave = context.folder(checkpoints.stage) / "leave"
+    leave.unlink(missing_ok=True)
+    environment = trainer_environment(context.profile) | {LEAVE_VARIABLE: str(leave)}
+    with (
+        Reporter(context) as reporter,
+        Committer(checkpoints, context.profile.hardware.gpus, reporter.append) as committer,
+        watch() as notices,
+        context.lease.watched() as require_lease,
+        running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+    ):
+        trainer = _Trainer(checkpoints, process, reporter, committer, limit)
+        while trainer.listen():
+            require_lease()
+            committer.require()
+            if notices.notice:
+                trainer.ask_to_leave(notices.notice, leave)
+            if trainer.hung():
+                reason = trainer.end_hung()
+                committer.settle(SETTLE_SECONDS)
+                raise _hung(context, checkpoints, reason)
+        _conclude(trainer, process.wait(), notices.notice, committer, reporter)
+
+
+class _Trainer:
+    """The program under way: what it says is passed on."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        process: "subprocess.Popen[str]",
+        reporter: Reporter,
+        committer: Committer,
+        limit: HangLimit,
+    ) -> None:
+        self.stage = checkpoints.stage
+        self.failure: str | None = None
+        """Why it ended itself, in its own words."""
+        self._checkpoints, self._process = checkpoints, process
+        self._reporter, self._committer = reporter, committer
+        self._watchdog = Watchdog(limit, time.monotonic())
+        self._pids: set[int] = set()
+        self._measured: list[float] = []
+        self._notice: Notice | None = None
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        threading.Thread(target=self._read, name="trainer-output", daemon=True).start()
+
+    def listen(self) -> bool:
+        """Pass on what was said since the last call, waiting for it a little; False once there will be no more."""
+        end = time.monotonic() + LOOK_SECONDS
+        with suppress(Empty):
+            while (left := end - time.monotonic()) > 0:
+                line = self._lines.get(timeout=left)
+                if line is None:
+                    return False
+                text, event = parse(line)
+                sys.stdout.write(text)
+                if event:
+                    self._take(event, time.monotonic())
+        sys.stdout.flush()
+        # Something that the trainer left behind may hold its output open.
+        return self._process.poll() is None or not self._lines.empty()
+
+    def ask_to_leave(self, notice: Notice, leave: Path) -> None:
+        """Let it finish its step, save, and go; end it where that takes too long, for the last checkpoint's sake."""
+        now = time.monotonic()
+        if notice != self._notice:
+            self._notice = notice
+            leave.touch()
+            left = round(notice.deadline - now, 1)
+            print(f"{notice.source}: {notice.text}; the trainer saves and leaves within {left:.0f} s", flush=True)
+            self._reporter.append("notice", stage=self.stage, source=notice.source, text=notice.text, seconds=left)
+        if now > notice.deadline - self._committer.send_seconds - MARGIN_SECONDS:
+            kill_group(self._process)
+
+    def hung(self) -> bool:
+        return self._notice is None and self._watchdog.overdue(time.monotonic())
+
+    def end_hung(self) -> str:
+        """Have every rank say where it is, and end them all; what happened, in a line."""
+        silence, limit = self._watchdog.silence(time.monotonic()), self._watchdog.limit
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+        end = time.monotonic() + DUMP_SECONDS
+        while time.monotonic() < end and self.listen():
+            pass
+        kill_group(self._process)
+        while self.listen():
+            pass
+        return f"no step for {silence:.0f} s, where {limit:.0f} s are allowed"
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _take(self, event: Event, now: float) -> None:
+        match event:
+            case {"event": "started", "pid": pid}:
+                self._pids.add(pid)
+            case {"event": "step"}:
+                self._watchdog.step(now)
+            case {"event": "progress", "step": step, "total": total, **values}:
+                values.pop("event", None)
+                self._reporter.progress(step, total, values)
+                self._measured.append(values["reward"] if "reward" in values else -values.get("loss", 0.0))
+            case {"event": "saving"}:
+                self._watchdog.pause(now)
+            case {"event": "saved", "step": step}:
+                self._watchdog.resume(now)
+                score = statistics.fmean(self._measured) if self._measured else None
+                self._measured.clear()
+                self._committer.take(Saved(self._checkpoints.saving / f"checkpoint-{step}", step, score))
+            case {"event": "waiting", "reason": reason}:
+                self._watchdog.pause(now)
+                self._reporter.append("trainer_waiting", stage=self.stage, reason=reason)
+            case {"event": "failed", "reason": reason}:
+                self.failure = reason
+            case _:
+                pass
+
+
+def _conclude(
+    trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter
+) -> None:
+    """Bring in what was saved, and say how the trainer ended."""
+    if code == 0:
+        committer.settle(SETTLE_SECONDS, sent=False)  # the stage's own artifact is sent next
+        committer.require()
+        return
+    if notice:
+        sent = committer.settle(max(0.0, notice.deadline - time.monotonic()))
+        reporter.append("preempted", stage=trainer.stage, source=notice.source, settled=sent)
+        safe = "all it had saved is safe" if sent else "the checkpoint before stays the newest in the bucket"
+        raise PreemptedError(f"{trainer.stage}: {notice.source}: the trainer left, {safe}; the same command continues")
+    committer.settle(SETTLE_SECONDS)
+    committer.require()
+    if trainer.failure:
+        raise ConfigError(f"{trainer.stage}: {trainer.failure}")
+    raise StageError(f"{trainer.stage}: the trainer exited with {code}; its log says why")
+
+
+def _hung(context: RunContext, checkpoints: Checkpoints, reason: str) -> CortexError:
+    """The error to end with, entered in the ledger: run me again, or, after a few times, do not."""
+    start = checkpoints.resumed
+    context.ledger.append("hung", stage=checkpoints.stage, reason=reason, resumed=start)
+    events = LedgerReader(context.store, context.run).new_events()
+    hangs = [
+        event
+        for event in events
+        if (event["event"], event.get("stage"), event.get("resumed")) == ("hung", checkpoints.stage, start)
+    ]
+    if len(hangs) < HANGS:
+        return HungError(f"{checkpoints.stage}: {reason}; the log has every stack; the same command continues")
+    return StageError(
+        f"{checkpoints.stage}: hung {len(hangs)} times without a new checkpoint ({reason}): read the stacks in its log, "
+        "or give hang_limit more time in the profile"
+    )
