@@ -1,0 +1,103 @@
+"""AWS, by the second version of its instance metadata service: every question carries a token that expires.
+
+Sources: Amazon EC2 User Guide, "Spot Instance interruption notices" and "EC2 instance rebalance recommendations".
+"""
+
+import re
+import time
+from abc import ABC
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from cortex.runs.clouds.metadata import Answer, SilentError, in_some_zone
+from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Reclaim, Source, seconds_left
+
+PROMISE, MARGIN = 120.0, 10.0
+"""Seconds from a notice to the end of the machine, and what is kept of them for the notice's own way."""
+
+
+class Aws(Source, ABC):
+    """An item of AWS's metadata, which is there or not."""
+
+    cloud = "AWS"
+    interval = 5.0
+    token_seconds = 6 * 3600
+
+    _token = ""
+    _renewal = 0.0
+
+    def probe(self) -> bool:
+        try:
+            answer = self._renew(PROBE)
+        except SilentError as error:
+            hint = "in a container on EC2, raise the instance's metadata hop limit to 2"
+            raise SilentError(f"{error} ({hint})") from error
+        if answer.may_pass:
+            raise self.error(f"answered {answer.status} for a token")
+        return bool(self._token)
+
+    def item(self, path: str) -> Answer | None:
+        """None: there is no such item now."""
+        if time.monotonic() >= self._renewal:
+            self._renew(TIMEOUT)
+        answer = self._get(path)
+        if answer.status == 401:
+            self._renew(TIMEOUT)
+            answer = self._get(path)
+        if answer.status not in {200, 404}:
+            raise self.error(f"answered {answer.status} for {path}")
+        return answer if answer.status == 200 else None
+
+    def _get(self, path: str) -> Answer:
+        return self.request(f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token}, timeout=TIMEOUT)
+
+    def _renew(self, timeout: float) -> Answer:
+        asked = time.monotonic()
+        headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(self.token_seconds)}
+        answer = self.request("/latest/api/token", headers, method="PUT", timeout=timeout)
+        # Anything else, such as a page of HTML, is no token, nor may it get into a header.
+        if answer.status == 200 and re.fullmatch(r"[\w+/=.-]{1,1024}", answer.text, re.ASCII):
+            self._token, self._renewal = answer.text, asked + 0.9 * self.token_seconds
+        return answer
+
+
+Time = Annotated[datetime, AfterValidator(in_some_zone)]
+
+
+class InstanceAction(BaseModel):
+    """What AWS will do to the instance, and when."""
+
+    action: Literal["terminate", "stop", "hibernate"]
+    time: Time | None = None
+
+
+class SpotAction(Aws):
+    """The notice of a spot interruption, two minutes ahead."""
+
+    def ask(self) -> Iterator[Reclaim]:
+        path = "spot/instance-action"
+        if answer := self.item(path):
+            notice = self.parse(InstanceAction, answer.text, path)
+            when = f"at {notice.time}" if notice.time else "in about two minutes"
+            seconds = seconds_left(PROMISE, MARGIN, notice.time, answer.time)
+            yield Reclaim("aws spot instance-action", f"AWS will {notice.action} this instance {when}", seconds)
+
+
+class Recommendation(BaseModel):
+    """When AWS recommended to move elsewhere."""
+
+    notice_time: Time = Field(alias="noticeTime")
+
+
+class Rebalance(Aws):
+    """A raised risk of an interruption, which may never come: no reason to stop a run that is saved anyway."""
+
+    def ask(self) -> Iterator[Advice]:
+        path = "events/recommendations/rebalance"
+        if answer := self.item(path):
+            since = self.parse(Recommendation, answer.text, path).notice_time
+            text = f"AWS sees a raised risk, since {since}, that it will take this instance away"
+            yield Advice("aws rebalance recommendation", text)

@@ -1,0 +1,77 @@
+"""Azure: a list of scheduled events, of this machine and of others near it.
+
+Source: Azure documentation, "Scheduled Events for Linux VMs", version 2020-07-01.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from cortex.runs.clouds.metadata import Answer, parse_date
+from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Reclaim, Source, seconds_left
+
+PROMISES = {"Preempt": 30.0, "Terminate": 300.0, "Redeploy": 600.0, "Reboot": 900.0}
+"""The events that end what runs, and the seconds of notice that each has at least."""
+MARGIN = 5.0
+
+
+def _time(value: object) -> datetime | None:
+    return None if value == "" else parse_date(str(value))
+
+
+class Event(BaseModel):
+    """What happens to which machines. Without a time it has begun."""
+
+    kind: str = Field(alias="EventType")
+    machines: list[str] = Field(alias="Resources")
+    not_before: Annotated[datetime | None, BeforeValidator(_time)] = Field(alias="NotBefore")
+
+
+class Events(BaseModel):
+    """All that is scheduled."""
+
+    events: list[Event] = Field(alias="Events")
+
+
+class ScheduledEvents(Source):
+    """The notice of an eviction, thirty seconds ahead, and of a restart or a move, minutes ahead."""
+
+    cloud = "Azure"
+    interval = 1.0
+    first_timeout = 130.0
+    """The first question switches the events on, which takes up to two minutes."""
+
+    _machine = ""
+    _answered = False
+
+    def probe(self) -> bool:
+        answer = self._get("/metadata/instance/compute/name?api-version=2021-02-01&format=text", PROBE)
+        if answer.may_pass:
+            raise self.error(f"answered {answer.status} for the machine's name")
+        if answer.status == 200 and re.fullmatch(r"[\w.-]{1,128}", answer.text):
+            self._machine = answer.text.casefold()
+        return bool(self._machine)
+
+    def ask(self) -> Iterator[Reclaim | Advice]:
+        timeout = TIMEOUT if self._answered else self.first_timeout
+        answer = self._get("/metadata/scheduledevents?api-version=2020-07-01", timeout)
+        if answer.status != 200:
+            raise self.error(f"answered {answer.status} for scheduledevents")
+        self._answered = True
+        for event in self.parse(Events, answer.text, "scheduledevents").events:
+            if self._machine not in map(str.casefold, event.machines):
+                continue
+            when = f"not before {event.not_before}" if event.not_before else "now"
+            source, text = f"azure {event.kind}", f"Azure has scheduled for this machine: {event.kind}, {when}"
+            if event.kind in PROMISES:
+                at = event.not_before or answer.time
+                yield Reclaim(source, text, seconds_left(PROMISES[event.kind], MARGIN, at, answer.time))
+            elif event.kind == "Freeze":
+                # A pause of some seconds, after which all goes on as it was.
+                yield Advice(source, text)
+
+    def _get(self, path: str, timeout: float) -> Answer:
+        return self.request(path, {"Metadata": "true"}, timeout=timeout)
