@@ -38,7 +38,7 @@ class PreemptedError(CortexError):
 
 
 class HungError(CortexError):
-    """A program made no progress for so long that it was ended. What it had saved is safe: the same command continues."""
+    """A program made no progress, and was ended. What it had saved is safe: the same command continues."""
 
     exit_code = 75
 

@@ -34,11 +34,9 @@ class KitCallback(TrainerCallback):
         self._size = 0
         self._rank = 0
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         # Asked by this signal, a process that hangs says where.
-        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
         emit("started", rank=self._rank, pid=os.getpid(), step=state.global_step, total=state.max_steps)
 
@@ -112,7 +110,7 @@ class KitCallback(TrainerCallback):
 
 
 def rollout_phase(args: TrainingArguments) -> int:
-    """Optimizer steps over which GRPO uses one batch of rollouts, which no checkpoint holds; 1 for any other trainer."""
+    """Optimizer steps that share one batch of rollouts, which no checkpoint holds; 1 for trainers other than GRPO's."""
     generated = getattr(args, "steps_per_generation", None)
     if generated is None:
         return 1

@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
 from cortex.artifacts.artifact import find, publish
+from cortex.artifacts.code_version import code_version
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.receiving import receive
@@ -93,8 +93,7 @@ class Checkpoints:
         if self._local.local_path(self._key(step)).exists():
             lease.check()
             self._quarantine(self._local, step, "it lies where a newer one belongs")
-        origin = self._origin(step, score)
-        publish(folder, self._local, self._key(step), lease=None if self.remote else lease, **origin)
+        self._publish(folder, self._local, step, score, code_version())
 
     def upload(self, step: int) -> None:
         """Send a committed checkpoint to the bucket, and read it back.
@@ -109,9 +108,7 @@ class Checkpoints:
         if there is not None and there.digest != manifest.digest:
             self._context.lease.check()
             self._quarantine(self._bucket, step, "it lies where a newer one belongs")
-        score = manifest.meta.get("score")
-        origin = self._origin(step, float(score) if isinstance(score, int | float) else None)
-        publish(folder, self._bucket, self._key(step), lease=self._context.lease, **(origin | {"code": manifest.code}))
+        self._publish(folder, self._bucket, step, Committed(step, manifest).score, manifest.code)
 
     def prune(self) -> None:
         """Delete all but the newest few and the best, on this machine and in the bucket."""
@@ -174,14 +171,21 @@ class Checkpoints:
             return "it was made under another profile"
         return None
 
-    def _origin(self, step: int, score: float | None) -> dict[str, Any]:
+    def _publish(self, folder: Path, store: Store, step: int, score: float | None, code: str) -> None:
         meta: dict[str, JsonValue] = {"run": self._context.run, "stage": self.stage, "step": step}
-        if score is not None:
-            meta["score"] = score
-        return {"kind": KIND, "profile": self._context.profile.digest, "meta": meta}
+        publish(
+            folder,
+            store,
+            self._key(step),
+            kind=KIND,
+            code=code,
+            profile=self._context.profile.digest,
+            meta=meta if score is None else meta | {"score": score},
+            lease=self._context.lease if store is self._bucket else None,
+        )
 
     def _quarantine(self, store: Store, step: int, reason: str) -> None:
-        """Put a checkpoint where nothing resumes from it; in a bucket that is its manifest, without which it is none."""
+        """Put a checkpoint where nothing resumes from it; in a bucket only its manifest, without which it is none."""
         key = f"runs/{self._context.run}/{self.stage}/quarantine"
         place = f"{key}/{step}-{self._context.ledger.epoch}-{len(store.list(key))}"
         path = store.local_path(self._key(step))
@@ -215,4 +219,3 @@ class Checkpoints:
 
     def _key(self, step: int) -> str:
         return f"{self._prefix}/{step}"
-

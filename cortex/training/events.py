@@ -9,8 +9,8 @@ LEAVE_VARIABLE = "CORTEX_LEAVE_FILE"
 """Names a file that appears when the trainer shall save and leave."""
 
 Event = dict[str, Any]
-"""`event` is one of: `started` (rank, pid, step, total), `step` (step), `progress` (step, total, measured values), `saving` (step),
-`saved` (step), `waiting` (reason), `failed` (reason)."""
+"""`event` is one of `started` (rank, pid, step, total), `step` (step), `progress` (step, total, measured values),
+`saving` (step), `saved` (step), `waiting` (reason), `failed` (reason)."""
 
 
 def emit(event: str, **values: Any) -> None:

@@ -39,4 +39,3 @@ def distributed(profile: Profile, module: str, *arguments: str | Path) -> list[s
         return [sys.executable, "-m", module, *arguments]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={profile.hardware.gpus}"]
     return [sys.executable, *torchrun, "-m", module, *arguments]
-

@@ -183,9 +183,7 @@ class _Trainer:
                 pass
 
 
-def _conclude(
-    trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter
-) -> None:
+def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter) -> None:
     """Bring in what was saved, and say how the trainer ended."""
     if code == 0:
         committer.settle(SETTLE_SECONDS, sent=False)  # the stage's own artifact is sent next
@@ -216,6 +214,6 @@ def _hung(context: RunContext, checkpoints: Checkpoints, reason: str) -> CortexE
     if len(hangs) < HANGS:
         return HungError(f"{checkpoints.stage}: {reason}; the log has every stack; the same command continues")
     return StageError(
-        f"{checkpoints.stage}: hung {len(hangs)} times without a new checkpoint ({reason}): read the stacks in its log, "
-        "or give hang_limit more time in the profile"
+        f"{checkpoints.stage}: hung {len(hangs)} times without a new checkpoint ({reason}): read the stacks in its "
+        "log, or give hang_limit more time in the profile"
     )

@@ -1,0 +1,164 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import Store
+from cortex.runs.ledger import Event, LedgerReader
+from tests.training.conftest import RUN
+from tests.training.toy import Task, chain
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def task(kept: str, tmp_path: Path) -> Task:
+    return Task(url=kept, work=str(tmp_path / "work"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Begin a stage as a program."""
+
+    def begin(task: Task) -> "subprocess.Popen[str]":
+        told = tmp_path / "toy.json"
+        told.write_text(json.dumps(asdict(task)))
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.training.toy", told],
+            env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return begin
+
+
+def events(task: Task, name: str) -> list[Event]:
+    return [event for event in LedgerReader(Store.open(task.url), RUN).new_events() if event["event"] == name]
+
+
+def steps_kept(task: Task) -> set[int]:
+    keys = [entry.key.split("/") for entry in Store.open(task.url).list(f"runs/{RUN}/sft/checkpoints")]
+    return {int(parts[4]) for parts in keys if parts[-1] == "manifest.json"}
+
+
+def await_step(process: "subprocess.Popen[str]", task: Task, step: int) -> None:
+    end = time.monotonic() + 30
+    while not any(event["step"] >= step for event in events(task, "checkpoint_committed")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
+    output, error = start(task).communicate(timeout=60)
+    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}", error
+    committed = [event["step"] for event in events(task, "checkpoint_committed")]
+    assert committed == [5, 10, 15, 20, 25, 30, 35]  # none at the end, where the model itself is written
+    assert not events(task, "checkpoint_failed")
+    # the loss falls, so that the newest is also the best
+    assert steps_kept(task) <= {25, 30, 35}
+    assert max(steps_kept(task)) >= 30
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start: Start) -> None:
+    """The stage is killed, not warned: at once, in the middle of a step, a save, a hash, a rename, an upload."""
+    rng, kills = random.Random(7), 0
+    task = replace(task, weight_bytes=4_000_000)
+    for _ in range(60):
+        process = start(task)
+        try:
+            output, error = process.communicate(timeout=rng.uniform(0.3, 1.6))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, output + error
+        break
+    else:
+        pytest.fail("it never came to its end")
+    assert kills >= 2
+    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
+    assert not events(task, "checkpoint_quarantined")
+
+
+def test_with_notice_no_step_is_lost(task: Task, start: Start) -> None:
+    process = start(replace(task, save_steps=1000, step_seconds=0.05))
+    while not events(task, "progress"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert "SIGTERM: the trainer left, all it had saved is safe" in error
+    [left] = events(task, "checkpoint_committed")
+    made = max(event["step"] for event in events(task, "progress"))
+    assert left["step"] == made
+    assert steps_kept(task) == {made}
+    assert events(task, "preempted")[0]["settled"]
+
+    output, _ = start(replace(task, step_seconds=0.0)).communicate(timeout=60)
+    assert f"resuming from checkpoint-{made}" in output
+    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
+
+
+def test_a_trainer_that_does_not_leave_is_ended_in_time(
+    task: Task, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start(replace(task, fault="ignores notices", step_seconds=0.2, steps=1000))
+    await_step(process, task, 5)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, error = process.communicate(timeout=30)
+    assert time.monotonic() - began < 27
+    assert process.returncode == 75, error
+    assert max(steps_kept(task)) >= 5
+
+
+def test_a_hung_trainer_shows_its_stacks_and_is_ended_and_not_for_ever_begun_again(task: Task, start: Start) -> None:
+    for code in (75, 75, 1):
+        process = start(replace(task, fault="hangs"))
+        output, error = process.communicate(timeout=60)
+        assert process.returncode == code, error
+        assert "the stack of every thread" in output
+        assert "no step for" in error
+    assert "hung 3 times without a new checkpoint" in error
+    assert [event["resumed"] for event in events(task, "hung")][1:] == [10, 10]
+    assert 10 in steps_kept(task)
+
+
+def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: Start) -> None:
+    process = start(replace(task, steps=10_000, step_seconds=0.05))
+    await_step(process, task, 5)
+    began = time.monotonic()
+    Lease.take(Store.open(task.url), RUN)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 77
+    assert time.monotonic() - began < 10
+    assert "was taken over" in error
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [("fails", 1, "the trainer exited with 3; its log says why"), ("lacks room", 78, "the disk is full: take a larger")],
+)
+def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
+    fault: str, code: int, said: str, task: Task, start: Start
+) -> None:
+    process = start(Task(**{**asdict(task), "fault": fault}))
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert said in error and "Traceback" not in error
+    assert 10 in steps_kept(task)

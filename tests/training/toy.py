@@ -1,0 +1,141 @@
+"""A trainer without weights: its state is a chain of hashes, so that any step left out, doubled or mixed shows.
+
+It saves the files of a Hugging Face trainer in that trainer's order, says what the kit's callback says, and leaves when
+asked. As a program it is the stage that supervises one: `python -m tests.training.toy TASK.json`.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from cortex.artifacts.store import Store
+from cortex.errors import CortexError, PreemptedError
+from cortex.runs.profile import load_profile
+from cortex.runs.trainers import HangLimit
+from cortex.training.checkpoints import Checkpoints
+from cortex.training.completeness import STATE
+from cortex.training.events import LEAVE_VARIABLE, emit
+from cortex.training.supervisor import run_trainer
+from tests.training.conftest import context_of
+
+Fault = Literal["", "hangs", "ignores notices", "fails", "lacks room"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the program is told."""
+
+    url: str
+    work: str
+    steps: int = 40
+    save_steps: int = 5
+    keep: int = 2
+    step_seconds: float = 0.01
+    weight_bytes: int = 200_000
+    fault: Fault = ""
+    fault_step: int = 12
+    hang_seconds: float = 0.5
+
+
+def stage(task: Task) -> str:
+    """Supervise a training to its end; what the model is then."""
+    context = context_of(Store.open(task.url), load_profile("rehearsal"), Path(task.work))
+    checkpoints = Checkpoints(context, "sft", keep=task.keep)
+    resume = checkpoints.newest()
+    options = {**asdict(task), "saving": str(checkpoints.saving), "resume": str(resume) if resume else None}
+    options_file = context.folder("sft") / "task.json"
+    options_file.write_text(json.dumps(options))
+    limit = HangLimit(steps=2, least_seconds=task.hang_seconds, start_seconds=30)
+    run_trainer(context, checkpoints, [sys.executable, "-m", "tests.training.toy", "train", options_file], limit)
+    return (checkpoints.saving / "model").read_text()
+
+
+def train(saving: Path, resume: str | None, task: Task) -> None:
+    """What the trainer's own program does."""
+    state, step = restore(Path(resume)) if resume else (b"seed", 0)
+    emit("started", rank=0, pid=os.getpid(), step=step, total=task.steps)
+    signal.signal(signal.SIGUSR1, lambda *_: print("the stack of every thread", flush=True))
+    leave = Path(os.environ[LEAVE_VARIABLE])
+    while step < task.steps:
+        time.sleep(task.step_seconds)
+        state, step = hashlib.sha256(state).digest(), step + 1
+        emit("step", step=step)
+        emit("progress", step=step, total=task.steps, loss=1 / step)
+        if task.fault and step == task.fault_step:
+            misbehave(task.fault)
+        leaving = leave.exists() and task.fault != "ignores notices"
+        if step < task.steps and (leaving or step % task.save_steps == 0):
+            emit("saving", step=step)
+            save(saving / f"checkpoint-{step}", state, step, task.weight_bytes)
+            emit("saved", step=step)
+            if leaving:
+                sys.exit(PreemptedError.exit_code)
+    (saving / "model").write_text(state.hex())
+
+
+def misbehave(fault: Fault) -> None:
+    match fault:
+        case "hangs":
+            while True:
+                time.sleep(60)
+        case "fails":
+            sys.exit(3)
+        case "lacks room":
+            emit("failed", reason="the disk is full: take a larger one")
+            sys.exit(78)
+        case _:
+            pass
+
+
+def save(folder: Path, state: bytes, step: int, weight_bytes: int = 1000) -> Path:
+    """A whole checkpoint, file by file."""
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(state * (weight_bytes // len(state)))
+    (folder / "optimizer.pt").write_bytes(b"optimizer" + state * 10)
+    (folder / "scheduler.pt").write_bytes(b"scheduler" + state)
+    (folder / "rng_state.pth").write_bytes(b"random" + state)
+    (folder / STATE).write_text(json.dumps({"global_step": step}))
+    return folder
+
+
+def restore(folder: Path) -> tuple[bytes, int]:
+    """The state that a checkpoint holds: of one moment, or none at all."""
+    step = int(json.loads((folder / STATE).read_text())["global_step"])
+    state = (folder / "scheduler.pt").read_bytes().removeprefix(b"scheduler")
+    weights = (folder / "model.safetensors").read_bytes()
+    assert weights == state * (len(weights) // len(state))
+    assert state == chain(step)
+    return state, step
+
+
+def chain(steps: int) -> bytes:
+    """The state after so many undisturbed steps."""
+    state = b"seed"
+    for _ in range(steps):
+        state = hashlib.sha256(state).digest()
+    return state
+
+
+def main() -> None:
+    options = json.loads(Path(sys.argv[-1]).read_text())
+    saving, resume = options.pop("saving", None), options.pop("resume", None)
+    task = Task(**options)
+    if sys.argv[1] == "train":
+        Path(saving).mkdir(parents=True, exist_ok=True)
+        train(Path(saving), resume, task)
+        return
+    try:
+        print(f"model {stage(task)}")
+    except CortexError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
