@@ -79,8 +79,8 @@ def test_where_packets_are_swallowed_the_watch_ends_within_a_second(log: list[st
     with black_hole() as url:
         begun = time.monotonic()
         with Watch(often(Endpoints(url, url, url))):
-            assert time.monotonic() - begun < 0.2, "starting does not wait"
-            assert wait(lambda: not watching_threads()) <= 1.05
+            assert time.monotonic() - begun < 0.6, "starting does not wait"
+            assert wait(lambda: not watching_threads()) < 1.4
     assert not log
 
 
@@ -111,7 +111,7 @@ def test_leaving_breaks_off_questions_that_are_held_and_leaves_no_thread(gcp: Gc
         wait(lambda: len([line for line in gcp.asked if "wait_for_change" in line]) == 2)
         wait(lambda: [line for line in azure.asked if "scheduledevents" in line])
         begun = time.monotonic()
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 1.5
     assert not watching_threads()
     azure.first_call.set()
 

@@ -16,7 +16,7 @@ def test_a_spot_interruption_is_noticed_within_the_interval(aws: AwsServer) -> N
         polled(aws, "instance-action")
         assert watch.notice is None
         aws.interrupt()
-        assert wait(lambda: watch.notice) < INTERVAL + 0.5
+        assert wait(lambda: watch.notice) < INTERVAL + 2
         notice = noticed(watch)
     assert notice.source == "aws spot instance-action"
     assert "terminate" in notice.text and "\n" not in notice.text

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
+from cortex.runs.clouds.metadata import MetadataError
 from cortex.runs.notice import Watch
 from tests.runs.metadata_server import GcpServer
-from tests.runs.watching import INTERVAL, left, noticed, sources, wait
+from tests.runs.watching import INTERVAL, answer, left, noticed, sources, wait, writing
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_a_change_is_noticed_while_the_question_is_held(gcp: GcpServer, key: str
         assert watch.notice is None
         asked = len(gcp.asked)
         gcp.set(key, value)
-        assert wait(lambda: watch.notice) < 0.5
+        assert wait(lambda: watch.notice) < 2
         notice = noticed(watch)
         assert len(gcp.asked) - asked < 10
     assert notice.source == source
@@ -47,3 +48,9 @@ def test_a_notice_that_is_repeated_keeps_the_deadline_it_had_when_it_was_first_s
         gcp.set("preempted", "TRUE")
         time.sleep(2 * INTERVAL)
         assert watch.notice == first
+
+
+def test_an_answer_that_lacks_googles_own_header_is_not_taken_for_googles(gcp: GcpServer) -> None:
+    (preempted, _) = sources(gcp)
+    with gcp.breaking("preempted", writing(answer(b"TRUE", headers=""))), pytest.raises(MetadataError, match="header"):
+        list(preempted.ask())

@@ -46,7 +46,7 @@ def test_a_service_that_does_not_come_to_an_end_is_given_up_in_time(aws: AwsServ
     begun = time.monotonic()
     with aws.breaking("dynamic", breakage), pytest.raises(SilentError, match=r"did not answer in 0\.5 s"):
         source.request("/latest/dynamic", {}, timeout=0.5)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 1.5
 
 
 @pytest.fixture(scope="module")
