@@ -62,8 +62,10 @@ def await_step(process: "subprocess.Popen[str]", task: Task, step: int) -> None:
 
 
 def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
-    output, error = start(task).communicate(timeout=60)
-    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}", error
+    process = start(task)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 0, (process.returncode, output, error)
+    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
     committed = [event["step"] for event in events(task, "checkpoint_committed")]
     assert committed == [5, 10, 15, 20, 25, 30, 35]  # none at the end, where the model itself is written
     assert not events(task, "checkpoint_failed")
