@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortex.errors import CortexError, VerificationError
+from cortex.errors import CortexError, UsageError, VerificationError
 
 app = typer.Typer(
     name="cortex",
@@ -146,6 +146,12 @@ def verify(
 def download(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
     to: Annotated[Path | None, typer.Option(help="A folder; default: releases/RUN under CORTEX_HOME.")] = None,
+    from_cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Off a live instance, by its name for ssh; no bucket is asked.")
+    ] = None,
+    remote_home: Annotated[
+        str | None, typer.Option(metavar="DIR", help="CORTEX_HOME there, if it cannot be found.")
+    ] = None,
 ) -> None:
     """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
     from rich.console import Console
@@ -156,11 +162,32 @@ def download(
     from cortex.fleet.progress import transfer_bar
     from cortex.settings import Settings
 
-    settings = Settings()
-    store = Store.open(settings.bucket_url)
-    with transfer_bar(Console(stderr=True), run_id, release_of(store, run_id).size) as advance:
-        receipt = bring(run_id, store, settings.home.absolute(), to, advance=advance)
+    settings, console = Settings(), Console(stderr=True)
+    home = settings.home.absolute()
+    if from_cluster:
+        from cortex.fleet.box import Box
+        from cortex.fleet.over_ssh import bring as bring_over_ssh
+        from cortex.fleet.over_ssh import find_release
+
+        with Box(from_cluster, settings.ssh_config) as box:
+            release = find_release(box, run_id, remote_home)
+            with transfer_bar(console, f"{run_id} from {from_cluster}", release.manifest.size) as advance:
+                receipt = bring_over_ssh(release, home, to, advance=advance)
+    elif remote_home:
+        raise UsageError("--remote-home says where things are on an instance: name that one with --from-cluster")
+    else:
+        store = Store.open(settings.bucket_url)
+        with transfer_bar(console, run_id, release_of(store, run_id).size) as advance:
+            receipt = bring(run_id, store, home, to, advance=advance)
     print(f"{receipt.path}: {receipt.files} files, {receipt.size:,} bytes, verified; manifest {receipt.manifest[:12]}")
+
+
+@app.command(hidden=True)
+def home() -> None:
+    """Where the kit keeps its things on this machine; `download --from-cluster` asks for it."""
+    from cortex.settings import Settings
+
+    print(Settings().home.absolute())
 
 
 @app.command()

@@ -18,6 +18,7 @@ def running(
     cwd: Path | None = None,
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Generator["subprocess.Popen[str]"]:
     """Start a program in a process group of its own; leaving the block ends the group, by SIGTERM, then SIGKILL.
 
@@ -32,6 +33,7 @@ def running(
         stdout=stdout,
         stderr=stderr,
         text=True,
+        pass_fds=pass_fds,
         process_group=0,
     )
     try:
