@@ -53,6 +53,9 @@ class RemoteStore(Store):
         self._objects = connect(self.url)
         self._ranges_as_partial = True
 
+    def patient(self, patience: Patience) -> "RemoteStore":
+        return RemoteStore(self.url, patience)
+
     def put(self, key: str, data: bytes) -> None:
         self._ask("written", key, lambda: obstore.put(self._objects, check_key(key), data, use_multipart=False))
 
@@ -180,7 +183,8 @@ class RemoteStore(Store):
 
         def told(error: Exception, wait: float) -> None:
             self.retries += 1
-            logger.warning(f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
+            level = "TRACE" if self.patience.listener else "WARNING"  # who listens tells it, once for all requests
+            logger.log(level, f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
             if is_about_credentials(error):
                 self._objects = connect(self.url)
 
