@@ -127,10 +127,19 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id
 def verify(
     path: Annotated[Path, typer.Argument(help="An artifact's folder.")],
     key: Annotated[Path | None, typer.Option(help="Check the signature, too, with this public key.")] = None,
+    identity: Annotated[
+        str | None, typer.Option(help="Check that this e-mail address or workflow signed it, without a key.")
+    ] = None,
+    identity_provider: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Who vouches for the identity, such as https://accounts.google.com."),
+    ] = None,
 ) -> None:
     """Check an artifact against its manifest: exits 0, or 65 and names the first files that are not as published."""
     from cortex.artifacts.verify import verify as check
 
+    if (identity is None) != (identity_provider is None):
+        raise UsageError("--identity and --identity-provider belong together: a name means nothing but to its provider")
     found = check(path)
     if not found.ok:
         raise VerificationError(str(found))
@@ -140,6 +149,11 @@ def verify(
 
         check_signature(path, key)
         print(f"{path}: signed with the key of {key}")
+    if identity and identity_provider:
+        from cortex.artifacts.signature import check_identity
+
+        check_identity(path, identity, identity_provider)
+        print(f"{path}: signed by {identity}, says {identity_provider}")
 
 
 @app.command()
