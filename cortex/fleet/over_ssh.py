@@ -4,7 +4,6 @@ On the instance, the release stage seals the release's manifest before it sends 
 instance goes; see `cortex.stages.runner`.
 """
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from cortex.fleet.box import Box
 from cortex.fleet.download import put_signature, release_folder, write_receipt
 from cortex.fleet.rsync import Copy, require_rsync
 from cortex.runs.context import artifact_prefix, check_run_id, local_ledger, output_folder
+from cortex.runs.ledger import parse
 
 HOMES = ('"$CORTEX_HOME"', '"$(cortex home 2>/dev/null)"', '"$HOME"/sky_workdir/.cortex', '"$HOME"/.cortex')
 """Where the kit may keep things there, in a shell's words: as its login says, or where SkyPilot puts a checkout."""
@@ -139,13 +139,14 @@ def _shell_path(path: str) -> str:
 
 def _tell_outage(release: LiveRelease) -> None:
     """Say why the release is still only there, where the instance's own ledger tells it."""
-    ledger = local_ledger(Path(release.path).parent)
-    for line in reversed(release.box.read(str(ledger)).decode(errors="replace").splitlines()):
-        event = json.loads(line)
-        if event.get("event") == "bucket_unreachable":
-            since = datetime.fromtimestamp(event["since"], UTC)
-            logger.warning(
-                f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {event['reason']}"
-            )
-        if event.get("event") in ("bucket_unreachable", "bucket_answers", "stage_finished"):
-            return
+    ledger = release.box.read(str(local_ledger(Path(release.path).parent))).decode(errors="replace")
+    outage = None
+    # Its last line may be one that is being written.
+    for event in parse(line for line in ledger.splitlines() if line.endswith("}")):
+        if event["event"] in ("bucket_unreachable", "bucket_answers", "stage_finished"):
+            outage = event if event["event"] == "bucket_unreachable" else None
+    if outage:
+        since = datetime.fromtimestamp(outage["since"], UTC)
+        logger.warning(
+            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {outage['reason']}"
+        )

@@ -16,10 +16,13 @@ from loguru import logger
 from cortex.artifacts.artifact import find, publish
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.patience import Patience
+from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import RefusedError
+from cortex.fleet.box import Box
+from cortex.fleet.over_ssh import bring, find_release
 from cortex.runs.context import RunContext, artifact_prefix, local_ledger, output_folder
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.profile import Profile
@@ -29,6 +32,7 @@ from cortex.stages import publishing, runner
 from cortex.stages.runner import run_stage
 from tests.artifacts.faulty import BUCKET, Fault, Proxy, Server
 from tests.artifacts.strategies import write
+from tests.fleet.ssh_server import SshServer
 
 RUN = "run-1"
 OUTAGE = 2.0
@@ -94,8 +98,10 @@ def test_a_release_outlasts_an_outage_and_the_ledger_tells_how_long_it_was(
     meanwhile: list[object] = []
 
     def back() -> None:
-        meanwhile.extend([verify(output).manifest.digest, events_of(settings)])
-        server.start()
+        try:
+            meanwhile.extend([verify(output).manifest.digest, events_of(settings)])
+        finally:
+            server.start()  # or the release waits without end
 
     def away() -> None:
         server.kill()
@@ -119,6 +125,42 @@ def test_a_release_outlasts_an_outage_and_the_ledger_tells_how_long_it_was(
     lasting = [line for line in warnings if "has not taken the release" in line]
     assert 1 <= len(lasting) <= seconds + 1 and "--from-cluster" in lasting[0] and str(output) in lasting[0]
     assert any("answers again after 00:00:0" in line for line in warnings) and len(warnings) == len(lasting) + 1
+
+
+def test_its_machine_gives_it_over_ssh_while_the_bucket_is_away_and_after(
+    ends: Ends,
+    server: Server,
+    bucket: RemoteStore,
+    profile: Profile,
+    ssh_server: SshServer,
+    tmp_path: Path,
+    warnings: list[str],
+) -> None:
+    there = Settings(home=ssh_server.home / "sky_workdir/.cortex", bucket=bucket.url)
+    receipts: list[Receipt] = []
+
+    def take(home: str) -> None:
+        with Box("box", ssh_server.client_config) as box:
+            receipts.append(bring(find_release(box, RUN), tmp_path / home))
+
+    def back() -> None:
+        try:
+            take("first")
+        finally:
+            server.start()
+
+    def away() -> None:
+        server.kill()
+        later(back)
+
+    ends("release", away)
+    assert run_stage("release", RUN, profile, bucket, there)
+    assert len(receipts) == 1 and any("box cannot reach its bucket since" in line for line in warnings)
+    warnings.clear()
+    take("second")
+    published = find(bucket, artifact_prefix(RUN, "release"))
+    assert published and [receipt.manifest for receipt in receipts] == [published.digest] * 2 and warnings == []
+    receipts[0].check(published)
 
 
 @pytest.mark.parametrize("fault", [Fault("status", status=403, code="AccessDenied"), Fault("corrupt upload")])
