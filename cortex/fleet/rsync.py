@@ -17,7 +17,7 @@ from cortex.artifacts.manifest import FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.receiving import ATTEMPTS, Advance
-from cortex.errors import ConfigError, DataError, VerificationError
+from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 from cortex.fleet.box import CONNECT_SECONDS, Box, LostConnectionError
 from cortex.process import running
 
@@ -25,7 +25,9 @@ SILENCE_SECONDS = 60
 """Without a byte for so long, a connection is given up and made anew."""
 
 _PROGRESS = re.compile(r"\s*([\d,]+)\s+\d+%")
-_SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED = 1, 11, 23, 24
+_REFUSED = re.compile("Host key verification failed|Permission denied")
+_SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED, _SSH = 1, 11, 23, 24, 255
+"""How rsync ends."""
 
 
 def require_rsync() -> str:
@@ -132,17 +134,23 @@ class Copy:
                 code = process.wait()
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").splitlines()
-        reason = " ".join(next((line for line in said if "rsync" in line or "ssh" in line), f"rsync: {code}").split())[
-            :300
-        ]
         if code in (0, _SOME_MISSING, _SOME_VANISHED):
             return True
+        reason = " ".join(next((line for line in said if "rsync" in line), f"rsync ended with {code}").split())[:300]
         if code == _SYNTAX:
             raise ConfigError(f"{reason}: rsync 3.1 or newer is needed at both ends; install it")
+        if code == _FILE_ERROR and "[receiver]" in reason:
+            raise ConfigError(
+                f"{self._part.path} cannot be written ({reason}): make room or give another place with --to"
+            )
         if code == _FILE_ERROR:
-            if "No space left" in " ".join(said):
-                raise ConfigError(f"{self._part.path} cannot be written: no space left; make room, then run this again")
-            raise DataError(f"{reason}: mend that, then run this again")
+            raise DataError(f"{self._box.name} cannot read the release ({reason}): mend that, then run this again")
+        refused = next((line for line in said if _REFUSED.search(line)), None)
+        if code == _SSH and refused:
+            raise RefusedError(
+                f"{self._box.name} does not let rsync in ({refused}): see what `ssh {self._box.name}` says, mend it, "
+                "then run this again"
+            )
         if self._size(entries) > before:
             logger.warning(f"the connection to {self._box.name} was lost ({reason}): going on where it stopped")
             return False

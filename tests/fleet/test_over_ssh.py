@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import time
 from collections.abc import Callable
@@ -253,6 +254,33 @@ def test_a_name_that_is_no_host(ssh_server: SshServer, on_the_box: Artifact) -> 
     with Box("box", ssh_server.client_config) as box, pytest.raises(UsageError, match="run id"):
         find_release(box, "../x")
     assert on_the_box.digest
+
+
+def test_a_machine_that_is_another_one_half_way_is_not_asked_again(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path
+) -> None:
+    fetch(ssh_server, tmp_path / "known")
+    slowed(ssh_server, 1000)
+
+    def replace(_: int) -> None:
+        if size_of(tmp_path / "home/releases" / f"{RUN}.part") > 300_000:
+            ssh_server.kill()
+            ssh_server.start("other-host")
+
+    with pytest.raises(RefusedError, match=r"does not let rsync in \(Host key verification failed"):
+        fetch(ssh_server, tmp_path / "home", replace)
+    assert Receipt.read(tmp_path / "home", RUN) is None and on_the_box.digest
+
+
+def test_a_disk_that_fills_up_keeps_what_is_there(ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        failure(ssh_server, ConfigError, r"demo-1\.part cannot be written \(rsync.*make room", tmp_path / "home")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert size_of(tmp_path / "home/releases" / f"{RUN}.part") >= 900_000
+    assert fetch(ssh_server, tmp_path / "home").manifest == on_the_box.digest
 
 
 def test_a_second_download_into_one_folder_is_refused(
