@@ -191,7 +191,7 @@ class RemoteStore(Store):
         try:
             return self.patience.persist(call, BaseError, is_transient, told)
         except FileNotFoundError as error:
-            if done == "read":
+            if done == "read" and "NoSuchBucket" not in str(error):
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error
             raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}") from error
         except BaseError as error:

@@ -24,6 +24,9 @@ from cortex.process import running
 SILENCE_SECONDS = 60
 """Without a byte for so long, a connection is given up and made anew."""
 
+CHECKED_AT_ONCE = max(16, WORKERS)
+"""Files that are hashed and synced together: small ones wait for the disk more than they compute."""
+
 _PROGRESS = re.compile(r"\s*([\d,]+)\s+\d+%")
 _REFUSED = re.compile("Host key verification failed|Permission denied")
 _SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED, _SSH = 1, 11, 23, 24, 255
@@ -78,7 +81,7 @@ class Copy:
 
     def _check(self, entries: Sequence[FileEntry]) -> list[FileEntry]:
         """The files that are not right; of those, what cannot be continued is removed."""
-        right = in_parallel(self._is_right, entries, WORKERS)
+        right = in_parallel(self._is_right, entries, CHECKED_AT_ONCE)
         self._tell(self._right)
         return [entry for entry, good in zip(entries, right, strict=True) if not good]
 
