@@ -37,11 +37,16 @@ class Programs:
 
 def find_programs(folder: Path) -> Programs | None:
     """The installed programs; else Debian's, unpacked into a folder, where one may ask for them; else None."""
+    # As root, the server gets a view of the file system of its own: see `SshServer.start`.
+    if os.getuid() == 0:
+        unshare = shutil.which("unshare")
+        if not unshare or subprocess.run([unshare, "--mount", "true"], capture_output=True, check=False).returncode:
+            return None
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     rsync = shutil.which("rsync")
     if sshd and rsync:
         return Programs(sshd, rsync, "")
-    if os.getuid() or not shutil.which("apt-get") or not shutil.which("unshare"):
+    if os.getuid() or not shutil.which("apt-get"):
         return None
     fetched = subprocess.run(["apt-get", "download", *PACKAGES], cwd=folder, capture_output=True, check=False)
     if fetched.returncode:
