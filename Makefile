@@ -33,8 +33,8 @@ test: setup $(INFRA_STAMP) ## check everything that this machine can check   [ST
 .PHONY: show download
 show: setup ## a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
-download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>]
-	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)")
+download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>] [FROM_CLUSTER=<name> over SSH, with no bucket]
+	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)") $(if $(FROM_CLUSTER),--from-cluster "$(FROM_CLUSTER)")
 
 ##@ Work on the kit
 .PHONY: setup

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortex.errors import CortexError, VerificationError
+from cortex.errors import CortexError, UsageError, VerificationError
 
 app = typer.Typer(
     name="cortex",
@@ -127,10 +127,19 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id
 def verify(
     path: Annotated[Path, typer.Argument(help="An artifact's folder.")],
     key: Annotated[Path | None, typer.Option(help="Check the signature, too, with this public key.")] = None,
+    identity: Annotated[
+        str | None, typer.Option(help="Check that this e-mail address or workflow signed it, without a key.")
+    ] = None,
+    identity_provider: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Who vouches for the identity, such as https://accounts.google.com."),
+    ] = None,
 ) -> None:
     """Check an artifact against its manifest: exits 0, or 65 and names the first files that are not as published."""
     from cortex.artifacts.verify import verify as check
 
+    if (identity is None) != (identity_provider is None):
+        raise UsageError("--identity and --identity-provider belong together: a name means nothing but to its provider")
     found = check(path)
     if not found.ok:
         raise VerificationError(str(found))
@@ -140,12 +149,23 @@ def verify(
 
         check_signature(path, key)
         print(f"{path}: signed with the key of {key}")
+    if identity and identity_provider:
+        from cortex.artifacts.signature import check_identity
+
+        check_identity(path, identity, identity_provider)
+        print(f"{path}: signed by {identity}, says {identity_provider}")
 
 
 @app.command()
 def download(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
     to: Annotated[Path | None, typer.Option(help="A folder; default: releases/RUN under CORTEX_HOME.")] = None,
+    from_cluster: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Off a live instance, by its name for ssh; no bucket is asked.")
+    ] = None,
+    remote_home: Annotated[
+        str | None, typer.Option(metavar="DIR", help="CORTEX_HOME there, if it cannot be found.")
+    ] = None,
 ) -> None:
     """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
     from rich.console import Console
@@ -156,11 +176,32 @@ def download(
     from cortex.fleet.progress import transfer_bar
     from cortex.settings import Settings
 
-    settings = Settings()
-    store = Store.open(settings.bucket_url)
-    with transfer_bar(Console(stderr=True), run_id, release_of(store, run_id).size) as advance:
-        receipt = bring(run_id, store, settings.home.absolute(), to, advance=advance)
+    settings, console = Settings(), Console(stderr=True)
+    home = settings.home.absolute()
+    if from_cluster:
+        from cortex.fleet.box import Box
+        from cortex.fleet.over_ssh import bring as bring_over_ssh
+        from cortex.fleet.over_ssh import find_release
+
+        with Box(from_cluster, settings.ssh_config) as box:
+            release = find_release(box, run_id, remote_home)
+            with transfer_bar(console, f"{run_id} from {from_cluster}", release.manifest.size) as advance:
+                receipt = bring_over_ssh(release, home, to, advance=advance)
+    elif remote_home:
+        raise UsageError("--remote-home says where things are on an instance: name that one with --from-cluster")
+    else:
+        store = Store.open(settings.bucket_url)
+        with transfer_bar(console, run_id, release_of(store, run_id).size) as advance:
+            receipt = bring(run_id, store, home, to, advance=advance)
     print(f"{receipt.path}: {receipt.files} files, {receipt.size:,} bytes, verified; manifest {receipt.manifest[:12]}")
+
+
+@app.command(hidden=True)
+def home() -> None:
+    """Where the kit keeps its things on this machine; `download --from-cluster` asks for it."""
+    from cortex.settings import Settings
+
+    print(Settings().home.absolute())
 
 
 @app.command()

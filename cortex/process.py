@@ -21,6 +21,7 @@ def running(
     cwd: Path | None = None,
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Generator["subprocess.Popen[str]"]:
     """Start a program in a process group of its own; leaving the block ends the group, by SIGTERM, then SIGKILL.
 
@@ -35,6 +36,7 @@ def running(
         stdout=stdout,
         stderr=stderr,
         text=True,
+        pass_fds=pass_fds,
         process_group=0,
     )
     try:

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     flipside_api_key: SecretStr | None = None
     """Flipside's key, where a profile's data come from there."""
 
+    ssh_config: Path | None = None
+    """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
+
     @property
     def bucket_url(self) -> str:
         return self.bucket or str(self.home.absolute() / "bucket")

@@ -147,6 +147,11 @@ def test_a_release_is_brought_home_signed_checked_and_traced(cortex: Cortex, tmp
     refused = cortex("verify", tmp_path / "home-again", "--key", tmp_path / "others" / "signing.pub")
     assert refused.returncode == 65
     assert "Traceback" not in refused.stderr
+    half = told(cortex("verify", tmp_path / "home-again", "--identity", "me@example.org"), 2)
+    assert "--identity-provider" in half
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "HOME": str(tmp_path)}
+    words = ("--identity", "me@example.org", "--identity-provider", "https://accounts.example.org")
+    assert "internet" in told(cortex("verify", tmp_path / "home-again", *words, **offline), 78)
     drawn = cortex("lineage", "a")
     assert drawn.returncode == 0
     assert data.digest[:12] in drawn.stdout

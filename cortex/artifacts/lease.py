@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from cortex.artifacts.store import MissingObjectError, Store, StoreError
-from cortex.errors import RefusedError
+from cortex.errors import PreemptedError, RefusedError
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Lease:
                 except RefusedError as error:
                     lost.append(error)
                     return
+                except PreemptedError:
+                    return  # whoever waits for the store in this process is being stopped
                 except StoreError as error:
                     logger.warning(f"lease of run {self.run} cannot be read: {error}")
 

@@ -4,9 +4,21 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
+
+
+class Listener(Protocol):
+    """Hears, from any thread, how it goes; one listener may serve many calls."""
+
+    def failing(self, error: Exception) -> None:
+        """A call failed, and will be made again."""
+        ...
+
+    def answered(self) -> None:
+        """A call that had failed was answered."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random)
+    listener: Listener | None = None
 
     def persist(
         self,
@@ -41,10 +54,15 @@ class Patience:
         while True:
             attempt += 1
             try:
-                return call()
+                result = call()
+                if self.listener and attempt > 1:
+                    self.listener.answered()
+                return result
             except errors as error:
                 wait = self.rng.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 30)))
                 if not worth(error, attempt) or self.clock() + wait > end:
                     raise
+                if self.listener:
+                    self.listener.failing(error)
                 told(error, wait)
                 self.sleep(wait)

@@ -53,6 +53,9 @@ class RemoteStore(Store):
         self._objects = connect(self.url)
         self._ranges_as_partial = True
 
+    def patient(self, patience: Patience) -> "RemoteStore":
+        return RemoteStore(self.url, patience)
+
     def put(self, key: str, data: bytes) -> None:
         self._ask("written", key, lambda: obstore.put(self._objects, check_key(key), data, use_multipart=False))
 
@@ -180,14 +183,15 @@ class RemoteStore(Store):
 
         def told(error: Exception, wait: float) -> None:
             self.retries += 1
-            logger.warning(f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
+            level = "TRACE" if self.patience.listener else "WARNING"  # who listens tells it, once for all requests
+            logger.log(level, f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
             if is_about_credentials(error):
                 self._objects = connect(self.url)
 
         try:
             return self.patience.persist(call, BaseError, is_transient, told)
         except FileNotFoundError as error:
-            if done == "read":
+            if done == "read" and "NoSuchBucket" not in str(error):
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error
             raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}") from error
         except BaseError as error:

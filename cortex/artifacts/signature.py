@@ -47,7 +47,7 @@ def sign(folder: Path, private_key: Path | None = None) -> Path:
 
     Raises:
         DataError: the folder is no complete artifact.
-        ConfigError: the key cannot be used.
+        ConfigError: the key cannot be used; or, without one, Sigstore cannot be reached or refused the login.
     """
     from model_signing import hashing, signing
 
@@ -56,12 +56,17 @@ def sign(folder: Path, private_key: Path | None = None) -> Path:
     hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE, PART], ignore_git_paths=True)
     try:
         config = signing.Config().set_hashing_config(hashed)
-        config = (
-            config.use_elliptic_key_signer(private_key=private_key) if private_key else config.use_sigstore_signer()
-        )
-        config.sign(folder, signature)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{folder} cannot be signed with {private_key or 'your identity'}: {error}") from error
+        if private_key:
+            config.use_elliptic_key_signer(private_key=private_key).sign(folder, signature)
+        else:
+            config.use_sigstore_signer().sign(folder, signature)
+    except (ValueError, OSError, *_sigstore_errors()) as error:
+        if private_key:
+            raise ConfigError(f"{folder} cannot be signed with {private_key}: {error}") from error
+        raise ConfigError(
+            f"{folder} cannot be signed with your identity ({_line(error)}): that needs the internet and a login at "
+            "Sigstore; or sign with a key: cortex sign DIR --key signing.key"
+        ) from error
     return signature
 
 
@@ -86,21 +91,47 @@ def check_identity(folder: Path, identity: str, issuer: str) -> None:
 
     Raises:
         VerificationError: as `check_signature`.
+        ConfigError: Sigstore's list of trusted keys cannot be fetched.
     """
     from model_signing import verifying
 
-    _check(folder, verifying.Config().use_sigstore_verifier(identity=identity, oidc_issuer=issuer), identity)
+    _require_signature(folder)
+    try:
+        verifier = verifying.Config().use_sigstore_verifier(identity=identity, oidc_issuer=issuer)
+    except (ValueError, OSError, *_sigstore_errors()) as error:
+        raise ConfigError(
+            f"who signed {folder} cannot be checked ({_line(error)}): Sigstore's trusted keys come over the internet; "
+            "try again where that can be reached"
+        ) from error
+    _check(folder, verifier, f"{identity} ({issuer})")
 
 
 def _check(folder: Path, verifier: "Config", signer: str) -> None:
     from cryptography.exceptions import InvalidSignature
     from sigstore.errors import Error as SigstoreError
 
+    try:
+        verifier.verify(folder, _require_signature(folder))
+    except (ValueError, KeyError, TypeError, InvalidSignature, SigstoreError) as error:
+        raise VerificationError(f"{folder} is not what {signer} signed: {_line(error)}") from error
+
+
+def _require_signature(folder: Path) -> Path:
     signature = folder / SIGNATURE
     if not signature.is_file():
         raise VerificationError(f"{folder} has no {SIGNATURE}: it was not signed; ask its maker for the signature")
-    try:
-        verifier.verify(folder, signature)
-    except (ValueError, KeyError, TypeError, InvalidSignature, SigstoreError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise VerificationError(f"{folder} is not what {signer} signed: {reason}") from error
+    return signature
+
+
+def _sigstore_errors() -> tuple[type[Exception], ...]:
+    """What goes wrong between this machine and Sigstore's services; two of the names it keeps to itself."""
+    from sigstore._internal.fulcio.client import FulcioClientError
+    from sigstore._internal.rekor import RekorClientError
+    from sigstore.errors import Error
+    from sigstore.oidc import ExpiredIdentity, IssuerError
+
+    return (Error, IssuerError, ExpiredIdentity, FulcioClientError, RekorClientError)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

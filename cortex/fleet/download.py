@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.code_version import code_version
@@ -30,9 +31,9 @@ def release_of(store: Store, run: str) -> Manifest:
     return manifest
 
 
-def default_folder(home: Path, run: str) -> Path:
-    """Where a release goes unless another place is named."""
-    return home / "releases" / run
+def release_folder(home: Path, run: str, to: Path | None = None) -> Path:
+    """Where a release goes: under the kit's home, unless another place is named."""
+    return (to or home / "releases" / run).expanduser().absolute()
 
 
 def download(
@@ -56,21 +57,43 @@ def download(
     """
     manifest = release_of(store, run)
     prefix = artifact_prefix(run, "release")
-    target = (to or default_folder(home, run)).expanduser().absolute()
+    target = release_folder(home, run, to)
     receive(store, prefix, manifest, target, advance)
     _bring_signature(store, prefix, target)
+    return write_receipt(run, manifest, target, home, f"{store.url}/{prefix}", "bucket", now())
+
+
+def write_receipt(
+    run: str,
+    manifest: Manifest,
+    target: Path,
+    home: Path,
+    source: str,
+    via: Literal["bucket", "cluster"],
+    verified: datetime,
+) -> Receipt:
+    """Put down that a verified copy lies at `target`, and where it came from."""
     receipt = Receipt(
         run=run,
         manifest=manifest.digest,
         path=target,
         files=len(manifest.files),
         size=manifest.size,
-        source=f"{store.url}/{prefix}",
-        verified=now(),
+        source=source,
+        via=via,
+        verified=verified,
         code=code_version(),
     )
     receipt.write(home)
     return receipt
+
+
+def put_signature(folder: Path, signature: bytes) -> None:
+    """Lay a signature, whole, beside a release's files."""
+    with writing(folder):
+        aside = folder.with_name(f".{secrets.token_hex(8)}")
+        write_whole(aside, signature)
+        aside.replace(folder / SIGNATURE)
 
 
 def attach_signature(store: Store, run: str, folder: Path) -> None:
@@ -89,7 +112,4 @@ def _bring_signature(store: Store, prefix: str, target: Path) -> None:
         signature = store.get(f"{prefix}/{SIGNATURE}")
     except MissingObjectError:
         return
-    with writing(target):
-        aside = target.with_name(f".{secrets.token_hex(8)}")
-        write_whole(aside, signature)
-        aside.replace(target / SIGNATURE)
+    put_signature(target, signature)

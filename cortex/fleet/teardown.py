@@ -1,6 +1,7 @@
 """Letting go of a run's machines: only once a verified copy of its release is proven to be on this disk."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -55,6 +56,11 @@ def abandon(run: str, typed: str, store: Store, machines: Machines) -> tuple[str
 def require_copy(run: str, store: Store, home: Path) -> Receipt:
     """Prove that the release in the bucket lies, whole and right, on this disk.
 
+    By which way it came does not matter: a copy off its machine (`download --from-cluster`) counts once the bucket has
+    a release of the same digest. While the bucket has none, such a copy is compared with nothing but the machine's own
+    word, on one disk, where no later stage or server looks; and the machine is still bringing it to the bucket. To end
+    that work is to abandon it: the copy stays, and who decides so types the run's id.
+
     Raises:
         RefusedError: it does not, or nothing can be proven: no release, no bucket, no receipt, a damaged copy.
     """
@@ -63,7 +69,8 @@ def require_copy(run: str, store: Store, home: Path) -> Receipt:
         published = release_of(store, run)
     except DataError as error:
         raise RefusedError(
-            f"refusing to tear down {run}: {error}; or let it go for good: cortex teardown --abandon {run}"
+            f"refusing to tear down {run}: {error}{_off_the_machine(home, run)}; or let it go for good: "
+            f"cortex teardown --abandon {run}"
         ) from error
     try:
         receipt = Receipt.read(home, run)
@@ -76,6 +83,18 @@ def require_copy(run: str, store: Store, home: Path) -> Receipt:
     except RefusedError as error:
         raise RefusedError(f"refusing to tear down {run}: {error}; {fix}") from error
     return receipt
+
+
+def _off_the_machine(home: Path, run: str) -> str:
+    """What to say of a copy that came off the run's machine, past the bucket."""
+    with suppress(DataError):
+        receipt = Receipt.read(home, run)
+        if receipt and receipt.via == "cluster":
+            return (
+                f"; the copy in {receipt.path}, off {receipt.source}, is yours to keep, but the bucket has none to "
+                "compare it with: let the machine go on until it is there"
+            )
+    return ""
 
 
 def _destroy(run: str, store: Store, machines: Machines, why: dict[str, object]) -> tuple[str, ...]:

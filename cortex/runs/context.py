@@ -56,6 +56,16 @@ class RunContext:
         self.ledger.progress(step=step, total=total, **(values or {}))
 
 
+def output_folder(work: Path, stage: str) -> Path:
+    """The folder that a stage fills, under a run's scratch folder; a bucket's release stays there, sealed."""
+    return work / stage / "output"
+
+
+def local_ledger(folder: Path) -> Path:
+    """What became of a release, beside it on the machine that made it: events as the run's ledger has them."""
+    return folder / "ledger.jsonl"
+
+
 def artifact_prefix(run: str, stage: str) -> str:
     """Where a stage's artifact lies in the bucket."""
     return f"runs/{run}/release" if stage == "release" else f"runs/{run}/{stage}/artifact"
@@ -105,7 +115,16 @@ def list_runs(store: Store) -> list[str]:
     return sorted(parts[1] for parts in keys if len(parts) == 3 and parts[2] == "profile.json")
 
 
-def _profile_key(run: str) -> str:
+def check_run_id(run: str) -> str:
+    """Return a run's id if it can be one.
+
+    Raises:
+        UsageError: it cannot.
+    """
     if not _RUN_ID.fullmatch(run):
         raise UsageError(f"run id {run!r} must be 1 to 100 letters, digits, '-', '_' and '.', and not begin with '.'")
-    return f"runs/{run}/profile.json"
+    return run
+
+
+def _profile_key(run: str) -> str:
+    return f"runs/{check_run_id(run)}/profile.json"

@@ -4,7 +4,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cortex.artifacts.store import Store
@@ -26,6 +28,8 @@ class Ledger:
     run: str
     epoch: int
     clock: Callable[[], float] = time.time
+    beside: Path | None = None
+    """A file of this machine that takes every event, too, for whoever cannot reach the bucket."""
     _written: int = 0
     _pending: list[Event] = field(default_factory=list[Event])
     _flushed: float = 0.0
@@ -34,8 +38,13 @@ class Ledger:
     def append(self, event: str, **values: Any) -> None:
         """Record an event at once, together with what was held back before it."""
         with self._lock:
-            self._pending.append(self._event(event, values))
+            self.hold(event, **values)
             self.flush()
+
+    def hold(self, event: str, **values: Any) -> None:
+        """Record an event that is written with the next: the store may not answer now."""
+        with self._lock:
+            self._pending.append(self._event(event, values))
 
     def progress(self, **values: Any) -> None:
         """Record progress; written with the next event, or when the interval has passed."""
@@ -49,14 +58,18 @@ class Ledger:
         """Write what is held back."""
         with self._lock:
             if self._pending:
-                lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in self._pending)
+                lines = "".join(_line(event) for event in self._pending)
                 self.store.put(f"{folder(self.run)}/{self.epoch:08d}-{self._written:06d}.jsonl", lines.encode())
                 self._written += 1
                 self._pending.clear()
             self._flushed = self.clock()
 
     def _event(self, event: str, values: dict[str, Any]) -> Event:
-        return {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}
+        made = {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}
+        if self.beside:
+            with suppress(OSError), self.beside.open("a") as file:  # a full disk must not end what is going on
+                file.write(_line(made))
+        return made
 
 
 @dataclass
@@ -78,6 +91,10 @@ class LedgerReader:
 
 def folder(run: str) -> str:
     return f"runs/{run}/ledger"
+
+
+def _line(event: Event) -> str:
+    return json.dumps(event, separators=(",", ":")) + "\n"
 
 
 def parse(lines: Iterable[str]) -> list[Event]:

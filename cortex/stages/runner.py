@@ -8,16 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cortex.artifacts.artifact import publish
+from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.manifest import MANIFEST
+from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, RefusedError
 from cortex.process import terminable, thread_variables
-from cortex.runs.context import RunContext, artifact_prefix
+from cortex.runs.context import RunContext, output_folder
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
 from cortex.runs.stages import Stage, find_stage
 from cortex.settings import Settings
+from cortex.stages.publishing import publish_stage
+
+LAST_WORD = Patience(deadline=20.0)
+"""For the entry that a stage failed: its machine may be going."""
 
 
 def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Settings) -> bool:
@@ -43,6 +49,7 @@ def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Set
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
             seconds = round(time.monotonic() - started, 3)
+            context.ledger.store = store.patient(LAST_WORD)
             with suppress(StoreError):  # a full disk takes no entry either: what failed first is what is told
                 context.ledger.append("stage_failed", stage=name, seconds=seconds, code=code, reason=_line(error))
             raise
@@ -58,23 +65,15 @@ def _make(context: RunContext, stage: Stage) -> str:
         raise DataError(f"{stage.name} reads what {', '.join(missing)} makes, which is not there: run that stage first")
     digests = {name: context.artifact(name).digest for name in inputs}
     folder = context.folder(stage.name)
-    output = folder / "output"
+    output = output_folder(context.work, stage.name)
+    (output / MANIFEST).unlink(missing_ok=True)  # what is half removed must not look whole
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     try:
         os.environ.update(thread_variables(context.profile.hardware.threads))
         with terminable():
             stage.function(context, output)
-        artifact = publish(
-            output,
-            context.store,
-            artifact_prefix(context.run, stage.name),
-            kind=stage.name,
-            inputs=digests,
-            profile=context.profile.digest,
-            seeds={"profile": context.profile.seed},
-            lease=context.lease,
-        )
+            artifact = publish_stage(context, stage.name, output, digests)
     except CortexError:
         raise  # one of them is a PermissionError, too, and no fault of the disk
     except OSError as error:
@@ -82,7 +81,8 @@ def _make(context: RunContext, stage: Stage) -> str:
             f"{error.filename or folder}: {error.strerror or error}; what was finished is kept: free space or mend the "
             "disk, then run the same command again"
         ) from error
-    shutil.rmtree(folder)
+    if stage.name != RELEASE or artifact.path != output:
+        shutil.rmtree(folder)  # a bucket's release stays, to be fetched over SSH while this machine lives
     return artifact.digest
 
 

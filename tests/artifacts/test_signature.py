@@ -4,7 +4,7 @@ import pytest
 
 from cortex.artifacts.artifact import Artifact, publish
 from cortex.artifacts.folder_store import FolderStore
-from cortex.artifacts.signature import check_signature, make_keys, sign
+from cortex.artifacts.signature import check_identity, check_signature, make_keys, sign
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 from tests.artifacts.strategies import write
@@ -67,6 +67,30 @@ def test_keys_are_never_overwritten_and_bad_ones_are_named(release: Artifact, tm
         with pytest.raises(ConfigError, match=key.name):
             check_signature(release.path, key)
     assert public.read_text().startswith("-----BEGIN PUBLIC KEY-----")
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No way to Sigstore, and nothing of it known from before."""
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_key_and_a_network_the_error_is_one_line_that_says_what_to_do(
+    release: Artifact, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"needs the internet and a login .*--key") as signing:
+        sign(release.path)
+    assert not (release.path / "model.sig").exists() and verify(release.path).ok
+    with pytest.raises(VerificationError, match="not signed"):
+        check_identity(release.path, "me@example.org", "https://accounts.example.org")
+    sign(release.path, make_keys(tmp_path / "keys")[0])
+    with pytest.raises(ConfigError, match="trusted keys come over the internet") as checking:
+        check_identity(release.path, "me@example.org", "https://accounts.example.org")
+    assert "\n" not in f"{signing.value}{checking.value}"
 
 
 def test_only_a_complete_artifact_is_signed(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from cortex.artifacts.artifact import Artifact, publish
+from cortex.artifacts.artifact import Artifact, describe, publish
 from cortex.artifacts.folder_store import FolderStore
+from cortex.artifacts.folders import seal
+from cortex.runs.context import output_folder
 from tests.artifacts.strategies import write
+from tests.fleet.ssh_server import Programs, SshServer, find_programs
 
 RUN = "demo-1"
 
@@ -35,3 +40,34 @@ def release(store: FolderStore, tmp_path: Path) -> Artifact:
         kind="release",
         inputs={"model": model.digest, "data": data.digest},
     )
+
+
+@pytest.fixture(scope="session")
+def ssh_programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    programs = find_programs(tmp_path_factory.mktemp("packages"))
+    if programs is None:
+        pytest.skip("expected: needs sshd and rsync: apt install openssh-server rsync")
+    return programs
+
+
+@pytest.fixture
+def ssh_server(ssh_programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
+    """An instance to reach as `box`; this process finds rsync, and ssh's configuration, where the test has them."""
+    server = SshServer(tmp_path / "ssh", ssh_programs)
+    server.start()
+    monkeypatch.setenv("PATH", ssh_programs.environment["PATH"])
+    monkeypatch.setenv("LD_LIBRARY_PATH", ssh_programs.libraries)
+    monkeypatch.setenv("CORTEX_SSH_CONFIG", str(server.client_config))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def on_the_box(ssh_server: SshServer, tmp_path: Path) -> Artifact:
+    """A release that lies, sealed, where the release stage keeps it on an instance."""
+    folder = output_folder(ssh_server.home / "sky_workdir/.cortex/work" / RUN, "release")
+    files = {"model/weights": Random(1).randbytes(3_000_000), "card.md": b"# card", "empty": b"", "a b/c'd": b"odd"}
+    write(folder, files)
+    manifest = describe(folder, kind="release", inputs={"model": "a" * 64})
+    seal(folder, manifest.data)
+    return Artifact(folder, manifest)

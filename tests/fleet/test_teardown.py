@@ -59,6 +59,17 @@ def test_without_a_release_or_a_receipt_it_refuses(store: FolderStore, tmp_path:
     refused(store, tmp_path, f"no receipt.*cortex download {RUN}")
 
 
+def test_a_copy_off_the_machine_counts_once_the_bucket_has_the_same(
+    store: FolderStore, release: Artifact, tmp_path: Path
+) -> None:
+    receipt = download(RUN, store, tmp_path).model_copy(update={"via": "cluster", "source": "ssh://box/release"})
+    receipt.write(tmp_path)
+    aside = release.path.rename(tmp_path / "not-yet-published")
+    refused(store, tmp_path, rf"no release.*{receipt.path}, off ssh://box/release.*--abandon {RUN}")
+    aside.rename(release.path)
+    assert teardown(RUN, store, tmp_path, Rented("a")) == ("a",)
+
+
 @pytest.mark.parametrize("damage", ["flip", "remove file", "remove all", "manifest", "receipt"])
 def test_a_copy_that_is_not_right_any_more_does_not_count(
     store: FolderStore, release: Artifact, tmp_path: Path, damage: str

@@ -1,0 +1,162 @@
+"""A live instance, reached as the user's own SSH reaches it: by a name of `~/.ssh/config`, as SkyPilot writes it."""
+
+import logging
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fabric import Config, Connection
+from invoke.exceptions import CommandTimedOut
+from paramiko import AutoAddPolicy, RejectPolicy, SSHConfig
+from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, SSHException
+
+from cortex.errors import ConfigError, DataError, RefusedError, UsageError
+
+CONNECT_SECONDS, ANSWER_SECONDS = 20, 120
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+_USED = ("hostname", "user", "port", "identityfile", "proxycommand")
+_NEW_KEYS_TAKEN = ("no", "off", "false", "accept-new")
+_MARK = b"-- cortex --\n"
+"""Where an answer begins: what login scripts say before it is not ours."""
+
+
+class LostConnectionError(DataError):
+    """The instance does not answer, or not any more: trying again may help."""
+
+
+class Box:
+    """Commands on one instance, over one connection that is opened when it is first needed.
+
+    What `ssh -G NAME` says is what is done: OpenSSH reads its configuration (`Include`, `Match`), which Fabric's own
+    reader does not, and rsync goes the same way afterwards.
+
+    Raises:
+        UsageError: the name cannot be one.
+        ConfigError: OpenSSH is not installed, or its configuration cannot be read.
+    """
+
+    def __init__(self, name: str, ssh_config: Path | None = None) -> None:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is no host's name: give one of ~/.ssh/config, such as `sky status` prints")
+        self.name = name
+        self.ssh = ("ssh", *(("-F", str(ssh_config)) if ssh_config else ()))
+        """How OpenSSH is called to the same effect."""
+        self._connection = self._prepare()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def ask(self, script: str) -> bytes:
+        """What a shell script prints there, in a login shell; how it exits does not matter.
+
+        Raises:
+            ConfigError: the host is unknown, or lets nobody in whom this machine can be.
+            RefusedError: it shows another key than it used to.
+            LostConnectionError: it does not answer.
+        """
+        marked = f"printf '%s\\n' {shlex.quote(_MARK.decode().strip())}\n{script}"
+        try:
+            # As Latin-1 every byte passes through unchanged.
+            answer = self._connection.run(
+                f"sh -lc {shlex.quote(marked)}",
+                hide=True,
+                warn=True,
+                in_stream=False,
+                encoding="latin-1",
+                timeout=ANSWER_SECONDS,
+            )
+        except BadHostKeyException as error:
+            port = self._connection.port
+            known_as = error.hostname if port == 22 else f"[{error.hostname}]:{port}"
+            raise RefusedError(
+                f"{self.name} shows another key than it used to: another machine, or somebody in between; if you know "
+                f"that it was made anew: ssh-keygen -R {shlex.quote(known_as)}"
+            ) from error
+        except AuthenticationException as error:
+            raise ConfigError(
+                f"{self.name} does not let {self._connection.user} in ({_line(error)}): `ssh {self.name}` must "
+                "work with no password; name the key (IdentityFile) in ~/.ssh/config, or `ssh-add` it"
+            ) from error
+        except socket.gaierror as error:
+            raise ConfigError(
+                f"no host {self.name!r} ({error.strerror}): give a name of ~/.ssh/config, such as `sky status` prints"
+            ) from error
+        except SSHException as error:
+            if "known_hosts" in str(error):
+                raise ConfigError(
+                    f"{self.name} is not known yet: log in once with `ssh {self.name}`, compare its key, and accept it"
+                ) from error
+            raise self._lost(error) from error
+        except (OSError, EOFError, CommandTimedOut) as error:
+            raise self._lost(error) from error
+        return answer.stdout.encode("latin-1").partition(_MARK)[2]
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes; none where it cannot be read. For small files.
+
+        Raises:
+            CortexError: as `ask`.
+        """
+        return self.ask(f"cat -- {shlex.quote(path)} 2>/dev/null")
+
+    def _prepare(self) -> Connection:
+        said = self._configuration()
+        used = "".join(f"{key} {value}\n" for key, value in said if key in _USED)
+        facts = dict(said)
+        if "proxyjump" in facts:
+            before, _, last = facts["proxyjump"].rpartition(",")
+            jump = [*self.ssh, *(("-J", before) if before else ()), "-W", "[%h]:%p", last]
+            used += f"proxycommand {shlex.join(jump)}\n"
+        chosen = SSHConfig.from_text(used).lookup(self.name)
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what it logs, it raises, too
+        connection = Connection(
+            chosen["hostname"],
+            user=chosen["user"],
+            port=int(chosen["port"]),
+            gateway=chosen.get("proxycommand"),
+            connect_timeout=CONNECT_SECONDS,
+            connect_kwargs={
+                "key_filename": chosen.get("identityfile", []),
+                "look_for_keys": False,  # OpenSSH names those as well
+                "allow_agent": facts.get("identitiesonly") != "yes",
+            },
+            config=Config(ssh_config=SSHConfig()),
+        )
+        assert connection.client
+        for known in f"{facts.get('globalknownhostsfile', '')} {facts.get('userknownhostsfile', '')}".split():
+            if Path(known).expanduser().is_file():
+                connection.client.load_system_host_keys(str(Path(known).expanduser()))
+        new_taken = facts.get("stricthostkeychecking") in _NEW_KEYS_TAKEN
+        connection.client.set_missing_host_key_policy(AutoAddPolicy() if new_taken else RejectPolicy())
+        return connection
+
+    def _configuration(self) -> list[tuple[str, str]]:
+        if shutil.which("ssh") is None:
+            raise ConfigError(
+                "ssh is not installed here: install OpenSSH's client (Debian: apt install openssh-client)"
+            )
+        asked = subprocess.run([*self.ssh, "-G", self.name], capture_output=True, text=True, check=False)
+        if asked.returncode:
+            raise ConfigError(f"ssh cannot read its configuration: {' '.join(asked.stderr.split())[:300]}")
+        pairs = (line.partition(" ") for line in asked.stdout.splitlines())
+        return [(key, value) for key, _, value in pairs]
+
+    def _lost(self, error: BaseException) -> LostConnectionError:
+        return LostConnectionError(
+            f"{self.name} does not answer ({_line(error)}): see with `sky status` whether it is up, then run this again"
+        )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,152 @@
+"""A release straight off the instance that made it, while no bucket can be reached.
+
+On the instance, the release stage seals the release's manifest before it sends a byte, and keeps the folder until the
+instance goes; see `cortex.stages.runner`.
+"""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loguru import logger
+
+from cortex.artifacts.landing import landing
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.names import MANIFEST, SIGNATURE
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.receipt import Receipt
+from cortex.artifacts.receiving import Advance
+from cortex.errors import ConfigError, DataError
+from cortex.fleet.box import Box
+from cortex.fleet.download import put_signature, release_folder, write_receipt
+from cortex.fleet.rsync import Copy, require_rsync
+from cortex.runs.context import artifact_prefix, check_run_id, local_ledger, output_folder
+from cortex.runs.ledger import parse
+
+HOMES = ('"$CORTEX_HOME"', '"$(cortex home 2>/dev/null)"', '"$HOME"/sky_workdir/.cortex', '"$HOME"/.cortex')
+"""Where the kit may keep things there, in a shell's words: as its login says, or where SkyPilot puts a checkout."""
+
+
+@dataclass(frozen=True)
+class LiveRelease:
+    """A complete release on a live instance."""
+
+    run: str
+    box: Box
+    path: str
+    manifest: Manifest
+    signature: bytes
+    """The bytes of its `model.sig`; none where it was not signed."""
+    rsync: str
+    """rsync's path there."""
+
+    @property
+    def source(self) -> str:
+        return f"ssh://{self.box.name}{self.path}"
+
+
+def find_release(box: Box, run: str, remote_home: str | None = None) -> LiveRelease:
+    """Look for a run's release on an instance; nothing is written, there or here.
+
+    Raises:
+        UsageError: the run's id cannot be one.
+        ConfigError: the instance cannot be reached as this user, or rsync is missing there or here.
+        RefusedError: the instance shows another key than it used to.
+        DataError: the run is not there, or its release is not complete; or the instance does not answer.
+        VerificationError: what is there is no manifest of ours.
+    """
+    check_run_id(run)
+    require_rsync()
+    found = _ask(box, run, remote_home)
+    homes = ", ".join(found.get("home", [])) or "any place where it is looked for"
+    if "release" not in found:
+        if "run" in found:
+            raise DataError(
+                f"run {run} has no complete release on {box.name} yet ({found['run'][0]}): let its stages end; "
+                f"while the bucket answers, `cortex show {run}` says how far it is"
+            )
+        if "home" in found:
+            raise DataError(f"run {run} is not on {box.name}, in {homes}: name its cluster, or give --remote-home")
+        raise DataError(f"{box.name} has no CORTEX_HOME in {homes}: say where it is with --remote-home")
+    if "rsync" not in found:
+        raise ConfigError(f"rsync is not installed on {box.name}: ssh {box.name} 'sudo apt-get install -y rsync'")
+    path = found["release"][0]
+    manifest = Manifest.parse(box.read(f"{path}/{MANIFEST}"), f"ssh://{box.name}{path}/{MANIFEST}")
+    release = LiveRelease(run, box, path, manifest, box.read(f"{path}/{SIGNATURE}"), found["rsync"][0])
+    _tell_outage(release)
+    return release
+
+
+def bring(
+    release: LiveRelease,
+    home: Path,
+    to: Path | None = None,
+    *,
+    advance: Advance = lambda _: None,
+    patience: Patience | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Receipt:
+    """Bring a release to this disk, and write its receipt: as `download` does, over SSH.
+
+    Killed at any point, the same call continues, and so does `download`, should the bucket answer meanwhile.
+
+    Raises:
+        VerificationError: the instance's copy is damaged.
+        RefusedError: something else lies at the place, or another download into it is under way.
+        ConfigError: the disk is full or cannot be written.
+        DataError: the connection was lost, and could not be made again for as long as patience lasts.
+    """
+    target = release_folder(home, release.run, to)
+    with landing(target, release.manifest) as part:
+        if part is None:
+            advance(release.manifest.size)
+        else:
+            Copy(release.box, release.rsync, release.path, part, advance, patience).fill(release.manifest)
+    if release.signature:
+        put_signature(target, release.signature)
+    return write_receipt(release.run, release.manifest, target, home, release.source, "cluster", now())
+
+
+def _ask(box: Box, run: str, remote_home: str | None) -> dict[str, list[str]]:
+    """What there is, by kind, best first: `rsync`, `home`, `run`, `release`."""
+    homes = HOMES if remote_home is None else (_shell_path(remote_home),)
+    work = output_folder(Path("work") / run, "release")
+    places = (work, Path("bucket") / artifact_prefix(run, "release"))
+    script = f"""
+        found=$(command -v rsync) && printf 'rsync %s\\n' "$found"
+        for home in {" ".join(homes)}; do
+            case $home in /*) ;; *) continue ;; esac
+            [ -d "$home" ] && printf 'home %s\\n' "$home"
+            [ -d "$home"/work/{run} ] && printf 'run %s\\n' "$home"/work/{run}
+            for place in {" ".join(shlex.quote(str(place)) for place in places)}; do
+                [ -f "$home/$place/{MANIFEST}" ] && printf 'release %s\\n' "$home/$place"
+            done
+        done
+    """
+    found: dict[str, list[str]] = {}
+    for line in box.ask(script).decode(errors="replace").splitlines():
+        kind, _, path = line.partition(" ")
+        found.setdefault(kind, []).append(path)
+    return found
+
+
+def _shell_path(path: str) -> str:
+    """A path as a shell there reads it, with its own `~`."""
+    return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
+
+
+def _tell_outage(release: LiveRelease) -> None:
+    """Say why the release is still only there, where the instance's own ledger tells it."""
+    ledger = release.box.read(str(local_ledger(Path(release.path).parent))).decode(errors="replace")
+    outage = None
+    # Its last line may be one that is being written.
+    for event in parse(line for line in ledger.splitlines() if line.endswith("}")):
+        if event["event"] in ("bucket_unreachable", "bucket_answers", "stage_finished"):
+            outage = event if event["event"] == "bucket_unreachable" else None
+    if outage:
+        since = datetime.fromtimestamp(outage["since"], UTC)
+        logger.warning(
+            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {outage['reason']}"
+        )

@@ -1,0 +1,192 @@
+"""Gigabytes off an instance by rsync: continued at the byte where they stopped, hashed before they count."""
+
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+
+from loguru import logger
+
+from cortex.artifacts.folders import sync, writing
+from cortex.artifacts.hashing import WORKERS, hash_file
+from cortex.artifacts.landing import Part
+from cortex.artifacts.manifest import FileEntry, Manifest
+from cortex.artifacts.parallel import in_parallel
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.receiving import ATTEMPTS, Advance
+from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
+from cortex.fleet.box import CONNECT_SECONDS, Box, LostConnectionError
+from cortex.process import running
+
+SILENCE_SECONDS = 60
+"""Without a byte for so long, a connection is given up and made anew."""
+
+CHECKED_AT_ONCE = max(16, WORKERS)
+"""Files that are hashed and synced together: small ones wait for the disk more than they compute."""
+
+_PROGRESS = re.compile(r"\s*([\d,]+)\s+\d+%")
+_REFUSED = re.compile("Host key verification failed|Permission denied")
+_SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED, _SSH = 1, 11, 23, 24, 255
+"""How rsync ends."""
+
+
+def require_rsync() -> str:
+    """The program here.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    program = shutil.which("rsync")
+    if program is None:
+        raise ConfigError(
+            "rsync is not installed here: install it (Debian: apt install rsync, macOS: brew install rsync)"
+        )
+    return program
+
+
+class Copy:
+    """One folder of an instance on its way into a part folder of this disk."""
+
+    def __init__(
+        self, box: Box, program: str, source: str, part: Part, advance: Advance, patience: Patience | None = None
+    ) -> None:
+        self._box, self._program, self._source, self._part = box, program, source.rstrip("/"), part
+        self._patience = patience or Patience()
+        self._advance, self._lock = advance, threading.Lock()
+        self._told = self._right = 0
+        """Bytes that were told of; bytes of files that are proven to be right."""
+
+    def fill(self, manifest: Manifest) -> None:
+        """Bring every file, and prove it by its hash; of what an earlier attempt left, only the rest is asked for.
+
+        Raises:
+            VerificationError: the instance's copy is damaged or not whole.
+            LostConnectionError: it did not answer for as long as patience lasts; what came is kept.
+            ConfigError: this disk is full, or rsync is too old.
+        """
+        wrong = self._check(manifest.files)
+        for _ in range(ATTEMPTS):
+            if not wrong:
+                return
+            self._bring(wrong)
+            wrong = self._check(wrong)
+        if wrong:
+            raise VerificationError(
+                f"ssh://{self._box.name}{self._source}/{wrong[0].name} is damaged or gone: brought {ATTEMPTS} times, "
+                f"it never had the SHA-256 of its manifest ({wrong[0].sha256[:12]}); run release there again"
+            )
+
+    def _check(self, entries: Sequence[FileEntry]) -> list[FileEntry]:
+        """The files that are not right; of those, what cannot be continued is removed."""
+        right = in_parallel(self._is_right, entries, CHECKED_AT_ONCE)
+        self._tell(self._right)
+        return [entry for entry, good in zip(entries, right, strict=True) if not good]
+
+    def _is_right(self, entry: FileEntry) -> bool:
+        path = self._part.path / entry.name
+        try:
+            size = path.lstat().st_size
+        except FileNotFoundError:
+            return False
+        if size < entry.size:
+            return False
+        with writing(path):
+            if size > entry.size or hash_file(path).sha256 != entry.sha256:
+                path.unlink()
+                return False
+            sync(path)
+        with self._lock:
+            self._right += entry.size
+            self._tell(max(self._right, self._told))
+        return True
+
+    def _bring(self, entries: Sequence[FileEntry]) -> None:
+        """Let rsync end once; a connection that is lost is made anew, and patience counts from the last byte."""
+
+        def told(error: Exception, wait: float) -> None:
+            logger.warning(f"{error}: again in {wait:.0f} s")
+
+        with tempfile.NamedTemporaryFile(prefix="cortex-", suffix=".names") as names:
+            names.write(b"\0".join(entry.name.encode() for entry in entries))
+            names.flush()
+            ended = False
+            while not ended:
+                ended = self._patience.persist(
+                    lambda: self._transfer(entries, names.name), LostConnectionError, lambda *_: True, told
+                )
+
+    def _transfer(self, entries: Sequence[FileEntry], names: str) -> bool:
+        """Run rsync once. False where the connection was lost, and some bytes had come."""
+        before = self._size(entries)
+        with tempfile.TemporaryFile() as complaints:
+            # The lock goes with it: killed alone, this process leaves one behind that writes for a moment longer.
+            with running(
+                self._command(names),
+                env=os.environ | {"LC_ALL": "C"},
+                stdout=-1,
+                stderr=complaints,
+                pass_fds=(self._part.lock,),
+            ) as process:
+                assert process.stdout
+                for line in process.stdout:
+                    if found := _PROGRESS.match(line):
+                        self._tell(self._right + int(found[1].replace(",", "")))
+                code = process.wait()
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").splitlines()
+        if code in (0, _SOME_MISSING, _SOME_VANISHED):
+            return True
+        reason = " ".join(next((line for line in said if "rsync" in line), f"rsync ended with {code}").split())[:300]
+        if code == _SYNTAX:
+            raise ConfigError(f"{reason}: rsync 3.1 or newer is needed at both ends; install it")
+        if code == _FILE_ERROR and "[receiver]" in reason:
+            raise ConfigError(
+                f"{self._part.path} cannot be written ({reason}): make room or give another place with --to"
+            )
+        if code == _FILE_ERROR:
+            raise DataError(f"{self._box.name} cannot read the release ({reason}): mend that, then run this again")
+        refused = next((line for line in said if _REFUSED.search(line)), None)
+        if code == _SSH and refused:
+            raise RefusedError(
+                f"{self._box.name} does not let rsync in ({refused}): see what `ssh {self._box.name}` says, mend it, "
+                "then run this again"
+            )
+        if self._size(entries) > before:
+            logger.warning(f"the connection to {self._box.name} was lost ({reason}): going on where it stopped")
+            return False
+        raise LostConnectionError(
+            f"{self._box.name} does not answer any more ({reason}); what came is kept: the same command continues"
+        )
+
+    def _command(self, names: str) -> list[str]:
+        keep_alive = (f"ConnectTimeout={CONNECT_SECONDS}", "ServerAliveInterval=15", "ServerAliveCountMax=4")
+        options = [word for one in ("BatchMode=yes", *keep_alive) for word in ("-o", one)]
+        return [
+            require_rsync(),
+            "--append",
+            "--secluded-args",
+            "--no-implied-dirs",
+            "--perms",
+            "--chmod=F644,D755",
+            "--from0",
+            f"--files-from={names}",
+            f"--timeout={SILENCE_SECONDS}",
+            "--info=progress2",
+            "--no-human-readable",
+            "--outbuf=L",
+            f"--rsh={shlex.join([*self._box.ssh, *options])}",
+            f"--rsync-path={shlex.quote(self._program)}",
+            f"{self._box.name}:{self._source}/",
+            f"{self._part.path}/",
+        ]
+
+    def _size(self, entries: Sequence[FileEntry]) -> int:
+        paths = (self._part.path / entry.name for entry in entries)
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def _tell(self, total: int) -> None:
+        self._advance(total - self._told)
+        self._told = total
