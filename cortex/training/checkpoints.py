@@ -17,7 +17,7 @@ from cortex.artifacts.code_version import code_version
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.receiving import receive
-from cortex.artifacts.store import Store
+from cortex.artifacts.store import MissingObjectError, Store
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from cortex.runs.context import RunContext
@@ -149,7 +149,7 @@ class Checkpoints:
             if fault is None:
                 receive(self._bucket, self._key(step), manifest, folder)
                 return True
-        except VerificationError as error:
+        except (VerificationError, MissingObjectError) as error:
             fault = str(error)
         self._quarantine(self._bucket, step, fault)
         return False

@@ -10,7 +10,7 @@ from cortex.artifacts.store import Store
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
-from tests.artifacts.conftest import client_environment, server  # noqa: F401  (fixtures)
+from tests.artifacts.conftest import client_environment, proxy, server  # noqa: F401  (fixtures)
 from tests.artifacts.faulty import BUCKET
 
 RUN = "run-1"
@@ -23,7 +23,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where runs are kept."""
     if request.param == "folder":
         return str(tmp_path / "bucket")
-    request.getfixturevalue("client_environment")
+    request.getfixturevalue("proxy")
     return f"s3://{BUCKET}/kit"
 
 

@@ -7,23 +7,41 @@ from pathlib import Path
 
 import pytest
 
+from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
-from cortex.training.checkpoints import QUARANTINE, Owner, commit, newest_verified
+from cortex.artifacts.store import Store
+from cortex.errors import DataError, RefusedError
+from cortex.runs.context import RunContext
+from cortex.runs.ledger import LedgerReader
+from cortex.runs.profile import Profile, load_profile
+from cortex.training.checkpoints import Checkpoints
+from tests.training.conftest import RUN, NewContext, context_of
+from tests.training.toy import chain, restore, save
 
-OWNER = Owner(run="a", stage="sft", profile="0" * 64)
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.pt", "trainer_state.json"
+KEEP = 3
 
 
-def save(root: Path, step: int, owner: Owner | None = OWNER) -> Path:
-    folder = root / f"checkpoint-{step}"
-    folder.mkdir(parents=True)
-    for name, size in ((WEIGHTS, 4096), (OPTIMIZER, 8192), ("scheduler.pt", 64), ("rng_state.pth", 128)):
-        (folder / name).write_bytes(os.urandom(size))
-    (folder / STATE).write_text(json.dumps({"global_step": step}))
-    (folder / "config.json").write_text("{}")
-    if owner:
-        commit(folder, owner)
-    return folder
+def stage(context: RunContext) -> Checkpoints:
+    return Checkpoints(context, "sft", keep=KEEP)
+
+
+def commit(checkpoints: Checkpoints, step: int, score: float | None = None) -> None:
+    """Save, commit, and send where there is somewhere to send to."""
+    folder = save(checkpoints.saving / f"checkpoint-{step}", chain(step), step)
+    checkpoints.commit(folder, step, 1, score)
+    if checkpoints.remote:
+        checkpoints.upload(step)
+
+
+def quarantined(store: Store) -> list[tuple[int, str]]:
+    events = LedgerReader(store, RUN).new_events()
+    return [(event["step"], event["reason"]) for event in events if event["event"] == "checkpoint_quarantined"]
+
+
+def steps_in(store: Store) -> list[int]:
+    keys = [entry.key.split("/") for entry in store.list(f"runs/{RUN}/sft/checkpoints")]
+    return sorted({int(parts[4]) for parts in keys if parts[-1] == MANIFEST})
 
 
 def halve(path: Path) -> None:
@@ -42,8 +60,8 @@ def flip(path: Path) -> None:
 
 
 def link(path: Path) -> None:
-    path.rename(path.parent.parent / "elsewhere")
-    path.symlink_to(path.parent.parent / "elsewhere")
+    path.rename(path.parent.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent.parent / "elsewhere")
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -67,67 +85,194 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "trainer state missing": lambda folder: (folder / STATE).unlink(),
     "trainer state cut": lambda folder: halve(folder / STATE),
     "trainer state of another step": lambda folder: (folder / STATE).write_text(json.dumps({"global_step": 19})),
-    "configuration missing": lambda folder: (folder / "config.json").unlink(),
     "a file too many": lambda folder: (folder / "model-00002.safetensors").write_bytes(b"x"),
+    "a file of another step": lambda folder: shutil.copy(folder.parent / "10" / WEIGHTS, folder / WEIGHTS),
+    "all files of another step": lambda folder: (
+        shutil.rmtree(folder),
+        shutil.copytree(folder.parent / "10", folder),
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_any_damage_falls_back_to_the_older_good_one(damage: str, tmp_path: Path) -> None:
-    older, newer = save(tmp_path, 9), save(tmp_path, 20)  # 9 is less than 20, though not as text
-    assert newest_verified(tmp_path, OWNER) == (newer, [])
+def test_any_damage_on_disk_falls_back_to_the_older_good_one(damage: str, profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    checkpoints = stage(context_of(store, profile, tmp_path / "work"))
+    commit(checkpoints, 10)
+    commit(checkpoints, 20)
+    newer = checkpoints.newest()
+    assert newer is not None and restore(newer) == (chain(20), 20)
     DAMAGE[damage](newer)
-    found, reasons = newest_verified(tmp_path, OWNER)
-    assert found == older
-    assert [reason.partition(":")[0] for reason in reasons] == ["checkpoint-20"]
-    assert not newer.exists() and (tmp_path / QUARANTINE / "checkpoint-20.0").exists()
-    assert newest_verified(tmp_path, OWNER) == (older, [])
+    found = stage(context_of(store, profile, tmp_path / "work")).newest()
+    assert found is not None and restore(found) == (chain(10), 10)
+    assert [step for step, _ in quarantined(store)] == [20]
+    assert not os.path.lexists(newer)
+    assert len(list((tmp_path / "bucket" / "runs" / RUN / "sft" / "quarantine").iterdir())) == 1
+    assert stage(context_of(store, profile, tmp_path / "work")).newest() == found
+
+
+def test_the_steps_are_compared_as_numbers(new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    commit(checkpoints, 9)
+    commit(checkpoints, 20)
+    found = stage(new_context()).newest()
+    assert found is not None and found.name == "20"
 
 
 @pytest.mark.parametrize(
-    ("other", "reason"),
-    [
-        (replace(OWNER, run="b"), "run b"),
-        (replace(OWNER, stage="grpo"), "stage grpo"),
-        (replace(OWNER, profile="1" * 64), "another profile"),
-    ],
+    "damage", ["flipped", "cut", "longer", "gone", "manifest cut", "manifest of another step"]
 )
-def test_anothers_checkpoint_is_never_resumed_from(other: Owner, reason: str, tmp_path: Path) -> None:
-    save(tmp_path, 10, other)
-    found, reasons = newest_verified(tmp_path, OWNER)
-    assert found is None
-    assert len(reasons) == 1 and reason in reasons[0]
+def test_a_new_machine_falls_back_where_the_bucket_lies(
+    damage: str, profile: Profile, proxy: object, tmp_path: Path
+) -> None:
+    """Nothing is on its disk: what it resumes from came out of the bucket, verified on the way."""
+    assert proxy
+    store = Store.open("s3://bucket/kit")
+    checkpoints = stage(context_of(store, profile, tmp_path / "old"))
+    commit(checkpoints, 10)
+    commit(checkpoints, 20)
+    key = f"runs/{RUN}/sft/checkpoints/20"
+    weights = store.get(f"{key}/{WEIGHTS}")
+    match damage:
+        case "flipped":
+            store.put(f"{key}/{WEIGHTS}", bytes([weights[0] ^ 1]) + weights[1:])
+        case "cut":
+            store.put(f"{key}/{WEIGHTS}", weights[:-1])
+        case "longer":
+            store.put(f"{key}/{WEIGHTS}", weights + b"x")
+        case "gone":
+            store.delete(f"{key}/{WEIGHTS}")
+        case "manifest cut":
+            store.put(f"{key}/{MANIFEST}", store.get(f"{key}/{MANIFEST}")[:-5])
+        case _:
+            store.put(f"{key}/{MANIFEST}", store.get(f"runs/{RUN}/sft/checkpoints/10/{MANIFEST}"))
+    found = stage(context_of(store, profile, tmp_path / "new")).newest()
+    assert found is not None and restore(found) == (chain(10), 10)
+    assert [step for step, _ in quarantined(store)] == [20]
+    assert steps_in(store) == [10]
+    # The trainer comes to the same step again: it is sent anew, over what lies there.
+    again = stage(context_of(store, profile, tmp_path / "new"))
+    commit(again, 20)
+    found = stage(context_of(store, profile, tmp_path / "newer")).newest()
+    assert found is not None and restore(found) == (chain(20), 20)
 
 
-def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
-    save(tmp_path, 10).rename(tmp_path / "checkpoint-90")
-    found, reasons = newest_verified(tmp_path, OWNER)
-    assert found is None and "step 10" in reasons[0]
+def test_an_upload_that_never_ended_is_no_checkpoint(
+    profile: Profile, proxy: object, tmp_path: Path
+) -> None:
+    assert proxy
+    store = Store.open("s3://bucket/kit")
+    commit(stage(context_of(store, profile, tmp_path / "old")), 10)
+    store.put(f"runs/{RUN}/sft/checkpoints/20/{WEIGHTS}", b"half")
+    found = stage(context_of(store, profile, tmp_path / "new")).newest()
+    assert found is not None and found.name == "10"
+    assert quarantined(store) == []
 
 
-def test_when_all_are_bad_nothing_is_lost(tmp_path: Path) -> None:
-    weights = {}
-    for step in (10, 20, 30):
-        weights[step] = (save(tmp_path, step, owner=None) / WEIGHTS).read_bytes()
-    found, reasons = newest_verified(tmp_path, OWNER)
-    assert found is None
-    assert [reason.split(":")[0] for reason in reasons] == ["checkpoint-30", "checkpoint-20", "checkpoint-10"]
-    kept = {path.name: (path / WEIGHTS).read_bytes() for path in (tmp_path / QUARANTINE).iterdir()}
-    assert kept == {
-        "checkpoint-30.0": weights[30],
-        "checkpoint-20.1": weights[20],
-        "checkpoint-10.2": weights[10],
-    }
-    # The trainer comes to the same step again, and fails again.
-    save(tmp_path, 30, owner=None)
-    assert newest_verified(tmp_path, OWNER)[0] is None
-    assert (tmp_path / QUARANTINE / "checkpoint-30.3" / WEIGHTS).exists()
+@pytest.mark.parametrize("where", ["run", "stage", "profile"])
+def test_anothers_checkpoint_is_never_resumed_from(where: str, profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    other = {
+        "run": lambda: Checkpoints(context_of(store, profile, tmp_path / "other", run="other"), "sft", keep=KEEP),
+        "stage": lambda: Checkpoints(context_of(store, profile, tmp_path / "other"), "grpo", keep=KEEP),
+        "profile": lambda: stage(context_of(store, load_profile("rehearsal", {"seed": 9}), tmp_path / "other")),
+    }[where]()
+    commit(other, 10)
+    source = other.newest()
+    assert source
+    target = tmp_path / "bucket" / "runs" / RUN / "sft" / "checkpoints" / "10"
+    if source != target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target)
+    assert stage(context_of(store, profile, tmp_path / "work")).newest() is None
+    [(step, reason)] = quarantined(store)
+    expected = {"run": "run other", "stage": "stage grpo", "profile": "another profile"}[where]
+    assert step == 10 and expected in reason
 
 
-def test_what_is_no_checkpoint_is_left_alone(tmp_path: Path) -> None:
-    good = save(tmp_path, 10)
-    for name in ("checkpoint-best", "tmp-checkpoint-20", "checkpoint-20.partial"):
-        (tmp_path / name).mkdir()
-    assert newest_verified(tmp_path, OWNER) == (good, [])
-    assert newest_verified(tmp_path / "nowhere", OWNER) == (None, [])
-    assert not (tmp_path / QUARANTINE).exists()
+def test_when_all_are_bad_nothing_is_lost(profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    for round_number in (1, 2):
+        checkpoints = stage(context_of(store, profile, tmp_path / "work"))
+        for step in (10, 20, 30):
+            commit(checkpoints, step)
+            flip(tmp_path / "bucket" / "runs" / RUN / "sft" / "checkpoints" / str(step) / WEIGHTS)
+        assert stage(context_of(store, profile, tmp_path / "work")).newest() is None
+        aside = list((tmp_path / "bucket" / "runs" / RUN / "sft" / "quarantine").iterdir())
+        assert len(aside) == 3 * round_number
+        assert all((path / WEIGHTS).exists() for path in aside)
+    assert [step for step, _ in quarantined(store)] == [30, 20, 10] * 2
+
+
+def test_a_save_that_was_never_committed_is_removed(new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    commit(checkpoints, 10)
+    save(checkpoints.saving / "checkpoint-20", chain(20), 20)
+    (checkpoints.saving / "model.safetensors").write_bytes(b"of the trainer's own")
+    context = new_context()
+    found = stage(context).newest()
+    assert found is not None and found.name == "10"
+    assert [path.name for path in checkpoints.saving.iterdir()] == ["model.safetensors"]
+    names = [event["event"] for event in LedgerReader(context.store, RUN).new_events()]
+    assert names == ["checkpoint_discarded", "resumed"]
+
+
+@pytest.mark.parametrize("part", [WEIGHTS, OPTIMIZER, "scheduler.pt", "rng_state.pth", STATE])
+def test_what_lacks_a_part_is_not_committed(part: str, new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    folder = save(checkpoints.saving / "checkpoint-10", chain(10), 10)
+    (folder / part).unlink()
+    with pytest.raises(DataError, match="lacks .*: it cannot be continued from"):
+        checkpoints.commit(folder, 10, 1, None)
+    assert checkpoints.newest() is None
+
+
+def test_every_rank_has_to_have_saved_its_random_state(new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    folder = save(checkpoints.saving / "checkpoint-10", chain(10), 10)
+    (folder / "rng_state.pth").rename(folder / "rng_state_0.pth")
+    with pytest.raises(DataError, match=r"lacks rng_state_1\.pth"):
+        checkpoints.commit(folder, 10, 2, None)
+    (folder / "rng_state_1.pth").write_bytes(b"random")
+    checkpoints.commit(folder, 10, 2, None)
+
+
+def test_the_newest_and_the_best_are_kept(new_context: NewContext) -> None:
+    context = new_context()
+    checkpoints = stage(context)
+    for step, score in ((10, -3.0), (20, -1.0), (30, -2.0), (40, -2.5), (50, -2.2), (60, -2.1)):
+        commit(checkpoints, step, score)
+        checkpoints.prune()
+    assert steps_in(context.store) == [20, 40, 50, 60]
+    found = stage(new_context()).newest()
+    assert found is not None and found.name == "60"
+    local = found.parent
+    assert sorted(int(path.name) for path in local.iterdir()) == [20, 40, 50, 60]
+
+
+def test_a_writer_that_lost_the_run_commits_nothing_more_to_the_bucket(new_context: NewContext) -> None:
+    first = new_context()
+    old = stage(first)
+    commit(old, 10)
+    Lease.take(first.store, RUN)
+    with pytest.raises(RefusedError, match="was taken over"):
+        commit(old, 20)
+    assert steps_in(first.store) == [10]
+
+
+def test_what_a_lost_writer_left_in_the_way_is_put_aside(new_context: NewContext, tmp_path: Path) -> None:
+    """It had committed a step in the moment in which the next holder looked: that one's own save replaces it."""
+    first = new_context()
+    commit(stage(first), 10)
+    second = replace(new_context(), work=tmp_path / "elsewhere")
+    checkpoints = stage(second)
+    assert checkpoints.newest() is not None
+    commit(stage(replace(first, lease=second.lease)), 20)
+    folder = save(checkpoints.saving / "checkpoint-20", chain(20), 20)
+    (folder / "notes.json").write_text("{}")
+    checkpoints.commit(folder, 20, 1, None)
+    if checkpoints.remote:
+        checkpoints.upload(20)
+    found = stage(new_context()).newest()
+    assert found is not None and restore(found) == (chain(20), 20)
+    assert (20, "it lies where a newer one belongs") in quarantined(first.store)
