@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from mmap import mmap
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -71,7 +72,8 @@ class Direct:
             if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise GenericError(f"status code: 400 {key} came whole where a range was asked for: use another store")
             left = length if answer.length is None else min(length, answer.length)
-            buffer = memoryview(bytearray(min(CHUNK, left)))
+            # Memory of its own pages, as writing past the cache wants it.
+            buffer = memoryview(mmap(-1, CHUNK))
             while left:
                 with _network(key):
                     count = answer.readinto(buffer[:left])
