@@ -175,7 +175,13 @@ class RemoteStore(Store):
                     return self._send(path, key)
             else:
                 part = max(PIECE, -(-size // MAX_PARTS))
-                obstore.put(self._objects, key, parts(part), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+                try:
+                    obstore.put(self._objects, key, parts(part), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+                except FileNotFoundError as error:
+                    if "NoSuchUpload" not in str(error):
+                        raise
+                    # The answer to its end was lost: it may be there or not, so it is sent once more.
+                    raise GenericError(f"{key}: its upload in parts is gone (NoSuchUpload)") from error
             return FileHash(file.tell(), digest.hexdigest())
 
     def _ask(self, done: str, key: str, call: Callable[[], Result]) -> Result:
