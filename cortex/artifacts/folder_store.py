@@ -62,11 +62,11 @@ class FolderStore(Store):
             file.seek(start)
             return memoryview(file.read(length))
 
-    def stream(self, key: str) -> Generator[memoryview]:
-        at = 0
-        while piece := self.get_range(key, at, PIECE):
+    def stream(self, key: str, start: int, length: int) -> Generator[memoryview]:
+        stop = start + length
+        while piece := self.get_range(key, start, min(PIECE, stop - start)):
             yield piece
-            at += len(piece)
+            start += len(piece)
 
     def size(self, key: str) -> int:
         with self._reading(key) as path:

@@ -5,12 +5,11 @@ written in order, so what lies there is hashed once more and only the rest is as
 """
 
 import hashlib
-import io
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+from cortex.artifacts.appending import Growing
 from cortex.artifacts.folders import writing
 from cortex.artifacts.landing import landing
 from cortex.artifacts.manifest import FileEntry, Manifest
@@ -67,25 +66,25 @@ class _Fetch:
         path = self._part / entry.name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with io.FileIO(descriptor, "r+") as file:
+            file = Growing(path)
+        with file:
             # What an earlier download left may be wrong, too: that is no fault of the store's copy.
-            left = os.fstat(descriptor).st_size > 0
+            left = file.rewind()
             for _ in range(ATTEMPTS + left):
                 if self._complete(file, entry):
                     with writing(path):
-                        os.fsync(descriptor)
+                        file.sync()
                     return
         raise VerificationError(
             f"{self._store.url}/{self._prefix}/{entry.name} is damaged: read {ATTEMPTS} times, it never had the "
             f"SHA-256 of its manifest ({entry.sha256[:12]}); publish the artifact again"
         )
 
-    def _complete(self, file: io.FileIO, entry: FileEntry) -> bool:
+    def _complete(self, file: Growing, entry: FileEntry) -> bool:
         """Continue a file to its end; whether it is right. One that is not is emptied."""
         digest = hashlib.sha256()
         have = 0
-        file.seek(0)
+        file.rewind()
         while kept := file.read(READ):
             digest.update(kept)
             have += len(kept)
@@ -96,11 +95,11 @@ class _Fetch:
             for piece in rest:
                 digest.update(piece)
                 with writing(self._part / entry.name):
-                    file.write(piece)
+                    file.append(piece)
                 have += len(piece)
                 self._advance(len(piece))
         if have == entry.size and digest.hexdigest() == entry.sha256:
             return True
         self._advance(-have)
-        file.truncate(0)
+        file.clear()
         return False

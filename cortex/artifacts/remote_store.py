@@ -4,21 +4,16 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Generator
-from datetime import timedelta
-from http import HTTPStatus
-from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 import obstore
 from loguru import logger
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
-from obstore.store import AzureStore, GCSStore, S3Store
 
 from cortex.artifacts.bucket import advice, connect, first_line, is_about_credentials, is_transient
+from cortex.artifacts.direct import CHUNK, Direct, NotDirectError
 from cortex.artifacts.hashing import FileHash, open_steady
 from cortex.artifacts.names import check_key
 from cortex.artifacts.patience import Patience
@@ -28,8 +23,8 @@ from cortex.errors import ConfigError
 
 Result = TypeVar("Result")
 
-CHUNK = 1024 * 1024
-"""Bytes of a stream that are handed on at a time: the size that took the least time here."""
+SINGLE = 256 * 1024 * 1024
+"""Up to this size a file is sent in one request: what a broken connection costs at most."""
 
 PARTS_AT_ONCE = 3
 """Parts of one file that are under way together: with `PIECE`, what an upload holds in memory."""
@@ -50,7 +45,7 @@ class RemoteStore(Store):
         self.patience = patience or Patience()
         self.retries = 0
         """How often something was asked again."""
-        self._objects = connect(self.url)
+        self._connect()
         self._ranges_as_partial = True
 
     def patient(self, patience: Patience) -> "RemoteStore":
@@ -86,11 +81,19 @@ class RemoteStore(Store):
         # A range of no bytes cannot be asked for over HTTP.
         return self._ask("read", key, ask) if length else memoryview(b"")
 
-    def stream(self, key: str) -> Generator[memoryview]:
-        answer = self._ask("read", key, lambda: obstore.get(self._objects, check_key(key)))
+    def stream(self, key: str, start: int, length: int) -> Generator[memoryview]:
         try:
+            if self._direct:
+                try:
+                    yield from self._direct.read(check_key(key), start, length)
+                    return
+                except NotDirectError:
+                    self._direct = None
+            answer = obstore.get(self._objects, check_key(key), options={"range": (start, start + length)})
             for chunk in answer.stream(min_chunk_size=CHUNK):
                 yield memoryview(chunk)
+        except FileNotFoundError as error:
+            raise MissingObjectError(f"{self.url} has no {key!r}") from error
         except BaseError as error:
             self.retries += 1
             raise StoreError(f"{self.url}/{key} broke off: {first_line(error)}") from error
@@ -139,44 +142,50 @@ class RemoteStore(Store):
             self._ask("deleted", prefix, lambda batch=batch: obstore.delete(self._objects, batch))
         return len(keys)
 
+    def _connect(self) -> None:
+        self._objects = connect(self.url)
+        self._direct = Direct.to(self._objects)
+
     def _plain_range(self, key: str, start: int, length: int) -> memoryview:
-        """Ask by a signed URL, for servers that send a range as 200, not 206: the client would not take it."""
-        if not isinstance(self._objects, S3Store | GCSStore | AzureStore):
-            raise ConfigError(f"store {self.url!r} is no bucket")
-        url = obstore.sign(self._objects, "GET", key, timedelta(minutes=10))
-        request = Request(url, headers={"Range": f"bytes={start}-{start + length - 1}"})
-        try:
-            with urlopen(request, timeout=30) as answer:
-                if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                    raise StoreError(f"{self.url} does not serve ranges of objects: use another store")
-                return memoryview(answer.read())
-        except HTTPError as error:
-            if error.code == HTTPStatus.NOT_FOUND:
-                raise FileNotFoundError(key) from error
-            raise GenericError(f"status code: {error.code} {error.reason} {error.read()[:300]!r}") from error
-        except (HTTPException, OSError) as error:
-            raise GenericError(f"reading {key}: {error}") from error
+        """For servers that send a range as 200, not 206: the client would not take it."""
+        if not self._direct:
+            raise StoreError(f"{self.url} sends ranges as whole objects: use another store")
+        data = memoryview(bytearray(length))
+        at = 0
+        for chunk in self._direct.read(key, start, length):
+            data[at : at + len(chunk)] = chunk
+            at += len(chunk)
+        return data[:at]
 
     def _send(self, path: Path, key: str) -> FileHash:
         """One attempt at a whole file: what is hashed is what is sent, whatever becomes of the file meanwhile."""
         digest = hashlib.sha256()
-        sent = 0
         with open_steady(path) as file:
             size = os.fstat(file.fileno()).st_size
-            part = max(PIECE, -(-size // MAX_PARTS))
 
-            def parts() -> Generator[bytes]:
-                nonlocal sent
-                while piece := file.read(part):
+            def parts(length: int) -> Generator[bytes]:
+                while piece := file.read(length):
                     digest.update(piece)
-                    sent += len(piece)
                     yield piece
 
             if size <= PIECE:
-                obstore.put(self._objects, key, b"".join(parts()), use_multipart=False)
+                obstore.put(self._objects, key, b"".join(parts(PIECE)), use_multipart=False)
+            elif size <= SINGLE and self._direct:
+                try:
+                    self._direct.write(key, parts(CHUNK), size)
+                except NotDirectError:
+                    self._direct = None
+                    return self._send(path, key)
             else:
-                obstore.put(self._objects, key, parts(), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
-        return FileHash(sent, digest.hexdigest())
+                part = max(PIECE, -(-size // MAX_PARTS))
+                try:
+                    obstore.put(self._objects, key, parts(part), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+                except FileNotFoundError as error:
+                    if "NoSuchUpload" not in str(error):
+                        raise
+                    # The answer to its end was lost: it may be there or not, so it is sent once more.
+                    raise GenericError(f"{key}: its upload in parts is gone (NoSuchUpload)") from error
+            return FileHash(file.tell(), digest.hexdigest())
 
     def _ask(self, done: str, key: str, call: Callable[[], Result]) -> Result:
         """Keep asking while it may help, and turn the client's errors into ours."""
@@ -186,7 +195,7 @@ class RemoteStore(Store):
             level = "TRACE" if self.patience.listener else "WARNING"  # who listens tells it, once for all requests
             logger.log(level, f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
             if is_about_credentials(error):
-                self._objects = connect(self.url)
+                self._connect()
 
         try:
             return self.patience.persist(call, BaseError, is_transient, told)

@@ -108,8 +108,10 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def stream(self, key: str) -> Iterator[bytes | memoryview]:
-        """An object's bytes from the first on, over one connection. It may break off with a `StoreError`.
+    def stream(self, key: str, start: int, length: int) -> Iterator[bytes | memoryview]:
+        """The bytes of a range over one connection, fewer where the object ends before; it may break off.
+
+        What is given is overwritten by what comes next.
 
         Raises:
             MissingObjectError: there is no such object.

@@ -10,38 +10,51 @@ from loguru import logger
 from cortex.artifacts.hashing import FileHash
 from cortex.artifacts.store import PIECE, Store, StoreError
 
+RANGE = 64 * 1024 * 1024
+"""Bytes that are asked for in one request where one connection brings a whole object, one range after the other.
+
+Servers that hash an object while they send all of it do not hash a part: that alone halves their work.
+"""
+
 
 def pieces(
     store: Store, key: str, size: int, *, start: int = 0, pool: Executor | None = None, ahead: int = 0
 ) -> Generator[bytes | memoryview]:
-    """The bytes from `start` to `size`: as one stream, or, with a pool, as ranges of which `ahead` more are under way.
+    """The bytes from `start` to `size`, each piece good until the next; fewer where the object ends before.
 
-    A stream that breaks off is continued by ranges, each of which the store tries again by itself.
+    They come over one connection, or, with a pool, in requests of which `ahead` more are under way.
 
     Raises:
         MissingObjectError, StoreError: as the store does.
     """
-    at = start
-    if at == 0 and size <= PIECE:
+    if start == 0 and size <= PIECE:
         yield store.get(key)
-        return
-    if at == 0 and pool is None:
-        try:
-            for chunk in store.stream(key):
-                yield chunk
-                at += len(chunk)
-            return
-        except StoreError as error:
-            logger.warning(f"{error}: going on at byte {at:,}")
-    ranges = ((first, min(PIECE, size - first)) for first in range(at, size, PIECE))
-    if pool is None:
-        for first, length in ranges:
-            yield store.get_range(key, first, length)
-        return
+    elif pool:
+        yield from _several(store, key, start, size, pool, ahead)
+    else:
+        for first in range(start, size, RANGE):
+            yield from _one(store, key, first, min(first + RANGE, size))
+
+
+def _one(store: Store, key: str, at: int, stop: int) -> Generator[bytes | memoryview]:
+    """A range as a stream. One that breaks off is continued in requests that the store tries again by itself."""
+    try:
+        for chunk in store.stream(key, at, stop - at):
+            yield chunk
+            at += len(chunk)
+    except StoreError as error:
+        logger.warning(f"{error}: going on at byte {at:,}")
+        for first in range(at, stop, PIECE):
+            yield store.get_range(key, first, min(PIECE, stop - first))
+
+
+def _several(
+    store: Store, key: str, start: int, stop: int, pool: Executor, ahead: int
+) -> Generator[bytes | memoryview]:
     pending: deque[Future[memoryview]] = deque()
     try:
-        for first, length in ranges:
-            pending.append(pool.submit(store.get_range, key, first, length))
+        for first in range(start, stop, PIECE):
+            pending.append(pool.submit(store.get_range, key, first, min(PIECE, stop - first)))
             if len(pending) > ahead:
                 yield pending.popleft().result()
         while pending:

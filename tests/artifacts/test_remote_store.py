@@ -94,6 +94,18 @@ def test_an_upload_that_is_cut_is_sent_again(remote: RemoteStore, proxy: Proxy, 
     assert len(proxy.faults) == 5
 
 
+def test_an_upload_in_parts_whose_last_answer_is_lost_is_sent_again(
+    remote: RemoteStore, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex.artifacts.remote_store.SINGLE", PIECE)
+    left = deque([Fault("lose answer")])
+    proxy.plan = lambda request: (
+        left.pop() if left and request.method == "POST" and "uploadId" in request.query else None
+    )
+    publish(write(tmp_path / "made", FILES), remote, "a", kind="model")
+    assert proxy.faults and verify(fetch(remote, "a", tmp_path / "cache").path).ok
+
+
 @pytest.mark.parametrize("kind", ["corrupt", "zero"])
 def test_wrong_bytes_of_the_right_length_are_read_again(
     remote: RemoteStore, proxy: Proxy, tmp_path: Path, kind: str

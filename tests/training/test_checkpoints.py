@@ -119,9 +119,7 @@ def test_the_steps_are_compared_as_numbers(new_context: NewContext) -> None:
     assert found is not None and found.name == "20"
 
 
-@pytest.mark.parametrize(
-    "damage", ["flipped", "cut", "longer", "gone", "manifest cut", "manifest of another step"]
-)
+@pytest.mark.parametrize("damage", ["flipped", "cut", "longer", "gone", "manifest cut", "manifest of another step"])
 def test_a_new_machine_falls_back_where_the_bucket_lies(
     damage: str, profile: Profile, proxy: object, tmp_path: Path
 ) -> None:
@@ -157,9 +155,7 @@ def test_a_new_machine_falls_back_where_the_bucket_lies(
     assert found is not None and restore(found) == (chain(20), 20)
 
 
-def test_an_upload_that_never_ended_is_no_checkpoint(
-    profile: Profile, proxy: object, tmp_path: Path
-) -> None:
+def test_an_upload_that_never_ended_is_no_checkpoint(profile: Profile, proxy: object, tmp_path: Path) -> None:
     assert proxy
     store = Store.open("s3://bucket/kit")
     commit(stage(context_of(store, profile, tmp_path / "old")), 10)
@@ -222,7 +218,7 @@ def test_what_lacks_a_part_is_not_committed(part: str, new_context: NewContext) 
     checkpoints = stage(new_context())
     folder = save(checkpoints.saving / "checkpoint-10", chain(10), 10)
     (folder / part).unlink()
-    with pytest.raises(DataError, match="lacks .*: it cannot be continued from"):
+    with pytest.raises(DataError, match=r"lacks .*: it cannot be continued from"):
         checkpoints.commit(folder, 10, 1, None)
     assert checkpoints.newest() is None
 
