@@ -35,7 +35,7 @@ LOOK_SECONDS = 0.2
 SETTLE_SECONDS = 600.0
 """How long a trainer that ended by itself is waited for, until all that it saved is committed and sent."""
 
-DUMP_SECONDS = 3.0
+DUMP_SECONDS = 2.0
 """How long a hung trainer has to say where it hangs."""
 
 MARGIN_SECONDS = 1.0
@@ -149,7 +149,7 @@ class _Trainer:
         kill_group(self._process)
         while self.listen():
             pass
-        return f"no step for {silence:.0f} s, where {limit:.0f} s are allowed"
+        return f"no step for {silence:.1f} s, where {limit:.1f} s are allowed"
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,6 +24,12 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def task(kept: str, tmp_path: Path) -> Task:
     return Task(url=kept, work=str(tmp_path / "work"))
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Task:
+    """Where it makes no difference what the bucket is."""
+    return Task(url=str(tmp_path / "bucket"), work=str(tmp_path / "work"))
 
 
 @pytest.fixture
@@ -61,6 +68,13 @@ def await_step(process: "subprocess.Popen[str]", task: Task, step: int) -> None:
         time.sleep(0.02)
 
 
+def followed(output: IO[str], steps: int) -> Iterator[str]:
+    """The lines that tell of a step; they end before the last."""
+    while (line := output.readline()) and not line.startswith(f"step {steps}"):
+        if line.startswith("step "):
+            yield line
+
+
 def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
     process = start(task)
     output, error = process.communicate(timeout=60)
@@ -69,30 +83,33 @@ def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start
     committed = [event["step"] for event in events(task, "checkpoint_committed")]
     assert committed == [5, 10, 15, 20, 25, 30, 35]  # none at the end, where the model itself is written
     assert not events(task, "checkpoint_failed")
-    # the loss falls, so that the newest is also the best
-    assert steps_kept(task) <= {25, 30, 35}
-    assert max(steps_kept(task)) >= 30
+    # The loss falls, so that the newest is also the best. Sending skips what newer ones have overtaken.
+    assert steps_kept(task) == {30, 35} if "s3:" not in task.url else steps_kept(task) <= set(committed)
+    assert 1 <= len(steps_kept(task)) <= task.keep
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start: Start) -> None:
-    """The stage is killed, not warned: at once, in the middle of a step, a save, a hash, a rename, an upload."""
+    """The stage is killed, not warned: in the middle of a step, a save, a hash, a rename, an upload."""
     rng, kills = random.Random(7), 0
-    task = replace(task, weight_bytes=4_000_000)
-    for _ in range(60):
+    task = replace(task, weight_bytes=4_000_000, step_seconds=0.02, steps=24)
+    for _ in range(40):
         process = start(task)
-        try:
-            output, error = process.communicate(timeout=rng.uniform(0.3, 1.6))
-        except subprocess.TimeoutExpired:
+        steps = rng.randrange(16)
+        assert process.stdout
+        lines = [line for line, _ in zip(followed(process.stdout, task.steps), range(steps), strict=False)]
+        if len(lines) == steps:
+            time.sleep(rng.uniform(0, 0.05))
+            kills += process.poll() is None
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            kills += 1
             continue
-        assert process.returncode == 0, output + error
+        output, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
         break
     else:
         pytest.fail("it never came to its end")
     assert kills >= 2
-    assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
     assert not events(task, "checkpoint_quarantined")
 
 
@@ -117,28 +134,30 @@ def test_with_notice_no_step_is_lost(task: Task, start: Start) -> None:
 
 
 def test_a_trainer_that_does_not_leave_is_ended_in_time(
-    task: Task, start: Start, monkeypatch: pytest.MonkeyPatch
+    local: Task, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start(replace(task, fault="ignores notices", step_seconds=0.2, steps=1000))
-    await_step(process, task, 5)
+    process = start(replace(local, fault="ignores notices", step_seconds=0.2, steps=1000, notice_seconds=4))
+    await_step(process, local, 5)
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     _, error = process.communicate(timeout=30)
-    assert time.monotonic() - began < 27
+    assert time.monotonic() - began < 4.5
     assert process.returncode == 75, error
-    assert max(steps_kept(task)) >= 5
+    assert max(steps_kept(local)) >= 5
 
 
-def test_a_hung_trainer_shows_its_stacks_and_is_ended_and_not_for_ever_begun_again(task: Task, start: Start) -> None:
+def test_a_hung_trainer_shows_its_stacks_and_is_ended_and_not_for_ever_begun_again(local: Task, start: Start) -> None:
     for code in (75, 75, 1):
-        process = start(replace(task, fault="hangs"))
+        process = start(replace(local, fault="hangs", fault_step=3, hang_seconds=1))
         output, error = process.communicate(timeout=60)
         assert process.returncode == code, error
         assert "the stack of every thread" in output
         assert "no step for" in error
     assert "hung 3 times without a new checkpoint" in error
-    assert [event["resumed"] for event in events(task, "hung")][1:] == [10, 10]
-    assert 10 in steps_kept(task)
+    assert len(events(local, "hung")) == 3
+    # Once it gets on, it is begun again from where it came to.
+    process = start(local)
+    assert process.communicate(timeout=60)[0].splitlines()[-1] == f"model {chain(local.steps).hex()}"
 
 
 def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: Start) -> None:
@@ -160,10 +179,10 @@ def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: S
     ],
 )
 def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
-    fault: str, code: int, said: str, task: Task, start: Start
+    fault: str, code: int, said: str, local: Task, start: Start
 ) -> None:
-    process = start(Task(**{**asdict(task), "fault": fault}))
+    process = start(Task(**{**asdict(local), "fault": fault}))
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
     assert said in error and "Traceback" not in error
-    assert 10 in steps_kept(task)
+    assert 10 in steps_kept(local)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, PreemptedError
+from cortex.runs import notice
 from cortex.runs.profile import load_profile
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
@@ -40,11 +41,13 @@ class Task:
     weight_bytes: int = 200_000
     fault: Fault = ""
     fault_step: int = 12
-    hang_seconds: float = 0.5
+    hang_seconds: float = 30
+    notice_seconds: float = notice.SIGTERM_SECONDS
 
 
 def stage(task: Task) -> str:
     """Supervise a training to its end; what the model is then."""
+    notice.SIGTERM_SECONDS = task.notice_seconds
     context = context_of(Store.open(task.url), load_profile("rehearsal"), Path(task.work))
     checkpoints = Checkpoints(context, "sft", keep=task.keep)
     resume = checkpoints.newest()
@@ -66,6 +69,7 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
         time.sleep(task.step_seconds)
         state, step = hashlib.sha256(state).digest(), step + 1
         emit("step", step=step)
+        print(f"step {step}", flush=True)
         emit("progress", step=step, total=task.steps, loss=1 / step)
         if task.fault and step == task.fault_step:
             misbehave(task.fault)

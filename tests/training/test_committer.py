@@ -1,0 +1,121 @@
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex.artifacts.folder_store import FolderStore
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import StoreError
+from cortex.errors import RefusedError
+from cortex.runs.context import RunContext
+from cortex.runs.profile import Profile
+from cortex.training.checkpoints import Checkpoints
+from cortex.training.committer import Committer, Saved
+from tests.training.conftest import RUN, context_of
+from tests.training.toy import chain, save
+
+
+class SlowCheckpoints(Checkpoints):
+    """As over a bucket, whose line is held up for as long as the gate is closed."""
+
+    def __init__(self, context: RunContext, bucket: FolderStore) -> None:
+        super().__init__(context, "sft", keep=2)
+        self.gate = threading.Event()
+        self.sent: list[int] = []
+        self.failing = False
+        self._bucket = bucket
+
+    @property
+    def remote(self) -> bool:
+        return True
+
+    def upload(self, step: int) -> None:
+        assert self.gate.wait(30)
+        if self.failing:
+            raise StoreError("the bucket does not answer")
+        self.sent.append(step)
+
+
+@pytest.fixture
+def context(profile: Profile, tmp_path: Path) -> RunContext:
+    return context_of(FolderStore(tmp_path / "local"), profile, tmp_path / "work")
+
+
+@pytest.fixture
+def slow(context: RunContext, tmp_path: Path) -> SlowCheckpoints:
+    return SlowCheckpoints(context, FolderStore(tmp_path / "bucket"))
+
+
+def saved(checkpoints: Checkpoints, step: int) -> Saved:
+    return Saved(save(checkpoints.saving / f"checkpoint-{step}", chain(step), step), step, None)
+
+
+def ignore(*words: Any, **values: Any) -> None:
+    del words, values
+
+
+def test_committing_does_not_wait_for_sending_and_sending_skips_what_was_overtaken(slow: SlowCheckpoints) -> None:
+    with Committer(slow, 1, ignore) as committer:
+        for step in (10, 20, 30, 40):
+            committer.take(saved(slow, step))
+        assert committer.settle(20, sent=False)
+        assert not committer.settle(0.1)
+        assert not list(slow.saving.iterdir())  # the trainer's queue is empty while the line is closed
+        slow.gate.set()
+        assert committer.settle(20)
+    assert slow.sent in ([10, 40], [40], [20, 40], [30, 40])
+
+
+def test_a_bucket_that_fails_is_told_and_the_next_is_sent_all_the_same(slow: SlowCheckpoints) -> None:
+    told: list[tuple[str, int]] = []
+    slow.failing = True
+    slow.gate.set()
+    with Committer(slow, 1, lambda event, **values: told.append((event, values["step"]))) as committer:
+        committer.take(saved(slow, 10))
+        assert committer.settle(20)
+        slow.failing = False
+        committer.take(saved(slow, 20))
+        assert committer.settle(20)
+    assert told == [
+        ("checkpoint_committed", 10),
+        ("checkpoint_failed", 10),
+        ("checkpoint_committed", 20),
+        ("checkpoint_sent", 20),
+    ]
+
+
+def test_what_cannot_be_committed_leaves_the_queue_and_is_told(context: RunContext) -> None:
+    checkpoints = Checkpoints(context, "sft", keep=2)
+    told: list[str] = []
+    with Committer(checkpoints, 1, lambda event, **values: told.append(f"{event} {values.get('reason')}")) as committer:
+        torn = saved(checkpoints, 10)
+        (torn.folder / "optimizer.pt").unlink()
+        committer.take(torn)
+        assert committer.settle(20)
+        committer.require()
+    assert len(told) == 1 and "lacks optimizer state" in told[0]
+    assert not torn.folder.exists()
+
+
+def test_the_loss_of_the_lease_reaches_the_supervisor(context: RunContext) -> None:
+    checkpoints = Checkpoints(context, "sft", keep=2)
+    with Committer(checkpoints, 1, ignore) as committer:
+        Lease.take(context.store, RUN)
+        committer.take(saved(checkpoints, 10))
+        assert committer.settle(20)
+        with pytest.raises(RefusedError, match="was taken over"):
+            committer.require()
+
+
+def test_leaving_ends_its_threads(slow: SlowCheckpoints) -> None:
+    before = threading.active_count()
+    with Committer(slow, 1, ignore) as committer:
+        committer.take(saved(slow, 10))
+        slow.gate.set()
+        assert committer.settle(20)
+    end = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert threading.active_count() == before
