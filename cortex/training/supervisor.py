@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 
 from cortex.errors import ConfigError, CortexError, HungError, PreemptedError, StageError
 from cortex.process import kill_group, running
+from cortex.runs.clouds.source import Advice
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.notice import Notice, Watch
@@ -74,6 +75,7 @@ def run_trainer(
         while trainer.listen():
             require_lease()
             committer.require()
+            trainer.pass_on(notices.advice)
             if notices.notice:
                 trainer.ask_to_leave(notices.notice, leave)
             if trainer.hung():
@@ -103,6 +105,7 @@ class _Trainer:
         self._pids: set[int] = set()
         self._measured: list[float] = []
         self._notice: Notice | None = None
+        self._advised = 0
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         threading.Thread(target=self._read, name="trainer-output", daemon=True).start()
 
@@ -121,6 +124,12 @@ class _Trainer:
         sys.stdout.flush()
         # Something that the trainer left behind may hold its output open.
         return self._process.poll() is None or not self._lines.empty()
+
+    def pass_on(self, advice: Sequence[Advice]) -> None:
+        """Enter what the cloud foretells, and does not yet order."""
+        for word in advice[self._advised :]:
+            self._reporter.append("advice", stage=self.stage, source=word.source, text=word.text)
+        self._advised = len(advice)
 
     def ask_to_leave(self, notice: Notice, leave: Path) -> None:
         """Let it finish its step, save, and go; end it where that takes too long, for the last checkpoint's sake."""
