@@ -30,11 +30,13 @@ test: setup $(INFRA_STAMP) ## check everything that this machine can check   [ST
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ After a run
-.PHONY: show download
+.PHONY: show download teardown
 show: setup ## a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>]
 	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)")
+teardown: setup ## destroy a run's machines, once its release is proven to be here   RUN=<id> [ABANDON=1]
+	@$(CORTEX) teardown "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(ABANDON),--abandon)
 
 ##@ Work on the kit
 .PHONY: setup

@@ -63,7 +63,7 @@ def require_copy(run: str, store: Store, home: Path) -> Receipt:
         published = release_of(store, run)
     except DataError as error:
         raise RefusedError(
-            f"refusing to tear down {run}: {error}; or let it go for good: cortex teardown --abandon {run}"
+            f"refusing to tear down {run}: {error}; or let it go for good: cortex teardown {run} --abandon"
         ) from error
     try:
         receipt = Receipt.read(home, run)
