@@ -44,6 +44,7 @@ class Bed:
         check_machine()
         self.place.root.mkdir(parents=True, exist_ok=True)
         with self._locked() as lock:
+            self.place.lock.write_text("")
             self._sweep()
             shutil.rmtree(self.place.logs, ignore_errors=True)
             self.place.logs.mkdir()
@@ -58,13 +59,15 @@ class Bed:
 
     def down(self) -> bool:
         """End everything, and remove all but the cache and the logs. False where nothing was up."""
+        if not self.place.root.exists():
+            return False
         process = self._process()
         if process is not None:
             # Its death is the death of all that was ever started in there, and of every mount and address.
             os.kill(process, signal.SIGKILL)
         with self._locked(wait=True):
             self._sweep()
-            self.place.lock.unlink(missing_ok=True)
+            self.place.lock.write_text("")
         return process is not None
 
     def status(self) -> dict[str, Any]:

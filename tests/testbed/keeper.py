@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.testbed.catalog import price
 from tests.testbed.cloud import Cloud
@@ -52,7 +53,7 @@ class Keeper:
         aside.write_text(json.dumps({"phase": self.phase, "machines": machines}, indent=1) + "\n")
         aside.replace(self.place.state)
 
-    def _described(self, name: str) -> dict[str, object]:
+    def _described(self, name: str) -> dict[str, Any]:
         machine = self.machines[name]
         values = asdict(machine.order) | {"running": machine.process.poll() is None}
         del values["user_data"]

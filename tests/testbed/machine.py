@@ -30,8 +30,9 @@ class Order:
     """In base64: a cloud-config that names the user and the keys it may log in with."""
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        return tuple(address for address in (self.public, self.private) if address)
+    def address(self) -> str:
+        """Where its requests come from."""
+        return self.public or self.private
 
     def logins(self) -> dict[str, list[str]]:
         """The keys of each user."""

@@ -31,12 +31,11 @@ class Metadata:
 
     def add(self, order: Order) -> None:
         with self._lock:
-            self._orders |= dict.fromkeys(order.addresses, order)
+            self._orders[order.address] = order
 
     def remove(self, order: Order) -> None:
         with self._lock:
-            for address in order.addresses:
-                self._orders.pop(address, None)
+            self._orders.pop(order.address, None)
             self._noticed.pop(order.id, None)
 
     def give_notice(self, order: Order, at: datetime) -> None:

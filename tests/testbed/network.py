@@ -34,10 +34,13 @@ def connect(machine: str, private: str, public: str | None) -> None:
     _ip("-netns", machine, "link", "set", "lo", "up")
     _ip("-netns", machine, "address", "add", f"{private}/{NETWORK_BITS}", "dev", "eth0")
     _ip("-netns", machine, "link", "set", "eth0", "up")
-    _ip("-netns", machine, "route", "add", "default", "via", GATEWAY)
+    default = ["-netns", machine, "route", "add", "default", "via", GATEWAY]
     if public:
         _ip("-netns", machine, "address", "add", f"{public}/32", "dev", "eth0")
         _ip("route", "add", f"{public}/32", "dev", BRIDGE)
+        # Private addresses repeat from region to region: what a machine asks, it asks from the one that is its own.
+        default += ["src", public]
+    _ip(*default)
 
 
 def disconnect(machine: str, public: str | None) -> None:

@@ -1,5 +1,6 @@
 """The machines' root file system: Debian, with SSH, and SkyPilot's own runtime as its real images have it."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -45,13 +46,14 @@ def rootfs(cache: Path, log: Path) -> Path:
     """
     recipe = repr((SUITE, PACKAGES, RUNTIME, FILES, version("skypilot")))
     target = cache / f"rootfs-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if not target.exists():
-        making = cache / "rootfs-making"
-        shutil.rmtree(making, ignore_errors=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "rootfs.lock").open("w") as guard, log.open("ab") as output:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not target.exists():
+            making = cache / "rootfs-making"
+            shutil.rmtree(making, ignore_errors=True)
             _make(making, cache, output.fileno())
-        making.rename(target)
+            making.rename(target)
     return target
 
 
