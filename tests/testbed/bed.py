@@ -96,9 +96,9 @@ class Bed:
             ConfigError: the bed is not up.
         """
         outer = self._process()
-        if outer is None:
+        children = _children(outer) if outer else []
+        if not children:
             raise ConfigError("the test bed is not up: `make testbed`")
-        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
         return ["nsenter", f"--target={children[0]}", *NAMESPACES, f"--wd={Path.cwd()}", "--", *map(str, words)]
 
     def variables(self) -> dict[str, str]:
@@ -170,6 +170,13 @@ class Bed:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _children(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def shared() -> list[Path]:

@@ -13,7 +13,7 @@ import pytest
 from cortex.errors import ConfigError
 from tests.conftest import EXPECTED
 from tests.testbed.bed import Bed, check_machine
-from tests.testbed.cloud import BUCKET, ENDPOINT
+from tests.testbed.cloud import BUCKET
 from tests.testbed.footprint import Footprint
 from tests.testbed.place import Place
 
@@ -58,8 +58,9 @@ class Inside:
         return path
 
     def object(self, key: str) -> str | None:
-        """What a machine wrote into the bed's bucket."""
-        done = self.run("curl", "--silent", "--fail", f"{ENDPOINT}/{BUCKET}/{key}")
+        """What a machine wrote into the bed's bucket; None until it has."""
+        done = self.run("python", "-c", READ, f"s3://{BUCKET}", key)
+        assert done.returncode == 0 or "MissingObjectError" in done.stderr, done.stderr
         return done.stdout if done.returncode == 0 else None
 
     def machines(self) -> list[dict[str, Any]]:
@@ -74,6 +75,12 @@ class Inside:
         found = self.python(JOBS).splitlines()[-1]
         return json.loads(found)
 
+
+READ = """
+import sys
+from cortex.artifacts.store import Store
+print(Store.open(sys.argv[1]).get(sys.argv[2]).decode(), end="")
+"""
 
 JOBS = """
 import json, sky

@@ -23,7 +23,7 @@ def main() -> None:
     place, base, tools = Place(Path(given["place"])), Path(given["base"]), Path(given["tools"])
     environment = skypilot.variables(place, tools)
     shared = [Path(path) for path in given["shared"]]
-    _hide_the_host(place, apart([place.root, *shared]))
+    _hide_the_host(place, apart([place.root, place.cache.resolve(), Path(sys.prefix), *shared]))
     network.raise_network()
     internet.serve(place.authority)
     service = metadata.Metadata()
