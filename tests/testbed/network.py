@@ -4,6 +4,7 @@ Nothing of it exists outside: the host's addresses and routes stay as they are, 
 """
 
 import subprocess
+from pathlib import Path
 
 BRIDGE = "cloud0"
 GATEWAY = "172.31.0.1"
@@ -11,12 +12,15 @@ GATEWAY = "172.31.0.1"
 
 NETWORK_BITS = 16
 METADATA = "169.254.169.254"
+SKYPILOT_PORT = "46580"
 PROBED = ("8.8.8.8", "1.1.1.1")
 """What SkyPilot asks for to see whether it is on the internet at all."""
 
 
 def raise_network() -> None:
     """Make the bridge and the addresses of the bed's own servers."""
+    # Else the system may lend SkyPilot's port to some client before SkyPilot takes it.
+    Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(SKYPILOT_PORT)
     _ip("link", "set", "lo", "up")
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("address", "add", f"{GATEWAY}/{NETWORK_BITS}", "dev", BRIDGE)
