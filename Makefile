@@ -10,6 +10,8 @@ CORTEX := $(VENV)/bin/cortex
 STAMP := $(VENV)/complete
 INFRA := $(or $(CORTEX_HOME),.cortex)/environments/infra
 INFRA_STAMP := $(INFRA)/complete
+TESTBED := $(or $(CORTEX_HOME),.cortex)/environments/testbed
+TESTBED_STAMP := $(TESTBED)/complete
 STACK ?= dev
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
@@ -26,15 +28,17 @@ rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA=
 	@$(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: test
-test: setup $(INFRA_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
+test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ After a run
-.PHONY: show download
+.PHONY: show download teardown
 show: setup ## a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>] [FROM_CLUSTER=<name> over SSH, with no bucket]
 	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)") $(if $(FROM_CLUSTER),--from-cluster "$(FROM_CLUSTER)")
+teardown: setup ## destroy a run's machines, once its release is proven to be here   RUN=<id> [ABANDON=1]
+	@$(CORTEX) teardown "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(ABANDON),--abandon)
 
 ##@ Work on the kit
 .PHONY: setup
@@ -55,6 +59,20 @@ $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
 	@$(VENV)/bin/uv --quiet pip install --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
 	@touch $(INFRA_STAMP)
+
+$(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
+	@echo "making the test bed's environment in $(TESTBED)"
+	@rm -f $(TESTBED_STAMP)
+	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(TESTBED)
+	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --no-deps --editable .
+	@touch $(TESTBED_STAMP)
+
+.PHONY: testbed testbed-down
+testbed: $(TESTBED_STAMP) ## raise a cloud in a folder, with the real SkyPilot in it (root)
+	@$(TESTBED)/bin/python -m tests.testbed up
+testbed-down: ## take it down, without a trace
+	@$(TESTBED)/bin/python -m tests.testbed down
 
 .PHONY: format
 format: setup ## rewrite the code in its one format

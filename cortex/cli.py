@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortex.errors import CortexError, UsageError, VerificationError
+from cortex.errors import CortexError, RefusedError, UsageError, VerificationError
 
 app = typer.Typer(
     name="cortex",
@@ -202,6 +202,40 @@ def home() -> None:
     from cortex.settings import Settings
 
     print(Settings().home.absolute())
+
+
+@app.command()
+def teardown(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    abandon: Annotated[bool, typer.Option("--abandon", help="Let the run go with nothing brought home.")] = False,
+    typed: Annotated[
+        str | None, typer.Option("--confirm", metavar="RUN", help="With --abandon: the run's id, typed out again.")
+    ] = None,
+) -> None:
+    """Destroy a run's machines, once its release is proven to be on this disk; the bucket stays as it is."""
+    from cortex.artifacts.store import Store
+    from cortex.fleet.machines import SkyPilotMachines
+    from cortex.fleet.teardown import abandon as let_go
+    from cortex.fleet.teardown import teardown as tear_down
+    from cortex.settings import Settings
+
+    settings, machines = Settings(), SkyPilotMachines()
+    store = Store.open(settings.bucket_url)
+    if abandon:
+        destroyed = let_go(run_id, typed if typed is not None else ask_to_abandon(run_id), store, machines)
+    else:
+        destroyed = tear_down(run_id, store, settings.home.absolute(), machines)
+    for name in destroyed:
+        print(f"{name}: destroyed")
+    if not destroyed:
+        print(f"nothing to destroy: SkyPilot has no job, cluster or service of run {run_id}")
+
+
+def ask_to_abandon(run_id: str) -> str:
+    """Have the run's id typed out; without a terminal nobody can."""
+    if not sys.stdin.isatty():
+        raise RefusedError(f"refusing to abandon {run_id} unasked: add `--confirm` and the run's id, typed out")
+    return typer.prompt(f"What {run_id} has made since its last upload is lost with its machines. Type its id to go on")
 
 
 @app.command()

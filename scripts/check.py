@@ -1,7 +1,8 @@
 """Everything that this machine can check: `make test`.
 
-The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud) and
-`rehearsal` (the real trainers, minutes). A tier that fails does not hide the others; the last lines say how each went.
+The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `testbed`
+(the real SkyPilot in a cloud of sandboxes, minutes, as root) and `rehearsal` (the real trainers, minutes). A tier that
+fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
 
@@ -14,19 +15,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-INFRA = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "environments" / "infra" / "bin" / "python"
+ENVIRONMENTS = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "environments"
+INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
+TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
+ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed"]
+"""What is tested in environments of its own."""
+
 TIERS: dict[str, list[list[str | Path]]] = {
     "lint": [
         [BIN / "ruff", "format", "--check", "--quiet", "."],
         [BIN / "ruff", "check", "--quiet", "."],
         [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
+        [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
         [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
-    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", "--ignore=tests/infra"]],
+    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
-    "rehearsal": [[sys.executable, *PYTEST, "-m", "rehearsal", "--ignore=tests/infra"]],
+    "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
+    "rehearsal": [[sys.executable, *PYTEST, "-m", "rehearsal", *ELSEWHERE]],
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 ROOT = IMAGES.parent
-ONE_LOCK = ("control", "infra")
+ONE_LOCK = ("control", "infra", "testbed")
 """Environments of the laptop, not of a machine with a GPU: there is nothing to leave out of them."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")

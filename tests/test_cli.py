@@ -29,7 +29,7 @@ def test_help_names_the_verbs_and_comes_at_once(cortex: Cortex) -> None:
         done = cortex("--help")
         seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
         assert done.returncode == 0
-        assert all(verb in done.stdout for verb in ("run", "rehearse", "show", "verify", "dataset"))
+        assert all(verb in done.stdout for verb in ("run", "rehearse", "show", "verify", "teardown", "dataset"))
     assert statistics.median(seconds) < 0.6
 
 

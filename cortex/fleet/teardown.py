@@ -70,7 +70,7 @@ def require_copy(run: str, store: Store, home: Path) -> Receipt:
     except DataError as error:
         raise RefusedError(
             f"refusing to tear down {run}: {error}{_off_the_machine(home, run)}; or let it go for good: "
-            f"cortex teardown --abandon {run}"
+            f"cortex teardown {run} --abandon"
         ) from error
     try:
         receipt = Receipt.read(home, run)

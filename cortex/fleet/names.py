@@ -1,0 +1,32 @@
+"""What a run's jobs, clusters and machines are called: launching names them so, and all that looks for them reads it.
+
+The run's own id is the key to everything. SkyPilot's ids change when its server restarts in the middle of a job.
+"""
+
+import hashlib
+import re
+
+RUN_TAG = "cortex-run"
+"""The tag that every machine of a run bears, with `run_label` as its value."""
+
+_LONGEST = 55
+"""A name is then of at most 63 characters: the least that a cloud which limits them allows."""
+
+
+def run_label(run: str) -> str:
+    """The run's id where every cloud takes it, as a tag and in a name; an id that had to be changed gets a hash."""
+    plain = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
+    if plain == run and len(plain) <= _LONGEST:
+        return plain
+    mark = hashlib.sha256(run.encode()).hexdigest()[:8]
+    return f"{plain[: _LONGEST - len(mark) - 1].rstrip('-')}-{mark}".lstrip("-")
+
+
+def job_name(run: str) -> str:
+    """The run's managed job."""
+    return f"cortex-{run_label(run)}"
+
+
+def cluster_name(run: str) -> str:
+    """A cluster, or a service, that is the run's own."""
+    return f"cortex-{run_label(run)}"

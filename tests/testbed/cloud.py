@@ -1,0 +1,130 @@
+"""The cloud's control plane: moto's EC2, S3 and IAM behind one address, with an account that SkyPilot finds usable."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from tests.testbed.catalog import ZONES
+from tests.testbed.machine import Order
+from tests.testbed.network import GATEWAY
+
+PORT = 5000
+ENDPOINT = f"http://{GATEWAY}:{PORT}"
+"""The one address of every service, for the bed and for its machines."""
+
+BUCKET = "cortex-testbed"
+KEY = "testbed"
+"""The account's access key, and its secret."""
+
+ACCOUNT: Mapping[str, str] = {
+    "AWS_ENDPOINT_URL": ENDPOINT,
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": KEY,
+    "AWS_DEFAULT_REGION": next(iter(ZONES)),
+    "AWS_REGION": next(iter(ZONES)),
+    "AWS_ALLOW_HTTP": "true",
+}
+
+
+class Cloud:
+    """moto's server, and what the bed asks of it."""
+
+    def __init__(self, log: Path) -> None:
+        # SkyPilot gives its machines a role with Amazon's own policies; Amazon's own images would only take time.
+        variables = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "moto.server", "--host", GATEWAY, "--port", str(PORT)],
+                env=os.environ | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._ec2 = {region: self._client("ec2", region) for region in ZONES}
+
+    def furnish(self) -> dict[str, str]:
+        """Make what an account needs before anybody can launch, and return each region's machine image."""
+        self._wait()
+        self._client("s3", next(iter(ZONES))).create_bucket(Bucket=BUCKET)
+        for ec2 in self._ec2.values():
+            _open_to_the_internet(ec2)
+        return {region: _image(ec2, region) for region, ec2 in self._ec2.items()}
+
+    def rented(self) -> list[Order]:
+        """The machines that should be running."""
+        wanted = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        return [
+            self._order(ec2, region, instance)
+            for region, ec2 in self._ec2.items()
+            for reservation in ec2.describe_instances(Filters=wanted)["Reservations"]
+            for instance in reservation["Instances"]
+        ]
+
+    def terminate(self, order: Order) -> None:
+        """End a machine, as the cloud does that wants its capacity back."""
+        self._ec2[order.region].terminate_instances(InstanceIds=[order.id])
+
+    @staticmethod
+    def _order(ec2: Any, region: str, instance: Mapping[str, Any]) -> Order:
+        found = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
+        return Order(
+            id=instance["InstanceId"],
+            region=region,
+            zone=instance["Placement"]["AvailabilityZone"],
+            type=instance["InstanceType"],
+            spot=instance.get("InstanceLifecycle") == "spot",
+            private=instance["PrivateIpAddress"],
+            public=instance.get("PublicIpAddress"),
+            user_data=found.get("UserData", {}).get("Value", ""),
+        )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.rented()
+                return
+            except BotoCoreError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise
+                time.sleep(0.2)
+
+    @staticmethod
+    def _client(service: str, region: str) -> Any:
+        return boto3.client(
+            service,  # type: ignore[arg-type]
+            region_name=region,
+            endpoint_url=ENDPOINT,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=KEY,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+def _image(ec2: Any, region: str) -> str:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 20}}
+    return ec2.register_image(
+        Name=f"testbed-{region}",
+        RootDeviceName="/dev/sda1",
+        Architecture="x86_64",
+        VirtualizationType="hvm",
+        BlockDeviceMappings=[disk],
+    )["ImageId"]
+
+
+def _open_to_the_internet(ec2: Any) -> None:
+    """Give the default network the gateway and the route that every real account has; SkyPilot looks for them."""
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+    table = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"][0]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)

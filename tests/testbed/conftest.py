@@ -1,0 +1,131 @@
+"""One bed for all tests here: raised once, and taken down at the end."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex.errors import ConfigError
+from tests.conftest import EXPECTED
+from tests.testbed.bed import Bed, check_machine
+from tests.testbed.cloud import BUCKET
+from tests.testbed.footprint import Footprint
+from tests.testbed.place import Place
+
+PATIENCE = 600
+"""Seconds for what takes a minute on an idle machine."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Programs in a bed, and what they say."""
+
+    bed: Bed
+
+    @property
+    def folder(self) -> Path:
+        """Where a test puts files that programs in the bed read."""
+        path = self.bed.place.home / "tests"
+        path.mkdir(exist_ok=True)
+        return path
+
+    def run(self, *words: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.bed.command(words),
+            env=self.bed.variables() | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    def succeed(self, *words: str | Path) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    def python(self, text: str, *words: str | Path) -> str:
+        return self.succeed("python", "-c", text, *words)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def object(self, key: str) -> str | None:
+        """What a machine wrote into the bed's bucket; None until it has."""
+        done = self.run("python", "-c", READ, f"s3://{BUCKET}", key)
+        assert done.returncode == 0 or "MissingObjectError" in done.stderr, done.stderr
+        return done.stdout if done.returncode == 0 else None
+
+    def machines(self) -> list[dict[str, Any]]:
+        return self.bed.status()["machines"]
+
+    def events(self) -> list[dict[str, Any]]:
+        """What became of machines, in order."""
+        return [json.loads(line) for line in (self.bed.place.logs / "machines.jsonl").read_text().splitlines()]
+
+    def jobs(self) -> dict[str, str]:
+        """The state of each managed job, by name."""
+        found = self.python(JOBS).splitlines()[-1]
+        return json.loads(found)
+
+
+READ = """
+import sys
+from cortex.artifacts.store import Store
+print(Store.open(sys.argv[1]).get(sys.argv[2]).decode(), end="")
+"""
+
+JOBS = """
+import json, sky
+from sky import jobs
+records = sky.get(jobs.queue_v2(refresh=False))[0]
+print(json.dumps({record.job_name: record.status.value for record in records}))
+"""
+
+
+def until(look: Callable[[], Any], what: str, every: float = 1) -> Any:
+    """Wait for something to come true, and return it."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(every)
+    return found
+
+
+@pytest.fixture(scope="session")
+def footprint() -> Footprint:
+    """What this machine looked like before there was a bed."""
+    return Footprint.take()
+
+
+@pytest.fixture(scope="session")
+def bed(footprint: Footprint) -> Generator[Bed]:
+    """A bed apart from the one that a contributor may have up; it takes over that one's cache."""
+    assert footprint
+    try:
+        check_machine()
+    except ConfigError as error:
+        pytest.skip(f"{EXPECTED}{error}")
+    usual = Place.default()
+    place = Place(usual.root.with_name("testbed-tests"))
+    usual.cache.mkdir(parents=True, exist_ok=True)
+    place.root.mkdir(exist_ok=True)
+    if not place.cache.is_symlink():
+        place.cache.symlink_to(usual.cache)
+    bed = Bed(place)
+    bed.down()
+    bed.up()
+    yield bed
+    bed.down()
+
+
+@pytest.fixture(scope="session")
+def inside(bed: Bed) -> Inside:
+    return Inside(bed)

@@ -1,0 +1,59 @@
+"""What a bed could leave on its host: mounts, namespaces, devices, addresses, routes, processes, files of programs."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKS = ("sky", "ray", "jobs_ha", "pool_ha", "moto")
+"""How the names begin of what SkyPilot, Ray and moto leave among temporary files."""
+
+HOMES = (".sky", ".aws", ".ssh")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The host, as far as a bed might have touched it."""
+
+    mounts: frozenset[str]
+    network: frozenset[str]
+    namespaces: frozenset[str]
+    temporary: frozenset[str]
+    homes: frozenset[tuple[str, int]]
+
+    @classmethod
+    def take(cls) -> "Footprint":
+        network = [_said("ip", "-oneline", *words) for words in (["address"], ["route"], ["netns"])]
+        return cls(
+            mounts=frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+            network=frozenset(_lasting(line) for text in network for line in text.splitlines()),
+            namespaces=frozenset(_said("lsns", "--noheadings", "--output", "NS,COMMAND", "--type", "net").splitlines()),
+            temporary=frozenset(path.name for path in Path("/tmp").iterdir() if path.name.startswith(MARKS)),
+            homes=frozenset(_files()),
+        )
+
+
+def processes(place: Path) -> list[str]:
+    """The command lines of what runs and names a folder."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").replace(chr(0), " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(place) in words:
+            found.append(words)
+    return found
+
+
+def _files() -> list[tuple[str, int]]:
+    paths = [path for name in HOMES for path in (Path.home() / name).rglob("*")]
+    return [(str(path), path.stat().st_mtime_ns) for path in paths if path.is_file()]
+
+
+def _lasting(line: str) -> str:
+    """A line without the seconds that a lease has left."""
+    return line.split(" valid_lft", maxsplit=1)[0]
+
+
+def _said(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,66 @@
+"""The bed's own process: raises the cloud inside the namespaces that it was started in, then keeps it."""
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.testbed import internet, metadata, network, skypilot
+from tests.testbed.cloud import ACCOUNT, Cloud
+from tests.testbed.keeper import Keeper
+from tests.testbed.place import Place, apart
+
+EVERY = 0.5
+"""Seconds between looks at what was rented."""
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    place, base, tools = Place(Path(given["place"])), Path(given["base"]), Path(given["tools"])
+    environment = skypilot.variables(place, tools)
+    shared = [Path(path) for path in given["shared"]]
+    _hide_the_host(place, apart([place.root, place.cache.resolve(), Path(sys.prefix), *shared]))
+    network.raise_network()
+    internet.serve(place.authority)
+    service = metadata.Metadata()
+    metadata.serve(service)
+    cloud = Cloud(place.logs / "cloud.log")
+    # A login on a machine finds the cloud where a program on the real one does.
+    keeper = Keeper(place, cloud, service, base, shared, ACCOUNT)
+    keeper.tell("starting the cloud")
+    images = cloud.furnish()
+    skypilot.furnish(place, images)
+    keeper.tell("starting SkyPilot")
+    skypilot.start(environment, place.logs / "bed.log")
+    keeper.tell("up")
+    while True:
+        keeper.step()
+        time.sleep(EVERY)
+
+
+def _hide_the_host(place: Place, seen: Sequence[Path]) -> None:
+    """Put the bed's own folders over the host's, here only: some programs write there without asking for a place."""
+    for path in (path for path in seen if path.is_relative_to("/tmp")):
+        inner = place.temporary / path.relative_to("/tmp")
+        inner.mkdir(parents=True, exist_ok=True)
+        _mount("--bind", path, inner)
+    place.temporary.chmod(0o1777)
+    _mount("--rbind", place.temporary, "/tmp")
+    _mount("-t", "tmpfs", "tmpfs", "/run")
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    for name in (".ssh", ".aws", ".sky"):
+        (place.home / name).mkdir()
+        if (home / name).is_dir():
+            _mount("--bind", place.home / name, home / name)
+
+
+def _mount(*words: str | Path) -> None:
+    subprocess.run(["mount", *map(str, words)], check=True)
+
+
+if __name__ == "__main__":
+    main()

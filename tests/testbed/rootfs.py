@@ -1,0 +1,143 @@
+"""The machines' root file system: Debian, with SSH, and SkyPilot's own runtime as its real images have it."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from cortex.errors import ConfigError
+
+SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
+PACKAGES = (
+    "ca-certificates,curl,fuse3,gcc,git,iproute2,libc6-dev,lsof,netcat-openbsd,openssh-server,patch,procps,python3,"
+    "rsync,sudo,unzip"
+)
+USER = "ubuntu"
+"""Who SkyPilot logs in as."""
+
+TOOLS = ("rsync", "ssh")
+"""What SkyPilot calls on its own side; lent by the root file system to a host that has none."""
+
+RUNTIME = """
+set -eu
+export VIRTUAL_ENV="$HOME/skypilot-runtime"
+uv venv --seed "$VIRTUAL_ENV" --python /usr/bin/python3
+uv pip install "setuptools<70" "click<8.3.0" "ray[default]==2.9.3" "pydantic-core==2.41.1" "skypilot[aws,remote]=={sky}"
+uv venv --seed --relocatable --system-site-packages --python /usr/bin/python3 "$HOME/sky-user-env"
+"""
+"""As `sky.skylet.constants` installs it; what is there already is not installed again, so launching needs no index."""
+
+
+FILES = {
+    f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD:ALL\n",
+    "etc/uv/uv.toml": "no-index = true\n",
+}
+
+
+def rootfs(cache: Path, log: Path) -> Path:
+    """The folder of the root file system. It is made on first use; a half-made one is never taken for whole.
+
+    Raises:
+        ConfigError: it cannot be made; the log says why.
+    """
+    recipe = repr((SUITE, PACKAGES, RUNTIME, FILES, version("skypilot")))
+    target = cache / f"rootfs-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "rootfs.lock").open("w") as guard, log.open("ab") as output:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not target.exists():
+            making = cache / "rootfs-making"
+            shutil.rmtree(making, ignore_errors=True)
+            _make(making, cache, output.fileno())
+            making.rename(target)
+    return target
+
+
+def lend_tools(base: Path, folder: Path) -> Path:
+    """Programs of the root file system for a host that lacks them: run with the libraries that they came with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    libraries = base / "usr" / "lib" / "x86_64-linux-gnu"
+    for name in TOOLS:
+        if shutil.which(name) is None:
+            loader = libraries / "ld-linux-x86-64.so.2"
+            program = folder / name
+            program.write_text(
+                f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" "{base}/usr/bin/{name}" "$@"\n'
+            )
+            program.chmod(0o755)
+    return folder
+
+
+def _make(target: Path, cache: Path, log: int) -> None:
+    home = target / "home" / USER
+    # In a namespace of its own, so that a kill leaves no mount behind.
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    program, environment = _debootstrap(cache, log)
+    _run(
+        [*apart, program, "--variant=minbase", f"--include={PACKAGES}", SUITE, target, MIRROR],
+        log,
+        environment,
+    )
+    _run(["chroot", target, "useradd", "--create-home", "--shell", "/bin/bash", USER], log)
+    # No password, and not locked either: sshd refuses keys to a locked account.
+    _run(["chroot", target, "usermod", "--password", "*", USER], log)
+    _run(["chroot", target, "ssh-keygen", "-A"], log)
+    (target / "usr" / "bin" / "systemctl").unlink(missing_ok=True)
+    (target / "usr" / "bin" / "systemctl").symlink_to("true")
+    binaries = home / ".local" / "bin"
+    binaries.mkdir(parents=True)
+    shutil.copy(_uv(), binaries / "uv")
+    for path in (Path("etc/resolv.conf"), Path("etc/ssl/certs/ca-certificates.crt")):
+        shutil.copy(Path("/") / path, target / path)
+    owner = home.stat()
+    for path in (home / ".local", binaries, binaries / "uv"):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    index = ("http_proxy", "https_proxy", "no_proxy", "uv_default_index", "uv_index", "uv_index_url")
+    inside = {name: value for name, value in os.environ.items() if name.lower() in index}
+    inside |= {"HOME": f"/home/{USER}", "PATH": f"/home/{USER}/.local/bin:/usr/sbin:/usr/bin:/bin", "UV_NO_CACHE": "1"}
+    inside |= {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
+    script = RUNTIME.format(sky=version("skypilot"))
+    _run([*apart, "chroot", f"--userspec={USER}:{USER}", target, "sh", "-c", script], log, inside)
+    for name, text in FILES.items():
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text(text)
+    shutil.rmtree(target / "var" / "cache" / "apt", ignore_errors=True)
+
+
+def _debootstrap(cache: Path, log: int) -> tuple[str, dict[str, str]]:
+    """The program, and the variables it wants; without an installed one, apt brings it into a folder of ours."""
+    installed = shutil.which("debootstrap")
+    if installed:
+        return installed, dict(os.environ)
+    if not shutil.which("apt-get"):
+        raise ConfigError("debootstrap is not installed, and there is no apt-get to bring it: install debootstrap")
+    tools = cache / "debootstrap"
+    shutil.rmtree(tools, ignore_errors=True)
+    (tools / "lists" / "partial").mkdir(parents=True)
+    apt = ["apt-get", "-o", f"Dir::State::Lists={tools}/lists", "-o", f"Dir::Cache={tools}"]
+    apt += ["-o", "APT::Sandbox::User=root"]
+    _run([*apt, "update"], log)
+    _run([*apt, "download", "debootstrap"], log, folder=tools)
+    _run(["dpkg-deb", "--extract", next(tools.glob("debootstrap_*.deb")), tools], log)
+    variables = {"DEBOOTSTRAP_DIR": str(tools / "usr" / "share" / "debootstrap")}
+    return str(tools / "usr" / "sbin" / "debootstrap"), os.environ | variables
+
+
+def _uv() -> str:
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+    if found is None:
+        raise ConfigError("uv is not installed: run `make setup`, and start the bed with `make testbed`")
+    return found
+
+
+def _run(command: list[str | Path], log: int, env: dict[str, str] | None = None, folder: Path | None = None) -> None:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise ConfigError(
+            f"the machines' root file system cannot be made: `{words[0]} ...` left with {done.returncode}"
+        )

@@ -1,0 +1,92 @@
+"""SkyPilot in the bed: as it was released, with a home, an account and price lists of the bed's own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cortex.errors import ConfigError
+from tests.testbed.catalog import ZONES, write_catalogs
+from tests.testbed.cloud import ACCOUNT, BUCKET, ENDPOINT, KEY
+from tests.testbed.place import Place
+
+# The jobs controller runs in the API server: a machine of its own would double what a launch takes here.
+CONFIG = """\
+jobs:
+  controller:
+    consolidation_mode: true
+"""
+
+
+MEMORY = 6
+"""In GiB: what SkyPilot believes to have. It starts as many controllers as fit in, and one run needs few."""
+
+
+def wheels(place: Place) -> Path:
+    """What SkyPilot builds its own wheel with, to install it on machines."""
+    return place.cache / "wheels"
+
+
+def fetch_wheels(place: Place, log: Path) -> None:
+    """Bring that from the package index, once.
+
+    Raises:
+        ConfigError: the index cannot be reached.
+    """
+    if wheels(place).exists():
+        return
+    words = ["-m", "pip", "--quiet", "download", "--dest", str(wheels(place)), "setuptools", "wheel"]
+    with log.open("ab") as output:
+        done = subprocess.run([sys.executable, *words], stdout=output, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise ConfigError(f"setuptools cannot be fetched from the package index: see {log}")
+
+
+def variables(place: Place, tools: Path) -> dict[str, str]:
+    """What programs see in the bed: its user, its account, its internet; nothing of the caller's clouds."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CORTEX_", "SKY"))}
+    path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), str(tools)]
+    return {
+        **others,
+        **ACCOUNT,
+        "HOME": str(place.home),
+        "PATH": os.pathsep.join(path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SSL_CERT_FILE": str(place.authority),
+        "REQUESTS_CA_BUNDLE": str(place.authority),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels(place)),
+        "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
+        "SKYPILOT_POD_MEMORY_GB_LIMIT": str(MEMORY),
+        "CORTEX_HOME": str(place.home / "cortex"),
+        "CORTEX_BUCKET": f"s3://{BUCKET}",
+    }
+
+
+def furnish(place: Place, images: Mapping[str, str]) -> None:
+    """Write what SkyPilot reads from its user's home."""
+    home = place.home
+    files = {
+        home / ".sky" / "config.yaml": CONFIG,
+        home / ".aws" / "config": f"[default]\nregion = {next(iter(ZONES))}\nendpoint_url = {ENDPOINT}\n",
+        home / ".aws" / "credentials": f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {KEY}\n",
+    }
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    write_catalogs(home / ".sky" / "catalogs" / "v8", images)
+    # Logs outlive the bed.
+    server = home / ".sky" / "api_server" / "server.log"
+    server.parent.mkdir()
+    server.symlink_to(place.logs / "skypilot.log")
+    (place.logs / "sky_logs").mkdir()
+    (home / "sky_logs").symlink_to(place.logs / "sky_logs")
+
+
+def start(environment: Mapping[str, str], log: Path) -> None:
+    """Start the API server, and have it look at the account."""
+    sky = str(Path(sys.executable).with_name("sky"))
+    with log.open("ab") as output:
+        for words in (["api", "start"], ["check", "aws"]):
+            subprocess.run([sky, *words], env=environment, stdout=output, stderr=subprocess.STDOUT, check=True)

@@ -1,0 +1,32 @@
+"""Tasks written for images, made fit for the bed's machines: no image can be pulled there, but its environment is."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.environments import on_path
+
+_IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
+
+
+def for_machines(source: Path, target: Path, environments: Mapping[str, Path]) -> Path:
+    """Write a copy whose tasks run in `environments` of this checkout, by image, in place of the images."""
+    documents = [document for document in yaml.safe_load_all(source.read_text()) if document]
+    target.write_text(yaml.safe_dump_all([_bare(document, environments) for document in documents], sort_keys=False))
+    return target
+
+
+def _bare(document: dict[str, Any], environments: Mapping[str, Path]) -> dict[str, Any]:
+    resources = dict(document.get("resources") or {})
+    image = _IMAGE.match(str(resources.pop("image_id", "")))
+    if image is None:
+        return document
+    folder = environments[image["name"]]
+    variables = on_path(folder) | {"PATH": f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += ['cortex() { python -m cortex "$@"; }', document["run"]]
+    return document | {"resources": resources, "run": "\n".join(lines)}

@@ -1,0 +1,49 @@
+"""A managed spot job of the real SkyPilot: it is warned, loses its machine, and comes back on another."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.testbed.conftest import Inside, until
+from tests.testbed.tasks import for_machines
+
+NOTICE = 8.0
+
+TASK = """
+name: survivor
+resources:
+  infra: aws
+  image_id: docker:registry.example/cortex-data:1
+  cpus: 4+
+  use_spot: true
+  job_recovery: {strategy: EAGER_NEXT_REGION, recover_on_exit_codes: [75]}
+envs: {RUN_ID: survivor, CORTEX_BUCKET: s3://cortex-testbed}
+run: python -m tests.testbed.survivor
+"""
+
+
+def test_a_spot_job_is_warned_reclaimed_and_recovers_elsewhere(inside: Inside) -> None:
+    written = inside.write("image.yaml", TASK)
+    # The bed's own environment stands for the image's: it has what the kit's core needs. It, and this code, are
+    # seen there at the same paths.
+    task = for_machines(written, inside.folder / "survivor.yaml", {"data": Path(sys.prefix)})
+    inside.succeed("sky", "jobs", "launch", "--yes", "--detach-run", task)
+    first = until(lambda: inside.object("survivor/first"), "the job's start")
+    assert inside.object("survivor/without-token") == "401"
+    assert inside.object("survivor/too-early") == "404"
+    inside.bed.reclaim(first, NOTICE)
+    notice = json.loads(until(lambda: inside.object("survivor/notice"), "the notice"))
+    assert notice["action"] == "terminate"
+    assert set(json.loads(inside.object("survivor/rebalance") or "")) == {"noticeTime"}
+    second = until(lambda: inside.object("survivor/second"), "the recovery")
+    assert second != first
+    until(lambda: inside.jobs()["survivor"] == "SUCCEEDED", "the job's end", every=5)
+    until(lambda: not inside.machines(), "the return of the machine")
+    events = {(event["machine"], event["event"]): event for event in inside.events()}
+    assert [event for machine, event in events if machine == first] == ["booted", "noticed", "reclaimed"]
+    assert [event for machine, event in events if machine == second] == ["booted", "ended"]
+    taken = events[first, "reclaimed"]["time"]
+    assert NOTICE <= taken - events[first, "noticed"]["time"] < NOTICE + 5
+    promised = datetime.strptime(notice["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    assert abs(promised - taken) < 5

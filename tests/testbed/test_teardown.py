@@ -1,0 +1,85 @@
+"""`cortex teardown` against the real SkyPilot, and what the cloud says is left."""
+
+import json
+
+from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
+from tests.testbed.conftest import Inside, until
+
+RUN = "Run_7"
+
+TASK = """
+resources:
+  infra: aws
+  cpus: 4+
+  use_spot: true
+  labels: {{{tag}: {label}}}
+envs: {{RUN_ID: {run}}}
+run: sleep 3600
+"""
+
+PUBLISH = """
+import sys
+from pathlib import Path
+from cortex.artifacts.artifact import publish
+from cortex.artifacts.store import Store
+made = Path(sys.argv[1])
+made.mkdir()
+(made / "weights").write_bytes(bytes(1_000_000))
+publish(made, Store.open(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="release")
+"""
+
+RUNNING = """
+import boto3
+for region in ("us-east-1", "us-west-2"):
+    for reservation in boto3.client("ec2", region_name=region).describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] in ("pending", "running"):
+                print(instance["InstanceId"])
+"""
+
+
+def test_a_run_is_torn_down_once_its_release_is_home_and_not_before(inside: Inside) -> None:
+    task = inside.write("task.yaml", TASK.format(tag=RUN_TAG, label=run_label(RUN), run=RUN))
+    others = inside.write("others.yaml", TASK.format(tag=RUN_TAG, label="other", run="other"))
+    inside.succeed("sky", "jobs", "launch", "--yes", "--detach-run", "--async", "--name", job_name(RUN), task)
+    inside.succeed("sky", "jobs", "launch", "--yes", "--detach-run", "--async", "--name", "others", others)
+    inside.succeed("sky", "launch", "--yes", "--detach-run", "--cluster", cluster_name(RUN), task)
+    until(lambda: set(inside.jobs().values()) <= {"RUNNING", "SUCCEEDED"}, "the jobs' start", every=5)
+    assert len(inside.machines()) == 3
+
+    inside.python(PUBLISH, inside.folder / "made", "s3://cortex-testbed", RUN)
+    refused = inside.run("cortex", "teardown", RUN)
+    assert refused.returncode == 77, refused.stderr
+    assert f"cortex download {RUN}" in refused.stderr and len(inside.machines()) == 3
+
+    inside.succeed("cortex", "download", RUN)
+    destroyed = inside.succeed("cortex", "teardown", RUN).splitlines()
+    assert [line.partition("/")[0] for line in destroyed] == ["job", "cluster"], destroyed
+    assert all(line.endswith(": destroyed") for line in destroyed)
+    assert f"cluster/{cluster_name(RUN)}: destroyed" in destroyed
+    left = inside.python(RUNNING).split()
+    assert len(left) == 1 and inside.jobs()["others"] == "RUNNING"
+
+    again = inside.succeed("cortex", "teardown", RUN)
+    assert again.startswith("nothing to destroy")
+    assert ledger(inside) == ["teardown", "destroyed", "destroyed"]
+
+
+def test_an_abandoned_run_is_found_by_its_id_whatever_its_job_is_called(inside: Inside) -> None:
+    assert inside.jobs()["others"] == "RUNNING"
+    wrong = inside.run("cortex", "teardown", "other", "--abandon", "--confirm", RUN)
+    assert wrong.returncode == 2 and inside.machines()
+    done = inside.succeed("cortex", "teardown", "other", "--abandon", "--confirm", "other")
+    assert done.startswith("job/") and done.endswith(": destroyed\n")
+    assert inside.python(RUNNING) == ""
+    until(lambda: not inside.machines(), "the end of its machine")
+
+
+def ledger(inside: Inside) -> list[str]:
+    text = """
+import json, sys
+from cortex.artifacts.store import Store
+from cortex.runs.ledger import LedgerReader
+print(json.dumps([event["event"] for event in LedgerReader(Store.open(sys.argv[1]), sys.argv[2]).new_events()]))
+"""
+    return json.loads(inside.python(text, "s3://cortex-testbed", RUN).splitlines()[-1])
