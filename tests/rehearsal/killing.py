@@ -20,7 +20,7 @@ Aim = Literal["start", "step", "save", "hash", "upload"]
 AIMS: tuple[Aim, ...] = ("save", "hash", "upload", "save", "step", "hash", "upload", "start")
 """What kills are aimed at, in turn. The delay is random, so they hit what comes before and after, too."""
 
-_DELAYS: dict[Aim, float] = {"start": 2.5, "step": 0.3, "save": 0.025, "hash": 0.012, "upload": 0.15}
+_DELAYS: dict[Aim, float] = {"start": 2.5, "step": 0.3, "save": 0.012, "hash": 0.006, "upload": 0.15}
 """Seconds at most from what is seen on the disk to the kill."""
 
 LOST = 0.2
