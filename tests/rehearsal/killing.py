@@ -75,7 +75,7 @@ class Chain:
 
     def kill(self, aim: Aim, rng: random.Random) -> bool:
         """Begin or continue, and kill all of it soon after what `aim` names; False where it came to its end first."""
-        before = self._newest()
+        before = self.newest()
         process = self.start()
         skip = rng.choice((0, 0, 1))
         while not self._seen(aim, before, skip):
@@ -100,7 +100,7 @@ class Chain:
     def folder(self) -> Path:
         return Path(self.task.work, self.task.stage)
 
-    def _newest(self) -> int:
+    def newest(self) -> int:
         """The newest step that lies anywhere."""
         return max(
             [0, *_steps(self.folder / "committed" / self._checkpoints), *_steps(self.bucket / self._checkpoints)]
@@ -138,7 +138,7 @@ class Chain:
             found.add("upload")
         if found:
             return f"in the {' and the '.join(sorted(found))}"
-        return "between saves" if self._newest() > before else "starting"
+        return "between saves" if self.newest() > before else "starting"
 
 
 @dataclass

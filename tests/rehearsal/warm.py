@@ -128,6 +128,8 @@ def _run(client: socket.socket) -> None:
     os.chdir(asked["folder"])
     threading.Thread(target=_die_with, args=(client,), daemon=True).start()
     words: list[str] = asked["words"]
+    if words[:1] == ["-u"]:  # torchrun asks for it
+        del words[0]
     if words[:1] == ["-m"]:
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
