@@ -49,22 +49,19 @@ class Chain:
         work = Path(self.task.work)
         work.mkdir(parents=True, exist_ok=True)
         task = write_task(work / "task.json", self.task)
-        self._log = (work / "stage.log").open("a+")
-        self._log.truncate(0)
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.rehearsal.trained", task],
-            env=dict(self.variables),
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-        )
+        with self.log.open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.rehearsal.trained", task],
+                env=dict(self.variables),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                process_group=0,
+            )
 
-    def finish(self, process: "subprocess.Popen[str]", timeout: float = 300) -> int:
+    def finish(self, process: "subprocess.Popen[str]", timeout: float = 900) -> int:
         code = process.wait(timeout)
-        self._log.seek(0)
-        self.output = self._log.read()
-        self._log.close()
+        self.output = self.log.read_text()
         return code
 
     def weights(self) -> str:
@@ -95,6 +92,11 @@ class Chain:
             shutil.rmtree(self.folder)
             self.lost += 1
         return True
+
+    @property
+    def log(self) -> Path:
+        """What the program says: not on its disk, which may be full."""
+        return self.bucket.parents[2] / f"{self.task.run}.log"
 
     @property
     def folder(self) -> Path:

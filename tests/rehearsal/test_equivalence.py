@@ -64,7 +64,7 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
 def await_steps(chain: Chain, process: "subprocess.Popen[str]", count: int) -> None:
     """Until the trainer has told of so many steps."""
     end = time.monotonic() + 120
-    while (chain.folder.parent / "stage.log").read_text().count("'loss'") < count:
+    while chain.log.read_text().count("'loss'") < count:
         assert process.poll() is None, chain.finish(process)
         assert time.monotonic() < end
         time.sleep(0.02)

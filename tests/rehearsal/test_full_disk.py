@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import ConfigError
-from tests.rehearsal.bed import DPO, Bed, events
+from tests.rehearsal.bed import GRPO, Bed, events
 from tests.rehearsal.killing import Chain
 
 pytestmark = pytest.mark.rehearsal
@@ -32,8 +32,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_in_a_save_costs_nothing_but_time(bed: Bed, small_disk: Path) -> None:
-    expected, run = bed.expected(DPO), "full-disk"
-    chain = Chain(bed.task(DPO, run, work=small_disk / "work"), bed.bucket, bed.variables)
+    expected, run = bed.expected(GRPO), "full-disk"
+    chain = Chain(bed.task(GRPO, run, work=small_disk / "work"), bed.bucket, bed.variables)
     assert chain.kill("upload", random.Random(0))
     before = chain.newest()
     assert before

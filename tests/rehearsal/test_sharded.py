@@ -64,7 +64,7 @@ class Stage:
             )
 
     def finish(self, process: "subprocess.Popen[str]") -> int:
-        code = process.wait(180)
+        code = process.wait(600)
         self.output = self.log.read_text()
         return code
 
@@ -79,7 +79,7 @@ class Stage:
         assert "the trainer exited with 1" in self.output
 
     def await_(self, seen: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-        end = time.monotonic() + 180
+        end = time.monotonic() + 600
         while not seen():
             assert process.poll() is None, self.log.read_text()[-4000:]
             assert time.monotonic() < end
