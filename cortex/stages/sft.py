@@ -19,7 +19,8 @@ def run(context: RunContext, output: Path) -> None:
     labels = context.artifact("label").path
     base = context.profile.model.base or str(_built_base(context, labels, output / "base"))
     sft = context.profile.sft
-    check_passthrough(sft.axolotl)
+    if sft.axolotl:  # else Axolotl's schema is not imported, which takes seconds of every restart
+        check_passthrough(sft.axolotl)
     checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
     resume = checkpoints.newest()
     config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints.saving, folder / "prepared", resume)

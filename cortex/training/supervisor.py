@@ -5,6 +5,7 @@ process itself is ended. What it had saved by then is committed; the same comman
 """
 
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -99,6 +100,8 @@ class _Trainer:
         self.stage = checkpoints.stage
         self.failure: str | None = None
         """Why it ended itself, in its own words."""
+        self.unsaved: Path | None = None
+        """The checkpoint that it is in the middle of saving."""
         self._checkpoints, self._process = checkpoints, process
         self._reporter, self._committer = reporter, committer
         self._watchdog = Watchdog(limit, time.monotonic())
@@ -176,13 +179,15 @@ class _Trainer:
                 values.pop("event", None)
                 self._reporter.progress(step, total, values)
                 self._measured.append(values["reward"] if "reward" in values else -values.get("loss", 0.0))
-            case {"event": "saving"}:
+            case {"event": "saving", "step": step}:
                 self._watchdog.pause(now)
+                self.unsaved = self._folder(step)
             case {"event": "saved", "step": step}:
                 self._watchdog.resume(now)
+                self.unsaved = None
                 score = statistics.fmean(self._measured) if self._measured else None
                 self._measured.clear()
-                self._committer.take(Saved(self._checkpoints.saving / f"checkpoint-{step}", step, score))
+                self._committer.take(Saved(self._folder(step), step, score))
             case {"event": "waiting", "reason": reason}:
                 self._watchdog.pause(now)
                 self._reporter.append("trainer_waiting", stage=self.stage, reason=reason)
@@ -190,6 +195,9 @@ class _Trainer:
                 self.failure = reason
             case _:
                 pass
+
+    def _folder(self, step: int) -> Path:
+        return self._checkpoints.saving / f"checkpoint-{step}"
 
 
 def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter) -> None:
@@ -205,9 +213,22 @@ def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Co
         raise PreemptedError(f"{trainer.stage}: {notice.source}: the trainer left, {safe}; the same command continues")
     committer.settle(SETTLE_SECONDS)
     committer.require()
-    if trainer.failure:
-        raise ConfigError(f"{trainer.stage}: {trainer.failure}")
+    failure = trainer.failure or (trainer.unsaved and _lack_of_room(trainer.unsaved))
+    if failure:
+        raise ConfigError(f"{trainer.stage}: {failure}")
     raise StageError(f"{trainer.stage}: the trainer exited with {code}; its log says why")
+
+
+def _lack_of_room(unsaved: Path) -> str | None:
+    """What to say where a save broke off on a full disk: no more is free than it had written by then."""
+    written = sum(path.stat().st_size for path in unsaved.rglob("*") if path.is_file())
+    free = shutil.disk_usage(unsaved.parent).free
+    if free > written:
+        return None
+    return (
+        f"{unsaved}: the disk is full ({free / 2**30:.1f} GiB free), so it was not saved: give the machine a larger "
+        "disk_size, or free some; the same command goes on from the checkpoint before"
+    )
 
 
 def _hung(context: RunContext, checkpoints: Checkpoints, reason: str) -> CortexError:

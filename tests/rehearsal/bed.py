@@ -1,0 +1,134 @@
+"""Where the real trainers are killed: tiny inputs, a bucket on a real S3 server, and trainers that start warm."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cortex.artifacts.store import Store
+from cortex.environments import environment, on_path
+from cortex.runs.ledger import Event, LedgerReader
+from cortex.runs.profile import load_profile
+from cortex.settings import Settings
+from cortex.training.launch import trainer_environment
+from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server
+from tests.rehearsal.killing import Chain
+from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
+from tests.rehearsal.warm import warm_programs
+
+STEPS, SAVE_STEPS = 60, 2
+URL = f"s3://{BUCKET}/kit"
+
+LIBRARIES = {
+    "sft": ("axolotl.cli.main", "axolotl.cli.train", "cortex.training.axolotl_plugin"),
+    "grpo": ("cortex.training.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One trainer, at one setting."""
+
+    stage: StageName
+    lora: bool = False
+    iterations: int = 1
+
+    @property
+    def image(self) -> str:
+        return "sft" if self.stage == "sft" else "grpo"
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}{'-lora' if self.lora else ''}{f'-{self.iterations}' if self.iterations > 1 else ''}"
+
+
+SFT, SFT_LORA, DPO, GRPO = Case("sft"), Case("sft", lora=True), Case("dpo", lora=True), Case("grpo")
+GRPO_REUSED = Case("grpo", iterations=2)
+
+
+ALL = (GRPO, GRPO_REUSED, DPO, SFT, SFT_LORA)
+
+
+@dataclass
+class Bed:
+    """Inputs, a bucket on a real S3 server, and trainers that start warm."""
+
+    folder: Path
+    bucket: Path
+    variables: Mapping[str, str]
+    warm: ExitStack
+    programs: dict[str, Path] = field(default_factory=dict[str, Path])
+    undisturbed: dict[Case, str] = field(default_factory=dict[Case, str])
+
+    def task(self, case: Case, run: str, *, save_steps: int = SAVE_STEPS, work: Path | None = None) -> Task:
+        """A run's stage; it works in `work`, or in a folder of the bed."""
+        profile, model = self.folder / f"{case.name}-{save_steps}.yaml", self.folder / "model"
+        write_profile(profile, model, steps=STEPS, save_steps=save_steps, lora=case.lora, iterations=case.iterations)
+        work = work or self.folder / "work" / run
+        python, inputs = str(self.python(case.image)), str(self.folder / "inputs")
+        return Task(case.stage, str(profile), inputs, URL, str(work), run, python)
+
+    def python(self, image: str) -> Path:
+        """An image's interpreter, warm."""
+        if image not in self.programs:
+            some, made = self.folder / "any.yaml", environment(image, Settings())
+            write_profile(some, self.folder / "model", steps=1, save_steps=1, lora=False, iterations=1)
+            variables = trainer_environment(load_profile(str(some))) | on_path(made)
+            programs = warm_programs(made / "bin" / "python", LIBRARIES[image], self.folder / image, variables)
+            self.programs[image] = self.warm.enter_context(programs)
+        return self.programs[image]
+
+    def expected(self, case: Case) -> str:
+        """The weights of the undisturbed run, whose trainer is started as it is on any machine."""
+        if case not in self.undisturbed:
+            task = self.task(case, f"{case.name}-undisturbed")
+            python = environment(case.image, Settings()) / "bin" / "python"
+            cold = Chain(replace(task, python=str(python)), self.bucket, self.variables)
+            self.undisturbed[case] = cold.weights()
+        return self.undisturbed[case]
+
+
+@contextmanager
+def make_bed(folder: Path) -> Generator[Bed]:
+    """Build the model and the inputs, and serve the bucket; this process reads it, too."""
+    server = Server(folder / "served")
+    server.start()
+    proxy = Proxy(server)
+    proxy.plan = _slow_uploads
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    reach = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": proxy.url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    grpo, model = environment("grpo", Settings()), folder / "model"
+    build = [grpo / "bin" / "python", "-m", "tests.rehearsal.trained", "build", model]
+    subprocess.run(build, env={**os.environ, **on_path(grpo)}, capture_output=True, check=True)
+    make_inputs(folder / "inputs", model)
+    before = dict(os.environ)
+    os.environ.update(reach)
+    try:
+        with ExitStack() as warm:
+            yield Bed(folder, folder / "served" / BUCKET / "kit", {**os.environ}, warm)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        proxy.shutdown()
+        proxy.server_close()
+        server.kill()
+
+
+def _slow_uploads(request: Request) -> None:
+    """Over a real network an upload takes a while, too."""
+    if request.method == "PUT" and "/checkpoints/" in request.key:
+        time.sleep(0.02)
+
+
+def events(run: str, name: str) -> list[Event]:
+    return [event for event in LedgerReader(Store.open(URL), run).new_events() if event["event"] == name]

@@ -1,0 +1,70 @@
+"""Killed at any moment and continued, the real trainers end with the weights of an undisturbed run, to the byte.
+
+The undisturbed run's trainer starts as trainers do; the others are forks of a process that has imported its libraries
+(`tests.rehearsal.warm`), so that each run that agrees shows as well that this makes no difference.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from cortex.errors import PreemptedError
+from tests.rehearsal.bed import ALL, GRPO, GRPO_REUSED, STEPS, Bed, Case, events
+from tests.rehearsal.killing import Chain, kill_often
+
+pytestmark = pytest.mark.rehearsal
+
+STRICT = bool(os.environ.get("CORTEX_STRICT"))
+KILLS = 25 if STRICT else 5
+SEED = 4
+
+
+@pytest.mark.parametrize("case", ALL if STRICT else (GRPO,), ids=lambda case: case.name)
+def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed: Bed, capsys: Any) -> None:
+    expected = bed.expected(case)
+    began = time.monotonic()
+    tally = kill_often(bed.task(case, f"{case.name}-killed"), bed.bucket, bed.variables, KILLS, random.Random(SEED))
+    with capsys.disabled():
+        print(f"\n{case.name}: {tally} {time.monotonic() - began:.0f} s")
+    assert tally.met.total() == KILLS
+    assert set(tally.digests) == {expected}
+    assert sum(count for what, count in tally.met.items() if what.startswith("in the")) >= KILLS // 3
+    for number in range(len(tally.digests)):
+        # A kill leaves nothing that looks whole and is not.
+        assert not events(f"{case.name}-killed-{number}", "checkpoint_quarantined")
+        assert not events(f"{case.name}-killed-{number}", "checkpoint_failed")
+
+
+@pytest.mark.parametrize("case", ALL if STRICT else (GRPO_REUSED,), ids=lambda case: case.name)
+def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
+    rng, run = random.Random(SEED), f"{case.name}-notice"
+    chain = Chain(bed.task(case, run, save_steps=STEPS), bed.bucket, bed.variables)
+    left = 0
+    for _ in range(2):
+        process = chain.start()
+        await_steps(chain, process, rng.randint(3, 15))
+        process.send_signal(signal.SIGTERM)
+        assert chain.finish(process) == PreemptedError.exit_code, chain.output[-4000:]
+        assert "SIGTERM: the trainer left, all it had saved is safe" in chain.output
+        made = [event["step"] for event in events(run, "progress")]
+        assert len(made) == len(set(made)), "a step was made twice"
+        [*_, saved] = [event["step"] for event in events(run, "checkpoint_sent")]
+        assert saved == max(made) > left
+        assert saved % case.iterations == 0, "the rest of the rollouts' phase would be lost"
+        left = saved
+    assert chain.weights() == bed.expected(case)
+    assert f"resuming from checkpoint-{left}" in chain.output
+
+
+def await_steps(chain: Chain, process: "subprocess.Popen[str]", count: int) -> None:
+    """Until the trainer has told of so many steps."""
+    end = time.monotonic() + 120
+    while chain.log.read_text().count("'loss'") < count:
+        assert process.poll() is None, chain.finish(process)
+        assert time.monotonic() < end
+        time.sleep(0.02)

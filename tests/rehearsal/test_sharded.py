@@ -1,0 +1,181 @@
+"""Sharded over two processes, a checkpoint is all of both or none."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.store import Store
+from cortex.environments import environment, on_path
+from cortex.errors import PreemptedError, StageError
+from cortex.runs.ledger import LedgerReader
+from cortex.runs.profile import load_profile
+from cortex.settings import Settings
+from cortex.training.completeness import STATE
+from cortex.training.launch import trainer_environment
+from tests.rehearsal.sharded import RUN, Task
+from tests.rehearsal.warm import warm_programs
+
+pytestmark = pytest.mark.rehearsal
+
+STEPS, SAVE_STEPS = 12, 3
+LIBRARIES = (
+    "torch.distributed.run",
+    "torch.distributed.fsdp",
+    "torch.distributed.checkpoint.state_dict",
+    "transformers.trainer",
+    "transformers.models.llama.modeling_llama",
+    "cortex.training.callbacks",
+)
+SHARDS = ("pytorch_model_fsdp_0", "optimizer_0")
+
+
+@dataclass
+class Stage:
+    """One run, begun and continued."""
+
+    folder: Path
+    profile: Path
+    python: Path
+    output: str = ""
+
+    def start(self, *, late_seconds: float = 0.0, blind_rank: int | None = None) -> "subprocess.Popen[str]":
+        url, work, told = self.folder / "bucket", self.folder / "work", self.folder / "task.json"
+        self.folder.mkdir(exist_ok=True)
+        task = Task(str(self.profile), str(url), str(work), str(self.python), blind_rank, late_seconds)
+        told.write_text(json.dumps(asdict(task)))
+        with self.log.open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.rehearsal.sharded", "stage", told],
+                env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                process_group=0,
+            )
+
+    def finish(self, process: "subprocess.Popen[str]") -> int:
+        code = process.wait(600)
+        self.output = self.log.read_text()
+        return code
+
+    def weights(self) -> str:
+        assert self.finish(self.start()) == 0, self.output[-4000:]
+        return self.output.splitlines()[-1].removeprefix("weights ")
+
+    def kill_second(self, process: "subprocess.Popen[str]") -> None:
+        """Kill the second process alone; the first cannot go on without it, and torchrun ends it."""
+        os.kill(int((self.saving / "pid-1").read_text()), signal.SIGKILL)
+        assert self.finish(process) == StageError.exit_code
+        assert "the trainer exited with 1" in self.output
+
+    def await_(self, seen: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+        end = time.monotonic() + 600
+        while not seen():
+            assert process.poll() is None, self.log.read_text()[-4000:]
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "stage.log"
+
+    @property
+    def saving(self) -> Path:
+        return self.folder / "work" / "sft" / "trainer"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "bucket" / "runs" / RUN / "sft" / "checkpoints"
+
+    def committed(self) -> list[int]:
+        return sorted(int(path.parent.name) for path in self.checkpoints.glob("*/manifest.json"))
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sharded") / "sharded.yaml"
+    trainer = {"learning_rate": 1e-2, "max_steps": STEPS, "save_steps": SAVE_STEPS, "micro_batch_size": 8}
+    hardware = {"device": "cpu", "threads": 1, "gpus": 2}
+    model = {"base": str(path.parent)}  # offline
+    path.write_text(
+        yaml.safe_dump({"name": "sharded", "model": model, "sft": trainer, "grpo": trainer, "hardware": hardware})
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def python(profile: Path) -> Iterator[Path]:
+    made = environment("grpo", Settings())
+    variables = trainer_environment(load_profile(str(profile))) | on_path(made)
+    with warm_programs(made / "bin" / "python", LIBRARIES, profile.parent / "warm", variables) as python:
+        yield python
+
+
+@pytest.fixture(scope="module")
+def undisturbed(profile: Path) -> Stage:
+    """A whole run, whose trainer is started as it is on any machine."""
+    stage = Stage(profile.parent / "undisturbed", profile, environment("grpo", Settings()) / "bin" / "python")
+    stage.weights()
+    return stage
+
+
+@pytest.fixture
+def stage(tmp_path: Path, profile: Path, python: Path) -> Stage:
+    return Stage(tmp_path / "run", profile, python)
+
+
+def test_a_manifest_covers_what_every_process_saved(undisturbed: Stage) -> None:
+    assert undisturbed.committed()[-1] == 9
+    manifest = Manifest.read(undisturbed.checkpoints / "9")
+    shards = {f"{part}/{name}" for part in SHARDS for name in ("__0_0.distcp", "__1_0.distcp", ".metadata")}
+    assert {file.name for file in manifest.files} >= shards | {"rng_state_0.pth", "rng_state_1.pth", STATE}
+
+
+def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(stage: Stage, undisturbed: Stage) -> None:
+    # All that the first process writes is there, and the second's random state is not.
+    folder = stage.saving / "checkpoint-6"
+    process = stage.start(late_seconds=1.5)
+    stage.await_((folder / STATE).exists, process)
+    time.sleep(0.3)  # a committer that did not wait for all would be done
+    assert not (folder / "rng_state_1.pth").exists()
+    stage.kill_second(process)
+    assert stage.committed() == [3]
+
+    # Its shards are not, either.
+    process = stage.start()
+    stage.await_((folder / SHARDS[0]).exists, process)
+    stage.kill_second(process)
+    assert "resuming from checkpoint-3" in stage.output
+    assert stage.committed() == [3]
+
+    assert stage.weights() == undisturbed.output.splitlines()[-1].removeprefix("weights ")
+    assert "resuming from checkpoint-3" in stage.output
+
+
+@pytest.mark.parametrize("blind", [0, 1])
+def test_a_notice_that_one_process_saw_makes_both_save_the_same_step(
+    blind: int, stage: Stage, undisturbed: Stage
+) -> None:
+    process = stage.start(blind_rank=blind, late_seconds=0.5)
+    stage.await_(lambda: stage.log.read_text().count("'loss'") >= 4, process)
+    process.send_signal(signal.SIGTERM)
+    assert stage.finish(process) == PreemptedError.exit_code, stage.output
+    events = LedgerReader(Store.open(str(stage.folder / "bucket")), RUN).new_events()
+    made = max(event["step"] for event in events if event["event"] == "progress")
+    left = stage.committed()[-1]
+    assert left == made
+    for rank in (0, 1):
+        assert (stage.checkpoints / str(left) / SHARDS[0] / f"__{rank}_0.distcp").exists()
+        assert (stage.checkpoints / str(left) / f"rng_state_{rank}.pth").exists()
+    assert stage.weights() == undisturbed.output.splitlines()[-1].removeprefix("weights ")
+    assert f"resuming from checkpoint-{left}" in stage.output

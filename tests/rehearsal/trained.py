@@ -1,0 +1,151 @@
+"""One training stage as a program, on a model of a few thousand weights: `python -m tests.rehearsal.trained TASK.json`.
+
+Everything but the inputs is what a real run has: the stage, the supervisor, the committer, the trainer's own program.
+"""
+
+import hashlib
+import json
+import random
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from cortex.artifacts.artifact import fetch, publish
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import Store
+from cortex.errors import CortexError
+from cortex.reasoning.labels import ACCEPTED
+from cortex.runs.context import RunContext
+from cortex.runs.ledger import Ledger
+from cortex.runs.profile import load_profile
+from cortex.stages import sft
+from cortex.training.trl_stage import train_with_trl
+
+StageName = Literal["sft", "dpo", "grpo"]
+_PROMPTS = "prompts.jsonl"
+_PAIRS = "pairs.jsonl"
+_WORDS = ("flow", "whales", "price", "volume", "rises", "falls", "holds", "calm")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the program is told."""
+
+    stage: StageName
+    profile: str
+    inputs: str
+    """Where `make_inputs` has put what the stage reads."""
+    url: str
+    work: str
+    run: str
+    python: str
+    """The trainer's environment."""
+
+
+def stage(task: Task) -> str:
+    """Train to the end; the SHA-256 of the final weights."""
+    sys.executable = task.python
+    store, profile, work = Store.open(task.url), load_profile(task.profile), Path(task.work)
+    lease = Lease.take(store, task.run)
+    inputs = {name: fetch(Store.open(task.inputs), name, work) for name in ("label", "sft")}
+    context = RunContext(task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), inputs)
+    output = context.folder(task.stage) / "output"
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir()
+    labels = inputs["label"].path
+    if task.stage == "sft":
+        sft.run(context, output)
+    elif task.stage == "dpo":
+        train_with_trl(context, "dpo", after="sft", dataset=labels / _PAIRS, output=output / "model")
+    else:
+        further: dict[str, Any] = {"vocabulary": _WORDS[::2], "rewards": profile.grpo.rewards.model_dump()}
+        dataset = labels / _PROMPTS
+        train_with_trl(context, "grpo", after="sft", dataset=dataset, output=output / "model", further=further)
+    return digest(output / "model")
+
+
+def digest(model: Path) -> str:
+    """The SHA-256 of a model's weights."""
+    [weights] = model.glob("*.safetensors")
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def make_inputs(folder: Path, model: Path) -> None:
+    """Publish in `folder` a label artifact, with what every trainer reads, and `model` as what SFT has made."""
+    rng, store, labels = random.Random(0), Store.open(str(folder)), folder / "labels"
+    labels.mkdir(parents=True)
+    rows: dict[str, list[Any]] = {ACCEPTED: [], _PAIRS: [], _PROMPTS: []}
+    for _ in range(64):
+        prompt = [{"role": "user", "content": _words(rng)}]
+        good, bad = ([{"role": "assistant", "content": _words(rng)}] for _ in range(2))
+        rows[ACCEPTED].append({"messages": prompt + good})
+        rows[_PAIRS].append({"prompt": prompt, "chosen": good, "rejected": bad})
+        rows[_PROMPTS].append({"prompt": prompt, "outcome": rng.uniform(-0.1, 0.1)})
+    for name, lines in rows.items():
+        (labels / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    publish(labels, store, "label", kind="label", code="")
+    trained = folder / "trained"
+    shutil.copytree(model, trained / "model")
+    publish(trained, store, "sft", kind="sft", code="")
+
+
+def write_profile(path: Path, model: Path, *, steps: int, save_steps: int, lora: bool, iterations: int) -> None:
+    """A profile under which a trainer makes `steps` steps on `model`, in seconds."""
+    trainer = {
+        "learning_rate": 1e-2,
+        "warmup_steps": 2,
+        "max_steps": steps,
+        "save_steps": save_steps,
+        "micro_batch_size": 4,
+        "hang_limit": {"least_seconds": 120},
+    }
+    rewards = {"misspelling": 1.0, "repetition": 1.0, "padding": 1.0, "max_reasoning_words": 2}
+    grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12, "rewards": rewards}
+    profile = {
+        "name": "tiny",
+        "style": "compact",
+        "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
+        "sft": {**trainer, "sequence_length": 64},
+        "dpo": trainer,
+        "grpo": trainer | grpo,
+        "hardware": {"device": "cpu", "threads": 1},
+    }
+    path.write_text(yaml.safe_dump(profile))
+
+
+def build_model(folder: Path) -> None:
+    """Some thousand weights, drawn at random, and a tokenizer. Runs where torch is."""
+    from cortex.runs.profile import ScratchModel
+    from cortex.training.scratch import build
+
+    shape = ScratchModel(vocabulary=300, hidden_size=32, intermediate_size=32, layers=1, heads=2, context=96)
+    rng = random.Random(1)
+    build(shape, [_words(rng) for _ in range(50)], 0, folder)
+
+
+def _words(rng: random.Random) -> str:
+    return " ".join(rng.choices(_WORDS, k=rng.randint(4, 8)))
+
+
+def main() -> None:
+    if sys.argv[1] == "build":
+        build_model(Path(sys.argv[2]))
+        return
+    try:
+        print(f"weights {stage(Task(**json.loads(Path(sys.argv[1]).read_text())))}", flush=True)
+    except CortexError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def write_task(path: Path, task: Task) -> Path:
+    path.write_text(json.dumps(asdict(task)))
+    return path
+
+
+if __name__ == "__main__":
+    main()
