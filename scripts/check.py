@@ -23,6 +23,9 @@ PYTEST = ["-m", "pytest", "-q", "--durations=5"]
 ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed"]
 """What is tested in environments of its own."""
 
+ALONE = "tests/rehearsal/test_rehearsal.py"
+"""The whole rehearsal has a time to keep: nothing else runs beside it."""
+
 TIERS: dict[str, list[list[str | Path]]] = {
     "lint": [
         [BIN / "ruff", "format", "--check", "--quiet", "."],
@@ -34,7 +37,10 @@ TIERS: dict[str, list[list[str | Path]]] = {
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
     "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
-    "rehearsal": [[sys.executable, *PYTEST, "-m", "rehearsal", *ELSEWHERE]],
+    "rehearsal": [
+        [sys.executable, *PYTEST, "-m", "rehearsal", ALONE],
+        [sys.executable, *PYTEST, "-m", "rehearsal", "-n", "2", "--dist", "loadfile", f"--ignore={ALONE}", *ELSEWHERE],
+    ],
 }
 
 
