@@ -82,8 +82,8 @@ class Bench:
         told: dict[str, dict[str, float]] = {}
         for kind in order:
             told[kind] = self.measure(kind, folders[kind], resume=None)
+        good = folders["bare"] / "trainer" / f"checkpoint-{self.last_save}"
         for kind in order:
-            good = folders["bare"] / "trainer" / f"checkpoint-{self.last_save}"
             told[f"{kind} again"] = self.measure(kind, folders[kind], resume=good)
         size = sum(path.stat().st_size for path in good.rglob("*") if path.is_file())
         for folder in folders.values():
