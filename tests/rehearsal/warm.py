@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,8 @@ def _run(client: socket.socket) -> None:
     """Become what the client asks for."""
     head, files, _, _ = socket.recv_fds(client, 4, 3)
     asked: dict[str, Any] = json.loads(_exactly(client, int.from_bytes(head, "big")))
-    os.setpgid(0, asked["group"])
+    with suppress(PermissionError):  # in a session of its own, as torchrun's are, a client cannot be joined
+        os.setpgid(0, asked["group"])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for target, file in enumerate(files):
         os.dup2(file, target)

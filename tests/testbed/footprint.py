@@ -1,4 +1,4 @@
-"""What a bed could leave on its host: mounts, namespaces, devices, addresses, routes, processes, files of programs."""
+"""What a bed could leave on its host: mounts, namespaces, addresses, routes, processes, files of programs."""
 
 import subprocess
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ class Footprint:
 
     mounts: frozenset[str]
     network: frozenset[str]
-    namespaces: frozenset[str]
     temporary: frozenset[str]
     homes: frozenset[tuple[str, int]]
 
@@ -24,9 +23,8 @@ class Footprint:
     def take(cls) -> "Footprint":
         network = [_said("ip", "-oneline", *words) for words in (["address"], ["route"], ["netns"])]
         return cls(
-            mounts=frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+            mounts=frozenset(_mounts()),
             network=frozenset(_lasting(line) for text in network for line in text.splitlines()),
-            namespaces=frozenset(_said("lsns", "--noheadings", "--output", "NS,COMMAND", "--type", "net").splitlines()),
             temporary=frozenset(path.name for path in Path("/tmp").iterdir() if path.name.startswith(MARKS)),
             homes=frozenset(_files()),
         )
@@ -43,6 +41,13 @@ def processes(place: Path) -> list[str]:
         if str(place) in words:
             found.append(words)
     return found
+
+
+def _mounts() -> list[str]:
+    """Mounts over what a bed hides, or of a kind that it makes, wherever; others' come and go meanwhile."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    hidden = ["/tmp", "/run", *(str(Path.home() / name) for name in HOMES)]
+    return [line for line in lines if line.split()[4] in hidden or "/testbed" in line]
 
 
 def _files() -> list[tuple[str, int]]:
