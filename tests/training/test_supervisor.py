@@ -154,7 +154,10 @@ def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: S
 
 @pytest.mark.parametrize(
     ("fault", "code", "said"),
-    [("fails", 1, "the trainer exited with 3; its log says why"), ("lacks room", 78, "the disk is full: take a larger")],
+    [
+        ("fails", 1, "the trainer exited with 3; its log says why"),
+        ("lacks room", 78, "the disk is full: take a larger"),
+    ],
 )
 def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
     fault: str, code: int, said: str, task: Task, start: Start
