@@ -1,6 +1,7 @@
 """Where cases are tried: both sides, undisturbed and interrupted, ready to be copied and spoiled."""
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -41,6 +42,10 @@ class Bench:
     """The newest checkpoint of another run, by side."""
 
     @property
+    def stage(self) -> Trainer:
+        return self.standin.stage
+
+    @property
     def machines(self) -> Path:
         return self.folder / "machines"
 
@@ -49,8 +54,8 @@ class Bench:
         return self.machines / f"{side.name}-interrupted"
 
     def machine(self, name: str, side: Side) -> Path:
-        """A new machine like the interrupted one."""
-        machine = self.machines / f"{side.name}-{name}"
+        """A new machine like the interrupted one. A server of buckets takes its folder's name for a bucket's."""
+        machine = self.machines / f"{side.name}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:50]}"
         side.copy(self.interrupted(side), machine)
         return machine
 

@@ -49,7 +49,7 @@ def cases(bench: Bench) -> list[Case]:
         Case("killed in the middle of a commit", moments.killed_in_commit, newest, following, bare=False),
         Case("killed after the last save", moments.killed_after_last_save, following, total, quick=True),
         Case("SIGTERM, a spot notice", moments.noticed, newest, reached, quick=True),
-        Case("hangs", moments.hangs, newest, reached),
+        Case("hangs", moments.hangs, newest, reached + 1),
         Case("disk full in the middle of a save", moments.full_disk, newest, following, left_out=why_no_small_disk()),
         Case("two instances at once", moments.two_instances, newest, reached),
         Case("killed, nothing damaged (cold)", moments.nothing, newest, reached, cold=True),

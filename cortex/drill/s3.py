@@ -1,5 +1,6 @@
 """An S3 server on loopback, over a folder: each folder in it is a bucket. It is `rclone serve s3`."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -35,7 +36,8 @@ def serving(folder: Path) -> Generator[Mapping[str, str]]:
         port = probe.getsockname()[1]
     address = f"127.0.0.1:{port}"
     command = [program, "serve", "s3", "--addr", address, "--auth-key", f"{_KEY},{_SECRET}", folder]
-    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    variables = os.environ | {"RCLONE_CONFIG": os.devnull}
+    with running(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + _START_SECONDS
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > end:

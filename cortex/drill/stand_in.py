@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cortex.errors import ConfigError
+from cortex.errors import ConfigError, UsageError
 from cortex.runs.profile import Profile, ScratchModel
 from cortex.runs.trainers import Optimization
+from cortex.section import nearest
 
 Trainer = Literal["sft", "grpo"]
 
@@ -76,7 +77,7 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
         differs.append("attention sdpa, not flash_attention_2")
     raw["data"] = {"source": {"kind": "simulator", "chains": 1, "days": 400}}
     raw["teacher"] = {"examples": ANSWERS}
-    raw["dpo"] = None
+    raw["dpo"] = raw["grpo"]["vllm"] = None
     raw[stage] |= section
     raw["hardware"] |= {"device": "cpu", "gpus": 1, "threads": 1}
     if profile.hardware.gpus > 1:
@@ -85,6 +86,18 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
         return StandIn(Profile.model_validate(raw), stage, tuple(differs))
     except ValueError as error:
         raise ConfigError(f"profile {profile.name} has no stand-in: {' '.join(str(error).split())}") from error
+
+
+def find_trainer(stage: str) -> Trainer:
+    """The stage of this name, if its trainer can be drilled.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    known: dict[str, Trainer] = {"sft": "sft", "grpo": "grpo"}
+    if stage not in known:
+        raise UsageError(f"no trainer {stage!r} to drill: {nearest(stage, list(known))}")
+    return known[stage]
 
 
 def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
@@ -107,7 +120,7 @@ def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
 def _grpo(profile: Profile, differs: list[str]) -> dict[str, Any]:
     grpo = profile.grpo
     few = _few_steps(grpo, grpo.iterations if grpo.iterations > 1 else 2)
-    few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8, "vllm": None}
+    few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8}
     if grpo.vllm:
         differs.append("rollouts by transformers, not vLLM")
     return few

@@ -42,6 +42,8 @@ def judge(outcome: Outcome, reference: Reference, reached: int) -> Finding:
     if outcome.weights == reference.weights:
         kind: Kind = "same" if resumed else "starts over"
         text = "same weights" if resumed else "starts over: same weights"
+        if seen.last > reference.total:
+            text = f"makes step {seen.last} of {reference.total}: {text}"
     else:
         kind, text = "silent", _silent(seen, reference)
     if any(attempt.code is None for attempt in outcome.attempts):
@@ -66,11 +68,17 @@ def _silent(seen: Seen, reference: Reference) -> str:
 
 
 def _difference(seen: Seen, undisturbed: Seen) -> str:
-    """The first measured value that is not what it was, such as `loss 0.25 -> 7.62`."""
+    """What was measured otherwise at the first step where anything was, such as `loss 0.25 -> 7.62`."""
     for step in sorted(seen.steps):
-        for name, value in seen.steps[step].items():
-            before = undisturbed.steps.get(step, {}).get(name)
-            if before is not None and f"{before:.3g}" != f"{value:.3g}":
-                at = "" if step == min(seen.steps) else f" at step {step}"
-                return f"{name} {before:.3g} -> {value:.3g}{at}"
-    return "what it logs is the same"
+        before, after = undisturbed.steps.get(step, {}), seen.steps[step]
+        shown = [name for name in after if name in before and f"{before[name]:.3g}" != f"{after[name]:.3g}"]
+        if shown:
+            name = max(shown, key=lambda name: _apart(before[name], after[name]))
+            at = "" if step == min(seen.steps) else f" at step {step}"
+            return f"{name} {before[name]:.3g} -> {after[name]:.3g}{at}"
+    return "its log is the same"
+
+
+def _apart(one: float, other: float) -> float:
+    """How far, relative to the larger; rounding around zero is next to nothing."""
+    return abs(one - other) / max(abs(one), abs(other), 1e-4)
