@@ -5,6 +5,7 @@ from typing import Literal
 
 from cortex.drill.attempts import Outcome
 from cortex.drill.sides import Seen
+from cortex.errors import RefusedError
 
 Kind = Literal["same", "starts over", "silent", "crashes", "hangs", "refused"]
 
@@ -49,12 +50,19 @@ def judge(outcome: Outcome, reference: Reference, reached: int) -> Finding:
     if any(attempt.code is None for attempt in outcome.attempts):
         kind = "hangs" if kind == "same" else kind
         text = f"hangs until somebody ends it, then {text}"
+    if outcome.others:
+        text = f"{text}; {_others(outcome.others)}"
     return Finding(kind, text, resumed, lost, outcome.seconds)
+
+
+def _others(codes: list[int]) -> str:
+    refused = all(code == RefusedError.exit_code for code in codes)
+    return "the other instance was refused" if refused else "both wrote" if not any(codes) else "the other failed"
 
 
 def _failed(outcome: Outcome) -> Finding:
     last = outcome.last
-    if last.code == 77:
+    if last.code == RefusedError.exit_code:
         return Finding("refused", "refused", None, None, None)
     again = ", again at every restart" if len(outcome.attempts) > 1 else ""
     return Finding("crashes", f"crashes: {last.error}{again}", None, None, None)

@@ -15,9 +15,7 @@ TRAINERS: list[Trainer] = ["sft", "grpo"]
 KEPT = ("learning_rate", "scheduler", "weight_decay", "max_grad_norm", "keep_checkpoints")
 KEPT_OF: dict[Trainer, tuple[str, ...]] = {
     "sft": ("optimizer",),
-    "grpo": (
-        *("group_size", "iterations", "temperature", "top_p", "beta", "loss", "scale_rewards", "rewards"),
-    ),
+    "grpo": (*("group_size", "iterations", "temperature", "top_p", "beta", "loss", "scale_rewards", "rewards"),),
 }
 
 
