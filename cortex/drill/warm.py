@@ -5,6 +5,7 @@ one of them is a fork of this process: it has its own memory, files, variables a
 but what was imported. This process itself computes nothing, so that no thread of its libraries is there to be lost.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -20,6 +21,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cortex.drill import breaks, client
+
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the kernel kills a program whose parent is gone."""
 
 
 @dataclass
@@ -91,6 +95,7 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
     """Be the program that was asked for, to its end."""
     code = 1
     try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number, descriptor in enumerate(outputs):
             os.dup2(descriptor, number)
         os.closerange(3, 1024)
@@ -117,8 +122,11 @@ def _run(program: Path, arguments: list[str]) -> int:
     sys.executable = str(program.with_name("python"))
     try:
         if program.name == "axolotl":
+            import multiprocess.context
             from axolotl.cli.main import main
 
+            # What saves the tokenized set would start one more Python from nothing.
+            multiprocess.context._concrete_contexts["spawn"] = multiprocess.get_context("fork")
             sys.argv = ["axolotl", *arguments]
             main()
         else:
