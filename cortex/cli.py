@@ -97,6 +97,39 @@ def rehearse(
     print(last_line(described), flush=True)
 
 
+@app.command()
+def drill(
+    profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")] = "rehearsal",
+    stage: Annotated[str, typer.Option(help="Whose trainer: sft (Axolotl) or grpo (TRL).")] = "grpo",
+    faults: Annotated[
+        str | None, typer.Option(help="Only those whose names hold one of these, comma-separated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A handful of faults.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Spoil, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost by it."""
+    from rich.console import Console
+
+    from cortex.drill.drill import drill as try_all
+    from cortex.drill.report import print_report
+    from cortex.drill.stand_in import find_trainer
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    words = [word.strip() for word in (faults or "").split(",") if word.strip()]
+    progress = Console(stderr=True, highlight=False)
+    try:
+        report = try_all(load_profile(profile), find_trainer(stage), Settings(), progress, faults=words, quick=quick)
+    except KeyboardInterrupt as interruption:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from interruption
+    if as_json:
+        print(json.dumps(report.to_json(), indent=1))
+    else:
+        print_report(report, Console(highlight=False))
+    raise typer.Exit(0 if report.held else 1)
+
+
 def last_line(described: dict[str, object]) -> str:
     """What a good rehearsal ends with; programs read it."""
     scores, stages = described["scores"], described["stages"]

@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
     "cortex.show": 7,
     "cortex.live": 7,
     "cortex.rehearsal": 8,
+    "cortex.drill": 8,
     "cortex.stages": 9,
     "cortex.cli": 10,
     "cortex.__main__": 11,

@@ -1,0 +1,83 @@
+"""Where a program is stopped, to be killed just there: a break is told in a variable, and waits for whoever set it."""
+
+import io
+import json
+import os
+import re
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+VARIABLE = "CORTEX_DRILL_BREAK"
+
+
+@dataclass(frozen=True)
+class Break:
+    """Stop the first program in which this happens, once."""
+
+    at: Literal["writes", "renames", "says"]
+    """A file is opened to be written, a path is renamed, a line is printed."""
+    what: str
+    """A regular expression: of the path (a rename's target), or of the line."""
+    marker: str
+    """The file that appears when it stopped. It goes on when one named `<marker>.go` is there."""
+
+    @property
+    def reached(self) -> bool:
+        return Path(self.marker).exists()
+
+    def go_on(self) -> None:
+        Path(f"{self.marker}.go").touch()
+
+    def variables(self) -> dict[str, str]:
+        return {VARIABLE: json.dumps(asdict(self))}
+
+
+def install() -> None:
+    """Obey the break that the environment tells of, if it does."""
+    told = os.environ.get(VARIABLE)
+    if told is None:
+        return
+    one = Break(**json.loads(told))
+    if not one.reached:
+        if one.at == "says":
+            sys.stdout = _Watched(one)
+        else:
+            sys.addaudithook(lambda event, values: _audit(one, event, values))
+
+
+def _audit(one: Break, event: str, values: tuple[Any, ...]) -> None:
+    if event == "open" and one.at == "writes":
+        path, mode = values[0], values[1]
+        if isinstance(path, str | os.PathLike) and isinstance(mode, str) and "w" in mode:
+            _stop_at(one, os.fspath(path))
+    elif event == "os.rename" and one.at == "renames":
+        _stop_at(one, os.fspath(values[1]))
+
+
+class _Watched(io.TextIOWrapper):
+    """Standard output that stops after a line."""
+
+    def __init__(self, one: Break) -> None:
+        super().__init__(io.FileIO(1, "w", closefd=False), write_through=True)
+        self._one, self._line = one, ""
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        self._line += text
+        if "\n" in text:
+            line, self._line = self._line, ""
+            self.flush()
+            _stop_at(self._one, line)
+        return written
+
+
+def _stop_at(one: Break, found: str | bytes) -> None:
+    if one.reached or not isinstance(found, str) or not re.search(one.what, found):
+        return
+    with suppress(FileExistsError), Path(one.marker).open("x"):
+        while not Path(f"{one.marker}.go").exists():
+            time.sleep(0.01)

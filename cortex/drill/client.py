@@ -1,0 +1,31 @@
+"""A `python` that is warm: it asks `cortex.drill.warm` to run what it was asked to, and ends as that ends.
+
+It is copied, under the names of the programs that it stands for, into the folder where that server's socket is.
+Signals to its process group reach the program; when it is killed itself, so is the program.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def main() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the program has them as well, and decides
+    here = os.path.abspath(sys.argv[0])  # noqa: PTH100 - pathlib takes as long to import as all the rest
+    request = {"program": here, "arguments": sys.argv[1:], "folder": os.getcwd(), "group": os.getpgrp()}  # noqa: PTH109
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(os.path.join(os.path.dirname(here), "socket"))  # noqa: PTH118, PTH120
+        socket.send_fds(server, [b"+"], [0, 1, 2])
+        server.sendall(json.dumps({**request, "environment": dict(os.environ)}).encode() + b"\n")
+        code = int(server.makefile().readline() or 1)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""The two that are compared: a trainer as most scripts run it, and the same trainer under the kit.
+
+Each has a folder of its own for every case, its machine: copied from one that was interrupted, then spoiled.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.artifacts.store import Store
+from cortex.drill.stand_in import StandIn
+from cortex.reasoning.labels import ACCEPTED, vocabulary
+from cortex.runs.ledger import LedgerReader
+from cortex.training.axolotl_config import axolotl_config
+from cortex.training.events import parse
+from cortex.training.launch import trainer_environment
+from cortex.training.trl_config import grpo_arguments, lora_arguments
+
+RUN = "drill"
+
+_ERROR = re.compile(r"^(?:\[?rank\d+\]?:? ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt))(?::|$)")
+
+
+@dataclass
+class Seen:
+    """What an attempt was seen to do. Times are of `time.time`."""
+
+    resumed: int | None = None
+    """The step that it went on from; None while it made none."""
+    first: float | None = None
+    """When its first step was made."""
+    steps: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+    """What was measured at each step."""
+    last: int = 0
+
+
+class Side(ABC):
+    """A trainer, run in one way."""
+
+    name: str
+
+    def __init__(self, standin: StandIn, ground: Path, run: str) -> None:
+        self.standin = standin
+        self.stage = standin.stage
+        self.ground = ground
+        """Where the artifacts of the earlier stages are."""
+        self.run = run
+
+    @abstractmethod
+    def begin(self, machine: Path) -> None:
+        """Make a machine on which nothing was trained yet."""
+
+    @abstractmethod
+    def copy(self, machine: Path, target: Path) -> None:
+        """Make a machine that holds what another does."""
+
+    @abstractmethod
+    def join(self, machine: Path, target: Path) -> None:
+        """Make a machine that shares with another what two instances of one job share."""
+
+    @abstractmethod
+    def command(self, machine: Path, programs: Path) -> list[str | Path]:
+        """What starts the training, or goes on with it, by the programs in a folder."""
+
+    @abstractmethod
+    def variables(self, machine: Path) -> dict[str, str]:
+        """What it runs under, besides what every trainer does."""
+
+    @abstractmethod
+    def checkpoint(self, machine: Path, step: int) -> Path:
+        """Where the checkpoint of a step lies, once it is saved for good."""
+
+    @abstractmethod
+    def seen(self, machine: Path, log: Path, since: float) -> Seen:
+        """What happened since a moment."""
+
+    @abstractmethod
+    def model(self, machine: Path) -> Path:
+        """Where the trained model goes."""
+
+    def weights(self, machine: Path) -> str | None:
+        """One hash over the trained weights; None where the training did not come to its end."""
+        files = sorted(self.model(machine).glob("*.safetensors"))
+        if not files:
+            return None
+        total = hashlib.sha256()
+        for path in files:
+            total.update(path.name.encode() + path.read_bytes())
+        return total.hexdigest()
+
+
+class Kit(Side):
+    """`cortex run`, as on a rented machine: the bucket outlives it, its home may."""
+
+    name = "kit"
+
+    def begin(self, machine: Path) -> None:
+        shutil.copytree(self.ground / "bucket", machine / "bucket")
+        (machine / "home").mkdir()
+
+    def copy(self, machine: Path, target: Path) -> None:
+        shutil.copytree(machine / "bucket", self.bucket(target))
+        shutil.copytree(machine / "home", target / "home")
+
+    def join(self, machine: Path, target: Path) -> None:
+        (target / "home").mkdir(parents=True)
+        (target / "bucket").symlink_to(machine / "bucket")
+
+    def bucket(self, machine: Path) -> Path:
+        """The folder of the bucket's objects."""
+        return machine / "bucket"
+
+    def command(self, machine: Path, programs: Path) -> list[str | Path]:
+        return [programs / "python", "-m", "cortex", "run", self.stage, "--run", self.run]
+
+    def variables(self, machine: Path) -> dict[str, str]:
+        return {"CORTEX_HOME": str(machine / "home"), "CORTEX_BUCKET": str(self.bucket(machine))}
+
+    def checkpoint(self, machine: Path, step: int) -> Path:
+        return self.bucket(machine) / "runs" / self.run / self.stage / "checkpoints" / str(step)
+
+    def model(self, machine: Path) -> Path:
+        return self.bucket(machine) / "runs" / self.run / self.stage / "artifact" / "model"
+
+    def events(self, machine: Path, since: float) -> list[dict[str, Any]]:
+        """What the ledger says since a moment."""
+        events = LedgerReader(Store.open(str(self.bucket(machine))), self.run).new_events()
+        return [event for event in events if event["time"] >= since]
+
+    def seen(self, machine: Path, log: Path, since: float) -> Seen:
+        seen = Seen()
+        for event in self.events(machine, since):
+            if event["event"] == "progress":
+                _note(seen, event["step"], event, event["time"])
+        return seen
+
+
+class KitFromS3(Kit):
+    """The same on a new machine, whose bucket is behind an S3 server that serves the folder of all machines."""
+
+    def __init__(self, standin: StandIn, ground: Path, run: str, server: Mapping[str, str]) -> None:
+        super().__init__(standin, ground, run)
+        self._server = server
+
+    def copy(self, machine: Path, target: Path) -> None:
+        shutil.copytree(machine / "bucket", self.bucket(target))
+        (target / "home").mkdir()
+
+    def variables(self, machine: Path) -> dict[str, str]:
+        return {**super().variables(machine), "CORTEX_BUCKET": f"s3://{machine.name}/bucket", **self._server}
+
+
+class Bare(Side):
+    """The trainer alone: it saves into a folder, and resumes from the highest number in it."""
+
+    name = "bare"
+
+    def begin(self, machine: Path) -> None:
+        machine.mkdir(parents=True)
+
+    def copy(self, machine: Path, target: Path) -> None:
+        target.mkdir(parents=True)
+        for name in ("saved", "prepared"):
+            if (machine / name).exists():
+                shutil.copytree(machine / name, target / name)
+
+    def join(self, machine: Path, target: Path) -> None:
+        target.mkdir(parents=True)
+        for name in ("saved", "model"):
+            (machine / name).mkdir(exist_ok=True)
+            (target / name).symlink_to(machine / name)
+
+    def command(self, machine: Path, programs: Path) -> list[str | Path]:
+        profile, saved = self.standin.profile, machine / "saved"
+        run = self.ground / "bucket" / "runs" / self.run
+        assert profile.model.base is not None
+        if self.stage == "sft":
+            accepted = run / "label" / "artifact" / ACCEPTED
+            config = axolotl_config(profile, profile.model.base, accepted, saved, machine / "prepared", None)
+            config |= {"plugins": ["cortex.drill.axolotl_witness.WitnessPlugin"], "auto_resume_from_checkpoints": True}
+            path = machine / "axolotl.yaml"
+            path.write_text(yaml.safe_dump(config, sort_keys=False))
+            return [programs / "axolotl", "train", path, "--launcher", "python"]
+        adapter = profile.model.adapter
+        task = {
+            "model": str(run / "sft" / "artifact" / "model"),
+            "base": profile.model.base,
+            "attention": profile.model.attention,
+            "device": "cpu",
+            "adapter": lora_arguments(adapter) if adapter else None,
+            "dataset": str(self.ground / "prompts.jsonl"),
+            "arguments": grpo_arguments(profile, saved),
+            "resume": None,
+            "output": str(self.model(machine)),
+            "vocabulary": vocabulary(run / "label" / "artifact"),
+            "rewards": profile.grpo.rewards.model_dump(),
+        }
+        path = machine / "task.json"
+        path.write_text(json.dumps(task))
+        return [programs / "python", "-m", "cortex.drill.bare_grpo", path]
+
+    def variables(self, machine: Path) -> dict[str, str]:
+        return {}
+
+    def checkpoint(self, machine: Path, step: int) -> Path:
+        return machine / "saved" / f"checkpoint-{step}"
+
+    def model(self, machine: Path) -> Path:
+        return machine / ("saved" if self.stage == "sft" else "model")
+
+    def seen(self, machine: Path, log: Path, since: float) -> Seen:
+        seen, at = Seen(), 0.0
+        for event in _events(log):
+            match event:
+                case {"event": "step", "step": step, "at": at}:
+                    _note(seen, step, {}, at)
+                case {"event": "progress", "step": step, **values}:
+                    _note(seen, step, values, at)
+                case _:
+                    pass
+        return seen
+
+
+def environment(standin: StandIn) -> dict[str, str]:
+    """The variables of both sides: a trainer's, quiet and offline, and no cloud that is asked for a notice."""
+    inherited = trainer_environment(standin.profile)
+    kept = {name: value for name, value in inherited.items() if not name.startswith(("CORTEX_", "RUN_ID"))}
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def error_of(log: Path) -> str:
+    """The type of the error that a program ended with, as its log tells it."""
+    found = [match[1] for line in log.read_text(errors="replace").splitlines() if (match := _ERROR.match(line))]
+    return found[-1].rpartition(".")[2] if found else "no error told"
+
+
+def _events(log: Path) -> list[dict[str, Any]]:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return [event for line in lines if (event := parse(line)[1])]
+
+
+def _note(seen: Seen, step: int, values: Mapping[str, Any], at: float) -> None:
+    if seen.first is None:
+        seen.first, seen.resumed = at, step - 1
+    seen.last = max(seen.last, step)
+    measured = {name: float(values[name]) for name in ("loss", "reward", "grad_norm") if name in values}
+    seen.steps[step] = seen.steps.get(step, {}) | measured

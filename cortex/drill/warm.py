@@ -1,0 +1,152 @@
+"""A Python that imported a trainer's libraries once: `python -m cortex.drill.warm FOLDER MODULE...` in an image.
+
+Into FOLDER it puts a `python` and an `axolotl` that take the words of the real ones. Each program that is started by
+one of them is a fork of this process: it has its own memory, files, variables and process group, and shares nothing
+but what was imported. This process itself computes nothing, so that no thread of its libraries is there to be lost.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cortex.drill import breaks, client
+
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the kernel kills a program whose parent is gone."""
+
+
+@dataclass
+class _Program:
+    """One fork, and who asked for it."""
+
+    pid: int
+    ended: int
+    """A descriptor that becomes readable when it ends."""
+    asker: socket.socket
+    over: bool = False
+
+
+def serve(folder: Path) -> NoReturn:
+    """Run what is asked for, until this process is ended."""
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as ready:
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        ready.register(listener, selectors.EVENT_READ)
+        _put_programs(folder)
+        print("ready", flush=True)
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj is listener:
+                    program = _start(listener)
+                    ready.register(program.ended, selectors.EVENT_READ, program)
+                    ready.register(program.asker, selectors.EVENT_READ, program)
+                elif key.fileobj == key.data.ended:
+                    ready.unregister(key.data.ended)
+                    _tell_end(key.data)
+                else:
+                    # Whoever asked has its answer, or is gone, and with it the program.
+                    ready.unregister(key.data.asker)
+                    key.data.asker.close()
+                    if not key.data.over:
+                        os.kill(key.data.pid, signal.SIGKILL)
+
+
+def _put_programs(folder: Path) -> None:
+    source = Path(client.__file__).read_text()
+    for name in ("python", "axolotl"):
+        program = folder / name
+        program.write_text(f"#!{sys.executable} -IS\n{source}")
+        program.chmod(0o755)
+
+
+def _start(listener: socket.socket) -> _Program:
+    asker, _ = listener.accept()
+    _, outputs, _, _ = socket.recv_fds(asker, 1, 3)
+    with asker.makefile("rb") as lines:
+        request = json.loads(lines.readline())
+    pid = os.fork()
+    if pid == 0:
+        _become(request, outputs)
+    for descriptor in outputs:
+        os.close(descriptor)
+    return _Program(pid, os.pidfd_open(pid), asker)
+
+
+def _tell_end(program: _Program) -> None:
+    _, status = os.waitpid(program.pid, 0)
+    os.close(program.ended)
+    program.over = True
+    with suppress(OSError):
+        program.asker.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
+    """Be the program that was asked for, to its end."""
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number, descriptor in enumerate(outputs):
+            os.dup2(descriptor, number)
+        os.closerange(3, 1024)
+        with suppress(OSError):  # whoever asked may be gone
+            os.setpgid(0, request["group"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["folder"])
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(number, mode, 1, closefd=False) for number, mode in enumerate("rww")
+        )
+        breaks.install()
+        code = _run(Path(request["program"]), request["arguments"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(program: Path, arguments: list[str]) -> int:
+    sys.executable = str(program.with_name("python"))
+    try:
+        if program.name == "axolotl":
+            import multiprocess.context
+            from axolotl.cli.main import main
+
+            # What saves the tokenized set would start one more Python from nothing.
+            multiprocess.context._concrete_contexts["spawn"] = multiprocess.get_context("fork")
+            sys.argv = ["axolotl", *arguments]
+            main()
+        else:
+            module = arguments[1]  # after `-m`
+            sys.argv = [module, *arguments[2:]]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return 1
+        return int(end.code or 0)
+    return 0
+
+
+def main() -> None:
+    folder, *modules = sys.argv[1:]
+    for module in modules:
+        importlib.import_module(module)
+    serve(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
