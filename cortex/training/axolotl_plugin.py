@@ -1,15 +1,19 @@
-"""Axolotl's way in for the kit's callbacks: named under `plugins` in the configuration that the SFT stage writes."""
+"""Axolotl's way in for the kit: named under `plugins` in the configuration that the SFT stage writes."""
 
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, set_seed
 
 from cortex.training.callbacks import kit_callbacks
 
 
 class CortexPlugin(BasePlugin):
-    """Adds progress and committed checkpoints to Axolotl's trainer."""
+    """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that."""
+
+    def pre_model_load(self, cfg: Any) -> None:
+        # The trainer sets the seed, but a new adapter is drawn before there is one: each start would draw another.
+        set_seed(cfg.seed)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return kit_callbacks()

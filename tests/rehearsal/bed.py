@@ -13,7 +13,7 @@ from cortex.artifacts.store import Store
 from cortex.environments import environment, on_path
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.profile import load_profile
-from cortex.settings import Settings
+from cortex.settings import CHECKOUT, Settings
 from cortex.training.launch import trainer_environment
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server
 from tests.rehearsal.killing import Chain
@@ -115,7 +115,8 @@ def make_bed(folder: Path) -> Generator[Bed]:
     os.environ.update(reach)
     try:
         with ExitStack() as warm:
-            yield Bed(folder, folder / "served" / BUCKET / "kit", {**os.environ}, warm)
+            variables = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+            yield Bed(folder, folder / "served" / BUCKET / "kit", variables, warm)
     finally:
         os.environ.clear()
         os.environ.update(before)

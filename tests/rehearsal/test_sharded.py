@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,8 @@ class Stage:
         self.folder.mkdir(exist_ok=True)
         task = Task(str(self.profile), str(url), str(work), str(self.python), blind_rank, late_seconds)
         told.write_text(json.dumps(asdict(task)))
+        for stale in self.saving.glob("*"):
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         with self.log.open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "tests.rehearsal.sharded", "stage", told],
