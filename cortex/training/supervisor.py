@@ -40,6 +40,9 @@ SETTLE_SECONDS = 600.0
 DUMP_SECONDS = 2.0
 """How long a hung trainer has to say where it hangs."""
 
+LAST_WORDS_SECONDS = 5.0
+"""How long the output of a trainer that has ended is still read."""
+
 MARGIN_SECONDS = 1.0
 """What is left of a notice's time, at least, when the trainer is ended for not having left."""
 
@@ -109,6 +112,7 @@ class _Trainer:
         self._measured: list[float] = []
         self._notice: Notice | None = None
         self._advised = 0
+        self._ended: float | None = None
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         threading.Thread(target=self._read, name="trainer-output", daemon=True).start()
 
@@ -125,8 +129,11 @@ class _Trainer:
                 if event:
                     self._take(event, time.monotonic())
         sys.stdout.flush()
-        # Something that the trainer left behind may hold its output open.
-        return self._process.poll() is None or not self._lines.empty()
+        if self._process.poll() is None:
+            return True
+        # Its last words may still be on their way; but what it left behind may hold its output open for ever.
+        self._ended = self._ended or time.monotonic()
+        return time.monotonic() < self._ended + LAST_WORDS_SECONDS
 
     def pass_on(self, advice: Sequence[Advice]) -> None:
         """Enter what the cloud foretells, and does not yet order."""
