@@ -108,7 +108,8 @@ class _Trainer:
         self._checkpoints, self._process = checkpoints, process
         self._reporter, self._committer = reporter, committer
         self._watchdog = Watchdog(limit, time.monotonic())
-        self._pids: set[int] = set()
+        self.pids: set[int] = set()
+        """Its processes, of which each said that it began to train."""
         self._measured: list[float] = []
         self._notice: Notice | None = None
         self._advised = 0
@@ -159,7 +160,7 @@ class _Trainer:
     def end_hung(self) -> str:
         """Have every rank say where it is, and end them all; what happened, in a line."""
         silence, limit = self._watchdog.silence(time.monotonic()), self._watchdog.limit
-        for pid in self._pids:
+        for pid in self.pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR1)
         end = time.monotonic() + DUMP_SECONDS
@@ -179,7 +180,7 @@ class _Trainer:
     def _take(self, event: Event, now: float) -> None:
         match event:
             case {"event": "started", "pid": pid}:
-                self._pids.add(pid)
+                self.pids.add(pid)
             case {"event": "step"}:
                 self._watchdog.step(now)
             case {"event": "progress", "step": step, "total": total, **values}:
@@ -209,6 +210,11 @@ class _Trainer:
 
 def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter) -> None:
     """Bring in what was saved, and say how the trainer ended."""
+    if code == 0 and not trainer.pids:
+        raise StageError(
+            f"{trainer.stage}: the trainer ended well without a word from the kit's callback, so that none of its "
+            "checkpoints was kept: it has to be able to import cortex; its log says more"
+        )
     if code == 0:
         committer.settle(SETTLE_SECONDS, sent=False)  # the stage's own artifact is sent next
         committer.require()

@@ -65,7 +65,7 @@ def test_a_copy_off_the_machine_counts_once_the_bucket_has_the_same(
     receipt = download(RUN, store, tmp_path).model_copy(update={"via": "cluster", "source": "ssh://box/release"})
     receipt.write(tmp_path)
     aside = release.path.rename(tmp_path / "not-yet-published")
-    refused(store, tmp_path, rf"no release.*{receipt.path}, off ssh://box/release.*--abandon {RUN}")
+    refused(store, tmp_path, rf"no release.*{receipt.path}, off ssh://box/release.*teardown {RUN} --abandon")
     aside.rename(release.path)
     assert teardown(RUN, store, tmp_path, Rented("a")) == ("a",)
 

@@ -186,3 +186,10 @@ def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
     assert process.returncode == code
     assert said in error and "Traceback" not in error
     assert 10 in steps_kept(local)
+
+
+def test_a_trainer_without_the_kits_callback_is_not_taken_for_trained(local: Task, start: Start) -> None:
+    process = start(replace(local, fault="says nothing"))
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "without a word from the kit's callback" in error
