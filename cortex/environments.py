@@ -39,9 +39,11 @@ def environment(image: str, settings: Settings) -> Path:
     """
     lock = cpu_lock(image)
     name = f"{image}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = settings.environments / name
     settings.environments.mkdir(parents=True, exist_ok=True)
-    with (settings.environments / f"{name}.lock").open("w") as guard:
+    # Its programs name the place that they were installed at: a link to it may be gone tomorrow.
+    root = settings.environments.resolve()
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)

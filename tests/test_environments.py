@@ -37,6 +37,16 @@ def test_an_environment_is_made_once_for_each_lock(tmp_path: Path, settings: Set
     assert environment("small", settings) != folder
 
 
+def test_an_environment_made_through_a_link_outlives_it(tmp_path: Path, settings: Settings) -> None:
+    image(tmp_path, "# nothing\n")
+    (tmp_path / "kept").mkdir()
+    settings.home.mkdir()
+    settings.environments.symlink_to(tmp_path / "kept")
+    folder = environment("small", settings)
+    assert folder.parent == (tmp_path / "kept").resolve()
+    assert str(folder) in (folder / "bin" / "activate").read_text()
+
+
 def test_a_half_made_environment_is_made_again(tmp_path: Path, settings: Settings) -> None:
     image(tmp_path, "# nothing\n")
     folder = environment("small", settings)
