@@ -1,6 +1,7 @@
 """What a trainer tells the process that supervises it: one line of its output per event, among its other lines."""
 
 import json
+import sys
 from typing import Any
 
 MARK = "::trainer "
@@ -14,8 +15,9 @@ Event = dict[str, Any]
 
 
 def emit(event: str, **values: Any) -> None:
-    """Say it, on a line of its own."""
-    print(MARK + json.dumps({"event": event, **values}), flush=True)
+    """Say it, on a line of its own, in one write: what other ranks say at the same time stays out of it."""
+    sys.stdout.write(MARK + json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
 
 
 def parse(line: str) -> tuple[str, Event | None]:
