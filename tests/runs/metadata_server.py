@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -71,7 +72,7 @@ class MetadataServer(ThreadingHTTPServer):
         """A client that hangs up is no news."""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -80,8 +81,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._take("PUT")
 
+    @abstractmethod
     def answer(self, method: str, path: str, query: dict[str, str]) -> None:
-        raise NotImplementedError
+        """Answer as this cloud's service does."""
 
     def reply(self, status: int, text: str = "", kind: str = "text/plain", **headers: str) -> None:
         server = cast(MetadataServer, self.server)

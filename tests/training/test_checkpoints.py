@@ -85,6 +85,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "trainer state missing": lambda folder: (folder / STATE).unlink(),
     "trainer state cut": lambda folder: halve(folder / STATE),
     "trainer state of another step": lambda folder: (folder / STATE).write_text(json.dumps({"global_step": 19})),
+    "configuration missing": lambda folder: (folder / "config.json").unlink(),
     "a file too many": lambda folder: (folder / "model-00002.safetensors").write_bytes(b"x"),
     "a file of another step": lambda folder: shutil.copy(folder.parent / "10" / WEIGHTS, folder / WEIGHTS),
     "all files of another step": lambda folder: (
@@ -196,8 +197,38 @@ def test_when_all_are_bad_nothing_is_lost(profile: Profile, tmp_path: Path) -> N
         assert stage(context_of(store, profile, tmp_path / "work")).newest() is None
         aside = list((tmp_path / "bucket" / "runs" / RUN / "sft" / "quarantine").iterdir())
         assert len(aside) == 3 * round_number
-        assert all((path / WEIGHTS).exists() for path in aside)
+        for path in aside:
+            flip(path / WEIGHTS)
+            assert (path / WEIGHTS).read_bytes() == chain(int(path.name.split("-")[0])) * (1000 // 32)
+            flip(path / WEIGHTS)
     assert [step for step, _ in quarantined(store)] == [30, 20, 10] * 2
+
+
+def test_a_checkpoint_under_another_steps_name_is_refused(profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    checkpoints = stage(context_of(store, profile, tmp_path / "work"))
+    commit(checkpoints, 10)
+    path = checkpoints.newest()
+    assert path
+    path.rename(path.with_name("90"))
+    assert stage(context_of(store, profile, tmp_path / "work")).newest() is None
+    [(step, reason)] = quarantined(store)
+    assert step == 90 and "step 10" in reason
+
+
+def test_what_is_no_checkpoint_is_left_alone(profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    checkpoints = stage(context_of(store, profile, tmp_path / "work"))
+    assert checkpoints.newest() is None
+    commit(checkpoints, 10)
+    good = checkpoints.newest()
+    assert good
+    others = [good.with_name(name) for name in ("best", "20.part", "030", "-40")]
+    for other in others:
+        other.mkdir()
+    assert stage(context_of(store, profile, tmp_path / "work")).newest() == good
+    assert all(other.is_dir() for other in others)
+    assert quarantined(store) == []
 
 
 def test_a_save_that_was_never_committed_is_removed(new_context: NewContext) -> None:

@@ -103,6 +103,7 @@ def save(folder: Path, state: bytes, step: int, weight_bytes: int = 1000) -> Pat
     """A whole checkpoint, file by file."""
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(state * (weight_bytes // len(state)))
+    (folder / "config.json").write_text("{}")
     (folder / "optimizer.pt").write_bytes(b"optimizer" + state * 10)
     (folder / "scheduler.pt").write_bytes(b"scheduler" + state)
     (folder / "rng_state.pth").write_bytes(b"random" + state)
