@@ -29,8 +29,9 @@ FLOORS: dict[str, int] = {
     "cortex.rehearsal": 8,
     "cortex.drill": 8,
     "cortex.stages": 9,
-    "cortex.cli": 10,
-    "cortex.__main__": 11,
+    "cortex.verbs": 10,
+    "cortex.cli": 11,
+    "cortex.__main__": 12,
     "cortex": 0,
 }
 """By the longest name that a module's name begins with. `market`, `reasoning` and `runs` stand in this order."""

@@ -7,12 +7,12 @@ from rich.console import Console
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
-from cortex.cli import last_line
 from cortex.evaluation.report import evaluate, write_report
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
 from cortex.show import describe_run, print_run
+from cortex.verbs.here import last_line
 from tests.conftest import Cortex
 from tests.evaluation.simulation import FEATURES, make_examples, stated
 

@@ -1,16 +1,13 @@
 """A run's machines as SkyPilot knows them: its managed jobs, its clusters, its services."""
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import yaml
-from rich.text import Text
 
-from cortex.errors import ConfigError, CortexError
 from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
+from cortex.fleet.skypilot import answering, never_used
 
 END_SECONDS = 1800
 """How long a cancelled job may take to give its machines back."""
@@ -25,8 +22,8 @@ class SkyPilotMachines:
         Raises:
             ConfigError: SkyPilot is not installed, or its server cannot be asked.
         """
-        with _answering(f"look for machines of {run}"):
-            if _never_used():
+        with answering(f"look for machines of {run}"):
+            if never_used():
                 return []
             return [*_jobs(run), *_services(cluster_name(run)), *_clusters(run)]
 
@@ -38,7 +35,7 @@ class SkyPilotMachines:
             CortexError: it could not destroy it.
         """
         kind, _, which = name.partition("/")
-        with _answering(f"destroy {name}"):
+        with answering(f"destroy {name}"):
             {"job": _end_job, "cluster": _end_cluster, "service": _end_service}[kind](which)
 
 
@@ -130,48 +127,3 @@ def _end_service(name: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"it is still shutting down after {END_SECONDS} s: look with `sky serve status`")
         time.sleep(5)
-
-
-def _never_used() -> bool:
-    """Whether no SkyPilot server was ever started here, and no other is named: then nothing was launched from here."""
-    from sky.server import common
-    from sky.skylet import constants, runtime_utils
-
-    return (
-        common.is_api_server_local() and not Path(runtime_utils.expanduser(constants.API_SERVER_LOGS)).parent.exists()
-    )
-
-
-@contextmanager
-def _answering(what: str) -> Generator[None]:
-    """Turn SkyPilot's errors into ours."""
-    try:
-        from sky import exceptions
-    except ImportError as error:
-        raise ConfigError(f"cannot {what}: SkyPilot is not installed here ({error}): run `make setup`") from error
-    try:
-        yield
-    except exceptions.ApiServerConnectionError as error:
-        fix = "start it, or name another with `sky api login`"
-        raise ConfigError(f"cannot {what}: SkyPilot's server {_server()} does not answer: {fix}") from error
-    except exceptions.APIVersionMismatchError as error:
-        raise ConfigError(
-            f"cannot {what}: SkyPilot's server {_server()} is of another version: {_plain(error)}"
-        ) from error
-    except exceptions.ApiServerAuthenticationError as error:
-        raise ConfigError(f"cannot {what}: {_plain(error)}") from error
-    except Exception as error:
-        # SkyPilot's errors have no base of their own, and what its server raised comes back as any class.
-        fix = "once that is mended, the same command goes on"
-        raise CortexError(f"cannot {what}: SkyPilot says: {_plain(error)}; {fix}") from error
-
-
-def _server() -> str:
-    from sky.server import common
-
-    return common.redact_url_password(common.get_server_url())
-
-
-def _plain(error: Exception) -> str:
-    """SkyPilot's words without their colours; the class says more where there are none."""
-    return Text.from_ansi(str(error)).plain.rstrip(". ") or type(error).__name__

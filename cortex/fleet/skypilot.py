@@ -1,0 +1,59 @@
+"""SkyPilot's server: whether it was ever used from here, and its errors as ours."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.text import Text
+
+from cortex.errors import ConfigError, CortexError
+
+
+@contextmanager
+def answering(what: str) -> Generator[None]:
+    """Turn SkyPilot's errors into ours; `what` completes "cannot".
+
+    Raises:
+        ConfigError: SkyPilot is not installed, or its server does not answer, is of another version, or wants a login.
+        CortexError: anything else that SkyPilot says.
+    """
+    try:
+        from sky import exceptions
+    except ImportError as error:
+        raise ConfigError(f"cannot {what}: SkyPilot is not installed here ({error}): run `make setup`") from error
+    try:
+        yield
+    except exceptions.ApiServerConnectionError as error:
+        fix = "start it, or name another with `sky api login`"
+        raise ConfigError(f"cannot {what}: SkyPilot's server {_server()} does not answer: {fix}") from error
+    except exceptions.APIVersionMismatchError as error:
+        raise ConfigError(
+            f"cannot {what}: SkyPilot's server {_server()} is of another version: {_plain(error)}"
+        ) from error
+    except exceptions.ApiServerAuthenticationError as error:
+        raise ConfigError(f"cannot {what}: {_plain(error)}") from error
+    except Exception as error:
+        # SkyPilot's errors have no base of their own, and what its server raised comes back as any class.
+        fix = "once that is mended, the same command goes on"
+        raise CortexError(f"cannot {what}: SkyPilot says: {_plain(error)}; {fix}") from error
+
+
+def never_used() -> bool:
+    """Whether no SkyPilot server was ever started here, and no other is named: then nothing was launched from here."""
+    from sky.server import common
+    from sky.skylet import constants, runtime_utils
+
+    return (
+        common.is_api_server_local() and not Path(runtime_utils.expanduser(constants.API_SERVER_LOGS)).parent.exists()
+    )
+
+
+def _server() -> str:
+    from sky.server import common
+
+    return common.redact_url_password(common.get_server_url())
+
+
+def _plain(error: Exception) -> str:
+    """SkyPilot's words without their colours; the class says more where there are none."""
+    return Text.from_ansi(str(error)).plain.rstrip(". ") or type(error).__name__

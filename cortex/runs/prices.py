@@ -1,0 +1,79 @@
+"""What the machines that a run may be given cost: written when it is launched, read where it runs."""
+
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from cortex.artifacts.store import MissingObjectError, Store
+from cortex.errors import DataError
+from cortex.section import Section
+
+
+class Offer(Section):
+    """One kind of machine in one place."""
+
+    cloud: str
+    """By SkyPilot's name: `aws`, `gcp`, `azure`."""
+    region: str
+    """By the cloud's name."""
+    zone: str | None = None
+    """By the cloud's name; None where the price is the region's."""
+    instance_type: str
+    """By the cloud's name."""
+    accelerators: str | None = None
+    """Its GPUs by SkyPilot's name, and how many: `H100:8`."""
+    spot: bool
+    """Whether the cloud may take it back."""
+    dollars_per_hour: float = Field(ge=0)
+    """For the whole machine, without its disk."""
+
+
+class PriceList(Section):
+    """What could be had, and at which price, at one moment."""
+
+    taken: float
+    """When, in seconds since 1970."""
+    offers: tuple[Offer, ...]
+
+    def dollars_per_hour(
+        self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool
+    ) -> float | None:
+        """The price of a machine: of its zone, or of its region; None where the list does not have it."""
+        fitting = [
+            offer
+            for offer in self.offers
+            if (offer.cloud, offer.region, offer.instance_type, offer.spot) == (cloud, region, instance_type, spot)
+            and offer.zone in (zone, None)
+        ]
+        # The zone's own price before the region's.
+        best = max(fitting, key=lambda offer: offer.zone is not None, default=None)
+        return best.dollars_per_hour if best else None
+
+    @property
+    def highest(self) -> float | None:
+        """The price of the dearest machine; None for an empty list."""
+        return max((offer.dollars_per_hour for offer in self.offers), default=None)
+
+    def write(self, store: Store, run: str) -> None:
+        """Keep the list with the run; a later launch replaces it."""
+        store.put(_key(run), self.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, store: Store, run: str) -> Self | None:
+        """The list of a run's last launch; None for a run that was not launched.
+
+        Raises:
+            DataError: it is not a price list.
+        """
+        try:
+            return cls.model_validate_json(store.get(_key(run)))
+        except MissingObjectError:
+            return None
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            raise DataError(f"{store.url}/{_key(run)}: {where}: {fault['msg']}; launch the run again") from error
+
+
+def _key(run: str) -> str:
+    return f"runs/{run}/prices.json"

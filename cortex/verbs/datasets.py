@@ -1,0 +1,42 @@
+"""`cortex dataset`: what a run would learn from, without a run."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.verbs.words import AsJson
+
+app = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
+
+
+@app.command("build")
+def dataset_build(
+    data: Annotated[Path, typer.Option(help="A parquet or CSV file of daily OHLC, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet, or is empty.")],
+    horizon_days: Annotated[int, typer.Option(help="Days from the decision to the outcome.")] = 1,
+    style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
+) -> None:
+    """Turn market history into examples, and write them with a manifest."""
+    from cortex.dataset import build_dataset
+
+    examples = build_dataset(data, out, horizon_days, style)
+    print(f"{out}: {len(examples):,} examples")
+
+
+@app.command("show")
+def dataset_show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dataset build` wrote.")], as_json: AsJson = False
+) -> None:
+    """What a dataset holds: splits, dates, base rates, and one prompt."""
+    from rich.console import Console
+
+    from cortex.dataset import describe_dataset
+    from cortex.show import print_dataset
+
+    described = describe_dataset(folder)
+    if as_json:
+        print(json.dumps(described, indent=1))
+    else:
+        print_dataset(described, Console(highlight=False))

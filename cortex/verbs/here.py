@@ -1,0 +1,119 @@
+"""Verbs that work on this machine: one stage, the whole pipeline, a drill."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.verbs.words import AsJson
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    stages: Annotated[list[str], typer.Argument(help="Stages, in order.")],
+    run_id: Annotated[str, typer.Option("--run", envvar="RUN_ID", help="The run's id.")],
+    profile: Annotated[str | None, typer.Option(envvar="CORTEX_PROFILE", help="Starts the run if it is new.")] = None,
+) -> None:
+    """Run stages of a run here and now, in the environment this program is in."""
+    from cortex.artifacts.store import Store
+    from cortex.runs.context import create_run, load_run
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+    from cortex.stages.runner import run_stage
+
+    settings = Settings()
+    store = Store.open(settings.bucket_url)
+    resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
+    for name in stages:
+        made = run_stage(name, run_id, resolved, store, settings)
+        print(f"{name}: {'done' if made else 'nothing to do'}", flush=True)
+
+
+@app.command()
+def rehearse(
+    profile: Annotated[str | None, typer.Option(help="A name in jobs/profiles/, or a path.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Go on with this run, or name a new one.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A parquet or CSV file, or a folder of them, in place of the profile's source.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the profile's seed.")] = None,
+) -> None:
+    """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.rehearsal import Rehearsal
+    from cortex.runs.context import list_runs, load_run, new_run_id
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+    from cortex.show import describe_run, print_run
+
+    settings, console = Settings(), Console(highlight=False)
+    store = Store.open(settings.bucket_url)
+    if run_id and profile is None and data is None and seed is None and run_id in list_runs(store):
+        resolved = load_run(store, run_id)
+    else:
+        overrides: dict[str, object] = {}
+        if data is not None:
+            overrides["data.source"] = {"kind": "files", "paths": [str(data.absolute())]}
+        if seed is not None:
+            overrides["seed"] = seed
+        resolved = load_profile(profile or "rehearsal", overrides)
+    name = run_id or new_run_id(resolved)
+    console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
+    try:
+        Rehearsal(name, resolved, store, settings, console).start()
+    except KeyboardInterrupt as interruption:
+        print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from interruption
+    described = describe_run(store, name)
+    print_run(described, console)
+    print(last_line(described), flush=True)
+
+
+@app.command()
+def drill(
+    profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")] = "rehearsal",
+    stage: Annotated[str, typer.Option(help="Whose trainer: sft (Axolotl) or grpo (TRL).")] = "grpo",
+    faults: Annotated[
+        str | None, typer.Option(help="Only those whose names hold one of these, comma-separated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A handful of faults.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Spoil, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost by it."""
+    from rich.console import Console
+
+    from cortex.drill.drill import drill as try_all
+    from cortex.drill.report import print_report
+    from cortex.drill.stand_in import find_trainer
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    words = [word.strip() for word in (faults or "").split(",") if word.strip()]
+    progress = Console(stderr=True, highlight=False)
+    try:
+        report = try_all(load_profile(profile), find_trainer(stage), Settings(), progress, faults=words, quick=quick)
+    except KeyboardInterrupt as interruption:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from interruption
+    if as_json:
+        print(json.dumps(report.to_json(), indent=1))
+    else:
+        print_report(report, Console(highlight=False))
+    raise typer.Exit(0 if report.held else 1)
+
+
+def last_line(described: dict[str, object]) -> str:
+    """What a good rehearsal ends with; programs read it."""
+    scores, stages = described["scores"], described["stages"]
+    assert isinstance(scores, dict) and isinstance(stages, list)
+    oracle = f"{scores['oracle']['brier_skill']:.4f}" if "oracle" in scores else "n/a"
+    seconds = sum(stage["seconds"] for stage in stages)
+    skill = scores["grpo"]["brier_skill"]
+    return f"rehearsal passed run={described['run']} brier_skill={skill:.4f} oracle={oracle} seconds={seconds:.0f}"
