@@ -99,7 +99,7 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
         for number, descriptor in enumerate(outputs):
             os.dup2(descriptor, number)
         os.closerange(3, 1024)
-        with suppress(OSError):  # whoever asked may be gone
+        with suppress(OSError):  # whoever asked may be gone, or be in a session of its own
             os.setpgid(0, request["group"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -130,9 +130,9 @@ def _run(program: Path, arguments: list[str]) -> int:
             sys.argv = ["axolotl", *arguments]
             main()
         else:
-            module = arguments[1]  # after `-m`
-            sys.argv = [module, *arguments[2:]]
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            words = arguments[arguments.index("-m") + 1 :]  # what stands before, such as torchrun's `-u`, is so here
+            sys.argv = words
+            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

@@ -85,6 +85,16 @@ def test_it_ends_with_whoever_asked(python: Path, tmp_path: Path) -> None:
         kill_group(process)
 
 
+def test_in_a_session_of_its_own_it_ends_by_a_signal_as_well(python: Path, tmp_path: Path) -> None:
+    """As torchrun starts and ends the processes of a trainer."""
+    command, variables = [python, "-u", "-m", "under_test", "wait"], {**os.environ, "WORD": ""}
+    with subprocess.Popen(command, env=variables, cwd=tmp_path, start_new_session=True) as process:
+        pid = await_pid(tmp_path)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert gone(pid)
+
+
 def await_pid(folder: Path) -> int:
     end = time.monotonic() + 20
     while not (folder / "pid").exists() or not (folder / "pid").read_text():
