@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex.process import running
 from cortex.settings import CHECKOUT
 from scripts.check import Command, Tier, check
 
@@ -61,13 +62,13 @@ def test_what_waits_runs_beside_and_is_shown_after_and_what_is_timed_comes_last(
 def test_an_interruption_ends_all_and_waits_until_it_has_cleaned_up(number: signal.Signals, tmp_path: Path) -> None:
     command = program(INTERRUPTED, "--tier", "unit", "--tier", "testbed")
     variables = {**os.environ, "FOLDER": str(tmp_path)}
-    with subprocess.Popen(command, env=variables, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as process:
-        end = time.monotonic() + 20
+    with running(command, env=variables, cwd=CHECKOUT, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 60
         while len(list(tmp_path.glob("*.up"))) < 2:
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.02)
         process.send_signal(number)
-        _, error = process.communicate(timeout=20)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert {path.name for path in tmp_path.iterdir()} == {"unit", "testbed", "unit.up", "testbed.up"}
     assert error.splitlines()[-1] == "interrupted"

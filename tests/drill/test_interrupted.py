@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cortex.drill.disk import why_no_small_disk
+from cortex.process import running
 from cortex.settings import CHECKOUT
 
 PROGRAM = """
@@ -52,14 +53,14 @@ def test_it_unmounts_its_disk_and_removes_its_folder(number: signal.Signals, cod
         pytest.skip(f"expected: {why}")
     variables = {**os.environ, "CORTEX_HOME": str(tmp_path / "home"), "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-c", PROGRAM, "drill", "--quick"]
-    with subprocess.Popen(command, env=variables, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        end = time.monotonic() + 30
+    with running(command, env=variables, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 120
         while not (tmp_path / "mounted").exists():
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.02)
         assert str(tmp_path) in Path("/proc/mounts").read_text()
         process.send_signal(number)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == code, error
     assert "Traceback" not in error
     assert str(tmp_path) not in Path("/proc/mounts").read_text()

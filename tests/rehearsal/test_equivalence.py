@@ -54,7 +54,7 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
     for _ in range(2):
         process = chain.start()
         await_steps(chain, process, rng.randint(3, 15))
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         assert chain.finish(process) == PreemptedError.exit_code, chain.output[-4000:]
         assert "SIGTERM: the trainer left, all it had saved is safe" in chain.output
         made = [event["step"] for event in events(run, "progress")]

@@ -170,7 +170,7 @@ def test_a_notice_that_one_process_saw_makes_both_save_the_same_step(
 ) -> None:
     process = stage.start(blind_rank=blind, late_seconds=0.5)
     stage.await_(lambda: stage.log.read_text().count("'loss'") >= 4, process)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     assert stage.finish(process) == PreemptedError.exit_code, stage.output
     events = LedgerReader(Store.open(str(stage.folder / "bucket")), RUN).new_events()
     made = max(event["step"] for event in events if event["event"] == "progress")
