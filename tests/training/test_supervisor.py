@@ -87,7 +87,7 @@ def followed(output: IO[str], steps: int) -> Iterator[str]:
 
 
 def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
-    process = start(task)
+    process = start(replace(task, step_seconds=0.05))  # so that sending has time while it trains
     output, error = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, output, error)
     assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
