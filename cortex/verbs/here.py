@@ -92,13 +92,16 @@ def drill(
     from cortex.drill.drill import drill as try_all
     from cortex.drill.report import print_report
     from cortex.drill.stand_in import find_trainer
+    from cortex.process import terminable
     from cortex.runs.profile import load_profile
     from cortex.settings import Settings
 
     words = [word.strip() for word in (faults or "").split(",") if word.strip()]
     progress = Console(stderr=True, highlight=False)
+    chosen, trainer = load_profile(profile), find_trainer(stage)
     try:
-        report = try_all(load_profile(profile), find_trainer(stage), Settings(), progress, faults=words, quick=quick)
+        with terminable():
+            report = try_all(chosen, trainer, Settings(), progress, faults=words, quick=quick)
     except KeyboardInterrupt as interruption:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(128 + signal.SIGINT) from interruption

@@ -43,7 +43,7 @@ class Task:
     work: str
     run: str
     python: str
-    """The trainer's environment."""
+    """The interpreter of the stage and of its trainer."""
 
 
 def stage(task: Task) -> str:

@@ -14,7 +14,9 @@ import pytest
 
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
+from cortex.drill.warmth import warm
 from cortex.runs.ledger import Event, LedgerReader
+from cortex.settings import CHECKOUT
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
@@ -32,20 +34,29 @@ def local(tmp_path: Path) -> Task:
     return Task(url=str(tmp_path / "bucket"), work=str(tmp_path / "work"))
 
 
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An interpreter that has imported what a stage and its trainer need: a start costs next to nothing."""
+    log = tmp_path_factory.mktemp("warm") / "warm.log"
+    variables = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    with warm(Path(sys.executable), ("cortex.training.supervisor", "tests.training.conftest"), variables, log) as made:
+        yield made / "python"
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """Begin a stage as a program."""
+def start(tmp_path: Path, python: Path) -> Start:
+    """Begin a stage as a program, in a process group of its own."""
 
     def begin(task: Task) -> "subprocess.Popen[str]":
         told = tmp_path / "toy.json"
         told.write_text(json.dumps(asdict(task)))
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.training.toy", told],
+            [python, "-m", "tests.training.toy", told],
             env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,
+            process_group=0,
         )
 
     return begin
@@ -76,7 +87,7 @@ def followed(output: IO[str], steps: int) -> Iterator[str]:
 
 
 def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
-    process = start(task)
+    process = start(replace(task, step_seconds=0.05))  # so that sending has time while it trains
     output, error = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, output, error)
     assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
@@ -118,7 +129,7 @@ def test_with_notice_no_step_is_lost(task: Task, start: Start) -> None:
     while not events(task, "progress"):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 75
     assert "SIGTERM: the trainer left, all it had saved is safe" in error
@@ -138,7 +149,7 @@ def test_a_trainer_that_does_not_leave_is_ended_in_time(
 ) -> None:
     process = start(replace(local, fault="ignores notices", step_seconds=0.2, steps=1000, notice_seconds=4))
     await_step(process, local, 5)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     began = time.monotonic()
     _, error = process.communicate(timeout=30)
     assert time.monotonic() - began < 4.5
