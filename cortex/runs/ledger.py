@@ -98,6 +98,7 @@ class LedgerReader:
     ticks: int | None = None
     """Read so many of each writer's newest objects that hold nothing but ticks, by which a long run's ledger is read
     in a moment; None reads all."""
+    workers: int = READERS
     damaged: list[str] = field(default_factory=list[str])
     """The keys of objects that hold something else than events, whole: what could be read of them is given."""
     _seen: set[str] = field(default_factory=set[str])
@@ -105,7 +106,7 @@ class LedgerReader:
     def new_events(self) -> list[Event]:
         keys = [entry.key for entry in self.store.list(folder(self.run)) if entry.key not in self._seen]
         wanted = keys if self.ticks is None else _newest(keys, self.ticks)
-        workers = 1 if self.store.local_path("runs") else READERS
+        workers = 1 if self.store.local_path("runs") else self.workers
         read = in_parallel(self.store.get, wanted, min(workers, len(wanted))) if wanted else []
         self._seen.update(keys)
         events: list[Event] = []

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from cortex.artifacts.describe import RELEASE
@@ -17,6 +17,7 @@ from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
 from cortex.runs.context import RunContext, output_folder
 from cortex.runs.ledger import Ledger
+from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
 from cortex.runs.profile import Profile
 from cortex.runs.stages import Stage, find_stage
@@ -66,7 +67,9 @@ def run_stage(
         started = time.monotonic()
         context.ledger.append("stage_started", stage=name)
         try:
-            digest = _make(context, stage)
+            # Where nothing is metered, the output is the caller's own.
+            with logged(store, run, lease.epoch, name, work) if meter else nullcontext():
+                digest = _make(context, stage)
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
             seconds = round(time.monotonic() - started, 3)
