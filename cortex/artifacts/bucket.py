@@ -70,7 +70,7 @@ def advice(error: Exception) -> str:
         return ": there is no such bucket; name yours with CORTEX_BUCKET, or raise one: make infra-up"
     if "AccessDenied" in str(error):
         return (
-            ": it is another account's, or these credentials may not use it; name yours with CORTEX_BUCKET, or take the "
+            ": it is another account's, or these credentials may not use it; name yours with CORTEX_BUCKET, or take "
             "credentials that may (AWS_PROFILE)"
         )
     if is_about_credentials(error):

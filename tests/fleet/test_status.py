@@ -147,7 +147,7 @@ def test_all_runs_are_listed_and_a_bad_one_hides_no_other(profile: Profile, stor
 
 
 def test_logs_are_the_newest_attempts_and_grow(store: Store) -> None:
-    with pytest.raises(DataError, match="no log of run run-1.*sky jobs logs --name cortex-run-1"):
+    with pytest.raises(DataError, match=r"no log of run run-1.*sky jobs logs --name cortex-run-1"):
         read_logs(store, RUN)
     store.put(log_key(RUN, 2, "data"), b"old\n")
     long = b"".join(b"line %d\n" % number for number in range(5000))
