@@ -141,15 +141,17 @@ def read_status(store: Store, run: str, clock: Callable[[], float] = time.time, 
 def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SECONDS) -> None:
     """Show a run until it has ended, or Ctrl-C: a live table on a terminal, a line for each change elsewhere."""
     watcher = RunWatcher(store, run)
+    latest = watcher.look()
     try:
-        with LiveStages(watcher.follower, console, lambda: summary(watcher.status())) as live:
-            while watcher.status().state not in ENDED:
-                time.sleep(every)
+        with LiveStages(watcher.follower, console, lambda: summary(latest)) as live:
+            while latest.state not in ENDED:
                 live.refresh()
+                time.sleep(every)
+                latest = watcher.look()
     except KeyboardInterrupt:
         console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
         return
-    console.print(summary(watcher.status()), soft_wrap=True, highlight=False)
+    console.print(summary(latest), soft_wrap=True, highlight=False)
 
 
 def print_status(status: RunStatus, console: Console) -> None:

@@ -30,6 +30,9 @@ EVERY = 60.0
 GRACE = 600.0
 """Seconds, from the cap, for a step of training and its saving, or for an item of another stage; then SIGTERM."""
 
+LOOK_SECONDS = 0.5
+"""How often the clock is looked at."""
+
 PATIENCE = Patience(deadline=5.0)
 """What the bucket does not take now is held until the next sign of life."""
 
@@ -56,7 +59,7 @@ class Meter:
         self._run, self._budget, self._task = run, budget, task
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
         self._store = store.patient(PATIENCE)
-        self._reader = LedgerReader(self._store, run, ticks=1)
+        self._reader = LedgerReader(store, run, ticks=1)
         self._ledger = Ledger(self._store, run, 0, clock, name="meter")
         self._events: list[Event] = []
         self._begun = clock()
@@ -73,7 +76,8 @@ class Meter:
 
     def __enter__(self) -> Self:
         """Raises BudgetError for a run that is at its cap already."""
-        self._read()
+        self._read()  # with the patience of all that a stage begins with
+        self._reader.store = self._store
         self.require()
         for thread in self._threads:
             thread.start()
@@ -192,7 +196,7 @@ class Meter:
     def _guard(self) -> None:
         """At the cap, give the stage time to come to an item's or a step's end by itself; then make it leave."""
         since: float | None = None
-        while not self._stopping.wait(min(1.0, self._grace)):
+        while not self._stopping.wait(LOOK_SECONDS):
             error = self.over
             if error is None:
                 since = None

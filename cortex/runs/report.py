@@ -107,9 +107,11 @@ class RunFollower:
 
     def _take(self, event: Event) -> None:
         kind, epoch = event["event"], event["epoch"]
-        if kind == "stage_started" and event["stage"] in self.stages and epoch not in self._attempts:
-            self._begin(event)
         attempt = self._attempts.get(epoch)
+        if kind == "stage_started" and event["stage"] in self.stages:
+            if attempt is None or attempt.report.name != event["stage"]:
+                self._begin(event)
+            attempt = self._attempts[epoch]
         if attempt is None:
             return
         report = attempt.report

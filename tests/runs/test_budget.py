@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex.runs.budget import cap, charges, over_budget, spent
@@ -109,6 +109,9 @@ def test_a_run_at_its_cap_is_told_how_to_go_on() -> None:
     assert "cortex resume run-1 --budget DOLLARS" in str(error)
 
 
+slowly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[list[Event], dict[str, list[tuple[int, int]]]]:
     """Attempts on a few machines: their events, and the whole seconds that each machine's attempts cover."""
@@ -128,6 +131,7 @@ def lives(draw: st.DrawFn) -> tuple[list[Event], dict[str, list[tuple[int, int]]
     return draw(st.permutations(events)), spans
 
 
+@slowly
 @given(lives())
 def test_each_second_of_each_machine_is_paid_for_once(
     life: tuple[list[Event], dict[str, list[tuple[int, int]]]],
@@ -137,6 +141,7 @@ def test_each_second_of_each_machine_is_paid_for_once(
     assert spent(events) == pytest.approx(seconds)
 
 
+@slowly
 @given(lives(), st.data())
 def test_a_later_look_never_finds_less_spent(
     life: tuple[list[Event], dict[str, list[tuple[int, int]]]], data: st.DataObject
