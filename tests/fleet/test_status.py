@@ -42,12 +42,12 @@ def silent(ledger: Ledger) -> None:
 
 def stopped(ledger: Ledger) -> None:
     failed(75, "PreemptedError: SIGTERM")(ledger)
-    ledger.append("stopped", job=7)
+    Ledger(ledger.store, RUN, 2).append("stopped", job=7)
 
 
 def launched_again(ledger: Ledger) -> None:
     failed(1, "StageError: it broke")(ledger)
-    ledger.append("launched", job=8, again=True)
+    Ledger(ledger.store, RUN, 2).append("launched", job=8, again=True)
 
 
 LIVES: dict[str, tuple[Life, str, int]] = {
@@ -87,7 +87,7 @@ def test_money_machine_step_and_time_left_are_told(profile: Profile, store: Stor
         now[0] += 20
         ledger.progress(step=step, total=60, loss=0.5)
     ledger.flush()
-    meter.append("budget_raised", dollars=40.0)
+    Ledger(store, RUN, 4).append("budget_raised", dollars=40.0)
     found = read_status(store, RUN)
     full = found.to_json()
     assert (full["stage"], full["step"], full["total"], full["values"]) == ("sft", 30, 60, {"loss": 0.5})
