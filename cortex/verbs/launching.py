@@ -165,8 +165,8 @@ def _require_pushed(documents: list[dict[str, Any]]) -> None:
     missing = unpushed(documents)
     if missing:
         raise ConfigError(
-            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds and "
-            "pushes them, and writes it"
+            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds "
+            "and pushes them, and writes it"
         )
 
 
