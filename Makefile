@@ -48,6 +48,16 @@ workbench: setup ## a machine with a GPU to work on, which ends itself when idle
 	@$(CORTEX) rent $@ $(ASKED)
 teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]
 	@$(CORTEX) rent $@ $(ASKED)
+##@ While it runs
+.PHONY: status logs runs cost
+status: setup ## how a run stands: stages, steps, money, machine   RUN=<id> [FOLLOW=1]
+	@$(CORTEX) status "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(FOLLOW),--follow)
+logs: setup ## what its newest attempt wrote   RUN=<id> [STAGE= FOLLOW=1]
+	@$(CORTEX) logs "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(STAGE),--stage "$(STAGE)") $(if $(FOLLOW),--follow)
+runs: setup ## all runs of the bucket
+	@$(CORTEX) runs
+cost: setup ## what a run has cost, machine by machine   RUN=<id>
+	@$(CORTEX) cost "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 
 ##@ After a run
 .PHONY: show download teardown
