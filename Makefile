@@ -48,6 +48,7 @@ workbench: setup ## a machine with a GPU to work on, which ends itself when idle
 	@$(CORTEX) rent $@ $(ASKED)
 teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]
 	@$(CORTEX) rent $@ $(ASKED)
+
 ##@ While it runs
 .PHONY: status logs runs cost
 status: setup ## how a run stands: stages, steps, money, machine   RUN=<id> [FOLLOW=1]
