@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cortex.errors import ConfigError, UsageError
+from cortex.errors import UsageError
 from cortex.verbs.words import AsJson
+
+if TYPE_CHECKING:
+    from cortex.runs.prices import Offer
 
 app = typer.Typer()
 
@@ -59,7 +62,11 @@ def forecast(
     else:
         estimate = forecasts.estimated(found)
     groups = read_traces(traces) if traces else None
-    offers = () if price_spot is not None and price_on_demand is not None else _offers(found)
+    offers: "tuple[Offer, ...]" = ()
+    if price_spot is None or price_on_demand is None:
+        from cortex.fleet.forecast.prices import training_offers
+
+        offers = training_offers(found)
     result = forecasts.forecast(
         found,
         offers,
@@ -89,7 +96,3 @@ def forecast(
         print_forecast(result, Console(highlight=False))
         if plot:
             print(f"{plot}: written")
-
-
-def _offers(profile: Any) -> Any:
-    raise NotImplementedError

@@ -31,7 +31,9 @@ def plot(found: Forecast) -> str:
             for axes, values in ((costs, policy.outcomes.dollars), (times, policy.outcomes.seconds / 3600)):
                 axes.step(*_shares(values[ended], len(values)), where="post", color=series(index), label=label)
         times.axvline(found.job.deadline / 3600, color=THEME["muted"], linestyle=":", linewidth=1)
-        times.annotate("deadline", (found.job.deadline / 3600, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=9)
+        times.annotate(
+            "deadline", (found.job.deadline / 3600, 0.02), xytext=(3, 0), textcoords="offset points", fontsize=9
+        )
         costs.set(title=f"{found.profile}: dollars", xlabel="dollars", ylabel="share of replays", ylim=(0, 1.02))
         times.set(title="hours from start to end", xlabel="hours")
         costs.legend(loc="lower right")
