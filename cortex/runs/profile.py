@@ -153,6 +153,23 @@ class Budget(Section):
     """The cap on a whole run, all attempts together; 0 means that it runs on a machine that costs nothing."""
 
 
+class Estimates(Section):
+    """How long things are expected to take, for the forecast alone. A run that was is a better source: `--like`."""
+
+    sft: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of SFT."""
+    dpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of DPO."""
+    grpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of GRPO, with its rollouts."""
+    other_hours: float = Field(default=0.0, ge=0)
+    """Hours of everything else on such a machine: labels, pairs, export, evaluation."""
+    restart_minutes: float = Field(default=10.0, ge=0)
+    """From the asking for a machine to its first step: boot, image, weights."""
+    save_seconds: float = Field(default=30.0, ge=0)
+    """For which training stands still at a checkpoint."""
+
+
 class Profile(Section):
     """Everything that decides a run's result."""
 
@@ -172,6 +189,7 @@ class Profile(Section):
     evaluate: Evaluate = Evaluate()
     hardware: Hardware = Hardware()
     budget: Budget = Budget()
+    estimates: Estimates = Estimates()
 
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:
