@@ -9,6 +9,9 @@ import re
 RUN_TAG = "cortex-run"
 """The tag that every machine of a run bears, with `run_label` as its value."""
 
+OWNER_TAG = "cortex-owner"
+"""The tag that says who launched it, with `owner_label` as its value."""
+
 _LONGEST = 55
 """A name is then of at most 63 characters: the least that a cloud which limits them allows."""
 
