@@ -22,9 +22,10 @@ CLOUDS = ("aws", "gcp", "azure")
 def offers(task: Mapping[str, Any], *, spot: bool | None = None) -> tuple[Offer, ...]:
     """Every machine that SkyPilot may give to a task, in each place where its cloud sells it; the cheapest first.
 
-    `task` is one document of a pipeline; `spot` overrides what it says. Of several machine types that fit one entry of
-    `any_of` or `ordered`, SkyPilot takes a cloud's cheapest, and so does this. Zones are named as the account does
-    where AWS can be asked, by AWS's own ids elsewhere.
+    `task` is one document of a pipeline; `spot` overrides what it says, and then its `max_hourly_cost`, which was meant
+    for the other kind, does not hold. Of several machine types that fit one entry of `any_of` or `ordered`, SkyPilot
+    takes a cloud's cheapest, and so does this. Zones are named as the account does where AWS can be asked, by AWS's own
+    ids elsewhere.
 
     Raises:
         ConfigError: the task's `resources` cannot be read, nothing in the catalog fits them, or the catalog is not
@@ -32,13 +33,19 @@ def offers(task: Mapping[str, Any], *, spot: bool | None = None) -> tuple[Offer,
     """
     name = task.get("name")
     with _readable(f"task {name!r}"):
-        found = {offer: None for resources in _resources(task, spot) for offer in _offers(resources)}
+        from sky.catalog import fallback_to_default_catalog
+
+        found = fallback_to_default_catalog(_all_offers)(task, spot)
     if not found:
         raise ConfigError(
             f"task {name!r}: SkyPilot's catalog has no machine for {_asked(task)}: ask for less, or for another "
             "accelerator or region, in its `resources`"
         )
-    return tuple(sorted(found, key=lambda offer: offer.dollars_per_hour))
+    return tuple(sorted(found, key=lambda offer: (offer.dollars_per_hour, offer.region, offer.zone or "")))
+
+
+def _all_offers(task: Mapping[str, Any], spot: bool | None) -> set[Offer]:
+    return {offer for resources in _resources(task, spot) for offer in _offers(resources)}
 
 
 def _resources(task: Mapping[str, Any], spot: bool | None) -> Iterator["Resources"]:
@@ -49,8 +56,9 @@ def _resources(task: Mapping[str, Any], spot: bool | None) -> Iterator["Resource
     # Reading changes what is read.
     for resources in Resources.from_yaml_config(deepcopy(task.get("resources"))):
         for cloud in [resources.cloud] if resources.cloud else map(CLOUD_REGISTRY.from_str, CLOUDS):
-            use_spot = resources.use_spot if spot is None else spot
-            placed = resources.copy(cloud=cloud, use_spot=use_spot)
+            placed = resources.copy(cloud=cloud)
+            if spot is not None and spot != resources.use_spot:
+                placed = placed.copy(use_spot=spot, max_hourly_cost=None)
             placed.validate()
             yield placed
 
@@ -84,7 +92,11 @@ def _asked(task: Mapping[str, Any]) -> str:
     resources = task.get("resources") or {}
     alternatives = resources.get("any_of") or resources.get("ordered") or [{}]
     asked = [
-        " ".join(str(merged[key]) for key in ("accelerators", "cpus", "memory", "infra") if merged.get(key))
+        " ".join(
+            f"${merged[key]:g}/h at most" if key == "max_hourly_cost" else str(merged[key])
+            for key in ("accelerators", "cpus", "memory", "infra", "max_hourly_cost")
+            if merged.get(key)
+        )
         for merged in ({**resources, **alternative} for alternative in alternatives)
     ]
     return ", or ".join(dict.fromkeys(filter(None, asked))) or "what it asks for"
@@ -98,7 +110,6 @@ def _readable(what: str) -> Iterator[None]:
         from requests import RequestException
         from sky import exceptions, sky_logging
         from sky.catalog.common import get_catalog_path
-        from sky.catalog.config import _set_use_default_catalog_if_failed as default_zones
     except ImportError as error:
         raise ConfigError(
             f"no prices for {what}: SkyPilot is not installed here ({error}): run `make setup`"
@@ -107,15 +118,14 @@ def _readable(what: str) -> Iterator[None]:
     level = said.level
     said.setLevel(logging.CRITICAL)
     try:
-        with sky_logging.silent(), default_zones(True):
+        with sky_logging.silent():
             yield
     except RequestException as error:
-        url = urlsplit(str(error.request.url)) if error.request else None
-        name = "/".join(PurePosixPath(url.path).parts[-2:]) if url else "aws/vms.csv"
+        url = urlsplit(str(error.request.url if error.request else ""))
+        name = "/".join(PurePosixPath(url.path).parts[-2:])
         raise ConfigError(
-            f"no prices for {what}: SkyPilot's catalog {get_catalog_path(name)} is not here, and cannot be fetched from "
-            f"{url.hostname if url else 'its host'}: connect this machine to the internet, or bring the file from one "
-            "that has it"
+            f"no prices for {what}: SkyPilot's catalog {get_catalog_path(name)} is not here, and cannot be fetched "
+            f"from {url.hostname}: connect this machine to the internet, or bring the file from one that has it"
         ) from error
     except (EmptyDataError, ParserError, KeyError) as error:
         raise ConfigError(

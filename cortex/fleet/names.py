@@ -25,6 +25,11 @@ def run_label(run: str) -> str:
     return f"{plain[: _LONGEST - len(mark) - 1].rstrip('-')}-{mark}".lstrip("-")
 
 
+def owner_label(owner: str) -> str:
+    """A person's name or address where every cloud takes it as a tag."""
+    return re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_LONGEST].rstrip("-") or "unknown"
+
+
 def job_name(run: str) -> str:
     """The run's managed job."""
     return f"cortex-{run_label(run)}"
