@@ -9,16 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from cortex.fleet.tasks import DIGESTS
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES
-from cortex.settings import CHECKOUT, Settings
+from cortex.settings import Settings
 
 Document = Mapping[str, Any]
 """A task as `sky.yaml` writes it."""
-
-DIGESTS = CHECKOUT / "images" / "digests.json"
-"""Where `make push` writes which image is which."""
 
 
 @dataclass(frozen=True)
