@@ -37,6 +37,10 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ In the cloud
+.PHONY: forecast
+forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
+
 .PHONY: train stop resume workbench teacher
 train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
 	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)

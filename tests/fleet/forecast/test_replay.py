@@ -20,12 +20,12 @@ ALL = (SpotOnly(), *PUNCTUAL)
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
-    work = 60.0 * draw(st.integers(1, 90))
+    work = 60.0 * draw(st.integers(1, 30))
     restart, save = 30.0 * draw(st.integers(0, 12)), 5.0 * draw(st.integers(0, 6))
     interval = 60.0 * draw(st.sampled_from([1, 3, 10, 200]))
     shortest = restart + work * (1 + save / interval)
     # A whole number of seconds above, down to a deadline that only on-demand from the first second meets.
-    late = draw(st.integers(0, 7200))
+    late = draw(st.integers(0, 3600))
     return Job(
         work, shortest + late, restart, interval, save, spot=1.0, on_demand=draw(st.sampled_from([1.0, 2.5, 9.0]))
     )
@@ -37,7 +37,7 @@ ups = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(jobs(), ups)
 def test_replays_are_those_of_a_plain_loop(job: Job, up: list[bool]) -> None:
     for policy, found in zip(ALL, replay([(job, policy) for policy in ALL], one_window(up)), strict=True):
@@ -47,7 +47,7 @@ def test_replays_are_those_of_a_plain_loop(job: Job, up: list[bool]) -> None:
         assert (found.preemptions[0], found.lost[0]) == (preemptions, pytest.approx(lost)), policy
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(jobs(), ups)
 def test_a_deadline_that_can_be_met_is_met(job: Job, up: list[bool]) -> None:
     for policy, found in zip(PUNCTUAL, replay([(job, policy) for policy in PUNCTUAL], one_window(up)), strict=True):
@@ -60,10 +60,10 @@ def test_hindsight_is_never_dearer(job: Job, up: list[bool]) -> None:
     least = optimum(job, one_window(up))[0]
     for policy, found in zip(ALL, replay([(job, policy) for policy in ALL], one_window(up)), strict=True):
         if found.seconds[0] <= job.deadline:
-            assert least <= found.dollars[0] + 1e-4, policy  # the optimum reckons in whole milliseconds
+            assert least <= found.dollars[0] + 1e-6, policy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(jobs(), ups)
 def test_what_was_paid_for_is_work_restarts_and_what_was_lost(job: Job, up: list[bool]) -> None:
     for found in replay([(job, policy) for policy in ALL], one_window(up)):
