@@ -37,9 +37,11 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ In the cloud
-.PHONY: preflight train stop resume workbench teacher
+.PHONY: preflight forecast train stop resume workbench teacher
 preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
 	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
+forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
 train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
 	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
