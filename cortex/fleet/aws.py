@@ -46,6 +46,11 @@ def code(error: Exception) -> str:
     return str(response["Error"]["Code"]) if response else type(error).__name__
 
 
+def answered(error: Exception) -> bool:
+    """Whether a service said so, and not what lies between it and here."""
+    return bool(getattr(error, "response", None))
+
+
 def words(error: Exception) -> str:
     """An error in one line."""
     return " ".join(str(error).split())[:300]
