@@ -10,16 +10,18 @@ FIRST_REGION = "us-east-1"
 class Clients:
     """Clients of one session, made from any thread: what they share takes longest to read."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 4.0) -> None:
+        """`seconds` is how long each answer may take; everything is asked twice."""
         import boto3
 
-        self._session, self._lock = boto3.Session(), threading.Lock()
+        self._session, self._lock, self._seconds = boto3.Session(), threading.Lock(), seconds
 
     def __call__(self, service: str, region: str | None = None) -> Any:
-        """One in the configured region, or `us-east-1`, that asks twice and waits 4 s each time."""
+        """One in the configured region, or `us-east-1`."""
         from botocore.config import Config
 
-        config = Config(connect_timeout=4, read_timeout=4, retries={"total_max_attempts": 2})
+        seconds, retries = self._seconds, {"total_max_attempts": 2}
+        config = Config(connect_timeout=seconds, read_timeout=seconds, retries=retries)  # type: ignore[arg-type]
         make: Any = self._session.client
         with self._lock:
             return make(service, region_name=region or self._session.region_name or FIRST_REGION, config=config)
@@ -42,6 +44,11 @@ def code(error: Exception) -> str:
     """The service's own word for an error, or the class of what never reached it."""
     response: Any = getattr(error, "response", None)
     return str(response["Error"]["Code"]) if response else type(error).__name__
+
+
+def answered(error: Exception) -> bool:
+    """Whether a service said so, and not what lies between it and here."""
+    return bool(getattr(error, "response", None))
 
 
 def words(error: Exception) -> str:

@@ -37,7 +37,8 @@ def serving(respond: Responder, clock: Callable[[], float] | None = None) -> Gen
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, headers, data = respond(Request(self.command, self.path, dict(self.headers), body))
+            given = {name.title(): value for name, value in self.headers.items()}
+            status, headers, data = respond(Request(self.command, self.path, given, body))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -145,6 +146,7 @@ class Aws:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Generator[str]:
+    import boto3
     from moto.server import ThreadedMotoServer
 
     with pytest.MonkeyPatch.context() as patch:
@@ -152,7 +154,13 @@ def moto_url() -> Generator[str]:
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()
         host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        url = f"http://{host}:{port}"
+        # Its first answer of each service takes seconds, more than what is tested waits for.
+        who = {"endpoint_url": url, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "a"}
+        boto3.client("ec2", **who).describe_instance_types(InstanceTypes=["p5.48xlarge"])
+        boto3.client("sts", **who).get_caller_identity()
+        boto3.client("s3", **who).list_buckets()
+        yield url
         server.stop()
 
 

@@ -82,7 +82,7 @@ def _unseen(bucket: str, error: Exception) -> Finding | None:
         return Finding(NAME, False, f"there is no bucket {bucket}", f"correct CORTEX_BUCKET; {_OTHER}")
     if aws.code(error) in _REFUSED:
         return Finding(NAME, False, f"bucket {bucket} is of another account, or refuses this one", _OTHER)
-    if not hasattr(error, "response"):
+    if not aws.answered(error):
         fix = "see that it can be reached from here, and as whom (AWS_PROFILE, AWS_ENDPOINT_URL)"
         return Finding(NAME, False, f"bucket {bucket} cannot be asked: {aws.words(error)}", fix)
     return None  # the probe tells more

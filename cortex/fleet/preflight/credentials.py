@@ -53,7 +53,7 @@ def _refusal(error: Exception) -> tuple[str, str]:
         return f"the credentials have expired ({code})", _RENEW
     if code == "SignatureDoesNotMatch":
         return "the secret key does not fit its access key, or this machine's clock is wrong", _RENEW
-    if hasattr(error, "response"):
+    if aws.answered(error):
         return f"the credentials are not accepted ({code})", _RENEW
     return f"STS does not answer ({aws.words(error)})", "see that sts.amazonaws.com can be reached from here"
 

@@ -18,6 +18,9 @@ CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
 END_SECONDS = 300
 """How long a machine may take to end."""
 
+ANSWER_SECONDS = 30.0
+"""How long EC2 may take to answer."""
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -44,7 +47,7 @@ class Thing:
 def regions() -> list[str]:
     """Every region that is enabled for the account. Raises ConfigError where AWS does not tell."""
     try:
-        return sorted(entry["RegionName"] for entry in aws.client("ec2").describe_regions()["Regions"])
+        return sorted(entry["RegionName"] for entry in aws.Clients(ANSWER_SECONDS)("ec2").describe_regions()["Regions"])
     except aws.errors() as error:
         fix = "`cortex sweep` needs AWS credentials with ec2:Describe* (`aws configure`, `aws sso login`)"
         raise ConfigError(f"AWS does not tell its regions: {aws.words(error)}; {fix}") from error
@@ -69,7 +72,7 @@ def end(thing: Thing) -> None:
     Raises:
         CortexError: AWS refuses, or does not do it in time.
     """
-    client = aws.client("ec2", thing.region)
+    client = aws.Clients(ANSWER_SECONDS)("ec2", thing.region)
     try:
         if thing.kind == "machine":
             client.terminate_instances(InstanceIds=[thing.id])

@@ -12,7 +12,7 @@ from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError
 from cortex.fleet import aws
-from cortex.fleet.sweep.ec2 import Thing, end, tagged
+from cortex.fleet.sweep.ec2 import ANSWER_SECONDS, Thing, end, tagged
 from cortex.fleet.sweep.standing import Standing, standings
 from cortex.runs.prices import PriceList
 
@@ -61,7 +61,7 @@ def look(store: Store, regions: Sequence[str], clock: Callable[[], float] = time
         StoreError: the bucket does not answer, so that nobody can tell what is alive.
     """
 
-    clients = aws.Clients()
+    clients = aws.Clients(ANSWER_SECONDS)
 
     def ask(region: str) -> tuple[list[Thing], str | None]:
         try:

@@ -1,38 +1,44 @@
-"""`cortex sweep`, as a program, against moto's EC2."""
+"""`cortex sweep` against moto's EC2."""
 
 import json
-import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
+import boto3
+import httpx
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from cortex.artifacts.folder_store import FolderStore
+from cortex.cli import app
+from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.fleet.names import OWNER_TAG, RUN_TAG
+from cortex.fleet.sweep.sweep import destroy, look
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
-from tests.fleet.services import Aws, serving
+from tests.fleet.services import Answer, Aws, Request, serving
 
 EAST, WEST = "us-east-1", "us-west-2"
+DENIED = b"<Response><Errors><Error><Code>AuthFailure</Code><Message>no</Message></Error></Errors></Response>"
 
 
 @dataclass
 class Account:
     """What stands in the emulated account."""
 
+    cloud: Aws
     machines: dict[str, str] = field(default_factory=dict)
     disk: str = ""
     address: str = ""
 
     def client(self, region: str) -> Any:
-        import boto3
-
         return boto3.client("ec2", region_name=region)
 
     def start(self, name: str, region: str, run: str | None, **further: str) -> None:
@@ -66,8 +72,7 @@ def listed(tags: dict[str, str]) -> list[dict[str, str]]:
 @pytest.fixture
 def account(cloud: Aws, store: FolderStore, profile: Profile) -> Account:
     """What a run may have left, what another still needs, and what is nobody's business."""
-    assert cloud
-    account = Account()
+    account = Account(cloud)
     account.start("left", EAST, RUN)
     account.start("left too", WEST, RUN)
     account.start("alive", EAST, "demo-2")
@@ -92,19 +97,19 @@ def account(cloud: Aws, store: FolderStore, profile: Profile) -> Account:
 
 def stopped_long_ago(store: FolderStore, account: Account) -> None:
     """Both machines said goodbye, an hour before they do now."""
-    import time
-
     ledger = Ledger(store, RUN, 2, clock=lambda: time.time() - 3600)
     for name in ("left", "left too"):
         ledger.append("machine_ended", machine=account.machines[name], until=0, reason="done")
 
 
-Swept = Callable[..., "subprocess.CompletedProcess[str]"]
+Swept = Callable[..., Result]
 
 
 @pytest.fixture
-def sweep(cortex: Cortex, store: FolderStore) -> Swept:
-    return partial(cortex, "sweep", "--region", EAST, "--region", WEST, CORTEX_BUCKET=store.url)
+def sweep(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> Swept:
+    """`cortex sweep WORDS...` in both regions, where nobody can type."""
+    monkeypatch.setenv("CORTEX_BUCKET", store.url)
+    return lambda *words: CliRunner().invoke(app, ["sweep", "--region", EAST, "--region", WEST, *words])
 
 
 def test_it_lists_what_no_live_run_needs_and_ends_it_when_told(
@@ -113,17 +118,17 @@ def test_it_lists_what_no_live_run_needs_and_ends_it_when_told(
     assert json.loads(sweep("--json").stdout)["live"] == 5, "what was started just now counts as live"
     stopped_long_ago(store, account)
     listed = sweep("--json")
-    assert listed.returncode == 0 and "Google Cloud and Azure are not looked at" in listed.stderr
+    assert listed.exit_code == 0 and "Google Cloud and Azure are not looked at" in listed.stderr
     found = {entry["id"]: entry for entry in json.loads(listed.stdout)["found"]}
     left, foreign = account.machines["left"], account.machines["foreign"]
     assert set(found) == {left, account.machines["left too"], foreign}
     assert found[left]["run"] == RUN and found[left]["owner"] == "ada" and found[left]["dollars_per_hour"] == 1.25
     assert found[foreign]["foreign"] and found[foreign]["why"] == "of another bucket"
 
-    unasked = sweep("--destroy")
-    assert unasked.returncode == 77 and "--yes" in unasked.stderr and "left" in account.running()
+    refused = sweep("--destroy").exception
+    assert isinstance(refused, RefusedError) and "--yes" in str(refused) and "left" in account.running()
     done = sweep("--destroy", "--yes")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.count(": destroyed\n") == 2 and f"machine {left}: destroyed" in done.stdout
     assert account.running() == {"alive", "foreign", "somebody's", "controller"}
     assert sweep("--destroy", "--yes").stdout.count("destroyed") == 0
@@ -132,10 +137,6 @@ def test_it_lists_what_no_live_run_needs_and_ends_it_when_told(
 
 
 def test_disks_and_addresses_go_with_their_run(store: FolderStore, account: Account) -> None:
-    import time
-
-    from cortex.fleet.sweep.sweep import destroy, look
-
     later = time.time() + 5 * 3600
     found = look(store, [EAST], lambda: later).found
     kinds = {leftover.thing.kind: leftover.thing.id for leftover in found if leftover.run == RUN}
@@ -150,17 +151,32 @@ def test_disks_and_addresses_go_with_their_run(store: FolderStore, account: Acco
 
 
 def test_a_region_that_does_not_answer_is_told_and_hides_nothing(
-    sweep: Swept, account: Account, store: FolderStore
+    sweep: Swept, account: Account, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_long_ago(store, account)
-    unknown = sweep("--region", "us-wesst-2")
-    assert unknown.returncode == 2 and "did you mean 'us-west-2'" in unknown.stderr
+
+    def respond(request: Request) -> Answer:
+        if f"/{WEST}/ec2/" in request.authorization:
+            return 403, {}, DENIED
+        answer = httpx.post(account.cloud.url, content=request.body, headers={**request.headers, "Host": "ec2"})
+        return answer.status_code, {"Content-Type": "text/xml"}, answer.content
+
+    with serving(respond) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        swept = sweep()
+    assert account.machines["left"] in swept.stdout
+    assert isinstance(swept.exception, CortexError) and "could not look in us-west-2" in str(swept.exception)
+
+
+@pytest.mark.usefixtures("account")
+def test_an_unknown_region_is_a_usage_error(sweep: Swept) -> None:
+    wrong = sweep("--region", "us-wesst-2").exception
+    assert isinstance(wrong, UsageError) and "did you mean 'us-west-2'" in str(wrong)
 
 
 @pytest.mark.usefixtures("cloud")
-def test_without_credentials_it_says_what_it_needs(sweep: Swept) -> None:
-    denied = b"<Response><Errors><Error><Code>AuthFailure</Code><Message>no</Message></Error></Errors></Response>"
-    with serving(lambda request: (401, {}, denied)) as url:
-        refused = sweep(AWS_ENDPOINT_URL=url)
+def test_without_credentials_it_says_what_it_needs(cortex: Cortex) -> None:
+    with serving(lambda request: (401, {}, DENIED)) as url:
+        refused = cortex("sweep", AWS_ENDPOINT_URL=url)
     assert refused.returncode == 78 and "Traceback" not in refused.stderr
     assert "AWS credentials with ec2:Describe" in refused.stderr and refused.stderr.count("\n") == 1
