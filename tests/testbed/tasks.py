@@ -28,5 +28,7 @@ def _bare(document: dict[str, Any], environments: Mapping[str, Path]) -> dict[st
     folder = environments[image["name"]]
     variables = on_path(folder) | {"PATH": f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    # When the task began here, for who measures; and a home, for the checkout is read only there.
+    lines += ["date +%s.%N >> ~/started", 'export CORTEX_HOME="$HOME/.cortex"']
     lines += ['cortex() { python -m cortex "$@"; }', document["run"]]
     return document | {"resources": resources, "run": "\n".join(lines)}
