@@ -8,9 +8,17 @@ from typing import Any
 
 import yaml
 
-from cortex.environments import on_path
+from cortex.environments import environment, on_path
+from cortex.runs.pipeline import SKY_YAML, read_pipeline
+from cortex.settings import Settings
 
 _IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
+
+
+def bare_pipeline(target: Path) -> Path:
+    """Write `sky.yaml` for the bed's machines, and make the environments that stand for its images."""
+    settings = Settings()
+    return for_machines(SKY_YAML, target, {task.image: environment(task.image, settings) for task in read_pipeline()})
 
 
 def for_machines(source: Path, target: Path, environments: Mapping[str, Path]) -> Path:

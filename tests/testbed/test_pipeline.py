@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cortex.environments import environment
 from cortex.fleet.names import RUN_TAG, job_name, run_label
 from cortex.process import running
-from cortex.runs.pipeline import SKY_YAML, read_pipeline
 from cortex.runs.profile import PROFILES
 from cortex.settings import CHECKOUT, Settings
 from tests.testbed.cloud import BUCKET
 from tests.testbed.conftest import RUNNING, Inside, until
 from tests.testbed.tail import Tail, followed
-from tests.testbed.tasks import for_machines
+from tests.testbed.tasks import bare_pipeline
 
 RUN = "pipeline"
 NOTICE = 30.0
@@ -138,8 +136,7 @@ def test_the_pipeline_survives_reclaims_and_a_restart_and_ends_the_same(
 
 
 def launch(inside: Inside, profile: Path) -> None:
-    images = {task.image: environment(task.image, Settings()) for task in read_pipeline()}
-    pipeline = for_machines(SKY_YAML, inside.folder / "pipeline.yaml", images)
+    pipeline = bare_pipeline(inside.folder / "pipeline.yaml")
     documents = list(yaml.safe_load_all(pipeline.read_text()))
     for task in documents[1:]:
         task["resources"] = {
