@@ -35,6 +35,17 @@ drill: setup ## spoil and kill a small stand-in of a training: what survives?   
 test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
+##@ While it runs
+.PHONY: status logs runs cost
+status: setup ## how a run stands: stages, steps, money, machine   RUN=<id> [FOLLOW=1]
+	@$(CORTEX) status "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(FOLLOW),--follow)
+logs: setup ## what its newest attempt wrote   RUN=<id> [STAGE= FOLLOW=1]
+	@$(CORTEX) logs "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(STAGE),--stage "$(STAGE)") $(if $(FOLLOW),--follow)
+runs: setup ## all runs of the bucket
+	@$(CORTEX) runs
+cost: setup ## what a run has cost, machine by machine   RUN=<id>
+	@$(CORTEX) cost "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+
 ##@ After a run
 .PHONY: show download teardown
 show: setup ## a run's stages, scores and verdict   RUN=<id>

@@ -93,6 +93,12 @@ class FolderStore(Store):
                 found.append(StoredObject(path.relative_to(self.root).as_posix(), size))
         return sorted(found, key=lambda entry: entry.key)
 
+    def folders(self, prefix: str = "") -> list[str]:
+        folder = self.local_path(prefix.rstrip("/"))
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.name != INCOMING and path.is_dir())
+
     def upload(self, path: Path, key: str) -> FileHash:
         target = self.local_path(key)
         with self._incoming() as aside:

@@ -134,6 +134,10 @@ class Store(ABC):
         """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key."""
 
     @abstractmethod
+    def folders(self, prefix: str = "") -> list[str]:
+        """The names right below a folder that have objects below them, sorted; of what is deeper nothing is listed."""
+
+    @abstractmethod
     def upload(self, path: Path, key: str) -> FileHash:
         """Write a file's bytes as an object, in constant memory; the hash is of the bytes that were sent.
 
