@@ -77,6 +77,12 @@ class FolderStore(Store):
     def exists(self, key: str) -> bool:
         return self.local_path(key).is_file()
 
+    def folders(self, prefix: str = "") -> list[str]:
+        folder = self.local_path(prefix.rstrip("/"))
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.name != INCOMING and path.is_dir())
+
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
         folder = self.local_path(prefix)
@@ -92,12 +98,6 @@ class FolderStore(Store):
                     continue  # deleted while we walked
                 found.append(StoredObject(path.relative_to(self.root).as_posix(), size))
         return sorted(found, key=lambda entry: entry.key)
-
-    def folders(self, prefix: str = "") -> list[str]:
-        folder = self.local_path(prefix.rstrip("/"))
-        if not folder.is_dir():
-            return []
-        return sorted(path.name for path in folder.iterdir() if path.name != INCOMING and path.is_dir())
 
     def upload(self, path: Path, key: str) -> FileHash:
         target = self.local_path(key)

@@ -108,6 +108,11 @@ class RemoteStore(Store):
             return False
         return True
 
+    def folders(self, prefix: str = "") -> list[str]:
+        prefix = prefix.rstrip("/")
+        found = self._ask("listed", prefix, lambda: obstore.list_with_delimiter(self._objects, prefix or None))
+        return sorted(name.rpartition("/")[2] for name in found["common_prefixes"])
+
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
 
@@ -116,11 +121,6 @@ class RemoteStore(Store):
             return [StoredObject(entry["path"], entry["size"]) for page in pages for entry in page]
 
         return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
-
-    def folders(self, prefix: str = "") -> list[str]:
-        prefix = prefix.rstrip("/")
-        found = self._ask("listed", prefix, lambda: obstore.list_with_delimiter(self._objects, prefix or None))
-        return sorted(name.rpartition("/")[2] for name in found["common_prefixes"])
 
     def upload(self, path: Path, key: str) -> FileHash:
         return self._ask("written", key, lambda: self._send(path, check_key(key)))
