@@ -29,6 +29,11 @@ class Inside:
     bed: Bed
 
     @property
+    def bucket(self) -> str:
+        """Where the bed's runs are kept."""
+        return f"s3://{BUCKET}"
+
+    @property
     def folder(self) -> Path:
         """Where a test puts files that programs in the bed read."""
         path = self.bed.place.home / "tests"
