@@ -13,6 +13,7 @@ INFRA_STAMP := $(INFRA)/complete
 TESTBED := $(or $(CORTEX_HOME),.cortex)/environments/testbed
 TESTBED_STAMP := $(TESTBED)/complete
 STACK ?= dev
+ASKED = $(if $(YES),--yes) $(if $(DRYRUN),--dry-run)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
 unexport UV_FIND_LINKS
@@ -34,6 +35,19 @@ drill: setup ## spoil and kill a small stand-in of a training: what survives?   
 .PHONY: test
 test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
+
+##@ In the cloud
+.PHONY: train stop resume workbench teacher
+train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
+	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)
+stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
+	@$(CORTEX) stop "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> YES=1 DRYRUN=1]
+	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(ASKED)
+workbench: setup ## a machine with a GPU to work on, which ends itself when idle   [YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ASKED)
+teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ASKED)
 
 ##@ While it runs
 .PHONY: status logs runs cost

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from cortex.errors import CortexError
-from cortex.verbs import datasets, here, releases, watching
+from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
 
 app = typer.Typer(
     name="cortex",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, watching, releases):
+for verbs in (here, checking, forecasting, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
 

@@ -1,5 +1,7 @@
 """What comes from the environment: where things live, and how services are reached."""
 
+import getpass
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -7,6 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number that has no name
+        return str(os.getuid())
 
 
 class Settings(BaseSettings):
@@ -29,6 +38,9 @@ class Settings(BaseSettings):
 
     flipside_api_key: SecretStr | None = None
     """Flipside's key, where a profile's data come from there."""
+
+    owner: str = Field(default_factory=_user)
+    """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
 
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""

@@ -1,0 +1,49 @@
+"""Asking AWS from a laptop: clients that give up soon, and its errors in words."""
+
+import threading
+from typing import Any
+
+FIRST_REGION = "us-east-1"
+"""Where to ask what is the same everywhere, if no region is configured."""
+
+_SESSIONS = threading.local()
+
+
+def client(service: str, region: str | None = None) -> Any:
+    """A client of boto3, in the configured region or `us-east-1`, that asks twice and waits 4 s each time."""
+    from botocore.config import Config
+
+    own = session()
+    return own.client(
+        service,
+        region_name=region or own.region_name or FIRST_REGION,
+        config=Config(connect_timeout=4, read_timeout=4, retries={"total_max_attempts": 2}),
+    )
+
+
+def session() -> Any:
+    """This thread's session: boto3's must not be shared between threads."""
+    import boto3
+
+    if not hasattr(_SESSIONS, "session"):
+        _SESSIONS.session = boto3.Session()
+    return _SESSIONS.session
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What boto3 raises where a call did not succeed."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, Boto3Error
+
+
+def code(error: Exception) -> str:
+    """The service's own word for an error, or the class of what never reached it."""
+    response: Any = getattr(error, "response", None)
+    return str(response["Error"]["Code"]) if response else type(error).__name__
+
+
+def words(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split())[:300]
