@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,18 @@ from cortex.settings import Settings
 _IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
 
 
-def bare_pipeline(target: Path) -> Path:
-    """Write `sky.yaml` for the bed's machines, and make the environments that stand for its images."""
+def bare_pipeline(target: Path, *groups: Sequence[str]) -> Path:
+    """Write `sky.yaml` for the bed's machines, and make the environments that stand for its images.
+
+    Each of `groups` names tasks that share a machine: every machine takes minutes to come up.
+    """
     settings = Settings()
-    return for_machines(SKY_YAML, target, {task.image: environment(task.image, settings) for task in read_pipeline()})
+    for_machines(SKY_YAML, target, {task.image: environment(task.image, settings) for task in read_pipeline()})
+    if groups:
+        documents = {document.get("name"): document for document in yaml.safe_load_all(target.read_text())}
+        tasks = [_joined([documents[name] for name in group]) for group in groups]
+        target.write_text(yaml.safe_dump_all(tasks, sort_keys=False))
+    return target
 
 
 def for_machines(source: Path, target: Path, environments: Mapping[str, Path]) -> Path:
@@ -26,6 +34,13 @@ def for_machines(source: Path, target: Path, environments: Mapping[str, Path]) -
     documents = [document for document in yaml.safe_load_all(source.read_text()) if document]
     target.write_text(yaml.safe_dump_all([_bare(document, environments) for document in documents], sort_keys=False))
     return target
+
+
+def _joined(tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One task that does what several do, on a machine like the last one's."""
+    runs = [f"{task['run']} || exit $?" for task in tasks]
+    secrets = {name: value for task in tasks for name, value in (task.get("secrets") or {}).items()}
+    return {**tasks[-1], "secrets": secrets, "run": "\n".join(runs)}
 
 
 def _bare(document: dict[str, Any], environments: Mapping[str, Path]) -> dict[str, Any]:
