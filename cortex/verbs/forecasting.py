@@ -62,7 +62,7 @@ def forecast(
     else:
         estimate = forecasts.estimated(found)
     groups = read_traces(traces) if traces else None
-    offers: "tuple[Offer, ...]" = ()
+    offers: tuple[Offer, ...] = ()
     if price_spot is None or price_on_demand is None:
         from cortex.fleet.forecast.prices import training_offers
 

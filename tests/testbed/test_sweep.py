@@ -37,7 +37,7 @@ planted = {"dead": [machine("dead"), address("dead")], "alive": [machine("alive"
 for run in ("dead", "alive"):
     create_run(store, run, load_profile("rehearsal"))
 ago = Ledger(store, "dead", 1, clock=lambda: time.time() - 3600)
-ago.append("machine_ended", machine=planted["dead"][0], since=time.time() - 7200, until=time.time() - 3600, reason="done")
+ago.append("machine_ended", machine=planted["dead"][0], since=ago.clock() - 60, until=ago.clock(), reason="done")
 ago.append("teardown", machines=[])
 print(json.dumps(planted))
 """
