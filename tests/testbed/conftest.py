@@ -18,7 +18,7 @@ from tests.testbed.footprint import Footprint
 from tests.testbed.place import Place
 from tests.testbed.rootfs import USER
 
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds for what takes a minute on an idle machine."""
 
 

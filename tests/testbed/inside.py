@@ -14,7 +14,7 @@ from tests.testbed.cloud import ACCOUNT, Cloud
 from tests.testbed.keeper import Keeper
 from tests.testbed.place import Place, apart
 
-EVERY = 0.5
+EVERY = 1.0
 """Seconds between looks at what was rented."""
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,9 +128,20 @@ def disturbed(inside: Inside, tail: Tail) -> list[Recovery]:
     recoveries = [reclaimed(inside, tail, "sft", NOTICE)]
     inside.restart_skypilot()
     recoveries += [reclaimed(inside, tail, "grpo", 0)]
-    until(lambda: tail.of("published", key="release"), "the release")
+    wait(tail, lambda: tail.of("published", key="release"), "the release")
     until(lambda: inside.jobs()[job_name(RUN)] == "SUCCEEDED", "the job's end", every=5)
     return recoveries
+
+
+def wait(tail: Tail, look: Callable[[], Any], what: str) -> None:
+    """Wait, for as long as no stage has failed in a way that SkyPilot does not recover from."""
+
+    def sound() -> Any:
+        failed = [event for event in tail.of("stage_failed") if event["code"] not in (75, 77)]
+        assert not failed, failed
+        return look()
+
+    until(sound, what, every=0.1)
 
 
 def check_ledger(tail: Tail) -> None:
@@ -170,11 +181,11 @@ def check_cost(inside: Inside) -> None:
 
 def reclaimed(inside: Inside, tail: Tail, stage: str, notice: float) -> Recovery:
     """Take the machine that trains away, once the bucket has two checkpoints, and wait for the first new step."""
-    until(lambda: len(checkpoints(tail, stage)) >= 2, f"two checkpoints of {stage}", every=0.1)
+    wait(tail, lambda: len(checkpoints(tail, stage)) >= 2, f"two checkpoints of {stage}")
     epoch = tail.of("stage_started", stage=stage)[-1]["epoch"]
     moment = time.time()
     inside.bed.reclaim(tail.machine(epoch), notice)
-    until(lambda: steps(tail, epoch), f"a new step of {stage}", every=0.1)
+    wait(tail, lambda: steps(tail, epoch), f"a new step of {stage}")
     first = steps(tail, epoch)[0]
     machine = tail.machine(first["epoch"])
     # What a task writes there before its own command; its machine's files are seen from here.
