@@ -37,7 +37,11 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
 ##@ In the cloud
-.PHONY: train stop resume workbench teacher
+.PHONY: preflight forecast train stop resume workbench teacher
+preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
+	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
+forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
 train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
 	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
@@ -61,13 +65,15 @@ cost: setup ## what a run has cost, machine by machine   RUN=<id>
 	@$(CORTEX) cost "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 
 ##@ After a run
-.PHONY: show download teardown
+.PHONY: show download teardown sweep
 show: setup ## a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>] [FROM_CLUSTER=<name> over SSH, with no bucket]
 	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)") $(if $(FROM_CLUSTER),--from-cluster "$(FROM_CLUSTER)")
 teardown: setup ## destroy a run's machines, once its release is proven to be here   RUN=<id> [ABANDON=1]
 	@$(CORTEX) teardown "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(ABANDON),--abandon)
+sweep: setup ## find machines, disks and addresses that no live run needs   [DESTROY=1]
+	@$(CORTEX) sweep $(if $(DESTROY),--destroy)
 
 ##@ Work on the kit
 .PHONY: setup

@@ -207,6 +207,6 @@ class RemoteStore(Store):
         except FileNotFoundError as error:
             if done == "read" and "NoSuchBucket" not in str(error):
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error
-            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}") from error
+            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}{advice(error)}") from error
         except BaseError as error:
             raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}{advice(error)}") from error

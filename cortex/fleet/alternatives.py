@@ -74,8 +74,15 @@ def _reaching(
     home, key = HOMES.get(_scheme(bucket), (None, None))
     if home is None or key in given:
         return alternatives
-    placed = [{**entry, "infra": str(entry.get("infra", resources.get("infra", home)))} for entry in alternatives]
-    return _distinct([entry for entry in placed if entry["infra"].partition("/")[0].lower() == home])
+    kept: list[dict[str, Any]] = []
+    for entry in alternatives:
+        merged = {**resources, **entry}
+        asked = merged.get("infra") or merged.get("cloud")
+        if not asked:
+            kept.append({**entry, "infra": home})
+        elif str(asked).partition("/")[0].lower() == home:
+            kept.append(entry)
+    return _distinct(kept)
 
 
 def _kind(accelerators: Any) -> str | None:

@@ -6,28 +6,28 @@ from typing import Any
 FIRST_REGION = "us-east-1"
 """Where to ask what is the same everywhere, if no region is configured."""
 
-_SESSIONS = threading.local()
+
+class Clients:
+    """Clients of one session, made from any thread: what they share takes longest to read."""
+
+    def __init__(self) -> None:
+        import boto3
+
+        self._session, self._lock = boto3.Session(), threading.Lock()
+
+    def __call__(self, service: str, region: str | None = None) -> Any:
+        """One in the configured region, or `us-east-1`, that asks twice and waits 4 s each time."""
+        from botocore.config import Config
+
+        config = Config(connect_timeout=4, read_timeout=4, retries={"total_max_attempts": 2})
+        make: Any = self._session.client
+        with self._lock:
+            return make(service, region_name=region or self._session.region_name or FIRST_REGION, config=config)
 
 
 def client(service: str, region: str | None = None) -> Any:
-    """A client of boto3, in the configured region or `us-east-1`, that asks twice and waits 4 s each time."""
-    from botocore.config import Config
-
-    own = session()
-    return own.client(
-        service,
-        region_name=region or own.region_name or FIRST_REGION,
-        config=Config(connect_timeout=4, read_timeout=4, retries={"total_max_attempts": 2}),
-    )
-
-
-def session() -> Any:
-    """This thread's session: boto3's must not be shared between threads."""
-    import boto3
-
-    if not hasattr(_SESSIONS, "session"):
-        _SESSIONS.session = boto3.Session()
-    return _SESSIONS.session
+    """A single one, with the credentials that are valid now."""
+    return Clients()(service, region)
 
 
 def errors() -> tuple[type[Exception], ...]:

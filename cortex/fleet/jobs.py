@@ -12,10 +12,6 @@ from cortex.fleet.teardown import Machines
 class Jobs(Machines, Protocol):
     """Where runs are submitted to, and found again."""
 
-    def enabled_clouds(self) -> Sequence[str]:
-        """The clouds that may be rented from, by SkyPilot's lower-case names."""
-        ...
-
     def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
         """Submit a chain of tasks as one managed job, and return its number."""
         ...
@@ -23,21 +19,6 @@ class Jobs(Machines, Protocol):
 
 class SkyPilotJobs(SkyPilotMachines):
     """`Jobs` of SkyPilot's server, which is started here if no other is named."""
-
-    def enabled_clouds(self) -> list[str]:
-        """The clouds that SkyPilot found credentials for; it looks for them now if it never did.
-
-        Raises:
-            ConfigError: SkyPilot is not installed, or its server cannot be asked.
-        """
-        with answering("see which clouds SkyPilot may use"):
-            import sky
-
-            found = sky.get(sky.enabled_clouds())
-            if not found:
-                sky.get(sky.check(infra_list=None, verbose=False))
-                found = sky.get(sky.enabled_clouds())
-            return sorted(str(cloud).lower() for cloud in found)
 
     def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
         """Submit, with SkyPilot's own progress on the terminal. Secrets are in no text that SkyPilot keeps or shows.

@@ -14,10 +14,10 @@ from loguru import logger
 from cortex.artifacts.artifact import find
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store, StoreError
-from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError
-from cortex.fleet.alternatives import HOMES
+from cortex.errors import ConfigError, CortexError, DataError, RefusedError
 from cortex.fleet.jobs import Jobs
 from cortex.fleet.names import job_name
+from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
@@ -52,33 +52,23 @@ class Order:
     """The cap in dollars from now on, where it is raised."""
 
 
-def require_ground(bucket: str, jobs: Jobs) -> None:
-    """Check that machines can be rented, where the bucket can be reached.
+def require_bucket(bucket: str) -> None:
+    """Check that machines in a cloud could reach the bucket.
 
     Raises:
-        ConfigError: the bucket is a folder here, or SkyPilot may not use its cloud.
+        ConfigError: it is a folder here.
     """
-    here = "without a cloud, `make rehearse` runs the same pipeline on this machine"
-    scheme, separator, _ = bucket.partition("://")
-    if not separator:
+    if "://" not in bucket:
         raise ConfigError(
             f"runs are kept in the folder {bucket}, which no machine in a cloud can reach: set CORTEX_BUCKET=s3://... "
-            f"(`make infra-up` makes a bucket and writes it to .env); {here}"
-        )
-    cloud = HOMES.get(scheme, (None, None))[0]
-    enabled = jobs.enabled_clouds()
-    if not enabled:
-        raise ConfigError(f"SkyPilot may use no cloud: `.venv/bin/sky check` says what is missing; {here}")
-    if cloud and cloud not in enabled:
-        raise ConfigError(
-            f"the bucket {bucket} is at {cloud}, and SkyPilot may use {', '.join(enabled)} only: "
-            f"`.venv/bin/sky check {cloud}` says what is missing; {here}"
+            "(`make infra-up` makes a bucket and writes it to .env); without a cloud, `make rehearse` runs the same "
+            "pipeline on this machine"
         )
 
 
-def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> int | None:
-    """Submit a run, and return its job's number; None where it had been submitted, by one that was killed before it
-    could say so.
+def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> str:
+    """Submit a run, and return its job as `job/<number>`; one that was submitted before, by a program that was killed
+    before it could say so, is the job.
 
     Raises:
         ConfigError: the run exists under another profile.
@@ -87,9 +77,13 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
         CortexError: SkyPilot does not take it.
     """
     create_run(store, order.run, order.profile)
-    if _require_idle(order.run, store, jobs, clock()):
-        return None
-    _require_money(order, LedgerReader(store, order.run).new_events())
+    events = LedgerReader(store, order.run).new_events()
+    begun, running = _require_idle(order.run, events, jobs, clock())
+    if begun and running:
+        # The job's machine may hold a later epoch by now: taking the next would end its work.
+        _tell_launched(order, Ledger(store, order.run, begun["epoch"], clock, name="found"), running[0])
+        return running[0]
+    _require_money(order, events)
     PriceList(taken=clock(), offers=order.offers).write(store, order.run)
     # Machines take later epochs, and what an earlier one may still write is refused.
     ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch, clock)
@@ -98,15 +92,12 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     name = job_name(order.run)
     ledger.append("launching", name=name, owner=order.owner)
     try:
-        number = jobs.submit(order.documents, name, order.secrets)
+        job = f"job/{jobs.submit(order.documents, name, order.secrets)}"
     except CortexError as error:
         ledger.append("launch_failed", name=name, reason=str(error)[:500])
         raise
-    tasks = [str(document.get("name")) for document in order.documents]
-    ledger.append(
-        "launched", job=number, name=name, tasks=tasks, pipeline=order.pipeline, owner=order.owner, again=order.again
-    )
-    return number
+    _tell_launched(order, ledger, job)
+    return job
 
 
 def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
@@ -126,51 +117,65 @@ def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
         last = _last(LedgerReader(store, run).new_events(), _LAUNCHES)
         unsaid = last is not None and last["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
-            numbers = [int(name.partition("/")[2]) for name in running]
-            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=next(iter(numbers), None))
+            job = _number(running[0]) if running else None
+            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=job)
     except StoreError as error:
         # What costs money has been ended; a bucket that does not answer must not say otherwise.
         logger.warning(f"stopping {run} without an entry in its ledger: {error}")
     return running
 
 
-def _require_idle(run: str, store: Store, jobs: Jobs, now: float) -> bool:
-    """Refuse where the run is running. True where its job is there, and was only not entered in the ledger."""
-    running = jobs.of_run(run)
-    events = LedgerReader(store, run).new_events()
+def _tell_launched(order: Order, ledger: Ledger, job: str) -> None:
+    tasks = [str(document.get("name")) for document in order.documents]
+    ledger.append(
+        "launched",
+        job=_number(job),
+        name=job_name(order.run),
+        tasks=tasks,
+        pipeline=order.pipeline,
+        owner=order.owner,
+        again=order.again,
+    )
+
+
+def _require_idle(run: str, events: list[Event], jobs: Jobs, now: float) -> tuple[Event | None, list[str]]:
+    """Refuse where the run is running. Otherwise the launch that was begun and not finished, and the jobs of it."""
+    running = list(jobs.of_run(run))
     last = _last(events, _LAUNCHES)
-    begun = last is not None and last["event"] == "launching"
-    if running and begun:
-        return True
-    if running:
+    begun = last if last and last["event"] == "launching" else None
+    submitted = [name for name in running if name.startswith("job/")]
+    if running and not (begun and submitted):
         raise RefusedError(
             f"run {run} is running ({', '.join(running)}): `cortex status {run}` shows it, `cortex stop {run}` ends it"
         )
-    if last is not None and begun and now - last["time"] < SUBMISSION:
+    if begun and not running and now - begun["time"] < SUBMISSION:
         raise RefusedError(
-            f"run {run} is being launched by {last.get('owner')} since {now - last['time']:.0f} s: see with `cortex "
+            f"run {run} is being launched by {begun.get('owner')} since {now - begun['time']:.0f} s: see with `cortex "
             f"status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
         )
     newest = max(events, key=lambda event: event["time"], default=None)
-    if newest is not None and newest["event"] not in (*_ENDS, "launching") and now - newest["time"] < SIGN_OF_LIFE:
+    silent = newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE
+    if newest and not running and not silent:
         raise RefusedError(
             f"run {run} is running elsewhere: it wrote {newest['event']!r} {now - newest['time']:.0f} s ago, and "
             f"SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where it was "
             f"launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
         )
-    return False
+    return begun, submitted
 
 
 def _require_money(order: Order, events: list[Event]) -> None:
-    last = _last(events, ("budget_spent", "budget_raised"))
-    caps = [order.profile.budget.dollars, *(event["dollars"] for event in events if event["event"] == "budget_raised")]
-    if order.budget is not None and order.budget <= max(caps):
-        raise ConfigError(f"run {order.run} may spend ${max(caps):,.2f} already: --budget {order.budget:g} is no more")
-    if order.budget is None and last is not None and last["event"] == "budget_spent":
-        raise BudgetError(
-            f"run {order.run} has spent its budget of ${max(caps):,.2f}: raise it with `cortex resume {order.run} "
-            "--budget DOLLARS`"
+    limit, cost = cap(events, order.profile.budget.dollars), spent(events)
+    if order.budget is not None and order.budget <= max(limit, cost):
+        raise ConfigError(
+            f"run {order.run} may spend ${limit:,.2f} and has spent ${cost:,.2f}: --budget {order.budget:g} is no more"
         )
+    if order.budget is None and 0 < limit <= cost:
+        raise over_budget(order.run, cost, limit)
+
+
+def _number(job: str) -> int:
+    return int(job.partition("/")[2])
 
 
 def _last(events: list[Event], names: tuple[str, ...]) -> Event | None:

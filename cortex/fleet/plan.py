@@ -8,13 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cortex.errors import CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
 from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
 
 SHOWN = 3
 """Machine types shown for a task; it may be given dearer ones."""
+
+_NEXT_LINE = "\n" + " " * 9
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Plan:
     secrets: Mapping[str, bool]
     """By name: whether it is set here."""
     owner: str
+    expected: str
+    """What the forecast says that it takes."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -60,16 +66,17 @@ class Plan:
         console.print(self.title, soft_wrap=True, markup=False)
         console.print(table)
         for name, value in self._facts().items():
-            console.print(f"{name:<8} {value}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"{name:<9}{value}", soft_wrap=True, highlight=False, markup=False)
 
     def _facts(self) -> dict[str, str]:
         budget = f"${self.budget:,.2f} for the whole run, checked on the machine each minute" if self.budget else "none"
         given = [f"{name} {'set' if known else 'NOT SET'}" for name, known in self.secrets.items()]
         images = dict.fromkeys(task.image for task in self.tasks if task.image)
         return {
+            "expected": self.expected,
             "budget": budget,
             "bucket": self.bucket,
-            "images": "\n         ".join(images) or "none: bare machines",
+            "images": _NEXT_LINE.join(images) or "none: bare machines",
             "secrets": ", ".join(given) or "none",
             "owner": self.owner,
         }
@@ -81,21 +88,40 @@ def make_plan(
     bucket: str,
     environment: Mapping[str, str],
     *,
-    budget: float | None,
     where: Path,
+    profile: Profile | None = None,
+    budget: float | None = None,
 ) -> Plan:
-    """Price what `resolve` gave; `where` names its file in errors.
+    """Price what `resolve` gave; `where` names its file in errors. `budget` goes before the profile's.
 
     Raises:
         ConfigError: SkyPilot's catalog is not here, or has no machine for a task.
     """
+    planned = tuple(_planned(document, where) for document in documents)
     return Plan(
         title=title,
         bucket=bucket,
-        budget=budget,
-        tasks=tuple(_planned(document, where) for document in documents),
+        budget=profile.budget.dollars if profile and budget is None else budget,
+        tasks=planned,
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
+        expected=_expected(profile, documents) if profile else "it ends itself when it is idle",
+    )
+
+
+def _expected(profile: Profile, documents: list[dict[str, Any]]) -> str:
+    """Hours and dollars in half and in nine tenths of the forecast's replays, for each way to rent."""
+    from cortex.fleet.forecast import forecast
+    from cortex.fleet.forecast.prices import training_offers
+
+    try:
+        found = forecast(profile, training_offers(profile, documents))
+    except CortexError as error:
+        return f"no forecast: {error}"
+    return _NEXT_LINE.join(
+        f"{policy.policy}: {policy.hours.p50:.0f} to {policy.hours.p90:.0f} h, ${policy.dollars.p50:,.0f} to "
+        f"${policy.dollars.p90:,.0f}"
+        for policy in found.policies
     )
 
 

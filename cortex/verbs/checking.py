@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,22 +21,22 @@ app = typer.Typer()
 @app.command()
 def preflight(
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
+    pipeline: Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
-    import yaml
     from rich.console import Console
 
     from cortex.fleet.preflight import preflight as look
     from cortex.fleet.preflight.finding import failed, table
-    from cortex.runs.pipeline import SKY_YAML, read_pipeline
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.pipeline import SKY_YAML
     from cortex.runs.profile import load_profile
     from cortex.settings import Settings
 
-    resolved = load_profile(profile)
-    names = {task.name for task in read_pipeline()}
-    documents = [task for task in yaml.safe_load_all(SKY_YAML.read_text()) if task and task.get("name") in names]
-    findings = look(resolved, None, Settings(), documents)
+    resolved, settings = load_profile(profile), Settings()
+    documents = resolve(resolved, "preflight", pipeline=pipeline or SKY_YAML, settings=settings)
+    findings = look(resolved, None, settings, documents)
     if as_json:
         print(json.dumps([finding.to_json() for finding in findings], indent=1))
     else:

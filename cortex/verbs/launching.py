@@ -10,7 +10,8 @@ from cortex.errors import ConfigError, RefusedError
 from cortex.verbs.words import Run
 
 if TYPE_CHECKING:
-    from cortex.fleet.plan import Plan
+    from rich.console import Console
+
     from cortex.runs.profile import Profile
     from cortex.settings import Settings
 
@@ -19,6 +20,7 @@ app = typer.Typer()
 Pipeline = Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the plan, and write what would be submitted.")]
+Force = Annotated[bool, typer.Option("--force", help="Launch although a check fails.")]
 NoFollow = Annotated[bool, typer.Option("--no-follow", help="Return once it is submitted.")]
 
 
@@ -30,6 +32,7 @@ def launch(
     yes: Yes = False,
     dry_run: DryRun = False,
     no_follow: NoFollow = False,
+    force: Force = False,
 ) -> None:
     """Run the whole pipeline in the cloud: check, show the plan, ask, submit it as one managed job, follow."""
     from cortex.runs.context import check_run_id, new_run_id
@@ -37,7 +40,7 @@ def launch(
 
     resolved = load_profile(profile)
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
-    _start(run, resolved, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow)
+    _start(run, resolved, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
 
 
 @app.command()
@@ -48,6 +51,7 @@ def resume(
     yes: Yes = False,
     dry_run: DryRun = False,
     no_follow: NoFollow = False,
+    force: Force = False,
 ) -> None:
     """Launch a run again, under its own profile: what is finished is skipped, what was begun goes on."""
     from cortex.artifacts.store import Store
@@ -58,7 +62,8 @@ def resume(
     store = Store.open(Settings().bucket_url)
     profile = load_run(store, run_id)
     finished(run_id, store)
-    _start(run_id, profile, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow, again=True, budget=budget)
+    asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
+    _start(run_id, profile, pipeline, **asked, again=True, budget=budget)
 
 
 @app.command()
@@ -84,23 +89,30 @@ def rent(
     """Start a machine that is no run's, and that ends by itself when it is idle."""
     import os
 
+    from rich.console import Console
+
     from cortex.fleet.jobs import SkyPilotJobs
     from cortex.fleet.names import cluster_name
+    from cortex.fleet.plan import make_plan
     from cortex.fleet.tasks import find_job, resolve_job
     from cortex.settings import Settings
 
     settings, path = Settings(), find_job(name)
     document = resolve_job(path, settings=settings)
-    _require_pushed([document])
+    if not dry_run:
+        _require_terminal(yes)
+        _require_pushed([document])
     cluster = cluster_name(path.stem)
-    plan = _show(cluster, [document], settings, path, None)
+    plan = make_plan(cluster, [document], settings.bucket_url, os.environ, where=path)
+    plan.print(Console(highlight=False))
     missing = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
-    if missing:
+    if missing and not dry_run:
         raise ConfigError(f"{path.name} needs {', '.join(missing)}: set it in this shell, then run this again")
     if dry_run:
         _write([document], cluster, settings)
         return
-    _confirm(f"Start {cluster}?", yes)
+    if not yes:
+        typer.confirm(f"Start {cluster}?", abort=True)
     SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
     print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it before it ends itself")
 
@@ -113,50 +125,63 @@ def _start(
     yes: bool,
     dry_run: bool,
     follow: bool,
+    force: bool,
     again: bool = False,
     budget: float | None = None,
 ) -> None:
     import os
 
+    from rich.console import Console
+
     from cortex.artifacts.store import Store
     from cortex.fleet.jobs import SkyPilotJobs
-    from cortex.fleet.launch import Order, require_ground
+    from cortex.fleet.launch import Order, require_bucket
     from cortex.fleet.launch import launch as submit
+    from cortex.fleet.plan import make_plan
+    from cortex.fleet.status import follow as watch
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
     from cortex.settings import Settings
 
-    settings, jobs, path = Settings(), SkyPilotJobs(), pipeline or SKY_YAML
+    settings, path, console = Settings(), pipeline or SKY_YAML, Console(highlight=False)
     documents = resolve(profile, run, pipeline=path, settings=settings)
     if not dry_run:
-        require_ground(settings.bucket_url, jobs)
-        _require_pushed(documents)
+        _require_terminal(yes)
+        require_bucket(settings.bucket_url)
+    faults = _look(run, profile, documents, settings, console)
+    if faults and not (dry_run or force):
+        raise ConfigError(f"run {run} is not launched: {faults}")
     title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
-    plan = _show(title, documents, settings, path, profile.budget.dollars if budget is None else budget)
+    plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=budget)
+    plan.print(console)
     if dry_run:
         _write(documents, run, settings)
+        if faults:
+            raise ConfigError(f"run {run} could not be launched: {faults}")
         return
-    _confirm(f"Launch run {run}?", yes)
+    if not yes:
+        typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
     order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), again, budget)
-    number = submit(order, store, jobs)
-    print(f"run {run} is submitted" + (f" as job {number}" if number is not None else " already"), flush=True)
+    print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
     if follow:
-        print(f"watch it with `make status RUN={run}`; it goes on without this terminal", flush=True)
+        watch(store, run, console)
 
 
-def _show(
-    title: str, documents: list[dict[str, Any]], settings: "Settings", pipeline: Path, budget: float | None
-) -> "Plan":
-    import os
+def _look(
+    run: str, profile: "Profile", documents: list[dict[str, Any]], settings: "Settings", console: "Console"
+) -> str:
+    """Ask every check, and show what they say; which of them failed, as a sentence, or nothing."""
+    from cortex.fleet.preflight import preflight
+    from cortex.fleet.preflight.finding import failed, table
 
-    from rich.console import Console
-
-    from cortex.fleet.plan import make_plan
-
-    plan = make_plan(title, documents, settings.bucket_url, os.environ, budget=budget, where=pipeline)
-    plan.print(Console(highlight=False))
-    return plan
+    findings = preflight(profile, run, settings, documents)
+    console.print(table(findings))
+    faults = [finding.check for finding in failed(findings)]
+    if not faults:
+        return ""
+    here = "; without a cloud, `make rehearse` runs the same pipeline on this machine" if "clouds" in faults else ""
+    return f"{', '.join(faults)} failed; each fix is in the table{here}"
 
 
 def _require_pushed(documents: list[dict[str, Any]]) -> None:
@@ -179,9 +204,6 @@ def _write(documents: list[dict[str, Any]], name: str, settings: "Settings") -> 
     print(f"nothing was launched; what would be submitted is in {path}")
 
 
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
+def _require_terminal(yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
         raise RefusedError("refusing to rent machines unasked, and there is no terminal to ask at: add --yes (YES=1)")
-    typer.confirm(question, abort=True)

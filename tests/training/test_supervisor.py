@@ -14,7 +14,8 @@ import pytest
 
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
-from cortex.runs.ledger import Event, LedgerReader
+from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.prices import Offer, PriceList
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
@@ -186,6 +187,34 @@ def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
     assert process.returncode == code
     assert said in error and "Traceback" not in error
     assert 10 in steps_kept(local)
+
+
+def test_at_its_cap_a_run_saves_and_stops_and_once_raised_ends_with_the_same_model(task: Task, start: Start) -> None:
+    store, capped = Store.open(task.url), replace(task, steps=2000, save_steps=500, step_seconds=0.05, budget=30.0)
+    a_dollar_a_second = Offer(cloud="aws", region="r", instance_type="t", spot=True, dollars_per_hour=3600)
+    PriceList(taken=0, offers=(a_dollar_a_second,)).write(store, RUN)
+    # The machine began to cost before this process did.
+    began = {"machine": "i-0", "since": time.time() - 28, "dollars_per_hour": 3600.0}
+    Ledger(store, RUN, 0, name="meter").append("machine_started", **began)
+    process = start(capped)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 76, error
+    assert f"run {RUN} has spent $" in error and "of its budget of $30.00" in error
+    made = max(event["step"] for event in events(task, "progress"))
+    assert [event["step"] for event in events(task, "checkpoint_committed")][-1] == made < capped.steps
+    assert steps_kept(task) == {made}
+    assert [event["budget"] for event in events(task, "budget_spent")] == [30.0]
+    assert "BudgetError" in events(task, "machine_ended")[-1]["reason"]
+
+    refused = start(capped)
+    assert refused.communicate(timeout=120)[0] == ""
+    assert refused.returncode == 76
+    assert max(event["step"] for event in events(task, "progress")) == made
+
+    Ledger(store, RUN, Lease.take(store, RUN).epoch).append("budget_raised", dollars=1e6)
+    output, error = start(replace(capped, step_seconds=0.0)).communicate(timeout=120)
+    assert f"resuming from checkpoint-{made}" in output, error
+    assert output.splitlines()[-1] == f"model {chain(capped.steps).hex()}"
 
 
 def test_a_trainer_without_the_kits_callback_is_not_taken_for_trained(local: Task, start: Start) -> None:

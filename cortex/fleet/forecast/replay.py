@@ -58,13 +58,11 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
     total = np.array([[job.total] for job in rows])
     restart = np.array([[job.restart] for job in rows])
     stretch = np.array([[job.stretch] for job in rows])
-    prices = np.array([[0.0, job.spot, job.on_demand] for job in rows]) / 3600
     state = _State.new(len(cases), replays)
-    ended = {field.name: np.full((len(cases), replays), np.nan) for field in fields(Outcomes)}
+    ended = {field.name: np.zeros((len(cases), replays)) for field in fields(_State)}
     here = np.arange(replays)
     """Which replays the columns of the state are."""
     looks = int(np.ceil(PATIENCE * max(job.deadline for job in rows) / tick)) + 1
-    row = np.arange(len(cases))[:, None]
     for first in range(0, looks, BLOCK):
         going = (state.seconds == np.inf).any(axis=0)
         if not going.all():
@@ -75,7 +73,7 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
         up = windows.block(first, BLOCK, here)
         any_up, zones = up.any(axis=1), up.argmax(axis=1)
         columns = np.arange(here.size)
-        for at in range(BLOCK):
+        for at in range(min(BLOCK, looks - first)):
             now = (first + at) * tick
             _preempt(state, up[at, state.zone, columns])
             want = np.stack(
@@ -91,20 +89,31 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
             running = state.kind != IDLE
             needed = state.boot + (total - state.done)
             used = np.minimum(needed, tick) * running
-            work = np.maximum(used - state.boot, 0.0)
-            started = used - work
-            state.boot -= started
-            state.restarting += started
-            state.done += work
+            starting = np.minimum(state.boot, used)
+            state.boot -= starting
+            state.done += used - starting
             np.maximum(state.saved, np.floor(state.done / stretch) * stretch, out=state.saved)
-            state.dollars += used * prices[row, state.kind]
-            state.on_demand += used * (state.kind == ON_DEMAND)
+            state.paid += used
+            used *= state.kind == ON_DEMAND
+            state.on_demand += used
             finished = running & (needed <= tick)
             if finished.any():
                 state.seconds[finished] = now + needed[finished]
                 state.kind[finished] = IDLE
     state.put(ended, here, np.ones(here.size, dtype=bool))
-    return [Outcomes(**{name: values[case] for name, values in ended.items()}) for case in range(len(cases))]
+    return [_outcomes(job, {name: values[case] for name, values in ended.items()}) for case, job in enumerate(rows)]
+
+
+def _outcomes(job: Job, ended: dict[str, NDArray[np.float64]]) -> Outcomes:
+    on_demand, paid = ended["on_demand"], ended["paid"]
+    return Outcomes(
+        seconds=ended["seconds"],
+        dollars=((paid - on_demand) * job.spot + on_demand * job.on_demand) / 3600,
+        preemptions=ended["preemptions"],
+        lost=ended["lost"],
+        restarting=paid - ended["done"] - ended["lost"],
+        on_demand=on_demand,
+    )
 
 
 @dataclass
@@ -120,10 +129,10 @@ class _State:
     boot: NDArray[np.float64]
     """Seconds until the machine computes."""
     seconds: NDArray[np.float64]
-    dollars: NDArray[np.float64]
+    paid: NDArray[np.float64]
+    """Seconds of machines, of either kind."""
     preemptions: NDArray[np.float64]
     lost: NDArray[np.float64]
-    restarting: NDArray[np.float64]
     on_demand: NDArray[np.float64]
 
     @classmethod

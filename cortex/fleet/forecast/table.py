@@ -13,8 +13,9 @@ def print_forecast(found: Forecast, console: Console) -> None:
     """What was taken for given, the ways to rent the machines, and how often to save."""
     job = found.job
     console.print(
-        f"{found.profile}: {job.work / 3600:.1f} hours of work ({found.basis}), deadline {job.deadline / 3600:.1f} hours; "
-        f"${job.spot:,.2f} an hour of spot, ${job.on_demand:,.2f} on-demand; a restart takes {job.restart / 60:.0f} minutes"
+        f"{found.profile}: {job.work / 3600:.1f} hours of work ({found.basis}), to end within "
+        f"{job.deadline / 3600:.1f}; a restart takes {job.restart / 60:.0f} minutes; an hour costs "
+        f"${job.spot:,.2f} on spot, ${job.on_demand:,.2f} on-demand"
     )
     zones = "one zone" if found.zones == 1 else f"{found.zones} zones"
     console.print(f"{found.replays:,} replays in {zones}; traces: {found.traces}\n")

@@ -62,10 +62,9 @@ def read_trace(path: Path, machines: int = 1) -> Trace:
     gap, data = metadata.get("gap_seconds"), found["data"]
     if isinstance(gap, bool) or not isinstance(gap, int | float) or not (math.isfinite(gap) and gap > 0):
         raise DataError(f"{path}: metadata.gap_seconds is {gap!r}: give the seconds between two looks, above 0")
-    wrong = next((entry for entry in data if isinstance(entry, bool) or not isinstance(entry, int | float)), None)
-    if wrong is not None or any(not entry >= 0 for entry in data):
-        shown = wrong if wrong is not None else next(entry for entry in data if not entry >= 0)
-        raise DataError(f"{path}: data holds {shown!r}: give how many machines were there at each look, 0 or more")
+    wrong = [entry for entry in data if isinstance(entry, bool) or not isinstance(entry, int | float) or not entry >= 0]
+    if wrong:
+        raise DataError(f"{path}: data holds {wrong[0]!r}: give how many machines were there at each look, 0 or more")
     if len(data) < SHORTEST:
         raise DataError(f"{path}: data has {len(data)} looks: give at least {SHORTEST}")
     return Trace(path.stem, float(gap), np.asarray(data, dtype=float) >= machines)
@@ -142,7 +141,7 @@ def windows(
     picked = rng.choice(len(groups), size=replays, p=sizes / sizes.sum())
     chosen = np.stack([first[group] + rng.permutation(sizes[group])[:zones] for group in picked], axis=1)
     room = lengths[chosen].min(axis=0)
-    offset = rng.integers(0, np.where(room > ticks, room - ticks + 1, room))
+    offset = rng.integers(0, np.where(room >= ticks, room - ticks + 1, room))
     return Windows(
         tick=traces[0].tick,
         flat=np.concatenate([trace.up for trace in traces]),

@@ -61,13 +61,14 @@ def _probe(store: Store) -> Finding:
 
 def _fault(bucket: str) -> Finding | None:
     """What is wrong with an S3 bucket before anything is written to it, as far as AWS says so."""
-    s3 = aws.client("s3")
     try:
+        clients = aws.Clients()
+        s3 = clients("s3")
         s3.head_bucket(Bucket=bucket)
     except aws.errors() as error:
         return _unseen(bucket, error)
     try:
-        account = aws.client("sts").get_caller_identity()["Account"]
+        account = clients("sts").get_caller_identity()["Account"]
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except aws.errors() as error:
         # What speaks S3 alone has no accounts to ask for.

@@ -9,16 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from cortex.fleet.tasks import DIGESTS
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES
-from cortex.settings import CHECKOUT, Settings
+from cortex.settings import Settings
 
 Document = Mapping[str, Any]
 """A task as `sky.yaml` writes it."""
-
-DIGESTS = CHECKOUT / "images" / "digests.json"
-"""Where `make push` writes which image is which."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Ground:
     """The pipeline's tasks, as they would be submitted."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     digests: Path = DIGESTS
+    rentable: Callable[[Document], tuple[Offer, ...]] = field(default_factory=lambda: rentable)
+    """What a task may be given."""
     clock: Callable[[], float] = time.time
 
     def places(self) -> set[Place]:
@@ -53,14 +53,19 @@ class Ground:
 
     @cached_property
     def offers(self) -> list[tuple[str, tuple[Offer, ...]]]:
-        """By each task's name, every machine that it may be given, from SkyPilot's catalog.
+        """By each task's name, every machine that it may be given.
 
         Raises:
             ConfigError: a task asks for what the catalog does not have.
         """
-        from cortex.fleet.catalog import offers
+        return [(str(document.get("name")), self.rentable(document)) for document in self.documents]
 
-        return [(str(document.get("name")), offers(document)) for document in self.documents]
+
+def rentable(document: Document) -> tuple[Offer, ...]:
+    """By SkyPilot's catalog; raises ConfigError."""
+    from cortex.fleet.catalog import offers
+
+    return offers(document)
 
 
 def places(document: Document) -> Iterator[Place]:

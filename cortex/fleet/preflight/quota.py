@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 from cortex.artifacts.parallel import in_parallel
 from cortex.fleet import aws
@@ -14,6 +13,9 @@ from cortex.runs.prices import Offer
 
 NAME = "quota"
 
+_AT_ONCE = 32
+_SHOWN = 4
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -22,50 +24,70 @@ class Limit:
     region: str
     code: str
 
+    @classmethod
+    def of(cls, offer: Offer) -> "Limit | None":
+        code = quota_code(offer.instance_type, offer.spot)
+        return cls(offer.region, code) if code else None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What AWS says: of limits and of types that it does not speak of, nothing is known."""
+
+    allowed: dict[Limit, float]
+    """vCPUs that may run at once."""
+    vcpus: dict[str, float]
+    """Of one machine, by its type."""
+
+    def takes(self, offer: Offer) -> bool:
+        """Whether one machine fits, or nobody says that it does not."""
+        limit = Limit.of(offer)
+        return limit not in self.allowed or self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
+
 
 def check(ground: Ground) -> Finding:
     """Compare each limit with the vCPUs of one machine. A task is stuck where no place that may take it has room."""
     by_task = [(name, [offer for offer in found if offer.cloud == "aws"], found) for name, found in ground.offers]
-    limits = {limit for _, ours, _ in by_task for limit in map(_limit, ours) if limit}
-    if not limits:
-        return Finding(NAME, None, "no machine of the plan is limited by a quota that can be read")
-    allowed = dict(in_parallel(lambda limit: (limit, _vcpus_allowed(limit)), sorted(limits, key=repr), 32))
-    if all(value is None for value in allowed.values()):
+    ours = [offer for _, found, _ in by_task for offer in found]
+    if not any(map(Limit.of, ours)):
+        return Finding(NAME, None, "no machine of the plan counts against a quota that can be read")
+    room = _ask(ours)
+    if not room.allowed or not room.vcpus:
         return Finding(NAME, None, "AWS does not tell these credentials its quotas (servicequotas:GetServiceQuota)")
-    short = {_words(offer) for _, ours, _ in by_task for offer in ours if not _fits(offer, allowed)}
-    stuck, fixes = list[str](), list[str]()
-    for name, ours, found in by_task:
-        if ours and not any(_fits(offer, allowed) for offer in ours) and not _elsewhere(found):
-            best = min(ours, key=lambda offer: offer.dollars_per_hour)
-            limit, vcpus = _limit(best), _vcpus(best.instance_type)
-            assert limit
-            stuck.append(f"{name}: one {_words(best)} has {vcpus:.0f} vCPUs, the quota is {allowed[limit]:.0f}")
-            fixes.append(_fix(limit, vcpus))
+    stuck = {
+        name: min(found, key=lambda offer: offer.dollars_per_hour)
+        for name, found, everywhere in by_task
+        if found and not any(map(room.takes, found)) and not _elsewhere(everywhere)
+    }
     if stuck:
-        return Finding(NAME, False, "; ".join(stuck), "; ".join(dict.fromkeys(fixes)))
+        details = [f"{name}: {_words(offer, room)}" for name, offer in stuck.items()]
+        fixes = dict.fromkeys(_fix(offer, room) for offer in stuck.values())
+        return Finding(NAME, False, "; ".join(details), "; ".join(fixes))
     detail = "one machine of each task fits into its quota"
+    short = sorted({_name(offer) for offer in ours if not room.takes(offer)})
     if short:
-        more = f" and {len(short) - 4} more" if len(short) > 4 else ""
-        detail += f", but no {', '.join(sorted(short)[:4])}{more}"
-        return Finding(NAME, True, detail, "raise those quotas, too, for a wider choice")
+        more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
+        fix = "SkyPilot has a wider choice once those quotas are raised, too"
+        return Finding(NAME, True, f"{detail}, but no {', '.join(short[:_SHOWN])}{more}", fix)
     return Finding(NAME, True, detail)
 
 
-def _limit(offer: Offer) -> Limit | None:
-    code = quota_code(offer.instance_type, offer.spot)
-    return Limit(offer.region, code) if code else None
+def _ask(offers: Iterable[Offer]) -> Room:
+    """Every limit and every type, each once, all at the same time."""
+    limits = {limit for limit in map(Limit.of, offers) if limit}
+    kinds = {offer.instance_type: offer.region for offer in offers}
+    clients = aws.Clients()
+    allowed = in_parallel(lambda limit: (limit, _allowed(clients, limit)), limits, _AT_ONCE)
+    vcpus = in_parallel(lambda kind: (kind, _vcpus(clients, kind, kinds[kind])), kinds, _AT_ONCE)
+    return Room(
+        {limit: value for limit, value in allowed if value is not None},
+        {kind: value for kind, value in vcpus if value is not None},
+    )
 
 
-def _fits(offer: Offer, allowed: dict[Limit, float | None]) -> bool:
-    """Whether one machine fits, or nobody says that it does not."""
-    limit = _limit(offer)
-    room = allowed[limit] if limit else None
-    return room is None or _vcpus(offer.instance_type) <= room
-
-
-def _vcpus_allowed(limit: Limit) -> float | None:
-    """The account's quota, AWS's default where it has none of its own; None where AWS does not say."""
-    client = aws.client("service-quotas", limit.region)
+def _allowed(clients: aws.Clients, limit: Limit) -> float | None:
+    """The account's quota, or AWS's default where it has none of its own."""
+    client = clients("service-quotas", limit.region)
     for ask in (client.get_service_quota, client.get_aws_default_service_quota):
         try:
             return float(ask(ServiceCode="ec2", QuotaCode=limit.code)["Quota"]["Value"])
@@ -75,12 +97,12 @@ def _vcpus_allowed(limit: Limit) -> float | None:
     return None
 
 
-@cache
-def _vcpus(instance_type: str) -> float:
-    from sky import catalog
-
-    count, _ = catalog.get_vcpus_mem_from_instance_type(instance_type, clouds="aws")
-    return count or 0.0
+def _vcpus(clients: aws.Clients, instance_type: str, region: str) -> float | None:
+    try:
+        found = clients("ec2", region).describe_instance_types(InstanceTypes=[instance_type])
+        return float(found["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
+    except aws.errors():
+        return None
 
 
 def _elsewhere(offers: Iterable[Offer]) -> bool:
@@ -88,13 +110,22 @@ def _elsewhere(offers: Iterable[Offer]) -> bool:
     return any(usable(cloud) for cloud in sorted({offer.cloud for offer in offers} - {"aws"}))
 
 
-def _words(offer: Offer) -> str:
+def _name(offer: Offer) -> str:
     return f"{'spot ' if offer.spot else ''}{offer.instance_type} in {offer.region}"
 
 
-def _fix(limit: Limit, vcpus: float) -> str:
+def _words(offer: Offer, room: Room) -> str:
+    limit = Limit.of(offer)
+    assert limit
+    vcpus, allowed = room.vcpus[offer.instance_type], room.allowed[limit]
+    return f"one {_name(offer)} has {vcpus:.0f} vCPUs, the quota is {allowed:.0f}"
+
+
+def _fix(offer: Offer, room: Room) -> str:
+    limit = Limit.of(offer)
+    assert limit
     return (
         f"ask for more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {limit.code} "
-        f"--desired-value {vcpus:.0f} --region {limit.region} (or at https://{limit.region}.console.aws.amazon.com/"
-        f"servicequotas/home/services/ec2/quotas/{limit.code}); it may take days"
+        f"--desired-value {room.vcpus[offer.instance_type]:.0f} --region {limit.region} (or at https://{limit.region}."
+        f"console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{limit.code}); it may take days"
     )

@@ -10,12 +10,10 @@ from typing import Any, Literal
 
 from cortex.errors import ConfigError, CortexError
 from cortex.fleet import aws
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.names import OWNER_TAG, RUN_TAG
 
 CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
 """How the names of SkyPilot's own machines begin, which serve many runs."""
-
-OWNER_TAG = "cortex-owner"
 
 END_SECONDS = 300
 """How long a machine may take to end."""
@@ -52,14 +50,14 @@ def regions() -> list[str]:
         raise ConfigError(f"AWS does not tell its regions: {aws.words(error)}; {fix}") from error
 
 
-def tagged(region: str) -> list[Thing]:
+def tagged(clients: aws.Clients, region: str) -> list[Thing]:
     """What is ours there: machines that are not ended, disks and addresses that no machine holds.
 
     Raises:
         CortexError: AWS does not tell.
     """
-    client = aws.client("ec2", region)
     try:
+        client = clients("ec2", region)
         return [*_machines(client, region), *_disks(client, region), *_addresses(client, region)]
     except aws.errors() as error:
         raise CortexError(f"{region}: {aws.words(error)}") from error

@@ -16,7 +16,7 @@ QUIET = 60 * 60.0
 new one may take until its first: booting, pulling an image, finding the bucket."""
 
 _ENDS = {"stopped": "was stopped", "teardown": "was torn down", "budget_spent": "has spent its budget"}
-_BEGINS = ("launched", "machine_started")
+_BEGINS = ("launching", "launched", "machine_started")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.text import Text
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError
+from cortex.fleet import aws
 from cortex.fleet.sweep.ec2 import Thing, end, tagged
 from cortex.fleet.sweep.standing import Standing, standings
 from cortex.runs.prices import PriceList
@@ -60,9 +61,11 @@ def look(store: Store, regions: Sequence[str], clock: Callable[[], float] = time
         StoreError: the bucket does not answer, so that nobody can tell what is alive.
     """
 
+    clients = aws.Clients()
+
     def ask(region: str) -> tuple[list[Thing], str | None]:
         try:
-            return tagged(region), None
+            return tagged(clients, region), None
         except CortexError as error:
             return [], str(error)
 
