@@ -99,7 +99,7 @@ $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@echo "making the test bed's environment in $(TESTBED)"
 	@rm -f $(TESTBED_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(TESTBED)
-	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
 	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --no-deps --editable .
 	@touch $(TESTBED_STAMP)
 

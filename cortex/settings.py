@@ -19,9 +19,10 @@ def _user() -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`."""
+    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`; an empty one is not given."""
 
-    model_config = SettingsConfigDict(env_prefix="CORTEX_", frozen=True, extra="ignore")
+    # A task's secret that nobody has set comes as an empty variable.
+    model_config = SettingsConfigDict(env_prefix="CORTEX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = CHECKOUT / ".cortex"
     """Where environments, working files, downloads and, by default, the bucket live."""
