@@ -84,7 +84,7 @@ $(STAMP): images/control/requirements.lock pyproject.toml Makefile
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip -qq --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
-	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --requirement images/control/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(VENV)/bin/python --requirement images/control/requirements.lock
 	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --no-deps --editable .
 	@touch $(STAMP)
 
@@ -92,7 +92,7 @@ $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@echo "making the infra environment in $(INFRA)"
 	@rm -f $(INFRA_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
-	@$(VENV)/bin/uv --quiet pip install --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
 	@touch $(INFRA_STAMP)
 
 $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
