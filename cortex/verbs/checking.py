@@ -68,6 +68,7 @@ def sweep(
     from cortex.fleet.sweep import ec2
     from cortex.fleet.sweep.sweep import ELSEWHERE, look, table
     from cortex.fleet.sweep.sweep import destroy as end_all
+    from cortex.section import nearest
     from cortex.settings import Settings
 
     store, told = Store.open(Settings().bucket_url), Console(highlight=False)
