@@ -21,7 +21,7 @@ LAUNCH = ("launch", "--profile", "rehearsal")
 REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no terminal": (LAUNCH, 77, "no terminal to ask at: add --yes (YES=1)"),
     "a bucket that is a folder": ((*LAUNCH, "--yes"), 78, "set CORTEX_BUCKET=s3://... (`make infra-up`"),
-    "no such profile": (("launch", "--profile", "cortex-7b"), 78, "no profile 'cortex-7b': did you mean 'cortex-8b'"),
+    "no such profile": (("launch", "--profile", "cortex-7b"), 78, "no profile 'cortex-7b': did you mean 'cortex-70b'"),
     "no such pipeline": ((*LAUNCH, "--pipeline", "none.yaml"), 78, "none.yaml cannot be read: No such file"),
     "a run id that cannot be one": ((*LAUNCH, "--run", "../r"), 2, "run id '../r' must be"),
     "an unknown run to resume": (("resume", "r9"), 2, "no run 'r9'"),

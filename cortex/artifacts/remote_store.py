@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -110,8 +110,12 @@ class RemoteStore(Store):
 
     def folders(self, prefix: str = "") -> list[str]:
         prefix = prefix.rstrip("/")
-        found = self._ask("listed", prefix, lambda: obstore.list_with_delimiter(self._objects, prefix or None))
-        return sorted(name.rpartition("/")[2] for name in found["common_prefixes"])
+
+        def collect() -> Sequence[str]:
+            found = obstore.list_with_delimiter(self._objects, prefix or None)  # pyright: ignore[reportUnknownMemberType]
+            return found["common_prefixes"]
+
+        return sorted(name.rpartition("/")[2] for name in self._ask("listed", prefix, collect))
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -41,11 +42,12 @@ def offers(task: Mapping[str, Any], *, spot: bool | None = None) -> tuple[Offer,
             f"task {name!r}: SkyPilot's catalog has no machine for {_asked(task)}: ask for less, or for another "
             "accelerator or region, in its `resources`"
         )
-    return tuple(sorted(found, key=lambda offer: (offer.dollars_per_hour, offer.region, offer.zone or "")))
+    ordered = sorted(found, key=lambda offer: (offer.dollars_per_hour, offer.region, offer.zone or "", repr(offer)))
+    return tuple(offer for offer, _ in groupby(ordered))
 
 
-def _all_offers(task: Mapping[str, Any], spot: bool | None) -> set[Offer]:
-    return {offer for resources in _resources(task, spot) for offer in _offers(resources)}
+def _all_offers(task: Mapping[str, Any], spot: bool | None) -> list[Offer]:
+    return [offer for resources in _resources(task, spot) for offer in _offers(resources)]
 
 
 def _resources(task: Mapping[str, Any], spot: bool | None) -> Iterator["Resources"]:
@@ -74,9 +76,9 @@ def _offers(resources: "Resources") -> Iterator[Offer]:
             if not math.isnan(price):
                 yield Offer(
                     cloud=str(place.cloud).lower(),
-                    region=place.region,
+                    region=str(place.region),
                     zone=place.zone,
-                    instance_type=place.instance_type,
+                    instance_type=str(place.instance_type),
                     accelerators=_gpus(place.accelerators),
                     spot=place.use_spot,
                     dollars_per_hour=round(price, 4),

@@ -35,6 +35,7 @@ class SkyPilotJobs(SkyPilotMachines):
             dag = load_chain_dag_from_yaml_str(dump(documents, name))
             _hand_over(dag.tasks, documents, secrets)
             numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
+            assert numbers, "it gave the job no number"
             return numbers[0]
 
     def start_cluster(self, document: dict[str, Any], name: str, secrets: Mapping[str, str]) -> int | None:

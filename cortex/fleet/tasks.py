@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,9 @@ def secrets(documents: list[dict[str, Any]]) -> list[str]:
     return sorted({name for document in documents for name in document.get("secrets") or {}})
 
 
-def dump(documents: list[dict[str, Any]], name: str) -> str:
+def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
     """The chain as SkyPilot reads it from a file, under the job's name."""
-    return yaml.safe_dump_all([{"name": name}, *documents], sort_keys=False, width=120)
+    return yaml.safe_dump_all([{"name": name}, *map(dict, documents)], sort_keys=False, width=120)
 
 
 def _read_digests(path: Path) -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
-from cortex.section import nearest
 from cortex.verbs.words import AsJson
 
 INTERRUPTED = 128 + signal.SIGINT

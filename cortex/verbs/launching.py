@@ -109,7 +109,7 @@ def rent(
     if missing and not dry_run:
         raise ConfigError(f"{path.name} needs {', '.join(missing)}: set it in this shell, then run this again")
     if dry_run:
-        _write([document], cluster, settings)
+        _write([document], cluster, settings.work(cluster))
         return
     if not yes:
         typer.confirm(f"Start {cluster}?", abort=True)
@@ -137,6 +137,7 @@ def _start(
     from cortex.fleet.jobs import SkyPilotJobs
     from cortex.fleet.launch import Order, require_bucket
     from cortex.fleet.launch import launch as submit
+    from cortex.fleet.names import job_name
     from cortex.fleet.plan import make_plan
     from cortex.fleet.status import follow as watch
     from cortex.fleet.tasks import resolve
@@ -155,7 +156,7 @@ def _start(
     plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=budget)
     plan.print(console)
     if dry_run:
-        _write(documents, run, settings)
+        _write(documents, job_name(run), settings.work(run))
         if faults:
             raise ConfigError(f"run {run} could not be launched: {faults}")
         return
@@ -195,10 +196,10 @@ def _require_pushed(documents: list[dict[str, Any]]) -> None:
         )
 
 
-def _write(documents: list[dict[str, Any]], name: str, settings: "Settings") -> None:
+def _write(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
     from cortex.fleet.tasks import dump
 
-    path = settings.work(name).absolute() / "launch.yaml"
+    path = folder.absolute() / "launch.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dump(documents, name))
     print(f"nothing was launched; what would be submitted is in {path}")

@@ -12,6 +12,7 @@ import argparse
 import math
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def compare(given: argparse.Namespace, restart: float) -> None:
     print(f"\nthe dearest trace for {POLICIES[0].name}: {worst:.2f}\n", flush=True)
 
 
-def measure(given: argparse.Namespace, restart: float, group: list[Trace]) -> dict[str, float]:
+def measure(given: argparse.Namespace, restart: float, group: Sequence[Trace]) -> dict[str, float]:
     """Mean ratios over replays of one group of zones, and the share of late replays."""
     grain = group[0].tick / math.ceil(group[0].tick / FINE)
     work, deadline, start = (

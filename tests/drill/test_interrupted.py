@@ -14,6 +14,7 @@ from cortex.process import running
 from cortex.settings import CHECKOUT
 
 PROGRAM = """
+import signal
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ def on_a_small_disk(place):
         while True:
             place.runner.pause()
 
+# What runs tests on several cores ignores Ctrl-C, and so does what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 drill.environment, drill.bench = lambda *_: Path("/"), untrained
 drill.cases = lambda bench: [Case("waits", on_a_small_disk, 1, 1, quick=True, bare=False)]
 main()

@@ -168,7 +168,7 @@ def test_a_run_that_does_not_exist_is_said_with_those_that_do(
     verb: str, profile: Profile, store: Store, cortex: Cortex
 ) -> None:
     create_run(store, "mine", profile)
-    done = cortex(verb, "mien")
+    done = cortex(verb, "mien", CORTEX_BUCKET=store.url)
     assert done.returncode == 2
     assert done.stderr == f"error: no run 'mien' in {store.url}: the newest here: mine\n"
 
@@ -176,5 +176,6 @@ def test_a_run_that_does_not_exist_is_said_with_those_that_do(
 def test_for_programs_status_and_runs_are_json(profile: Profile, store: Store, cortex: Cortex) -> None:
     create_run(store, RUN, profile)
     begun(Ledger(store, RUN, 1))
-    assert json.loads(cortex("status", RUN, "--json").stdout)["stage"] == "data"
-    assert [run["state"] for run in json.loads(cortex("runs", "--json").stdout)] == ["running"]
+    shown, listed = (cortex(*words, "--json", CORTEX_BUCKET=store.url) for words in (("status", RUN), ("runs",)))
+    assert json.loads(shown.stdout)["stage"] == "data", shown.stderr
+    assert [run["state"] for run in json.loads(listed.stdout)] == ["running"], listed.stderr

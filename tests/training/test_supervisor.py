@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
@@ -112,7 +113,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start:
         if len(lines) == steps:
             time.sleep(rng.uniform(0, 0.05))
             kills += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have come to its end
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             continue
         output, error = process.communicate(timeout=60)

@@ -8,7 +8,7 @@ Whoever changes machines of his own accord has saved before. What runs is billed
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,8 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
         if not here.size:
             break
         up = windows.block(first, BLOCK, here)
-        any_up, zones = up.any(axis=1), up.argmax(axis=1)
+        any_up = np.asarray(up.any(axis=1))
+        zones = up.argmax(axis=1)
         columns = np.arange(here.size)
         for at in range(min(BLOCK, looks - first)):
             now = (first + at) * tick
@@ -137,9 +138,10 @@ class _State:
 
     @classmethod
     def new(cls, cases: int, replays: int) -> Self:
-        zeros = {field.name: np.zeros((cases, replays)) for field in fields(cls)}
-        kind, zone = np.zeros((cases, replays), dtype=np.int8), np.zeros((cases, replays), dtype=np.intp)
-        return cls(**zeros | {"kind": kind, "zone": zone, "seconds": np.full((cases, replays), np.inf)})
+        shape = cases, replays
+        values: dict[str, Any] = {field.name: np.zeros(shape) for field in fields(cls)}
+        values |= {"kind": np.zeros(shape, dtype=np.int8), "zone": np.zeros(shape, dtype=np.intp)}
+        return cls(**values | {"seconds": np.full(shape, np.inf)})
 
     def kept(self, columns: NDArray[np.bool_]) -> Self:
         return type(self)(**{field.name: getattr(self, field.name)[:, columns] for field in fields(self)})

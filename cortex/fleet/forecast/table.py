@@ -20,7 +20,7 @@ def print_forecast(found: Forecast, console: Console) -> None:
     zones = "one zone" if found.zones == 1 else f"{found.zones} zones"
     console.print(f"{found.replays:,} replays in {zones}; traces: {found.traces}\n")
     table = Table(box=None, pad_edge=False)
-    table.add_column("P50 / P90")
+    table.add_column("P50 / P90", no_wrap=True)
     for heading in ("hours", "dollars", "preemptions", "lost hours", "on-demand hours", "late"):
         table.add_column(heading, justify="right")
     for policy in found.policies:

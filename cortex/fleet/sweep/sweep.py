@@ -103,7 +103,14 @@ def destroy(
 
 def table(found: Sequence[Leftover]) -> Table:
     """What was found, for people."""
-    made = Table("", "id", "region", "what", "run", "owner", "$/h", "why", box=None, pad_edge=False)
+    # What may be copied from here is whole, however narrow the terminal.
+    whole = {
+        "id": max((len(leftover.thing.id) for leftover in found), default=0),
+        "run": max((len(leftover.run) for leftover in found), default=0),
+    }
+    made = Table(box=None, pad_edge=False)
+    for heading in ("", "id", "region", "what", "run", "owner", "$/h", "why"):
+        made.add_column(heading, no_wrap=heading in whole, min_width=whole.get(heading))
     for leftover in found:
         thing = leftover.thing
         cost = "-" if leftover.dollars_per_hour is None else f"{leftover.dollars_per_hour:.2f}"

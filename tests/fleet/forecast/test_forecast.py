@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -78,7 +79,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
     with pytest.raises(UsageError, match="does not say how long a step of sft and grpo takes: give --work"):
         estimated(load_profile("rehearsal"))
     profile = load_profile("cortex-8b")
-    for arguments, said in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "no spot price: give --price-spot"),
         ({"spot": 3.0}, "no on-demand price: give --price-on-demand"),
         ({"spot": 3.0, "on_demand": 8.0, "deadline_hours": 9.0}, "cannot be met"),
@@ -86,7 +87,8 @@ def test_what_cannot_be_forecast_is_said() -> None:
         ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
         ({"spot": 3.0, "on_demand": 8.0, "estimate": given(profile, -1)}, "work is -1 hours"),
-    ):
+    )
+    for arguments, said in refused:
         with pytest.raises(CortexError, match=said):
             forecast(profile, **arguments)
 

@@ -24,7 +24,8 @@ def ground(profile: Profile, tmp_path: Path) -> Make:
         model = {"base": base, "licence": "llama3.1"} if base else profile.model.model_dump()
         changed = Profile.model_validate(profile.model_dump() | {"model": model})
         settings = Settings(bucket=values.pop("bucket", None), home=tmp_path)
-        return Ground(changed, None, settings, list(documents), **({"environment": {}} | values))
+        given: dict[str, Any] = {"environment": {}, **values}
+        return Ground(changed, None, settings, list(documents), **given)
 
     return make
 

@@ -9,8 +9,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.cli import app
