@@ -88,7 +88,7 @@ def worker_policy(
     """What a training machine may do, all arguments but the region being ARNs.
 
     Runs: read and write; prune checkpoints, and delete nothing else. Data: read. Images: pull ours. Secrets: read
-    the named ones. Key: only through S3 and Secrets Manager.
+    the named ones. Key: only through S3 and Secrets Manager. EC2: end itself when it is idle, and no other machine.
     """
     runs = f"{artifacts}/{RUNS}/*"
     statements: list[Statement] = [
@@ -121,6 +121,14 @@ def worker_policy(
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             repositories,
         ),
+        # SkyPilot's autostop runs on the machine, as this role: it looks itself up, and ends itself.
+        _allow("FindItself", ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], ["*"]),
+        {
+            **_allow("EndItself", ["ec2:TerminateInstances"], [f"arn:aws:ec2:{region}:*:instance/*"]),
+            "Condition": {
+                "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}
+            },
+        },
     ]
     if secrets:
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets))

@@ -8,10 +8,11 @@ import json
 import secrets
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.testbed.cloud import KEY, ROLE
 from tests.testbed.machine import Order
 from tests.testbed.network import METADATA
 
@@ -128,5 +129,21 @@ def _entries(order: Order) -> dict[str, str]:
         **({"meta-data/public-ipv4": order.public} if order.public else {}),
         "meta-data/placement/region": order.region,
         "meta-data/placement/availability-zone": order.zone,
+        "meta-data/iam/security-credentials": ROLE,
+        f"meta-data/iam/security-credentials/{ROLE}": json.dumps(_credentials()),
         "dynamic/instance-identity/document": json.dumps(identity),
+    }
+
+
+def _credentials() -> dict[str, str]:
+    """What a machine may act with as the account's role, from here alone."""
+    now = datetime.now(UTC)
+    moments = {"LastUpdated": now, "Expiration": now + timedelta(hours=6)}
+    return {
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "AccessKeyId": KEY,
+        "SecretAccessKey": KEY,
+        "Token": KEY,
+        **{name: moment.strftime("%Y-%m-%dT%H:%M:%SZ") for name, moment in moments.items()},
     }

@@ -22,6 +22,8 @@ Context = Mapping[str, str]
 _url: ContextVar[str] = ContextVar("url")
 """Of the request that is being decided: moto does not hand it down to where it decides."""
 
+_VARIABLE = re.compile(r"\$\{([^}]+)\}")
+
 _authenticate = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
 
@@ -40,7 +42,7 @@ def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     """Whether every operator of a statement's condition holds, for every key of it."""
     known = {key.lower(): value for key, value in context.items()}
     return all(
-        _holds(operator, known.get(key.lower()), [str(value) for value in _listed(expected)])
+        _holds(operator, known.get(key.lower()), _filled(expected, known))
         for operator, keys in condition.items()
         for key, expected in keys.items()
     )
@@ -85,6 +87,16 @@ def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
     if negated not in positive:
         raise NotImplementedError(f"condition operator {operator}")
     return positive[negated]() is (negated == operator)
+
+
+def _filled(expected: Any, known: Context) -> list[str]:
+    """The values that a key is compared with; one with a variable that the request does not have matches nothing."""
+    values = [str(value) for value in _listed(expected)]
+    return [
+        _VARIABLE.sub(lambda found: known[found[1].lower()], value)
+        for value in values
+        if all(name.lower() in known for name in _VARIABLE.findall(value))
+    ]
 
 
 def _matches(patterns: Any, value: str, fold: Any) -> bool:

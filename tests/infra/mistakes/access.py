@@ -32,6 +32,13 @@ MISTAKES = (
         in_statement("UseKey", lambda found: found.pop("Condition")),
         access.worker_is_confined,
     ),
+    Mistake("an idle machine stays", "RolePolicy", without_statement("EndItself"), access.worker_can_work),
+    Mistake(
+        "a machine ends any other",
+        "RolePolicy",
+        in_statement("EndItself", lambda found: found.pop("Condition")),
+        access.worker_is_confined,
+    ),
     Mistake("all images", "RolePolicy", statement("PullImages", Resource=["*"]), access.worker_is_confined),
     Mistake(
         "images can be pushed",
