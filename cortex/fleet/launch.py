@@ -72,16 +72,22 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
 
     Raises:
         ConfigError: the run exists under another profile.
+        DataError: it is finished.
         RefusedError: it is running, or being launched.
         BudgetError: it has spent its budget, and it is not raised.
         CortexError: SkyPilot does not take it.
     """
     create_run(store, order.run, order.profile)
-    events = LedgerReader(store, order.run).new_events()
+    finished(order.run, store)
+    events = LedgerReader(store, order.run, ticks=1).new_events()
     begun, running = _require_idle(order.run, events, jobs, clock())
     if begun and running:
         # The job's machine may hold a later epoch by now: taking the next would end its work.
-        _tell_launched(order, Ledger(store, order.run, begun["epoch"], clock, name="found"), running[0])
+        found = Ledger(store, order.run, begun["epoch"], clock, name="found")
+        if order.budget is not None and order.budget != cap(events, order.profile.budget.dollars):
+            _require_money(order, events)
+            found.hold("budget_raised", dollars=order.budget)
+        _tell_launched(order, found, running[0])
         return running[0]
     _require_money(order, events)
     PriceList(taken=clock(), offers=order.offers).write(store, order.run)
@@ -114,7 +120,7 @@ def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
     for name in running:
         jobs.destroy(name)
     try:
-        last = _last(LedgerReader(store, run).new_events(), _LAUNCHES)
+        last = _last(LedgerReader(store, run, ticks=1).new_events(), _LAUNCHES)
         unsaid = last is not None and last["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
             job = _number(running[0]) if running else None

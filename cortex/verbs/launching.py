@@ -1,12 +1,13 @@
 """Verbs that rent machines: a run's, one to work on, a teacher's; and those that end a run and start it again."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortex.errors import ConfigError, RefusedError
+from cortex.errors import ConfigError, RefusedError, UsageError
 from cortex.verbs.words import Run
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ def resume(
     from cortex.runs.ledger import LedgerReader
     from cortex.settings import Settings
 
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise UsageError(f"--budget {budget:g} is no cap: give the dollars that the whole run may cost, above 0")
     store = Store.open(Settings().bucket_url)
     profile = load_run(store, run_id)
     finished(run_id, store)
-    limit = cap(LedgerReader(store, run_id).new_events(), profile.budget.dollars) if budget is None else budget
+    limit = cap(LedgerReader(store, run_id, ticks=1).new_events(), profile.budget.dollars) if budget is None else budget
     asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
     _start(run_id, profile, pipeline, **asked, again=True, budget=budget, limit=limit)
 

@@ -105,6 +105,27 @@ def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_j
         launch(order, store, server)
 
 
+def test_a_cap_that_is_raised_for_a_job_which_is_found_holds_for_it(store: FolderStore, order: Order) -> None:
+    server, order = Server(), replace(order, profile=load_profile("rehearsal", {"budget.dollars": 100}))
+    server.killed_after = True
+    with pytest.raises(Killed):
+        launch(replace(order, budget=120.0), store, server)
+    with pytest.raises(ConfigError, match="--budget 110 is no more"):
+        launch(replace(order, budget=110.0), store, server)
+    assert launch(replace(order, budget=150.0), store, server) == "job/1"
+    assert cap(events(store), 100.0) == 150.0
+    assert names(store) == ["budget_raised", "launching", "budget_raised", "launched"]
+
+
+def test_the_cap_of_a_job_which_is_found_is_raised_once(store: FolderStore, order: Order) -> None:
+    server, order = Server(), replace(order, profile=load_profile("rehearsal", {"budget.dollars": 100}), budget=120.0)
+    server.killed_after = True
+    with pytest.raises(Killed):
+        launch(order, store, server)
+    assert launch(order, store, server) == "job/1"
+    assert names(store).count("budget_raised") == 1
+
+
 def test_killed_before_the_job_is_seen_the_next_launch_waits_for_what_may_come(
     store: FolderStore, order: Order
 ) -> None:
@@ -198,9 +219,12 @@ def test_a_spent_budget_is_raised_or_refused(store: FolderStore, order: Order) -
     assert cap(events(store), 100.0) == 150.0
 
 
-def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object) -> None:
-    with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
-        finished("demo-1", store)
+def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object, order: Order) -> None:
+    server = Server()
+    for again in (lambda: finished("demo-1", store), lambda: launch(replace(order, run="demo-1"), store, server)):
+        with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
+            again()
+    assert not server.submitted
 
 
 def test_a_folder_is_no_bucket_for_a_cloud() -> None:
