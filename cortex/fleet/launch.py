@@ -17,6 +17,7 @@ from cortex.artifacts.store import Store, StoreError
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError
 from cortex.fleet.jobs import Jobs
 from cortex.fleet.names import job_name
+from cortex.fleet.teardown import destroy_each
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
@@ -117,8 +118,7 @@ def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
     running = tuple(name for name in jobs.of_run(run) if name.startswith("job/"))
     if not running:
         load_run(store, run)
-    for name in running:
-        jobs.destroy(name)
+    destroy_each(running, jobs)
     try:
         last = _last(LedgerReader(store, run, ticks=1).new_events(), _LAUNCHES)
         unsaid = last is not None and last["event"] in ("launching", "launched")

@@ -191,16 +191,16 @@ def place(machine: Charge) -> str:
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:
     if all(report.state == "done" for report in reports[-1:]):
         return "done"
-    last_word = max((event["time"] for event in events if event["event"] == "stopped"), default=0.0)
+    last_word = max((event["time"] for event in events if event["event"] in ("stopped", "teardown")), default=0.0)
     launched = max((event["time"] for event in events if event["event"] == "launched"), default=0.0)
     seen = (newest.seen if newest else None) or 0.0
     if last_word > max(launched, seen):
         return "stopped"
     if newest is None or newest.state in ("waiting", "done"):
         return "waiting"
+    if newest.state in ("failed", "silent") and launched > seen:
+        return "waiting"
     if newest.state != "failed":
         return newest.state
-    if launched > seen:
-        return "waiting"
     codes: dict[int, State] = {BudgetError.exit_code: "over budget", PreemptedError.exit_code: "recovering"}
     return codes.get(newest.code or 1, "failed")

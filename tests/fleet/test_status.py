@@ -49,6 +49,16 @@ def launched_again(ledger: Ledger) -> None:
     Ledger(ledger.store, RUN, 2).append("launched", job=8, again=True)
 
 
+def abandoned(ledger: Ledger) -> None:
+    silent(ledger)
+    Ledger(ledger.store, RUN, 2).append("teardown", machines=["job/7"], abandoned=True)
+
+
+def launched_after_silence(ledger: Ledger) -> None:
+    silent(ledger)
+    Ledger(ledger.store, RUN, 2).append("launched", job=8, again=True)
+
+
 LIVES: dict[str, tuple[Life, str, int]] = {
     "nothing yet": (lambda ledger: None, "waiting", 0),
     "under way": (begun, "running", 0),
@@ -57,7 +67,9 @@ LIVES: dict[str, tuple[Life, str, int]] = {
     "preempted": (failed(75, "PreemptedError: SIGTERM"), "recovering", 1),
     "at its cap": (failed(76, "BudgetError: spent"), "over budget", 0),
     "stopped": (stopped, "stopped", 1),
+    "abandoned": (abandoned, "stopped", 0),
     "begun anew": (launched_again, "waiting", 0),
+    "begun anew after its machine was lost": (launched_after_silence, "waiting", 0),
 }
 
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import BudgetError
+from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.meter import Meter
 from cortex.runs.prices import Offer, PriceList
+from tests.runs.metadata_server import AwsServer
 from tests.runs.watching import wait
 
 RUN = "run-1"
@@ -60,6 +63,15 @@ class Bucket(FolderStore):
         return super().list(prefix)
 
 
+class Hasty(Bucket):
+    """One that answers nobody but those who wait."""
+
+    def patient(self, patience: Patience) -> Store:
+        self.hasty = Bucket(self.root)
+        self.hasty.down = True
+        return self.hasty
+
+
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:
     store = Bucket(tmp_path / "bucket")
@@ -94,14 +106,7 @@ def test_a_machine_is_entered_with_its_price_its_signs_of_life_and_its_end(bucke
 
 
 def test_the_price_list_is_read_with_the_patience_of_a_beginning(bucket: Bucket) -> None:
-    class Throttled(Bucket):
-        def patient(self, patience: Patience) -> Store:
-            hasty = super().patient(patience)
-            assert isinstance(hasty, Bucket)
-            hasty.down = True
-            return hasty
-
-    clock, store = Clock(), Throttled(bucket.root)
+    clock, store = Clock(), Hasty(bucket.root)
     with Meter(store, RUN, 5.0, "sft", asked=(), clock=clock, every=0.02, grace=1000.0) as meter:
         clock.now += HOUR
         wait(lambda: meter.over)
@@ -150,15 +155,36 @@ def test_without_a_budget_nothing_is_ever_over(bucket: Bucket) -> None:
         assert meter.spent == pytest.approx(10_000)
 
 
-def test_the_cap_is_decided_by_its_own_clock_while_the_bucket_is_down(bucket: Bucket) -> None:
+def test_a_raised_cap_is_warned_of_anew(bucket: Bucket) -> None:
+    clock = Clock()
+    with metered(bucket, clock, budget=10.0):
+        clock.now += 0.9 * HOUR
+        wait(lambda: named(bucket, "budget_warning"))
+        Ledger(bucket, RUN, 91, clock).append("budget_raised", dollars=20.0)
+        clock.now += HOUR
+        wait(lambda: len(named(bucket, "budget_warning")) == 2)
+    assert [event["budget"] for event in named(bucket, "budget_warning")] == [10.0, 20.0]
+
+
+def test_the_cap_is_decided_by_its_own_clock_while_the_bucket_is_down(bucket: Bucket, log: list[str]) -> None:
     clock = Clock()
     with metered(bucket, clock, budget=10.0) as meter:
         assert bucket.hasty
         bucket.hasty.down = True
         clock.now += 2 * HOUR
+        wait(lambda: any("the meter goes on" in line for line in log))
         assert meter.over and meter.spent == pytest.approx(20.0)
         bucket.hasty.down = False
     assert named(bucket, "machine_ended")[0]["until"] == clock.now, "what was held back is entered"
+
+
+def test_the_time_before_its_program_counts_though_the_bucket_is_down(bucket: Bucket, aws: AwsServer) -> None:
+    clock, store = Clock(), Hasty(bucket.root)
+    aws.rent(datetime.fromtimestamp(clock.now - HOUR, UTC))
+    asked = Endpoints(aws.url, None, None).identities()
+    with Meter(store, RUN, 5.0, "sft", asked=asked, clock=clock, every=0.02, grace=1000.0) as meter:
+        wait(lambda: meter.over)
+        assert meter.spent == pytest.approx(10.0)
 
 
 def test_another_machine_and_a_raised_cap_are_read_from_the_ledger(bucket: Bucket) -> None:

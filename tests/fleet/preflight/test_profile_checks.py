@@ -128,6 +128,20 @@ def test_the_forecast_is_of_this_profile_s_hours(dollars: float, ok: bool) -> No
     assert found.ok is ok and f"${profile.budget.dollars:.0f}" in found.detail, found
 
 
+def test_the_budget_is_held_against_the_profile_s_own_gpus_not_their_cheaper_kin() -> None:
+    profile = load_profile("cortex-70b")
+    own = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
+
+    def forecast(**dollars: float) -> str:
+        offers = tuple(
+            rented(price)[0].model_copy(update={"accelerators": gpus})
+            for gpus, price in sorted(dollars.items(), key=lambda pair: pair[1])
+        )
+        return cost.check(ground(profile, TASK, rentable=lambda document: offers)).detail
+
+    assert forecast(**{"A100-80GB:8": 5.0, own: 30.0}) == forecast(**{own: 30.0}) != forecast(**{own: 5.0})
+
+
 def test_without_a_budget_it_warns(profile: Profile) -> None:
     found = cost.check(ground(profile, TASK, rentable=lambda document: rented(9.5)))
     assert found.word == "warning" and "$9.50/h" in found.detail and "budget.dollars" in str(found.fix)

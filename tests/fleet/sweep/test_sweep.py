@@ -149,6 +149,13 @@ def test_disks_and_addresses_go_with_their_run(store: FolderStore, account: Acco
     assert {fault for _, fault in again} == {"it is gone already, or its run is alive again"}
 
 
+def test_a_spoilt_price_list_hides_no_machine(store: FolderStore, account: Account) -> None:
+    stopped_long_ago(store, account)
+    store.put(f"runs/{RUN}/prices.json", b"{}")
+    found = [leftover for leftover in look(store, [EAST]).found if leftover.run == RUN]
+    assert [(leftover.thing.id, leftover.dollars_per_hour) for leftover in found] == [(account.machines["left"], None)]
+
+
 def test_a_region_that_does_not_answer_is_told_and_hides_nothing(
     sweep: Swept, account: Account, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
