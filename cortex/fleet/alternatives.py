@@ -77,10 +77,10 @@ def _reaching(
     kept: list[dict[str, Any]] = []
     for entry in alternatives:
         merged = {**resources, **entry}
-        asked = merged.get("infra") or merged.get("cloud")
-        if not asked:
-            kept.append({**entry, "infra": home})
-        elif str(asked).partition("/")[0].lower() == home:
+        cloud, _, place = str(merged.get("infra") or merged.get("cloud") or "*").partition("/")
+        if cloud == "*":
+            kept.append({**entry, "infra": f"{home}/{place}" if place else home})
+        elif cloud.lower() == home:
             kept.append(entry)
     return _distinct(kept)
 

@@ -7,7 +7,7 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.names import OWNER_TAG, RUN_TAG
-from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, unpushed
+from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, stages, unpushed
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
 
@@ -77,8 +77,9 @@ def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Pr
     assert machines(resolve(profile, "r1", pipeline=path, settings=S3)[0]) == [("lambda", None)]
     with pytest.raises(ConfigError, match=r"task 'a' names no machine of aws.*s3://kit.*AWS_ACCESS_KEY_ID"):
         resolve(profile, "r1", pipeline=write(path, lambdas), settings=S3)
-    pinned = {**lambdas, "resources": {"infra": "aws/us-west-2"}}
-    assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [("aws/us-west-2", None)]
+    for given, kept in (("aws/us-west-2", "aws/us-west-2"), ("*/us-west-2", "aws/us-west-2"), ("*", "aws")):
+        pinned = {**lambdas, "resources": {"infra": given}}
+        assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [(kept, None)]
 
 
 def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) -> None:
@@ -123,6 +124,21 @@ def test_a_users_own_tasks_keep_what_they_do(tmp_path: Path, profile: Profile) -
     assert list(tasks) == ["a", "c"]
     assert tasks["a"]["run"] == script.replace("dpo grpo", "grpo")
     assert tasks["c"]["run"] == "echo hello" and unpushed(list(tasks.values())) == []
+
+
+def test_stages_of_one_line_are_all_seen(tmp_path: Path, profile: Profile) -> None:
+    line = "cd /kit && cortex run sft && cortex run dpo && cortex run grpo --verbose"
+    path = write(tmp_path / "p.yaml", {"name": "a", "run": line})
+    [task] = resolve(profile, "r1", pipeline=path, settings=S3)
+    assert task["run"] == line.replace("cortex run dpo", "true")
+    assert stages(task, path) == ["sft", "grpo"]
+
+
+def test_an_image_that_a_cloud_names_region_by_region_is_left_as_it_is(tmp_path: Path, profile: Profile) -> None:
+    images = {"us-east-1": "ami-1", "us-west-2": "ami-2"}
+    path = write(tmp_path / "p.yaml", {"name": "a", "resources": {"image_id": images}, "run": "cortex run data"})
+    [task] = resolve(profile, "r1", pipeline=path, settings=S3)
+    assert task["resources"]["image_id"] == images and unpushed([task]) == []
 
 
 @pytest.mark.parametrize(

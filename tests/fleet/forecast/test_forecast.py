@@ -86,6 +86,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
         ({"spot": 3.0, "on_demand": 8.0, "replays": 0}, "--replays is 0"),
         ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
+        ({"spot": 3.0, "on_demand": 8.0, "checkpoint": 0.0}, "interval is 0 hours: give more than 0"),
         ({"spot": 3.0, "on_demand": 8.0, "estimate": given(profile, -1)}, "work is -1 hours"),
     )
     for arguments, said in refused:
