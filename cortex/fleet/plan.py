@@ -47,7 +47,7 @@ class Plan:
     """By name: whether it is set here."""
     owner: str
     expected: str
-    """What the forecast says that it takes."""
+    """What the forecast says that it takes; of what is no run, until when it stays."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -105,8 +105,15 @@ def make_plan(
         tasks=planned,
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
-        expected=_expected(profile, documents) if profile else "it ends itself when it is idle",
+        expected=_expected(profile, documents) if profile else _until(documents),
     )
+
+
+def _until(documents: list[dict[str, Any]]) -> str:
+    """How long what is no run stays."""
+    if all(document["resources"].get("autostop") for document in documents):
+        return "it ends itself when it is idle, as `autostop` in its file says"
+    return "its file has no `autostop`: it stays, and costs, until you end it"
 
 
 def _expected(profile: Profile, documents: list[dict[str, Any]]) -> str:

@@ -1,7 +1,6 @@
 """Verbs that look before and after a run: is all ready for it, and is anything of it left over."""
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +8,7 @@ from typing import Annotated
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
-from cortex.verbs.words import AsJson
-
-INTERRUPTED = 128 + signal.SIGINT
-"""How a program leaves that was interrupted from the keyboard."""
+from cortex.verbs.words import INTERRUPTED, AsJson
 
 app = typer.Typer()
 

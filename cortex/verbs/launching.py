@@ -2,13 +2,15 @@
 
 import math
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cortex.errors import ConfigError, RefusedError, UsageError
-from cortex.verbs.words import Run
+from cortex.verbs.words import INTERRUPTED, Run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +94,7 @@ def rent(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Start a machine that is no run's, and that ends by itself when it is idle."""
+    """Start a machine that is no run's; those of jobs/ end by themselves when they are idle."""
     import os
 
     from rich.console import Console
@@ -119,8 +121,9 @@ def rent(
         return
     if not yes:
         typer.confirm(f"Start {cluster}?", abort=True)
-    SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
-    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it before it ends itself")
+    with _told_if_interrupted(f"{cluster} may come up all the same: `.venv/bin/sky down {cluster}` ends it"):
+        SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
+    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it at once")
 
 
 def _start(
@@ -173,9 +176,21 @@ def _start(
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
     order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), again, budget)
-    print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
+    ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
+    with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
+        print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
     if follow:
         watch(store, run, console)
+
+
+@contextmanager
+def _told_if_interrupted(what: str) -> Generator[None]:
+    """What was asked of SkyPilot is not taken back by Ctrl-C: say so, and leave."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        print(f"interrupted; {what}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from interruption
 
 
 def _limited(profile: "Profile", dollars: float | None) -> "Profile":
