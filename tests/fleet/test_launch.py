@@ -12,6 +12,7 @@ from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
 from cortex.runs.budget import cap
+from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile, load_profile
@@ -98,11 +99,23 @@ def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_j
         launch(order, store, server)
     assert names(store) == ["launching"] and server.up == ["job/1"]
     machine = Lease.take(store, RUN)
+    Ledger(store, RUN, machine.epoch).append("machine_alive", machine="i-1", since=0.0)
     assert launch(order, store, server) == "job/1"
     machine.check()  # the job's own lease was left alone
-    assert len(server.submitted) == 1 and names(store) == ["launching", "launched"]
+    assert len(server.submitted) == 1 and names(store) == ["launching", "machine_alive", "launched"]
     with pytest.raises(RefusedError, match="is running"):
         launch(order, store, server)
+
+
+def test_a_cluster_is_no_job_that_a_killed_launch_left(store: FolderStore, order: Order) -> None:
+    server = Server()
+    server.fails = Killed()
+    with pytest.raises(Killed):
+        launch(order, store, server)
+    server.fails, server.up = None, ["cluster/cortex-r1"]
+    with pytest.raises(RefusedError, match=r"r1 is running \(cluster/cortex-r1\)"):
+        launch(order, store, server)
+    assert not server.submitted
 
 
 def test_a_cap_that_is_raised_for_a_job_which_is_found_holds_for_it(store: FolderStore, order: Order) -> None:
@@ -189,6 +202,14 @@ def test_killed_between_cancelling_and_the_ledger_the_next_stop_tells(store: Fol
     server.up.clear()
     assert stop(RUN, store, server) == ()
     assert names(store)[-1] == "stopped"
+
+
+def test_a_finished_run_is_not_called_stopped(store: FolderStore, release: object, profile: Profile) -> None:
+    assert release
+    create_run(store, "demo-1", profile)
+    Ledger(store, "demo-1", 1).append("launched", job=1)
+    assert stop("demo-1", store, Server()) == ()
+    assert [event["event"] for event in LedgerReader(store, "demo-1").new_events()] == ["launched"]
 
 
 def test_an_unknown_run_cannot_be_stopped_and_a_dumb_bucket_keeps_no_machine(

@@ -111,6 +111,14 @@ def test_a_released_run_has_a_quarter_of_an_hour_to_give_its_machines_back(
     assert bool(why) is left and (not left or "is released" in str(why))
 
 
+def test_a_released_run_that_is_being_torn_down_has_its_time_from_there(store: FolderStore, tmp_path: Path) -> None:
+    done = {"stage": "release", "seconds": 1.0}
+    tell(store, (GRACE + 900, "stage_finished", done), (60, "teardown", {"machines": ["job/1"]}))
+    publish(write(tmp_path / "r", {"x": b"1"}), store, f"runs/{RUN}/release", kind="release")
+    assert standing(store, RUN).leftover(MINE, OLD, NOW) is None
+    assert standing(store, RUN).leftover(MINE, OLD, NOW + GRACE)
+
+
 def test_runs_are_known_by_the_label_that_their_machines_bear(store: FolderStore, profile: Profile) -> None:
     create_run(store, "Demo_1", profile)
     found = standings(store, {run_label("Demo_1"), "of-another-bucket"})
