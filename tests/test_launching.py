@@ -1,6 +1,8 @@
 """The verbs that rent machines, as programs: what they refuse, and what they show before they rent."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile, load_profile
 from tests.artifacts.strategies import write
-from tests.conftest import Cortex
+from tests.conftest import Cortex, environment
 from tests.test_cli import told
 from tests.testbed.catalog import price, write_catalogs
 
@@ -99,3 +101,34 @@ def test_a_run_is_resumed_under_the_cap_that_it_was_raised_to(
     shown = " ".join(done.stdout.split())
     assert f"{limit} for the whole run" in shown, done.stdout + done.stderr
     assert f"the budget is {limit.removesuffix('.00')};" in shown, done.stdout
+
+
+INTERRUPTED = """
+from cortex import cli
+from cortex.fleet.jobs import SkyPilotJobs
+def interrupt(*_):
+    raise KeyboardInterrupt
+SkyPilotJobs.start_cluster = interrupt
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("autostop", "until"), [(True, "it ends itself when it is idle"), (False, "and costs, until")])
+def test_a_machine_of_ones_own_says_how_long_it_stays_and_ctrl_c_that_it_may_come(
+    autostop: bool, until: str, tmp_path: Path
+) -> None:
+    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    mine = tmp_path / "mine.yaml"
+    resources = {"infra": "aws", "cpus": "4+"} | ({"autostop": {"idle_minutes": 5, "down": True}} if autostop else {})
+    mine.write_text(yaml.safe_dump({"resources": resources, "run": "true"}))
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "rent", str(mine), "--yes"],
+        env=environment(tmp_path) | {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert until in done.stdout
+    assert "cortex-mine may come up all the same: `.venv/bin/sky down cortex-mine` ends it" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -178,6 +178,23 @@ def test_the_budget_is_held_against_the_profile_s_own_gpus_not_their_cheaper_kin
     assert forecast(**{"A100-80GB:8": 5.0, own: 30.0}) == forecast(**{own: 30.0}) != forecast(**{own: 5.0})
 
 
+def test_the_forecast_is_of_the_dearest_task_and_of_the_kind_that_is_rented() -> None:
+    profile, data = load_profile("cortex-8b"), {"name": "data", "run": "cortex run data"}
+
+    def detail(spot: bool, *tasks: Mapping[str, Any]) -> str:
+        prices = {"data": 0.3, "sft": 3.0}
+        return cost.check(
+            ground(
+                profile,
+                *tasks,
+                rentable=lambda document: (rented(prices[document["name"]])[0].model_copy(update={"spot": spot}),),
+            )
+        ).detail
+
+    assert detail(True, data, TASK) == detail(True, TASK, data) == detail(True, TASK) != detail(True, data)
+    assert detail(True, TASK) != detail(False, TASK), "on demand nothing is lost, and nothing waits"
+
+
 def test_without_a_budget_it_warns(profile: Profile) -> None:
     found = cost.check(ground(profile, TASK, rentable=lambda document: rented(9.5)))
     assert found.word == "warning" and "$9.50/h" in found.detail and "budget.dollars" in str(found.fix)
