@@ -54,8 +54,6 @@ def _of_the_profile(
             [{key: value for key, value in entry.items() if key != "accelerators"} for entry in alternatives]
         )
     kinds = [_kind(entry.get("accelerators", resources.get("accelerators"))) for entry in alternatives]
-    if not any(kinds):
-        return alternatives
     if hardware.accelerator not in kinds:
         kinds = [kind and hardware.accelerator for kind in kinds]
     counted = [

@@ -76,7 +76,7 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
         DataError: it is finished.
         RefusedError: it is running, or being launched.
         BudgetError: it has spent its budget, and it is not raised.
-        CortexError: SkyPilot does not take it.
+        CortexError: SkyPilot does not take it, or (`ConfigError`) its server does not answer.
     """
     create_run(store, order.run, order.profile)
     finished(order.run, store)
@@ -100,6 +100,8 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     ledger.append("launching", name=name, owner=order.owner)
     try:
         job = f"job/{jobs.submit(order.documents, name, order.secrets)}"
+    except ConfigError:
+        raise  # SkyPilot's server was lost on the way: the job may still come about
     except CortexError as error:
         ledger.append("launch_failed", name=name, reason=str(error)[:500])
         raise
@@ -107,9 +109,9 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     return job
 
 
-def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
+def stop(run: str, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> tuple[str, ...]:
     """Cancel a run's job and give its machines back; return what was cancelled. Checkpoints stay. Doing it again finds
-    nothing to do.
+    nothing to do. Of a run that was launched elsewhere no job is known here: what works for it may write no more.
 
     Raises:
         UsageError: there is neither such a job nor such a run.
@@ -120,11 +122,18 @@ def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
         load_run(store, run)
     destroy_each(running, jobs)
     try:
-        last = _last(LedgerReader(store, run, ticks=1).new_events(), _LAUNCHES)
+        events, now = LedgerReader(store, run, ticks=1).new_events(), clock()
+        last, alive = _last(events, _LAUNCHES), _last_word(events, now)
+        if alive and alive["event"] not in _LAUNCHES and not running:
+            logger.warning(
+                f"run {run} wrote {alive['event']!r} {now - alive['time']:.0f} s ago, and SkyPilot's server knows no job "
+                f"of it: its machine's work is refused from now on; see with `cortex stop {run}` where it was launched, "
+                "or with `cortex sweep`, that the machine goes"
+            )
         unsaid = last is not None and last["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
             job = _number(running[0]) if running else None
-            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=job)
+            Ledger(store, run, Lease.take(store, run).epoch, clock).append("stopped", job=job)
     except StoreError as error:
         # What costs money has been ended; a bucket that does not answer must not say otherwise.
         logger.warning(f"stopping {run} without an entry in its ledger: {error}")
@@ -159,15 +168,22 @@ def _require_idle(run: str, events: list[Event], jobs: Jobs, now: float) -> tupl
             f"run {run} is being launched by {begun.get('owner')} since {now - begun['time']:.0f} s: see with `cortex "
             f"status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
         )
-    newest = max(events, key=lambda event: event["time"], default=None)
-    silent = newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE
-    if newest and not running and not silent:
+    newest = _last_word(events, now)
+    if newest and not running:
         raise RefusedError(
             f"run {run} is running elsewhere: it wrote {newest['event']!r} {now - newest['time']:.0f} s ago, and "
             f"SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where it was "
             f"launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
         )
     return begun, submitted
+
+
+def _last_word(events: list[Event], now: float) -> Event | None:
+    """The newest entry, while it says that the run may be running; else None."""
+    newest = max(events, key=lambda event: event["time"], default=None)
+    if newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE:
+        return None
+    return newest
 
 
 def _require_money(order: Order, events: list[Event]) -> None:

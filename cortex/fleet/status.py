@@ -151,7 +151,7 @@ def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SE
     except KeyboardInterrupt:
         console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
         return
-    console.print(summary(latest), soft_wrap=True, highlight=False)
+    console.print(summary(latest), soft_wrap=True, highlight=False, markup=False)
 
 
 def print_status(status: RunStatus, console: Console) -> None:

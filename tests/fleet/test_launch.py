@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
@@ -162,6 +163,18 @@ def test_what_skypilot_does_not_take_is_told_and_can_be_tried_again_at_once(stor
     assert launch(order, store, server) == "job/1"
 
 
+def test_a_server_that_is_lost_while_it_takes_the_job_may_have_taken_it(store: FolderStore, order: Order) -> None:
+    server = Server()
+    server.fails = ConfigError("cannot launch cortex-r1: SkyPilot's server does not answer")
+    with pytest.raises(ConfigError):
+        launch(order, store, server)
+    server.fails = None
+    with pytest.raises(RefusedError, match="is being launched by ada"):
+        launch(order, store, server)
+    server.up = ["job/7"]
+    assert launch(order, store, server) == "job/7" and not server.submitted
+
+
 def test_a_machine_that_another_server_rents_is_seen_by_what_it_writes(store: FolderStore, order: Order) -> None:
     server = Server()
     Ledger(store, RUN, 1, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
@@ -202,6 +215,22 @@ def test_killed_between_cancelling_and_the_ledger_the_next_stop_tells(store: Fol
     server.up.clear()
     assert stop(RUN, store, server) == ()
     assert names(store)[-1] == "stopped"
+
+
+def test_stopping_a_run_of_another_server_says_what_becomes_of_its_machine(store: FolderStore, order: Order) -> None:
+    launch(order, store, Server(), lambda: 900.0)
+    lease = Lease.take(store, RUN)
+    Ledger(store, RUN, lease.epoch, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    try:
+        assert stop(RUN, store, Server(), lambda: 1030.0) == ()
+    finally:
+        logger.remove(sink)
+    [warning] = said
+    assert "wrote 'machine_alive' 30 s ago" in warning and "`cortex sweep`" in warning
+    with pytest.raises(RefusedError, match="taken over"):
+        lease.check()
 
 
 def test_a_finished_run_is_not_called_stopped(store: FolderStore, release: object, profile: Profile) -> None:

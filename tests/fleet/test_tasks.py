@@ -33,6 +33,9 @@ def write(path: Path, *documents: dict[str, Any]) -> Path:
 def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_path: Path) -> None:
     tasks = by_name(resolve(load_profile("cortex-70b"), "r1", settings=S3, digests=tmp_path / "none", environment={}))
     assert list(tasks) == ["data", "sft", "grpo", "export", "release"]
+    assert all("ordered" in tasks[name]["resources"] for name in ("sft", "grpo", "export")), (
+        "not the cheapest: the first"
+    )
     kin = [("aws", "H100:8"), ("aws", "H200:8"), ("aws", "A100-80GB:8")]
     assert [machines(tasks[name]) for name in ("sft", "grpo", "export")] == [kin] * 3
     assert [machines(tasks[name]) for name in ("data", "release")] == [[("aws", None)]] * 2
@@ -60,6 +63,24 @@ def test_the_profile_says_which_gpus_come_first_and_how_many(
     assert (machines(tasks["sft"])[0][1], machines(tasks["export"])[0][1]) == (trains, exports)
     kinds = {accelerators for _, accelerators in machines(tasks["sft"])}
     assert len(kinds) == (1 if trains in (None, "L40S:4") else 3)
+
+
+def test_alternatives_that_have_become_the_same_are_one(tmp_path: Path) -> None:
+    kinds = [{"accelerators": kind} for kind in ("H100:8", "H200:8")]
+    common = {"accelerators": "A100:8", "any_of": [{"cpus": 4}, {"cpus": 4, "accelerators": "H100:8"}]}
+    tasks = [{"name": "a", "resources": {"ordered": kinds}}, {"name": "b", "resources": common}]
+    path = write(tmp_path / "p.yaml", *[{**task, "run": "cortex run sft"} for task in tasks])
+
+    def resources(**hardware: Any) -> list[dict[str, Any]]:
+        profile = load_profile("cortex-8b", {f"hardware.{key}": value for key, value in hardware.items()})
+        documents = resolve(profile, "r1", pipeline=path, settings=Settings(bucket=str(tmp_path), owner="a"))
+        return [{key: value for key, value in task["resources"].items() if key != "labels"} for task in documents]
+
+    assert resources(accelerator="L40S", gpus=4) == [
+        {"accelerators": "L40S:4"},
+        {"accelerators": "L40S:4", "cpus": 4},
+    ]
+    assert resources(device="cpu") == [{}, {"cpus": 4}]
 
 
 @pytest.mark.parametrize(
