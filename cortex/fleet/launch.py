@@ -123,21 +123,28 @@ def stop(run: str, store: Store, jobs: Jobs, clock: Callable[[], float] = time.t
     destroy_each(running, jobs)
     try:
         events, now = LedgerReader(store, run, ticks=1).new_events(), clock()
-        last, alive = _last(events, _LAUNCHES), _last_word(events, now)
-        if alive and alive["event"] not in _LAUNCHES and not running:
-            logger.warning(
-                f"run {run} wrote {alive['event']!r} {now - alive['time']:.0f} s ago, and SkyPilot's server knows no job "
-                f"of it: its machine's work is refused from now on; see with `cortex stop {run}` where it was launched, "
-                "or with `cortex sweep`, that the machine goes"
-            )
+        last = _last(events, _LAUNCHES)
         unsaid = last is not None and last["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
+            if not running:
+                _tell_elsewhere(run, events, now)
             job = _number(running[0]) if running else None
             Ledger(store, run, Lease.take(store, run).epoch, clock).append("stopped", job=job)
     except StoreError as error:
         # What costs money has been ended; a bucket that does not answer must not say otherwise.
         logger.warning(f"stopping {run} without an entry in its ledger: {error}")
     return running
+
+
+def _tell_elsewhere(run: str, events: list[Event], now: float) -> None:
+    """Say it where a machine is at work that SkyPilot's server here did not rent."""
+    alive = _last_word(events, now)
+    if alive and alive["event"] not in _LAUNCHES:
+        logger.warning(
+            f"run {run} wrote {alive['event']!r} {now - alive['time']:.0f} s ago, and SkyPilot's server knows no job "
+            f"of it: what works for it may write no more; see by `cortex stop {run}` where it was launched, or by "
+            "`cortex sweep`, that its machine goes"
+        )
 
 
 def _tell_launched(order: Order, ledger: Ledger, job: str) -> None:

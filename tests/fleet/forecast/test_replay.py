@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cortex.errors import UsageError
 from cortex.fleet.forecast.generator import generate
+from cortex.fleet.forecast.interval import TRIED, Intervals, best_interval
 from cortex.fleet.forecast.job import Job
 from cortex.fleet.forecast.optimum import optimum
 from cortex.fleet.forecast.policies import Greedy, OnDemandOnly, Reserve, SpotOnly, UniformProgress
@@ -70,6 +71,39 @@ def test_what_was_paid_for_is_work_restarts_and_what_was_lost(job: Job, up: list
         spot = (found.dollars[0] * 3600 - found.on_demand[0] * job.on_demand) / job.spot
         if np.isfinite(found.seconds[0]):
             assert spot + found.on_demand[0] == pytest.approx(job.total + found.restarting[0] + found.lost[0])
+
+
+@pytest.mark.parametrize(("down", "bridged"), [(20, 0), (36, 6), (45, 15)])
+def test_outages_are_waited_out_down_to_the_reserve_then_bridged_until_spot_is_back(down: int, bridged: int) -> None:
+    minute, hour = 60, 60 * 60
+    # Forty minutes of slack, of which a quarter is kept: thirty are waited.
+    job = Job(work=hour, deadline=101 * minute, restart=minute, interval=minute, save=0, spot=1.0, on_demand=3.0)
+    (found,) = replay([(job, Reserve())], one_window([False] * down + [True] * 200))
+    restarts = 2 if bridged else 1
+    assert found.on_demand[0] == bridged * minute
+    assert found.dollars[0] == pytest.approx((3 * bridged + 60 + restarts - bridged) * minute / 3600)
+
+
+def test_who_never_gets_a_spot_machine_is_given_up_after_four_deadlines() -> None:
+    job = Job(work=600, deadline=1000, restart=0, interval=600, save=0, spot=1.0, on_demand=3.0)
+    late, never = (
+        replay([(job, SpotOnly())], one_window([False] * down + [True] * 100))[0].seconds[0] for down in (56, 90)
+    )
+    assert (late, never) == (56 * 60 + 600, np.inf)
+
+
+def test_the_best_interval_is_long_where_nothing_is_taken_and_short_where_much_is() -> None:
+    job = Job(work=36_000, deadline=40_000, restart=0, interval=600, save=30, spot=1.0, on_demand=3.0)
+
+    def best(up: list[bool]) -> Intervals:
+        return best_interval(job, [one_window(up)], between=1200, replays=1)
+
+    calm = best([True] * 60)
+    assert calm.simulated == max(TRIED) and calm.waste == pytest.approx(30 / (max(TRIED) + 30))
+    stormy = best([True] * 300 + [False])
+    assert stormy.simulated and stormy.simulated < max(TRIED)
+    given_up = best([True] * 2 + [False])
+    assert (given_up.simulated, given_up.waste) == (None, None), "of what never ends nothing can be said"
 
 
 def test_the_optimum_of_cases_that_can_be_reckoned_by_hand() -> None:
