@@ -96,9 +96,14 @@ def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
 
 def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -> None:
     store, profile = Store.open(str(tmp_path)), load_profile("cortex-70b")
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
     for epoch, stage in enumerate(("data", "data", "sft", "sft", "grpo"), start=1):
         now = 1e6 * epoch
-        ledger = Ledger(store, "like", epoch, clock=lambda: now)
+        ledger = Ledger(store, "like", epoch, clock)
         ledger.append("stage_started", stage=stage)
         for step, at in enumerate((10, 20, 30, 40, 500, 510) if stage != "data" else (), start=1):
             now = 1e6 * epoch + at

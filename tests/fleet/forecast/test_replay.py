@@ -102,8 +102,9 @@ def test_the_best_interval_is_long_where_nothing_is_taken_and_short_where_much_i
     assert calm.simulated == max(TRIED) and calm.waste == pytest.approx(30 / (max(TRIED) + 30))
     stormy = best([True] * 300 + [False])
     assert stormy.simulated and stormy.simulated < max(TRIED)
-    given_up = best([True] * 2 + [False])
-    assert (given_up.simulated, given_up.waste) == (None, None), "of what never ends nothing can be said"
+    # With five minutes at a time, who saves every two comes to an end, and who saves every seven never does.
+    given_up = best([True] * 5 + [False])
+    assert (given_up.simulated, given_up.waste) == (None, None), "who paid for less than the whole is not compared"
 
 
 def test_the_optimum_of_cases_that_can_be_reckoned_by_hand() -> None:
@@ -126,6 +127,14 @@ def test_zones_are_used_in_turn_and_each_change_costs_a_restart() -> None:
     assert found.preemptions.tolist() == [1] * 4
     assert found.seconds.tolist() == [1080] * 4
     assert optimum(job, place) == pytest.approx(1080 / 3600)
+
+
+def test_the_saving_of_checkpoints_is_paid_for() -> None:
+    job = Job(work=600, deadline=1e5, restart=30, interval=120, save=12, spot=1.0, on_demand=3.0)
+    assert (job.total, job.stretch, job.shortest) == (660, 132, 690)
+    (found,) = replay([(job, OnDemandOnly())], one_window([False] * 20))
+    assert (found.seconds[0], found.on_demand[0], found.restarting[0]) == (690, 690, 30)
+    assert found.dollars[0] == pytest.approx(3 * 690 / 3600)
 
 
 def test_work_is_lost_since_the_last_checkpoint_only() -> None:
