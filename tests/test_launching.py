@@ -1,5 +1,6 @@
 """The verbs that rent machines, as programs: what they refuse, and what they show before they rent."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -117,7 +118,10 @@ cli.main()
 def test_a_machine_of_ones_own_says_how_long_it_stays_and_ctrl_c_that_it_may_come(
     autostop: bool, until: str, tmp_path: Path
 ) -> None:
-    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    catalogs = tmp_path / ".sky" / "catalogs" / "v8"
+    write_catalogs(catalogs, {"us-east-1": "ami-0"})
+    if autostop:
+        _sell_nothing_on_spot(catalogs / "aws" / "vms.csv")  # to compare with: that there is none is no fault
     mine = tmp_path / "mine.yaml"
     resources = {"infra": "aws", "cpus": "4+"} | ({"autostop": {"idle_minutes": 5, "down": True}} if autostop else {})
     mine.write_text(yaml.safe_dump({"resources": resources, "run": "true"}))
@@ -132,3 +136,12 @@ def test_a_machine_of_ones_own_says_how_long_it_stays_and_ctrl_c_that_it_may_com
     assert until in done.stdout
     assert "cortex-mine may come up all the same: `.venv/bin/sky down cortex-mine` ends it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _sell_nothing_on_spot(catalog: Path) -> None:
+    with catalog.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with catalog.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "SpotPrice": ""} for row in rows)

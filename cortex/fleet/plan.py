@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cortex.errors import CortexError
+from cortex.errors import ConfigError, CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
@@ -31,7 +31,7 @@ class PlannedTask:
     offers: tuple[Offer, ...]
     """As the task asks, the cheapest first."""
     other: tuple[Offer, ...]
-    """The same on demand, where the task asks for spot, and on spot where it does not."""
+    """The same on demand, where the task asks for spot, and on spot where it does not; none where none is sold so."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,16 @@ def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
         stages=tuple(stages(document, where)),
         image=str(document["resources"].get("image_id", "")).removeprefix("docker:"),
         offers=asked,
-        other=offers(document, spot=not asked[0].spot),
+        other=_other(document, spot=not asked[0].spot),
     )
+
+
+def _other(document: dict[str, Any], *, spot: bool) -> tuple[Offer, ...]:
+    """The task's machines of the kind that it does not ask for: to compare with, so that none is no fault."""
+    try:
+        return offers(document, spot=spot)
+    except ConfigError:
+        return ()
 
 
 def _rows(task: PlannedTask) -> Iterable[tuple[str, str, str, str, str]]:

@@ -76,7 +76,12 @@ class Meter:
         ]
 
     def __enter__(self) -> Self:
-        """Raises BudgetError for a run that is at its cap already, StoreError where the bucket does not answer."""
+        """Begin.
+
+        Raises:
+            BudgetError: the run is at its cap already.
+            DataError: it has a cap, and a price list that cannot be read; or the bucket does not answer (`StoreError`).
+        """
         # With the patience of all that a stage begins with: a price that was not read would count as none.
         self._read()
         self._prices = self._read_prices(self._reader.store)
@@ -147,9 +152,9 @@ class Meter:
     def _read_prices(self, store: Store) -> PriceList | None:
         try:
             return PriceList.read(store, self._run)
-        except StoreError:
-            raise
         except DataError as error:
+            if isinstance(error, StoreError) or self._known[2]:
+                raise  # without a price no cap would ever be reached
             logger.warning(f"{error}: what this machine costs is not known")
             return None
 

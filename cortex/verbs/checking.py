@@ -71,7 +71,7 @@ def sweep(
     stray = [region for region in regions or () if region not in known]
     if stray:
         raise UsageError(f"no region {stray[0]!r} is enabled for this account: {nearest(stray[0], known)}")
-    where = regions or known
+    where = list(dict.fromkeys(regions or known))
     swept = look(store, where)
     if as_json:
         print(json.dumps(swept.to_json(), indent=1))
