@@ -89,10 +89,12 @@ def destroy(
     Everything is looked at once more before the first: what came back to life meanwhile is left alone. Killed at any
     point, the same command goes on.
     """
-    still = {leftover.thing.key for leftover in look(store, regions, clock).found}
+    again = look(store, regions, clock)
+    still = {leftover.thing.key for leftover in again.found}
     for leftover in sorted(confirmed, key=lambda leftover: leftover.thing.kind != "machine"):
         if leftover.thing.key not in still:
-            yield leftover, "it is gone already, or its run is alive again"
+            unseen = next((fault for fault in again.failures if fault.startswith(f"{leftover.thing.region}: ")), None)
+            yield leftover, unseen or "it is gone already, or its run is alive again"
             continue
         try:
             end(leftover.thing)
