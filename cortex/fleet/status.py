@@ -36,7 +36,8 @@ class RunStatus:
     bucket: str
     now: float
     state: State
-    """`recovering`: preempted, and not yet begun again; `waiting`: for its first machine, or between two stages."""
+    """`recovering`: preempted, and not yet begun again; `waiting`: for its first machine, between two stages, or
+    launched again; `stopped`: also torn down before it was done."""
     stages: tuple[StageReport, ...]
     stage: StageReport | None
     """The one that was begun last."""

@@ -67,6 +67,6 @@ def _pushed(path: Path) -> dict[str, str]:
 
 def _digest(image: str, pushed: Mapping[str, str]) -> str:
     name = image_name(image)
-    if name not in pushed:
+    if name is None or name not in pushed:
         raise ConfigError(f"{image!r} has no digest: it was not pushed with the others")
     return pushed[name]
