@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from cortex.runs.report import RunFollower, StageReport
 
@@ -56,7 +57,7 @@ class LiveStages:
         self._follower.update()
         if self._live:
             table = self._table()
-            self._live.update(Group(table, self._summary()) if self._summary else table, refresh=True)
+            self._live.update(Group(table, Text(self._summary())) if self._summary else table, refresh=True)
         else:
             for report in self._follower.stages.values():
                 self._tell(report)

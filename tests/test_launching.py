@@ -1,6 +1,8 @@
 """The verbs that rent machines, as programs: what they refuse, and what they show before they rent."""
 
-import json
+import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile, load_profile
 from tests.artifacts.strategies import write
-from tests.conftest import Cortex
+from tests.conftest import Cortex, environment
 from tests.test_cli import told
 from tests.testbed.catalog import price, write_catalogs
 
@@ -26,6 +28,9 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no such pipeline": ((*LAUNCH, "--pipeline", "none.yaml"), 78, "none.yaml cannot be read: No such file"),
     "a run id that cannot be one": ((*LAUNCH, "--run", "../r"), 2, "run id '../r' must be"),
     "an unknown run to resume": (("resume", "r9"), 2, "no run 'r9'"),
+    "a budget below nothing": (("resume", "done", "--budget", "-5"), 2, "--budget -5 is no cap"),
+    "a budget that is no number": (("resume", "done", "--budget", "nan"), 2, "--budget nan is no cap"),
+    "a budget without end": (("resume", "done", "--budget", "inf"), 2, "--budget inf is no cap"),
     "a finished run": (("resume", "done"), 65, "run done is finished: `cortex show done`"),
     "no such job": (("rent", "techer"), 2, "no job 'techer': did you mean 'teacher'"),
     "images that were never pushed": (("rent", "workbench", "--yes"), 78, "`make images && make push`"),
@@ -72,7 +77,7 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     assert not (tmp_path / "home" / "bucket").exists(), "a dry run enters nothing"
     # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
     assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
-    assert json.dumps("Traceback") not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("words", "limit"), [((), "$1,234.00"), (("--budget", "2000"), "$2,000.00")])
@@ -96,3 +101,46 @@ def test_a_run_is_resumed_under_the_cap_that_it_was_raised_to(
     shown = " ".join(done.stdout.split())
     assert f"{limit} for the whole run" in shown, done.stdout + done.stderr
     assert f"the budget is {limit.removesuffix('.00')};" in shown, done.stdout
+
+
+INTERRUPTED = """
+from cortex import cli
+from cortex.fleet.jobs import SkyPilotJobs
+def interrupt(*_):
+    raise KeyboardInterrupt
+SkyPilotJobs.start_cluster = interrupt
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("autostop", "until"), [(True, "it ends itself when it is idle"), (False, "and costs, until")])
+def test_a_machine_of_ones_own_says_how_long_it_stays_and_ctrl_c_that_it_may_come(
+    autostop: bool, until: str, tmp_path: Path
+) -> None:
+    catalogs = tmp_path / ".sky" / "catalogs" / "v8"
+    write_catalogs(catalogs, {"us-east-1": "ami-0"})
+    if autostop:
+        _sell_nothing_on_spot(catalogs / "aws" / "vms.csv")  # to compare with: that there is none is no fault
+    mine = tmp_path / "mine.yaml"
+    resources = {"infra": "aws", "cpus": "4+"} | ({"autostop": {"idle_minutes": 5, "down": True}} if autostop else {})
+    mine.write_text(yaml.safe_dump({"resources": resources, "run": "true"}))
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "rent", str(mine), "--yes"],
+        env=environment(tmp_path) | {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert until in done.stdout
+    assert "cortex-mine may come up all the same: `.venv/bin/sky down cortex-mine` ends it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _sell_nothing_on_spot(catalog: Path) -> None:
+    with catalog.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with catalog.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "SpotPrice": ""} for row in rows)

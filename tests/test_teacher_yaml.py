@@ -43,7 +43,7 @@ http.server.HTTPServer(("", int(sys.argv[sys.argv.index("--port") + 1])), Handle
 """
 
 
-def serve(folder: Path, *, dies: int = 0, key: str = "made-up") -> "subprocess.CompletedProcess[str]":
+def serve(folder: Path, *, dies: int = 0, key: str = "made-up", **others: str) -> "subprocess.CompletedProcess[str]":
     if shutil.which("curl") is None:
         pytest.skip("expected: needs curl")
     for name, text in (
@@ -57,7 +57,7 @@ def serve(folder: Path, *, dies: int = 0, key: str = "made-up") -> "subprocess.C
         port = free.getsockname()[1]
     task = yaml.safe_load((CHECKOUT / "jobs" / "teacher.yaml").read_text())
     variables = {**task["envs"], **task["secrets"], "TEACHER_MODEL": "some/model", "TEACHER_PORT": str(port)}
-    variables |= {"IDLE_MINUTES": "2", "CORTEX_TEACHER_API_KEY": key, "SKYPILOT_NUM_GPUS_PER_NODE": "8"}
+    variables |= {"IDLE_MINUTES": "2", "CORTEX_TEACHER_API_KEY": key, "SKYPILOT_NUM_GPUS_PER_NODE": "8"} | others
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-c", task["run"]],
@@ -78,6 +78,11 @@ def test_it_is_ready_once_it_has_generated_a_token_and_ends_when_nobody_asks(tmp
 def test_a_server_that_dies_before_it_answers_is_no_teacher(tmp_path: Path) -> None:
     done = serve(tmp_path, dies=2)
     assert done.returncode != 0 and "ready" not in done.stdout
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    done = serve(tmp_path, START_MINUTES="0")
+    assert done.returncode == 1 and "no token within 0 minutes: given up" in done.stderr and not done.stdout
 
 
 def test_without_a_key_nothing_is_served(tmp_path: Path) -> None:

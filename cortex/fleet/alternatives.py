@@ -54,8 +54,6 @@ def _of_the_profile(
             [{key: value for key, value in entry.items() if key != "accelerators"} for entry in alternatives]
         )
     kinds = [_kind(entry.get("accelerators", resources.get("accelerators"))) for entry in alternatives]
-    if not any(kinds):
-        return alternatives
     if hardware.accelerator not in kinds:
         kinds = [kind and hardware.accelerator for kind in kinds]
     counted = [
@@ -77,10 +75,10 @@ def _reaching(
     kept: list[dict[str, Any]] = []
     for entry in alternatives:
         merged = {**resources, **entry}
-        asked = merged.get("infra") or merged.get("cloud")
-        if not asked:
-            kept.append({**entry, "infra": home})
-        elif str(asked).partition("/")[0].lower() == home:
+        cloud, _, place = str(merged.get("infra") or merged.get("cloud") or "*").partition("/")
+        if cloud == "*":
+            kept.append({**entry, "infra": f"{home}/{place}" if place else home})
+        elif cloud.lower() == home:
             kept.append(entry)
     return _distinct(kept)
 

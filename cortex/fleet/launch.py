@@ -17,6 +17,7 @@ from cortex.artifacts.store import Store, StoreError
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError
 from cortex.fleet.jobs import Jobs
 from cortex.fleet.names import job_name
+from cortex.fleet.teardown import destroy_each
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
@@ -72,16 +73,22 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
 
     Raises:
         ConfigError: the run exists under another profile.
+        DataError: it is finished.
         RefusedError: it is running, or being launched.
         BudgetError: it has spent its budget, and it is not raised.
-        CortexError: SkyPilot does not take it.
+        CortexError: SkyPilot does not take it, or (`ConfigError`) its server does not answer.
     """
     create_run(store, order.run, order.profile)
-    events = LedgerReader(store, order.run).new_events()
+    finished(order.run, store)
+    events = LedgerReader(store, order.run, ticks=1).new_events()
     begun, running = _require_idle(order.run, events, jobs, clock())
     if begun and running:
         # The job's machine may hold a later epoch by now: taking the next would end its work.
-        _tell_launched(order, Ledger(store, order.run, begun["epoch"], clock, name="found"), running[0])
+        found = Ledger(store, order.run, begun["epoch"], clock, name="found")
+        if order.budget is not None and order.budget != cap(events, order.profile.budget.dollars):
+            _require_money(order, events)
+            found.hold("budget_raised", dollars=order.budget)
+        _tell_launched(order, found, running[0])
         return running[0]
     _require_money(order, events)
     PriceList(taken=clock(), offers=order.offers).write(store, order.run)
@@ -93,6 +100,8 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     ledger.append("launching", name=name, owner=order.owner)
     try:
         job = f"job/{jobs.submit(order.documents, name, order.secrets)}"
+    except ConfigError:
+        raise  # SkyPilot's server was lost on the way: the job may still come about
     except CortexError as error:
         ledger.append("launch_failed", name=name, reason=str(error)[:500])
         raise
@@ -100,9 +109,9 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     return job
 
 
-def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
+def stop(run: str, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> tuple[str, ...]:
     """Cancel a run's job and give its machines back; return what was cancelled. Checkpoints stay. Doing it again finds
-    nothing to do.
+    nothing to do. Of a run that was launched elsewhere no job is known here: what works for it may write no more.
 
     Raises:
         UsageError: there is neither such a job nor such a run.
@@ -111,18 +120,31 @@ def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
     running = tuple(name for name in jobs.of_run(run) if name.startswith("job/"))
     if not running:
         load_run(store, run)
-    for name in running:
-        jobs.destroy(name)
+    destroy_each(running, jobs)
     try:
-        last = _last(LedgerReader(store, run).new_events(), _LAUNCHES)
+        events, now = LedgerReader(store, run, ticks=1).new_events(), clock()
+        last = _last(events, _LAUNCHES)
         unsaid = last is not None and last["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
+            if not running:
+                _tell_elsewhere(run, events, now)
             job = _number(running[0]) if running else None
-            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=job)
+            Ledger(store, run, Lease.take(store, run).epoch, clock).append("stopped", job=job)
     except StoreError as error:
         # What costs money has been ended; a bucket that does not answer must not say otherwise.
         logger.warning(f"stopping {run} without an entry in its ledger: {error}")
     return running
+
+
+def _tell_elsewhere(run: str, events: list[Event], now: float) -> None:
+    """Say it where a machine is at work that SkyPilot's server here did not rent."""
+    alive = _last_word(events, now)
+    if alive and alive["event"] not in _LAUNCHES:
+        logger.warning(
+            f"run {run} wrote {alive['event']!r} {now - alive['time']:.0f} s ago, and SkyPilot's server knows no job "
+            f"of it: what works for it may write no more; see by `cortex stop {run}` where it was launched, or by "
+            "`cortex sweep`, that its machine goes"
+        )
 
 
 def _tell_launched(order: Order, ledger: Ledger, job: str) -> None:
@@ -153,15 +175,22 @@ def _require_idle(run: str, events: list[Event], jobs: Jobs, now: float) -> tupl
             f"run {run} is being launched by {begun.get('owner')} since {now - begun['time']:.0f} s: see with `cortex "
             f"status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
         )
-    newest = max(events, key=lambda event: event["time"], default=None)
-    silent = newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE
-    if newest and not running and not silent:
+    newest = _last_word(events, now)
+    if newest and not running:
         raise RefusedError(
             f"run {run} is running elsewhere: it wrote {newest['event']!r} {now - newest['time']:.0f} s ago, and "
             f"SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where it was "
             f"launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
         )
     return begun, submitted
+
+
+def _last_word(events: list[Event], now: float) -> Event | None:
+    """The newest entry, while it says that the run may be running; else None."""
+    newest = max(events, key=lambda event: event["time"], default=None)
+    if newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE:
+        return None
+    return newest
 
 
 def _require_money(order: Order, events: list[Event]) -> None:

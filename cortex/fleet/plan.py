@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cortex.errors import CortexError
+from cortex.errors import ConfigError, CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
@@ -31,7 +31,7 @@ class PlannedTask:
     offers: tuple[Offer, ...]
     """As the task asks, the cheapest first."""
     other: tuple[Offer, ...]
-    """The same on demand, where the task asks for spot, and on spot where it does not."""
+    """The same on demand, where the task asks for spot, and on spot where it does not; none where none is sold so."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plan:
     """By name: whether it is set here."""
     owner: str
     expected: str
-    """What the forecast says that it takes."""
+    """What the forecast says that it takes; of what is no run, until when it stays."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -105,8 +105,15 @@ def make_plan(
         tasks=planned,
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
-        expected=_expected(profile, documents) if profile else "it ends itself when it is idle",
+        expected=_expected(profile, documents) if profile else _until(documents),
     )
+
+
+def _until(documents: list[dict[str, Any]]) -> str:
+    """How long what is no run stays."""
+    if all(document["resources"].get("autostop") for document in documents):
+        return "it ends itself when it is idle, as `autostop` in its file says"
+    return "its file has no `autostop`: it stays, and costs, until you end it"
 
 
 def _expected(profile: Profile, documents: list[dict[str, Any]]) -> str:
@@ -132,8 +139,16 @@ def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
         stages=tuple(stages(document, where)),
         image=str(document["resources"].get("image_id", "")).removeprefix("docker:"),
         offers=asked,
-        other=offers(document, spot=not asked[0].spot),
+        other=_other(document, spot=not asked[0].spot),
     )
+
+
+def _other(document: dict[str, Any], *, spot: bool) -> tuple[Offer, ...]:
+    """The task's machines of the kind that it does not ask for: to compare with, so that none is no fault."""
+    try:
+        return offers(document, spot=spot)
+    except ConfigError:
+        return ()
 
 
 def _rows(task: PlannedTask) -> Iterable[tuple[str, str, str, str, str]]:

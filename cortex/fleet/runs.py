@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
@@ -32,10 +33,8 @@ def read_runs(store: Store, clock: Callable[[], float] = time.time) -> list[RunS
     def read(run: str) -> RunStatus | Unreadable | None:
         try:
             return read_status(store, run, clock, workers=READERS)
-        except MissingObjectError:
-            return None
-        except UsageError:
-            return None  # a folder without a profile is no run
+        except (UsageError, MissingObjectError):
+            return None  # a folder without a profile is no run, nor is one that is being removed
         except ConfigError as error:
             return Unreadable(run, str(error))
 
@@ -64,7 +63,7 @@ def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console
     table = Table("run", "profile", "state", "stage", "spent", "heard of", box=None, pad_edge=False)
     for run in runs:
         if isinstance(run, Unreadable):
-            table.add_row(run.run, "", "unreadable", run.reason)
+            table.add_row(run.run, "", "unreadable", Text(run.reason))
             continue
         stage = run.stage
         steps = f" {stage.step}/{stage.total}" if stage and stage.step is not None else ""

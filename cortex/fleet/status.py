@@ -36,7 +36,8 @@ class RunStatus:
     bucket: str
     now: float
     state: State
-    """`recovering`: preempted, and not yet begun again; `waiting`: for its first machine, or between two stages."""
+    """`recovering`: preempted, and not yet begun again; `waiting`: for its first machine, between two stages, or
+    launched again; `stopped`: also torn down before it was done."""
     stages: tuple[StageReport, ...]
     stage: StageReport | None
     """The one that was begun last."""
@@ -151,7 +152,7 @@ def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SE
     except KeyboardInterrupt:
         console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
         return
-    console.print(summary(latest), soft_wrap=True, highlight=False)
+    console.print(summary(latest), soft_wrap=True, highlight=False, markup=False)
 
 
 def print_status(status: RunStatus, console: Console) -> None:
@@ -191,16 +192,16 @@ def place(machine: Charge) -> str:
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:
     if all(report.state == "done" for report in reports[-1:]):
         return "done"
-    last_word = max((event["time"] for event in events if event["event"] == "stopped"), default=0.0)
+    last_word = max((event["time"] for event in events if event["event"] in ("stopped", "teardown")), default=0.0)
     launched = max((event["time"] for event in events if event["event"] == "launched"), default=0.0)
     seen = (newest.seen if newest else None) or 0.0
     if last_word > max(launched, seen):
         return "stopped"
     if newest is None or newest.state in ("waiting", "done"):
         return "waiting"
+    if newest.state in ("failed", "silent") and launched > seen:
+        return "waiting"
     if newest.state != "failed":
         return newest.state
-    if launched > seen:
-        return "waiting"
     codes: dict[int, State] = {BudgetError.exit_code: "over budget", PreemptedError.exit_code: "recovering"}
     return codes.get(newest.code or 1, "failed")

@@ -24,7 +24,7 @@ DIGESTS = CHECKOUT / "images" / "digests.json"
 
 JOBS = CHECKOUT / "jobs"
 
-_STAGES = re.compile(r"^(?P<before>.*\bcortex run)(?P<stages>(?: +[a-z]+)+)(?P<after>.*)$", re.MULTILINE)
+_STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
 _ECR = re.compile(r"^docker:(?P<server>[^/]+\.dkr\.ecr\.[^/]+)/")
 
 
@@ -107,7 +107,7 @@ def stages(document: Mapping[str, Any], where: Path) -> list[str]:
     Raises:
         ConfigError: it names a stage that there is not.
     """
-    found = [word for line in _STAGES.finditer(str(document.get("run"))) for word in line["stages"].split()]
+    found = [word for call in _STAGES.finditer(str(document.get("run"))) for word in call["stages"].split()]
     for stage in found:
         try:
             find_stage(stage)
@@ -145,11 +145,12 @@ def _read_digests(path: Path) -> dict[str, str]:
 
 
 def _with_stages(text: str, wanted: list[str]) -> str:
-    def line(match: "re.Match[str]") -> str:
+    def call(match: "re.Match[str]") -> str:
         kept = [word for word in match["stages"].split() if word in wanted]
-        return f"{match['before']} {' '.join(kept)}{match['after']}" if kept else ""
+        # What is left out may stand between others: `cortex run sft && cortex run dpo`.
+        return f"cortex run {' '.join(kept)}" if kept else "true"
 
-    return _STAGES.sub(line, text)
+    return _STAGES.sub(call, text)
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,9 @@ class _Fill:
 
     def __call__(self, task: dict[str, Any]) -> dict[str, Any]:
         resources = dict(task["resources"])
-        image, login = self._image(str(resources.get("image_id", "")))
-        if image:
-            resources["image_id"] = image
+        login = dict[str, str]()
+        if isinstance(resources.get("image_id"), str):  # else it is none, or a cloud's own, region by region
+            resources["image_id"], login = self._image(resources["image_id"])
         tags = {RUN_TAG: run_label(self.run), OWNER_TAG: owner_label(self.settings.owner)}
         resources["labels"] = {**(resources.get("labels") or {}), **tags}
         return {**task, "resources": resources, "envs": {**self._variables(task.get("envs") or {}), **login}}

@@ -1,6 +1,6 @@
 """Letting go of a run's machines: only once a verified copy of its release is proven to be on this disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ from loguru import logger
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.store import Store, StoreError
-from cortex.errors import DataError, RefusedError, UsageError
+from cortex.errors import CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.download import release_of
 from cortex.runs.ledger import Ledger
 
@@ -104,14 +104,34 @@ def _destroy(run: str, store: Store, machines: Machines, why: dict[str, object])
     # The newest epoch is ours from here on: what still runs there cannot publish any more.
     ledger = Ledger(store, run, Lease.take(store, run).epoch)
     ledger.append("teardown", machines=names, **why)
-    for name in names:
-        machines.destroy(name)
-        ledger.append("destroyed", machine=name)
+    destroy_each(names, machines, lambda name: ledger.append("destroyed", machine=name))
     return names
 
 
 def _destroy_unrecorded(run: str, machines: Machines) -> tuple[str, ...]:
     names = tuple(machines.of_run(run))
-    for name in names:
-        machines.destroy(name)
+    destroy_each(names, machines)
     return names
+
+
+def destroy_each(names: Sequence[str], machines: Machines, tell: Callable[[str], None] = lambda name: None) -> None:
+    """Destroy them all, and `tell` of each: one that cannot be destroyed, or told of, must not keep the others.
+
+    Raises:
+        CortexError: the first that could not be destroyed, once all were tried.
+    """
+    failures = list[CortexError]()
+    for name in names:
+        try:
+            machines.destroy(name)
+        except CortexError as error:
+            failures.append(error)
+            continue
+        try:
+            tell(name)
+        except StoreError as error:
+            logger.warning(f"{name} is destroyed, without an entry in its ledger: {error}")
+    for failure in failures[1:]:
+        logger.warning(str(failure))
+    if failures:
+        raise failures[0]

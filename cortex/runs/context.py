@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cortex.artifacts.artifact import Artifact, fetch, find
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, UsageError
 from cortex.runs.ledger import Ledger
@@ -18,6 +19,8 @@ from cortex.runs.profile import Profile
 
 if TYPE_CHECKING:
     from cortex.runs.meter import Meter
+
+_AT_ONCE = 32
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
@@ -123,8 +126,10 @@ def load_run(store: Store, run: str) -> Profile:
 
 def list_runs(store: Store) -> list[str]:
     """The ids of all runs in a bucket, sorted."""
-    keys = [entry.key.split("/") for entry in store.list("runs")]
-    return sorted(parts[1] for parts in keys if len(parts) == 3 and parts[2] == "profile.json")
+    folders = [name for name in store.folders("runs") if _RUN_ID.fullmatch(name)]
+    # Not by a listing of all that is below: a run has thousands of objects.
+    entered = in_parallel(lambda run: store.exists(_profile_key(run)), folders, _AT_ONCE)
+    return [run for run, there in zip(folders, entered, strict=True) if there]
 
 
 def check_run_id(run: str) -> str:

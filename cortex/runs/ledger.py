@@ -136,7 +136,7 @@ def parse(lines: Iterable[str]) -> list[Event]:
 def _event(line: str) -> Event | None:
     try:
         found: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     match found:
         case {"event": str(), "epoch": int(), "time": int() | float() as at} if math.isfinite(at):

@@ -15,7 +15,7 @@ from typing import Any, Self
 from loguru import logger
 
 from cortex.artifacts.patience import Patience
-from cortex.artifacts.store import Store
+from cortex.artifacts.store import Store, StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError
 from cortex.runs.budget import WARN, cap, over_budget, spent
 from cortex.runs.clouds.endpoints import Endpoints
@@ -59,6 +59,7 @@ class Meter:
         self._run, self._budget, self._task = run, budget, task
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
         self._store = store.patient(PATIENCE)
+        self._prices: PriceList | None = None
         self._reader = LedgerReader(store, run, ticks=1)
         self._ledger = Ledger(self._store, run, 0, clock, name="meter")
         self._events: list[Event] = []
@@ -75,8 +76,15 @@ class Meter:
         ]
 
     def __enter__(self) -> Self:
-        """Raises BudgetError for a run that is at its cap already."""
-        self._read()  # with the patience of all that a stage begins with
+        """Begin.
+
+        Raises:
+            BudgetError: the run is at its cap already.
+            DataError: it has a cap, and a price list that cannot be read; or the bucket does not answer (`StoreError`).
+        """
+        # With the patience of all that a stage begins with: a price that was not read would count as none.
+        self._read()
+        self._prices = self._read_prices(self._reader.store)
         self._reader.store = self._store
         self.require()
         for thread in self._threads:
@@ -141,15 +149,22 @@ class Meter:
             self._tell()
             self._wake.wait(self._until_next())
 
+    def _read_prices(self, store: Store) -> PriceList | None:
+        try:
+            return PriceList.read(store, self._run)
+        except DataError as error:
+            if isinstance(error, StoreError) or self._known[2]:
+                raise  # without a price no cap would ever be reached
+            logger.warning(f"{error}: what this machine costs is not known")
+            return None
+
     def _identify(self) -> Machine:
-        prices: PriceList | None = None
         asked = self._asked
         try:
-            prices = PriceList.read(self._store, self._run)
             asked = Endpoints.from_environment(os.environ).identities() if asked is None else asked
-        except (DataError, ConfigError) as error:
-            logger.warning(f"{error}: what this machine costs is not known")
-        return identify(asked or (), self._begun, prices)
+        except ConfigError as error:
+            logger.warning(f"{error}: this machine goes by its host name")
+        return identify(asked or (), self._begun, self._prices)
 
     def _enter(self, started: bool, last: bool) -> None:
         """Hold this moment's entry: what the bucket does not take goes with the next."""

@@ -36,7 +36,10 @@ class PriceList(Section):
     offers: tuple[Offer, ...]
 
     def find(self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool) -> Offer | None:
-        """The offer of a machine: of its zone, or of its region; None where the list does not have it."""
+        """The offer of a machine: of its zone, or of its region; None where the list does not have it.
+
+        Google's types are sold with several kinds of GPU, which the type does not tell: the dearest is taken.
+        """
         fitting = [
             offer
             for offer in self.offers
@@ -44,7 +47,7 @@ class PriceList(Section):
             and offer.zone in (zone, None)
         ]
         # The zone's own price before the region's.
-        return max(fitting, key=lambda offer: offer.zone is not None, default=None)
+        return max(fitting, key=lambda offer: (offer.zone is not None, offer.dollars_per_hour), default=None)
 
     def dollars_per_hour(
         self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool

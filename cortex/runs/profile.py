@@ -150,7 +150,7 @@ class Budget(Section):
     """What a run may cost."""
 
     dollars: float = Field(default=0.0, ge=0)
-    """The cap on a whole run, all attempts together; 0 means that it runs on a machine that costs nothing."""
+    """The cap on a whole run, all attempts and machines together; 0 sets none."""
 
 
 class Estimates(Section):

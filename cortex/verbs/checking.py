@@ -1,7 +1,6 @@
 """Verbs that look before and after a run: is all ready for it, and is anything of it left over."""
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +8,7 @@ from typing import Annotated
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
-from cortex.verbs.words import AsJson
-
-INTERRUPTED = 128 + signal.SIGINT
-"""How a program leaves that was interrupted from the keyboard."""
+from cortex.verbs.words import INTERRUPTED, AsJson
 
 app = typer.Typer()
 
@@ -75,7 +71,7 @@ def sweep(
     stray = [region for region in regions or () if region not in known]
     if stray:
         raise UsageError(f"no region {stray[0]!r} is enabled for this account: {nearest(stray[0], known)}")
-    where = regions or known
+    where = list(dict.fromkeys(regions or known))
     swept = look(store, where)
     if as_json:
         print(json.dumps(swept.to_json(), indent=1))

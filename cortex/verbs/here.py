@@ -1,14 +1,13 @@
 """Verbs that work on this machine: one stage, the whole pipeline, a drill."""
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cortex.verbs.words import AsJson
+from cortex.verbs.words import INTERRUPTED, AsJson
 
 app = typer.Typer()
 
@@ -69,7 +68,7 @@ def rehearse(
         Rehearsal(name, resolved, store, settings, console).start()
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGINT) from interruption
+        raise typer.Exit(INTERRUPTED) from interruption
     described = describe_run(store, name)
     print_run(described, console)
     print(last_line(described), flush=True)
@@ -103,7 +102,7 @@ def drill(
             report = try_all(chosen, trainer, Settings(), progress, faults=words, quick=quick)
     except KeyboardInterrupt as interruption:
         print("interrupted", file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGINT) from interruption
+        raise typer.Exit(INTERRUPTED) from interruption
     if as_json:
         print(json.dumps(report.to_json(), indent=1))
     else:

@@ -1,13 +1,16 @@
 """Verbs that rent machines: a run's, one to work on, a teacher's; and those that end a run and start it again."""
 
+import math
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cortex.errors import ConfigError, RefusedError
-from cortex.verbs.words import Run
+from cortex.errors import ConfigError, RefusedError, UsageError
+from cortex.verbs.words import INTERRUPTED, Run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,10 +64,12 @@ def resume(
     from cortex.runs.ledger import LedgerReader
     from cortex.settings import Settings
 
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise UsageError(f"--budget {budget:g} is no cap: give the dollars that the whole run may cost, above 0")
     store = Store.open(Settings().bucket_url)
     profile = load_run(store, run_id)
     finished(run_id, store)
-    limit = cap(LedgerReader(store, run_id).new_events(), profile.budget.dollars) if budget is None else budget
+    limit = cap(LedgerReader(store, run_id, ticks=1).new_events(), profile.budget.dollars) if budget is None else budget
     asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
     _start(run_id, profile, pipeline, **asked, again=True, budget=budget, limit=limit)
 
@@ -89,7 +94,7 @@ def rent(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Start a machine that is no run's, and that ends by itself when it is idle."""
+    """Start a machine that is no run's; those of jobs/ end by themselves when they are idle."""
     import os
 
     from rich.console import Console
@@ -116,8 +121,9 @@ def rent(
         return
     if not yes:
         typer.confirm(f"Start {cluster}?", abort=True)
-    SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
-    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it before it ends itself")
+    with _told_if_interrupted(f"{cluster} may come up all the same: `.venv/bin/sky down {cluster}` ends it"):
+        SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
+    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it at once")
 
 
 def _start(
@@ -170,9 +176,21 @@ def _start(
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
     order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), again, budget)
-    print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
+    ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
+    with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
+        print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
     if follow:
         watch(store, run, console)
+
+
+@contextmanager
+def _told_if_interrupted(what: str) -> Generator[None]:
+    """What was asked of SkyPilot is not taken back by Ctrl-C: say so, and leave."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        print(f"interrupted; {what}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from interruption
 
 
 def _limited(profile: "Profile", dollars: float | None) -> "Profile":

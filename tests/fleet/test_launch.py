@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
@@ -12,6 +13,7 @@ from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
 from cortex.runs.budget import cap
+from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile, load_profile
@@ -98,11 +100,44 @@ def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_j
         launch(order, store, server)
     assert names(store) == ["launching"] and server.up == ["job/1"]
     machine = Lease.take(store, RUN)
+    Ledger(store, RUN, machine.epoch).append("machine_alive", machine="i-1", since=0.0)
     assert launch(order, store, server) == "job/1"
     machine.check()  # the job's own lease was left alone
-    assert len(server.submitted) == 1 and names(store) == ["launching", "launched"]
+    assert len(server.submitted) == 1 and names(store) == ["launching", "machine_alive", "launched"]
     with pytest.raises(RefusedError, match="is running"):
         launch(order, store, server)
+
+
+def test_a_cluster_is_no_job_that_a_killed_launch_left(store: FolderStore, order: Order) -> None:
+    server = Server()
+    server.fails = Killed()
+    with pytest.raises(Killed):
+        launch(order, store, server)
+    server.fails, server.up = None, ["cluster/cortex-r1"]
+    with pytest.raises(RefusedError, match=r"r1 is running \(cluster/cortex-r1\)"):
+        launch(order, store, server)
+    assert not server.submitted
+
+
+def test_a_cap_that_is_raised_for_a_job_which_is_found_holds_for_it(store: FolderStore, order: Order) -> None:
+    server, order = Server(), replace(order, profile=load_profile("rehearsal", {"budget.dollars": 100}))
+    server.killed_after = True
+    with pytest.raises(Killed):
+        launch(replace(order, budget=120.0), store, server)
+    with pytest.raises(ConfigError, match="--budget 110 is no more"):
+        launch(replace(order, budget=110.0), store, server)
+    assert launch(replace(order, budget=150.0), store, server) == "job/1"
+    assert cap(events(store), 100.0) == 150.0
+    assert names(store) == ["budget_raised", "launching", "budget_raised", "launched"]
+
+
+def test_the_cap_of_a_job_which_is_found_is_raised_once(store: FolderStore, order: Order) -> None:
+    server, order = Server(), replace(order, profile=load_profile("rehearsal", {"budget.dollars": 100}), budget=120.0)
+    server.killed_after = True
+    with pytest.raises(Killed):
+        launch(order, store, server)
+    assert launch(order, store, server) == "job/1"
+    assert names(store).count("budget_raised") == 1
 
 
 def test_killed_before_the_job_is_seen_the_next_launch_waits_for_what_may_come(
@@ -126,6 +161,18 @@ def test_what_skypilot_does_not_take_is_told_and_can_be_tried_again_at_once(stor
     assert names(store) == ["launching", "launch_failed"]
     server.fails = None
     assert launch(order, store, server) == "job/1"
+
+
+def test_a_server_that_is_lost_while_it_takes_the_job_may_have_taken_it(store: FolderStore, order: Order) -> None:
+    server = Server()
+    server.fails = ConfigError("cannot launch cortex-r1: SkyPilot's server does not answer")
+    with pytest.raises(ConfigError):
+        launch(order, store, server)
+    server.fails = None
+    with pytest.raises(RefusedError, match="is being launched by ada"):
+        launch(order, store, server)
+    server.up = ["job/7"]
+    assert launch(order, store, server) == "job/7" and not server.submitted
 
 
 def test_a_machine_that_another_server_rents_is_seen_by_what_it_writes(store: FolderStore, order: Order) -> None:
@@ -170,6 +217,30 @@ def test_killed_between_cancelling_and_the_ledger_the_next_stop_tells(store: Fol
     assert names(store)[-1] == "stopped"
 
 
+def test_stopping_a_run_of_another_server_says_what_becomes_of_its_machine(store: FolderStore, order: Order) -> None:
+    launch(order, store, Server(), lambda: 900.0)
+    lease = Lease.take(store, RUN)
+    Ledger(store, RUN, lease.epoch, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    try:
+        assert stop(RUN, store, Server(), lambda: 1030.0) == ()
+    finally:
+        logger.remove(sink)
+    [warning] = said
+    assert "wrote 'machine_alive' 30 s ago" in warning and "`cortex sweep`" in warning
+    with pytest.raises(RefusedError, match="taken over"):
+        lease.check()
+
+
+def test_a_finished_run_is_not_called_stopped(store: FolderStore, release: object, profile: Profile) -> None:
+    assert release
+    create_run(store, "demo-1", profile)
+    Ledger(store, "demo-1", 1).append("launched", job=1)
+    assert stop("demo-1", store, Server()) == ()
+    assert [event["event"] for event in LedgerReader(store, "demo-1").new_events()] == ["launched"]
+
+
 def test_an_unknown_run_cannot_be_stopped_and_a_dumb_bucket_keeps_no_machine(
     store: FolderStore, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +269,12 @@ def test_a_spent_budget_is_raised_or_refused(store: FolderStore, order: Order) -
     assert cap(events(store), 100.0) == 150.0
 
 
-def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object) -> None:
-    with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
-        finished("demo-1", store)
+def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object, order: Order) -> None:
+    server = Server()
+    for again in (lambda: finished("demo-1", store), lambda: launch(replace(order, run="demo-1"), store, server)):
+        with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
+            again()
+    assert not server.submitted
 
 
 def test_a_folder_is_no_bucket_for_a_cloud() -> None:

@@ -49,6 +49,16 @@ def launched_again(ledger: Ledger) -> None:
     Ledger(ledger.store, RUN, 2).append("launched", job=8, again=True)
 
 
+def abandoned(ledger: Ledger) -> None:
+    silent(ledger)
+    Ledger(ledger.store, RUN, 2).append("teardown", machines=["job/7"], abandoned=True)
+
+
+def launched_after_silence(ledger: Ledger) -> None:
+    silent(ledger)
+    Ledger(ledger.store, RUN, 2).append("launched", job=8, again=True)
+
+
 LIVES: dict[str, tuple[Life, str, int]] = {
     "nothing yet": (lambda ledger: None, "waiting", 0),
     "under way": (begun, "running", 0),
@@ -57,7 +67,9 @@ LIVES: dict[str, tuple[Life, str, int]] = {
     "preempted": (failed(75, "PreemptedError: SIGTERM"), "recovering", 1),
     "at its cap": (failed(76, "BudgetError: spent"), "over budget", 0),
     "stopped": (stopped, "stopped", 1),
+    "abandoned": (abandoned, "stopped", 0),
     "begun anew": (launched_again, "waiting", 0),
+    "begun anew after its machine was lost": (launched_after_silence, "waiting", 0),
 }
 
 
@@ -98,6 +110,15 @@ def test_money_machine_step_and_time_left_are_told(profile: Profile, store: Stor
     assert "i-1 (aws us-east-1b p5.48xlarge spot, $30.00/h)" in text.getvalue()
 
 
+RUBBISH = (
+    b"\xff\xfe",
+    b"[]",
+    b'{"event": "x"}',
+    b'{"event": 1, "epoch": 1, "time": NaN}',
+    b"[" * 100_000,
+)
+
+
 def test_a_damaged_ledger_is_read_as_far_as_it_goes_and_named(profile: Profile, store: Store) -> None:
     create_run(store, RUN, profile)
     ledger = Ledger(store, RUN, 1)
@@ -105,24 +126,27 @@ def test_a_damaged_ledger_is_read_as_far_as_it_goes_and_named(profile: Profile, 
     ledger.append("stage_failed", stage="data", seconds=1.0, code=65, reason="DataError: no")
     key = f"runs/{RUN}/ledger/00000001-000001.jsonl"
     store.put(key, store.get(key)[:-20])
-    for number, rubbish in enumerate((b"\xff\xfe", b"[]", b'{"event": "x"}', b'{"event": 1, "epoch": 1, "time": NaN}')):
+    for number, rubbish in enumerate(RUBBISH):
         store.put(f"runs/{RUN}/ledger/00000002-{number:06d}.jsonl", rubbish)
     found = read_status(store, RUN)
     assert found.state == "running", "what was cut off is not known"
-    assert len(found.damaged) == 5 and found.damaged[0] == key
+    assert len(found.damaged) == 1 + len(RUBBISH) and found.damaged[0] == key
     text = io.StringIO()
     print_status(found, Console(file=text, width=400))
-    assert f"5 damaged objects of the ledger, from {store.url}/{key}" in text.getvalue()
+    assert f"{1 + len(RUBBISH)} damaged objects of the ledger, from {store.url}/{key}" in text.getvalue()
 
 
 def test_following_ends_with_the_run_and_says_each_change_once(profile: Profile, store: Store) -> None:
     create_run(store, RUN, profile)
-    failed(76, "BudgetError: spent")(Ledger(store, RUN, 1))
+    failed(76, "BudgetError: spent [/on/this]")(Ledger(store, RUN, 1))
     text = io.StringIO()
     follow(store, RUN, Console(file=text, width=200), every=0.01)
     first, *_, last = text.getvalue().splitlines()
     assert first.split()[:2] == ["data", "failed"]
-    assert last == "data: BudgetError: spent"
+    assert last == "data: BudgetError: spent [/on/this]"
+    text = io.StringIO()
+    follow(store, RUN, Console(file=text, width=200, force_terminal=True), every=0.01)
+    assert "spent [/on/this]" in text.getvalue()
 
 
 def test_all_runs_are_listed_and_a_bad_one_hides_no_other(profile: Profile, store: Store) -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.names import OWNER_TAG, RUN_TAG
-from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, unpushed
+from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, stages, unpushed
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
 
@@ -33,6 +33,9 @@ def write(path: Path, *documents: dict[str, Any]) -> Path:
 def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_path: Path) -> None:
     tasks = by_name(resolve(load_profile("cortex-70b"), "r1", settings=S3, digests=tmp_path / "none", environment={}))
     assert list(tasks) == ["data", "sft", "grpo", "export", "release"]
+    assert all("ordered" in tasks[name]["resources"] for name in ("sft", "grpo", "export")), (
+        "not the cheapest: the first"
+    )
     kin = [("aws", "H100:8"), ("aws", "H200:8"), ("aws", "A100-80GB:8")]
     assert [machines(tasks[name]) for name in ("sft", "grpo", "export")] == [kin] * 3
     assert [machines(tasks[name]) for name in ("data", "release")] == [[("aws", None)]] * 2
@@ -62,6 +65,24 @@ def test_the_profile_says_which_gpus_come_first_and_how_many(
     assert len(kinds) == (1 if trains in (None, "L40S:4") else 3)
 
 
+def test_alternatives_that_have_become_the_same_are_one(tmp_path: Path) -> None:
+    kinds = [{"accelerators": kind} for kind in ("H100:8", "H200:8")]
+    common = {"accelerators": "A100:8", "any_of": [{"cpus": 4}, {"cpus": 4, "accelerators": "H100:8"}]}
+    tasks = [{"name": "a", "resources": {"ordered": kinds}}, {"name": "b", "resources": common}]
+    path = write(tmp_path / "p.yaml", *[{**task, "run": "cortex run sft"} for task in tasks])
+
+    def resources(**hardware: Any) -> list[dict[str, Any]]:
+        profile = load_profile("cortex-8b", {f"hardware.{key}": value for key, value in hardware.items()})
+        documents = resolve(profile, "r1", pipeline=path, settings=Settings(bucket=str(tmp_path), owner="a"))
+        return [{key: value for key, value in task["resources"].items() if key != "labels"} for task in documents]
+
+    assert resources(accelerator="L40S", gpus=4) == [
+        {"accelerators": "L40S:4"},
+        {"accelerators": "L40S:4", "cpus": 4},
+    ]
+    assert resources(device="cpu") == [{}, {"cpus": 4}]
+
+
 @pytest.mark.parametrize(
     ("bucket", "clouds"),
     [("s3://b", {"aws"}), ("gs://b", {"gcp"}), ("az://b", {"azure"}), ("/some/folder", {"aws", "gcp", "azure"})],
@@ -77,8 +98,9 @@ def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Pr
     assert machines(resolve(profile, "r1", pipeline=path, settings=S3)[0]) == [("lambda", None)]
     with pytest.raises(ConfigError, match=r"task 'a' names no machine of aws.*s3://kit.*AWS_ACCESS_KEY_ID"):
         resolve(profile, "r1", pipeline=write(path, lambdas), settings=S3)
-    pinned = {**lambdas, "resources": {"infra": "aws/us-west-2"}}
-    assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [("aws/us-west-2", None)]
+    for given, kept in (("aws/us-west-2", "aws/us-west-2"), ("*/us-west-2", "aws/us-west-2"), ("*", "aws")):
+        pinned = {**lambdas, "resources": {"infra": given}}
+        assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [(kept, None)]
 
 
 def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) -> None:
@@ -123,6 +145,21 @@ def test_a_users_own_tasks_keep_what_they_do(tmp_path: Path, profile: Profile) -
     assert list(tasks) == ["a", "c"]
     assert tasks["a"]["run"] == script.replace("dpo grpo", "grpo")
     assert tasks["c"]["run"] == "echo hello" and unpushed(list(tasks.values())) == []
+
+
+def test_stages_of_one_line_are_all_seen(tmp_path: Path, profile: Profile) -> None:
+    line = "cd /kit && cortex run sft && cortex run dpo && cortex run grpo --verbose"
+    path = write(tmp_path / "p.yaml", {"name": "a", "run": line})
+    [task] = resolve(profile, "r1", pipeline=path, settings=S3)
+    assert task["run"] == line.replace("cortex run dpo", "true")
+    assert stages(task, path) == ["sft", "grpo"]
+
+
+def test_an_image_that_a_cloud_names_region_by_region_is_left_as_it_is(tmp_path: Path, profile: Profile) -> None:
+    images = {"us-east-1": "ami-1", "us-west-2": "ami-2"}
+    path = write(tmp_path / "p.yaml", {"name": "a", "resources": {"image_id": images}, "run": "cortex run data"})
+    [task] = resolve(profile, "r1", pipeline=path, settings=S3)
+    assert task["resources"]["image_id"] == images and unpushed([task]) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.store import StoreError
-from cortex.errors import RefusedError, UsageError
+from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.fleet.download import download
 from cortex.fleet.teardown import abandon, teardown
 from cortex.runs.ledger import LedgerReader
@@ -43,6 +43,39 @@ def test_with_a_proven_copy_the_machines_go_and_the_ledger_says_so(
     with pytest.raises(RefusedError, match="taken over"):
         lease.check()
     assert Receipt.read(tmp_path, RUN) and release.path.exists()
+
+
+class Stuck(Rented):
+    """Machines of which one does not go."""
+
+    def destroy(self, name: str) -> None:
+        if name == "stuck":
+            raise CortexError("cannot destroy stuck: no")
+        super().destroy(name)
+
+
+def test_one_that_does_not_go_keeps_no_other(store: FolderStore) -> None:
+    machines = Stuck("stuck", "cortex-b")
+    with pytest.raises(CortexError, match="cannot destroy stuck"):
+        abandon(RUN, RUN, store, machines)
+    assert machines.up == ["stuck"]
+    assert [event.get("machine") for event in LedgerReader(store, RUN).new_events()] == [None, "cortex-b"]
+
+
+def test_a_bucket_that_stops_answering_meanwhile_keeps_no_other(
+    store: FolderStore, release: Artifact, tmp_path: Path
+) -> None:
+    class Last(Rented):
+        def destroy(self, name: str) -> None:
+            super().destroy(name)
+            ledger = release.path.parent / "ledger"
+            if ledger.is_dir():
+                ledger.rename(tmp_path / "away")
+                ledger.write_text("no folder")
+
+    machines = Last("a", "b")
+    download(RUN, store, tmp_path)
+    assert teardown(RUN, store, tmp_path, machines) == ("a", "b") and machines.up == []
 
 
 def refused(store: FolderStore, home: Path, message: str) -> None:

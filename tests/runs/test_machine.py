@@ -57,6 +57,11 @@ def test_an_instance_of_aws_is_known_with_its_price_since_its_launch(aws: AwsSer
     assert identify(at(aws=aws.url), NOW, PRICES).dollars_per_hour == 98.25
 
 
+def test_a_launch_later_than_its_program_is_another_clock_s_and_shortens_nothing(aws: AwsServer) -> None:
+    aws.rent(LAUNCHED + timedelta(hours=1))
+    assert identify(at(aws=aws.url), NOW, PRICES).since == NOW
+
+
 def test_a_machine_of_google_cloud_is_known_since_its_program_began(gcp: GcpServer) -> None:
     found = identify(at(gcp=gcp.url), NOW, PRICES)
     assert (found.id, found.cloud, found.region, found.zone) == (

@@ -22,6 +22,23 @@ def test_a_machine_costs_what_its_zone_asks_or_its_region(zone: str | None, spot
     assert PRICES.dollars_per_hour("aws", "us-east-1", zone, "p5.48xlarge", spot) == price
 
 
+def test_of_two_prices_of_one_type_the_dearest_counts() -> None:
+    cheap, dear = (
+        Offer(
+            cloud="gcp",
+            region="us-central1",
+            instance_type="n1-standard-8",
+            accelerators=gpus,
+            spot=True,
+            dollars_per_hour=dollars,
+        )
+        for gpus, dollars in (("T4:1", 0.2), ("V100:1", 0.9))
+    )
+    for offers in ((cheap, dear), (dear, cheap)):
+        found = PriceList(taken=1.0, offers=offers).find("gcp", "us-central1", "us-central1-a", "n1-standard-8", True)
+        assert found == dear
+
+
 def test_what_the_list_does_not_have_has_no_price() -> None:
     assert PRICES.dollars_per_hour("aws", "eu-west-1", None, "p5.48xlarge", True) is None
     assert PRICES.dollars_per_hour("gcp", "us-east-1", None, "p5.48xlarge", True) is None

@@ -94,7 +94,6 @@ def _step_seconds(events: list[Event]) -> dict[str, float]:
         epoch = event["epoch"]
         if event["event"] == "stage_started":
             stage_of[epoch] = event["stage"]
-            last.pop(epoch, None)
         elif event["event"] == "progress" and epoch in stage_of:
             before = last.get(epoch)
             if before and event["step"] > before["step"]:

@@ -63,13 +63,13 @@ def forecast(
     rng = np.random.default_rng(seed)
     groups = list((traces or dict(enumerate(generate(rng, copies=COPIES)))).values())
     between = mean_between(trace for group in groups for trace in group)
-    interval = checkpoint or min(known.intervals.values(), default=0.0) or daly(between, known.save)
+    # Without a cost or a preemption there is no best interval; one that is longer than the work has no meaning.
+    best = min(known.intervals.values(), default=0.0) or daly(between, known.save) or MINUTE
     job = Job(
         work=known.work,
         deadline=slack * known.work if deadline_hours is None else deadline_hours * 3600,
         restart=known.restart if restart is None else restart,
-        # Without a cost or a preemption there is no best interval; one that is as long as the work has no meaning.
-        interval=min(interval or MINUTE, known.work),
+        interval=min(best if checkpoint is None else checkpoint, known.work),
         save=known.save,
         spot=_price(offers, spot, "spot"),
         on_demand=_price(offers, on_demand, "on-demand"),

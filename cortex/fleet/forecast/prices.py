@@ -31,6 +31,10 @@ def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | N
         found = (*offers(task, spot=True), *offers(task, spot=False))
     except ConfigError as error:
         raise ConfigError(f"{error}; or give --price-spot and --price-on-demand, dollars an hour") from error
-    hardware = profile.hardware
-    own = tuple(offer for offer in found if offer.accelerators == f"{hardware.accelerator}:{hardware.gpus}")
-    return own or found
+    return of_its_own(profile, found)
+
+
+def of_its_own(profile: Profile, found: Sequence[Offer]) -> tuple[Offer, ...]:
+    """Of some machines those with the profile's own GPUs, as many as it says; all where there is none."""
+    gpus = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
+    return tuple(offer for offer in found if offer.accelerators == gpus) or tuple(found)

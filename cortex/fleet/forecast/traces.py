@@ -54,14 +54,14 @@ def read_trace(path: Path, machines: int = 1) -> Trace:
     """
     try:
         found: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is no spot trace: {error}") from error
     metadata = found.get("metadata") if isinstance(found, dict) else None
     if not isinstance(metadata, dict) or not isinstance(found.get("data"), list):
         raise DataError(f'{path} is no spot trace: it needs {{"metadata": {{"gap_seconds": 300}}, "data": [0, 1]}}')
     gap, data = metadata.get("gap_seconds"), found["data"]
-    if isinstance(gap, bool) or not isinstance(gap, int | float) or not (math.isfinite(gap) and gap > 0):
-        raise DataError(f"{path}: metadata.gap_seconds is {gap!r}: give the seconds between two looks, above 0")
+    if isinstance(gap, bool) or not isinstance(gap, int | float) or not (math.isfinite(gap) and gap >= 1):
+        raise DataError(f"{path}: metadata.gap_seconds is {gap!r}: give the seconds between two looks, 1 or more")
     wrong = [entry for entry in data if isinstance(entry, bool) or not isinstance(entry, int | float) or not entry >= 0]
     if wrong:
         raise DataError(f"{path}: data holds {wrong[0]!r}: give how many machines were there at each look, 0 or more")

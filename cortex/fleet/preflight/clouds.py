@@ -1,6 +1,6 @@
 """Which clouds SkyPilot may use."""
 
-from cortex.fleet.preflight.credentials import USUAL
+from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.skypilot import answering
@@ -12,7 +12,7 @@ def check(ground: Ground) -> Finding:
     """Ask SkyPilot's server which clouds are enabled; where none runs here, SkyPilot itself, without starting one."""
     wanted = ground.clouds()
     with answering("ask SkyPilot for its clouds"):
-        enabled, where = _of_the_server() if _has_server() else (_of_this_machine(wanted or set(USUAL)), "here")
+        enabled, where = _of_the_server() if _has_server() else (_of_this_machine(wanted or set(CLOUDS)), "here")
     usable = enabled & wanted if wanted else enabled
     if usable:
         return Finding(NAME, True, f"SkyPilot may use {', '.join(sorted(usable))}")

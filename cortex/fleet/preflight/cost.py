@@ -18,7 +18,10 @@ def check(ground: Ground) -> Finding:
             detail = f"no budget is set, and machines cost up to ${offers[-1].dollars_per_hour:.2f}/h"
             return Finding(NAME, True, detail, "set budget.dollars in the profile: the machines then stop there")
         from cortex.fleet.forecast.forecast import forecast
+        from cortex.fleet.forecast.prices import of_its_own
 
+        # Its kin may be cheaper by the hour, but the profile's own GPU is asked for first, and its hours are known.
+        offers = of_its_own(ground.profile, offers)
         policy = "spot only" if offers[0].spot else "on-demand"
         # Only one kind is rented: the other's price plays no part in this policy.
         price = offers[0].dollars_per_hour

@@ -1,13 +1,11 @@
 """Who we are to each cloud that the run may go to."""
 
 from cortex.fleet import aws
+from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 
 NAME = "credentials"
-
-USUAL = ("aws", "gcp", "azure")
-"""Where a task may run that names no cloud."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRetrievalError", "SSOTokenLoadError"}
 _RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
@@ -16,7 +14,7 @@ _RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
 def check(ground: Ground) -> Finding:
     """Ask each cloud who is calling. One that knows us is enough; the others' machines then drop out."""
     known, unknown, fixes = list[str](), list[str](), list[str]()
-    for cloud in sorted(ground.clouds()) or USUAL:
+    for cloud in sorted(ground.clouds()) or CLOUDS:
         who, fault, fix = _ask_aws() if cloud == "aws" else _ask(cloud)
         if who:
             known.append(f"{cloud}: {who}")

@@ -4,8 +4,10 @@ from typing import Any
 
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.finding import Finding
-from cortex.fleet.preflight.ground import Document, Ground, resources, stages
+from cortex.fleet.preflight.ground import Document, Ground, resources
 from cortex.fleet.preflight.weights import need, shape_of
+from cortex.fleet.tasks import stages
+from cortex.runs.pipeline import SKY_YAML
 
 NAME = "disk"
 
@@ -20,7 +22,7 @@ GIB = 1024**3
 
 def check(ground: Ground) -> Finding:
     """Compare every task's `disk_size` with what its stages hold at once (`weights.need`), and the system's part."""
-    by_task = [(document, work) for document in ground.documents if (work := stages(document))]
+    by_task = [(document, work) for document in ground.documents if (work := stages(document, SKY_YAML))]
     if not by_task:
         return Finding(NAME, None, "no task of the plan runs stages")
     shape = shape_of(ground.profile)

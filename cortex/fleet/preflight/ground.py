@@ -1,7 +1,6 @@
 """What the checks are given: the run that is to be, where it would go, and how the world is reached from here."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any, cast
 from cortex.fleet.tasks import DIGESTS
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
-from cortex.runs.stages import STAGES
 from cortex.settings import Settings
 
 Document = Mapping[str, Any]
@@ -74,12 +72,6 @@ def places(document: Document) -> Iterator[Place]:
         infra = str(entry.get("infra") or "").strip("/")
         cloud, region = [*infra.split("/"), ""][:2] if infra else (entry.get("cloud"), entry.get("region"))
         yield Place(*(str(part).lower() if part and part != "*" else None for part in (cloud, region)))
-
-
-def stages(document: Document) -> tuple[str, ...]:
-    """The stages that a task runs: the words after `cortex run`."""
-    lines = re.findall(r"^\s*cortex run (.*)$", str(document.get("run") or ""), re.M)
-    return tuple(word for line in lines for word in line.split() if word in STAGES)
 
 
 def resources(document: Document) -> list[dict[str, Any]]:

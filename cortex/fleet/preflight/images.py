@@ -1,7 +1,6 @@
 """Whether the registry has the very images that the tasks would start."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from cortex.errors import ConfigError, CortexError, RefusedError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground, resources
 from cortex.fleet.preflight.registry import Image, is_there
+from cortex.runs.pipeline import image_name
 
 NAME = "images"
 
 _PUSH = "make images && make push"
 _LOG_IN = "log in: `docker login`, or SKYPILOT_DOCKER_USERNAME and SKYPILOT_DOCKER_PASSWORD"
-_OURS = re.compile(r"docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?::.*)?")
 
 
 def check(ground: Ground) -> Finding:
@@ -67,7 +66,7 @@ def _pushed(path: Path) -> dict[str, str]:
 
 
 def _digest(image: str, pushed: Mapping[str, str]) -> str:
-    ours = _OURS.fullmatch(image)
-    if not ours or ours["name"] not in pushed:
+    name = image_name(image)
+    if name is None or name not in pushed:
         raise ConfigError(f"{image!r} has no digest: it was not pushed with the others")
-    return pushed[ours["name"]]
+    return pushed[name]

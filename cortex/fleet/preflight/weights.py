@@ -1,6 +1,7 @@
 """How many bytes a profile's model, its checkpoints and its copies take on a disk."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class Need:
         return self.base + self.checkpoints + self.models
 
 
-def need(profile: Profile, shape: Shape, stages: tuple[str, ...]) -> Need:
+def need(profile: Profile, shape: Shape, stages: Sequence[str]) -> Need:
     """What the stages of one task hold at once, in bytes.
 
     base: the weights in bf16, once, for any stage that loads a model.

@@ -33,14 +33,15 @@ class Standing:
     heard: dict[str, float]
     """When each machine last wrote, by its id; of machines that wrote at all."""
     parted: dict[str, float]
-    """When each machine said that it ends."""
+    """When each machine said that it ends; of machines where nothing was begun after."""
 
     def leftover(self, machine: str, since: float, now: float) -> str | None:
         """Why a machine is none of a live run; None while it may be one. Times are seconds since 1970.
 
         It is left over when it stands although
 
-        - its run is over (released, stopped, torn down, or at its budget) for `GRACE`, and it was not started since;
+        - its run is over (released, stopped, torn down, or at its budget and not publishing any more) for `GRACE`, and
+          it was not started since;
         - it said itself that it ends, `GRACE` ago;
         - it was started `QUIET` ago or longer, and for `QUIET` neither it nor, if it never wrote, its run wrote a word.
 
@@ -68,15 +69,20 @@ def standing(store: Store, run: str) -> Standing:
     """Read one run's."""
     ended, how = None, ""
     heard, parted = dict[str, float](), dict[str, float]()
-    events = LedgerReader(store, run).new_events()
+    events = LedgerReader(store, run, ticks=1).new_events()
     for event in events:
         kind, when = event["event"], float(event["time"])
         if kind in _ENDS:
             ended, how = when, _ENDS[kind]
         elif kind in _BEGINS:
             ended = None
+        elif kind == "machine_alive" and ended is not None and how == _ENDS["budget_spent"]:
+            # It leaves by itself at the cap, but for what it has made: to publish that may take longer.
+            ended = when
         if kind in ("machine_started", "machine_alive"):
             heard[event["machine"]] = max(when, float(event.get("until", 0)))
+            # One program of a task may be followed by another on the same machine.
+            parted.pop(event["machine"], None)
         elif kind == "machine_ended":
             parted[event["machine"]] = when
     if find(store, artifact_prefix(run, "release")) is not None:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
 from rich.table import Table
 from rich.text import Text
 
 from cortex.artifacts.parallel import in_parallel
-from cortex.artifacts.store import Store
-from cortex.errors import CortexError
+from cortex.artifacts.store import Store, StoreError
+from cortex.errors import CortexError, DataError
 from cortex.fleet import aws
 from cortex.fleet.sweep.ec2 import ANSWER_SECONDS, Thing, end, tagged
 from cortex.fleet.sweep.standing import Standing, standings
@@ -72,7 +73,7 @@ def look(store: Store, regions: Sequence[str], clock: Callable[[], float] = time
     answers = in_parallel(ask, regions, 16)
     things = [thing for found, _ in answers for thing in found]
     known = standings(store, {thing.label for thing in things})
-    prices = {label: PriceList.read(store, found.run) for label, found in known.items()}
+    prices = {label: _prices(store, found.run) for label, found in known.items()}
     now = clock()
     found = [leftover for thing in things if (leftover := _judged(thing, known, prices, now))]
     found.sort(key=lambda leftover: (leftover.foreign, leftover.run, leftover.thing.kind != "machine"))
@@ -88,10 +89,12 @@ def destroy(
     Everything is looked at once more before the first: what came back to life meanwhile is left alone. Killed at any
     point, the same command goes on.
     """
-    still = {leftover.thing.key for leftover in look(store, regions, clock).found}
+    again = look(store, regions, clock)
+    still = {leftover.thing.key for leftover in again.found}
     for leftover in sorted(confirmed, key=lambda leftover: leftover.thing.kind != "machine"):
         if leftover.thing.key not in still:
-            yield leftover, "it is gone already, or its run is alive again"
+            unseen = next((fault for fault in again.failures if fault.startswith(f"{leftover.thing.region}: ")), None)
+            yield leftover, unseen or "it is gone already, or its run is alive again"
             continue
         try:
             end(leftover.thing)
@@ -118,6 +121,17 @@ def table(found: Sequence[Leftover]) -> Table:
         words = (thing.kind, thing.id, thing.region, what, leftover.run, thing.owner or "-", cost, leftover.why)
         made.add_row(*(Text(word) for word in words))
     return made
+
+
+def _prices(store: Store, run: str) -> PriceList | None:
+    """A run's price list; None where it has none that can be read, which must not hide what costs money."""
+    try:
+        return PriceList.read(store, run)
+    except StoreError:
+        raise
+    except DataError as error:
+        logger.warning(f"{error}: what its machines cost is not known")
+        return None
 
 
 def _judged(

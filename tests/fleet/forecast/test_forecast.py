@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from cortex import cli
@@ -14,6 +15,8 @@ from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.forecast import estimated, forecast, given, measured
 from cortex.fleet.forecast.plot import plot
+from cortex.fleet.forecast.replay import Outcomes
+from cortex.fleet.forecast.result import PolicyForecast, Range
 from cortex.runs.ledger import Ledger
 from cortex.runs.prices import Offer
 from cortex.runs.profile import load_profile
@@ -54,6 +57,22 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
     assert not re.search(r"var\(--(?!ink|muted|grid|surface|accent|series-[0-2])", drawn)
 
 
+def test_half_and_nine_tenths_of_the_replays_are_within_what_is_said() -> None:
+    seconds = np.array([*(3600.0 * hours for hours in range(1, 10)), np.inf])
+    nothing = np.zeros(10)
+    outcomes = Outcomes(seconds, seconds / 1800, nothing, nothing + 7200, nothing, nothing)
+    found = PolicyForecast.of("any", outcomes, deadline=7 * 3600)
+    assert (found.hours, found.dollars) == (Range(5, 9), Range(10, 18))
+    assert (found.lost_hours.p90, found.late) == (2, 0.3)
+    seconds[8] = np.inf
+    assert PolicyForecast.of("any", outcomes, 7 * 3600).hours == Range(5, np.inf)
+
+
+def test_what_is_given_goes_before_the_estimate() -> None:
+    found = forecast(load_profile("cortex-8b"), spot=3.0, on_demand=8.0, restart=42.0, checkpoint=77.0, replays=20)
+    assert (found.job.restart, found.job.interval) == (42, 77)
+
+
 def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
     store, profile = Store.open(str(tmp_path)), load_profile("cortex-70b")
     clock = iter(range(0, 10_000_000, 5))
@@ -75,6 +94,26 @@ def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
         measured(profile, store, "short")
 
 
+def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -> None:
+    store, profile = Store.open(str(tmp_path)), load_profile("cortex-70b")
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
+    for epoch, stage in enumerate(("data", "data", "sft", "sft", "grpo"), start=1):
+        now = 1e6 * epoch
+        ledger = Ledger(store, "like", epoch, clock)
+        ledger.append("stage_started", stage=stage)
+        for step, at in enumerate((10, 20, 30, 40, 500, 510) if stage != "data" else (), start=1):
+            now = 1e6 * epoch + at
+            ledger.append("progress", step=step, total=9)
+        ledger.append("stage_failed" if epoch == 1 else "stage_finished", stage=stage, seconds=100.0 * epoch, code=75)
+    found = measured(profile, store, "like")
+    assert found.intervals["sft"] == 10 * profile.sft.save_steps, "the median, within one attempt"
+    assert found.work == 200 + 10 * (profile.sft.max_steps + profile.grpo.max_steps), "the longest attempt at the data"
+
+
 def test_what_cannot_be_forecast_is_said() -> None:
     with pytest.raises(UsageError, match="does not say how long a step of sft and grpo takes: give --work"):
         estimated(load_profile("rehearsal"))
@@ -86,6 +125,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
         ({"spot": 3.0, "on_demand": 8.0, "replays": 0}, "--replays is 0"),
         ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
+        ({"spot": 3.0, "on_demand": 8.0, "checkpoint": 0.0}, "interval is 0 hours: give more than 0"),
         ({"spot": 3.0, "on_demand": 8.0, "estimate": given(profile, -1)}, "work is -1 hours"),
     )
     for arguments, said in refused:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cortex.errors import UsageError
 from cortex.fleet.forecast.generator import generate
+from cortex.fleet.forecast.interval import TRIED, Intervals, best_interval
 from cortex.fleet.forecast.job import Job
 from cortex.fleet.forecast.optimum import optimum
 from cortex.fleet.forecast.policies import Greedy, OnDemandOnly, Reserve, SpotOnly, UniformProgress
@@ -72,6 +73,40 @@ def test_what_was_paid_for_is_work_restarts_and_what_was_lost(job: Job, up: list
             assert spot + found.on_demand[0] == pytest.approx(job.total + found.restarting[0] + found.lost[0])
 
 
+@pytest.mark.parametrize(("down", "bridged"), [(20, 0), (36, 6), (45, 15)])
+def test_outages_are_waited_out_down_to_the_reserve_then_bridged_until_spot_is_back(down: int, bridged: int) -> None:
+    minute, hour = 60, 60 * 60
+    # Forty minutes of slack, of which a quarter is kept: thirty are waited.
+    job = Job(work=hour, deadline=101 * minute, restart=minute, interval=minute, save=0, spot=1.0, on_demand=3.0)
+    (found,) = replay([(job, Reserve())], one_window([False] * down + [True] * 200))
+    restarts = 2 if bridged else 1
+    assert found.on_demand[0] == bridged * minute
+    assert found.dollars[0] == pytest.approx((3 * bridged + 60 + restarts - bridged) * minute / 3600)
+
+
+def test_who_never_gets_a_spot_machine_is_given_up_after_four_deadlines() -> None:
+    job = Job(work=600, deadline=1000, restart=0, interval=600, save=0, spot=1.0, on_demand=3.0)
+    late, never = (
+        replay([(job, SpotOnly())], one_window([False] * down + [True] * 100))[0].seconds[0] for down in (56, 90)
+    )
+    assert (late, never) == (56 * 60 + 600, np.inf)
+
+
+def test_the_best_interval_is_long_where_nothing_is_taken_and_short_where_much_is() -> None:
+    job = Job(work=36_000, deadline=40_000, restart=0, interval=600, save=30, spot=1.0, on_demand=3.0)
+
+    def best(up: list[bool]) -> Intervals:
+        return best_interval(job, [one_window(up)], between=1200, replays=1)
+
+    calm = best([True] * 60)
+    assert calm.simulated == max(TRIED) and calm.waste == pytest.approx(30 / (max(TRIED) + 30))
+    stormy = best([True] * 300 + [False])
+    assert stormy.simulated and stormy.simulated < max(TRIED)
+    # With five minutes at a time, who saves every two comes to an end, and who saves every seven never does.
+    given_up = best([True] * 5 + [False])
+    assert (given_up.simulated, given_up.waste) == (None, None), "who paid for less than the whole is not compared"
+
+
 def test_the_optimum_of_cases_that_can_be_reckoned_by_hand() -> None:
     job = Job(work=600, deadline=1200, restart=60, interval=600, save=0, spot=1.0, on_demand=3.0)
     hour = 3600
@@ -92,6 +127,14 @@ def test_zones_are_used_in_turn_and_each_change_costs_a_restart() -> None:
     assert found.preemptions.tolist() == [1] * 4
     assert found.seconds.tolist() == [1080] * 4
     assert optimum(job, place) == pytest.approx(1080 / 3600)
+
+
+def test_the_saving_of_checkpoints_is_paid_for() -> None:
+    job = Job(work=600, deadline=1e5, restart=30, interval=120, save=12, spot=1.0, on_demand=3.0)
+    assert (job.total, job.stretch, job.shortest) == (660, 132, 690)
+    (found,) = replay([(job, OnDemandOnly())], one_window([False] * 20))
+    assert (found.seconds[0], found.on_demand[0], found.restarting[0]) == (690, 690, 30)
+    assert found.dollars[0] == pytest.approx(3 * 690 / 3600)
 
 
 def test_work_is_lost_since_the_last_checkpoint_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.all_checks import CHECKS, Check, ask_all
 from cortex.fleet.preflight.finding import Finding, failed
-from cortex.fleet.preflight.ground import Ground, Place, places, stages
+from cortex.fleet.preflight.ground import Ground, Place, places
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
 
@@ -99,15 +99,3 @@ def test_a_finding_in_one_word(finding: Finding, word: str) -> None:
 )
 def test_where_a_task_may_run(resources: Mapping[str, Any], expected: set[Place]) -> None:
     assert set(places({"resources": resources})) == expected
-
-
-@pytest.mark.parametrize(
-    ("run", "expected"),
-    [
-        ("cortex run data label", ("data", "label")),
-        ("cd /kit\ncortex run sft  # the long one\n", ("sft",)),
-        ("sleep 5", ()),
-    ],
-)
-def test_which_stages_a_task_runs(run: str, expected: tuple[str, ...]) -> None:
-    assert stages({"run": run}) == expected

@@ -9,6 +9,7 @@ import pytest
 
 from cortex.fleet.preflight import bucket, clock, credentials, hub, images, quota
 from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.preflight.quota_codes import quota_code
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
@@ -268,6 +269,45 @@ def test_one_machine_is_compared_with_the_quota(
     assert cloud and found.ok is ok and words in found.detail, found
     if not ok:
         assert "request-service-quota-increase --service-code ec2 --quota-code L-" in str(found.fix)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_task_that_another_cloud_may_take_is_not_stuck(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    asked: list[str] = []
+
+    def usable(name: str) -> bool:
+        asked.append(name)
+        return known
+
+    monkeypatch.setattr(quota, "usable", usable)
+    elsewhere = offer("a3-highgpu-8g", "us-central1").model_copy(update={"cloud": "gcp"})
+    with serving(quotas({})) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
+        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: (*OFFERS["sft"], elsewhere)))
+        assert cloud and found.ok is known and asked == ["gcp"], found
+        alone = quota.check(ground([{"name": "sft"}], rentable=lambda document: (elsewhere,)))
+    assert alone.ok is None and "counts against a quota" in alone.detail
+
+
+@pytest.mark.parametrize(
+    ("kind", "spot", "code"),
+    [
+        ("p5.48xlarge", True, "L-C4BD4855"),
+        ("p5en.48xlarge", False, "L-417A185B"),
+        ("p4de.24xlarge", True, "L-7212CCBC"),
+        ("g6.xlarge", True, "L-3819A6DF"),
+        ("gr6.4xlarge", False, "L-DB2E81BA"),
+        ("m6i.xlarge", False, "L-1216C47A"),
+        ("inf2.xlarge", True, "L-B5D1601B"),
+        ("im4gn.large", True, "L-34B43A08"),
+        ("trn1.2xlarge", False, "L-2C3B7624"),
+        ("hpc7a.96xlarge", True, None),
+    ],
+)
+def test_each_family_counts_against_its_own_limit(kind: str, spot: bool, code: str | None) -> None:
+    assert quota_code(kind, spot) == code
 
 
 def test_quotas_that_are_not_told_are_no_failure(ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,22 @@ def test_a_disk_is_compared_with_what_its_stages_hold(size: object, ok: bool) ->
         assert "sft" in found.detail and "disk_size: " in str(found.fix) and "base 131" in found.detail
 
 
+def test_a_disk_just_large_enough_is_and_each_alternative_counts() -> None:
+    profile = load_profile("cortex-70b")
+    shape = shape_of(profile)
+    assert shape
+    least = need(profile, shape, ("sft",)).total / GIB + disk.SYSTEM
+
+    def fits(**resources: object) -> bool | None:
+        return disk.check(ground(profile, TASK | {"resources": resources})).ok
+
+    for unit, many in (("", 1), ("GB", 1), ("T", 1024), ("MiB", 1 / 1024)):
+        assert fits(disk_size=f"{(least + 1) / many}{unit}") and not fits(disk_size=f"{(least - 1) / many}{unit}")
+    large, small = {"disk_size": int(least + 1)}, {"disk_size": int(least - 1)}
+    assert fits(any_of=[large, large]) and not fits(any_of=[large, small]) and not fits(ordered=[small, large])
+    assert fits(**small, any_of=[large]), "an alternative's own size goes before the common one"
+
+
 def test_the_fix_is_large_enough() -> None:
     profile = load_profile("cortex-70b")
     task = {"name": "export", "run": "cortex run export evaluate"}
@@ -90,6 +106,26 @@ def test_an_adapter_s_checkpoints_are_small_and_a_whole_model_s_are_not() -> Non
     # Weights in bf16 and two moments in float32, for those that are kept and two more.
     assert need(whole, shape, ("sft",)).checkpoints == (lora.sft.keep_checkpoints + 2) * 10 * shape.parameters
     assert need(lora, shape, ("data", "label")).total == 0
+
+
+def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
+    profile = load_profile("cortex-8b")
+    assert profile.model.adapter
+    shape = SHAPES["meta-llama/Llama-3.1-8B-Instruct"]
+    whole, trained = 2 * shape.parameters, 4 * shape.adapter_parameters(profile.model.adapter.r)
+    copies = sum(round(1.1 * shape.parameters * copy.bits / 8) for copy in profile.export.gptq)
+    assert copies > 0.5 * shape.parameters
+    expected = {
+        ("sft",): (whole, 2 * trained),
+        ("dpo", "grpo"): (whole, 2 * 2 * trained),
+        ("export", "evaluate"): (whole, 2 * (whole + copies)),
+        ("evaluate",): (whole, whole + copies),
+        ("release",): (0, 2 * (whole + copies)),
+    }
+    assert profile.dpo
+    for stages, sizes in expected.items():
+        found = need(profile, shape, stages)
+        assert (found.base, found.models) == sizes, stages
 
 
 def test_a_model_from_nothing_is_counted(profile: Profile) -> None:
@@ -126,6 +162,37 @@ def test_the_forecast_is_of_this_profile_s_hours(dollars: float, ok: bool) -> No
     profile = load_profile("cortex-8b")
     found = cost.check(ground(profile, TASK, rentable=lambda document: rented(dollars)))
     assert found.ok is ok and f"${profile.budget.dollars:.0f}" in found.detail, found
+
+
+def test_the_budget_is_held_against_the_profile_s_own_gpus_not_their_cheaper_kin() -> None:
+    profile = load_profile("cortex-70b")
+    own = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
+
+    def forecast(**dollars: float) -> str:
+        offers = tuple(
+            rented(price)[0].model_copy(update={"accelerators": gpus})
+            for gpus, price in sorted(dollars.items(), key=lambda pair: pair[1])
+        )
+        return cost.check(ground(profile, TASK, rentable=lambda document: offers)).detail
+
+    assert forecast(**{"A100-80GB:8": 5.0, own: 30.0}) == forecast(**{own: 30.0}) != forecast(**{own: 5.0})
+
+
+def test_the_forecast_is_of_the_dearest_task_and_of_the_kind_that_is_rented() -> None:
+    profile, data = load_profile("cortex-8b"), {"name": "data", "run": "cortex run data"}
+
+    def detail(spot: bool, *tasks: Mapping[str, Any]) -> str:
+        prices = {"data": 0.3, "sft": 3.0}
+        return cost.check(
+            ground(
+                profile,
+                *tasks,
+                rentable=lambda document: (rented(prices[document["name"]])[0].model_copy(update={"spot": spot}),),
+            )
+        ).detail
+
+    assert detail(True, data, TASK) == detail(True, TASK, data) == detail(True, TASK) != detail(True, data)
+    assert detail(True, TASK) != detail(False, TASK), "on demand nothing is lost, and nothing waits"
 
 
 def test_without_a_budget_it_warns(profile: Profile) -> None:

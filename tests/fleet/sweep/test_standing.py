@@ -23,12 +23,12 @@ Told = tuple[float, str, dict[str, Any]]
 
 
 def tell(store: FolderStore, *told: Told) -> None:
-    """Write a ledger: seconds before now, the event, what it holds."""
+    """Write a ledger, each machine under its own epoch: seconds before now, the event, what it holds."""
     now = NOW
-    ledger = Ledger(store, RUN, 1, clock=lambda: now)
+    mine, others = (Ledger(store, RUN, epoch, clock=lambda: now) for epoch in (1, 2))
     for before, event, values in told:
         now = NOW - before
-        ledger.append(event, **values)
+        (others if values.get("machine") == OTHER else mine).append(event, **values)
 
 
 def alive(before: float, machine: str = MINE) -> Told:
@@ -54,10 +54,36 @@ CASES: dict[str, tuple[list[Told], float, str | None]] = {
         OLD,
         "said that it ends",
     ),
+    "it said goodbye, and the next program of its task began": (
+        [
+            (3 * QUIET, "machine_started", {"machine": MINE}),
+            (2 * QUIET, "machine_ended", {"machine": MINE}),
+            (2 * QUIET - 5, "machine_started", {"machine": MINE}),
+            alive(60),
+        ],
+        OLD,
+        None,
+    ),
+    "it began again and said goodbye again": (
+        [
+            (3 * QUIET, "machine_ended", {"machine": MINE}),
+            (2 * QUIET, "machine_started", {"machine": MINE}),
+            (GRACE + 60, "machine_ended", {"machine": MINE}),
+        ],
+        OLD,
+        "said that it ends 16 min ago",
+    ),
     "its run was stopped just now": ([alive(90), (60, "stopped", {"job": 1})], OLD, None),
     "its run was stopped": ([alive(GRACE + 90), (GRACE + 60, "stopped", {"job": 1})], OLD, "was stopped 16 min ago"),
     "its run was torn down": ([alive(9000), (8000, "teardown", {"machines": []})], OLD, "was torn down 2 h ago"),
     "its run spent its budget": ([alive(2000), (1900, "budget_spent", {"spent": 9})], OLD, "has spent its budget"),
+    "it publishes what it made, at its budget": ([(1900, "budget_spent", {"spent": 9}), alive(60)], OLD, None),
+    "it published at its budget, and is silent": (
+        [(1900, "budget_spent", {"spent": 9}), alive(GRACE + 60)],
+        OLD,
+        "has spent its budget 16 min ago",
+    ),
+    "its run was stopped, though it still writes": ([(1900, "stopped", {"job": 1}), alive(60)], OLD, "was stopped"),
     "it was launched again after it was stopped": (
         [(8000, "stopped", {}), (7000, "launched", {}), alive(60)],
         OLD,
@@ -83,6 +109,14 @@ def test_a_released_run_has_a_quarter_of_an_hour_to_give_its_machines_back(
     publish(write(tmp_path / "r", {"x": b"1"}), store, f"runs/{RUN}/release", kind="release")
     why = standing(store, RUN).leftover(MINE, OLD, NOW)
     assert bool(why) is left and (not left or "is released" in str(why))
+
+
+def test_a_released_run_that_is_being_torn_down_has_its_time_from_there(store: FolderStore, tmp_path: Path) -> None:
+    done = {"stage": "release", "seconds": 1.0}
+    tell(store, (GRACE + 900, "stage_finished", done), (60, "teardown", {"machines": ["job/1"]}))
+    publish(write(tmp_path / "r", {"x": b"1"}), store, f"runs/{RUN}/release", kind="release")
+    assert standing(store, RUN).leftover(MINE, OLD, NOW) is None
+    assert standing(store, RUN).leftover(MINE, OLD, NOW + GRACE)
 
 
 def test_runs_are_known_by_the_label_that_their_machines_bear(store: FolderStore, profile: Profile) -> None:

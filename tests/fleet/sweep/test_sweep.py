@@ -15,6 +15,7 @@ from cortex.artifacts.folder_store import FolderStore
 from cortex.cli import app
 from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.fleet.names import OWNER_TAG, RUN_TAG
+from cortex.fleet.sweep.ec2 import Thing
 from cortex.fleet.sweep.sweep import destroy, look
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
@@ -147,6 +148,27 @@ def test_disks_and_addresses_go_with_their_run(store: FolderStore, account: Acco
     assert len(east.describe_addresses()["Addresses"]) == 1
     again = list(destroy(confirmed, store, [EAST], lambda: later))
     assert {fault for _, fault in again} == {"it is gone already, or its run is alive again"}
+
+
+def test_a_spoilt_price_list_hides_no_machine(store: FolderStore, account: Account) -> None:
+    stopped_long_ago(store, account)
+    store.put(f"runs/{RUN}/prices.json", b"{}")
+    found = [leftover for leftover in look(store, [EAST]).found if leftover.run == RUN]
+    assert [(leftover.thing.id, leftover.dollars_per_hour) for leftover in found] == [(account.machines["left"], None)]
+
+
+def test_what_cannot_be_looked_at_again_is_not_called_gone(
+    store: FolderStore, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_long_ago(store, account)
+    confirmed = [leftover for leftover in look(store, [EAST]).found if leftover.run == RUN]
+
+    def silent(clients: object, region: str) -> list[Thing]:
+        raise CortexError(f"{region}: no answer")
+
+    monkeypatch.setattr("cortex.fleet.sweep.sweep.tagged", silent)
+    assert [fault for _, fault in destroy(confirmed, store, [EAST])] == ["us-east-1: no answer"]
+    assert "left" in account.running()
 
 
 def test_a_region_that_does_not_answer_is_told_and_hides_nothing(
