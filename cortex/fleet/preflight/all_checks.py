@@ -54,6 +54,9 @@ def preflight(
 
     `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
     """
+    import sky  # here, for checks that import parts of it at the same time would find it half made
+
+    assert sky
     return ask_all(Ground(profile, run, settings, documents), checks, settings.preflight_seconds)
 
 

@@ -64,7 +64,7 @@ def test_one_that_breaks_is_a_finding_like_any_other(ground: Ground) -> None:
 
 
 def test_the_limit_leaves_time_within_twenty_seconds_unless_more_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings().preflight_seconds <= 18
+    assert Settings().preflight_seconds <= 16
     monkeypatch.setenv("CORTEX_PREFLIGHT_SECONDS", "60")
     assert Settings().preflight_seconds == 60
 

@@ -42,6 +42,7 @@ def test_every_check_is_told_at_once_with_its_fix(cortex: Cortex, pipeline: Path
     found = {finding["check"]: finding for finding in json.loads(done.stdout)}
     assert list(found) == [check.name for check in CHECKS]
     assert found["credentials"]["ok"] and found["bucket"]["ok"] and found["machines"]["ok"], found
+    assert not [finding for finding in found.values() if "could not be looked at" in finding["detail"]]
     assert found["images"]["fix"] == "make images && make push"
     assert all(finding["fix"] for finding in found.values() if finding["ok"] is False)
     assert "images" in done.stderr and done.stderr.startswith("error: rehearsal cannot be launched: ")
@@ -55,3 +56,11 @@ def test_an_unknown_profile_and_an_unknown_region_are_named(cortex: Cortex, pipe
     done = cortex("preflight", "rehearsal", "--pipeline", pipeline, **variables)
     assert done.returncode == 78 and "Traceback" not in done.stderr
     assert "us-east-9" in done.stdout + done.stderr
+
+
+def test_without_any_account_each_check_still_tells_what_it_saw(cortex: Cortex, tmp_path: Path) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    variables = PATIENT | nowhere | {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    done = cortex("preflight", "cortex-8b", "--json", **variables)
+    assert done.returncode == 78 and "Traceback" not in done.stderr, done.stderr
+    assert "could not be looked at" not in done.stdout
