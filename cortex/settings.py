@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 
+    container_memory: str = "8g"
+    """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
+
     @property
     def bucket_url(self) -> str:
         return self.bucket or str(self.home.absolute() / "bucket")
