@@ -66,7 +66,7 @@ class Containers:
 
     def make(self, image: str) -> "Container":
         log = self.settings.work(self.run) / "logs" / f"image-{image}.log"
-        return Container(cpu_image(image, log), self.run, self.profile, self.store, self.settings)
+        return Container(cpu_image(image, self.settings, log), self.run, self.profile, self.store, self.settings)
 
 
 @dataclass(frozen=True)

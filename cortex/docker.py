@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cortex.errors import ConfigError, StageError
-from cortex.settings import CHECKOUT
+from cortex.settings import CHECKOUT, Settings
 
 WITHOUT = "or leave CONTAINERS away"
 
@@ -34,7 +34,7 @@ def check_engine() -> None:
         raise ConfigError(f"no Docker Engine answers ({_line(asked.stderr)}): start it, {WITHOUT}")
 
 
-def cpu_image(name: str, log: Path) -> str:
+def cpu_image(name: str, settings: Settings, log: Path) -> str:
     """Build an image's CPU variant, of this checkout's code, and return its id; the engine's cache does most of it.
 
     Raises:
@@ -42,7 +42,9 @@ def cpu_image(name: str, log: Path) -> str:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
-        command = [sys.executable, "-m", "scripts.images", "build", name, "--variant", "cpu"]
+        command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu"]
+        command += [f"--base-image={settings.base_image}"] if settings.base_image else []
+        command += [f"--options={settings.build_options}"]
         done = subprocess.run(
             command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
         )
