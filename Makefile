@@ -95,6 +95,15 @@ infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   
 infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be here   [STACK=dev|prod]
 	@$(INFRA)/bin/python -m infra.stack down $(STACK)
 
+##@ Images
+.PHONY: images push sbom
+images: setup ## build the images of sky.yaml   [NAME="data sft" VARIANT=cuda|cpu BASE_IMAGE= OPTIONS="--network host"]
+	@$(VENV)/bin/python -m scripts.images build $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)") $(if $(OPTIONS),--options="$(OPTIONS)")
+push: setup ## push them, and write down the digests that machines start from   [NAME= VARIANT= REGISTRY=host/folder DIRTY=1]
+	@$(VENV)/bin/python -m scripts.images push $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(DIRTY),--dirty)
+sbom: setup ## write down what is in them   [NAME= VARIANT=]
+	@$(VENV)/bin/python -m scripts.images sbom $(NAME) $(if $(VARIANT),--variant "$(VARIANT)")
+
 ##@ Housekeeping
 .PHONY: clean
 clean: ## remove the control environment; runs and other environments stay in .cortex

@@ -30,6 +30,7 @@ TIERS: dict[str, list[list[str | Path]]] = {
     "lint": [
         [BIN / "ruff", "format", "--check", "--quiet", "."],
         [BIN / "ruff", "check", "--quiet", "."],
+        [BIN / "hadolint", "images/Dockerfile"],
         [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
         [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
         [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
