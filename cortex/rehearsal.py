@@ -51,19 +51,18 @@ class Rehearsal:
         self._check_files()
         create_run(self.store, self.run, self.profile)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
-        stages = [stage for _, wanted in tasks for stage in wanted]
-        images = list(dict.fromkeys(task.image for task, wanted in tasks if wanted))
-        follower = RunFollower(self.store, self.run, stages)
+        follower = RunFollower(self.store, self.run, [stage for _, wanted in tasks for stage in wanted])
+        left = [(task, stage) for task, wanted in tasks for stage in wanted if not self._finished(stage)]
+        images = list(dict.fromkeys(task.image for task, _ in left))
         pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="place")
         try:
             places = {image: pool.submit(self.places.make, image) for image in images}
             with LiveStages(follower, self.console) as live:
-                for task, wanted in tasks:
-                    for stage in wanted:
-                        live.waiting_for = f"{self.places.kind} {task.image}"
-                        place = self._made(places[task.image], live)
-                        live.waiting_for = None
-                        self._run_stage(stage, place, live)
+                for task, stage in left:
+                    live.waiting_for = f"{self.places.kind} {task.image}"
+                    place = self._made(places[task.image], live)
+                    live.waiting_for = None
+                    self._run_stage(stage, place, live)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -74,11 +73,14 @@ class Rehearsal:
     def _check_files(self) -> None:
         """Find what is wrong with a user's files now, not minutes later, when places were made for them."""
         data = self.profile.data
-        if isinstance(data.source, FilesConfig) and not find(self.store, artifact_prefix(self.run, "data")):
+        if isinstance(data.source, FilesConfig) and not self._finished("data"):
             make_examples(FilesSource(data.source), data, self.profile.style)
 
     def _wanted(self, task: Task) -> list[str]:
         return [stage for stage in task.stages if find_stage(stage).wanted(self.profile)]
+
+    def _finished(self, stage: str) -> bool:
+        return find(self.store, artifact_prefix(self.run, stage)) is not None
 
     @staticmethod
     def _made(future: "Future[Place]", live: LiveStages) -> Place:
