@@ -1,7 +1,8 @@
 """Everything that this machine can check: `make test`.
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `testbed`
-(the real SkyPilot in a cloud of sandboxes, minutes, as root) and `rehearsal` (the real trainers, minutes). A tier that
+(the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes,
+as root where none answers) and `rehearsal` (the real trainers, minutes). A tier that
 fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
@@ -20,8 +21,8 @@ INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
-ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed"]
-"""What is tested in environments of its own."""
+ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed", "--ignore=tests/containers"]
+"""What is tested in environments of its own, or on an engine."""
 
 ALONE = "tests/rehearsal/test_rehearsal.py"
 """The whole rehearsal has a time to keep: nothing else runs beside it."""
@@ -38,6 +39,7 @@ TIERS: dict[str, list[list[str | Path]]] = {
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
     "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
+    "containers": [[sys.executable, *PYTEST, "--capture=no", "tests/containers"]],
     "rehearsal": [
         [sys.executable, *PYTEST, "-m", "rehearsal", ALONE],
         [sys.executable, *PYTEST, "-m", "rehearsal", "-n", "2", "--dist", "loadfile", f"--ignore={ALONE}", *ELSEWHERE],
