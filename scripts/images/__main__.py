@@ -11,7 +11,6 @@ from rich.table import Table
 from cortex.errors import ConfigError, CortexError
 from scripts.images.build import VARIANTS, Built, build, chosen, found
 from scripts.images.push import DIGESTS, push, write_digests
-from scripts.images.sbom import sbom_path, write_sbom
 
 
 def main() -> None:
@@ -42,12 +41,16 @@ def build_images(args: argparse.Namespace) -> None:
 
 
 def write_sboms(args: argparse.Namespace) -> None:
+    from scripts.images.sbom import sbom_path, write_sbom
+
     for name in chosen(args.images):
         path = write_sbom(found(name, args.variant), sbom_path(name, args.variant))
         print(f"{name}: {path}")
 
 
 def push_images(args: argparse.Namespace) -> None:
+    from scripts.images.sbom import sbom_path, write_sbom
+
     if not args.registry:
         raise ConfigError("no registry: `make push REGISTRY=host/folder`, or set CORTEX_REGISTRY")
     for image in [found(name, args.variant) for name in chosen(args.images)]:
