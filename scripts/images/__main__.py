@@ -1,7 +1,6 @@
 """`python -m scripts.images build|sbom|push`: what `make images`, `make sbom` and `make push` run."""
 
 import argparse
-import os
 import shlex
 import sys
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cortex.errors import ConfigError, CortexError
+from cortex.settings import Settings
 from scripts.images.build import VARIANTS, Built, build, chosen, found
 from scripts.images.push import DIGESTS, push, write_digests
 
@@ -24,7 +24,7 @@ def main() -> None:
     build_verb.add_argument("--options", default="", help="for `docker build`, such as --options='--network host'")
     verbs.add_parser("sbom", parents=[shared], help="write down what is in images that are built")
     push_verb = verbs.add_parser("push", parents=[shared], help="push images, and write down their digests")
-    push_verb.add_argument("--registry", default=os.environ.get("CORTEX_REGISTRY"), help="host/folder")
+    push_verb.add_argument("--registry", default=Settings().registry, help="host/folder")
     push_verb.add_argument("--dirty", action="store_true", help="also what is not as committed")
     args = parser.parse_args()
     try:
