@@ -24,8 +24,8 @@ help: ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: rehearse
-rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED=]
-	@$(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)")
+rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED= CONTAINERS=1 [BASE_IMAGE= OPTIONS=]]
+	@$(if $(BASE_IMAGE),CORTEX_BASE_IMAGE="$(BASE_IMAGE)") $(if $(OPTIONS),CORTEX_BUILD_OPTIONS="$(OPTIONS)") $(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)") $(if $(CONTAINERS),--containers)
 
 .PHONY: drill
 drill: setup ## spoil and kill a small stand-in of a training: what survives?   [PROFILE= STAGE=sft|grpo QUICK=1]

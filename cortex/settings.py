@@ -35,6 +35,15 @@ class Settings(BaseSettings):
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 
+    container_memory: str = "8g"
+    """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
+
+    base_image: str | None = None
+    """What the rehearsal's images are built on, in place of the Dockerfile's base."""
+
+    build_options: str = ""
+    """Words for `docker build` of those images, such as `--network host`."""
+
     @property
     def bucket_url(self) -> str:
         return self.bucket or str(self.home.absolute() / "bucket")
