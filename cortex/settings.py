@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     flipside_api_key: SecretStr | None = None
     """Flipside's key, where a profile's data come from there."""
 
+    registry: str | None = None
+    """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
+
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 

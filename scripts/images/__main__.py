@@ -1,7 +1,6 @@
 """`python -m scripts.images build|sbom|push`: what `make images`, `make sbom` and `make push` run."""
 
 import argparse
-import os
 import shlex
 import sys
 
@@ -9,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cortex.errors import ConfigError, CortexError
+from cortex.settings import Settings
 from scripts.images.build import VARIANTS, Built, build, chosen, found
 from scripts.images.push import DIGESTS, push, write_digests
-from scripts.images.sbom import sbom_path, write_sbom
 
 
 def main() -> None:
@@ -25,7 +24,7 @@ def main() -> None:
     build_verb.add_argument("--options", default="", help="for `docker build`, such as --options='--network host'")
     verbs.add_parser("sbom", parents=[shared], help="write down what is in images that are built")
     push_verb = verbs.add_parser("push", parents=[shared], help="push images, and write down their digests")
-    push_verb.add_argument("--registry", default=os.environ.get("CORTEX_REGISTRY"), help="host/folder")
+    push_verb.add_argument("--registry", default=Settings().registry, help="host/folder")
     push_verb.add_argument("--dirty", action="store_true", help="also what is not as committed")
     args = parser.parse_args()
     try:
@@ -42,12 +41,16 @@ def build_images(args: argparse.Namespace) -> None:
 
 
 def write_sboms(args: argparse.Namespace) -> None:
+    from scripts.images.sbom import sbom_path, write_sbom
+
     for name in chosen(args.images):
         path = write_sbom(found(name, args.variant), sbom_path(name, args.variant))
         print(f"{name}: {path}")
 
 
 def push_images(args: argparse.Namespace) -> None:
+    from scripts.images.sbom import sbom_path, write_sbom
+
     if not args.registry:
         raise ConfigError("no registry: `make push REGISTRY=host/folder`, or set CORTEX_REGISTRY")
     for image in [found(name, args.variant) for name in chosen(args.images)]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -149,4 +150,6 @@ def wheel_image(wheels: Sequence[Path]) -> str:
 
 
 def _git(*words: str) -> str:
+    if shutil.which("git") is None:
+        return ""
     return subprocess.run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()

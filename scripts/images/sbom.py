@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
@@ -52,6 +52,7 @@ def bill(image: Built, held: dict[str, Any]) -> str:
     """The document, as JSON."""
     about = Component(
         name=f"cortex-{image.name}",
+        bom_ref="image",
         version=image.identity,
         type=ComponentType.CONTAINER,
         properties=[Property(name="cortex:variant", value=image.variant)],
@@ -61,6 +62,7 @@ def bill(image: Built, held: dict[str, Any]) -> str:
         metadata=BomMetaData(component=about, timestamp=datetime.fromtimestamp(0, UTC)),
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, image.identity),
     )
+    document.register_dependency(about, document.components)
     return JsonV1Dot6(document).output_as_string(indent=1) + "\n"
 
 
