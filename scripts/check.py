@@ -1,9 +1,9 @@
 """Everything that this machine can check: `make test`.
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `testbed`
-(the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes,
-as root where none answers) and `rehearsal` (the real trainers, minutes). A tier that fails does not hide the others;
-the last lines say how each went.
+(the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine,
+minutes, as root where none answers) and `rehearsal` (the real trainers, minutes). A tier that fails does not hide the
+others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
 
