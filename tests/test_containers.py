@@ -33,7 +33,7 @@ def client(tmp_path: Path) -> str:
 @pytest.mark.parametrize("case", REFUSED)
 def test_it_names_the_fix(cortex: Cortex, client: str, case: str, tmp_path: Path) -> None:
     variables, message = REFUSED[case]
-    done = cortex("rehearse", "--containers", "--run", "r", **NOWHERE, **variables, PATH=client)
+    done = cortex("rehearse", "--containers", **NOWHERE, **variables, PATH=client)
     assert done.returncode == 78
     assert message in done.stderr
     assert "leave CONTAINERS away" in done.stderr
@@ -42,6 +42,6 @@ def test_it_names_the_fix(cortex: Cortex, client: str, case: str, tmp_path: Path
 
 
 def test_docker_may_not_be_there_at_all(cortex: Cortex, tmp_path: Path) -> None:
-    done = cortex("rehearse", "--containers", "--run", "r", PATH=str(tmp_path))
+    done = cortex("rehearse", "--containers", PATH=str(tmp_path))
     assert done.returncode == 78
     assert "docker is not installed" in done.stderr
