@@ -13,6 +13,7 @@ INFRA_STAMP := $(INFRA)/complete
 TESTBED := $(or $(CORTEX_HOME),.cortex)/environments/testbed
 TESTBED_STAMP := $(TESTBED)/complete
 STACK ?= dev
+ASKED = $(if $(YES),--yes) $(if $(DRYRUN),--dry-run)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
 unexport UV_FIND_LINKS
@@ -35,14 +36,44 @@ drill: setup ## spoil and kill a small stand-in of a training: what survives?   
 test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
 
+##@ In the cloud
+.PHONY: preflight forecast train stop resume workbench teacher
+preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
+	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
+forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
+train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
+	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)
+stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
+	@$(CORTEX) stop "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> YES=1 DRYRUN=1]
+	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(ASKED)
+workbench: setup ## a machine with a GPU to work on, which ends itself when idle   [YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ASKED)
+teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ASKED)
+
+##@ While it runs
+.PHONY: status logs runs cost
+status: setup ## how a run stands: stages, steps, money, machine   RUN=<id> [FOLLOW=1]
+	@$(CORTEX) status "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(FOLLOW),--follow)
+logs: setup ## what its newest attempt wrote   RUN=<id> [STAGE= FOLLOW=1]
+	@$(CORTEX) logs "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(STAGE),--stage "$(STAGE)") $(if $(FOLLOW),--follow)
+runs: setup ## all runs of the bucket
+	@$(CORTEX) runs
+cost: setup ## what a run has cost, machine by machine   RUN=<id>
+	@$(CORTEX) cost "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+
 ##@ After a run
-.PHONY: show download teardown
+.PHONY: show download teardown sweep
 show: setup ## a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 download: setup ## bring a run's release to this disk, verified   RUN=<id> [TO=<folder>] [FROM_CLUSTER=<name> over SSH, with no bucket]
 	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)") $(if $(FROM_CLUSTER),--from-cluster "$(FROM_CLUSTER)")
 teardown: setup ## destroy a run's machines, once its release is proven to be here   RUN=<id> [ABANDON=1]
 	@$(CORTEX) teardown "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(ABANDON),--abandon)
+sweep: setup ## find machines, disks and addresses that no live run needs   [DESTROY=1]
+	@$(CORTEX) sweep $(if $(DESTROY),--destroy)
 
 ##@ Work on the kit
 .PHONY: setup
@@ -53,7 +84,7 @@ $(STAMP): images/control/requirements.lock pyproject.toml Makefile
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
 	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip -qq --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
-	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --requirement images/control/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(VENV)/bin/python --requirement images/control/requirements.lock
 	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --no-deps --editable .
 	@touch $(STAMP)
 
@@ -61,14 +92,14 @@ $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@echo "making the infra environment in $(INFRA)"
 	@rm -f $(INFRA_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
-	@$(VENV)/bin/uv --quiet pip install --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
 	@touch $(INFRA_STAMP)
 
 $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@echo "making the test bed's environment in $(TESTBED)"
 	@rm -f $(TESTBED_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(TESTBED)
-	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
+	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
 	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --no-deps --editable .
 	@touch $(TESTBED_STAMP)
 

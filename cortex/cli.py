@@ -1,11 +1,17 @@
 """The command line: the verbs of `cortex/verbs/`, and what an error looks like."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
+from dotenv import load_dotenv
 
 from cortex.errors import CortexError
-from cortex.verbs import datasets, here, releases
+from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
+
+ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+"""In the checkout; `make infra-up` writes it."""
 
 app = typer.Typer(
     name="cortex",
@@ -15,13 +21,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, releases):
+for verbs in (here, checking, forecasting, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
 
 
 def main() -> None:
-    """Run the command line; an error of the kit is one line on stderr and its exit code."""
+    """Run the command line; an error of the kit is one line on stderr and its exit code.
+
+    What `.env` says, and the environment does not, holds for the whole program: not only the kit's settings are in
+    there, but AWS_REGION, which the bucket's client, boto3 and SkyPilot read. CORTEX_ENV_FILE names another file.
+    """
+    load_dotenv(os.environ.get("CORTEX_ENV_FILE", ENV_FILE))
     try:
         app()
     except CortexError as error:

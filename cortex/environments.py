@@ -48,7 +48,8 @@ def environment(image: str, settings: Settings) -> Path:
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, folder)
-            _uv("pip", "install", "--python", folder / "bin" / "python", "--requirement", lock)
+            # Compiled now: where it is read only, or PYTHONDONTWRITEBYTECODE is set, every process would compile it.
+            _uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", "--requirement", lock)
             (folder / _COMPLETE).touch()
     return folder
 

@@ -1,26 +1,37 @@
 """The live view of a run's stages: a table on a terminal, a line per change elsewhere."""
 
 import time
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
 from cortex.runs.report import RunFollower, StageReport
 
-_MARKS = {"waiting": "[dim]·[/dim]", "running": "[cyan]▶[/cyan]", "failed": "[red]✗[/red]", "done": "[green]✓[/green]"}
+_MARKS = {
+    "waiting": "[dim]·[/dim]",
+    "running": "[cyan]▶[/cyan]",
+    "silent": "[yellow]?[/yellow]",
+    "failed": "[red]✗[/red]",
+    "done": "[green]✓[/green]",
+}
 _SHOWN = ("loss", "reward", "kl")
 _LINE_SECONDS = 15.0
 
 
 class LiveStages:
-    """Shows a followed run until it is left; `refresh` is to be called a few times a second."""
+    """Shows a followed run until it is left; `refresh` is to be called a few times a second.
 
-    def __init__(self, follower: RunFollower, console: Console) -> None:
+    `summary` gives the lines below the table; elsewhere than on a terminal they are left out.
+    """
+
+    def __init__(self, follower: RunFollower, console: Console, summary: Callable[[], str] | None = None) -> None:
         self.waiting_for: str | None = None
         self._follower = follower
         self._console = console
+        self._summary = summary
         self._live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
         self._told: dict[str, tuple[str, float]] = {}
 
@@ -44,15 +55,14 @@ class LiveStages:
         """Read the ledger and show what is new."""
         self._follower.update()
         if self._live:
-            self._live.update(self._table(), refresh=True)
+            table = self._table()
+            self._live.update(Group(table, self._summary()) if self._summary else table, refresh=True)
         else:
             for report in self._follower.stages.values():
                 self._tell(report)
 
     def _table(self) -> Table:
-        table = Table("", "stage", "time", "progress", "", box=None, pad_edge=False)
-        for report in self._follower.stages.values():
-            table.add_row(_MARKS[report.state], report.name, _seconds(report), _progress(report), _values(report))
+        table = stage_table(self._follower.stages.values())
         if self.waiting_for:
             table.add_row("[cyan]▶[/cyan]", f"[dim]making {self.waiting_for}[/dim]")
         return table
@@ -62,8 +72,35 @@ class LiveStages:
         due = report.state == "running" and report.step is not None and time.monotonic() - at > _LINE_SECONDS
         if report.state != state or due:
             self._told[report.name] = (report.state, time.monotonic())
-            words = [f"{report.name:<9}", f"{report.state:<8}", _seconds(report), _progress(report), _values(report)]
+            words = [f"{report.name:<9}", f"{report.state:<8}", *_cells(report)]
             self._console.print("  ".join(word for word in words if word), highlight=False)
+
+
+def stage_table(reports: Iterable[StageReport]) -> Table:
+    """A row a stage."""
+    table = Table("", "stage", "time", "progress", "", "", box=None, pad_edge=False)
+    for report in reports:
+        table.add_row(_MARKS[report.state], report.name, *_cells(report))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """How long, as one says it: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _cells(report: StageReport) -> list[str]:
+    return [_seconds(report), _progress(report), _values(report), _attempts(report)]
+
+
+def _attempts(report: StageReport) -> str:
+    words = [f"attempt {report.attempts}"] if report.attempts > 1 else []
+    words += [f"{report.preemptions} preempted"] if report.preemptions else []
+    return ", ".join([*words, "silent"] if report.state == "silent" else words)
 
 
 def _seconds(report: StageReport) -> str:
@@ -73,7 +110,10 @@ def _seconds(report: StageReport) -> str:
 
 
 def _progress(report: StageReport) -> str:
-    return f"{report.step}/{report.total}" if report.step is not None else ""
+    if report.step is None:
+        return ""
+    left = f"  {duration(report.seconds_left)} left" if report.seconds_left else ""
+    return f"{report.step}/{report.total}{left}"
 
 
 def _values(report: StageReport) -> str:

@@ -1,5 +1,7 @@
 """What comes from the environment: where things live, and how services are reached."""
 
+import getpass
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -9,10 +11,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
 
 
-class Settings(BaseSettings):
-    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`."""
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number that has no name
+        return str(os.getuid())
 
-    model_config = SettingsConfigDict(env_prefix="CORTEX_", frozen=True, extra="ignore")
+
+class Settings(BaseSettings):
+    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`; an empty one is not given."""
+
+    # A task's secret that nobody has set comes as an empty variable.
+    model_config = SettingsConfigDict(env_prefix="CORTEX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = CHECKOUT / ".cortex"
     """Where environments, working files, downloads and, by default, the bucket live."""
@@ -31,6 +41,9 @@ class Settings(BaseSettings):
 
     registry: str | None = None
     """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
+
+    owner: str = Field(default_factory=_user)
+    """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
 
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""

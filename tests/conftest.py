@@ -14,6 +14,7 @@ from cortex.settings import CHECKOUT
 
 Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
 
+os.environ["CORTEX_ENV_FILE"] = os.devnull  # a developer's own `.env` must not lead tests into their bucket
 
 EXPECTED = "expected: "
 """How the reason of a skip begins that is right wherever the checks run, such as a test for machines with a GPU."""
@@ -61,4 +62,5 @@ def cortex(tmp_path: Path) -> Cortex:
 def environment(tmp_path: Path) -> dict[str, str]:
     """The variables of such a program."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(("CORTEX_", "RUN_ID"))}
-    return others | {"CORTEX_HOME": str(tmp_path / "home"), "PYTHONPATH": str(CHECKOUT)}
+    mine = {"CORTEX_HOME": str(tmp_path / "home"), "CORTEX_ENV_FILE": str(tmp_path / ".env")}
+    return others | mine | {"PYTHONPATH": str(CHECKOUT)}

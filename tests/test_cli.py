@@ -33,6 +33,12 @@ def test_help_names_the_verbs_and_comes_at_once(cortex: Cortex) -> None:
     assert statistics.median(seconds) < 0.6
 
 
+def test_the_environment_file_holds_unless_the_environment_says_otherwise(tmp_path: Path, cortex: Cortex) -> None:
+    (tmp_path / ".env").write_text(f"CORTEX_BUCKET={tmp_path}/from-file\nexport AWS_REGION=eu-west-1\n")
+    assert f"no run 'r9' in {tmp_path}/from-file" in told(cortex("show", "r9"), 2)
+    assert f"no run 'r9' in {tmp_path}/other" in told(cortex("show", "r9", CORTEX_BUCKET=f"{tmp_path}/other"), 2)
+
+
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     source = tmp_path / "source"

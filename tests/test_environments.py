@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -45,6 +46,17 @@ def test_an_environment_made_through_a_link_outlives_it(tmp_path: Path, settings
     folder = environment("small", settings)
     assert folder.parent == (tmp_path / "kept").resolve()
     assert str(folder) in (folder / "bin" / "activate").read_text()
+
+
+def test_what_is_installed_is_compiled(tmp_path: Path, settings: Settings) -> None:
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    image(tmp_path, f"{wheel}\n")
+    assert list(environment("small", settings).glob("lib/python*/site-packages/__pycache__/tiny.*.pyc"))
 
 
 def test_a_half_made_environment_is_made_again(tmp_path: Path, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The YAML files for the cloud, as the real SkyPilot reads them: no server and no cloud is needed for that."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from sky.utils import dag_utils
 from sky.utils.registry import JOBS_RECOVERY_STRATEGY_REGISTRY
 
 from cortex.errors import ConfigError, PreemptedError
+from cortex.fleet.tasks import dump, find_job, resolve, resolve_job
 from cortex.runs.pipeline import SKY_YAML, read_pipeline
+from cortex.runs.profile import PROFILES, load_profile
 from cortex.runs.stages import STAGES
-from cortex.settings import CHECKOUT
+from cortex.settings import CHECKOUT, Settings
 
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cortex-dev"
 FILES = [SKY_YAML, *sorted((CHECKOUT / "jobs").glob("*.yaml"))]
 
 
@@ -29,6 +33,54 @@ def test_skypilot_reads_every_file(path: Path) -> None:
     dag = load(path)
     assert dag.tasks
     assert all(task.run and task.name for task in dag.tasks)
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_skypilot_reads_what_is_submitted_for_every_profile(profile: str, tmp_path: Path) -> None:
+    digests = tmp_path / "digests.json"
+    names = ("data", "sft", "grpo", "quantize", "serve")
+    digests.write_text(json.dumps({name: f"{ECR}/{name}@sha256:{'0' * 64}" for name in names}))
+    settings = Settings(bucket="s3://kit")
+    documents = resolve(load_profile(profile), "r1", settings=settings, digests=digests)
+    jobs = [resolve_job(find_job(name), settings=settings, digests=digests) for name in ("workbench", "teacher")]
+    for chain in (documents, *([job] for job in jobs)):
+        dag = dag_utils.load_chain_dag_from_yaml_str(dump(chain, "cortex-r1"))
+        assert dag.name == "cortex-r1" and len(dag.tasks) == len(chain)
+        for task in dag.tasks:
+            for resources in task.resources:
+                # The login is SkyPilot's way to say: as the machine itself.
+                assert str(resources.cloud) == "AWS" and resources.labels
+                assert resources.extract_docker_image() is not None, task.name
+                assert resources.image_id and "@sha256:" in str(resources.image_id)
+
+
+def test_a_gpu_is_asked_for_in_the_profiles_order() -> None:
+    """A set would leave SkyPilot to take what is cheapest by the hour."""
+    for task in load(SKY_YAML).tasks[1:4]:
+        assert isinstance(task.resources, list)
+        kinds = [next(iter(resources.accelerators or {})) for resources in task.resources]
+        assert list(dict.fromkeys(kinds)) == ["H100", "H200", "A100-80GB"]
+
+
+def test_no_failure_but_a_preemption_starts_a_task_again() -> None:
+    for task in load(SKY_YAML).tasks:
+        for resources in task.resources:
+            assert (resources.job_recovery or {}).get("max_restarts_on_errors") == 0
+            assert resources.max_hourly_cost
+
+
+def test_what_is_no_run_ends_itself() -> None:
+    for name in ("workbench", "teacher"):
+        for task in load(CHECKOUT / "jobs" / f"{name}.yaml").tasks:
+            for resources in task.resources:
+                autostop = resources.autostop_config
+                assert autostop and autostop.enabled and autostop.down and autostop.idle_minutes <= 30
+
+
+def test_secrets_are_secrets() -> None:
+    for path in FILES:
+        for task in load(path).tasks:
+            assert not [name for name in task.envs if "KEY" in name or "TOKEN" in name], f"{path.name}: {task.name}"
 
 
 def test_skypilot_and_the_rehearsal_read_the_same_pipeline() -> None:

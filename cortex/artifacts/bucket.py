@@ -66,6 +66,13 @@ def advice(error: Exception) -> str:
     """What the user can do about an error, to be put at the end of a message; nothing where we do not know."""
     if "RequestTimeTooSkewed" in str(error):
         return ": this machine's clock is wrong; set it"
+    if "NoSuchBucket" in str(error):
+        return ": there is no such bucket; name yours with CORTEX_BUCKET, or raise one: make infra-up"
+    if "AccessDenied" in str(error):
+        return (
+            ": it is another account's, or these credentials may not use it; name yours with CORTEX_BUCKET, or take "
+            "credentials that may (AWS_PROFILE)"
+        )
     if is_about_credentials(error):
         return ": the credentials are not accepted (any more); renew them, then run this again"
     return ""

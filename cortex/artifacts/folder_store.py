@@ -78,6 +78,12 @@ class FolderStore(Store):
     def exists(self, key: str) -> bool:
         return self.local_path(key).is_file()
 
+    def folders(self, prefix: str = "") -> list[str]:
+        folder = self.local_path(prefix.rstrip("/"))
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.name != INCOMING and path.is_dir())
+
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
         folder = self.local_path(prefix)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -108,6 +108,15 @@ class RemoteStore(Store):
             return False
         return True
 
+    def folders(self, prefix: str = "") -> list[str]:
+        prefix = prefix.rstrip("/")
+
+        def collect() -> Sequence[str]:
+            found = obstore.list_with_delimiter(self._objects, prefix or None)  # pyright: ignore[reportUnknownMemberType]
+            return found["common_prefixes"]
+
+        return sorted(name.rpartition("/")[2] for name in self._ask("listed", prefix, collect))
+
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
 
@@ -202,6 +211,6 @@ class RemoteStore(Store):
         except FileNotFoundError as error:
             if done == "read" and "NoSuchBucket" not in str(error):
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error
-            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}") from error
+            raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}{advice(error)}") from error
         except BaseError as error:
             raise StoreError(f"{self.url}/{key} cannot be {done}: {first_line(error)}{advice(error)}") from error

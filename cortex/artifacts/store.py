@@ -130,6 +130,10 @@ class Store(ABC):
         """Whether there is an object under this key."""
 
     @abstractmethod
+    def folders(self, prefix: str = "") -> list[str]:
+        """The names right below a folder that have objects below them, sorted; of what is deeper nothing is listed."""
+
+    @abstractmethod
     def list(self, prefix: str = "") -> list[StoredObject]:
         """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key."""
 

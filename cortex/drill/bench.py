@@ -18,7 +18,7 @@ from cortex.drill.ground import enter_run, make_data
 from cortex.drill.sides import Bare, Kit, Side, environment
 from cortex.drill.stand_in import StandIn, Trainer, stand_in
 from cortex.drill.verdict import Reference
-from cortex.drill.warmth import warm
+from cortex.drill.warmth import MODULES, warm
 from cortex.environments import on_path
 from cortex.errors import StageError
 from cortex.process import running
@@ -117,7 +117,7 @@ def bench(profile: Profile, stage: Trainer, python: Path, folder: Path, stopping
     made = folder / "made"
     spec = make_data(standin.profile, made)
     (folder / "machines").mkdir()
-    with warm(python, stage, variables, folder / "warm.log") as programs:
+    with warm(python, MODULES[stage], variables, folder / "warm.log") as programs:
         _build(programs, spec, variables, folder / "build.log")
         enter_run(standin, made, folder / "ground", RUN)
         enter_run(other, made, folder / "other", OTHER)

@@ -12,8 +12,9 @@ import sys
 
 
 def main() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # the program has them as well, and decides
+    if os.getsid(0) != os.getpid():  # into a session of its own no program can follow: there it ends with this one
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # the program has them as well, and decides
     here = os.path.abspath(sys.argv[0])  # noqa: PTH100 - pathlib takes as long to import as all the rest
     request = {"program": here, "arguments": sys.argv[1:], "folder": os.getcwd(), "group": os.getpgrp()}  # noqa: PTH109
     with socket.socket(socket.AF_UNIX) as server:

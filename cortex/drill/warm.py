@@ -46,11 +46,12 @@ def serve(folder: Path) -> NoReturn:
         _put_programs(folder)
         print("ready", flush=True)
         while True:
-            for key, _ in ready.select():
+            # What is to end ends before anything starts that may come after it.
+            for key, _ in sorted(ready.select(), key=lambda found: found[0].fileobj is listener):
                 if key.fileobj is listener:
-                    program = _start(listener)
-                    ready.register(program.ended, selectors.EVENT_READ, program)
-                    ready.register(program.asker, selectors.EVENT_READ, program)
+                    if program := _start(listener):
+                        ready.register(program.ended, selectors.EVENT_READ, program)
+                        ready.register(program.asker, selectors.EVENT_READ, program)
                 elif key.fileobj == key.data.ended:
                     ready.unregister(key.data.ended)
                     _tell_end(key.data)
@@ -70,16 +71,20 @@ def _put_programs(folder: Path) -> None:
         program.chmod(0o755)
 
 
-def _start(listener: socket.socket) -> _Program:
+def _start(listener: socket.socket) -> _Program | None:
+    """Fork for one request; None where whoever asked was killed in the middle of it."""
     asker, _ = listener.accept()
     _, outputs, _, _ = socket.recv_fds(asker, 1, 3)
     with asker.makefile("rb") as lines:
-        request = json.loads(lines.readline())
-    pid = os.fork()
+        line = lines.readline()
+    pid = os.fork() if line.endswith(b"\n") else None
     if pid == 0:
-        _become(request, outputs)
+        _become(json.loads(line), outputs)
     for descriptor in outputs:
         os.close(descriptor)
+    if pid is None:
+        asker.close()
+        return None
     return _Program(pid, os.pidfd_open(pid), asker)
 
 
@@ -99,7 +104,7 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
         for number, descriptor in enumerate(outputs):
             os.dup2(descriptor, number)
         os.closerange(3, 1024)
-        with suppress(OSError):  # whoever asked may be gone
+        with suppress(OSError):  # whoever asked may be gone, or be in a session of its own
             os.setpgid(0, request["group"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -130,9 +135,9 @@ def _run(program: Path, arguments: list[str]) -> int:
             sys.argv = ["axolotl", *arguments]
             main()
         else:
-            module = arguments[1]  # after `-m`
-            sys.argv = [module, *arguments[2:]]
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            words = arguments[arguments.index("-m") + 1 :]  # what stands before, such as torchrun's `-u`, is so here
+            sys.argv = words
+            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

@@ -1,8 +1,8 @@
-"""A warm Python, started and ended beside the drill."""
+"""A warm Python, started and ended beside whatever starts many programs with it."""
 
 import subprocess
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,11 +10,18 @@ from cortex.drill.stand_in import Trainer
 from cortex.errors import StageError
 from cortex.process import running
 
+_ALL = (
+    "cortex.cli",
+    "cortex.stages.runner",
+    "transformers.models.llama.modeling_llama",
+    "transformers.trainer",
+    "datasets",
+)
+
 MODULES: dict[Trainer, tuple[str, ...]] = {
-    "grpo": ("cortex.cli", "cortex.stages.runner", "cortex.stages.grpo", "cortex.drill.bare_grpo", "peft"),
+    "grpo": (*_ALL, "cortex.stages.grpo", "cortex.drill.bare_grpo", "peft"),
     "sft": (
-        "cortex.cli",
-        "cortex.stages.runner",
+        *_ALL,
         "cortex.stages.sft",
         "axolotl.cli.main",
         "axolotl.cli.train",
@@ -27,25 +34,25 @@ MODULES: dict[Trainer, tuple[str, ...]] = {
 }
 """What a stage's programs import, both sides' and the kit's own."""
 
-FURTHER = ("transformers.models.llama.modeling_llama", "transformers.trainer", "datasets")
-
 
 @contextmanager
-def warm(python: Path, stage: Trainer, variables: Mapping[str, str], log: Path) -> Generator[Path]:
-    """A folder of programs whose Python has imported what a stage's trainer needs.
+def warm(python: Path, modules: Sequence[str], variables: Mapping[str, str], log: Path) -> Generator[Path]:
+    """A folder of programs, `python` and `axolotl`, of an interpreter that has imported these modules.
+
+    What libraries read of the environment on import is fixed by `variables`.
 
     Raises:
-        StageError: it could not be imported; the log says why.
+        StageError: they could not be imported; the log says why.
     """
     # A socket's path may be no longer than 100 characters or so: it is not kept with the rest.
     with tempfile.TemporaryDirectory(prefix="drill-") as programs, log.open("w") as output:
         server = Path(programs)
-        command = [python, "-m", "cortex.drill.warm", server, *MODULES[stage], *FURTHER]
+        command = [python, "-m", "cortex.drill.warm", server, *modules]
         with running(command, env=variables, stdout=subprocess.PIPE, stderr=output) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 if line == "ready\n":
                     break
             else:
-                raise StageError(f"{stage}: its libraries cannot be imported: {log} says why")
+                raise StageError(f"{python}: the trainer's libraries cannot be imported: {log} says why")
             yield server

@@ -9,6 +9,9 @@ import re
 RUN_TAG = "cortex-run"
 """The tag that every machine of a run bears, with `run_label` as its value."""
 
+OWNER_TAG = "cortex-owner"
+"""The tag that says who launched it, with `owner_label` as its value."""
+
 _LONGEST = 55
 """A name is then of at most 63 characters: the least that a cloud which limits them allows."""
 
@@ -20,6 +23,11 @@ def run_label(run: str) -> str:
         return plain
     mark = hashlib.sha256(run.encode()).hexdigest()[:8]
     return f"{plain[: _LONGEST - len(mark) - 1].rstrip('-')}-{mark}".lstrip("-")
+
+
+def owner_label(owner: str) -> str:
+    """A person's name or address where every cloud takes it as a tag."""
+    return re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_LONGEST].rstrip("-") or "unknown"
 
 
 def job_name(run: str) -> str:

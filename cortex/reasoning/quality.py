@@ -5,7 +5,8 @@ from typing import Literal
 
 from cortex.reasoning.grounding import citations
 from cortex.reasoning.protocol import ProtocolError, parse_answer
-from cortex.reasoning.rewards import RewardWeights, reward
+from cortex.reasoning.reward_weights import RewardWeights
+from cortex.reasoning.rewards import reward
 
 Grade = Literal["accepted", "flagged", "rejected"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import openai
 
-from cortex.errors import ConfigError, StageError
+from cortex.errors import BudgetError, ConfigError, StageError
 from cortex.process import running
 from cortex.reasoning.scripted_teacher import MODEL
 
@@ -93,6 +93,8 @@ async def _ask(
             async with client, asyncio.TaskGroup() as group:
                 for _ in range(endpoint.concurrency):
                     group.create_task(work(client))
+    except* BudgetError as errors:
+        raise errors.exceptions[0] from None  # of many requests under way, each may have come to the cap
     except* openai.OpenAIError as errors:
         first = errors.exceptions[0]
         raise StageError(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cortex.artifacts.artifact import Artifact, fetch, find
 from cortex.artifacts.lease import Lease
@@ -14,6 +15,9 @@ from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, UsageError
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
+
+if TYPE_CHECKING:
+    from cortex.runs.meter import Meter
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
@@ -29,6 +33,8 @@ class RunContext:
     """The run's scratch folder on this machine."""
     lease: Lease
     ledger: Ledger
+    meter: "Meter | None" = None
+    """What watches the run's budget; None where nothing is metered."""
     seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
 
     def artifact(self, stage: str) -> Artifact:
@@ -52,8 +58,14 @@ class RunContext:
         return path
 
     def progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
-        """Say how far the stage is: `step` of `total`, and what was measured there, such as `loss`."""
+        """Say how far the stage is: `step` of `total`, and what was measured there, such as `loss`.
+
+        Raises:
+            BudgetError: the run has reached its cap; no further item is to be begun.
+        """
         self.ledger.progress(step=step, total=total, **(values or {}))
+        if self.meter:
+            self.meter.require()
 
 
 def output_folder(work: Path, stage: str) -> Path:

@@ -1,18 +1,31 @@
 """What happened in a run, append-only: attempts, progress, ends. Status, reports and budgets read it."""
 
 import json
+import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from loguru import logger
+
+from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
 
 FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
 """Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
+
+TICKS = frozenset({"progress", "machine_alive"})
+"""Events of which only the newest count. An object that holds nothing else says so in its name."""
+
+READERS = 32
+"""Objects that are read at a time: each is small, and waits for the bucket."""
+
+_KEY = re.compile(r".*/(?P<writer>\d{8}-(?:[a-z]+-)?)\d+(?P<tick>-tick)?\.jsonl")
 
 Event = dict[str, Any]
 
@@ -30,6 +43,8 @@ class Ledger:
     clock: Callable[[], float] = time.time
     beside: Path | None = None
     """A file of this machine that takes every event, too, for whoever cannot reach the bucket."""
+    name: str = ""
+    """What keeps this writer's objects apart from another's of the same epoch: lower-case letters."""
     _written: int = 0
     _pending: list[Event] = field(default_factory=list[Event])
     _flushed: float = 0.0
@@ -59,7 +74,9 @@ class Ledger:
         with self._lock:
             if self._pending:
                 lines = "".join(_line(event) for event in self._pending)
-                self.store.put(f"{folder(self.run)}/{self.epoch:08d}-{self._written:06d}.jsonl", lines.encode())
+                tick = "-tick" if all(event["event"] in TICKS for event in self._pending) else ""
+                writer = f"{self.epoch:08d}-{self.name}{'-' if self.name else ''}"
+                self.store.put(f"{folder(self.run)}/{writer}{self._written:06d}{tick}.jsonl", lines.encode())
                 self._written += 1
                 self._pending.clear()
             self._flushed = self.clock()
@@ -78,14 +95,28 @@ class LedgerReader:
 
     store: Store
     run: str
+    ticks: int | None = None
+    """Read so many of each writer's newest objects that hold nothing but ticks, by which a long run's ledger is read
+    in a moment; None reads all."""
+    workers: int = READERS
+    damaged: list[str] = field(default_factory=list[str])
+    """The keys of objects that hold something else than events, whole: what could be read of them is given."""
     _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
+        keys = [entry.key for entry in self.store.list(folder(self.run)) if entry.key not in self._seen]
+        wanted = keys if self.ticks is None else _newest(keys, self.ticks)
+        workers = 1 if self.store.local_path("runs") else self.workers
+        read = in_parallel(self.store.get, wanted, min(workers, len(wanted))) if wanted else []
+        self._seen.update(keys)
         events: list[Event] = []
-        for entry in self.store.list(folder(self.run)):
-            if entry.key not in self._seen:
-                self._seen.add(entry.key)
-                events += parse(self.store.get(entry.key).decode().splitlines())
+        for key, data in zip(wanted, read, strict=True):
+            lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
+            found = parse(lines)
+            events += found
+            if len(found) < len(lines):
+                self.damaged.append(key)
+                logger.debug(f"{self.store.url}/{key} is damaged: {len(lines) - len(found)} of its lines are left out")
         return sorted(events, key=lambda event: event["time"])
 
 
@@ -98,4 +129,31 @@ def _line(event: Event) -> str:
 
 
 def parse(lines: Iterable[str]) -> list[Event]:
-    return [json.loads(line) for line in lines if line]
+    """The events of some lines, each of which is one; what is none, such as a line that was cut off, is left out."""
+    return [event for line in lines if (event := _event(line)) is not None]
+
+
+def _event(line: str) -> Event | None:
+    try:
+        found: object = json.loads(line)
+    except ValueError:
+        return None
+    match found:
+        case {"event": str(), "epoch": int(), "time": int() | float() as at} if math.isfinite(at):
+            return cast(Event, found)
+        case _:
+            return None
+
+
+def _newest(keys: list[str], ticks: int) -> list[str]:
+    """The keys without each writer's older ticks; in the order of a listing, which is each writer's own."""
+    wanted: list[str] = []
+    counts: dict[str, int] = {}
+    for key in reversed(keys):
+        found = _KEY.fullmatch(key)
+        if found and found["tick"]:
+            counts[found["writer"]] = counts.get(found["writer"], 0) + 1
+            if counts[found["writer"]] > ticks:
+                continue
+        wanted.append(key)
+    return wanted[::-1]

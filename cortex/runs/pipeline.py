@@ -35,6 +35,18 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
     Raises:
         ConfigError: the file is not such a chain.
     """
+    tasks = [_task(path, document) for document in read_documents(path) if "run" in document]
+    if not tasks:
+        raise ConfigError(f"{path} has no task with a `run`")
+    return tasks
+
+
+def read_documents(path: Path) -> list[dict[str, Any]]:
+    """The documents of a pipeline as they are written, the one that only names it among them.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else than mappings.
+    """
     try:
         documents: list[Any] = [document for document in yaml.safe_load_all(path.read_text()) if document]
     except OSError as error:
@@ -44,18 +56,21 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
     stray = next((document for document in documents if not isinstance(document, dict)), None)
     if stray is not None:
         raise ConfigError(f"{path}: {stray!r} is not a task: a task is a mapping with `name`, `resources` and `run`")
-    tasks = [_task(path, document) for document in documents if "run" in document]
-    if not tasks:
-        raise ConfigError(f"{path} has no task with a `run`")
-    return tasks
+    return documents
+
+
+def image_name(image_id: str) -> str | None:
+    """The folder under `images/` that an `image_id` is made from; None for what is no image of ours."""
+    found = _IMAGE.match(image_id)
+    return found["name"] if found else None
 
 
 def _task(path: Path, document: dict[str, Any]) -> Task:
     name = str(document.get("name"))
     resources: Any = document.get("resources")
     image_id = cast(dict[str, Any], resources).get("image_id") if isinstance(resources, dict) else None
-    image = _IMAGE.match(str(image_id))
-    if not image:
+    image = image_name(str(image_id))
+    if image is None:
         raise ConfigError(f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>")
     try:
         words = shlex.split(str(document["run"]), comments=True)
@@ -63,4 +78,4 @@ def _task(path: Path, document: dict[str, Any]) -> Task:
         raise ConfigError(f"{path}, task {name!r}: `run` cannot be split into words: {error}") from error
     if words[:2] != ["cortex", "run"] or len(words) < 3:
         raise ConfigError(f"{path}, task {name!r}: `run` is not `cortex run STAGE...` but {document['run']!r}")
-    return Task(name, image["name"], tuple(words[2:]))
+    return Task(name, image, tuple(words[2:]))

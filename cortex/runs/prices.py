@@ -35,10 +35,8 @@ class PriceList(Section):
     """When, in seconds since 1970."""
     offers: tuple[Offer, ...]
 
-    def dollars_per_hour(
-        self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool
-    ) -> float | None:
-        """The price of a machine: of its zone, or of its region; None where the list does not have it."""
+    def find(self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool) -> Offer | None:
+        """The offer of a machine: of its zone, or of its region; None where the list does not have it."""
         fitting = [
             offer
             for offer in self.offers
@@ -46,8 +44,14 @@ class PriceList(Section):
             and offer.zone in (zone, None)
         ]
         # The zone's own price before the region's.
-        best = max(fitting, key=lambda offer: offer.zone is not None, default=None)
-        return best.dollars_per_hour if best else None
+        return max(fitting, key=lambda offer: offer.zone is not None, default=None)
+
+    def dollars_per_hour(
+        self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool
+    ) -> float | None:
+        """The price of a machine; None where the list does not have it."""
+        found = self.find(cloud, region, zone, instance_type, spot)
+        return found.dollars_per_hour if found else None
 
     @property
     def highest(self) -> float | None:

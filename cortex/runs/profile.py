@@ -133,10 +133,17 @@ class Hardware(Section):
     """`cpu` turns off what needs a GPU."""
     gpus: int = Field(default=1, ge=1)
     """GPUs per machine; more than one trains sharded under FSDP2."""
+    export_gpus: int | None = Field(default=None, ge=1)
+    """GPUs of the machine that exports and evaluates, where fewer do: they hold the whole model in bf16 beside its
+    largest copy. None: as many as train."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)
     """CPU threads of each process: fixed, since sums depend on it."""
+
+    @property
+    def gpus_to_export(self) -> int:
+        return self.export_gpus or self.gpus
 
 
 class Budget(Section):
@@ -144,6 +151,23 @@ class Budget(Section):
 
     dollars: float = Field(default=0.0, ge=0)
     """The cap on a whole run, all attempts together; 0 means that it runs on a machine that costs nothing."""
+
+
+class Estimates(Section):
+    """How long things are expected to take, for the forecast alone. A run that was is a better source: `--like`."""
+
+    sft: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of SFT."""
+    dpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of DPO."""
+    grpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of GRPO, with its rollouts."""
+    other_hours: float = Field(default=0.0, ge=0)
+    """Hours of everything else on such a machine: labels, pairs, export, evaluation."""
+    restart_minutes: float = Field(default=10.0, ge=0)
+    """From the asking for a machine to its first step: boot, image, weights."""
+    save_seconds: float = Field(default=30.0, ge=0)
+    """For which training stands still at a checkpoint."""
 
 
 class Profile(Section):
@@ -165,6 +189,7 @@ class Profile(Section):
     evaluate: Evaluate = Evaluate()
     hardware: Hardware = Hardware()
     budget: Budget = Budget()
+    estimates: Estimates = Estimates()
 
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:

@@ -1,15 +1,24 @@
 """How a run stands, read from its bucket alone: the ledger says what happened, the manifests what exists."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.store import Store
+from cortex.errors import PreemptedError
 from cortex.runs.context import artifact_prefix
 from cortex.runs.ledger import Event, LedgerReader
 
-State = Literal["waiting", "running", "failed", "done"]
+State = Literal["waiting", "running", "silent", "failed", "done"]
+
+SILENT_SECONDS = 200.0
+"""After so long without an entry a stage is not said to run: its machine gives a sign of life each minute."""
+
+TICKS = 3
+"""Newest objects of a writer's progress that are read: enough to see a pace."""
 
 
 @dataclass
@@ -18,67 +27,144 @@ class StageReport:
 
     name: str
     state: State = "waiting"
+    """`silent`: it ran, and has given no sign of life for a while; its machine is gone, or cannot reach the bucket."""
     seconds: float = 0.0
     """Of all attempts that ended."""
     attempts: int = 0
+    preemptions: int = 0
+    """Attempts that ended because their machine was taken away: with notice, or killed and begun again."""
     manifest: str | None = None
     started: float | None = None
     """When the attempt under way began, in seconds since 1970."""
+    seen: float | None = None
+    """The newest attempt's last sign of life, in seconds since 1970."""
+    epoch: int | None = None
+    """The newest attempt's."""
     step: int | None = None
     total: int | None = None
     values: dict[str, float] | None = None
     """What was measured last, such as `loss`."""
+    code: int | None = None
+    """The exit code of the last attempt, if it failed."""
     reason: str | None = None
     """Why the last attempt failed."""
+    pace: float | None = None
+    """Seconds that a step takes, by the newest attempt's last steps."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its last step; None while that cannot be told."""
+        if self.pace is None or self.step is None or self.total is None or self.state != "running":
+            return None
+        return max(0, self.total - self.step) * self.pace
 
     def to_json(self) -> dict[str, Any]:
         keys = ("name", "state", "attempts", "manifest")
         return {key: getattr(self, key) for key in keys} | {"seconds": round(self.seconds, 1)}
 
 
+@dataclass
+class _Attempt:
+    """One epoch's work at a stage."""
+
+    report: StageReport
+    steps: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    """When each of its last steps was made."""
+    ended: bool = False
+    given_up: bool = False
+    """Whether a later one began before it had said its end."""
+
+
 class RunFollower:
     """Keeps the reports of a run's stages up to date."""
 
-    def __init__(self, store: Store, run: str, stages: list[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run: str,
+        stages: list[str],
+        clock: Callable[[], float] = time.time,
+        ticks: int | None = None,
+    ) -> None:
+        """`ticks`: as the ledger's reader takes it."""
         self.stages = {name: StageReport(name) for name in stages}
-        self._reader = LedgerReader(store, run)
-        self._by_epoch: dict[int, StageReport] = {}
-        self._newest: dict[str, int] = {}
+        self.events: list[Event] = []
+        """All that was read, in the order of its times."""
+        self.reader = LedgerReader(store, run, ticks=ticks)
+        self._clock = clock
+        self._attempts: dict[int, _Attempt] = {}
 
     def update(self) -> None:
         """Take in what the ledger holds by now."""
-        for event in self._reader.new_events():
-            self._take(event)
+        if events := self.reader.new_events():
+            self.events = sorted([*self.events, *events], key=lambda event: event["time"])
+            for event in events:
+                self._take(event)
+        for report in self.stages.values():
+            if report.state in ("running", "silent"):
+                silent = self._clock() - (report.seen or 0.0) > SILENT_SECONDS
+                report.state = "silent" if silent else "running"
 
     def _take(self, event: Event) -> None:
-        kind = event["event"]
+        kind, epoch = event["event"], event["epoch"]
+        attempt = self._attempts.get(epoch)
         if kind == "stage_started" and event["stage"] in self.stages:
-            report = self.stages[event["stage"]]
-            self._by_epoch[event["epoch"]] = report
-            self._newest[report.name] = max(event["epoch"], self._newest.get(report.name, 0))
-            report.state, report.started, report.reason = "running", event["time"], None
-            report.attempts += 1
-        report = self._by_epoch.get(event["epoch"])
-        if report is None:
+            if attempt is None or attempt.report.name != event["stage"]:
+                self._begin(event)
+            attempt = self._attempts[epoch]
+        if attempt is None:
             return
-        if kind in ("stage_finished", "stage_failed"):
+        report = attempt.report
+        if kind in ("stage_finished", "stage_failed") and not attempt.ended:
+            attempt.ended = True
             report.seconds += event["seconds"]
-        if event["epoch"] < self._newest[report.name]:
+            # One that was given up, and says its end after all, was not killed: what it says counts.
+            report.preemptions += _was_preempted(event) - attempt.given_up
+        if epoch < (report.epoch or 0):
             return  # an attempt that lost the run to a later one says nothing of how the stage stands
+        report.seen = max(event["time"], report.seen or 0.0)
         if kind == "progress":
-            report.step, report.total = event["step"], event["total"]
-            known = {"time", "epoch", "event", "step", "total"}
-            report.values = {key: value for key, value in event.items() if key not in known}
+            self._progress(attempt, event)
         elif kind in ("stage_finished", "stage_failed"):
             report.state = "done" if kind == "stage_finished" else "failed"
             report.manifest = event.get("manifest")
-            report.reason = event.get("reason")
+            report.code, report.reason = event.get("code"), event.get("reason")
             report.started = None
+
+    def _begin(self, event: Event) -> None:
+        epoch, report = event["epoch"], self.stages[event["stage"]]
+        for earlier, attempt in self._attempts.items():
+            if earlier < epoch and not attempt.ended and not attempt.given_up:
+                # Whoever could not even say that it failed was most likely killed.
+                attempt.given_up = True
+                attempt.report.preemptions += 1
+        self._attempts[epoch] = _Attempt(report)
+        report.attempts += 1
+        if epoch >= (report.epoch or 0):
+            report.epoch, report.state, report.started, report.seen = epoch, "running", event["time"], event["time"]
+            report.code, report.reason, report.pace = None, None, None
+
+    @staticmethod
+    def _progress(attempt: _Attempt, event: Event) -> None:
+        report = attempt.report
+        report.step, report.total = event["step"], event["total"]
+        known = {"time", "epoch", "event", "step", "total"}
+        report.values = {key: value for key, value in event.items() if key not in known}
+        attempt.steps = [*attempt.steps[-50:], (event["time"], event["step"])]
+        (began, first), (now, last) = attempt.steps[0], attempt.steps[-1]
+        report.pace = (now - began) / (last - first) if last > first else None
+
+
+def _was_preempted(event: Event) -> bool:
+    """Whether an attempt ended by a notice; a hung one leaves with the same code."""
+    return event.get("code") == PreemptedError.exit_code and str(event.get("reason")).startswith(
+        PreemptedError.__name__
+    )
 
 
 def stage_reports(store: Store, run: str, stages: list[str]) -> list[StageReport]:
     """Every stage of a run; a complete artifact is done, whatever became of the process that made it."""
-    follower = RunFollower(store, run, stages)
+    follower = RunFollower(store, run, stages, ticks=TICKS)
     follower.update()
     for report in follower.stages.values():
         manifest = find(store, artifact_prefix(run, report.name))

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cortex.reasoning.rewards import RewardWeights
+from cortex.reasoning.reward_weights import RewardWeights
 from cortex.section import Section
 
 

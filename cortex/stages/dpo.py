@@ -8,7 +8,8 @@ import polars as pl
 from cortex.dataset import read_examples, take_evenly
 from cortex.errors import DataError
 from cortex.reasoning.labels import vocabulary
-from cortex.reasoning.rewards import RewardWeights, reward
+from cortex.reasoning.reward_weights import RewardWeights
+from cortex.reasoning.rewards import reward
 from cortex.runs.context import RunContext
 from cortex.training.generate import generate
 from cortex.training.models import chat, load_model, load_tokenizer

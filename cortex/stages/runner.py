@@ -4,8 +4,8 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from cortex.artifacts.describe import RELEASE
@@ -13,10 +13,12 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
-from cortex.errors import CortexError, DataError, RefusedError
+from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
 from cortex.runs.context import RunContext, output_folder
 from cortex.runs.ledger import Ledger
+from cortex.runs.logs import logged
+from cortex.runs.meter import Meter
 from cortex.runs.profile import Profile
 from cortex.runs.stages import Stage, find_stage
 from cortex.settings import Settings
@@ -26,7 +28,23 @@ LAST_WORD = Patience(deadline=20.0)
 """For the entry that a stage failed: its machine may be going."""
 
 
-def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Settings) -> bool:
+def run_stages(
+    names: Sequence[str], run: str, profile: Profile, store: Store, settings: Settings
+) -> Iterator[tuple[str, bool]]:
+    """Run stages one after another, metered; each one's name, and whether its artifact was made now.
+
+    Raises:
+        BudgetError: the run has reached its cap; what the stage under way had saved is kept.
+        CortexError: as `run_stage`.
+    """
+    with Meter(store, run, profile.budget.dollars, " ".join(names)) as meter:
+        for name in names:
+            yield name, run_stage(name, run, profile, store, settings, meter)
+
+
+def run_stage(
+    name: str, run: str, profile: Profile, store: Store, settings: Settings, meter: Meter | None = None
+) -> bool:
     """Run a stage unless it is done. True when its artifact was made now.
 
     Raises:
@@ -39,13 +57,19 @@ def run_stage(name: str, run: str, profile: Profile, store: Store, settings: Set
     work = settings.work(run)
     with _alone(work, stage):
         lease = Lease.take(store, run)
-        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch))
+        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), meter)
+        if meter:
+            meter.under(lease.epoch)
         if context.finished(name):
             return False
+        if meter:
+            meter.require()
         started = time.monotonic()
         context.ledger.append("stage_started", stage=name)
         try:
-            digest = _make(context, stage)
+            # Where nothing is metered, the output is the caller's own.
+            with logged(store, run, lease.epoch, name, work) if meter else nullcontext():
+                digest = _make(context, stage)
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
             seconds = round(time.monotonic() - started, 3)
@@ -73,7 +97,13 @@ def _make(context: RunContext, stage: Stage) -> str:
         os.environ.update(thread_variables(context.profile.hardware.threads))
         with terminable():
             stage.function(context, output)
+            if context.meter:
+                context.meter.finishing()
             artifact = publish_stage(context, stage.name, output, digests)
+    except PreemptedError:
+        if context.meter:
+            context.meter.require()  # who does not stop at the cap by itself is ended by a signal, as by a notice
+        raise
     except CortexError:
         raise  # one of them is a PermissionError, too, and no fault of the disk
     except OSError as error:

@@ -6,7 +6,8 @@ the run's bucket; what does not verify is put aside, with the reason in the ledg
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,26 +111,29 @@ class Checkpoints:
             self._quarantine(self._bucket, step, "it lies where a newer one belongs")
         self._publish(folder, self._bucket, step, Committed(step, manifest).score, manifest.code)
 
-    def prune(self) -> None:
-        """Delete all but the newest few and the best, on this machine and in the bucket."""
-        self._prune(self._local)
-        if self.remote:
-            self._prune(self._bucket)
+    def prune(self, spared: Container[int | None] = ()) -> None:
+        """Delete from this machine all but the newest few, the best, and the steps that are spared."""
+        self._prune(self._local, spared)
 
-    def _prune(self, store: Store) -> None:
+    def prune_bucket(self) -> None:
+        """Delete from the bucket all but the newest few and the best."""
+        self._prune(self._bucket, ())
+
+    def _prune(self, store: Store, spared: Container[int | None]) -> None:
         whole = list(self._committed(store))
         best = max((one for one in whole if one.score is not None), key=lambda one: one.score or 0.0, default=None)
         for one in whole[: -self.keep]:
-            if one is not best:
+            if one is not best and one.step not in spared:
                 # Without its manifest it does not exist, however far the deletion comes.
                 store.delete(f"{self._key(one.step)}/{MANIFEST}")
                 store.delete(self._key(one.step))
 
     def _committed(self, store: Store) -> Iterator[Committed]:
         for step in sorted(self._steps(store)):
-            manifest = find(store, self._key(step))
-            if manifest is not None:
-                yield Committed(step, manifest)
+            with suppress(VerificationError):  # a damaged one is for `newest` to quarantine
+                manifest = find(store, self._key(step))
+                if manifest is not None:
+                    yield Committed(step, manifest)
 
     def _trusted(self, step: int) -> bool:
         """Whether this step can be resumed from, brought from the bucket if need be."""
@@ -207,7 +211,7 @@ class Checkpoints:
         for path in sorted(self.saving.glob("checkpoint-*")):
             reason = f"{path.name}: its save was never committed"
             self._context.ledger.append("checkpoint_discarded", stage=self.stage, reason=reason)
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _steps(self, store: Store) -> set[int]:
         folder = store.local_path(self._prefix)

@@ -37,7 +37,7 @@ class Committer:
         self._changed = threading.Condition()
         self._uncommitted = 0
         self._to_send: int | None = None
-        self._sending = False
+        self._sending: int | None = None
         self._closed = False
         self._refused: RefusedError | None = None
         self._send_seconds = 0.0
@@ -81,7 +81,8 @@ class Committer:
         """Wait until all that was taken is committed, and the newest is sent; whether that is so in time."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._uncommitted == 0 and not (sent and (self._sending or self._to_send is not None)), seconds
+                lambda: self._uncommitted == 0 and not (sent and (self._sending, self._to_send) != (None, None)),
+                seconds,
             )
 
     def _commit_each(self) -> None:
@@ -89,8 +90,6 @@ class Committer:
             started = time.monotonic()
             try:
                 self._checkpoints.commit(saved.folder, saved.step, self._ranks, saved.score)
-                if not self._checkpoints.remote:
-                    self._checkpoints.prune()
                 committed = True
                 self._tell("checkpoint_committed", saved.step, seconds=_since(started))
             except RefusedError as error:
@@ -101,11 +100,23 @@ class Committer:
                 self._tell("checkpoint_failed", saved.step, reason=f"not committed: {error}")
                 # It would hold disk that the next one needs, and a place in the queue.
                 shutil.rmtree(saved.folder, ignore_errors=True)
+            if committed:
+                self._prune()
             with self._changed:
                 self._uncommitted -= 1
                 if committed and self._checkpoints.remote and not self._closed:
                     self._to_send = saved.step
                 self._changed.notify_all()
+
+    def _prune(self) -> None:
+        with self._changed:
+            leaving = {self._sending, self._to_send}
+        try:
+            self._checkpoints.prune(leaving)
+        except RefusedError as error:
+            self._refused = error
+        except (DataError, OSError) as error:
+            logger.warning(f"older checkpoints stay on this machine: {error}")
 
     def _send_newest(self) -> None:
         while True:
@@ -113,11 +124,12 @@ class Committer:
                 self._changed.wait_for(lambda: self._to_send is not None or self._closed)
                 if self._to_send is None:
                     return
-                step, self._to_send, self._sending = self._to_send, None, True
+                step, self._to_send = self._to_send, None
+                self._sending = step
             started = time.monotonic()
             try:
                 self._checkpoints.upload(step)
-                self._checkpoints.prune()
+                self._checkpoints.prune_bucket()
                 self._send_seconds = time.monotonic() - started
                 self._tell("checkpoint_sent", step, seconds=_since(started))
             except RefusedError as error:
@@ -125,7 +137,7 @@ class Committer:
             except (DataError, OSError) as error:
                 self._tell("checkpoint_failed", step, reason=f"not sent: {error}")
             with self._changed:
-                self._sending = False
+                self._sending = None
                 self._changed.notify_all()
 
     def _tell(self, event: str, step: int, **values: Any) -> None:

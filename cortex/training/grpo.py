@@ -10,7 +10,8 @@ from typing import Any
 
 from trl import GRPOConfig, GRPOTrainer
 
-from cortex.reasoning.rewards import Reward, RewardWeights, reward
+from cortex.reasoning.reward_weights import RewardWeights
+from cortex.reasoning.rewards import Reward, reward
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 
 

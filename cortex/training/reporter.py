@@ -37,8 +37,8 @@ class Reporter:
         self._told.put(partial(self._context.ledger.append, event, **values))
 
     def progress(self, step: int, total: int, values: Mapping[str, float]) -> None:
-        """As `RunContext.progress`, without waiting."""
-        self._told.put(partial(self._context.progress, step, total, values))
+        """As `Ledger.progress`, without waiting."""
+        self._told.put(partial(self._context.ledger.progress, step=step, total=total, **values))
 
     def _write(self) -> None:
         while (write := self._told.get()) is not None:

@@ -1,7 +1,8 @@
 """A trainer under supervision: its steps reach the ledger, its saves are committed, and it ends in time.
 
-Four things end it early: the machine is about to be taken away, another process took the run over, it hangs, or this
-process itself is ended. What it had saved by then is committed; the same command goes on from there.
+Five things end it early: the machine is about to be taken away, another process took the run over, the run has spent
+its budget, it hangs, or this process itself is ended. What it had saved by then is committed; the same command goes on
+from there.
 """
 
 import os
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from cortex.errors import ConfigError, CortexError, HungError, PreemptedError, StageError
+from cortex.errors import BudgetError, ConfigError, CortexError, HungError, PreemptedError, StageError
 from cortex.process import kill_group, running
 from cortex.runs.clouds.source import Advice
 from cortex.runs.context import RunContext
@@ -61,6 +62,7 @@ def run_trainer(
 
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
+        BudgetError: the run has reached its cap; its progress is committed, and sent.
         RefusedError: another process took the run over.
         HungError: it made no step for longer than `limit`.
         StageError, ConfigError: it failed.
@@ -82,6 +84,8 @@ def run_trainer(
             trainer.pass_on(notices.advice)
             if notices.notice:
                 trainer.ask_to_leave(notices.notice, leave)
+            if context.meter and (over := context.meter.over):
+                trainer.ask_to_stop(over, leave)
             if trainer.hung():
                 reason = trainer.end_hung()
                 committer.settle(SETTLE_SECONDS)
@@ -111,6 +115,8 @@ class _Trainer:
         self.pids: set[int] = set()
         """Its processes, of which each said that it began to train."""
         self._measured: list[float] = []
+        self.over: BudgetError | None = None
+        """Why it was asked to stop at the cap."""
         self._notice: Notice | None = None
         self._advised = 0
         self._ended: float | None = None
@@ -153,6 +159,13 @@ class _Trainer:
             self._reporter.append("notice", stage=self.stage, source=notice.source, text=notice.text, seconds=left)
         if now > notice.deadline - self._committer.send_seconds - MARGIN_SECONDS:
             kill_group(self._process)
+
+    def ask_to_stop(self, over: BudgetError, leave: Path) -> None:
+        """Let it finish its step, save, and go. Nothing is taken away: the meter sees to it that this has an end."""
+        if self.over is None:
+            self.over = over
+            leave.touch()
+            print(f"{over}; the trainer saves and leaves", flush=True)
 
     def hung(self) -> bool:
         return self._notice is None and self._watchdog.overdue(time.monotonic())
@@ -226,6 +239,8 @@ def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Co
         raise PreemptedError(f"{trainer.stage}: {notice.source}: the trainer left, {safe}; the same command continues")
     committer.settle(SETTLE_SECONDS)
     committer.require()
+    if trainer.over and code == PreemptedError.exit_code:
+        raise trainer.over
     failure = trainer.failure or (trainer.unsaved and _lack_of_room(trainer.unsaved))
     if failure:
         raise ConfigError(f"{trainer.stage}: {failure}")

@@ -24,13 +24,12 @@ def run(
     from cortex.runs.context import create_run, load_run
     from cortex.runs.profile import load_profile
     from cortex.settings import Settings
-    from cortex.stages.runner import run_stage
+    from cortex.stages.runner import run_stages
 
     settings = Settings()
     store = Store.open(settings.bucket_url)
     resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
-    for name in stages:
-        made = run_stage(name, run_id, resolved, store, settings)
+    for name, made in run_stages(stages, run_id, resolved, store, settings):
         print(f"{name}: {'done' if made else 'nothing to do'}", flush=True)
 
 
@@ -102,13 +101,16 @@ def drill(
     from cortex.drill.drill import drill as try_all
     from cortex.drill.report import print_report
     from cortex.drill.stand_in import find_trainer
+    from cortex.process import terminable
     from cortex.runs.profile import load_profile
     from cortex.settings import Settings
 
     words = [word.strip() for word in (faults or "").split(",") if word.strip()]
     progress = Console(stderr=True, highlight=False)
+    chosen, trainer = load_profile(profile), find_trainer(stage)
     try:
-        report = try_all(load_profile(profile), find_trainer(stage), Settings(), progress, faults=words, quick=quick)
+        with terminable():
+            report = try_all(chosen, trainer, Settings(), progress, faults=words, quick=quick)
     except KeyboardInterrupt as interruption:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(128 + signal.SIGINT) from interruption

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,24 @@ def test_it_ends_with_whoever_asked(python: Path, tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         assert gone(pid)
         kill_group(process)
+
+
+def test_it_outlives_who_was_killed_in_the_middle_of_asking(python: Path, tmp_path: Path) -> None:
+    for said in (b"", b"+", b'+{"program": '):
+        with socket.socket(socket.AF_UNIX) as half:
+            half.connect(str(python.with_name("socket")))
+            half.sendall(said)
+    assert call(python, "0", folder=tmp_path).returncode == 0
+
+
+def test_in_a_session_of_its_own_it_ends_by_a_signal_as_well(python: Path, tmp_path: Path) -> None:
+    """As torchrun starts and ends the processes of a trainer."""
+    command, variables = [python, "-u", "-m", "under_test", "wait"], {**os.environ, "WORD": ""}
+    with subprocess.Popen(command, env=variables, cwd=tmp_path, start_new_session=True) as process:
+        pid = await_pid(tmp_path)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert gone(pid)
 
 
 def await_pid(folder: Path) -> int:

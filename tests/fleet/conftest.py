@@ -9,7 +9,10 @@ from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.folders import seal
 from cortex.runs.context import output_folder
 from tests.artifacts.strategies import write
+from tests.fleet.services import cloud, moto_url
 from tests.fleet.ssh_server import Programs, SshServer, find_programs
+
+__all__ = ["cloud", "moto_url"]
 
 RUN = "demo-1"
 

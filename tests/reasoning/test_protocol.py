@@ -153,7 +153,7 @@ def prompt(table: pl.DataFrame, style: Style) -> str:
     return render_prompts(table, [Z, ODD, RANGE], 7, style)[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(flow=st.floats(-9, 9), odd=st.floats(-9, 9), size=st.floats(0.001, 300))
 def test_a_full_prompts_numbers_are_read_back(flow: float, odd: float, size: float) -> None:
     found = readings(prompt(frame(flow, odd, size), "full"))
@@ -163,7 +163,7 @@ def test_a_full_prompts_numbers_are_read_back(flow: float, odd: float, size: flo
         assert found[name] == pytest.approx(value, abs=0.00501)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(flow=st.floats(-9, 9), odd=st.floats(-9, 9), size=st.floats(0.001, 300))
 def test_a_compact_prompts_levels_are_read_back(flow: float, odd: float, size: float) -> None:
     found = readings(prompt(frame(flow, odd, size), "compact"))

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from cortex.reasoning.protocol import Answer, render_answer
 from cortex.reasoning.quality import check
-from cortex.reasoning.rewards import RewardWeights, brier_reward, reward
+from cortex.reasoning.reward_weights import RewardWeights
+from cortex.reasoning.rewards import brier_reward, reward
 
 PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
 WORDS = frozenset({"up", "down", "unclear"})

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cortex.artifacts.store import Store
+from cortex.drill.stand_in import Trainer
+from cortex.drill.warmth import MODULES, warm
 from cortex.environments import environment, on_path
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.profile import load_profile
@@ -18,15 +20,11 @@ from cortex.training.launch import trainer_environment
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server
 from tests.rehearsal.killing import Chain
 from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
-from tests.rehearsal.warm import warm_programs
 
 STEPS, SAVE_STEPS = 60, 2
 URL = f"s3://{BUCKET}/kit"
 
-LIBRARIES = {
-    "sft": ("axolotl.cli.main", "axolotl.cli.train", "cortex.training.axolotl_plugin"),
-    "grpo": ("cortex.training.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer"),
-}
+LIBRARIES = MODULES | {"grpo": (*MODULES["grpo"], "cortex.training.trl_task", "trl.trainer.dpo_trainer")}
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Case:
     iterations: int = 1
 
     @property
-    def image(self) -> str:
+    def image(self) -> Trainer:
         return "sft" if self.stage == "sft" else "grpo"
 
     @property
@@ -61,7 +59,7 @@ class Bed:
     bucket: Path
     variables: Mapping[str, str]
     warm: ExitStack
-    programs: dict[str, Path] = field(default_factory=dict[str, Path])
+    programs: dict[Trainer, Path] = field(default_factory=dict[Trainer, Path])
     undisturbed: dict[Case, str] = field(default_factory=dict[Case, str])
 
     def task(self, case: Case, run: str, *, save_steps: int = SAVE_STEPS, work: Path | None = None) -> Task:
@@ -72,14 +70,14 @@ class Bed:
         python, inputs = str(self.python(case.image)), str(self.folder / "inputs")
         return Task(case.stage, str(profile), inputs, URL, str(work), run, python)
 
-    def python(self, image: str) -> Path:
+    def python(self, image: Trainer) -> Path:
         """An image's interpreter, warm."""
         if image not in self.programs:
             some, made = self.folder / "any.yaml", environment(image, Settings())
             write_profile(some, self.folder / "model", steps=1, save_steps=1, lora=False, iterations=1)
             variables = trainer_environment(load_profile(str(some))) | on_path(made)
-            programs = warm_programs(made / "bin" / "python", LIBRARIES[image], self.folder / image, variables)
-            self.programs[image] = self.warm.enter_context(programs)
+            programs = warm(made / "bin" / "python", LIBRARIES[image], variables, self.folder / f"{image}.log")
+            self.programs[image] = self.warm.enter_context(programs) / "python"
         return self.programs[image]
 
     def expected(self, case: Case) -> str:

@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -51,7 +50,7 @@ class Chain:
         task = write_task(work / "task.json", self.task)
         with self.log.open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.rehearsal.trained", task],
+                [self.task.python, "-m", "tests.rehearsal.trained", task],
                 env=dict(self.variables),
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """Killed at any moment and continued, the real trainers end with the weights of an undisturbed run, to the byte.
 
 The undisturbed run's trainer starts as trainers do; the others are forks of a process that has imported its libraries
-(`tests.rehearsal.warm`), so that each run that agrees shows as well that this makes no difference.
+(`cortex.drill.warm`), so that each run that agrees shows as well that this makes no difference.
 """
 
 import os
@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +25,12 @@ KILLS = 25 if STRICT else 5
 SEED = 4
 
 
-@pytest.mark.parametrize("case", ALL if STRICT else (GRPO,), ids=lambda case: case.name)
+def each(cases: Sequence[Case]) -> list[Any]:
+    """A test's parameters: what shares an image's libraries runs in one process."""
+    return [pytest.param(case, id=case.name, marks=pytest.mark.xdist_group(f"killed-{case.image}")) for case in cases]
+
+
+@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO,)))
 def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed: Bed, capsys: Any) -> None:
     expected = bed.expected(case)
     began = time.monotonic()
@@ -40,7 +46,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed:
         assert not events(f"{case.name}-killed-{number}", "checkpoint_failed")
 
 
-@pytest.mark.parametrize("case", ALL if STRICT else (GRPO_REUSED,), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO_REUSED,)))
 def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
     rng, run = random.Random(SEED), f"{case.name}-notice"
     chain = Chain(bed.task(case, run, save_steps=STEPS), bed.bucket, bed.variables)
@@ -48,7 +54,7 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
     for _ in range(2):
         process = chain.start()
         await_steps(chain, process, rng.randint(3, 15))
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         assert chain.finish(process) == PreemptedError.exit_code, chain.output[-4000:]
         assert "SIGTERM: the trainer left, all it had saved is safe" in chain.output
         made = [event["step"] for event in events(run, "progress")]

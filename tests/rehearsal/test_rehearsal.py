@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,26 @@ from tests.rehearsal.conftest import Home
 pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 8 * 60
-SEEDS = (0, 1, 2)
+SEEDS = (
+    pytest.param(0, marks=pytest.mark.timed),
+    pytest.param(1, marks=pytest.mark.xdist_group("seed-1")),
+    pytest.param(2, marks=pytest.mark.xdist_group("seed-2")),
+)
+"""The first against the clock, the others beside whatever else there is."""
+
+Run = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def runs(shared_home: Home) -> dict[int, dict[str, Any]]:
-    """The shipped profile under each seed; the first also tells its last line and its path home."""
-    return {seed: shared_home.passed(f"seed-{seed}", "--seed", str(seed)) for seed in SEEDS}
+def run(shared_home: Home) -> Run:
+    """What the shipped profile comes to under a seed."""
+    return cache(lambda seed: shared_home.passed(f"seed-{seed}", "--seed", str(seed)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_it_learns_what_was_planted(runs: dict[int, dict[str, Any]], seed: int) -> None:
-    scores = runs[seed]["scores"]
+def test_it_learns_what_was_planted(run: Run, seed: int) -> None:
+    shown = run(seed)
+    scores = shown["scores"]
     oracle = scores["oracle"]["brier_skill"]
     sft, grpo = scores["sft"], scores["grpo"]
     assert sft["valid_share"] >= 0.99
@@ -34,22 +43,24 @@ def test_it_learns_what_was_planted(runs: dict[int, dict[str, Any]], seed: int) 
     assert grpo["brier_skill"] >= 0.75 * oracle
     assert grpo["brier_skill"] > sft["brier_skill"]
     assert abs(scores["base"]["brier_skill"]) < 1e-9  # untrained, it answers nothing: an abstention is worth nothing
-    assert runs[seed]["verdict"] == "skill shown"
+    assert shown["verdict"] == "skill shown"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_quantized_copies_are_as_good(runs: dict[int, dict[str, Any]], seed: int) -> None:
-    scores = runs[seed]["scores"]
+def test_the_quantized_copies_are_as_good(run: Run, seed: int) -> None:
+    scores = run(seed)["scores"]
     for copy in ("gptq-w8", "gptq-w4"):
         assert scores[copy]["brier"] == pytest.approx(scores["grpo"]["brier"], abs=0.02)
 
 
-def test_it_ends_in_time(runs: dict[int, dict[str, Any]]) -> None:
-    assert sum(stage["seconds"] for stage in runs[0]["stages"]) <= COMPUTE_SECONDS
+@pytest.mark.timed
+def test_it_ends_in_time(run: Run) -> None:
+    assert sum(stage["seconds"] for stage in run(0)["stages"]) <= COMPUTE_SECONDS
 
 
-def test_show_tells_all_that_others_build_on(runs: dict[int, dict[str, Any]]) -> None:
-    shown = runs[0]
+@pytest.mark.timed
+def test_show_tells_all_that_others_build_on(run: Run) -> None:
+    shown = run(0)
     assert {"run", "profile", "bucket", "release", "stages", "scores", "verdict"} <= shown.keys()
     assert [stage["name"] for stage in shown["stages"]] == [
         "data", "label", "sft", "grpo", "export", "evaluate", "release",
@@ -64,10 +75,9 @@ def test_show_tells_all_that_others_build_on(runs: dict[int, dict[str, Any]]) ->
         assert low <= item["brier_skill"] <= high
 
 
-def test_the_release_is_complete_and_loads_in_plain_transformers(
-    runs: dict[int, dict[str, Any]], shared_home: Home
-) -> None:
-    release = Path(runs[0]["release"])
+@pytest.mark.timed
+def test_the_release_is_complete_and_loads_in_plain_transformers(run: Run, shared_home: Home) -> None:
+    release = Path(run(0)["release"])
     names = {path.name for path in release.iterdir()}
     assert {
         "model", "gptq-w8", "gptq-w4", "README.md", "evaluation.json", "evaluation.html", "provenance.json",
@@ -90,9 +100,10 @@ def test_the_release_is_complete_and_loads_in_plain_transformers(
     assert 100_000 < int(loaded.stdout) < 1_000_000
 
 
-def test_a_damaged_release_is_found(runs: dict[int, dict[str, Any]], shared_home: Home, tmp_path: Path) -> None:
+@pytest.mark.timed
+def test_a_damaged_release_is_found(run: Run, shared_home: Home, tmp_path: Path) -> None:
     copy = tmp_path / "release"
-    subprocess.run(["cp", "-r", runs[0]["release"], copy], check=True)
+    subprocess.run(["cp", "-r", run(0)["release"], copy], check=True)
     weights = copy / "model" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
@@ -104,6 +115,7 @@ def test_a_damaged_release_is_found(runs: dict[int, dict[str, Any]], shared_home
     assert "evaluation.html" in found.stderr
 
 
+@pytest.mark.xdist_group("real-history")
 def test_real_history_is_judged_soberly(home: Home, write_profile: Callable[..., Path]) -> None:
     from tests.rehearsal.conftest import SMALL
 

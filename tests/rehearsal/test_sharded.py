@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import yaml
 
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
+from cortex.drill.warmth import warm
 from cortex.environments import environment, on_path
 from cortex.errors import PreemptedError, StageError
 from cortex.runs.ledger import LedgerReader
@@ -24,7 +24,6 @@ from cortex.settings import Settings
 from cortex.training.completeness import STATE
 from cortex.training.launch import trainer_environment
 from tests.rehearsal.sharded import RUN, Task
-from tests.rehearsal.warm import warm_programs
 
 pytestmark = pytest.mark.rehearsal
 
@@ -58,7 +57,7 @@ class Stage:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         with self.log.open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.rehearsal.sharded", "stage", told],
+                [self.python, "-m", "tests.rehearsal.sharded", "stage", told],
                 env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -120,8 +119,8 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(profile: Path) -> Iterator[Path]:
     made = environment("grpo", Settings())
     variables = trainer_environment(load_profile(str(profile))) | on_path(made)
-    with warm_programs(made / "bin" / "python", LIBRARIES, profile.parent / "warm", variables) as python:
-        yield python
+    with warm(made / "bin" / "python", LIBRARIES, variables, profile.parent / "warm.log") as programs:
+        yield programs / "python"
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +170,7 @@ def test_a_notice_that_one_process_saw_makes_both_save_the_same_step(
 ) -> None:
     process = stage.start(blind_rank=blind, late_seconds=0.5)
     stage.await_(lambda: stage.log.read_text().count("'loss'") >= 4, process)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     assert stage.finish(process) == PreemptedError.exit_code, stage.output
     events = LedgerReader(Store.open(str(stage.folder / "bucket")), RUN).new_events()
     made = max(event["step"] for event in events if event["event"] == "progress")

@@ -43,7 +43,7 @@ class Task:
     work: str
     run: str
     python: str
-    """The trainer's environment."""
+    """The interpreter of the stage and of its trainer."""
 
 
 def stage(task: Task) -> str:
@@ -52,7 +52,7 @@ def stage(task: Task) -> str:
     store, profile, work = Store.open(task.url), load_profile(task.profile), Path(task.work)
     lease = Lease.take(store, task.run)
     inputs = {name: fetch(Store.open(task.inputs), name, work) for name in ("label", "sft")}
-    context = RunContext(task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), inputs)
+    context = RunContext(task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), seen=inputs)
     output = context.folder(task.stage) / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()

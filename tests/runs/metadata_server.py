@@ -59,11 +59,17 @@ class MetadataServer(ThreadingHTTPServer):
     @contextmanager
     def breaking(self, path: str, breakage: Breakage) -> Generator[None]:
         """Answer requests whose path holds `path` by `breakage` instead."""
-        self._broken = (path, breakage)
+        self.break_at(path, breakage)
         try:
             yield
         finally:
-            self._broken = None
+            self.mend()
+
+    def break_at(self, path: str, breakage: Breakage) -> None:
+        self._broken = (path, breakage)
+
+    def mend(self) -> None:
+        self._broken = None
 
     def breakage(self, path: str) -> Breakage | None:
         return self._broken[1] if self._broken and self._broken[0] in path else None
@@ -129,7 +135,7 @@ class AwsHandler(Handler):
                 self.reply(200, server.new_token(int(seconds)), X_Aws_Ec2_Metadata_Token_Ttl_Seconds=seconds)
         elif server.tokens.get(self.headers.get("X-aws-ec2-metadata-token", ""), 0) <= time.monotonic():
             self.reply(401)
-        elif (item := server.items.get(path.removeprefix("/latest/meta-data/"))) is not None:
+        elif (item := server.items.get(path.removeprefix("/latest/").removeprefix("meta-data/"))) is not None:
             self.reply(200, item, "application/json")
         else:
             self.reply(404)
@@ -144,11 +150,30 @@ class AwsServer(MetadataServer):
         super().__init__(port)
         self.tokens: dict[str, float] = {}
         self.items: dict[str, str] = {"instance-id": "i-0123456789abcdef0"}
+        """By their paths below `meta-data/`, or below `/latest/`."""
 
     def new_token(self, seconds: int) -> str:
         token = secrets.token_urlsafe(40) + "=="
         self.tokens[token] = time.monotonic() + seconds
         return token
+
+    def rent(self, launched: datetime | None = None, *, spot: bool = True, **others: str) -> None:
+        """Be an instance: the identity document, with `others` in place of what it says, and the life cycle."""
+        document = {
+            "accountId": "123456789012",
+            "architecture": "x86_64",
+            "availabilityZone": "us-east-1b",
+            "billingProducts": None,
+            "imageId": "ami-0123456789abcdef0",
+            "instanceId": self.items["instance-id"],
+            "instanceType": "p5.48xlarge",
+            "pendingTime": _iso(launched or self.now),
+            "privateIp": "10.0.0.4",
+            "region": "us-east-1",
+            "version": "2017-09-30",
+        }
+        self.items["dynamic/instance-identity/document"] = json.dumps(document | others)
+        self.items["instance-life-cycle"] = "spot" if spot else "on-demand"
 
     def interrupt(self, action: str = "terminate", after: float | None = 120.0) -> None:
         """Give the notice of a spot interruption, `after` seconds from now by the service's clock."""
@@ -189,7 +214,14 @@ class GcpServer(MetadataServer):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
-        self.values = {"preempted": "FALSE", "maintenance-event": "NONE"}
+        self.values = {
+            "preempted": "FALSE",
+            "maintenance-event": "NONE",
+            "id": "4520031799277581759",
+            "zone": "projects/123456789012/zones/us-central1-a",
+            "machine-type": "projects/123456789012/machineTypes/a3-highgpu-8g",
+            "scheduling/preemptible": "TRUE",
+        }
 
     def set(self, key: str, value: str) -> None:
         with self.changed:
@@ -210,6 +242,8 @@ class AzureHandler(Handler):
             self.reply(400, '{"error":"Bad request. Required metadata header not specified"}', "application/json")
         elif path == "/metadata/instance/compute/name" and version == "2021-02-01" and query.get("format") == "text":
             self.reply(200, server.machine)
+        elif path == "/metadata/instance/compute" and version == "2021-02-01":
+            self.reply(200, json.dumps(server.compute), "application/json")
         elif path == "/metadata/scheduledevents" and version == "2020-07-01":
             server.first_call.wait()
             document = {"DocumentIncarnation": len(server.events), "Events": server.events}
@@ -228,6 +262,15 @@ class AzureServer(MetadataServer):
     def __init__(self, port: int = 0, machine: str = "trainer_0") -> None:
         super().__init__(port)
         self.machine = machine
+        self.compute: dict[str, object] = {
+            "name": machine,
+            "vmId": "02aab8a4-74ef-476e-8182-f6d2ba4166a6",
+            "vmSize": "Standard_ND96isr_H100_v5",
+            "location": "eastus",
+            "zone": "1",
+            "priority": "Spot",
+            "isHostCompatibilityLayerVm": "false",
+        }
         self.events: list[dict[str, object]] = []
         self.first_call = threading.Event()
         """Until it is set, scheduled events are not answered: switching them on takes the real service a while."""

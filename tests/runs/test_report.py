@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
 from cortex.runs.context import artifact_prefix
 from cortex.runs.ledger import Ledger
-from cortex.runs.report import StageReport, release_path, stage_reports
+from cortex.runs.report import SILENT_SECONDS, RunFollower, StageReport, release_path, stage_reports
 
 
 def report(store: Store) -> StageReport:
@@ -25,14 +26,41 @@ def test_a_stage_that_nobody_began_waits(store: Store) -> None:
     assert report(store) == StageReport("data")
 
 
-def test_a_stage_under_way_shows_its_progress_and_one_that_was_killed_looks_the_same(store: Store) -> None:
-    ledger = Ledger(store, "a", 1, lambda: 5.0)
+def test_a_stage_under_way_shows_its_progress_and_its_pace(store: Store) -> None:
+    ledger = Ledger(store, "a", 1, lambda: now[0])
+    now = [time.time() - 90]
     ledger.append("stage_started", stage="data")
-    ledger.progress(step=3, total=10, loss=0.5)
-    ledger.flush()
+    for step in (1, 2, 3):
+        now[0] += 20
+        ledger.progress(step=step, total=10, loss=0.5)
     found = report(store)
-    assert (found.state, found.attempts, found.started, found.step, found.total) == ("running", 1, 5.0, 3, 10)
-    assert found.values == {"loss": 0.5}
+    assert (found.state, found.attempts, found.step, found.total, found.values) == ("running", 1, 3, 10, {"loss": 0.5})
+    assert (found.pace, found.seconds_left) == (pytest.approx(20), pytest.approx(140))
+
+
+def test_a_stage_that_was_killed_is_silent_until_it_gives_a_sign_of_life(store: Store) -> None:
+    now = 5000.0
+    follower = RunFollower(store, "a", ["data", "sft"], lambda: now)
+    ledger = Ledger(store, "a", 1, lambda: now)
+    ledger.append("stage_started", stage="data")
+    now += SILENT_SECONDS + 1
+    follower.update()
+    assert follower.stages["data"].state == "silent"
+    Ledger(store, "a", 1, lambda: now, name="meter").append("machine_alive", machine="m", since=0.0, until=now)
+    follower.update()
+    assert (follower.stages["data"].state, follower.stages["data"].preemptions) == ("running", 0)
+    Ledger(store, "a", 2, lambda: now).append("stage_started", stage="data")
+    follower.update()
+    assert [follower.stages["data"].attempts, follower.stages["data"].preemptions] == [2, 1]
+
+
+@pytest.mark.parametrize(("reason", "preemptions"), [("PreemptedError: SIGTERM", 1), ("HungError: no step", 0)])
+def test_only_what_took_the_machine_away_counts_as_a_preemption(reason: str, preemptions: int, store: Store) -> None:
+    ledger = Ledger(store, "a", 1)
+    ledger.append("stage_started", stage="data")
+    ledger.append("stage_failed", stage="data", seconds=1.0, code=75, reason=reason)
+    Ledger(store, "a", 2).append("stage_started", stage="data")
+    assert report(store).preemptions == preemptions
 
 
 def test_a_failed_stage_says_why_and_a_retried_one_adds_up(store: Store, tmp_path: Path) -> None:

@@ -2,5 +2,6 @@
 
 from tests.artifacts.conftest import client_environment, proxy, server
 from tests.fleet.conftest import ssh_programs, ssh_server
+from tests.runs.conftest import aws
 
-__all__ = ["client_environment", "proxy", "server", "ssh_programs", "ssh_server"]
+__all__ = ["aws", "client_environment", "proxy", "server", "ssh_programs", "ssh_server"]

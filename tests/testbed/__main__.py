@@ -8,6 +8,7 @@ import sys
 from cortex.errors import CortexError
 from tests.testbed.bed import Bed
 from tests.testbed.place import Place
+from tests.testbed.tasks import bare_pipeline
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
     reclaim = verbs.add_parser("reclaim", help="have the cloud take a machine back")
     reclaim.add_argument("machine")
     reclaim.add_argument("--notice", type=float, default=0, metavar="SECONDS", help="warn it that long before")
+    verbs.add_parser("pipeline", help="write the pipeline for the bed's machines, and say where: for `cortex launch`")
     run = verbs.add_parser("run", help="run a program in the bed: sky, cortex, a shell")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="PROGRAM ...")
     args = parser.parse_args()
@@ -42,6 +44,8 @@ def act(bed: Bed, args: argparse.Namespace) -> None:
         case "reclaim":
             bed.reclaim(args.machine, args.notice)
             print(f"{args.machine}: reclaimed in {args.notice:g} s")
+        case "pipeline":
+            print(bare_pipeline(bed.place.home / "pipeline.yaml"))
         case _:
             words = [word for word in args.words if word != "--"] or [os.environ.get("SHELL", "bash")]
             command = bed.command(words)

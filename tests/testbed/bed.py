@@ -23,7 +23,7 @@ from tests.testbed.rootfs import lend_tools, rootfs
 
 PROGRAMS = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux", "mount": "mount"}
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
-PATIENCE = 300
+PATIENCE = 600
 """Seconds in which a bed comes up, or has failed."""
 
 
@@ -49,11 +49,14 @@ class Bed:
             shutil.rmtree(self.place.logs, ignore_errors=True)
             self.place.logs.mkdir()
             say("preparing what machines are made of (minutes, the first time)")
-            base = rootfs(self.place.cache, self.place.logs / "rootfs.log")
-            skypilot.fetch_wheels(self.place, self.place.logs / "rootfs.log")
+            log = self.place.logs / "rootfs.log"
+            self.place.cache.mkdir(exist_ok=True)
+            skypilot.fetch_wheels(self.place, log)
+            wheel = skypilot.built_wheel(self.place, log)
+            base = rootfs(self.place.cache, wheel, log)
             for folder in (self.place.home, self.place.machines, self.place.temporary, self.place.orders):
                 folder.mkdir(parents=True)
-            process = self._start(base, lock)
+            process = self._start(base, wheel, lock)
             self.place.lock.write_text(f"{process.pid}\n")
         self._wait(process, say)
 
@@ -105,10 +108,11 @@ class Bed:
         """The variables of a program in the bed."""
         return skypilot.variables(self.place, self.place.cache / "tools")
 
-    def _start(self, base: Path, lock: int) -> "subprocess.Popen[bytes]":
+    def _start(self, base: Path, wheel: Path, lock: int) -> "subprocess.Popen[bytes]":
         given = {
             "place": str(self.place.root),
             "base": str(base),
+            "wheel": str(wheel),
             "tools": str(lend_tools(base, self.place.cache / "tools")),
             "shared": [str(path) for path in shared()],
         }

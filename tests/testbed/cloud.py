@@ -24,6 +24,9 @@ BUCKET = "cortex-testbed"
 KEY = "testbed"
 """The account's access key, and its secret."""
 
+ROLE = "skypilot-v1"
+"""What SkyPilot calls the role of its machines, and its profile."""
+
 ACCOUNT: Mapping[str, str] = {
     "AWS_ENDPOINT_URL": ENDPOINT,
     "AWS_ACCESS_KEY_ID": KEY,
@@ -38,8 +41,8 @@ class Cloud:
     """moto's server, and what the bed asks of it."""
 
     def __init__(self, log: Path) -> None:
-        # SkyPilot gives its machines a role with Amazon's own policies; Amazon's own images would only take time.
-        variables = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+        # Amazon's own images and policies would only take time.
+        variables = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "false", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "moto.server", "--host", GATEWAY, "--port", str(PORT)],
@@ -49,11 +52,13 @@ class Cloud:
                 stderr=subprocess.STDOUT,
             )
         self._ec2 = {region: self._client("ec2", region) for region in ZONES}
+        self._orders: dict[str, Order] = {}
 
     def furnish(self) -> dict[str, str]:
         """Make what an account needs before anybody can launch, and return each region's machine image."""
         self._wait()
         self._client("s3", next(iter(ZONES))).create_bucket(Bucket=BUCKET)
+        _admit_machines(self._client("iam", next(iter(ZONES))))
         for ec2 in self._ec2.values():
             _open_to_the_internet(ec2)
         return {region: _image(ec2, region) for region, ec2 in self._ec2.items()}
@@ -61,20 +66,22 @@ class Cloud:
     def rented(self) -> list[Order]:
         """The machines that should be running."""
         wanted = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-        return [
-            self._order(ec2, region, instance)
+        found = {
+            instance["InstanceId"]: (region, instance)
             for region, ec2 in self._ec2.items()
             for reservation in ec2.describe_instances(Filters=wanted)["Reservations"]
             for instance in reservation["Instances"]
-        ]
+        }
+        # Nothing of an instance changes while it runs; asking for more of each, twice a second, would keep moto busy.
+        self._orders = {name: self._orders.get(name) or self._order(*known) for name, known in found.items()}
+        return list(self._orders.values())
 
     def terminate(self, order: Order) -> None:
         """End a machine, as the cloud does that wants its capacity back."""
         self._ec2[order.region].terminate_instances(InstanceIds=[order.id])
 
-    @staticmethod
-    def _order(ec2: Any, region: str, instance: Mapping[str, Any]) -> Order:
-        found = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
+    def _order(self, region: str, instance: Mapping[str, Any]) -> Order:
+        found = self._ec2[region].describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
         return Order(
             id=instance["InstanceId"],
             region=region,
@@ -83,6 +90,7 @@ class Cloud:
             spot=instance.get("InstanceLifecycle") == "spot",
             private=instance["PrivateIpAddress"],
             public=instance.get("PublicIpAddress"),
+            launched=instance["LaunchTime"],
             user_data=found.get("UserData", {}).get("Value", ""),
         )
 
@@ -118,6 +126,13 @@ def _image(ec2: Any, region: str) -> str:
         VirtualizationType="hvm",
         BlockDeviceMappings=[disk],
     )["ImageId"]
+
+
+def _admit_machines(iam: Any) -> None:
+    """Give the account the role that its first launch makes; SkyPilot waits half a minute for one that it made."""
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName=ROLE)
+    iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
 
 
 def _open_to_the_internet(ec2: Any) -> None:

@@ -16,8 +16,9 @@ from tests.testbed.bed import Bed, check_machine
 from tests.testbed.cloud import BUCKET
 from tests.testbed.footprint import Footprint
 from tests.testbed.place import Place
+from tests.testbed.rootfs import USER
 
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds for what takes a minute on an idle machine."""
 
 
@@ -26,6 +27,11 @@ class Inside:
     """Programs in a bed, and what they say."""
 
     bed: Bed
+
+    @property
+    def bucket(self) -> str:
+        """Where the bed's runs are kept."""
+        return f"s3://{BUCKET}"
 
     @property
     def folder(self) -> Path:
@@ -63,6 +69,17 @@ class Inside:
         assert done.returncode == 0 or "MissingObjectError" in done.stderr, done.stderr
         return done.stdout if done.returncode == 0 else None
 
+    def file(self, machine: str, name: str) -> Path:
+        """A file of the user's home on a machine, also on one that is gone."""
+        return self.bed.place.machines / machine / "upper" / "home" / USER / name
+
+    def restart_skypilot(self) -> None:
+        """Stop SkyPilot's server, whatever it is at, and start it again."""
+        self.succeed("sky", "api", "stop")
+        # It may give up on a server that a busy machine starts too slowly.
+        self.run("sky", "api", "start")
+        until(lambda: self.run("python", "-c", ANSWERS).returncode == 0, "SkyPilot's return")
+
     def machines(self) -> list[dict[str, Any]]:
         return self.bed.status()["machines"]
 
@@ -80,6 +97,21 @@ READ = """
 import sys
 from cortex.artifacts.store import Store
 print(Store.open(sys.argv[1]).get(sys.argv[2]).decode(), end="")
+"""
+
+ANSWERS = """
+import sys
+from tests.testbed.skypilot import answers
+sys.exit(not answers())
+"""
+
+RUNNING = """
+import boto3
+for region in ("us-east-1", "us-west-2"):
+    for reservation in boto3.client("ec2", region_name=region).describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] in ("pending", "running"):
+                print(instance["InstanceId"])
 """
 
 JOBS = """

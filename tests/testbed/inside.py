@@ -14,7 +14,7 @@ from tests.testbed.cloud import ACCOUNT, Cloud
 from tests.testbed.keeper import Keeper
 from tests.testbed.place import Place, apart
 
-EVERY = 0.5
+EVERY = 1.0
 """Seconds between looks at what was rented."""
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     keeper = Keeper(place, cloud, service, base, shared, ACCOUNT)
     keeper.tell("starting the cloud")
     images = cloud.furnish()
-    skypilot.furnish(place, images)
+    skypilot.furnish(place, images, Path(given["wheel"]))
     keeper.tell("starting SkyPilot")
     skypilot.start(environment, place.logs / "bed.log")
     keeper.tell("up")

@@ -57,6 +57,7 @@ class Keeper:
         machine = self.machines[name]
         values = asdict(machine.order) | {"running": machine.process.poll() is None}
         del values["user_data"]
+        values["launched"] = machine.order.launched.timestamp()
         return values | {"reclaimed_at": self.reclaimed_at.get(name)}
 
     def _take_orders(self) -> None:
@@ -89,6 +90,11 @@ class Keeper:
     def _record(self, event: str, order: Order, **values: float) -> None:
         """What the cloud would bill by."""
         line = {"time": time.time(), "event": event, "machine": order.id, "type": order.type, "region": order.region}
-        line |= {"spot": order.spot, "price": price(order.type, order.region, order.spot), **values}
+        line |= {
+            "launched": order.launched.timestamp(),
+            "spot": order.spot,
+            "price": price(order.type, order.region, order.spot),
+            **values,
+        }
         with (self.place.logs / "machines.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,8 @@ class Order:
     spot: bool
     private: str
     public: str | None
+    launched: datetime
+    """When it began to cost."""
     user_data: str
     """In base64: a cloud-config that names the user and the keys it may log in with."""
 

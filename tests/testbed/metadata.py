@@ -117,6 +117,7 @@ def _entries(order: Order) -> dict[str, str]:
         "instanceType": order.type,
         "region": order.region,
         "availabilityZone": order.zone,
+        "pendingTime": order.launched.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "privateIp": order.private,
     }
     return {

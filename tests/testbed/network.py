@@ -38,7 +38,8 @@ def connect(machine: str, private: str, public: str | None) -> None:
     _ip("-netns", machine, "link", "set", "lo", "up")
     _ip("-netns", machine, "address", "add", f"{private}/{NETWORK_BITS}", "dev", "eth0")
     _ip("-netns", machine, "link", "set", "eth0", "up")
-    default = ["-netns", machine, "route", "add", "default", "via", GATEWAY]
+    # On the link, whatever the address: a machine of no subnet has one from elsewhere.
+    default = ["-netns", machine, "route", "add", "default", "via", GATEWAY, "dev", "eth0", "onlink"]
     if public:
         _ip("-netns", machine, "address", "add", f"{public}/32", "dev", "eth0")
         _ip("route", "add", f"{public}/32", "dev", BRIDGE)

@@ -1,14 +1,20 @@
 """SkyPilot in the bed: as it was released, with a home, an account and price lists of the bed's own."""
 
 import os
+import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 from cortex.errors import ConfigError
 from tests.testbed.catalog import ZONES, write_catalogs
 from tests.testbed.cloud import ACCOUNT, BUCKET, ENDPOINT, KEY
+from tests.testbed.network import SKYPILOT_PORT
 from tests.testbed.place import Place
 
 # The jobs controller runs in the API server: a machine of its own would double what a launch takes here.
@@ -43,6 +49,28 @@ def fetch_wheels(place: Place, log: Path) -> None:
         raise ConfigError(f"setuptools cannot be fetched from the package index: see {log}")
 
 
+def built_wheel(place: Place, log: Path) -> Path:
+    """SkyPilot's own wheel, in a folder named by its hash, as its server builds it for machines; made once.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
+    home = place.cache / f"skypilot-{version('skypilot')}"
+    built = home / ".sky" / "wheels"
+    if not any(built.glob("*/*.whl")):
+        environment = os.environ | _without_index(place) | {"HOME": str(home)}
+        home.mkdir(exist_ok=True)
+        words = ["-c", "from sky.backends import wheel_utils; wheel_utils.build_sky_wheel()"]
+        with log.open("ab") as output:
+            done = subprocess.run(
+                [sys.executable, *words], env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+            )
+        if done.returncode:
+            raise ConfigError(f"SkyPilot's wheel cannot be built: see {log}")
+    (wheel,) = built.glob("*/*.whl")
+    return wheel
+
+
 def variables(place: Place, tools: Path) -> dict[str, str]:
     """What programs see in the bed: its user, its account, its internet; nothing of the caller's clouds."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CORTEX_", "SKY"))}
@@ -55,8 +83,7 @@ def variables(place: Place, tools: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "SSL_CERT_FILE": str(place.authority),
         "REQUESTS_CA_BUNDLE": str(place.authority),
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels(place)),
+        **_without_index(place),
         "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
         "SKYPILOT_POD_MEMORY_GB_LIMIT": str(MEMORY),
         "CORTEX_HOME": str(place.home / "cortex"),
@@ -64,9 +91,15 @@ def variables(place: Place, tools: Path) -> dict[str, str]:
     }
 
 
-def furnish(place: Place, images: Mapping[str, str]) -> None:
+def _without_index(place: Place) -> dict[str, str]:
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels(place))}
+
+
+def furnish(place: Place, images: Mapping[str, str], wheel: Path) -> None:
     """Write what SkyPilot reads from its user's home."""
     home = place.home
+    # Newer than SkyPilot's files, so that it is taken for built from them.
+    shutil.copytree(wheel.parent, home / ".sky" / "wheels" / wheel.parent.name, copy_function=shutil.copyfile)
     files = {
         home / ".sky" / "config.yaml": CONFIG,
         home / ".aws" / "config": f"[default]\nregion = {next(iter(ZONES))}\nendpoint_url = {ENDPOINT}\n",
@@ -85,8 +118,24 @@ def furnish(place: Place, images: Mapping[str, str]) -> None:
 
 
 def start(environment: Mapping[str, str], log: Path) -> None:
-    """Start the API server, and have it look at the account."""
-    sky = str(Path(sys.executable).with_name("sky"))
+    """Start the API server, wait until it answers, and have it look at the account."""
     with log.open("ab") as output:
-        for words in (["api", "start"], ["check", "aws"]):
-            subprocess.run([sky, *words], env=environment, stdout=output, stderr=subprocess.STDOUT, check=True)
+        # It gives its server a minute to come up, and on a busy machine gives up on one that does so later.
+        _sky(["api", "start"], environment, output, check=False)
+        while not answers():
+            time.sleep(0.5)
+        _sky(["check", "aws"], environment, output, check=True)
+
+
+def answers() -> bool:
+    """Whether the API server does, in the bed."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{SKYPILOT_PORT}/api/health", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _sky(words: list[str], environment: Mapping[str, str], output: IO[bytes], *, check: bool) -> None:
+    command = [str(Path(sys.executable).with_name("sky")), *words]
+    subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=check)

@@ -31,6 +31,8 @@ def main() -> None:
     tell("without-token", ask("meta-data/instance-id"))
     token = TOKEN, str(ask("api/token", (LIFETIME, "600"), "PUT"))
     machine = ask("meta-data/instance-id", token)
+    tell("identity", ask("dynamic/instance-identity/document", token))
+    tell("life-cycle", ask("meta-data/instance-life-cycle", token))
     try:
         store.get("survivor/notice")
     except MissingObjectError:

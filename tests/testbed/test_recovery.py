@@ -32,6 +32,13 @@ def test_a_spot_job_is_warned_reclaimed_and_recovers_elsewhere(inside: Inside) -
     first = until(lambda: inside.object("survivor/first"), "the job's start")
     assert inside.object("survivor/without-token") == "401"
     assert inside.object("survivor/too-early") == "404"
+    (machine,) = inside.machines()
+    identity = json.loads(inside.object("survivor/identity") or "")
+    launched = datetime.fromtimestamp(machine["launched"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    asked = (first, machine["type"], machine["region"], machine["zone"], launched)
+    named = ("instanceId", "instanceType", "region", "availabilityZone", "pendingTime")
+    assert tuple(identity[name] for name in named) == asked
+    assert inside.object("survivor/life-cycle") == "spot"
     inside.bed.reclaim(first, NOTICE)
     notice = json.loads(until(lambda: inside.object("survivor/notice"), "the notice"))
     assert notice["action"] == "terminate"

@@ -3,7 +3,7 @@
 import json
 
 from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
-from tests.testbed.conftest import Inside, until
+from tests.testbed.conftest import RUNNING, Inside, until
 
 RUN = "Run_7"
 
@@ -26,15 +26,6 @@ made = Path(sys.argv[1])
 made.mkdir()
 (made / "weights").write_bytes(bytes(1_000_000))
 publish(made, Store.open(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="release")
-"""
-
-RUNNING = """
-import boto3
-for region in ("us-east-1", "us-west-2"):
-    for reservation in boto3.client("ec2", region_name=region).describe_instances()["Reservations"]:
-        for instance in reservation["Instances"]:
-            if instance["State"]["Name"] in ("pending", "running"):
-                print(instance["InstanceId"])
 """
 
 

@@ -270,11 +270,23 @@ def test_the_newest_and_the_best_are_kept(new_context: NewContext) -> None:
     for step, score in ((10, -3.0), (20, -1.0), (30, -2.0), (40, -2.5), (50, -2.2), (60, -2.1)):
         commit(checkpoints, step, score)
         checkpoints.prune()
+        checkpoints.prune_bucket()
     assert steps_in(context.store) == [20, 40, 50, 60]
     found = stage(new_context()).newest()
     assert found is not None and found.name == "60"
     local = found.parent
     assert sorted(int(path.name) for path in local.iterdir()) == [20, 40, 50, 60]
+
+
+def test_a_damaged_manifest_is_left_for_the_next_start_and_the_others_are_pruned(new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    for step in (10, 20, 30, 40, 50):
+        commit(checkpoints, step)
+    found = checkpoints.newest()
+    assert found
+    (found.with_name("20") / MANIFEST).write_bytes(b"{")
+    checkpoints.prune()
+    assert sorted(int(path.name) for path in found.parent.iterdir()) == [20, 30, 40, 50]
 
 
 def test_a_writer_that_lost_the_run_commits_nothing_more_to_the_bucket(new_context: NewContext) -> None:

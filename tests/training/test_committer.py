@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class SlowCheckpoints(Checkpoints):
     def __init__(self, context: RunContext, bucket: FolderStore) -> None:
         super().__init__(context, "sft", keep=2)
         self.gate = threading.Event()
+        self.sending: int | None = None
         self.sent: list[int] = []
         self.failing = False
         self._bucket = bucket
@@ -32,10 +34,15 @@ class SlowCheckpoints(Checkpoints):
         return True
 
     def upload(self, step: int) -> None:
+        self.sending = step
         assert self.gate.wait(30)
+        assert step in self.on_disk()
         if self.failing:
             raise StoreError("the bucket does not answer")
         self.sent.append(step)
+
+    def on_disk(self) -> set[int]:
+        return self._steps(self._local)
 
 
 @pytest.fixture
@@ -52,6 +59,13 @@ def saved(checkpoints: Checkpoints, step: int) -> Saved:
     return Saved(save(checkpoints.saving / f"checkpoint-{step}", chain(step), step), step, None)
 
 
+def wait_until(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
 def ignore(*words: Any, **values: Any) -> None:
     del words, values
 
@@ -66,6 +80,20 @@ def test_committing_does_not_wait_for_sending_and_sending_skips_what_was_overtak
         slow.gate.set()
         assert committer.settle(20)
     assert slow.sent in ([10, 40], [40], [20, 40], [30, 40])
+
+
+def test_while_the_bucket_does_not_answer_the_disk_is_pruned_all_the_same(slow: SlowCheckpoints) -> None:
+    with Committer(slow, 1, ignore) as committer:
+        committer.take(saved(slow, 10))
+        assert wait_until(lambda: slow.sending == 10)
+        for step in (20, 30, 40, 50, 60):
+            committer.take(saved(slow, step))
+        assert committer.settle(20, sent=False)
+        # 40 was the one to be sent next when 60 came; 10 is on its way.
+        assert slow.on_disk() in ({10, 50, 60}, {10, 40, 50, 60})
+        slow.gate.set()
+        assert committer.settle(20)
+    assert slow.sent == [10, 60]
 
 
 def test_a_bucket_that_fails_is_told_and_the_next_is_sent_all_the_same(slow: SlowCheckpoints) -> None:
@@ -115,7 +143,5 @@ def test_leaving_ends_its_threads(slow: SlowCheckpoints) -> None:
         committer.take(saved(slow, 10))
         slow.gate.set()
         assert committer.settle(20)
-    end = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: threading.active_count() == before)
     assert threading.active_count() == before

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,10 @@ import pytest
 
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
-from cortex.runs.ledger import Event, LedgerReader
+from cortex.drill.warmth import warm
+from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.prices import Offer, PriceList
+from cortex.settings import CHECKOUT
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
@@ -32,20 +36,29 @@ def local(tmp_path: Path) -> Task:
     return Task(url=str(tmp_path / "bucket"), work=str(tmp_path / "work"))
 
 
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An interpreter that has imported what a stage and its trainer need: a start costs next to nothing."""
+    log = tmp_path_factory.mktemp("warm") / "warm.log"
+    variables = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    with warm(Path(sys.executable), ("cortex.training.supervisor", "tests.training.conftest"), variables, log) as made:
+        yield made / "python"
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """Begin a stage as a program."""
+def start(tmp_path: Path, python: Path) -> Start:
+    """Begin a stage as a program, in a process group of its own."""
 
     def begin(task: Task) -> "subprocess.Popen[str]":
         told = tmp_path / "toy.json"
         told.write_text(json.dumps(asdict(task)))
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.training.toy", told],
+            [python, "-m", "tests.training.toy", told],
             env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,
+            process_group=0,
         )
 
     return begin
@@ -76,7 +89,7 @@ def followed(output: IO[str], steps: int) -> Iterator[str]:
 
 
 def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start: Start) -> None:
-    process = start(task)
+    process = start(replace(task, step_seconds=0.05))  # so that sending has time while it trains
     output, error = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, output, error)
     assert output.splitlines()[-1] == f"model {chain(task.steps).hex()}"
@@ -100,7 +113,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start:
         if len(lines) == steps:
             time.sleep(rng.uniform(0, 0.05))
             kills += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have come to its end
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             continue
         output, error = process.communicate(timeout=60)
@@ -118,7 +132,7 @@ def test_with_notice_no_step_is_lost(task: Task, start: Start) -> None:
     while not events(task, "progress"):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 75
     assert "SIGTERM: the trainer left, all it had saved is safe" in error
@@ -138,7 +152,7 @@ def test_a_trainer_that_does_not_leave_is_ended_in_time(
 ) -> None:
     process = start(replace(local, fault="ignores notices", step_seconds=0.2, steps=1000, notice_seconds=4))
     await_step(process, local, 5)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     began = time.monotonic()
     _, error = process.communicate(timeout=30)
     assert time.monotonic() - began < 4.5
@@ -186,6 +200,34 @@ def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
     assert process.returncode == code
     assert said in error and "Traceback" not in error
     assert 10 in steps_kept(local)
+
+
+def test_at_its_cap_a_run_saves_and_stops_and_once_raised_ends_with_the_same_model(task: Task, start: Start) -> None:
+    store, capped = Store.open(task.url), replace(task, steps=2000, save_steps=500, step_seconds=0.05, budget=30.0)
+    a_dollar_a_second = Offer(cloud="aws", region="r", instance_type="t", spot=True, dollars_per_hour=3600)
+    PriceList(taken=0, offers=(a_dollar_a_second,)).write(store, RUN)
+    # The machine began to cost before this process did.
+    began = {"machine": "i-0", "since": time.time() - 28, "dollars_per_hour": 3600.0}
+    Ledger(store, RUN, 0, name="meter").append("machine_started", **began)
+    process = start(capped)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 76, error
+    assert f"run {RUN} has spent $" in error and "of its budget of $30.00" in error
+    made = max(event["step"] for event in events(task, "progress"))
+    assert [event["step"] for event in events(task, "checkpoint_committed")][-1] == made < capped.steps
+    assert steps_kept(task) == {made}
+    assert [event["budget"] for event in events(task, "budget_spent")] == [30.0]
+    assert "BudgetError" in events(task, "machine_ended")[-1]["reason"]
+
+    refused = start(capped)
+    assert refused.communicate(timeout=120)[0] == ""
+    assert refused.returncode == 76
+    assert max(event["step"] for event in events(task, "progress")) == made
+
+    Ledger(store, RUN, Lease.take(store, RUN).epoch).append("budget_raised", dollars=1e6)
+    output, error = start(replace(capped, step_seconds=0.0)).communicate(timeout=120)
+    assert f"resuming from checkpoint-{made}" in output, error
+    assert output.splitlines()[-1] == f"model {chain(capped.steps).hex()}"
 
 
 def test_a_trainer_without_the_kits_callback_is_not_taken_for_trained(local: Task, start: Start) -> None:

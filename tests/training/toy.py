@@ -10,20 +10,22 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, PreemptedError
 from cortex.runs import notice
+from cortex.runs.context import RunContext
+from cortex.runs.meter import Meter
 from cortex.runs.profile import load_profile
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.completeness import STATE
 from cortex.training.events import LEAVE_VARIABLE, emit
 from cortex.training.supervisor import run_trainer
-from tests.training.conftest import context_of
+from tests.training.conftest import RUN, context_of
 
 Fault = Literal["", "hangs", "ignores notices", "fails", "lacks room", "says nothing"]
 
@@ -43,12 +45,23 @@ class Task:
     fault_step: int = 12
     hang_seconds: float = 30
     notice_seconds: float = notice.SIGTERM_SECONDS
+    budget: float = 0.0
+    """Dollars; where it is given, the stage is metered, at what the run's price list says."""
 
 
 def stage(task: Task) -> str:
     """Supervise a training to its end; what the model is then."""
     notice.SIGTERM_SECONDS = task.notice_seconds
-    context = context_of(Store.open(task.url), load_profile("rehearsal"), Path(task.work))
+    store = Store.open(task.url)
+    if not task.budget:
+        return supervise(task, context_of(store, load_profile("rehearsal"), Path(task.work)))
+    with Meter(store, RUN, task.budget, "sft", asked=[], every=0.2) as meter:
+        context = context_of(store, load_profile("rehearsal"), Path(task.work))
+        meter.under(context.lease.epoch)
+        return supervise(task, replace(context, meter=meter))
+
+
+def supervise(task: Task, context: RunContext) -> str:
     checkpoints = Checkpoints(context, "sft", keep=task.keep)
     resume = checkpoints.newest()
     options = {**asdict(task), "saving": str(checkpoints.saving), "resume": str(resume) if resume else None}

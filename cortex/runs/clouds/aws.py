@@ -1,6 +1,7 @@
 """AWS, by the second version of its instance metadata service: every question carries a token that expires.
 
-Sources: Amazon EC2 User Guide, "Spot Instance interruption notices" and "EC2 instance rebalance recommendations".
+Sources: Amazon EC2 User Guide, "Spot Instance interruption notices", "EC2 instance rebalance recommendations" and
+"Instance identity documents".
 """
 
 import re
@@ -13,14 +14,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from cortex.runs.clouds.metadata import Answer, SilentError, in_some_zone
-from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Reclaim, Source, seconds_left
+from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Cloud, Identity, Reclaim, Rented, Source, seconds_left
 
 PROMISE, MARGIN = 120.0, 10.0
 """Seconds from a notice to the end of the machine, and what is kept of them for the notice's own way."""
 
 
-class Aws(Source, ABC):
-    """An item of AWS's metadata, which is there or not."""
+class Aws(Cloud, ABC):
+    """Items of AWS's metadata, which are there or not."""
 
     cloud = "AWS"
     interval = 5.0
@@ -39,20 +40,20 @@ class Aws(Source, ABC):
             raise self.error(f"answered {answer.status} for a token")
         return bool(self._token)
 
-    def item(self, path: str) -> Answer | None:
+    def item(self, path: str, below: str = "meta-data") -> Answer | None:
         """None: there is no such item now."""
         if time.monotonic() >= self._renewal:
             self._renew(TIMEOUT)
-        answer = self._get(path)
+        answer = self._get(f"{below}/{path}")
         if answer.status == 401:
             self._renew(TIMEOUT)
-            answer = self._get(path)
+            answer = self._get(f"{below}/{path}")
         if answer.status not in {200, 404}:
             raise self.error(f"answered {answer.status} for {path}")
         return answer if answer.status == 200 else None
 
     def _get(self, path: str) -> Answer:
-        return self.request(f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token}, timeout=TIMEOUT)
+        return self.request(f"/latest/{path}", {"X-aws-ec2-metadata-token": self._token}, timeout=TIMEOUT)
 
     def _renew(self, timeout: float) -> Answer:
         asked = time.monotonic()
@@ -74,7 +75,7 @@ class InstanceAction(BaseModel):
     time: Time | None = None
 
 
-class SpotAction(Aws):
+class SpotAction(Aws, Source):
     """The notice of a spot interruption, two minutes ahead."""
 
     def ask(self) -> Iterator[Reclaim]:
@@ -92,7 +93,7 @@ class Recommendation(BaseModel):
     notice_time: Time = Field(alias="noticeTime")
 
 
-class Rebalance(Aws):
+class Rebalance(Aws, Source):
     """A raised risk of an interruption, which may never come: no reason to stop a run that is saved anyway."""
 
     def ask(self) -> Iterator[Advice]:
@@ -101,3 +102,34 @@ class Rebalance(Aws):
             since = self.parse(Recommendation, answer.text, path).notice_time
             text = f"AWS sees a raised risk, since {since}, that it will take this instance away"
             yield Advice("aws rebalance recommendation", text)
+
+
+class Document(BaseModel):
+    """The instance identity document, as far as it is read here."""
+
+    id: str = Field(alias="instanceId", min_length=1)
+    instance_type: str = Field(alias="instanceType")
+    region: str
+    zone: str | None = Field(default=None, alias="availabilityZone")
+    launched: Time | None = Field(default=None, alias="pendingTime")
+
+
+class AwsIdentity(Aws, Identity):
+    """Which instance this is; its price begins when it is pending."""
+
+    def rented(self) -> Rented:
+        path = "instance-identity/document"
+        answer = self.item(path, below="dynamic")
+        if answer is None:
+            raise self.error(f"has no {path}")
+        found = self.parse(Document, answer.text, path)
+        life = self.item("instance-life-cycle")
+        return Rented(
+            id=found.id,
+            cloud="aws",
+            region=found.region,
+            zone=found.zone,
+            instance_type=found.instance_type,
+            spot=life is not None and life.text.strip() == "spot",
+            launched=found.launched.timestamp() if found.launched else None,
+        )

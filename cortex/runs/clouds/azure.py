@@ -1,9 +1,11 @@
-"""Azure: a list of scheduled events, of this machine and of others near it.
+"""Azure: a list of scheduled events, of this machine and of others near it; and what this machine is.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs", version 2020-07-01.
+Sources: Azure documentation, "Scheduled Events for Linux VMs", version 2020-07-01, and "Azure Instance Metadata
+Service", version 2021-02-01.
 """
 
 import re
+from abc import ABC
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
@@ -11,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from cortex.runs.clouds.metadata import Answer, parse_date
-from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Reclaim, Source, seconds_left
+from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Cloud, Identity, Reclaim, Rented, Source, seconds_left
 
 PROMISES = {"Preempt": 30.0, "Terminate": 300.0, "Redeploy": 600.0, "Reboot": 900.0}
 """The events that end what runs, and the seconds of notice that each has at least."""
@@ -36,16 +38,12 @@ class Events(BaseModel):
     events: list[Event] = Field(alias="Events")
 
 
-class ScheduledEvents(Source):
-    """The notice of an eviction, thirty seconds ahead, and of a restart or a move, minutes ahead."""
+class Azure(Cloud, ABC):
+    """Azure's instance metadata service."""
 
     cloud = "Azure"
-    interval = 1.0
-    first_timeout = 130.0
-    """The first question switches the events on, which takes up to two minutes."""
 
     _machine = ""
-    _answered = False
 
     def probe(self) -> bool:
         answer = self._get("/metadata/instance/compute/name?api-version=2021-02-01&format=text", PROBE)
@@ -54,6 +52,19 @@ class ScheduledEvents(Source):
         if answer.status == 200 and re.fullmatch(r"[\w.-]{1,128}", answer.text):
             self._machine = answer.text.casefold()
         return bool(self._machine)
+
+    def _get(self, path: str, timeout: float) -> Answer:
+        return self.request(path, {"Metadata": "true"}, timeout=timeout)
+
+
+class ScheduledEvents(Azure, Source):
+    """The notice of an eviction, thirty seconds ahead, and of a restart or a move, minutes ahead."""
+
+    interval = 1.0
+    first_timeout = 130.0
+    """The first question switches the events on, which takes up to two minutes."""
+
+    _answered = False
 
     def ask(self) -> Iterator[Reclaim | Advice]:
         timeout = TIMEOUT if self._answered else self.first_timeout
@@ -73,5 +84,32 @@ class ScheduledEvents(Source):
                 # A pause of some seconds, after which all goes on as it was.
                 yield Advice(source, text)
 
-    def _get(self, path: str, timeout: float) -> Answer:
-        return self.request(path, {"Metadata": "true"}, timeout=timeout)
+
+class Compute(BaseModel):
+    """The machine, as far as it is read here."""
+
+    id: str = Field(alias="vmId", min_length=1)
+    instance_type: str = Field(alias="vmSize")
+    region: str = Field(alias="location")
+    zone: str = ""
+    priority: str = ""
+    """`Spot`, `Regular`, or nothing."""
+
+
+class AzureIdentity(Azure, Identity):
+    """Which machine this is. The service does not say since when."""
+
+    def rented(self) -> Rented:
+        answer = self._get("/metadata/instance/compute?api-version=2021-02-01", TIMEOUT)
+        if answer.status != 200:
+            raise self.error(f"answered {answer.status} for instance/compute")
+        found = self.parse(Compute, answer.text, "instance/compute")
+        return Rented(
+            id=found.id,
+            cloud="azure",
+            region=found.region,
+            zone=found.zone or None,
+            instance_type=found.instance_type,
+            spot=found.priority in {"Spot", "Low"},
+            launched=None,
+        )

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from cortex.runs.clouds.aws import Rebalance, SpotAction
-from cortex.runs.clouds.azure import ScheduledEvents
-from cortex.runs.clouds.gcp import HostMaintenance, Preempted
-from cortex.runs.clouds.source import Source
+from cortex.runs.clouds.aws import AwsIdentity, Rebalance, SpotAction
+from cortex.runs.clouds.azure import AzureIdentity, ScheduledEvents
+from cortex.runs.clouds.gcp import GcpIdentity, HostMaintenance, Preempted
+from cortex.runs.clouds.source import Identity, Source
 
 LINK_LOCAL = "http://169.254.169.254"
 """The same on all three. Google's by its number, too: looking up its name can take long where there is none."""
@@ -32,10 +32,19 @@ class Endpoints:
         )
 
     def sources(self) -> list[Source]:
-        """What to ask. Raises ConfigError where an endpoint is not an address."""
+        """What to ask for notices. Raises ConfigError where an endpoint is not an address."""
         asked: list[tuple[str | None, tuple[type[Source], ...]]] = [
             (self.aws, (SpotAction, Rebalance)),
             (self.gcp, (Preempted, HostMaintenance)),
             (self.azure, (ScheduledEvents,)),
         ]
         return [kind(endpoint) for endpoint, kinds in asked if endpoint is not None for kind in kinds]
+
+    def identities(self) -> list[Identity]:
+        """What to ask which machine this is. Raises ConfigError where an endpoint is not an address."""
+        asked: list[tuple[str | None, type[Identity]]] = [
+            (self.aws, AwsIdentity),
+            (self.gcp, GcpIdentity),
+            (self.azure, AzureIdentity),
+        ]
+        return [kind(endpoint) for endpoint, kind in asked if endpoint is not None]

@@ -1,4 +1,4 @@
-"""One thing that a cloud can be asked about a machine, and what it may say."""
+"""What a cloud can be asked about a machine, and what it may say."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -33,12 +33,25 @@ class Advice:
     text: str
 
 
-class Source(Service, ABC):
-    """One thing to ask a cloud about. Each has a connection of its own, so that none waits for another."""
+@dataclass(frozen=True)
+class Rented:
+    """A machine as its cloud describes it."""
+
+    id: str
+    cloud: str
+    """By SkyPilot's name: `aws`, `gcp`, `azure`."""
+    region: str
+    zone: str | None
+    instance_type: str
+    spot: bool
+    launched: float | None
+    """Seconds since 1970; None where the cloud does not say."""
+
+
+class Cloud(Service, ABC):
+    """A cloud, as one of its machines can ask it. Each question has a connection of its own: none waits for another."""
 
     cloud: ClassVar[str]
-    interval: float
-    """Seconds between an answer and the next question."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(self.cloud, endpoint)
@@ -47,16 +60,31 @@ class Source(Service, ABC):
     def probe(self) -> bool:
         """Whether this machine is on this cloud. Raises AbsentError where nothing answers, MetadataError if unclear."""
 
-    @abstractmethod
-    def ask(self) -> Iterator[Reclaim | Advice]:
-        """What the cloud says now; the same again for as long as it stands. Raises MetadataError."""
-
     def parse(self, model: type[Model], text: str, item: str) -> Model:
         """Read an answer in JSON. Raises MetadataError."""
         try:
             return model.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise self.error(f"sent something else than JSON of its own kind for {item}") from error
+
+
+class Source(Cloud, ABC):
+    """Something that the cloud may say at any time."""
+
+    interval: float
+    """Seconds between an answer and the next question."""
+
+    @abstractmethod
+    def ask(self) -> Iterator[Reclaim | Advice]:
+        """What the cloud says now; the same again for as long as it stands. Raises MetadataError."""
+
+
+class Identity(Cloud, ABC):
+    """What the cloud says of the machine itself, once."""
+
+    @abstractmethod
+    def rented(self) -> Rented:
+        """The machine that asks; after `probe`. Raises MetadataError."""
 
 
 def seconds_left(promise: float, margin: float, at: datetime | None, now: datetime) -> float:

@@ -1,0 +1,100 @@
+"""The machines that a task may be given: its `any_of` or `ordered`, fitted to a run's profile and bucket.
+
+SkyPilot takes the cheapest of `any_of`, and the first of `ordered` that can be had.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.runs.profile import Hardware
+
+GROUPS = ("any_of", "ordered")
+
+HOMES = {
+    "s3": ("aws", "AWS_ACCESS_KEY_ID"),
+    "gs": ("gcp", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+    "az": ("azure", "AZURE_STORAGE_ACCOUNT_KEY"),
+}
+"""A bucket's cloud, whose machines may use it as themselves; and what a task elsewhere has to bring along for it."""
+
+
+def fitted(task: Mapping[str, Any], hardware: Hardware | None, gpus: int, bucket: str) -> dict[str, Any]:
+    """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket.
+
+    Without a profile's `hardware` the GPUs are as the task says.
+
+    Raises:
+        ConfigError: no alternative is left.
+    """
+    resources = dict(task.get("resources") or {})
+    group = next((name for name in GROUPS if name in resources), None)
+    alternatives = [dict(entry) for entry in resources.pop(group)] if group else [{}]
+    wanted = _of_the_profile(resources, alternatives, hardware, gpus) if hardware else alternatives
+    kept = _reaching(bucket, wanted, resources, {**(task.get("envs") or {}), **(task.get("secrets") or {})})
+    if not kept:
+        home, key = HOMES[_scheme(bucket)]
+        raise ConfigError(
+            f"task {task.get('name')!r} names no machine of {home}, where the bucket {bucket} is: add `infra: {home}` "
+            f"to its resources, or give it {key} as a secret"
+        )
+    if hardware and hardware.device == "cpu":
+        resources.pop("accelerators", None)
+    if len(kept) == 1:
+        return {**resources, **kept[0]}
+    return {**resources, group or "any_of": kept}
+
+
+def _of_the_profile(
+    resources: Mapping[str, Any], alternatives: list[dict[str, Any]], hardware: Hardware, gpus: int
+) -> list[dict[str, Any]]:
+    """Alternatives with the profile's count of GPUs, its own kind first; a kind that is not among them replaces all."""
+    if hardware.device == "cpu":
+        return _distinct(
+            [{key: value for key, value in entry.items() if key != "accelerators"} for entry in alternatives]
+        )
+    kinds = [_kind(entry.get("accelerators", resources.get("accelerators"))) for entry in alternatives]
+    if not any(kinds):
+        return alternatives
+    if hardware.accelerator not in kinds:
+        kinds = [kind and hardware.accelerator for kind in kinds]
+    counted = [
+        {**entry, "accelerators": f"{kind}:{gpus}"} if kind else entry
+        for kind, entry in sorted(
+            zip(kinds, alternatives, strict=True), key=lambda pair: pair[0] != hardware.accelerator
+        )
+    ]
+    return _distinct(counted)
+
+
+def _reaching(
+    bucket: str, alternatives: list[dict[str, Any]], resources: Mapping[str, Any], given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Those on the bucket's own cloud: elsewhere a machine has no identity that the bucket knows, but by keys."""
+    home, key = HOMES.get(_scheme(bucket), (None, None))
+    if home is None or key in given:
+        return alternatives
+    kept: list[dict[str, Any]] = []
+    for entry in alternatives:
+        merged = {**resources, **entry}
+        asked = merged.get("infra") or merged.get("cloud")
+        if not asked:
+            kept.append({**entry, "infra": home})
+        elif str(asked).partition("/")[0].lower() == home:
+            kept.append(entry)
+    return _distinct(kept)
+
+
+def _kind(accelerators: Any) -> str | None:
+    """The GPU's name in `H100:8` or `{H100: 8}`."""
+    if isinstance(accelerators, Mapping):
+        accelerators = next(iter(accelerators), None)
+    return str(accelerators).partition(":")[0] if accelerators else None
+
+
+def _distinct(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for number, entry in enumerate(entries) if entry not in entries[:number]]
+
+
+def _scheme(bucket: str) -> str:
+    return bucket.partition("://")[0] if "://" in bucket else ""

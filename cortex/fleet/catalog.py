@@ -1,0 +1,144 @@
+"""What can be rented, and at which price: SkyPilot's catalog, read without its server and without credentials."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cortex.errors import ConfigError
+from cortex.runs.prices import Offer
+
+if TYPE_CHECKING:
+    from sky import Resources
+
+CLOUDS = ("aws", "gcp", "azure")
+"""Where a task that names no cloud may go: those whose spot notices and metadata the kit understands."""
+
+
+def offers(task: Mapping[str, Any], *, spot: bool | None = None) -> tuple[Offer, ...]:
+    """Every machine that SkyPilot may give to a task, in each place where its cloud sells it; the cheapest first.
+
+    `task` is one document of a pipeline; `spot` overrides what it says, and then its `max_hourly_cost`, which was meant
+    for the other kind, does not hold. Of several machine types that fit one entry of `any_of` or `ordered`, SkyPilot
+    takes a cloud's cheapest, and so does this. Zones are named as the account does where AWS can be asked, by AWS's own
+    ids elsewhere.
+
+    Raises:
+        ConfigError: the task's `resources` cannot be read, nothing in the catalog fits them, or the catalog is not
+            here and cannot be fetched.
+    """
+    name = task.get("name")
+    with _readable(f"task {name!r}"):
+        from sky.catalog import fallback_to_default_catalog
+
+        found = fallback_to_default_catalog(_all_offers)(task, spot)
+    if not found:
+        raise ConfigError(
+            f"task {name!r}: SkyPilot's catalog has no machine for {_asked(task)}: ask for less, or for another "
+            "accelerator or region, in its `resources`"
+        )
+    ordered = sorted(found, key=lambda offer: (offer.dollars_per_hour, offer.region, offer.zone or "", repr(offer)))
+    return tuple(offer for offer, _ in groupby(ordered))
+
+
+def _all_offers(task: Mapping[str, Any], spot: bool | None) -> list[Offer]:
+    return [offer for resources in _resources(task, spot) for offer in _offers(resources)]
+
+
+def _resources(task: Mapping[str, Any], spot: bool | None) -> Iterator["Resources"]:
+    """The task's alternatives, each on one cloud."""
+    from sky import Resources
+    from sky.utils.registry import CLOUD_REGISTRY
+
+    # Reading changes what is read.
+    for resources in Resources.from_yaml_config(deepcopy(task.get("resources"))):
+        for cloud in [resources.cloud] if resources.cloud else map(CLOUD_REGISTRY.from_str, CLOUDS):
+            placed = resources.copy(cloud=cloud)
+            if spot is not None and spot != resources.use_spot:
+                placed = placed.copy(use_spot=spot, max_hourly_cost=None)
+            placed.validate()
+            yield placed
+
+
+def _offers(resources: "Resources") -> Iterator[Offer]:
+    from sky.utils.resources_utils import make_launchables_for_valid_region_zones
+
+    assert resources.cloud
+    for machine in resources.cloud.get_feasible_launchable_resources(resources).resources_list[:1]:
+        for place in make_launchables_for_valid_region_zones(machine):
+            price = place.get_cost(3600)
+            # No price stands where that kind is not sold.
+            if not math.isnan(price):
+                yield Offer(
+                    cloud=str(place.cloud).lower(),
+                    region=str(place.region),
+                    zone=place.zone,
+                    instance_type=str(place.instance_type),
+                    accelerators=_gpus(place.accelerators),
+                    spot=place.use_spot,
+                    dollars_per_hour=round(price, 4),
+                )
+
+
+def _gpus(accelerators: Mapping[str, float] | None) -> str | None:
+    return next((f"{name}:{count:g}" for name, count in (accelerators or {}).items()), None)
+
+
+def _asked(task: Mapping[str, Any]) -> str:
+    """A task's resources, short."""
+    resources = task.get("resources") or {}
+    alternatives = resources.get("any_of") or resources.get("ordered") or [{}]
+    asked = [
+        " ".join(
+            f"${merged[key]:g}/h at most" if key == "max_hourly_cost" else str(merged[key])
+            for key in ("accelerators", "cpus", "memory", "infra", "max_hourly_cost")
+            if merged.get(key)
+        )
+        for merged in ({**resources, **alternative} for alternative in alternatives)
+    ]
+    return ", or ".join(dict.fromkeys(filter(None, asked))) or "what it asks for"
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turn what SkyPilot's catalog raises into our errors, and keep its own words about it off the terminal."""
+    try:
+        from pandas.errors import EmptyDataError, ParserError
+        from requests import RequestException
+        from sky import exceptions, sky_logging
+        from sky.catalog.common import get_catalog_path
+    except ImportError as error:
+        raise ConfigError(
+            f"no prices for {what}: SkyPilot is not installed here ({error}): run `make setup`"
+        ) from error
+    said = logging.getLogger("sky.catalog.common")
+    level = said.level
+    said.setLevel(logging.CRITICAL)
+    try:
+        with sky_logging.silent():
+            yield
+    except RequestException as error:
+        url = urlsplit(str(error.request.url if error.request else ""))
+        name = "/".join(PurePosixPath(url.path).parts[-2:])
+        raise ConfigError(
+            f"no prices for {what}: SkyPilot's catalog {get_catalog_path(name)} is not here, and cannot be fetched "
+            f"from {url.hostname}: connect this machine to the internet, or bring the file from one that has it"
+        ) from error
+    except (EmptyDataError, ParserError, KeyError) as error:
+        raise ConfigError(
+            f"no prices for {what}: a file in SkyPilot's catalog {get_catalog_path('')} cannot be read "
+            f"({_line(error)}): delete it, so that it is fetched again"
+        ) from error
+    except (ValueError, TypeError, exceptions.ResourcesUnavailableError) as error:
+        raise ConfigError(f"{what}: its `resources` cannot be used: {_line(error)}") from error
+    finally:
+        said.setLevel(level)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

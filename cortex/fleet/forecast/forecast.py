@@ -1,0 +1,118 @@
+"""What a run will take: hours and dollars, for each way to rent its machines, over many replays of spot traces."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from cortex.errors import UsageError
+from cortex.fleet.forecast.estimate import Estimate, estimated
+from cortex.fleet.forecast.generator import generate
+from cortex.fleet.forecast.interval import best_interval, daly, mean_between
+from cortex.fleet.forecast.job import Job
+from cortex.fleet.forecast.policies import OnDemandOnly, Policy, Reserve, SpotOnly
+from cortex.fleet.forecast.replay import Outcomes, replay
+from cortex.fleet.forecast.result import Forecast, PolicyForecast
+from cortex.fleet.forecast.traces import Trace, Windows, windows
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
+
+SLACK: Final = 1.5
+"""The deadline, where none is given: so many times the work."""
+GENERATED: Final = "generated, after nine zones of AWS in 2023 (V100)"
+COPIES: Final = 10
+"""Of the nine zones, 45 days each: enough that replays seldom meet."""
+POLICIES: Final[tuple[Policy, ...]] = (SpotOnly(), OnDemandOnly(), Reserve())
+INTERVAL_REPLAYS: Final = 100
+"""For each interval that is tried."""
+MOST: Final = 100_000
+MINUTE: Final = 60.0
+
+
+def forecast(
+    profile: Profile,
+    offers: Sequence[Offer] = (),
+    *,
+    estimate: Estimate | None = None,
+    traces: Mapping[str, Sequence[Trace]] | None = None,
+    source: str = GENERATED,
+    deadline_hours: float | None = None,
+    slack: float = SLACK,
+    spot: float | None = None,
+    on_demand: float | None = None,
+    checkpoint: float | None = None,
+    restart: float | None = None,
+    zones: int = 1,
+    replays: int = 1000,
+    seed: int = 0,
+) -> Forecast:
+    """Replay a profile's run: on spot machines only, on-demand only, and on spot with a switch for the deadline's sake.
+
+    `offers` are the machines' prices, spot and on-demand, of which the cheapest of each kind counts; `spot` and
+    `on_demand` (dollars an hour) go before them. `checkpoint` and `restart` (seconds) go before the estimate's. Without
+    `traces`, some are generated; `source` names them. `slack` makes the deadline where no hours are given.
+
+    Raises:
+        UsageError: a number is out of bounds, no policy can meet the deadline, or there is no price.
+    """
+    for name, count in (("zones", zones), ("replays", replays)):
+        if not 1 <= count <= MOST:
+            raise UsageError(f"--{name} is {count}: give a number from 1 to {MOST}")
+    known = estimate or estimated(profile)
+    rng = np.random.default_rng(seed)
+    groups = list((traces or dict(enumerate(generate(rng, copies=COPIES)))).values())
+    between = mean_between(trace for group in groups for trace in group)
+    interval = checkpoint or min(known.intervals.values(), default=0.0) or daly(between, known.save)
+    job = Job(
+        work=known.work,
+        deadline=slack * known.work if deadline_hours is None else deadline_hours * 3600,
+        restart=known.restart if restart is None else restart,
+        # Without a cost or a preemption there is no best interval; one that is as long as the work has no meaning.
+        interval=min(interval or MINUTE, known.work),
+        save=known.save,
+        spot=_price(offers, spot, "spot"),
+        on_demand=_price(offers, on_demand, "on-demand"),
+    )
+    places = list(_windows(groups, replays, job, rng, zones))
+    cases = [(job, policy) for policy in POLICIES]
+    outcomes = zip(*(replay(cases, place) for place in places), strict=True)
+    return Forecast(
+        profile=profile.name,
+        job=job,
+        basis=known.basis,
+        traces=source,
+        zones=zones,
+        replays=replays,
+        seed=seed,
+        policies=tuple(
+            PolicyForecast.of(policy.name, Outcomes.joined(parts), job.deadline)
+            for policy, parts in zip(POLICIES, outcomes, strict=True)
+        ),
+        intervals=best_interval(job, places, between, INTERVAL_REPLAYS),
+        saves=known.intervals,
+    )
+
+
+def _windows(
+    groups: Sequence[Sequence[Trace]], replays: int, job: Job, rng: np.random.Generator, zones: int
+) -> Iterator[Windows]:
+    """The replays' places, one set for each tick that traces have: every trace is as likely as every other."""
+    by_tick: defaultdict[float, list[Sequence[Trace]]] = defaultdict(list)
+    for group in groups:
+        by_tick[group[0].tick].append(group)
+    sizes = np.array([sum(map(len, alike)) for alike in by_tick.values()])
+    # Whole replays, whose shares differ from the sizes' by less than one.
+    bounds = np.rint(np.concatenate([[0], np.cumsum(sizes)]) / sizes.sum() * replays).astype(int)
+    for (tick, alike), count in zip(by_tick.items(), np.diff(bounds), strict=True):
+        if count:
+            yield windows(alike, int(count), int(job.deadline // tick) + 1, rng, zones)
+
+
+def _price(offers: Sequence[Offer], given: float | None, kind: Literal["spot", "on-demand"]) -> float:
+    if given is not None:
+        return given
+    prices = [offer.dollars_per_hour for offer in offers if offer.spot == (kind == "spot")]
+    if not prices:
+        raise UsageError(f"no {kind} price: give --price-{kind} DOLLARS, an hour of one machine")
+    return min(prices)

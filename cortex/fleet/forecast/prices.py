@@ -1,0 +1,36 @@
+"""What the machines that train a profile cost, from SkyPilot's catalog."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.fleet.catalog import offers
+from cortex.fleet.tasks import resolve
+from cortex.fleet.tasks import stages as stages_of
+from cortex.runs.pipeline import SKY_YAML
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
+from cortex.runs.stages import models
+
+
+def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | None = None) -> tuple[Offer, ...]:
+    """The machines that may run a profile's last training stage, on spot and on-demand, the profile's own GPUs only.
+
+    A pipeline may allow other GPUs besides; how long the work takes is known of the profile's alone. `documents` is the
+    pipeline as it is submitted; default: that of `sky.yaml`.
+
+    Raises:
+        ConfigError: the catalog cannot be read, or has no such machine.
+    """
+    last = models(profile)[-1]
+    tasks = documents if documents is not None else resolve(profile, "forecast")
+    task = next((task for task in tasks if last in stages_of(task, SKY_YAML)), None)
+    if task is None:
+        raise ConfigError(f"no task of the pipeline runs {last}: give --price-spot and --price-on-demand")
+    try:
+        found = (*offers(task, spot=True), *offers(task, spot=False))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or give --price-spot and --price-on-demand, dollars an hour") from error
+    hardware = profile.hardware
+    own = tuple(offer for offer in found if offer.accelerators == f"{hardware.accelerator}:{hardware.gpus}")
+    return own or found

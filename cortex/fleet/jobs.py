@@ -1,0 +1,59 @@
+"""SkyPilot's managed jobs and clusters, as launching needs them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from cortex.fleet.machines import SkyPilotMachines
+from cortex.fleet.skypilot import answering
+from cortex.fleet.tasks import dump
+from cortex.fleet.teardown import Machines
+
+
+class Jobs(Machines, Protocol):
+    """Where runs are submitted to, and found again."""
+
+    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
+        """Submit a chain of tasks as one managed job, and return its number."""
+        ...
+
+
+class SkyPilotJobs(SkyPilotMachines):
+    """`Jobs` of SkyPilot's server, which is started here if no other is named."""
+
+    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
+        """Submit, with SkyPilot's own progress on the terminal. Secrets are in no text that SkyPilot keeps or shows.
+
+        Raises:
+            ConfigError: SkyPilot's server cannot be asked.
+            CortexError: it does not take the job.
+        """
+        with answering(f"launch {name}"):
+            import sky
+            from sky import jobs
+            from sky.utils.dag_utils import load_chain_dag_from_yaml_str
+
+            dag = load_chain_dag_from_yaml_str(dump(documents, name))
+            _hand_over(dag.tasks, documents, secrets)
+            numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
+            assert numbers, "it gave the job no number"
+            return numbers[0]
+
+    def start_cluster(self, document: dict[str, Any], name: str, secrets: Mapping[str, str]) -> int | None:
+        """Start a cluster, or use it if it is up, and submit the task there; return the number it has there.
+
+        Raises:
+            ConfigError: SkyPilot's server cannot be asked.
+            CortexError: the cluster cannot be had.
+        """
+        with answering(f"start {name}"):
+            import sky
+
+            task = sky.Task.from_yaml_config(dict(document))
+            _hand_over([task], [document], secrets)
+            number, _ = sky.stream_and_get(sky.launch(task, cluster_name=name))
+            return number
+
+
+def _hand_over(tasks: Sequence[Any], documents: Sequence[dict[str, Any]], secrets: Mapping[str, str]) -> None:
+    for task, document in zip(tasks, documents, strict=True):
+        task.update_secrets({key: secrets[key] for key in document.get("secrets") or {} if key in secrets})

@@ -1,0 +1,192 @@
+"""Launching a run as one managed job, stopping it, and launching it again.
+
+What is written when makes it safe to be killed anywhere: the run and its prices, then `launching` in the ledger, then
+the job, then `launched`. A job that is there without the last is found by its name, and gone on with.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+
+from cortex.artifacts.artifact import find
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import Store, StoreError
+from cortex.errors import ConfigError, CortexError, DataError, RefusedError
+from cortex.fleet.jobs import Jobs
+from cortex.fleet.names import job_name
+from cortex.runs.budget import cap, over_budget, spent
+from cortex.runs.context import artifact_prefix, create_run, load_run
+from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.prices import Offer, PriceList
+from cortex.runs.profile import Profile
+
+SUBMISSION = 120.0
+"""Seconds in which a submission that was begun may still bring a job about."""
+
+SIGN_OF_LIFE = 180.0
+"""Seconds after a machine's last entry in the ledger in which it counts as running: it makes one a minute."""
+
+_LAUNCHES = ("launching", "launch_failed", "launched", "stopped")
+_ENDS = ("launch_failed", "stopped", "budget_raised", "machine_ended", "budget_spent", "stage_failed", "destroyed")
+"""Entries after which nothing runs that SkyPilot does not know of."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be launched."""
+
+    run: str
+    profile: Profile
+    documents: list[dict[str, Any]]
+    offers: tuple[Offer, ...]
+    pipeline: str
+    """The file's name, for the ledger."""
+    owner: str
+    secrets: Mapping[str, str]
+    again: bool = False
+    """Whether the run was launched before."""
+    budget: float | None = None
+    """The cap in dollars from now on, where it is raised."""
+
+
+def require_bucket(bucket: str) -> None:
+    """Check that machines in a cloud could reach the bucket.
+
+    Raises:
+        ConfigError: it is a folder here.
+    """
+    if "://" not in bucket:
+        raise ConfigError(
+            f"runs are kept in the folder {bucket}, which no machine in a cloud can reach: set CORTEX_BUCKET=s3://... "
+            "(`make infra-up` makes a bucket and writes it to .env); without a cloud, `make rehearse` runs the same "
+            "pipeline on this machine"
+        )
+
+
+def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> str:
+    """Submit a run, and return its job as `job/<number>`; one that was submitted before, by a program that was killed
+    before it could say so, is the job.
+
+    Raises:
+        ConfigError: the run exists under another profile.
+        RefusedError: it is running, or being launched.
+        BudgetError: it has spent its budget, and it is not raised.
+        CortexError: SkyPilot does not take it.
+    """
+    create_run(store, order.run, order.profile)
+    events = LedgerReader(store, order.run).new_events()
+    begun, running = _require_idle(order.run, events, jobs, clock())
+    if begun and running:
+        # The job's machine may hold a later epoch by now: taking the next would end its work.
+        _tell_launched(order, Ledger(store, order.run, begun["epoch"], clock, name="found"), running[0])
+        return running[0]
+    _require_money(order, events)
+    PriceList(taken=clock(), offers=order.offers).write(store, order.run)
+    # Machines take later epochs, and what an earlier one may still write is refused.
+    ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch, clock)
+    if order.budget is not None:
+        ledger.hold("budget_raised", dollars=order.budget)
+    name = job_name(order.run)
+    ledger.append("launching", name=name, owner=order.owner)
+    try:
+        job = f"job/{jobs.submit(order.documents, name, order.secrets)}"
+    except CortexError as error:
+        ledger.append("launch_failed", name=name, reason=str(error)[:500])
+        raise
+    _tell_launched(order, ledger, job)
+    return job
+
+
+def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
+    """Cancel a run's job and give its machines back; return what was cancelled. Checkpoints stay. Doing it again finds
+    nothing to do.
+
+    Raises:
+        UsageError: there is neither such a job nor such a run.
+        CortexError: SkyPilot cannot cancel it.
+    """
+    running = tuple(name for name in jobs.of_run(run) if name.startswith("job/"))
+    if not running:
+        load_run(store, run)
+    for name in running:
+        jobs.destroy(name)
+    try:
+        last = _last(LedgerReader(store, run).new_events(), _LAUNCHES)
+        unsaid = last is not None and last["event"] in ("launching", "launched")
+        if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
+            job = _number(running[0]) if running else None
+            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=job)
+    except StoreError as error:
+        # What costs money has been ended; a bucket that does not answer must not say otherwise.
+        logger.warning(f"stopping {run} without an entry in its ledger: {error}")
+    return running
+
+
+def _tell_launched(order: Order, ledger: Ledger, job: str) -> None:
+    tasks = [str(document.get("name")) for document in order.documents]
+    ledger.append(
+        "launched",
+        job=_number(job),
+        name=job_name(order.run),
+        tasks=tasks,
+        pipeline=order.pipeline,
+        owner=order.owner,
+        again=order.again,
+    )
+
+
+def _require_idle(run: str, events: list[Event], jobs: Jobs, now: float) -> tuple[Event | None, list[str]]:
+    """Refuse where the run is running. Otherwise the launch that was begun and not finished, and the jobs of it."""
+    running = list(jobs.of_run(run))
+    last = _last(events, _LAUNCHES)
+    begun = last if last and last["event"] == "launching" else None
+    submitted = [name for name in running if name.startswith("job/")]
+    if running and not (begun and submitted):
+        raise RefusedError(
+            f"run {run} is running ({', '.join(running)}): `cortex status {run}` shows it, `cortex stop {run}` ends it"
+        )
+    if begun and not running and now - begun["time"] < SUBMISSION:
+        raise RefusedError(
+            f"run {run} is being launched by {begun.get('owner')} since {now - begun['time']:.0f} s: see with `cortex "
+            f"status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
+        )
+    newest = max(events, key=lambda event: event["time"], default=None)
+    silent = newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE
+    if newest and not running and not silent:
+        raise RefusedError(
+            f"run {run} is running elsewhere: it wrote {newest['event']!r} {now - newest['time']:.0f} s ago, and "
+            f"SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where it was "
+            f"launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
+        )
+    return begun, submitted
+
+
+def _require_money(order: Order, events: list[Event]) -> None:
+    limit, cost = cap(events, order.profile.budget.dollars), spent(events)
+    if order.budget is not None and order.budget <= max(limit, cost):
+        raise ConfigError(
+            f"run {order.run} may spend ${limit:,.2f} and has spent ${cost:,.2f}: --budget {order.budget:g} is no more"
+        )
+    if order.budget is None and 0 < limit <= cost:
+        raise over_budget(order.run, cost, limit)
+
+
+def _number(job: str) -> int:
+    return int(job.partition("/")[2])
+
+
+def _last(events: list[Event], names: tuple[str, ...]) -> Event | None:
+    return max((event for event in events if event["event"] in names), key=lambda event: event["time"], default=None)
+
+
+def finished(run: str, store: Store) -> None:
+    """Refuse to launch what is done.
+
+    Raises:
+        DataError: the run has its release.
+    """
+    if find(store, artifact_prefix(run, "release")):
+        raise DataError(f"run {run} is finished: `cortex show {run}`, and `cortex download {run}` brings it home")

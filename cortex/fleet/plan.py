@@ -1,0 +1,153 @@
+"""What a launch will do, before it is done: tasks, machines and their prices, budget, bucket, images, secrets."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cortex.errors import CortexError
+from cortex.fleet.catalog import offers
+from cortex.fleet.names import OWNER_TAG
+from cortex.fleet.tasks import secrets, stages
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
+
+SHOWN = 3
+"""Machine types shown for a task; it may be given dearer ones."""
+
+_NEXT_LINE = "\n" + " " * 9
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One machine's share of the run, and what it may run on."""
+
+    name: str
+    stages: tuple[str, ...]
+    image: str
+    offers: tuple[Offer, ...]
+    """As the task asks, the cheapest first."""
+    other: tuple[Offer, ...]
+    """The same on demand, where the task asks for spot, and on spot where it does not."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One launch."""
+
+    title: str
+    bucket: str
+    budget: float | None
+    """In dollars, for the whole run; None for what is no run."""
+    tasks: tuple[PlannedTask, ...]
+    secrets: Mapping[str, bool]
+    """By name: whether it is set here."""
+    owner: str
+    expected: str
+    """What the forecast says that it takes."""
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Everything that a task may be given."""
+        return tuple(dict.fromkeys(offer for task in self.tasks for offer in task.offers))
+
+    def print(self, console: Console) -> None:
+        """Show it as a table and some lines."""
+        table = Table("task", "stages", "machine", "GPUs", "spot $/h", "on demand $/h", "cheapest in")
+        for task in self.tasks:
+            names = (task.name, " ".join(task.stages))
+            for row in _rows(task):
+                table.add_row(*names, *row)
+                names = ("", "")
+            table.add_section()
+        console.print(self.title, soft_wrap=True, markup=False)
+        console.print(table)
+        for name, value in self._facts().items():
+            console.print(f"{name:<9}{value}", soft_wrap=True, highlight=False, markup=False)
+
+    def _facts(self) -> dict[str, str]:
+        budget = f"${self.budget:,.2f} for the whole run, checked on the machine each minute" if self.budget else "none"
+        given = [f"{name} {'set' if known else 'NOT SET'}" for name, known in self.secrets.items()]
+        images = dict.fromkeys(task.image for task in self.tasks if task.image)
+        return {
+            "expected": self.expected,
+            "budget": budget,
+            "bucket": self.bucket,
+            "images": _NEXT_LINE.join(images) or "none: bare machines",
+            "secrets": ", ".join(given) or "none",
+            "owner": self.owner,
+        }
+
+
+def make_plan(
+    title: str,
+    documents: list[dict[str, Any]],
+    bucket: str,
+    environment: Mapping[str, str],
+    *,
+    where: Path,
+    profile: Profile | None = None,
+    budget: float | None = None,
+) -> Plan:
+    """Price what `resolve` gave; `where` names its file in errors. `budget` goes before the profile's.
+
+    Raises:
+        ConfigError: SkyPilot's catalog is not here, or has no machine for a task.
+    """
+    planned = tuple(_planned(document, where) for document in documents)
+    return Plan(
+        title=title,
+        bucket=bucket,
+        budget=profile.budget.dollars if profile and budget is None else budget,
+        tasks=planned,
+        secrets={name: bool(environment.get(name)) for name in secrets(documents)},
+        owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
+        expected=_expected(profile, documents) if profile else "it ends itself when it is idle",
+    )
+
+
+def _expected(profile: Profile, documents: list[dict[str, Any]]) -> str:
+    """Hours and dollars in half and in nine tenths of the forecast's replays, for each way to rent."""
+    from cortex.fleet.forecast import forecast
+    from cortex.fleet.forecast.prices import training_offers
+
+    try:
+        found = forecast(profile, training_offers(profile, documents))
+    except CortexError as error:
+        return f"no forecast: {error}"
+    return _NEXT_LINE.join(
+        f"{policy.policy}: {policy.hours.p50:.0f} to {policy.hours.p90:.0f} h, ${policy.dollars.p50:,.0f} to "
+        f"${policy.dollars.p90:,.0f}"
+        for policy in found.policies
+    )
+
+
+def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
+    asked = offers(document)
+    return PlannedTask(
+        name=str(document.get("name")),
+        stages=tuple(stages(document, where)),
+        image=str(document["resources"].get("image_id", "")).removeprefix("docker:"),
+        offers=asked,
+        other=offers(document, spot=not asked[0].spot),
+    )
+
+
+def _rows(task: PlannedTask) -> Iterable[tuple[str, str, str, str, str]]:
+    """The cheapest place of each machine type, the cheapest type first."""
+    best: dict[tuple[str, str], Offer] = {}
+    for offer in task.offers:
+        best.setdefault((offer.cloud, offer.instance_type), offer)
+    for offer in list(best.values())[:SHOWN]:
+        same = (
+            other for other in task.other if (other.cloud, other.instance_type) == (offer.cloud, offer.instance_type)
+        )
+        other = next(same, None)
+        prices = [f"{found.dollars_per_hour:.2f}" if found else "-" for found in (offer, other)]
+        spot, on_demand = prices if offer.spot else reversed(prices)
+        yield f"{offer.cloud} {offer.instance_type}", offer.accelerators or "", spot, on_demand, offer.region
+    if len(best) > SHOWN:
+        yield f"and {len(best) - SHOWN} more", "", "", "", ""

@@ -1,0 +1,102 @@
+"""All checks of a run before its launch, asked at the same time, under one limit."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from cortex.errors import CortexError
+from cortex.fleet.preflight import bucket, clock, clouds, cost, credentials, disk, hub, images, keys, machines, quota
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Document, Ground
+from cortex.runs.profile import Profile
+from cortex.settings import Settings
+
+LONGEST = 18.0
+"""Seconds for all checks together. The program itself takes the rest of the 20 that a user is promised."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at."""
+
+    name: str
+    ask: Callable[[Ground], Finding]
+    seconds: float
+    """How long it may take."""
+    needed: bool = field(default=False, kw_only=True)
+    """Whether launching itself needs the service that it asks: then silence speaks against launching."""
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(credentials.NAME, credentials.check, 15, needed=True),
+    Check(clouds.NAME, clouds.check, 18, needed=True),
+    Check(machines.NAME, machines.check, 15),
+    Check(quota.NAME, quota.check, 18),
+    Check(bucket.NAME, bucket.check, 15, needed=True),
+    Check(images.NAME, images.check, 15),
+    Check(hub.NAME, hub.check, 12),
+    Check(keys.NAME, keys.check, 5),
+    Check(disk.NAME, disk.check, 15),
+    Check(clock.NAME, clock.check, 10),
+    Check(cost.NAME, cost.check, 18),
+)
+"""In the order in which a user would mend what they find."""
+
+
+def preflight(
+    profile: Profile,
+    run: str | None,
+    settings: Settings,
+    documents: Sequence[Document],
+    *,
+    checks: Sequence[Check] = CHECKS,
+    longest: float = LONGEST,
+) -> list[Finding]:
+    """Ask every check about a run that is to be launched; a finding a check, in their order, within `longest` seconds.
+
+    `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
+    """
+    return ask_all(Ground(profile, run, settings, documents), checks, longest)
+
+
+def ask_all(ground: Ground, checks: Sequence[Check], longest: float = LONGEST) -> list[Finding]:
+    """Ask at the same time. What does not answer in time is left to itself: its thread ends with the program."""
+    answers: SimpleQueue[tuple[str, Finding]] = SimpleQueue()
+    for check in checks:
+        threading.Thread(
+            target=lambda check=check: answers.put((check.name, _asked(check, ground))),
+            name=f"preflight-{check.name}",
+            daemon=True,
+        ).start()
+    started, found = time.monotonic(), dict[str, Finding]()
+    while waiting := [check for check in checks if check.name not in found]:
+        left = started + min(longest, max(check.seconds for check in waiting)) - time.monotonic()
+        try:
+            name, finding = answers.get(timeout=max(0.0, left))
+        except Empty:
+            break
+        found[name] = finding
+    return [found.get(check.name) or _silent(check, min(longest, check.seconds)) for check in checks]
+
+
+def _asked(check: Check, ground: Ground) -> Finding:
+    try:
+        return check.ask(ground)
+    except CortexError as error:
+        return Finding(check.name, False if check.needed else None, str(error), _fix(check))
+    except Exception as error:
+        # Whatever a cloud's library raises is for this one check to tell; the others must still be heard.
+        words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return Finding(check.name, False if check.needed else None, f"could not be looked at: {words}", _fix(check))
+
+
+def _silent(check: Check, seconds: float) -> Finding:
+    return Finding(check.name, False if check.needed else None, f"no answer within {seconds:.0f} s", _fix(check))
+
+
+def _fix(check: Check) -> str | None:
+    if not check.needed:
+        return None
+    return "see that its service can be reached from here (network, proxy, VPN), then run this again"

@@ -1,0 +1,45 @@
+"""Which clouds SkyPilot may use."""
+
+from cortex.fleet.preflight.credentials import USUAL
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.skypilot import answering
+
+NAME = "clouds"
+
+
+def check(ground: Ground) -> Finding:
+    """Ask SkyPilot's server which clouds are enabled; where none runs here, SkyPilot itself, without starting one."""
+    wanted = ground.clouds()
+    with answering("ask SkyPilot for its clouds"):
+        enabled, where = _of_the_server() if _has_server() else (_of_this_machine(wanted or set(USUAL)), "here")
+    usable = enabled & wanted if wanted else enabled
+    if usable:
+        return Finding(NAME, True, f"SkyPilot may use {', '.join(sorted(usable))}")
+    named = f", and the run may go to {', '.join(sorted(wanted))} only" if wanted else ""
+    have = f"enabled {where}: {', '.join(sorted(enabled)) or 'none'}"
+    fix = "`sky check` says what each cloud lacks; without any cloud, `make rehearse` runs the pipeline on this machine"
+    return Finding(NAME, False, f"SkyPilot has no cloud for this run ({have}{named})", fix)
+
+
+def _has_server() -> bool:
+    """Whether another machine's server is named, or one runs on this machine."""
+    from sky.server import common
+
+    if not common.is_api_server_local():
+        return True
+    return common.get_api_server_status().status != common.ApiServerStatus.UNHEALTHY
+
+
+def _of_the_server() -> tuple[set[str], str]:
+    import sky
+
+    return {name.lower() for name in sky.get(sky.enabled_clouds())}, "on its server"
+
+
+def _of_this_machine(names: set[str]) -> set[str]:
+    from sky.clouds.cloud import CloudCapability
+    from sky.utils.registry import CLOUD_REGISTRY
+
+    kinds = {name: CLOUD_REGISTRY.get(name) for name in names}
+    return {name for name, kind in kinds.items() if kind and kind.check_credentials(CloudCapability.COMPUTE)[0]}

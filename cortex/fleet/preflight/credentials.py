@@ -1,0 +1,74 @@
+"""Who we are to each cloud that the run may go to."""
+
+from cortex.fleet import aws
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+
+NAME = "credentials"
+
+USUAL = ("aws", "gcp", "azure")
+"""Where a task may run that names no cloud."""
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRetrievalError", "SSOTokenLoadError"}
+_RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
+
+
+def check(ground: Ground) -> Finding:
+    """Ask each cloud who is calling. One that knows us is enough; the others' machines then drop out."""
+    known, unknown, fixes = list[str](), list[str](), list[str]()
+    for cloud in sorted(ground.clouds()) or USUAL:
+        who, fault, fix = _ask_aws() if cloud == "aws" else _ask(cloud)
+        if who:
+            known.append(f"{cloud}: {who}")
+        else:
+            unknown.append(f"{cloud}: {fault}")
+            fixes.append(fix)
+    detail = "; ".join([*known, *(unknown if ground.clouds() or not known else [])])
+    if not known:
+        return Finding(NAME, False, detail, "; or ".join(dict.fromkeys(fixes)))
+    return Finding(NAME, True, detail, "; ".join(dict.fromkeys(fixes)) if unknown and ground.clouds() else None)
+
+
+def usable(cloud: str) -> bool:
+    """Whether a cloud other than AWS knows us."""
+    return _ask(cloud)[0] is not None
+
+
+def _ask_aws() -> tuple[str | None, str, str]:
+    """The account and name; or what is wrong, and the fix."""
+    try:
+        found = aws.client("sts").get_caller_identity()
+    except aws.errors() as error:
+        return None, *_refusal(error)
+    return f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}", "", ""
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    code = aws.code(error)
+    if code in ("NoCredentialsError", "PartialCredentialsError"):
+        return "no credentials", "give them: `aws configure`, `aws sso login`, or AWS_ACCESS_KEY_ID and its secret"
+    if code == "ProfileNotFound":
+        return aws.words(error), "name one of `aws configure list-profiles` in AWS_PROFILE"
+    if code in _EXPIRED:
+        return f"the credentials have expired ({code})", _RENEW
+    if code == "SignatureDoesNotMatch":
+        return "the secret key does not fit its access key, or this machine's clock is wrong", _RENEW
+    if aws.answered(error):
+        return f"the credentials are not accepted ({code})", _RENEW
+    return f"STS does not answer ({aws.words(error)})", "see that sts.amazonaws.com can be reached from here"
+
+
+def _ask(cloud: str) -> tuple[str | None, str, str]:
+    """What SkyPilot's own check says of any other cloud."""
+    from rich.text import Text
+    from sky.clouds.cloud import CloudCapability
+    from sky.utils.registry import CLOUD_REGISTRY
+
+    kind = CLOUD_REGISTRY.get(cloud)
+    if kind is None:
+        return None, "SkyPilot knows no such cloud", "name one of `sky check`'s in the pipeline file"
+    usable, reason = kind.check_credentials(CloudCapability.COMPUTE)
+    if usable:
+        return "accepted", "", ""
+    text = " ".join(Text.from_ansi(str(reason)).plain.split())
+    return None, text[:200] or "not accepted", f"`sky check {cloud}` says what {cloud} lacks"

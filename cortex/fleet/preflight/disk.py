@@ -1,0 +1,62 @@
+"""Whether each task's disk holds its model, its checkpoints and its copies."""
+
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Document, Ground, resources, stages
+from cortex.fleet.preflight.weights import need, shape_of
+
+NAME = "disk"
+
+DEFAULT = 256
+"""GiB of a disk whose task names no size: SkyPilot's own."""
+
+SYSTEM = 60
+"""GiB for the system, the image with its CUDA libraries, logs and caches: an estimate."""
+
+GIB = 1024**3
+
+
+def check(ground: Ground) -> Finding:
+    """Compare every task's `disk_size` with what its stages hold at once (`weights.need`), and the system's part."""
+    by_task = [(document, work) for document in ground.documents if (work := stages(document))]
+    if not by_task:
+        return Finding(NAME, None, "no task of the plan runs stages")
+    shape = shape_of(ground.profile)
+    if shape is None:
+        return Finding(NAME, None, f"the size of {ground.profile.model.base} is not known here")
+    small, fixes, most = list[str](), list[str](), 0.0
+    for document, work in by_task:
+        wanted = need(ground.profile, shape, work)
+        total = SYSTEM + wanted.total / GIB
+        most = max(most, total)
+        size = min(_size(document, entry) for entry in resources(document))
+        if size < total:
+            name = document.get("name")
+            small.append(
+                f"{name}: {size:.0f} GiB, and it needs about {total:.0f} (base {wanted.base / GIB:.0f}, checkpoints "
+                f"{wanted.checkpoints / GIB:.0f}, models {wanted.models / GIB:.0f}, system {SYSTEM})"
+            )
+            fixes.append(f"disk_size: {_rounded(total)} in task {name}'s resources")
+    if small:
+        return Finding(NAME, False, "; ".join(small), "; ".join(fixes))
+    return Finding(NAME, True, f"the fullest task needs about {most:.0f} GiB")
+
+
+def _size(document: Document, entry: dict[str, Any]) -> float:
+    """GiB; SkyPilot takes a number, or one with a unit."""
+    given = entry.get("disk_size") or DEFAULT
+    text = str(given).strip().lower().removesuffix("ib").removesuffix("b")
+    factor = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1.0, "t": 1024.0, "p": 1024.0**2}.get(text[-1:])
+    try:
+        return float(text[:-1]) * factor if factor else float(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"task {document.get('name')!r}: disk_size {given!r} is no size: write 512, or 512GB"
+        ) from error
+
+
+def _rounded(size: float) -> int:
+    """Up to a multiple of 64."""
+    return 64 * -(-int(size + 1) // 64)

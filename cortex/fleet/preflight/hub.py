@@ -1,0 +1,57 @@
+"""Whether the base model can be fetched: gated ones need an accepted licence and a token."""
+
+from pathlib import Path
+from typing import Any
+
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+
+NAME = "model"
+
+
+def check(ground: Ground) -> Finding:
+    """Ask the model hub with HF_TOKEN, which is what the machines get; a login kept on this disk does not go there.
+
+    A hub that does not answer is no failure: it is the machines that fetch from it, not this one.
+    """
+    base = ground.profile.model.base
+    if base is None:
+        return Finding(NAME, None, "the base is built from nothing: no hub is asked")
+    if Path(base).is_absolute() or base.startswith((".", "~")):
+        return Finding(NAME, None, f"the base {base} is a folder: it must be on the machines' image")
+    from httpx import HTTPError, InvalidURL
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    token = ground.environment.get("HF_TOKEN") or None
+    hub = HfApi(endpoint=ground.environment.get("HF_ENDPOINT"), token=token or False)
+    who = None
+    try:
+        who = str(hub.whoami()["name"]) if token else None
+        hub.auth_check(base)
+    except HfHubHTTPError as error:
+        return _refusal(hub, base, who, bool(token), error)
+    except (HTTPError, InvalidURL, OfflineModeIsEnabled, OSError) as error:
+        detail = (
+            f"{hub.endpoint} cannot be reached from here ({type(error).__name__}): access to {base} was not checked"
+        )
+        return Finding(NAME, None, detail)
+    return Finding(NAME, True, f"{base} can be fetched by {who or 'anybody'}")
+
+
+def _refusal(hub: Any, base: str, who: str | None, given: bool, error: Any) -> Finding:
+    """What an answer that is no permission means, for a user of this name, or one whose token was not accepted."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    status = error.response.status_code
+    token = f"a token of {hub.endpoint}/settings/tokens: export HF_TOKEN=hf_..."
+    if given and who is None and status in (401, 403):
+        return Finding(NAME, False, "the hub does not accept HF_TOKEN", f"give {token}")
+    if isinstance(error, GatedRepoError):
+        asked = f"{who} has not been let in" if who else "HF_TOKEN is not set"
+        fix = f"accept the licence at {hub.endpoint}/{base}" + ("" if who else f", and give {token}")
+        return Finding(NAME, False, f"{base} is gated, and {asked}", fix)
+    if isinstance(error, RepositoryNotFoundError):
+        fix = "correct model.base in the profile" + ("" if who else f", or give {token}")
+        return Finding(NAME, False, f"the hub shows no model {base} to {who or 'the public'}", fix)
+    return Finding(NAME, None, f"{hub.endpoint} answers {status}: access to {base} was not checked")

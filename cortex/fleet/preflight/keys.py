@@ -1,0 +1,37 @@
+"""The keys of other services that the profile needs."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+
+NAME = "keys"
+
+
+def check(ground: Ground) -> Finding:
+    """See that every key is set that a stage of this profile would ask for; whether it is accepted shows in use."""
+    needed, missing, fixes = list[str](), list[str](), list[str]()
+    url = ground.settings.teacher_url or ground.profile.teacher.url
+    if url and not _loopback(url):
+        needed.append("CORTEX_TEACHER_API_KEY")
+        if "teacher_api_key" not in ground.settings.model_fields_set:
+            missing.append(f"CORTEX_TEACHER_API_KEY is not set, and the teacher is {url}")
+            fixes.append("export CORTEX_TEACHER_API_KEY=... (`none` for an endpoint that asks for no key)")
+    if ground.profile.data.source.kind == "flipside":
+        needed.append("CORTEX_FLIPSIDE_API_KEY")
+        key = ground.settings.flipside_api_key
+        if key is None or not key.get_secret_value():
+            missing.append("CORTEX_FLIPSIDE_API_KEY is not set, and the data come from Flipside")
+            fixes.append("export CORTEX_FLIPSIDE_API_KEY=..., or give the profile another data.source")
+    if missing:
+        return Finding(NAME, False, "; ".join(missing), "; ".join(fixes))
+    return Finding(NAME, True, f"set: {', '.join(needed)}" if needed else "this profile needs none")
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

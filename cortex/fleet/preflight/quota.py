@@ -1,0 +1,131 @@
+"""Whether AWS would let the account run one machine of each task: new accounts may run no spot GPU at all."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cortex.artifacts.parallel import in_parallel
+from cortex.fleet import aws
+from cortex.fleet.preflight.credentials import usable
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.preflight.quota_codes import quota_code
+from cortex.runs.prices import Offer
+
+NAME = "quota"
+
+_AT_ONCE = 32
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a machine counts against."""
+
+    region: str
+    code: str
+
+    @classmethod
+    def of(cls, offer: Offer) -> "Limit | None":
+        code = quota_code(offer.instance_type, offer.spot)
+        return cls(offer.region, code) if code else None
+
+
+@dataclass(frozen=True)
+class Room:
+    """What AWS says: of limits and of types that it does not speak of, nothing is known."""
+
+    allowed: dict[Limit, float]
+    """vCPUs that may run at once."""
+    vcpus: dict[str, float]
+    """Of one machine, by its type."""
+
+    def takes(self, offer: Offer) -> bool:
+        """Whether one machine fits, or nobody says that it does not."""
+        limit = Limit.of(offer)
+        return limit not in self.allowed or self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
+
+
+def check(ground: Ground) -> Finding:
+    """Compare each limit with the vCPUs of one machine. A task is stuck where no place that may take it has room."""
+    by_task = [(name, [offer for offer in found if offer.cloud == "aws"], found) for name, found in ground.offers]
+    ours = [offer for _, found, _ in by_task for offer in found]
+    if not any(map(Limit.of, ours)):
+        return Finding(NAME, None, "no machine of the plan counts against a quota that can be read")
+    room = _ask(ours)
+    if not room.allowed or not room.vcpus:
+        return Finding(NAME, None, "AWS does not tell these credentials its quotas (servicequotas:GetServiceQuota)")
+    stuck = {
+        name: min(found, key=lambda offer: offer.dollars_per_hour)
+        for name, found, everywhere in by_task
+        if found and not any(map(room.takes, found)) and not _elsewhere(everywhere)
+    }
+    if stuck:
+        details = [f"{name}: {_words(offer, room)}" for name, offer in stuck.items()]
+        fixes = dict.fromkeys(_fix(offer, room) for offer in stuck.values())
+        return Finding(NAME, False, "; ".join(details), "; ".join(fixes))
+    detail = "one machine of each task fits into its quota"
+    short = sorted({_name(offer) for offer in ours if not room.takes(offer)})
+    if short:
+        more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
+        fix = "SkyPilot has a wider choice once those quotas are raised, too"
+        return Finding(NAME, True, f"{detail}, but no {', '.join(short[:_SHOWN])}{more}", fix)
+    return Finding(NAME, True, detail)
+
+
+def _ask(offers: Iterable[Offer]) -> Room:
+    """Every limit and every type, each once, all at the same time."""
+    limits = {limit for limit in map(Limit.of, offers) if limit}
+    kinds = {offer.instance_type: offer.region for offer in offers}
+    clients = aws.Clients()
+    allowed = in_parallel(lambda limit: (limit, _allowed(clients, limit)), limits, _AT_ONCE)
+    vcpus = in_parallel(lambda kind: (kind, _vcpus(clients, kind, kinds[kind])), kinds, _AT_ONCE)
+    return Room(
+        {limit: value for limit, value in allowed if value is not None},
+        {kind: value for kind, value in vcpus if value is not None},
+    )
+
+
+def _allowed(clients: aws.Clients, limit: Limit) -> float | None:
+    """The account's quota, or AWS's default where it has none of its own."""
+    client = clients("service-quotas", limit.region)
+    for ask in (client.get_service_quota, client.get_aws_default_service_quota):
+        try:
+            return float(ask(ServiceCode="ec2", QuotaCode=limit.code)["Quota"]["Value"])
+        except aws.errors() as error:
+            if aws.code(error) != "NoSuchResourceException":
+                return None
+    return None
+
+
+def _vcpus(clients: aws.Clients, instance_type: str, region: str) -> float | None:
+    try:
+        found = clients("ec2", region).describe_instance_types(InstanceTypes=[instance_type])
+        return float(found["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
+    except aws.errors():
+        return None
+
+
+def _elsewhere(offers: Iterable[Offer]) -> bool:
+    """Whether another cloud, one that knows us, may take the task."""
+    return any(usable(cloud) for cloud in sorted({offer.cloud for offer in offers} - {"aws"}))
+
+
+def _name(offer: Offer) -> str:
+    return f"{'spot ' if offer.spot else ''}{offer.instance_type} in {offer.region}"
+
+
+def _words(offer: Offer, room: Room) -> str:
+    limit = Limit.of(offer)
+    assert limit
+    vcpus, allowed = room.vcpus[offer.instance_type], room.allowed[limit]
+    return f"one {_name(offer)} has {vcpus:.0f} vCPUs, the quota is {allowed:.0f}"
+
+
+def _fix(offer: Offer, room: Room) -> str:
+    limit = Limit.of(offer)
+    assert limit
+    return (
+        f"ask for more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {limit.code} "
+        f"--desired-value {room.vcpus[offer.instance_type]:.0f} --region {limit.region} (or at https://{limit.region}."
+        f"console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{limit.code}); it may take days"
+    )

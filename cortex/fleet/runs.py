@@ -1,0 +1,96 @@
+"""All runs of a bucket, at a glance, and what one has cost."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cortex.artifacts.parallel import in_parallel
+from cortex.artifacts.store import MissingObjectError, Store
+from cortex.errors import ConfigError, UsageError
+from cortex.fleet.status import RunStatus, place, read_status
+from cortex.live import duration
+
+AT_ONCE, READERS = 12, 4
+"""Runs that are read at a time, and objects of each."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A run that another version of the kit made, or whose profile was spoilt."""
+
+    run: str
+    reason: str
+
+
+def read_runs(store: Store, clock: Callable[[], float] = time.time) -> list[RunStatus | Unreadable]:
+    """Every run of a bucket, the one that was heard of last at the end."""
+
+    def read(run: str) -> RunStatus | Unreadable | None:
+        try:
+            return read_status(store, run, clock, workers=READERS)
+        except MissingObjectError:
+            return None
+        except UsageError:
+            return None  # a folder without a profile is no run
+        except ConfigError as error:
+            return Unreadable(run, str(error))
+
+    found = [run for run in in_parallel(read, store.folders("runs"), AT_ONCE) if run]
+    return sorted(found, key=lambda run: (run.seen or 0.0) if isinstance(run, RunStatus) else -1.0)
+
+
+def runs_json(runs: list[RunStatus | Unreadable]) -> list[dict[str, Any]]:
+    """What `cortex runs --json` prints."""
+    keys = ("run", "profile", "state", "stage", "step", "total", "spent", "budget", "seen", "silent_seconds")
+    return [
+        {key: full[key] for key in keys}
+        if (full := run.to_json() if isinstance(run, RunStatus) else None)
+        else {"run": run.run, "state": "unreadable", "reason": getattr(run, "reason", None)}
+        for run in runs
+    ]
+
+
+def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console) -> None:
+    """A row a run."""
+    if not runs:
+        console.print(
+            f"no runs in {bucket}: `make rehearse` begins one here, `make train` in the cloud", soft_wrap=True
+        )
+        return
+    table = Table("run", "profile", "state", "stage", "spent", "heard of", box=None, pad_edge=False)
+    for run in runs:
+        if isinstance(run, Unreadable):
+            table.add_row(run.run, "", "unreadable", run.reason)
+            continue
+        stage = run.stage
+        steps = f" {stage.step}/{stage.total}" if stage and stage.step is not None else ""
+        of = f" of ${run.budget:.2f}" if run.budget else ""
+        age = f"{duration(max(0.0, run.now - run.seen))} ago" if run.seen else "never"
+        at = f"{stage.name}{steps}" if stage else ""
+        table.add_row(run.run, run.profile, run.state, at, f"${run.spent:.2f}{of}", age)
+    console.print(table)
+
+
+def cost_json(status: RunStatus) -> dict[str, Any]:
+    """What `cortex cost RUN --json` prints."""
+    return {
+        "run": status.run,
+        "budget": status.budget,
+        "spent": round(status.spent, 6),
+        "machines": [charge.to_json() for charge in status.charges],
+    }
+
+
+def print_cost(status: RunStatus, console: Console) -> None:
+    """A row a machine, and the total."""
+    table = Table("machine", "time", "dollars", "", box=None, pad_edge=False)
+    for charge in status.charges:
+        note = "at work" if charge.open and status.state == "running" and charge is status.machine else ""
+        table.add_row(place(charge), duration(charge.seconds), f"{charge.dollars:.2f}", note)
+    console.print(table)
+    of = f" of ${status.budget:.2f}, {status.spent / status.budget:.0%}" if status.budget else "; no budget is set"
+    console.print(f"{status.run}: ${status.spent:.2f}{of}", soft_wrap=True)

@@ -1,0 +1,189 @@
+"""The pipeline as it is submitted for a run: its file, with profile, images, bucket and labels filled in."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.errors import ConfigError, UsageError
+from cortex.fleet.alternatives import fitted
+from cortex.fleet.names import OWNER_TAG, RUN_TAG, owner_label, run_label
+from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
+from cortex.runs.profile import Profile
+from cortex.runs.stages import find_stage
+from cortex.section import nearest
+from cortex.settings import CHECKOUT, Settings
+
+DIGESTS = CHECKOUT / "images" / "digests.json"
+"""What `make push` writes: by image, `<registry>/<repository>@sha256:...`."""
+
+JOBS = CHECKOUT / "jobs"
+
+_STAGES = re.compile(r"^(?P<before>.*\bcortex run)(?P<stages>(?: +[a-z]+)+)(?P<after>.*)$", re.MULTILINE)
+_ECR = re.compile(r"^docker:(?P<server>[^/]+\.dkr\.ecr\.[^/]+)/")
+
+
+def resolve(
+    profile: Profile,
+    run: str,
+    *,
+    pipeline: Path = SKY_YAML,
+    settings: Settings | None = None,
+    digests: Path = DIGESTS,
+    environment: Mapping[str, str] = os.environ,
+) -> list[dict[str, Any]]:
+    """The tasks of a pipeline, ready to be submitted but for the values of their secrets.
+
+    Stages that the profile does not ask for are left out, and tasks that have no other. GPUs are the profile's, images
+    are the digests that were pushed (as the file names them where they were not: see `unpushed`). RUN_ID and
+    CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes.
+
+    Raises:
+        ConfigError: the file is not such a pipeline, or a task is left without a machine.
+    """
+    settings = settings or Settings()
+    fill = _Fill(run, settings, _read_digests(digests), environment)
+    resolved: list[dict[str, Any]] = []
+    for document in _tasks(pipeline):
+        named = stages(document, pipeline)
+        wanted = [stage for stage in named if find_stage(stage).wanted(profile)]
+        if named and not wanted:
+            continue
+        gpus = profile.hardware.gpus if {"sft", "dpo", "grpo"} & set(wanted) else profile.hardware.gpus_to_export
+        task = {**document, "run": _with_stages(str(document["run"]), wanted)}
+        task["envs"] = {"RUN_ID": None, "CORTEX_BUCKET": None, **(document.get("envs") or {})}
+        task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url)
+        resolved.append(fill(task))
+    if not resolved:
+        raise ConfigError(f"{pipeline} has no task that runs a stage of profile {profile.name}")
+    return resolved
+
+
+def resolve_job(
+    path: Path,
+    *,
+    settings: Settings | None = None,
+    digests: Path = DIGESTS,
+    environment: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """The one task of a file in `jobs/`, which is no run's: as `resolve`, its GPUs as the file says.
+
+    Raises:
+        ConfigError: the file is not one task, or it is left without a machine.
+    """
+    settings = settings or Settings()
+    tasks = _tasks(path)
+    if len(tasks) != 1:
+        raise ConfigError(f"{path} holds {len(tasks)} tasks with a `run`, not one")
+    task = {**tasks[0], "resources": fitted(tasks[0], None, 0, settings.bucket_url)}
+    return _Fill(path.stem, settings, _read_digests(digests), environment)(task)
+
+
+def find_job(name: str) -> Path:
+    """A file in `jobs/`, by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = sorted(path.stem for path in JOBS.glob("*.yaml"))
+    if name not in known:
+        raise UsageError(f"no job {name!r}: {nearest(name, known)}")
+    return JOBS / f"{name}.yaml"
+
+
+def stages(document: Mapping[str, Any], where: Path) -> list[str]:
+    """The stages that a task runs, in order; none for a task of another kind.
+
+    Raises:
+        ConfigError: it names a stage that there is not.
+    """
+    found = [word for line in _STAGES.finditer(str(document.get("run"))) for word in line["stages"].split()]
+    for stage in found:
+        try:
+            find_stage(stage)
+        except UsageError as error:
+            raise ConfigError(f"{where}, task {document.get('name')!r}: {error}") from error
+    return found
+
+
+def unpushed(documents: list[dict[str, Any]]) -> list[str]:
+    """Our images that the tasks name, but not by the digest that was pushed."""
+    named = [str(document["resources"].get("image_id", "")) for document in documents]
+    return sorted({name for image in named if (name := image_name(image)) and "@sha256:" not in image})
+
+
+def secrets(documents: list[dict[str, Any]]) -> list[str]:
+    """The names of all secrets that the tasks take."""
+    return sorted({name for document in documents for name in document.get("secrets") or {}})
+
+
+def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The chain as SkyPilot reads it from a file, under the job's name."""
+    return yaml.safe_dump_all([{"name": name}, *map(dict, documents)], sort_keys=False, width=120)
+
+
+def _read_digests(path: Path) -> dict[str, str]:
+    try:
+        read = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}): `make push` writes it again") from error
+    if not isinstance(read, dict) or not all("@sha256:" in str(digest) for digest in read.values()):
+        raise ConfigError(f"{path} is not a mapping of images to digests: `make push` writes it again")
+    return read
+
+
+def _with_stages(text: str, wanted: list[str]) -> str:
+    def line(match: "re.Match[str]") -> str:
+        kept = [word for word in match["stages"].split() if word in wanted]
+        return f"{match['before']} {' '.join(kept)}{match['after']}" if kept else ""
+
+    return _STAGES.sub(line, text)
+
+
+@dataclass(frozen=True)
+class _Fill:
+    """What is put into every task: variables, the image, labels."""
+
+    run: str
+    settings: Settings
+    digests: Mapping[str, str]
+    environment: Mapping[str, str]
+
+    def __call__(self, task: dict[str, Any]) -> dict[str, Any]:
+        resources = dict(task["resources"])
+        image, login = self._image(str(resources.get("image_id", "")))
+        if image:
+            resources["image_id"] = image
+        tags = {RUN_TAG: run_label(self.run), OWNER_TAG: owner_label(self.settings.owner)}
+        resources["labels"] = {**(resources.get("labels") or {}), **tags}
+        return {**task, "resources": resources, "envs": {**self._variables(task.get("envs") or {}), **login}}
+
+    def _variables(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        given = {**self.environment, "RUN_ID": self.run, "CORTEX_BUCKET": self.settings.bucket_url}
+        filled = {name: given.get(name) if value is None else str(value) for name, value in variables.items()}
+        return {name: value for name, value in filled.items() if value is not None}
+
+    def _image(self, image_id: str) -> tuple[str, dict[str, str]]:
+        digest = self.digests.get(image_name(image_id) or "")
+        image = f"docker:{digest}" if digest else image_id
+        private = _ECR.match(image)
+        if private is None:
+            return image, {}
+        # With no password, SkyPilot has the machine log in to ECR as itself.
+        login = {"SERVER": private["server"], "USERNAME": "AWS", "PASSWORD": ""}
+        return image, {f"SKYPILOT_DOCKER_{key}": value for key, value in login.items()}
+
+
+def _tasks(path: Path) -> list[dict[str, Any]]:
+    tasks = [document for document in read_documents(path) if "run" in document]
+    for task in tasks:
+        if not isinstance(task.get("resources") or {}, dict):
+            raise ConfigError(f"{path}, task {task.get('name')!r}: `resources` is not a mapping")
+    return tasks

@@ -1,0 +1,219 @@
+"""The meter of a machine that works for a run: it enters what the machine costs, and stops the work at the cap.
+
+It runs beside the stages of one program, in threads of its own: one writes and reads the ledger, and may have to wait
+for the bucket; the other looks at the clock, and waits for nobody.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from loguru import logger
+
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.store import Store
+from cortex.errors import BudgetError, ConfigError, CortexError, DataError
+from cortex.runs.budget import WARN, cap, over_budget, spent
+from cortex.runs.clouds.endpoints import Endpoints
+from cortex.runs.clouds.source import Identity
+from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.machine import Machine, identify
+from cortex.runs.prices import PriceList
+
+EVERY = 60.0
+"""Seconds between two signs of life, and between two looks at what the run's other machines cost."""
+
+GRACE = 600.0
+"""Seconds, from the cap, for a step of training and its saving, or for an item of another stage; then SIGTERM."""
+
+LOOK_SECONDS = 0.5
+"""How often the clock is looked at."""
+
+PATIENCE = Patience(deadline=5.0)
+"""What the bucket does not take now is held until the next sign of life."""
+
+LAST_SECONDS = 10.0
+"""How long leaving waits for the machine's last entry."""
+
+
+class Meter:
+    """Meters this machine from entry to exit, under the epochs that its stages take."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: str,
+        budget: float,
+        task: str,
+        *,
+        asked: Sequence[Identity] | None = None,
+        clock: Callable[[], float] = time.time,
+        every: float = EVERY,
+        grace: float = GRACE,
+    ) -> None:
+        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do."""
+        self._run, self._budget, self._task = run, budget, task
+        self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
+        self._store = store.patient(PATIENCE)
+        self._reader = LedgerReader(store, run, ticks=1)
+        self._ledger = Ledger(self._store, run, 0, clock, name="meter")
+        self._events: list[Event] = []
+        self._begun = clock()
+        self._machine: Machine | None = None
+        self._known = 0.0, self._begun, budget
+        """Dollars, the moment that they are of, and the cap: replaced as one, for whoever looks from another thread."""
+        self._finishing = False
+        self._failed = False
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._reason = "done"
+        self._threads = [
+            threading.Thread(target=work, name="meter", daemon=True) for work in (self._keep_books, self._guard)
+        ]
+
+    def __enter__(self) -> Self:
+        """Raises BudgetError for a run that is at its cap already."""
+        self._read()  # with the patience of all that a stage begins with
+        self._reader.store = self._store
+        self.require()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(LAST_SECONDS)
+
+    def under(self, epoch: int) -> None:
+        """Write under this epoch from now on: a stage's, whose events are signs of life of this machine."""
+        self._finishing = False
+        self._ledger.epoch = epoch
+        self._wake.set()
+
+    def finishing(self) -> None:
+        """The stage is made, and is being published: that is not broken off, whatever it costs."""
+        self._finishing = True
+
+    @property
+    def spent(self) -> float:
+        """Dollars of all the run's machines: this one's to the moment, others' to their last entry that was read."""
+        dollars, at, _ = self._known
+        return dollars + max(0.0, self._clock() - at) / 3600 * self._rate
+
+    @property
+    def over(self) -> BudgetError | None:
+        """The error to end with, once the cap is reached."""
+        spent, limit = self.spent, self._known[2]
+        return over_budget(self._run, spent, limit) if limit and spent >= limit else None
+
+    def require(self) -> None:
+        """Return while the run may go on. Raises BudgetError at its cap."""
+        if error := self.over:
+            raise error
+
+    @property
+    def _rate(self) -> float:
+        return self._machine.dollars_per_hour if self._machine else 0.0
+
+    def _keep_books(self) -> None:
+        self._machine = self._identify()
+        started = False
+        while True:
+            self._wake.clear()
+            last = self._stopping.is_set()
+            if self._ledger.epoch:
+                self._enter(started, last)
+                started = True
+                self._try(self._ledger.flush)
+            if last:
+                return
+            if not self._try(self._read):
+                self._reckon()
+            self._tell()
+            self._wake.wait(self._until_next())
+
+    def _identify(self) -> Machine:
+        prices: PriceList | None = None
+        asked = self._asked
+        try:
+            prices = PriceList.read(self._store, self._run)
+            asked = Endpoints.from_environment(os.environ).identities() if asked is None else asked
+        except (DataError, ConfigError) as error:
+            logger.warning(f"{error}: what this machine costs is not known")
+        return identify(asked or (), self._begun, prices)
+
+    def _enter(self, started: bool, last: bool) -> None:
+        """Hold this moment's entry: what the bucket does not take goes with the next."""
+        assert self._machine
+        if not started:
+            self._ledger.hold("machine_started", **self._machine.entry(), task=self._task)
+        sign = {"machine": self._machine.id, "since": round(self._machine.since, 3), "until": round(self._clock(), 3)}
+        if last:
+            self._ledger.hold("machine_ended", **sign, reason=self._reason)
+        elif started:
+            self._ledger.hold("machine_alive", **sign)
+
+    def _read(self) -> None:
+        self._events += self._reader.new_events()
+        self._reckon()
+
+    def _reckon(self) -> None:
+        """Compute what is spent from what is known, and from here on add this machine's own time."""
+        now, events = self._clock(), self._events
+        if machine := self._machine:
+            own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), "until": now}
+            events = [*events, {**own, "event": "machine_started"}]
+        self._known = spent(events), now, cap(events, self._budget)
+
+    def _tell(self) -> None:
+        """Enter, once for each cap, that most of it is spent, and that all is."""
+        dollars, limit = self.spent, self._known[2]
+        if not limit or not self._ledger.epoch:
+            return
+        for event, share in (("budget_warning", WARN), ("budget_spent", 1.0)):
+            told = any(known["event"] == event and known["budget"] == limit for known in self._events)
+            if dollars >= share * limit and not told:
+                values = {"spent": round(dollars, 4), "budget": limit}
+                logger.warning(f"run {self._run} has spent ${dollars:.2f} of its budget of ${limit:.2f}")
+                self._try(lambda event=event, values=values: self._ledger.append(event, **values))
+                self._events.append({"time": self._clock(), "epoch": self._ledger.epoch, "event": event, **values})
+
+    def _until_next(self) -> float:
+        """Seconds until there is something to enter: at the latest, when the next threshold is crossed."""
+        ahead = [share * self._known[2] - self.spent for share in (WARN, 1.0)]
+        crossings = [dollars / self._rate * 3600 for dollars in ahead if dollars > 0] if self._rate else []
+        return min([self._every, *(seconds + 0.01 for seconds in crossings)])
+
+    def _guard(self) -> None:
+        """At the cap, give the stage time to come to an item's or a step's end by itself; then make it leave."""
+        since: float | None = None
+        while not self._stopping.wait(LOOK_SECONDS):
+            error = self.over
+            if error is None:
+                since = None
+            elif since is None:
+                since = time.monotonic()
+                logger.warning(f"{error}; the stage under way stops")
+            elif time.monotonic() - since > self._grace and not self._finishing:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def _try(self, call: Callable[[], None]) -> bool:
+        try:
+            call()
+        except CortexError as error:
+            if not self._failed:
+                logger.warning(f"{error}: the meter goes on, and enters what is held back once the bucket answers")
+            self._failed = True
+            return False
+        self._failed = False
+        return True

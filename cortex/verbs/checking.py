@@ -1,0 +1,112 @@
+"""Verbs that look before and after a run: is all ready for it, and is anything of it left over."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
+from cortex.verbs.words import AsJson
+
+INTERRUPTED = 128 + signal.SIGINT
+"""How a program leaves that was interrupted from the keyboard."""
+
+app = typer.Typer()
+
+
+@app.command()
+def preflight(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
+    pipeline: Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
+    from rich.console import Console
+
+    from cortex.fleet.preflight import preflight as look
+    from cortex.fleet.preflight.finding import failed, table
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.pipeline import SKY_YAML
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    resolved, settings = load_profile(profile), Settings()
+    documents = resolve(resolved, "preflight", pipeline=pipeline or SKY_YAML, settings=settings)
+    findings = look(resolved, None, settings, documents)
+    if as_json:
+        print(json.dumps([finding.to_json() for finding in findings], indent=1))
+    else:
+        Console(highlight=False).print(table(findings))
+    faults = failed(findings)
+    if faults:
+        raise ConfigError(
+            f"{resolved.name} cannot be launched: {', '.join(fault.check for fault in faults)}; see the fixes"
+        )
+
+
+@app.command()
+def sweep(
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="Only this one; may be given again. Default: every enabled one."),
+    ] = None,
+    destroy: Annotated[bool, typer.Option("--destroy", help="End what is found.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --destroy: do not ask.")] = False,
+    foreign: Annotated[
+        bool, typer.Option("--foreign", help="With --destroy: also what runs of other buckets may still need.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find machines, disks and addresses that bear our tags, and that no live run needs; AWS only."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.sweep import ec2
+    from cortex.fleet.sweep.sweep import ELSEWHERE, look, table
+    from cortex.fleet.sweep.sweep import destroy as end_all
+    from cortex.section import nearest
+    from cortex.settings import Settings
+
+    store, told = Store.open(Settings().bucket_url), Console(highlight=False)
+    known = ec2.regions()
+    stray = [region for region in regions or () if region not in known]
+    if stray:
+        raise UsageError(f"no region {stray[0]!r} is enabled for this account: {nearest(stray[0], known)}")
+    where = regions or known
+    swept = look(store, where)
+    if as_json:
+        print(json.dumps(swept.to_json(), indent=1))
+    elif swept.found:
+        told.print(table(swept.found))
+    else:
+        told.print(f"nothing is left over in {len(where)} regions; {swept.live} things belong to live runs")
+    print(ELSEWHERE, file=sys.stderr)
+    wanted = [leftover for leftover in swept.found if foreign or not leftover.foreign]
+    faults = [f"could not look in {fault}" for fault in swept.failures]
+    if destroy and wanted:
+        if not yes:
+            ask_to_destroy(len(wanted))
+        try:
+            for leftover, fault in end_all(wanted, store, where):
+                print(
+                    f"{leftover.thing.kind} {leftover.thing.id}: {fault or 'destroyed'}",
+                    file=sys.stderr if as_json else None,
+                )
+                faults += [fault] if fault else []
+        except KeyboardInterrupt as interruption:
+            print("interrupted; the same command goes on with the rest", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from interruption
+    if faults:
+        raise CortexError(f"{'; '.join(faults)}; run it again once that is mended")
+
+
+def ask_to_destroy(count: int) -> None:
+    """Have it typed out; without a terminal nobody can."""
+    if not sys.stdin.isatty():
+        raise RefusedError(f"refusing to destroy {count} things unasked: look at the list, then add --yes")
+    typed = typer.prompt(f"Type `destroy {count}` to end what is listed")
+    if typed.strip() != f"destroy {count}":
+        raise UsageError(f"{typed!r} is not `destroy {count}`: nothing was destroyed")

@@ -1,0 +1,98 @@
+"""The verb that says beforehand what a run will take."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cortex.errors import UsageError
+from cortex.verbs.words import AsJson
+
+if TYPE_CHECKING:
+    from cortex.runs.prices import Offer
+
+app = typer.Typer()
+
+
+@app.command()
+def forecast(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
+    traces: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."),
+    ] = None,
+    deadline: Annotated[float | None, typer.Option(metavar="HOURS", help="From start to end.")] = None,
+    slack: Annotated[float | None, typer.Option(help="Or so many times the work.  [default: 1.5]")] = None,
+    work: Annotated[float | None, typer.Option(metavar="HOURS", help="Hours of work on one machine.")] = None,
+    like: Annotated[str | None, typer.Option(metavar="RUN", help="Or as this run measured it.")] = None,
+    price_spot: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An hour of a spot machine.")] = None,
+    price_on_demand: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An hour on-demand.")] = None,
+    checkpoint: Annotated[float | None, typer.Option(metavar="MINUTES", help="Of work between checkpoints.")] = None,
+    boot: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="From the asking for a machine to its first step.")
+    ] = None,
+    zones: Annotated[int, typer.Option(help="How many zones the job may move among.")] = 1,
+    replays: Annotated[int, typer.Option(help="How many times it is replayed.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the replays' places.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw costs and times, too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a run will take, in hours and dollars, on spot machines, on-demand ones, or both; nothing is started."""
+    if deadline is not None and slack is not None:
+        raise UsageError("--deadline and --slack both say when the job must end: give one")
+    if work is not None and like is not None:
+        raise UsageError("--work and --like both say how long the work takes: give one")
+
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet import forecast as forecasts
+    from cortex.fleet.forecast.forecast import GENERATED, SLACK
+    from cortex.fleet.forecast.table import print_forecast
+    from cortex.fleet.forecast.traces import read_traces
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    found = load_profile(profile)
+    if work is not None:
+        estimate = forecasts.given(found, work)
+    elif like is not None:
+        estimate = forecasts.measured(found, Store.open(Settings().bucket_url), like)
+    else:
+        estimate = forecasts.estimated(found)
+    groups = read_traces(traces) if traces else None
+    offers: tuple[Offer, ...] = ()
+    if price_spot is None or price_on_demand is None:
+        from cortex.fleet.forecast.prices import training_offers
+
+        offers = training_offers(found)
+    result = forecasts.forecast(
+        found,
+        offers,
+        estimate=estimate,
+        traces=groups,
+        source=str(traces) if traces else GENERATED,
+        deadline_hours=deadline,
+        slack=SLACK if slack is None else slack,
+        spot=price_spot,
+        on_demand=price_on_demand,
+        checkpoint=None if checkpoint is None else checkpoint * 60,
+        restart=None if boot is None else boot * 60,
+        zones=zones,
+        replays=replays,
+        seed=seed,
+    )
+    if plot:
+        from cortex.fleet.forecast.plot import plot as draw
+
+        try:
+            plot.write_text(draw(result), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{plot} cannot be written: {error.strerror}") from error
+    if as_json:
+        print(json.dumps(result.to_json(), indent=1))
+    else:
+        print_forecast(result, Console(highlight=False))
+        if plot:
+            print(f"{plot}: written")

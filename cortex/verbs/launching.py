@@ -1,0 +1,210 @@
+"""Verbs that rent machines: a run's, one to work on, a teacher's; and those that end a run and start it again."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cortex.errors import ConfigError, RefusedError
+from cortex.verbs.words import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cortex.runs.profile import Profile
+    from cortex.settings import Settings
+
+app = typer.Typer()
+
+Pipeline = Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the plan, and write what would be submitted.")]
+Force = Annotated[bool, typer.Option("--force", help="Launch although a check fails.")]
+NoFollow = Annotated[bool, typer.Option("--no-follow", help="Return once it is submitted.")]
+
+
+@app.command()
+def launch(
+    profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")],
+    run_id: Annotated[str | None, typer.Option("--run", help="The new run's id; one is made up otherwise.")] = None,
+    pipeline: Pipeline = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_follow: NoFollow = False,
+    force: Force = False,
+) -> None:
+    """Run the whole pipeline in the cloud: check, show the plan, ask, submit it as one managed job, follow."""
+    from cortex.runs.context import check_run_id, new_run_id
+    from cortex.runs.profile import load_profile
+
+    resolved = load_profile(profile)
+    run = check_run_id(run_id) if run_id else new_run_id(resolved)
+    _start(run, resolved, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
+
+
+@app.command()
+def resume(
+    run_id: Run,
+    budget: Annotated[float | None, typer.Option(help="Raise the run's cap, in dollars.")] = None,
+    pipeline: Pipeline = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    no_follow: NoFollow = False,
+    force: Force = False,
+) -> None:
+    """Launch a run again, under its own profile: what is finished is skipped, what was begun goes on."""
+    from cortex.artifacts.store import Store
+    from cortex.fleet.launch import finished
+    from cortex.runs.context import load_run
+    from cortex.settings import Settings
+
+    store = Store.open(Settings().bucket_url)
+    profile = load_run(store, run_id)
+    finished(run_id, store)
+    asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
+    _start(run_id, profile, pipeline, **asked, again=True, budget=budget)
+
+
+@app.command()
+def stop(run_id: Run) -> None:
+    """Cancel a run's job and give its machines back; its checkpoints stay, and `resume` goes on from them."""
+    from cortex.artifacts.store import Store
+    from cortex.fleet.jobs import SkyPilotJobs
+    from cortex.fleet.launch import stop as cancel
+    from cortex.settings import Settings
+
+    stopped = cancel(run_id, Store.open(Settings().bucket_url), SkyPilotJobs())
+    for name in stopped:
+        print(f"{name}: cancelled, and its machines given back")
+    print(f"checkpoints stay: `make resume RUN={run_id}` goes on" if stopped else f"nothing of run {run_id} is running")
+
+
+@app.command()
+def rent(
+    name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Start a machine that is no run's, and that ends by itself when it is idle."""
+    import os
+
+    from rich.console import Console
+
+    from cortex.fleet.jobs import SkyPilotJobs
+    from cortex.fleet.names import cluster_name
+    from cortex.fleet.plan import make_plan
+    from cortex.fleet.tasks import find_job, resolve_job
+    from cortex.settings import Settings
+
+    settings, path = Settings(), find_job(name)
+    document = resolve_job(path, settings=settings)
+    if not dry_run:
+        _require_terminal(yes)
+        _require_pushed([document])
+    cluster = cluster_name(path.stem)
+    plan = make_plan(cluster, [document], settings.bucket_url, os.environ, where=path)
+    plan.print(Console(highlight=False))
+    missing = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
+    if missing and not dry_run:
+        raise ConfigError(f"{path.name} needs {', '.join(missing)}: set it in this shell, then run this again")
+    if dry_run:
+        _write([document], cluster, settings.work(cluster))
+        return
+    if not yes:
+        typer.confirm(f"Start {cluster}?", abort=True)
+    SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
+    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it before it ends itself")
+
+
+def _start(
+    run: str,
+    profile: "Profile",
+    pipeline: Path | None,
+    *,
+    yes: bool,
+    dry_run: bool,
+    follow: bool,
+    force: bool,
+    again: bool = False,
+    budget: float | None = None,
+) -> None:
+    import os
+
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.jobs import SkyPilotJobs
+    from cortex.fleet.launch import Order, require_bucket
+    from cortex.fleet.launch import launch as submit
+    from cortex.fleet.names import job_name
+    from cortex.fleet.plan import make_plan
+    from cortex.fleet.status import follow as watch
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.pipeline import SKY_YAML
+    from cortex.settings import Settings
+
+    settings, path, console = Settings(), pipeline or SKY_YAML, Console(highlight=False)
+    documents = resolve(profile, run, pipeline=path, settings=settings)
+    if not dry_run:
+        _require_terminal(yes)
+        require_bucket(settings.bucket_url)
+    faults = _look(run, profile, documents, settings, console)
+    if faults and not (dry_run or force):
+        raise ConfigError(f"run {run} is not launched: {faults}")
+    title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
+    plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=budget)
+    plan.print(console)
+    if dry_run:
+        _write(documents, job_name(run), settings.work(run))
+        if faults:
+            raise ConfigError(f"run {run} could not be launched: {faults}")
+        return
+    if not yes:
+        typer.confirm(f"Launch run {run}?", abort=True)
+    store = Store.open(settings.bucket_url)
+    order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), again, budget)
+    print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
+    if follow:
+        watch(store, run, console)
+
+
+def _look(
+    run: str, profile: "Profile", documents: list[dict[str, Any]], settings: "Settings", console: "Console"
+) -> str:
+    """Ask every check, and show what they say; which of them failed, as a sentence, or nothing."""
+    from cortex.fleet.preflight import preflight
+    from cortex.fleet.preflight.finding import failed, table
+
+    findings = preflight(profile, run, settings, documents)
+    console.print(table(findings))
+    faults = [finding.check for finding in failed(findings)]
+    if not faults:
+        return ""
+    here = "; without a cloud, `make rehearse` runs the same pipeline on this machine" if "clouds" in faults else ""
+    return f"{', '.join(faults)} failed; each fix is in the table{here}"
+
+
+def _require_pushed(documents: list[dict[str, Any]]) -> None:
+    from cortex.fleet.tasks import unpushed
+
+    missing = unpushed(documents)
+    if missing:
+        raise ConfigError(
+            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds "
+            "and pushes them, and writes it"
+        )
+
+
+def _write(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
+    from cortex.fleet.tasks import dump
+
+    path = folder.absolute() / "launch.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump(documents, name))
+    print(f"nothing was launched; what would be submitted is in {path}")
+
+
+def _require_terminal(yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise RefusedError("refusing to rent machines unasked, and there is no terminal to ask at: add --yes (YES=1)")

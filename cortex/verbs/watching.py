@@ -1,0 +1,104 @@
+"""Verbs that look at runs from any laptop with the bucket: how they stand, what they say, what they cost."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from cortex.verbs.words import AsJson, Run
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    run_id: Run,
+    as_json: AsJson = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
+) -> None:
+    """How a run stands: stages, steps, money, machine, last sign of life."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.status import follow as follow_run
+    from cortex.fleet.status import print_status, read_status
+    from cortex.settings import Settings
+
+    store, console = Store.open(Settings().bucket_url), Console(highlight=False)
+    if follow and not as_json:
+        follow_run(store, run_id, console)
+        return
+    found = read_status(store, run_id)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        print_status(found, console)
+
+
+@app.command()
+def runs(as_json: AsJson = False) -> None:
+    """All runs of the bucket, at a glance."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.runs import print_runs, read_runs, runs_json
+    from cortex.settings import Settings
+
+    store = Store.open(Settings().bucket_url)
+    found = read_runs(store)
+    if as_json:
+        print(json.dumps(runs_json(found), indent=1))
+    else:
+        print_runs(found, store.url, Console(highlight=False))
+
+
+@app.command()
+def cost(run_id: Run, as_json: AsJson = False) -> None:
+    """What a run has cost, machine by machine, and what it may cost."""
+    from rich.console import Console
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.runs import cost_json, print_cost
+    from cortex.fleet.status import read_status
+    from cortex.settings import Settings
+
+    found = read_status(Store.open(Settings().bucket_url), run_id)
+    if as_json:
+        print(json.dumps(cost_json(found), indent=1))
+    else:
+        print_cost(found, Console(highlight=False))
+
+
+@app.command()
+def logs(
+    run_id: Run,
+    stage: Annotated[str | None, typer.Option(help="This stage's newest attempt; default: the run's newest.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
+) -> None:
+    """What a run's newest attempt wrote: the last part, as of the last minute."""
+    from cortex.artifacts.store import Store
+    from cortex.fleet.logs import follow_logs, read_logs
+    from cortex.fleet.status import ENDED, RunWatcher
+    from cortex.runs.context import load_run
+    from cortex.runs.stages import find_stage
+    from cortex.settings import Settings
+
+    store = Store.open(Settings().bucket_url)
+    load_run(store, run_id)
+    if stage:
+        find_stage(stage)
+    if not follow:
+        _write(read_logs(store, run_id, stage))
+        return
+    watcher = RunWatcher(store, run_id)
+    try:
+        for part in follow_logs(store, run_id, stage, lambda: watcher.look().state in ENDED):
+            _write(part)
+    except KeyboardInterrupt:
+        print(f"no longer following; {run_id} goes on", file=sys.stderr)
+
+
+def _write(part: bytes) -> None:
+    sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()

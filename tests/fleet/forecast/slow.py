@@ -1,0 +1,56 @@
+"""The replay once more, for one trace and in plain Python, to compare with; and traces that hypothesis makes."""
+
+import math
+
+import numpy as np
+
+from cortex.fleet.forecast.job import Job
+from cortex.fleet.forecast.policies import IDLE, ON_DEMAND, SPOT, Policy, View
+from cortex.fleet.forecast.replay import PATIENCE
+from cortex.fleet.forecast.traces import Trace, Windows
+
+
+def one_window(up: list[bool], tick: float = 60.0) -> Windows:
+    """One replay that begins where the trace begins."""
+    cell = np.zeros((1, 1), dtype=np.intp)
+    return Windows(tick, np.array(up), cell, cell + len(up), cell)
+
+
+def trace(up: list[bool], tick: float = 60.0, name: str = "zone") -> Trace:
+    return Trace(name, tick, np.array(up))
+
+
+def by_hand(job: Job, policy: Policy, up: list[bool], tick: float = 60.0) -> tuple[float, float, int, float]:
+    """Seconds, dollars, preemptions and lost seconds of one job in one zone."""
+    kind, done, saved, boot, dollars, lost, preemptions = IDLE, 0.0, 0.0, 0.0, 0.0, 0.0, 0
+    price = {IDLE: 0.0, SPOT: job.spot / 3600, ON_DEMAND: job.on_demand / 3600}
+    for number in range(math.ceil(PATIENCE * job.deadline / tick) + 1):
+        now, here = number * tick, up[number % len(up)]
+        if kind == SPOT and not here:
+            preemptions += 1
+            lost += done - saved
+            done, kind = saved, IDLE
+        view = View(
+            job,
+            tick,
+            job.deadline - now,
+            np.array([job.total - done]),
+            np.array([job.total - saved]),
+            np.array([kind], dtype=np.int8),
+            np.array([here]),
+        )
+        want = int(policy.choose(view)[0])
+        if want != kind:
+            kind, saved, boot = want, done, job.restart
+        if kind == IDLE:
+            continue
+        needed = boot + job.total - done
+        used = min(needed, tick)
+        work = max(used - boot, 0.0)
+        boot -= used - work
+        done += work
+        saved = max(saved, done // job.stretch * job.stretch)
+        dollars += used * price[kind]
+        if needed <= tick:
+            return now + needed, dollars, preemptions, lost
+    return math.inf, dollars, preemptions, lost

@@ -1,0 +1,136 @@
+"""The forecast of a profile, and the verb: where its numbers are from, and what it says of wrong ones."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from cortex import cli
+from cortex.artifacts.store import Store
+from cortex.errors import CortexError, DataError, UsageError
+from cortex.fleet.forecast import estimated, forecast, given, measured
+from cortex.fleet.forecast.plot import plot
+from cortex.runs.ledger import Ledger
+from cortex.runs.prices import Offer
+from cortex.runs.profile import load_profile
+
+PRICES = ("--price-spot", "25", "--price-on-demand", "55")
+
+
+def offer(dollars: float, spot: bool) -> Offer:
+    return Offer(cloud="aws", region="r", instance_type="p5", spot=spot, dollars_per_hour=dollars)
+
+
+def verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["cortex", "forecast", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    output = capsys.readouterr()
+    return output.err if end.value.code else output.out
+
+
+def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> None:
+    profile = load_profile("cortex-70b")
+    offers = (offer(30, True), offer(25, True), offer(60, False), offer(55, False))
+    found = forecast(profile, offers, replays=60, seed=3)
+    assert (found.job.spot, found.job.on_demand) == (25, 55)
+    assert found.job.work / 3600 == pytest.approx(18, abs=0.1)
+    assert found.job.interval == min(125 * 6, 6 * 140)
+    switching, on_demand, spot = found["spot, then on-demand"], found["on-demand"], found["spot only"]
+    assert (switching.late, on_demand.late) == (0, 0)
+    assert switching.hours.p90 <= found.job.deadline / 3600 + 1e-6
+    assert on_demand.dollars.p50 == on_demand.dollars.p90 == pytest.approx(55 * found.job.shortest / 3600)
+    assert spot.dollars.p50 < switching.dollars.p50 < on_demand.dollars.p50
+    assert spot.late > 0
+    assert forecast(profile, offers, replays=60, seed=3).to_json() == found.to_json()
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["replays"] == 60
+    drawn = plot(found)
+    assert drawn == plot(found)
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert not re.search(r"var\(--(?!ink|muted|grid|surface|accent|series-[0-2])", drawn)
+
+
+def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
+    store, profile = Store.open(str(tmp_path)), load_profile("cortex-70b")
+    clock = iter(range(0, 10_000_000, 5))
+    for epoch, (stage, steps) in enumerate((("data", 0), ("sft", 4), ("grpo", 3)), start=1):
+        ledger = Ledger(store, "like", epoch, clock=lambda: float(next(clock)))
+        ledger.append("stage_started", stage=stage)
+        for step in range(1, steps + 1):
+            ledger.append("progress", step=step, total=9)
+        ledger.append("stage_finished", stage=stage, seconds=700.0)
+    found = measured(profile, store, "like")
+    step = found.intervals["sft"] / profile.sft.save_steps
+    assert step > 0
+    assert found.work == pytest.approx(700 + step * (profile.sft.max_steps + profile.grpo.max_steps))
+    assert found.basis == "measured in run like"
+    with pytest.raises(DataError, match="no ledger"):
+        measured(profile, store, "other")
+    Ledger(store, "short", 1).append("stage_started", stage="sft")
+    with pytest.raises(DataError, match="too few steps of sft and grpo"):
+        measured(profile, store, "short")
+
+
+def test_what_cannot_be_forecast_is_said() -> None:
+    with pytest.raises(UsageError, match="does not say how long a step of sft and grpo takes: give --work"):
+        estimated(load_profile("rehearsal"))
+    profile = load_profile("cortex-8b")
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "no spot price: give --price-spot"),
+        ({"spot": 3.0}, "no on-demand price: give --price-on-demand"),
+        ({"spot": 3.0, "on_demand": 8.0, "deadline_hours": 9.0}, "cannot be met"),
+        ({"spot": 3.0, "on_demand": 8.0, "replays": 0}, "--replays is 0"),
+        ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
+        ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
+        ({"spot": 3.0, "on_demand": 8.0, "estimate": given(profile, -1)}, "work is -1 hours"),
+    )
+    for arguments, said in refused:
+        with pytest.raises(CortexError, match=said):
+            forecast(profile, **arguments)
+
+
+def test_the_verb_prints_a_table_and_draws(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    for zone, data in (("a", [1] * 50 + [0] * 10), ("b", [0] * 30 + [1] * 30)):
+        (traces / f"{zone}.json").write_text(json.dumps({"metadata": {"gap_seconds": 300}, "data": data}))
+    drawn = tmp_path / "forecast.svg"
+    common = ("cortex-8b", *PRICES, "--work", "4", "--replays", "20", "--traces", str(traces))
+    said = verb(monkeypatch, capsys, *common, "--plot", str(drawn))
+    assert "4.0 hours of work (given)" in said
+    assert "spot, then on-demand" in said
+    assert drawn.read_text().startswith("<svg")
+    found = json.loads(verb(monkeypatch, capsys, *common, "--json", "--zones", "2", "--deadline", "7"))
+    assert (found["deadline_hours"], found["zones"]) == (7, 2)
+    assert found["policies"]["spot, then on-demand"]["late"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("cortex-7b", *PRICES), "no profile 'cortex-7b'"),
+        (("cortex-8b", *PRICES, "--deadline", "20", "--slack", "2"), "give one"),
+        (("cortex-8b", *PRICES, "--work", "20", "--like", "run"), "give one"),
+        (("cortex-8b", *PRICES, "--slack", "0.9"), "cannot be met"),
+        (("cortex-8b", *PRICES, "--traces", "nowhere"), "nowhere is no folder"),
+        (("cortex-8b", *PRICES, "--like", "nothing"), "has no ledger"),
+        (("cortex-8b", "--price-spot", "-1", "--price-on-demand", "5"), "the spot price is -1.0"),
+    ],
+)
+def test_the_verb_says_what_is_wrong(
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("CORTEX_HOME", str(tmp_path))
+    heard = verb(monkeypatch, capsys, *arguments)
+    assert heard.startswith("error: ") and said in heard
+    assert len(heard.splitlines()) == 1

@@ -1,0 +1,135 @@
+"""Replays, policies and the optimum: what must hold on any trace."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex.errors import UsageError
+from cortex.fleet.forecast.generator import generate
+from cortex.fleet.forecast.job import Job
+from cortex.fleet.forecast.optimum import optimum
+from cortex.fleet.forecast.policies import Greedy, OnDemandOnly, Reserve, SpotOnly, UniformProgress
+from cortex.fleet.forecast.replay import replay
+from cortex.fleet.forecast.traces import windows
+from tests.fleet.forecast.slow import by_hand, one_window, trace
+
+PUNCTUAL = (OnDemandOnly(), Greedy(), UniformProgress(), Reserve())
+ALL = (SpotOnly(), *PUNCTUAL)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> Job:
+    work = 60.0 * draw(st.integers(1, 30))
+    restart, save = 30.0 * draw(st.integers(0, 12)), 5.0 * draw(st.integers(0, 6))
+    interval = 60.0 * draw(st.sampled_from([1, 3, 10, 200]))
+    shortest = restart + work * (1 + save / interval)
+    # A whole number of seconds above, down to a deadline that only on-demand from the first second meets.
+    late = draw(st.integers(0, 3600))
+    return Job(
+        work, shortest + late, restart, interval, save, spot=1.0, on_demand=draw(st.sampled_from([1.0, 2.5, 9.0]))
+    )
+
+
+ups = st.one_of(
+    st.lists(st.booleans(), min_size=2, max_size=60),
+    st.sampled_from([[False, False], [True, True], [True, False], [False, True], [True, True, False]]),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(jobs(), ups)
+def test_replays_are_those_of_a_plain_loop(job: Job, up: list[bool]) -> None:
+    for policy, found in zip(ALL, replay([(job, policy) for policy in ALL], one_window(up)), strict=True):
+        seconds, dollars, preemptions, lost = by_hand(job, policy, up)
+        assert found.seconds[0] == pytest.approx(seconds), policy
+        assert found.dollars[0] == pytest.approx(dollars), policy
+        assert (found.preemptions[0], found.lost[0]) == (preemptions, pytest.approx(lost)), policy
+
+
+@settings(max_examples=50, deadline=None)
+@given(jobs(), ups)
+def test_a_deadline_that_can_be_met_is_met(job: Job, up: list[bool]) -> None:
+    for policy, found in zip(PUNCTUAL, replay([(job, policy) for policy in PUNCTUAL], one_window(up)), strict=True):
+        assert found.seconds[0] <= job.deadline + 1e-6, policy
+
+
+@settings(max_examples=40, deadline=None)
+@given(jobs(), ups)
+def test_hindsight_is_never_dearer(job: Job, up: list[bool]) -> None:
+    least = optimum(job, one_window(up))[0]
+    for policy, found in zip(ALL, replay([(job, policy) for policy in ALL], one_window(up)), strict=True):
+        if found.seconds[0] <= job.deadline:
+            assert least <= found.dollars[0] + 1e-6, policy
+
+
+@settings(max_examples=30, deadline=None)
+@given(jobs(), ups)
+def test_what_was_paid_for_is_work_restarts_and_what_was_lost(job: Job, up: list[bool]) -> None:
+    for found in replay([(job, policy) for policy in ALL], one_window(up)):
+        spot = (found.dollars[0] * 3600 - found.on_demand[0] * job.on_demand) / job.spot
+        if np.isfinite(found.seconds[0]):
+            assert spot + found.on_demand[0] == pytest.approx(job.total + found.restarting[0] + found.lost[0])
+
+
+def test_the_optimum_of_cases_that_can_be_reckoned_by_hand() -> None:
+    job = Job(work=600, deadline=1200, restart=60, interval=600, save=0, spot=1.0, on_demand=3.0)
+    hour = 3600
+    # Never up: on-demand throughout. Always up: spot throughout.
+    assert optimum(job, one_window([False] * 20))[0] == pytest.approx(660 * 3 / hour)
+    assert optimum(job, one_window([True] * 20))[0] == pytest.approx(660 / hour)
+    # Up for the last five minutes: four of work there, and the other six on-demand before, with a restart each.
+    assert optimum(job, one_window([False] * 15 + [True] * 5))[0] == pytest.approx((300 + 3 * 420) / hour)
+    # Two minutes up, of which a restart takes one: worth it, since a minute of work costs two of spot, or three.
+    assert optimum(job, one_window([True] * 2 + [False] * 18))[0] == pytest.approx((120 + 3 * 600) / hour)
+
+
+def test_zones_are_used_in_turn_and_each_change_costs_a_restart() -> None:
+    halves = [trace([True] * 10 + [False] * 10, name="a"), trace([False] * 10 + [True] * 10, name="b")]
+    job = Job(work=960, deadline=1200, restart=60, interval=60, save=0, spot=1.0, on_demand=3.0)
+    place = windows([halves], replays=4, ticks=20, rng=np.random.default_rng(0), zones=2)
+    (found,) = replay([(job, SpotOnly())], place)
+    assert found.preemptions.tolist() == [1] * 4
+    assert found.seconds.tolist() == [1080] * 4
+    assert optimum(job, place) == pytest.approx(1080 / 3600)
+
+
+def test_work_is_lost_since_the_last_checkpoint_only() -> None:
+    job = Job(work=600, deadline=1e5, restart=0, interval=180, save=0, spot=1.0, on_demand=3.0)
+    (found,) = replay([(job, SpotOnly())], one_window([True] * 5 + [False] + [True] * 14))
+    # Five minutes are done, three of them are saved.
+    assert (found.preemptions[0], found.lost[0], found.seconds[0]) == (1, 120, 600 + 60 + 120)
+
+
+def test_the_switch_costs_less_than_on_demand_and_is_near_the_optimum_on_generated_traces() -> None:
+    rng = np.random.default_rng(1)
+    job = Job(work=19500, deadline=29250, restart=585, interval=975, save=0, spot=1.0, on_demand=3.0)
+    place = windows(generate(rng, days=10), 40, 151, rng)
+    cases = [(job, Reserve()), (job, OnDemandOnly())]
+    switching, on_demand = replay(cases, place)
+    assert (switching.seconds <= job.deadline + 1e-6).all()
+    ratio = (switching.dollars / optimum(job, place)).mean()
+    assert 1 <= ratio < 1.25
+    assert switching.dollars.mean() < 0.75 * on_demand.dollars.mean()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"deadline": 600.0}, "cannot be met"),
+        ({"deadline": float("nan")}, "deadline is nan"),
+        ({"work": 0.0}, "work is 0 hours"),
+        ({"work": float("inf")}, "work is inf hours"),
+        ({"work": 1e9}, "at most a year"),
+        ({"interval": 0.0}, "interval is 0 hours"),
+        ({"interval": -60.0}, "interval is -0.0166667 hours"),
+        ({"restart": -1.0}, "restart is"),
+        ({"save": -1.0}, "save is"),
+        ({"spot": -1.0}, "the spot price is -1.0"),
+        ({"on_demand": float("inf")}, "the on-demand price is inf"),
+    ],
+)
+def test_a_job_that_makes_no_sense(changed: dict[str, float], said: str) -> None:
+    sound = {"work": 600.0, "deadline": 1200.0, "restart": 60.0, "interval": 60.0, "save": 0.0}
+    with pytest.raises(UsageError, match=said):
+        Job(**{**sound, "spot": 1.0, "on_demand": 3.0, **changed})

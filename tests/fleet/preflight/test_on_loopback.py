@@ -1,0 +1,286 @@
+"""Checks against services that speak the real ones' protocols on loopback."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex.fleet.preflight import bucket, clock, credentials, hub, images, quota
+from cortex.fleet.preflight.ground import Ground
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
+from cortex.settings import Settings
+from tests.fleet.services import DIGEST, Answer, Aws, Registry, Request, hanging, quotas, serving
+from tests.fleet.services import hub as hub_service
+
+Make = Callable[..., Ground]
+
+
+@pytest.fixture
+def ground(profile: Profile, tmp_path: Path) -> Make:
+    def make(documents: Iterable[Mapping[str, Any]] = (), *, base: str | None = None, **values: Any) -> Ground:
+        model = {"base": base, "licence": "llama3.1"} if base else profile.model.model_dump()
+        changed = Profile.model_validate(profile.model_dump() | {"model": model})
+        settings = Settings(bucket=values.pop("bucket", None), home=tmp_path)
+        given: dict[str, Any] = {"environment": {}, **values}
+        return Ground(changed, None, settings, list(documents), **given)
+
+    return make
+
+
+def image(host: str, digest: str = DIGEST) -> list[dict[str, Any]]:
+    return [{"name": "sft", "resources": {"image_id": f"docker:{host}/cortex/sft@{digest}"}}]
+
+
+def login(tmp_path: Path, host: str) -> dict[str, str]:
+    (tmp_path / "config.json").write_text(f'{{"auths": {{"{host}": {{"auth": "{Registry.LOGIN}"}}}}}}')
+    return {"DOCKER_CONFIG": str(tmp_path)}
+
+
+def test_an_image_is_found_with_an_anonymous_token(ground: Make) -> None:
+    registry = Registry()
+    with serving(registry) as registry.url:
+        found = images.check(ground(image(registry.url.removeprefix("http://"))))
+    assert found.ok and "1 by digest" in found.detail, found
+    assert [asked.partition("?")[0] for asked in registry.asked][1] == "GET /token"
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_a_private_image_is_found_with_a_login_and_not_without(ground: Make, tmp_path: Path, basic: bool) -> None:
+    registry = Registry(private=True, basic=basic)
+    with serving(registry) as registry.url:
+        host = registry.url.removeprefix("http://")
+        refused = images.check(ground(image(host)))
+        by_docker = images.check(ground(image(host), environment=login(tmp_path, host)))
+        variables = {"SKYPILOT_DOCKER_USERNAME": "me", "SKYPILOT_DOCKER_PASSWORD": "secret"}
+        by_skypilot = images.check(ground(image(host), environment=variables))
+        wrong = images.check(ground(image(host), environment=variables | {"SKYPILOT_DOCKER_PASSWORD": "guess"}))
+    assert refused.ok is False and "docker login" in str(refused.fix), refused
+    assert by_docker.ok and by_skypilot.ok
+    assert wrong.ok is False and "docker login" in str(wrong.fix)
+
+
+def test_a_digest_that_the_registry_does_not_have_is_to_be_pushed(ground: Make, tmp_path: Path) -> None:
+    registry = Registry()
+    with serving(registry) as registry.url:
+        host = registry.url.removeprefix("http://")
+        digests = tmp_path / "digests.json"
+        digests.write_text(f'{{"sft": "{host}/cortex/sft@sha256:{"0" * 64}"}}')
+        found = images.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
+    assert found.ok is False and found.fix == "make images && make push" and "has no sha256:000" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "never pushed"),
+        ("{", "is not JSON"),
+        ("{}", "has no digest"),
+        ('{"sft": "registry.example/cortex/sft:latest"}', "@sha256:"),
+    ],
+)
+def test_images_that_were_not_pushed_name_the_command(
+    ground: Make, tmp_path: Path, text: str | None, words: str
+) -> None:
+    digests = tmp_path / "digests.json"
+    if text is not None:
+        digests.write_text(text)
+    found = images.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
+    assert found.ok is False and words in found.detail and found.fix == "make images && make push"
+
+
+def test_a_plan_without_images_asks_no_registry(ground: Make) -> None:
+    assert images.check(ground([{"resources": {"cpus": 2}}])).ok is None
+
+
+def test_a_registry_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
+    found = images.check(ground(image("127.0.0.1:9")))
+    assert found.ok is None and "does not answer" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("base", "token", "ok", "words", "fix"),
+    [
+        ("open/model", None, True, "by anybody", None),
+        ("gated/model", "hf_let_in", True, "by ada", None),
+        ("gated/model", None, False, "is gated, and HF_TOKEN is not set", "export HF_TOKEN=hf_"),
+        ("gated/model", "hf_new", False, "is gated, and bob has not been let in", "accept the licence at"),
+        ("gated/model", "hf_wrong", False, "does not accept HF_TOKEN", "/settings/tokens"),
+        ("no/model", "hf_let_in", False, "shows no model no/model to ada", "correct model.base"),
+        ("no/model", None, False, "shows no model no/model to the public", "export HF_TOKEN"),
+    ],
+)
+def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool, words: str, fix: str | None) -> None:
+    with serving(hub_service) as url:
+        environment = {"HF_ENDPOINT": url} | ({"HF_TOKEN": token} if token else {})
+        found = hub.check(ground(base=base, environment=environment))
+    assert found.ok is ok and words in found.detail, found
+    assert (found.fix is None) == (fix is None) and (fix or "") in (found.fix or "")
+
+
+def test_a_hub_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
+    found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": "http://127.0.0.1:9"}))
+    assert found.ok is None and "cannot be reached from here" in found.detail
+    assert hub.check(ground()).ok is None
+    assert "is a folder" in hub.check(ground(base="/models/mine")).detail
+
+
+@pytest.mark.parametrize(
+    ("ahead", "ok", "words"),
+    [
+        (0, True, "within"),
+        (90, True, "90 s ahead"),
+        (-90, True, "behind"),
+        (400, False, "ahead"),
+        (-400, False, "behind"),
+    ],
+)
+def test_the_clock_is_compared_with_the_bucket_s(
+    ground: Make, monkeypatch: pytest.MonkeyPatch, ahead: float, ok: bool, words: str
+) -> None:
+    with serving(lambda request: (403, {}, b""), clock=lambda: time.time() - ahead) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        found = clock.check(ground(bucket="s3://mine/runs"))
+    assert found.ok is ok and (words in found.detail or "89 s" in found.detail or "91 s" in found.detail), found
+    assert (found.fix is not None) == (ahead != 0) and (ahead == 0 or "timedatectl" in str(found.fix))
+
+
+def test_a_bucket_of_ours_is_written_read_and_emptied(ground: Make, cloud: Aws) -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="mine")
+    found = bucket.check(ground(bucket="s3://mine/kit"))
+    assert found.ok and "written, read, deleted" in found.detail, found
+    assert "Contents" not in s3.list_objects_v2(Bucket="mine")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_bucket_that_is_not_there(ground: Make) -> None:
+    found = bucket.check(ground(bucket="s3://none/kit"))
+    assert found.ok is False and found.detail == "there is no bucket none" and "make infra-up" in str(found.fix)
+
+
+@pytest.mark.parametrize("url", [None, "/some/folder", "file:///some/folder"])
+def test_a_folder_is_no_place_for_a_rented_machine(ground: Make, url: str | None) -> None:
+    found = bucket.check(ground(bucket=url))
+    assert (
+        found.ok is False and "no rented machine can reach" in found.detail and "CORTEX_BUCKET=s3://" in str(found.fix)
+    )
+
+
+def test_a_bucket_s_name_may_be_missing(ground: Make, cloud: Aws) -> None:
+    assert cloud
+    found = bucket.check(ground(bucket="ftp://mine"))
+    assert found.ok is False and "unknown scheme" in found.detail and "CORTEX_BUCKET" in str(found.fix)
+
+
+@pytest.mark.parametrize("refused", ["everything", "the owner"])
+def test_a_bucket_of_another_account(ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    def s3(request: Request) -> Answer:
+        if refused == "everything" or "X-Amz-Expected-Bucket-Owner" in request.headers:
+            return 403, {}, b""
+        return 200, {}, b""
+
+    with serving(s3) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        found = bucket.check(ground(bucket="s3://theirs/kit"))
+    assert cloud and found.ok is False and "of another account" in found.detail and "AWS_PROFILE" in str(found.fix)
+
+
+def test_aws_says_who_we_are(ground: Make, cloud: Aws) -> None:
+    found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+    assert cloud and found.ok and "aws: account 123456789012" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "fix"),
+    [
+        ("ExpiredToken", "have expired", "aws sso login"),
+        ("InvalidClientTokenId", "are not accepted", "aws configure"),
+        ("SignatureDoesNotMatch", "clock is wrong", "aws configure"),
+    ],
+)
+def test_credentials_that_aws_refuses(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, code: str, words: str, fix: str
+) -> None:
+    body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    with serving(lambda request: (403, {"Content-Type": "text/xml"}, body.encode())) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+    assert cloud and found.ok is False and words in found.detail and fix in str(found.fix), found
+
+
+def test_without_credentials_it_says_how_to_give_them(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plan = [{"resources": {"infra": "aws"}}]
+    found = credentials.check(ground(plan))
+    assert cloud and found.ok is False and found.detail == "aws: no credentials" and "aws configure" in str(found.fix)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    found = credentials.check(ground(plan))
+    assert found.ok is False and "nobody" in found.detail and "AWS_PROFILE" in str(found.fix)
+
+
+P5_SPOT, STANDARD_SPOT = "L-C4BD4855", "L-34B43A08"
+
+
+def offer(kind: str, region: str, *, spot: bool = True) -> Offer:
+    return Offer(cloud="aws", region=region, instance_type=kind, spot=spot, dollars_per_hour=1.0)
+
+
+OFFERS = {
+    "data": (offer("m6i.2xlarge", "us-east-1"),),
+    "sft": (offer("p5.48xlarge", "us-east-1"), offer("p5.48xlarge", "us-west-2")),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "ok", "words"),
+    [
+        (
+            {("us-east-1", STANDARD_SPOT): 64, ("us-east-1", P5_SPOT): 192, ("us-west-2", P5_SPOT): 192},
+            True,
+            "fits into",
+        ),
+        ({("us-east-1", STANDARD_SPOT): 64, ("us-west-2", P5_SPOT): 200}, True, "no spot p5.48xlarge in us-east-1"),
+        (
+            {("us-east-1", STANDARD_SPOT): 64},
+            False,
+            "sft: one spot p5.48xlarge in us-east-1 has 192 vCPUs, the quota is 0",
+        ),
+        ({("us-east-1", P5_SPOT): 191, ("us-east-1", STANDARD_SPOT): 8}, False, "the quota is 191"),
+        ({("us-east-1", P5_SPOT): 192, ("us-east-1", STANDARD_SPOT): 4}, False, "data: one spot m6i.2xlarge"),
+    ],
+)
+def test_one_machine_is_compared_with_the_quota(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, values: dict, ok: bool, words: str
+) -> None:
+    plan = [{"name": "data"}, {"name": "sft"}]
+    with serving(quotas(values)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
+        found = quota.check(ground(plan, rentable=lambda document: OFFERS[document["name"]]))
+    assert cloud and found.ok is ok and words in found.detail, found
+    if not ok:
+        assert "request-service-quota-increase --service-code ec2 --quota-code L-" in str(found.fix)
+
+
+def test_quotas_that_are_not_told_are_no_failure(ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = b'{"__type": "AccessDeniedException", "Message": "no"}'
+    with serving(lambda request: (400, {"Content-Type": "application/x-amz-json-1.1"}, denied)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
+        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: OFFERS[document["name"]]))
+    assert cloud and found.ok is None and "GetServiceQuota" in found.detail
+
+
+def test_a_bucket_that_hangs_is_given_up(ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hanging() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        started = time.monotonic()
+        found = bucket.check(ground(bucket="s3://mine/kit"))
+    assert cloud and found.ok is False and "cannot be asked" in found.detail and time.monotonic() - started < 18

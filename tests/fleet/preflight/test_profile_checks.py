@@ -1,0 +1,144 @@
+"""Checks of what the profile itself says: keys, disks, budget, machines."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex.errors import ConfigError
+from cortex.fleet.preflight import cost, disk, keys, machines
+from cortex.fleet.preflight.disk import GIB
+from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.preflight.weights import SHAPES, need, shape_of
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile, load_profile
+from cortex.settings import Settings
+
+
+def ground(profile: Profile, *documents: Mapping[str, Any], **values: Any) -> Ground:
+    return Ground(profile, None, values.pop("settings", Settings()), list(documents), environment={}, **values)
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({}, {"CORTEX_TEACHER_API_KEY", "CORTEX_FLIPSIDE_API_KEY"}),
+        ({"CORTEX_TEACHER_API_KEY": "k"}, {"CORTEX_FLIPSIDE_API_KEY"}),
+        ({"CORTEX_TEACHER_API_KEY": "none", "CORTEX_FLIPSIDE_API_KEY": "k"}, set[str]()),
+        ({"CORTEX_TEACHER_URL": "http://127.0.0.1:8000/v1", "CORTEX_FLIPSIDE_API_KEY": "k"}, set[str]()),
+    ],
+)
+def test_the_keys_that_the_profile_needs(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], missing: set[str]
+) -> None:
+    for name in ("CORTEX_TEACHER_API_KEY", "CORTEX_FLIPSIDE_API_KEY", "CORTEX_TEACHER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = keys.check(ground(load_profile("cortex-8b")))
+    assert found.ok is (not missing), found
+    assert all(f"{name} is not set" in found.detail and f"export {name}=" in str(found.fix) for name in missing)
+
+
+def test_a_rehearsal_needs_no_key(profile: Profile) -> None:
+    assert keys.check(ground(profile)).ok
+
+
+TASK = {"name": "sft", "run": "cortex run sft"}
+
+
+@pytest.mark.parametrize(
+    ("size", "ok"), [(None, True), (512, True), ("0.5TB", True), ("512GB", True), (64, False), ("100g", False)]
+)
+def test_a_disk_is_compared_with_what_its_stages_hold(size: object, ok: bool) -> None:
+    resources = {"disk_size": size} if size else {}
+    found = disk.check(ground(load_profile("cortex-70b"), TASK | {"resources": resources or {"disk_size": 512}}))
+    assert found.ok is ok, found
+    if not ok:
+        assert "sft" in found.detail and "disk_size: " in str(found.fix) and "base 131" in found.detail
+
+
+def test_the_fix_is_large_enough() -> None:
+    profile = load_profile("cortex-70b")
+    task = {"name": "export", "run": "cortex run export evaluate"}
+    small = disk.check(ground(profile, task))
+    assert small.ok is False
+    size = int(str(small.fix).removeprefix("disk_size: ").partition(" ")[0])
+    resources = {"disk_size": size}
+    assert disk.check(
+        ground(profile, {"name": "export", "run": "cortex run export evaluate", "resources": resources})
+    ).ok
+
+
+def test_a_size_that_is_none_names_the_task(profile: Profile) -> None:
+    with pytest.raises(ConfigError, match="task 'sft': disk_size 'much' is no size: write 512"):
+        disk.check(ground(profile, TASK | {"resources": {"disk_size": "much"}}))
+
+
+def test_what_cannot_be_known_is_not_checked(profile: Profile) -> None:
+    other = Profile.model_validate(profile.model_dump() | {"model": {"base": "somebody/unknown"}})
+    assert disk.check(ground(other, TASK)).ok is None and disk.check(ground(profile)).ok is None
+
+
+def test_an_adapter_s_checkpoints_are_small_and_a_whole_model_s_are_not() -> None:
+    lora = load_profile("cortex-8b")
+    whole = Profile.model_validate(lora.model_dump() | {"model": {"base": lora.model.base}})
+    shape = SHAPES["meta-llama/Llama-3.1-8B-Instruct"]
+    assert shape.adapter_parameters(16) == 41_943_040, "as PEFT counts them"
+    assert need(lora, shape, ("sft",)).checkpoints < 8 * GIB
+    # Weights in bf16 and two moments in float32, for those that are kept and two more.
+    assert need(whole, shape, ("sft",)).checkpoints == (lora.sft.keep_checkpoints + 2) * 10 * shape.parameters
+    assert need(lora, shape, ("data", "label")).total == 0
+
+
+def test_a_model_from_nothing_is_counted(profile: Profile) -> None:
+    shape = shape_of(profile)
+    assert shape and 500_000 < shape.parameters < 1_000_000
+
+
+def test_a_local_base_is_read_from_its_folder(profile: Profile, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        '{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}'
+    )
+    (tmp_path / "model.safetensors").write_bytes(bytes(2000))
+    local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
+    shape = shape_of(local)
+    assert shape and shape.parameters == 1000 and shape.key_value == 64
+
+
+@pytest.mark.parametrize(
+    ("budget", "ok", "advice"), [(50, False, "budget.dollars to 200"), (150, True, "200"), (250, True, None)]
+)
+def test_a_budget_is_compared_with_the_forecast(budget: float, ok: bool, advice: str | None) -> None:
+    found = cost.judged(budget, 100, 200)
+    assert found.ok is ok and f"${budget}" in found.detail and "$100" in found.detail
+    assert (found.fix is None) == (advice is None) and (advice or "") in (found.fix or "")
+
+
+def rented(dollars: float) -> tuple[Offer, ...]:
+    kind = {"cloud": "aws", "region": "us-east-1", "instance_type": "p5.48xlarge", "spot": True}
+    return (Offer.model_validate(kind | {"dollars_per_hour": dollars}),)
+
+
+@pytest.mark.parametrize(("dollars", "ok"), [(0.5, True), (500.0, False)])
+def test_the_forecast_is_of_this_profile_s_hours(dollars: float, ok: bool) -> None:
+    profile = load_profile("cortex-8b")
+    found = cost.check(ground(profile, TASK, rentable=lambda document: rented(dollars)))
+    assert found.ok is ok and f"${profile.budget.dollars:.0f}" in found.detail, found
+
+
+def test_without_a_budget_it_warns(profile: Profile) -> None:
+    found = cost.check(ground(profile, TASK, rentable=lambda document: rented(9.5)))
+    assert found.word == "warning" and "$9.50/h" in found.detail and "budget.dollars" in str(found.fix)
+    assert cost.check(ground(profile)).ok is None
+
+
+def test_machines_that_the_catalog_does_not_have(profile: Profile) -> None:
+    def none(document: Mapping[str, Any]) -> tuple[Offer, ...]:
+        raise ConfigError("task 'sft': its `resources` cannot be used: Invalid region 'us-wesst-2'")
+
+    found = machines.check(ground(profile, TASK, rentable=none))
+    assert found.ok is False and "us-wesst-2" in found.detail and "sky gpus list" in str(found.fix)
+    assert machines.check(ground(profile, TASK, rentable=lambda document: rented(1.0))).ok
+    assert machines.check(ground(profile)).ok is None

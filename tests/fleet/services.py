@@ -1,0 +1,184 @@
+"""Services as the fleet meets them, on loopback: moto's AWS, an image registry, a model hub, one that never answers."""
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+Answer = tuple[int, Mapping[str, str], bytes]
+Responder = Callable[["Request"], Answer]
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def authorization(self) -> str:
+        return self.headers.get("Authorization", "")
+
+
+@contextmanager
+def serving(respond: Responder, clock: Callable[[], float] | None = None) -> Generator[str]:
+    """A server that answers as told; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            given = {name.title(): value for name, value in self.headers.items()}
+            status, headers, data = respond(Request(self.command, self.path, given, body))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate(clock() if clock else timestamp, usegmt=True)
+
+        def log_request(self, code: object = None, size: object = None) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def hanging() -> Generator[str]:
+    """A service that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@dataclass
+class Registry:
+    """A registry that gives tokens, as the distribution protocol has it; `private` wants a login for one."""
+
+    private: bool = False
+    basic: bool = False
+    """Ask for the login itself, as ECR does."""
+    asked: list[str] = field(default_factory=list)
+    url: str = ""
+
+    LOGIN = base64.b64encode(b"me:secret").decode()
+
+    def __call__(self, request: Request) -> Answer:
+        self.asked.append(f"{request.method} {request.path}")
+        if request.path.startswith("/token?"):
+            if self.private and request.authorization != f"Basic {self.LOGIN}":
+                return 401, {}, b"{}"
+            assert "scope=repository%3Acortex%2Fsft%3Apull" in request.path, request.path
+            return 200, {}, b'{"token": "granted"}'
+        wanted = f"Basic {self.LOGIN}" if self.basic else "Bearer granted"
+        if request.authorization != wanted:
+            bearer = f'Bearer realm="{self.url}/token",service="registry",scope="repository:cortex/sft:pull"'
+            return 401, {"WWW-Authenticate": 'Basic realm="registry"' if self.basic else bearer}, b""
+        assert "application/vnd.oci.image.index.v1+json" in request.headers["Accept"]
+        found = request.path == f"/v2/cortex/sft/manifests/{DIGEST}"
+        return (200 if found else 404), {}, b""
+
+
+def hub(request: Request) -> Answer:
+    """A model hub: `open/model` for anybody, `gated/model` for the user of the token `hf_let_in`."""
+    users = {"": None, "Bearer hf_let_in": "ada", "Bearer hf_new": "bob"}
+    if request.authorization not in users:
+        return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b'{"error": "Invalid"}'
+    user = users[request.authorization]
+    if request.path == "/api/whoami-v2":
+        return 200, {"Content-Type": "application/json"}, json.dumps({"name": user}).encode()
+    if request.path == "/api/models/open/model/auth-check":
+        return 200, {}, b"{}"
+    if request.path == "/api/models/gated/model/auth-check":
+        if user == "ada":
+            return 200, {}, b"{}"
+        words = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model gated/model is restricted"}
+        return (403 if user else 401), words, b"{}"
+    return (404 if user else 401), {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Not found"}, b"{}"
+
+
+def quotas(values: Mapping[tuple[str, str], float]) -> Responder:
+    """AWS's Service Quotas with the account's values by region and code; the default of all others is 0."""
+
+    def respond(request: Request) -> Answer:
+        operation = request.headers["X-Amz-Target"].rpartition(".")[2]
+        code = json.loads(request.body)["QuotaCode"]
+        region = request.authorization.partition("Credential=")[2].split("/")[2]
+        headers = {"Content-Type": "application/x-amz-json-1.1"}
+        value = values.get((region, code))
+        if operation == "GetServiceQuota" and value is None:
+            return 400, headers, json.dumps({"__type": "NoSuchResourceException", "Message": "none"}).encode()
+        return 200, headers, json.dumps({"Quota": {"QuotaCode": code, "Value": value or 0.0}}).encode()
+
+    return respond
+
+
+@dataclass(frozen=True)
+class Aws:
+    """moto's AWS, empty; this process, and every program that it starts, is sent there."""
+
+    url: str
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Generator[str]:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        # Its first answer of each service takes seconds, more than what is tested waits for.
+        who = {"endpoint_url": url, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "a"}
+        boto3.client("ec2", **who).describe_instance_types(InstanceTypes=["p5.48xlarge"])
+        boto3.client("sts", **who).get_caller_identity()
+        boto3.client("s3", **who).list_buckets()
+        yield url
+        server.stop()
+
+
+@pytest.fixture
+def cloud(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    import httpx
+
+    httpx.post(f"{moto_url}/moto-api/reset", timeout=30).raise_for_status()
+    variables = {
+        "AWS_ENDPOINT_URL": moto_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return Aws(moto_url, variables)

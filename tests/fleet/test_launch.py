@@ -1,0 +1,209 @@
+"""The order of what a launch writes and submits. SkyPilot's part is played by a list; the test bed has the real one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cortex.artifacts.folder_store import FolderStore
+from cortex.artifacts.lease import Lease
+from cortex.artifacts.store import StoreError
+from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
+from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
+from cortex.runs.budget import cap
+from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.prices import Offer, PriceList
+from cortex.runs.profile import Profile, load_profile
+
+RUN = "r1"
+OFFER = Offer(cloud="aws", region="us-east-1", instance_type="m6i.xlarge", spot=True, dollars_per_hour=0.1)
+
+
+class Killed(BaseException):
+    """A signal that cannot be caught."""
+
+
+class Server:
+    """What SkyPilot's server would do."""
+
+    def __init__(self) -> None:
+        self.up, self.submitted = list[str](), list[tuple[str, list[str]]]()
+        self.fails: BaseException | None = None
+        self.killed_after = False
+
+    def of_run(self, run: str) -> list[str]:
+        return list(self.up) if run == RUN else []
+
+    def destroy(self, name: str) -> None:
+        self.up.remove(name)
+
+    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
+        if self.fails:
+            raise self.fails
+        self.submitted.append((name, [str(document["name"]) for document in documents]))
+        self.up.append(f"job/{len(self.submitted)}")
+        if self.killed_after:
+            raise Killed
+        return len(self.submitted)
+
+
+@pytest.fixture
+def order(profile: Profile) -> Order:
+    return Order(RUN, profile, [{"name": "data"}, {"name": "sft"}], (OFFER,), "sky.yaml", "ada", {"HF_TOKEN": "t"})
+
+
+def events(store: FolderStore) -> list[Event]:
+    return LedgerReader(store, RUN).new_events()
+
+
+def names(store: FolderStore) -> list[str]:
+    return [event["event"] for event in events(store)]
+
+
+def test_a_run_is_entered_priced_submitted_and_told(store: FolderStore, order: Order) -> None:
+    server = Server()
+    assert launch(order, store, server) == "job/1"
+    assert server.submitted == [("cortex-r1", ["data", "sft"])]
+    prices = PriceList.read(store, RUN)
+    assert prices and prices.offers == (OFFER,)
+    begun, launched = events(store)
+    assert begun["event"] == "launching" and launched["event"] == "launched"
+    told = {key: launched[key] for key in ("job", "name", "tasks", "pipeline", "owner", "again")}
+    assert told == {
+        "job": 1,
+        "name": "cortex-r1",
+        "tasks": ["data", "sft"],
+        "pipeline": "sky.yaml",
+        "owner": "ada",
+        "again": False,
+    }
+    assert Lease.take(store, RUN).epoch > launched["epoch"]  # a machine's entries come under later epochs
+
+
+def test_a_run_that_runs_is_refused_with_both_ways_out(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    with pytest.raises(RefusedError, match=r"r1 is running \(job/1\): `cortex status r1`.*`cortex stop r1`"):
+        launch(order, store, server)
+    assert len(server.submitted) == 1
+
+
+def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_job(
+    store: FolderStore, order: Order
+) -> None:
+    server = Server()
+    server.killed_after = True
+    with pytest.raises(Killed):
+        launch(order, store, server)
+    assert names(store) == ["launching"] and server.up == ["job/1"]
+    machine = Lease.take(store, RUN)
+    assert launch(order, store, server) == "job/1"
+    machine.check()  # the job's own lease was left alone
+    assert len(server.submitted) == 1 and names(store) == ["launching", "launched"]
+    with pytest.raises(RefusedError, match="is running"):
+        launch(order, store, server)
+
+
+def test_killed_before_the_job_is_seen_the_next_launch_waits_for_what_may_come(
+    store: FolderStore, order: Order
+) -> None:
+    server = Server()
+    server.fails = Killed()
+    with pytest.raises(Killed):
+        launch(order, store, server, lambda: 1000.0)
+    server.fails = None
+    with pytest.raises(RefusedError, match="is being launched by ada since 5 s"):
+        launch(order, store, server, lambda: 1005.0)
+    assert launch(order, store, server, lambda: 1000.0 + SUBMISSION) == "job/1"
+
+
+def test_what_skypilot_does_not_take_is_told_and_can_be_tried_again_at_once(store: FolderStore, order: Order) -> None:
+    server = Server()
+    server.fails = CortexError("cannot launch cortex-r1: no")
+    with pytest.raises(CortexError):
+        launch(order, store, server)
+    assert names(store) == ["launching", "launch_failed"]
+    server.fails = None
+    assert launch(order, store, server) == "job/1"
+
+
+def test_a_machine_that_another_server_rents_is_seen_by_what_it_writes(store: FolderStore, order: Order) -> None:
+    server = Server()
+    Ledger(store, RUN, 1, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    with pytest.raises(RefusedError, match="r1 is running elsewhere: it wrote 'machine_alive' 30 s ago"):
+        launch(order, store, server, lambda: 1030.0)
+    Ledger(store, RUN, 2, lambda: 1031.0).append("machine_ended", machine="i-1", since=900.0)
+    assert launch(order, store, server, lambda: 1032.0) == "job/1"
+
+
+def test_a_machine_that_is_silent_counts_as_gone(store: FolderStore, order: Order) -> None:
+    Ledger(store, RUN, 1, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    assert launch(order, store, Server(), lambda: 1000.0 + SIGN_OF_LIFE) == "job/1"
+
+
+def test_a_run_of_another_profile_is_refused(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    with pytest.raises(ConfigError, match="was started under another profile"):
+        launch(replace(order, profile=load_profile("rehearsal", {"seed": 1})), store, server)
+
+
+def test_stopping_gives_back_and_tells_once_and_resuming_goes_on(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    server.up.append("cluster/cortex-r1")  # not the job's: teardown's to end
+    assert stop(RUN, store, server) == ("job/1",)
+    assert server.up == ["cluster/cortex-r1"] and names(store)[-1] == "stopped" and events(store)[-1]["job"] == 1
+    assert stop(RUN, store, server) == ()
+    assert names(store).count("stopped") == 1
+    server.up.clear()
+    assert launch(replace(order, again=True), store, server) == "job/2"
+    assert events(store)[-1]["again"] is True
+
+
+def test_killed_between_cancelling_and_the_ledger_the_next_stop_tells(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    server.up.clear()
+    assert stop(RUN, store, server) == ()
+    assert names(store)[-1] == "stopped"
+
+
+def test_an_unknown_run_cannot_be_stopped_and_a_dumb_bucket_keeps_no_machine(
+    store: FolderStore, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    with pytest.raises(UsageError, match="no run 'r1'"):
+        stop(RUN, store, server)
+    launch(order, store, server)
+
+    def dumb(*_: object) -> None:
+        raise StoreError("the bucket does not answer")
+
+    monkeypatch.setattr(FolderStore, "list", dumb)
+    assert stop(RUN, store, server) == ("job/1",) and server.up == []
+
+
+def test_a_spent_budget_is_raised_or_refused(store: FolderStore, order: Order) -> None:
+    server, order = Server(), replace(order, profile=load_profile("rehearsal", {"budget.dollars": 100}))
+    machine = Ledger(store, RUN, 1, lambda: 3600.0)
+    machine.append("machine_started", machine="i-1", since=0.0, dollars_per_hour=120.0, spot=True)
+    machine.append("machine_ended", machine="i-1", since=0.0, until=3600.0, reason="over budget")
+    with pytest.raises(BudgetError, match=r"spent \$120\.00 of its budget of \$100\.00.*resume r1 --budget DOLLARS"):
+        launch(order, store, server)
+    with pytest.raises(ConfigError, match=r"has spent \$120\.00: --budget 110 is no more"):
+        launch(replace(order, budget=110.0), store, server)
+    assert launch(replace(order, budget=150.0), store, server) == "job/1"
+    assert cap(events(store), 100.0) == 150.0
+
+
+def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object) -> None:
+    with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
+        finished("demo-1", store)
+
+
+def test_a_folder_is_no_bucket_for_a_cloud() -> None:
+    with pytest.raises(ConfigError, match=r"folder /home/me/b,.*CORTEX_BUCKET=s3://.*make infra-up.*make rehearse"):
+        require_bucket("/home/me/b")
+    require_bucket("s3://b")

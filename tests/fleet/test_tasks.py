@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cortex.errors import ConfigError, UsageError
+from cortex.fleet.names import OWNER_TAG, RUN_TAG
+from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, unpushed
+from cortex.runs.profile import Profile, load_profile
+from cortex.settings import Settings
+
+S3 = Settings(bucket="s3://kit", owner="Ada.L@example.org")
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+def by_name(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {document["name"]: document for document in documents}
+
+
+def machines(task: dict[str, Any]) -> list[tuple[str | None, str | None]]:
+    resources = task["resources"]
+    alternatives = resources.get("ordered") or resources.get("any_of") or [resources]
+    return [(entry.get("infra"), entry.get("accelerators")) for entry in alternatives]
+
+
+def write(path: Path, *documents: dict[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump_all(documents))
+    return path
+
+
+def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_path: Path) -> None:
+    tasks = by_name(resolve(load_profile("cortex-70b"), "r1", settings=S3, digests=tmp_path / "none", environment={}))
+    assert list(tasks) == ["data", "sft", "grpo", "export", "release"]
+    kin = [("aws", "H100:8"), ("aws", "H200:8"), ("aws", "A100-80GB:8")]
+    assert [machines(tasks[name]) for name in ("sft", "grpo", "export")] == [kin] * 3
+    assert [machines(tasks[name]) for name in ("data", "release")] == [[("aws", None)]] * 2
+    assert tasks["grpo"]["run"] == "cortex run grpo"  # this profile asks for no dpo
+    for task in tasks.values():
+        assert task["envs"] == {"RUN_ID": "r1", "CORTEX_BUCKET": "s3://kit"}
+        assert task["resources"]["labels"] == {RUN_TAG: "r1", OWNER_TAG: "ada-l-example-org"}
+
+
+@pytest.mark.parametrize(
+    ("hardware", "trains", "exports"),
+    [
+        ({"gpus": 1}, "H100:1", "H100:1"),
+        ({"gpus": 8, "export_gpus": 1}, "H100:8", "H100:1"),
+        ({"gpus": 8, "accelerator": "A100-80GB"}, "A100-80GB:8", "A100-80GB:8"),
+        ({"gpus": 4, "accelerator": "L40S"}, "L40S:4", "L40S:4"),
+        ({"device": "cpu"}, None, None),
+    ],
+)
+def test_the_profile_says_which_gpus_come_first_and_how_many(
+    hardware: dict[str, Any], trains: str | None, exports: str | None
+) -> None:
+    profile = load_profile("cortex-8b", {f"hardware.{key}": value for key, value in hardware.items()})
+    tasks = by_name(resolve(profile, "r1", settings=S3))
+    assert (machines(tasks["sft"])[0][1], machines(tasks["export"])[0][1]) == (trains, exports)
+    kinds = {accelerators for _, accelerators in machines(tasks["sft"])}
+    assert len(kinds) == (1 if trains in (None, "L40S:4") else 3)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "clouds"),
+    [("s3://b", {"aws"}), ("gs://b", {"gcp"}), ("az://b", {"azure"}), ("/some/folder", {"aws", "gcp", "azure"})],
+)
+def test_machines_are_taken_where_the_bucket_knows_them(bucket: str, clouds: set[str], profile: Profile) -> None:
+    for task in resolve(profile, "r1", settings=Settings(bucket=bucket)):
+        assert {str(infra) for infra, _ in machines(task)} == clouds
+
+
+def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Profile) -> None:
+    lambdas = {"name": "a", "resources": {"infra": "lambda"}, "run": "cortex run data"}
+    path = write(tmp_path / "p.yaml", {**lambdas, "secrets": {"AWS_ACCESS_KEY_ID": ""}})
+    assert machines(resolve(profile, "r1", pipeline=path, settings=S3)[0]) == [("lambda", None)]
+    with pytest.raises(ConfigError, match=r"task 'a' names no machine of aws.*s3://kit.*AWS_ACCESS_KEY_ID"):
+        resolve(profile, "r1", pipeline=write(path, lambdas), settings=S3)
+    pinned = {**lambdas, "resources": {"infra": "aws/us-west-2"}}
+    assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [("aws/us-west-2", None)]
+
+
+def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) -> None:
+    digests = tmp_path / "digests.json"
+    names = ("data", "sft", "grpo", "quantize")
+    documents = resolve(profile, "r1", settings=S3, digests=digests)
+    assert unpushed(documents) == sorted(names)
+    digests.write_text(json.dumps({name: f"{ECR}/cortex-dev/{name}@sha256:{'0' * 64}" for name in names}))
+    documents = resolve(profile, "r1", settings=S3, digests=digests)
+    assert unpushed(documents) == []
+    assert documents[1]["resources"]["image_id"] == f"docker:{ECR}/cortex-dev/sft@sha256:{'0' * 64}"
+    # SkyPilot's own words for: the machine logs in to ECR as itself.
+    login = {key: value for key, value in documents[1]["envs"].items() if key.startswith("SKYPILOT_DOCKER_")}
+    assert login == {
+        "SKYPILOT_DOCKER_SERVER": ECR,
+        "SKYPILOT_DOCKER_USERNAME": "AWS",
+        "SKYPILOT_DOCKER_PASSWORD": "",
+    }
+    digests.write_text('{"data": "registry/cortex-data:latest"}')
+    with pytest.raises(ConfigError, match=r"digests\.json is not a mapping of images to digests: `make push`"):
+        resolve(profile, "r1", settings=S3, digests=digests)
+
+
+def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path: Path, profile: Profile) -> None:
+    mine = {"AWS_REGION": "eu-west-1", "CORTEX_TEACHER_API_KEY": "hush", "HF_TOKEN": "hush", "RUN_ID": "another"}
+    documents = resolve(profile, "r1", settings=S3, environment=mine)
+    assert all(task["envs"]["AWS_REGION"] == "eu-west-1" and task["envs"]["RUN_ID"] == "r1" for task in documents)
+    assert secrets(documents) == ["CORTEX_FLIPSIDE_API_KEY", "CORTEX_TEACHER_API_KEY", "HF_TOKEN"]
+    assert "hush" not in dump(documents, "cortex-r1")
+
+
+def test_a_users_own_tasks_keep_what_they_do(tmp_path: Path, profile: Profile) -> None:
+    script = 'export A=1\ncortex() { python -m cortex "$@"; }\ncortex run dpo grpo  # both\n'
+    path = write(
+        tmp_path / "p.yaml",
+        {"name": "bare"},
+        {"name": "a", "resources": {"infra": "aws", "accelerators": {"H100": 8}}, "run": script},
+        {"name": "b", "run": "cortex run dpo"},
+        {"name": "c", "run": "echo hello"},
+    )
+    tasks = by_name(resolve(profile, "r1", pipeline=path, settings=S3))
+    assert list(tasks) == ["a", "c"]
+    assert tasks["a"]["run"] == script.replace("dpo grpo", "grpo")
+    assert tasks["c"]["run"] == "echo hello" and unpushed(list(tasks.values())) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"name": "a", "run": "cortex run sfd"}, r"p\.yaml, task 'a': no stage 'sfd': did you mean 'sft'"),
+        ({"name": "a", "resources": [1], "run": "cortex run sft"}, "task 'a': `resources` is not a mapping"),
+        ({"name": "a", "run": "cortex run dpo"}, "has no task that runs a stage of profile rehearsal"),
+    ],
+)
+def test_bad_pipelines_are_one_line(document: dict[str, Any], message: str, tmp_path: Path, profile: Profile) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(profile, "r1", pipeline=write(tmp_path / "p.yaml", document), settings=S3)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_other_jobs_are_filled_in_the_same_way() -> None:
+    teacher = resolve_job(find_job("teacher"), settings=S3, environment={"TEACHER_MODEL": "other"})
+    assert teacher["resources"]["labels"] == {RUN_TAG: "teacher", OWNER_TAG: "ada-l-example-org"}
+    assert {infra for infra, _ in machines(teacher)} == {"aws"}
+    assert teacher["envs"]["IDLE_MINUTES"] == "30" and "RUN_ID" not in teacher["envs"]
+    for name in ("workbench", "teacher"):
+        autostop = resolve_job(find_job(name), settings=S3)["resources"]["autostop"]
+        assert autostop["down"] is True and autostop["idle_minutes"] <= 30
+    with pytest.raises(UsageError, match="no job 'techer': did you mean 'teacher'"):
+        find_job("techer")

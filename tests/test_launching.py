@@ -1,0 +1,74 @@
+"""The verbs that rent machines, as programs: what they refuse, and what they show before they rent."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cortex.artifacts.artifact import publish
+from cortex.artifacts.store import Store
+from cortex.fleet.names import job_name
+from cortex.runs.context import create_run
+from cortex.runs.profile import Profile
+from tests.artifacts.strategies import write
+from tests.conftest import Cortex
+from tests.test_cli import told
+from tests.testbed.catalog import price, write_catalogs
+
+LAUNCH = ("launch", "--profile", "rehearsal")
+
+REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "no terminal": (LAUNCH, 77, "no terminal to ask at: add --yes (YES=1)"),
+    "a bucket that is a folder": ((*LAUNCH, "--yes"), 78, "set CORTEX_BUCKET=s3://... (`make infra-up`"),
+    "no such profile": (("launch", "--profile", "cortex-7b"), 78, "no profile 'cortex-7b': did you mean 'cortex-70b'"),
+    "no such pipeline": ((*LAUNCH, "--pipeline", "none.yaml"), 78, "none.yaml cannot be read: No such file"),
+    "a run id that cannot be one": ((*LAUNCH, "--run", "../r"), 2, "run id '../r' must be"),
+    "an unknown run to resume": (("resume", "r9"), 2, "no run 'r9'"),
+    "a finished run": (("resume", "done"), 65, "run done is finished: `cortex show done`"),
+    "no such job": (("rent", "techer"), 2, "no job 'techer': did you mean 'teacher'"),
+    "images that were never pushed": (("rent", "workbench", "--yes"), 78, "`make images && make push`"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_cannot_be_launched_is_one_line_with_the_fix(
+    case: str, store: Store, profile: Profile, tmp_path: Path, cortex: Cortex
+) -> None:
+    create_run(store, "done", profile)
+    publish(write(tmp_path / "r", {"w": b"1"}), store, "runs/done/release", kind="release")
+    words, code, message = REFUSALS[case]
+    assert message in told(cortex(*words), code)
+
+
+def test_an_unknown_run_cannot_be_stopped(tmp_path: Path, cortex: Cortex) -> None:
+    assert "no run 'r9'" in told(cortex("stop", "r9", HOME=str(tmp_path)), 2)
+
+
+def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: Path, cortex: Cortex) -> None:
+    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    task = {"infra": "aws", "accelerators": "H100:8", "use_spot": True}
+    secrets = {"HF_TOKEN": "", "CORTEX_TEACHER_API_KEY": ""}
+    pipeline = tmp_path / "mine.yaml"
+    pipeline.write_text(yaml.safe_dump({"name": "sft", "resources": task, "secrets": secrets, "run": "cortex run sft"}))
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = cortex(
+        *("launch", "--profile", "cortex-70b", "--run", "r1", "--pipeline", pipeline, "--dry-run"),
+        HOME=str(tmp_path),
+        COLUMNS="200",
+        AWS_EC2_METADATA_DISABLED="true",
+        HF_TOKEN="hush",
+        **nowhere,
+    )
+    shown = " ".join(done.stdout.split())
+    spot, on_demand = (price("p5.48xlarge", "us-west-2", spot) for spot in (True, False))
+    assert f"aws p5.48xlarge │ H100:8 │ {spot:.2f} │ {on_demand:.2f} │ us-west-2" in shown, done.stdout + done.stderr
+    assert "$900.00 for the whole run" in shown and "CORTEX_TEACHER_API_KEY NOT SET, HF_TOKEN set" in shown
+    written = (tmp_path / "home" / "work" / "r1" / "launch.yaml").read_text()
+    name, sft = yaml.safe_load_all(written)
+    assert name == {"name": job_name("r1")} and sft["resources"]["accelerators"] == "H100:8"
+    assert "hush" not in written + done.stdout + done.stderr
+    assert not (tmp_path / "home" / "bucket").exists(), "a dry run enters nothing"
+    # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
+    assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
+    assert json.dumps("Traceback") not in done.stderr
