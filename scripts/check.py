@@ -2,9 +2,9 @@
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `trainers`
 (the real trainers, killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as
-root), `containers` (the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the shipped
-pipeline against the clock, minutes). What mostly waits runs beside the others, and its output is shown after theirs. A
-tier that fails does not hide the others; the last lines say how each went.
+root), `containers` (the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the
+shipped pipeline against the clock, minutes). What mostly waits runs beside the others, and its output is shown after
+theirs. A tier that fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
 
