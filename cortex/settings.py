@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     owner: str = Field(default_factory=_user)
     """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
 
+    preflight_seconds: float = Field(default=18.0, gt=0)
+    """How long the checks before a launch may take together; more for a slow machine or a slow line."""
+
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 

@@ -66,7 +66,7 @@ TIERS = {
     "unit": Tier(([sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE],)),
     "infra": Tier(([INFRA, *PYTEST, "-n", "2", "tests/infra"],)),
     "trainers": Tier(
-        ([sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadgroup", *ELSEWHERE],)
+        ([sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE],)
     ),
     "testbed": Tier(([TESTBED, *PYTEST, "tests/testbed"],), runs="beside"),
     "containers": Tier(([sys.executable, *PYTEST, "--capture=no", "tests/containers"],)),

@@ -26,7 +26,7 @@ EVERY = 60.0
 TAIL = 256 * 1024
 """Bytes of a log's end that are sent."""
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 20.0
 """How long the end of a stage waits for the last of its output."""
 
 _KEY = re.compile(r".*/(?P<epoch>\d{8})-(?P<stage>[a-z]+)\.log")

@@ -8,6 +8,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import Any, cast
 
 import yaml
@@ -55,7 +56,8 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     stray = next((document for document in documents if not isinstance(document, dict)), None)
     if stray is not None:
-        raise ConfigError(f"{path}: {stray!r} is not a task: a task is a mapping with `name`, `resources` and `run`")
+        fix = "a task is a mapping with `name`, `resources` and `run`"
+        raise ConfigError(f"{path}: {shorten(stray)} is not a task: {fix}")
     return documents
 
 

@@ -114,14 +114,6 @@ def _under_way(ledger: Path, stage: str) -> bool:
     return needed == 0 or bool(steps and steps[-1] >= needed)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share what takes minutes to make: one process runs them all, unless a test says otherwise."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def environments() -> Path:
     """Where the environments are kept: with the checkout's own, so that they are made once."""

@@ -26,8 +26,8 @@ SEED = 4
 
 
 def each(cases: Sequence[Case]) -> list[Any]:
-    """A test's parameters: what shares an image's libraries runs in one process."""
-    return [pytest.param(case, id=case.name, marks=pytest.mark.xdist_group(f"killed-{case.image}")) for case in cases]
+    """A test's parameters."""
+    return [pytest.param(case, id=case.name) for case in cases]
 
 
 @pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO,)))

@@ -13,7 +13,7 @@ from cortex.errors import ConfigError
 from tests.rehearsal.bed import GRPO, Bed, events
 from tests.rehearsal.killing import Chain
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("killed-grpo")]
+pytestmark = pytest.mark.rehearsal
 
 ROOM = 150_000
 """Bytes: enough for the weights of the next checkpoint, not for its optimizer's state."""

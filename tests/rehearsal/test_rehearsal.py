@@ -15,11 +15,7 @@ from tests.rehearsal.conftest import Home
 pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 8 * 60
-SEEDS = (
-    pytest.param(0, marks=pytest.mark.timed),
-    pytest.param(1, marks=pytest.mark.xdist_group("seed-1")),
-    pytest.param(2, marks=pytest.mark.xdist_group("seed-2")),
-)
+SEEDS = (pytest.param(0, marks=pytest.mark.timed), 1, 2)
 """The first against the clock, the others beside whatever else there is."""
 
 Run = Callable[[int], dict[str, Any]]
@@ -115,7 +111,6 @@ def test_a_damaged_release_is_found(run: Run, shared_home: Home, tmp_path: Path)
     assert "evaluation.html" in found.stderr
 
 
-@pytest.mark.xdist_group("real-history")
 def test_real_history_is_judged_soberly(home: Home, write_profile: Callable[..., Path]) -> None:
     from tests.rehearsal.conftest import SMALL
 

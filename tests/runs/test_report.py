@@ -28,13 +28,15 @@ def test_a_stage_that_nobody_began_waits(store: Store) -> None:
 
 def test_a_stage_under_way_shows_its_progress_and_its_pace(store: Store) -> None:
     ledger = Ledger(store, "a", 1, lambda: now[0])
-    now = [time.time() - 90]
+    began = round(time.time() - 90, 6)
+    now = [began]
     ledger.append("stage_started", stage="data")
     for step in (1, 2, 3):
         now[0] += 20
         ledger.progress(step=step, total=10, loss=0.5)
     found = report(store)
     assert (found.state, found.attempts, found.step, found.total, found.values) == ("running", 1, 3, 10, {"loss": 0.5})
+    assert found.started == began
     assert (found.pace, found.seconds_left) == (pytest.approx(20), pytest.approx(140))
 
 

@@ -7,6 +7,7 @@ and each lease that was taken (`lease`).
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -46,7 +47,8 @@ def followed(bed: Bed, run: str) -> Generator[Tail]:
     """Follow a run from outside the bed."""
     tail = Tail()
     command = bed.command([sys.executable, "-m", __name__, run])
-    with subprocess.Popen(command, env=bed.variables(), stdout=subprocess.PIPE, text=True) as process:
+    options: dict[str, Any] = {"env": bed.variables(), "stdout": subprocess.PIPE, "text": True, "process_group": 0}
+    with subprocess.Popen(command, **options) as process:
         assert process.stdout is not None
         lines = process.stdout
 
@@ -59,7 +61,8 @@ def followed(bed: Bed, run: str) -> Generator[Tail]:
         try:
             yield tail
         finally:
-            process.kill()
+            # The bed's door is its parent, and would leave it there, with our end of the pipe.
+            os.killpg(process.pid, signal.SIGKILL)
             thread.join()
 
 

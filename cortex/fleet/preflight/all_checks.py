@@ -13,34 +13,28 @@ from cortex.fleet.preflight.ground import Document, Ground
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
 
-LONGEST = 18.0
-"""Seconds for all checks together. The program itself takes the rest of the 20 that a user is promised."""
-
-
 @dataclass(frozen=True)
 class Check:
     """One thing to look at."""
 
     name: str
     ask: Callable[[Ground], Finding]
-    seconds: float
-    """How long it may take."""
     needed: bool = field(default=False, kw_only=True)
     """Whether launching itself needs the service that it asks: then silence speaks against launching."""
 
 
 CHECKS: tuple[Check, ...] = (
-    Check(credentials.NAME, credentials.check, 15, needed=True),
-    Check(clouds.NAME, clouds.check, 18, needed=True),
-    Check(machines.NAME, machines.check, 15),
-    Check(quota.NAME, quota.check, 18),
-    Check(bucket.NAME, bucket.check, 15, needed=True),
-    Check(images.NAME, images.check, 15),
-    Check(hub.NAME, hub.check, 12),
-    Check(keys.NAME, keys.check, 5),
-    Check(disk.NAME, disk.check, 15),
-    Check(clock.NAME, clock.check, 10),
-    Check(cost.NAME, cost.check, 18),
+    Check(credentials.NAME, credentials.check, needed=True),
+    Check(clouds.NAME, clouds.check, needed=True),
+    Check(machines.NAME, machines.check),
+    Check(quota.NAME, quota.check),
+    Check(bucket.NAME, bucket.check, needed=True),
+    Check(images.NAME, images.check),
+    Check(hub.NAME, hub.check),
+    Check(keys.NAME, keys.check),
+    Check(disk.NAME, disk.check),
+    Check(clock.NAME, clock.check),
+    Check(cost.NAME, cost.check),
 )
 """In the order in which a user would mend what they find."""
 
@@ -52,16 +46,17 @@ def preflight(
     documents: Sequence[Document],
     *,
     checks: Sequence[Check] = CHECKS,
-    longest: float = LONGEST,
 ) -> list[Finding]:
-    """Ask every check about a run that is to be launched; a finding a check, in their order, within `longest` seconds.
+    """Ask every check about a run that is to be launched; a finding a check, in their order.
+
+    The settings' `preflight_seconds` are their limit; the program itself takes the rest of the 20 that a user is promised.
 
     `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
     """
-    return ask_all(Ground(profile, run, settings, documents), checks, longest)
+    return ask_all(Ground(profile, run, settings, documents), checks, settings.preflight_seconds)
 
 
-def ask_all(ground: Ground, checks: Sequence[Check], longest: float = LONGEST) -> list[Finding]:
+def ask_all(ground: Ground, checks: Sequence[Check], longest: float) -> list[Finding]:
     """Ask at the same time. What does not answer in time is left to itself: its thread ends with the program."""
     answers: SimpleQueue[tuple[str, Finding]] = SimpleQueue()
     for check in checks:
@@ -71,14 +66,13 @@ def ask_all(ground: Ground, checks: Sequence[Check], longest: float = LONGEST) -
             daemon=True,
         ).start()
     started, found = time.monotonic(), dict[str, Finding]()
-    while waiting := [check for check in checks if check.name not in found]:
-        left = started + min(longest, max(check.seconds for check in waiting)) - time.monotonic()
+    while len(found) < len(checks):
         try:
-            name, finding = answers.get(timeout=max(0.0, left))
+            name, finding = answers.get(timeout=max(0.0, started + longest - time.monotonic()))
         except Empty:
             break
         found[name] = finding
-    return [found.get(check.name) or _silent(check, min(longest, check.seconds)) for check in checks]
+    return [found.get(check.name) or _silent(check, longest) for check in checks]
 
 
 def _asked(check: Check, ground: Ground) -> Finding:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.fleet.preflight.all_checks import CHECKS, LONGEST, Check, ask_all
+from cortex.fleet.preflight.all_checks import CHECKS, Check, ask_all
 from cortex.fleet.preflight.finding import Finding, failed
 from cortex.fleet.preflight.ground import Ground, Place, places, stages
 from cortex.runs.profile import Profile
@@ -23,19 +23,19 @@ def good(name: str, seconds: float = 0.0) -> Check:
         time.sleep(seconds)
         return Finding(name, True, f"{ground.profile.name} is fine")
 
-    return Check(name, ask, 10)
+    return Check(name, ask)
 
 
 def raising(name: str, error: Exception, *, needed: bool) -> Check:
     def ask(ground: Ground) -> Finding:
         raise error
 
-    return Check(name, ask, 10, needed=needed)
+    return Check(name, ask, needed=needed)
 
 
 def test_all_are_asked_at_once_and_told_in_their_order(ground: Ground) -> None:
     started = time.monotonic()
-    found = ask_all(ground, [good("slow", 1.0), good("slower", 1.2), good("fast")])
+    found = ask_all(ground, [good("slow", 1.0), good("slower", 1.2), good("fast")], 18)
     assert [finding.check for finding in found] == ["slow", "slower", "fast"] and all(finding.ok for finding in found)
     assert time.monotonic() - started < 2.1
 
@@ -43,16 +43,11 @@ def test_all_are_asked_at_once_and_told_in_their_order(ground: Ground) -> None:
 def test_what_never_answers_ends_with_the_limit_and_hides_nothing(ground: Ground) -> None:
     silent = [dataclasses.replace(good(name, 60), needed=needed) for name, needed in (("bucket", True), ("hub", False))]
     started = time.monotonic()
-    found = ask_all(ground, [*silent, good("other")], longest=0.5)
+    found = ask_all(ground, [*silent, good("other")], 0.5)
     assert time.monotonic() - started < 3
     assert [finding.ok for finding in found] == [False, None, True]
     assert "no answer within" in found[0].detail and "reached from here" in str(found[0].fix)
     assert failed(found) == [found[0]]
-
-
-def test_each_has_a_limit_of_its_own(ground: Ground) -> None:
-    found = ask_all(ground, [dataclasses.replace(good("hub", 60), seconds=0.2)])
-    assert found[0].ok is None
 
 
 def test_one_that_breaks_is_a_finding_like_any_other(ground: Ground) -> None:
@@ -62,14 +57,19 @@ def test_one_that_breaks_is_a_finding_like_any_other(ground: Ground) -> None:
         ),
         raising("disk", KeyError("what"), needed=False),
     ]
-    first, second, third = ask_all(ground, [*broken, good("other")])
+    first, second, third = ask_all(ground, [*broken, good("other")], 18)
     assert first.ok is False and "another version" in first.detail and first.fix
     assert second.ok is None and "KeyError" in second.detail
     assert third.ok
 
 
-def test_the_limits_leave_time_within_twenty_seconds() -> None:
-    assert LONGEST <= 18 and all(check.seconds <= LONGEST for check in CHECKS)
+def test_the_limit_leaves_time_within_twenty_seconds_unless_more_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().preflight_seconds <= 18
+    monkeypatch.setenv("CORTEX_PREFLIGHT_SECONDS", "60")
+    assert Settings().preflight_seconds == 60
+
+
+def test_each_check_has_a_name_of_its_own() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 
 
