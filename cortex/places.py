@@ -25,8 +25,10 @@ class Place(Protocol):
 class Places(Protocol):
     """One kind of place."""
 
-    kind: str
-    """What one is called, before the image's name."""
+    @property
+    def kind(self) -> str:
+        """What one is called, before the image's name."""
+        ...
 
     def check(self) -> None:
         """Find what would keep any place from being made.

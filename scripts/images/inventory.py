@@ -6,6 +6,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 FIELDS = ("Package", "Version", "Architecture", "Maintainer")
+LICENCES = ("License-Expression", "License")
 
 
 def python_packages() -> list[dict[str, str]]:
@@ -13,7 +14,7 @@ def python_packages() -> list[dict[str, str]]:
     found = []
     for distribution in distributions():
         about = distribution.metadata
-        licence = about.get("License-Expression") or about.get("License") or ""
+        licence = next((about[field] for field in LICENCES if field in about), "")
         found.append(
             {"name": about["Name"], "version": about["Version"], "licence": licence.strip().partition("\n")[0]}
         )

@@ -1,5 +1,8 @@
 """An image's bill of materials: CycloneDX 1.6, of its Python and Debian packages, as they are found inside of it."""
 
+# The library declares its classes as unions, for want of intersections: a union's constructor has no parameters.
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false
+
 import json
 import uuid
 from collections.abc import Iterable

@@ -21,7 +21,8 @@ from tests.debian import Debian
 PACKAGES = ("docker.io", "containerd", "runc", "tini", "libdevmapper1.02.1", "libseccomp2")
 """The engine, what it starts, and libraries that a small system lacks. Its client comes along, and builds by itself."""
 
-PROGRAMS = {"unshare": "util-linux", "mount": "mount"}
+PROGRAMS = {"unshare": "util-linux", "mount": "mount", "apt-get": "apt (and Debian)", "dpkg-deb": "dpkg"}
+NAMESPACES = ("--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc")
 PATIENCE = 60
 """Seconds in which an engine answers, or has failed."""
 
@@ -75,26 +76,35 @@ def engine() -> Generator[Engine]:
     Raises:
         ConfigError: there is none, and none can be brought up here.
     """
-    client = shutil.which("docker")
-    if client and not Engine(client).docker("version", "--format", "{{.Server.Version}}", timeout=20).returncode:
-        yield Engine(client)
+    if found := answering():
+        yield found
         return
     check_machine()
     with raised(default_place()) as made:
         yield made
 
 
+def answering() -> Engine | None:
+    """The machine's own engine, if one answers."""
+    client = shutil.which("docker")
+    if client and not Engine(client).docker("version", "--format", "{{.Server.Version}}", timeout=20).returncode:
+        return Engine(client)
+    return None
+
+
 def check_machine() -> None:
-    """Whether an engine can be brought up here.
+    """Whether this is a machine on which an engine can be brought up.
 
     Raises:
-        ConfigError: it cannot, and why.
+        ConfigError: it is not, and why.
     """
     if os.geteuid() != 0:
         raise ConfigError("no Docker Engine answers, and bringing one up needs root: start one, or run this as root")
     missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
     if missing:
-        raise ConfigError(f"no Docker Engine answers, and bringing one up needs: apt-get install {' '.join(missing)}")
+        raise ConfigError(f"no Docker Engine answers, and bringing one up needs: {', '.join(missing)}")
+    if subprocess.run(["unshare", *NAMESPACES, "true"], capture_output=True, check=False).returncode:
+        raise ConfigError("no Docker Engine answers, and bringing one up needs namespaces, which are not let here")
 
 
 @contextmanager
@@ -118,9 +128,8 @@ def raised(place: Path) -> Generator[Engine]:
                 "DOCKER_CONFIG": reach,
                 "DOCKER_BUILDKIT": "1",
             }
-            namespaces = ["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"]
             libraries = os.pathsep.join(map(str, programs.glob("**/lib/x86_64-linux-gnu")))
-            start = ["unshare", *namespaces, "sh", "-c", START, "engine", _configuration(place, socket), libraries]
+            start = ["unshare", *NAMESPACES, "sh", "-c", START, "engine", _configuration(place, socket), libraries]
             made = Engine(str(programs / "usr/bin/docker"), variables, place)
             try:
                 with running(
