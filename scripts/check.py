@@ -3,24 +3,20 @@
 The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `trainers`
 (the real trainers, killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as
 root), `containers` (the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the
-shipped pipeline against the clock, minutes). What mostly waits runs beside the others, and its output is shown after
-theirs. A tier that fails does not hide the others; the last lines say how each went.
+shipped pipeline against the clock, minutes). Each has the machine for itself. One that fails does not hide the others;
+the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
 
 import argparse
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -36,15 +32,6 @@ Command = list[str | Path]
 
 
 @dataclass(frozen=True)
-class Tier:
-    """Commands that are run one after the other, whatever becomes of each."""
-
-    commands: tuple[Command, ...]
-    runs: Literal["in turn", "beside", "alone"] = "in turn"
-    """What runs `beside` starts first, with those that take their turns; what runs `alone` comes after all others."""
-
-
-@dataclass(frozen=True)
 class Result:
     """How a tier went."""
 
@@ -52,26 +39,25 @@ class Result:
     seconds: float
 
 
-TIERS = {
-    "lint": Tier(
-        (
-            [BIN / "ruff", "format", "--check", "--quiet", "."],
-            [BIN / "ruff", "check", "--quiet", "."],
-            [BIN / "hadolint", "images/Dockerfile"],
-            [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
-            [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
-            [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
-        )
-    ),
-    "unit": Tier(([sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE],)),
-    "infra": Tier(([INFRA, *PYTEST, "-n", "2", "tests/infra"],)),
-    "trainers": Tier(
-        ([sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE],)
-    ),
-    "testbed": Tier(([TESTBED, *PYTEST, "tests/testbed"],), runs="beside"),
-    "containers": Tier(([sys.executable, *PYTEST, "--capture=no", "tests/containers"],)),
-    "rehearsal": Tier(([sys.executable, *PYTEST, "-m", "timed", *ELSEWHERE],), runs="alone"),
+TIERS: dict[str, list[Command]] = {
+    "lint": [
+        [BIN / "ruff", "format", "--check", "--quiet", "."],
+        [BIN / "ruff", "check", "--quiet", "."],
+        [BIN / "hadolint", "images/Dockerfile"],
+        [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
+        [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
+        [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
+    ],
+    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
+    "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
+    "trainers": [
+        [sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
+    ],
+    "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
+    "containers": [[sys.executable, *PYTEST, "--capture=no", "tests/containers"]],
+    "rehearsal": [[sys.executable, *PYTEST, "-m", "timed", *ELSEWHERE]],
 }
+"""What each runs, one after the other, whatever becomes of each."""
 
 
 def main() -> None:
@@ -82,76 +68,41 @@ def main() -> None:
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     if args.strict:
         environment["CORTEX_STRICT"] = "1"
-    chosen = {name: TIERS[name] for name in args.tier or TIERS}
     # A shell that runs this behind its back has it ignore Ctrl-C, and so would all that is started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
-        results = asyncio.run(check(chosen, environment))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        results = {name: run(name, TIERS[name], environment) for name in args.tier or TIERS}
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    for name in chosen:
-        print(f"{name:<10} {'passed' if results[name].passed else 'FAILED'}  {results[name].seconds:6.0f} s")
+    for name, result in results.items():
+        print(f"{name:<10} {'passed' if result.passed else 'FAILED'}  {result.seconds:6.0f} s")
     passed = sum(result.passed for result in results.values())
     print(f"{passed} passed, {len(results) - passed} failed")
     sys.exit(passed < len(results))
 
 
-async def check(tiers: Mapping[str, Tier], environment: Mapping[str, str]) -> dict[str, Result]:
-    """Run every tier. Cancelled, as by Ctrl-C or SIGTERM, it ends what runs, and waits until that has cleaned up."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    results: dict[str, Result] = {}
-
-    async def in_turn(name: str) -> None:
-        print(f"== {name}", flush=True)
-        results[name] = await run(tiers[name].commands, environment)
-
-    async def beside(name: str, output: Path) -> None:
-        results[name] = await run(tiers[name].commands, environment, output)
-
-    waiting = [name for name, tier in tiers.items() if tier.runs == "beside" and len(tiers) > 1]
-    with tempfile.TemporaryDirectory() as folder:
-        async with asyncio.TaskGroup() as group:
-            for name in waiting:
-                group.create_task(beside(name, Path(folder, name)))
-            for name, tier in tiers.items():
-                if name not in waiting and tier.runs != "alone":
-                    await in_turn(name)
-        for name in waiting:
-            print(f"== {name}", flush=True)
-            print(Path(folder, name).read_text(errors="replace"), end="", flush=True)
-    for name, tier in tiers.items():
-        if tier.runs == "alone":
-            await in_turn(name)
-    return results
-
-
-async def run(commands: Sequence[Command], environment: Mapping[str, str], output: Path | None = None) -> Result:
-    """Run commands one after the other, with what they say in the file `output`, or here."""
+def run(name: str, commands: Sequence[Command], environment: Mapping[str, str]) -> Result:
+    """Run a tier's commands, one after the other."""
+    print(f"== {name}", flush=True)
     started = time.monotonic()
-    codes = [await call(command, environment, output) for command in commands]
+    codes = [call(command, environment) for command in commands]
     return Result(not any(codes), time.monotonic() - started)
 
 
-async def call(command: Command, environment: Mapping[str, str], output: Path | None) -> int:
-    """The exit code of a program, which is in a process group of its own: one signal ends it, and no second one."""
-    with output.open("ab") if output else nullcontext() as file:
-        process = await asyncio.create_subprocess_exec(
-            *map(str, command),
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file and subprocess.STDOUT,
-            process_group=0,
-        )
+def call(command: Command, environment: Mapping[str, str]) -> int:
+    """The exit code of a program, which is in a process group of its own: one signal ends it, and no second one.
+
+    Interrupted, as by Ctrl-C or SIGTERM, it ends the program, and waits until that has cleaned up.
+    """
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0) as process:
         try:
-            return await process.wait()
-        except asyncio.CancelledError:
+            return process.wait()
+        except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
-            await process.wait()
+            process.wait()
             raise
 
 

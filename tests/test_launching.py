@@ -10,7 +10,8 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
 from cortex.fleet.names import job_name
 from cortex.runs.context import create_run
-from cortex.runs.profile import Profile
+from cortex.runs.ledger import Ledger
+from cortex.runs.profile import Profile, load_profile
 from tests.artifacts.strategies import write
 from tests.conftest import Cortex
 from tests.test_cli import told
@@ -72,3 +73,26 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
     assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
     assert json.dumps("Traceback") not in done.stderr
+
+
+@pytest.mark.parametrize(("words", "limit"), [((), "$1,234.00"), (("--budget", "2000"), "$2,000.00")])
+def test_a_run_is_resumed_under_the_cap_that_it_was_raised_to(
+    words: tuple[str, ...], limit: str, store: Store, tmp_path: Path, cortex: Cortex
+) -> None:
+    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    create_run(store, "r1", load_profile("cortex-70b"))
+    Ledger(store, "r1", 1).append("budget_raised", dollars=1234)
+    pipeline = tmp_path / "mine.yaml"
+    resources = {"infra": "aws", "accelerators": "H100:8", "use_spot": True}
+    pipeline.write_text(yaml.safe_dump({"name": "sft", "resources": resources, "run": "cortex run sft"}))
+    done = cortex(
+        *("resume", "r1", *words, "--pipeline", pipeline, "--dry-run"),
+        HOME=str(tmp_path),
+        COLUMNS="200",
+        AWS_EC2_METADATA_DISABLED="true",
+        HTTPS_PROXY="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
+    shown = " ".join(done.stdout.split())
+    assert f"{limit} for the whole run" in shown, done.stdout + done.stderr
+    assert f"the budget is {limit.removesuffix('.00')};" in shown, done.stdout

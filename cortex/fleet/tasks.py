@@ -85,11 +85,16 @@ def resolve_job(
 
 
 def find_job(name: str) -> Path:
-    """A file in `jobs/`, by its name.
+    """A file in `jobs/`, by its name; or any file, by its path.
 
     Raises:
         UsageError: there is none.
     """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}: give the path of a SkyPilot task, or a name in {JOBS}")
+        return path
     known = sorted(path.stem for path in JOBS.glob("*.yaml"))
     if name not in known:
         raise UsageError(f"no job {name!r}: {nearest(name, known)}")

@@ -38,7 +38,8 @@ def axolotl_config(
         ],
         "chat_template": "tokenizer_default",
         "dataset_prepared_path": str(prepared),
-        "dataset_num_proc": profile.hardware.threads if profile.hardware.device == "cuda" else 1,
+        # 0 is the trainer's own process; each other one would first import all of Axolotl, at every restart
+        "dataset_num_proc": profile.hardware.threads if profile.hardware.device == "cuda" else 0,
         "val_set_size": 0,
         "output_dir": str(output),
         "sequence_len": sft.sequence_length,

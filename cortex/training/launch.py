@@ -17,7 +17,11 @@ _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-_ON_CPU = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+_ON_CPU = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "ACCELERATE_USE_CPU": "true",
+    "AXOLOTL_DATASET_NUM_PROC": "0",  # it takes a configuration's 0 for nothing, and then looks here
+}
 
 
 def trainer_environment(profile: Profile) -> dict[str, str]:

@@ -56,14 +56,17 @@ def resume(
     """Launch a run again, under its own profile: what is finished is skipped, what was begun goes on."""
     from cortex.artifacts.store import Store
     from cortex.fleet.launch import finished
+    from cortex.runs.budget import cap
     from cortex.runs.context import load_run
+    from cortex.runs.ledger import LedgerReader
     from cortex.settings import Settings
 
     store = Store.open(Settings().bucket_url)
     profile = load_run(store, run_id)
     finished(run_id, store)
+    limit = cap(LedgerReader(store, run_id).new_events(), profile.budget.dollars) if budget is None else budget
     asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
-    _start(run_id, profile, pipeline, **asked, again=True, budget=budget)
+    _start(run_id, profile, pipeline, **asked, again=True, budget=budget, limit=limit)
 
 
 @app.command()
@@ -82,7 +85,7 @@ def stop(run_id: Run) -> None:
 
 @app.command()
 def rent(
-    name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher.")],
+    name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher; or the path of one like them.")],
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -128,7 +131,10 @@ def _start(
     force: bool,
     again: bool = False,
     budget: float | None = None,
+    limit: float | None = None,
 ) -> None:
+    """Launch a run, or one `again`. `budget` is what its cap is raised to, `limit` the cap that then holds, where it is
+    not the profile's."""
     import os
 
     from rich.console import Console
@@ -149,11 +155,11 @@ def _start(
     if not dry_run:
         _require_terminal(yes)
         require_bucket(settings.bucket_url)
-    faults = _look(run, profile, documents, settings, console)
+    faults = _look(run, _limited(profile, limit), documents, settings, console)
     if faults and not (dry_run or force):
         raise ConfigError(f"run {run} is not launched: {faults}")
     title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
-    plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=budget)
+    plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=limit)
     plan.print(console)
     if dry_run:
         _write(documents, job_name(run), settings.work(run))
@@ -167,6 +173,13 @@ def _start(
     print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
     if follow:
         watch(store, run, console)
+
+
+def _limited(profile: "Profile", dollars: float | None) -> "Profile":
+    """The profile with the cap that holds, for who compares it with a forecast."""
+    from cortex.runs.profile import Budget
+
+    return profile if dollars is None else profile.model_copy(update={"budget": Budget(dollars=dollars)})
 
 
 def _look(

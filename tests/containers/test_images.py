@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cortex.containers import HARDENED, USER
+from cortex.docker import cpu_image
 from cortex.settings import CHECKOUT
 from tests.containers.conftest import BUILD_OPTIONS, Images
 from tests.containers.layers import entries
@@ -93,6 +94,15 @@ def test_no_layer_holds_a_secret_or_a_cache(images: Images, name: str, canary: s
             assert entry.data[4] & 1, f"{entry.name} holds the time at which it was compiled"
     assert checked > 1000
     assert canary not in images.engine.said("history", "--no-trunc", "--format", "{{.CreatedBy}}", images[name])
+
+
+def test_the_same_checkout_gives_the_same_layers(images: Images) -> None:
+    """Every step is done again; only what was downloaded is still there. The configuration names the day of building."""
+    first = _layers(images, images["data"])
+    options = f"{BUILD_OPTIONS} --no-cache"
+    again = cpu_image("data", images.settings.model_copy(update={"build_options": options}), images.log("again"))
+    assert _layers(images, again) == first
+    images.build("data")  # the tag is the first one's again
 
 
 def test_a_change_of_the_code_makes_one_layer_anew(images: Images, tmp_path: Path) -> None:

@@ -149,3 +149,12 @@ def test_the_other_jobs_are_filled_in_the_same_way() -> None:
         assert autostop["down"] is True and autostop["idle_minutes"] <= 30
     with pytest.raises(UsageError, match="no job 'techer': did you mean 'teacher'"):
         find_job("techer")
+
+
+def test_a_job_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    with pytest.raises(UsageError, match=r"no file .*mine\.yaml"):
+        find_job(str(path))
+    path.write_text("resources: {infra: aws}\nrun: 'true'\n")
+    assert find_job(str(path)) == path
+    assert resolve_job(path, settings=S3)["resources"]["labels"][RUN_TAG] == "mine"

@@ -13,6 +13,7 @@ from cortex.fleet.preflight.ground import Document, Ground
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
 
+
 @dataclass(frozen=True)
 class Check:
     """One thing to look at."""
@@ -49,7 +50,7 @@ def preflight(
 ) -> list[Finding]:
     """Ask every check about a run that is to be launched; a finding a check, in their order.
 
-    The settings' `preflight_seconds` are their limit; the program itself takes the rest of the 20 that a user is promised.
+    The settings' `preflight_seconds` are their limit: the program itself takes the rest of a user's 20 seconds.
 
     `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
     """
