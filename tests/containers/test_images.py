@@ -97,7 +97,7 @@ def test_no_layer_holds_a_secret_or_a_cache(images: Images, name: str, canary: s
 
 
 def test_the_same_checkout_gives_the_same_layers(images: Images) -> None:
-    """Every step is done again; only what was downloaded is still there. The configuration names the day of building."""
+    """Every step is done again, with what was downloaded before. Only the configuration bears the time of building."""
     first = _layers(images, images["data"])
     options = f"{BUILD_OPTIONS} --no-cache"
     again = cpu_image("data", images.settings.model_copy(update={"build_options": options}), images.log("again"))
