@@ -7,11 +7,10 @@ from pathlib import Path
 
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.settings import CHECKOUT
+from cortex.fleet.tasks import DIGESTS
 from scripts.images.build import Built, revision
 from scripts.images.docker import docker, docker_aloud
 
-DIGESTS = CHECKOUT / "images" / "digests.json"
 REGISTRY = re.compile(r"[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*")
 REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from cortex.containers import HARDENED, USER
 from cortex.docker import cpu_image
 from cortex.settings import CHECKOUT
+from scripts.images.build import found
+from scripts.images.sbom import write_sbom
 from tests.containers.conftest import BUILD_OPTIONS, Images
 from tests.containers.layers import entries
 
@@ -96,6 +100,19 @@ def test_no_layer_holds_a_secret_or_a_cache(images: Images, name: str, canary: s
     assert canary not in images.engine.said("history", "--no-trunc", "--format", "{{.CreatedBy}}", images[name])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_its_bill_of_materials_names_what_its_lock_brings(images: Images, name: str, tmp_path: Path) -> None:
+    assert images[name]
+    path = write_sbom(found(name, "cpu"), tmp_path / "bill.json")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(path.read_text()) is None
+    held = {component["purl"].partition("?")[0] for component in json.loads(path.read_text())["components"]}
+    lock = (CHECKOUT / "images" / name / "requirements.cpu.lock").read_text()
+    pinned = re.findall(r"(?m)^([a-z0-9._-]+)==(\S+) \\$", lock)
+    assert len(pinned) > 30
+    assert {f"pkg:pypi/{package}@{version}" for package, version in pinned} <= held
+    assert any(purl.startswith("pkg:deb/debian/tini@") for purl in held)
+
+
 def test_the_same_checkout_gives_the_same_layers(images: Images) -> None:
     """Every step is done again, with what was downloaded before. Only the configuration bears the time of building."""
     first = _layers(images, images["data"])
@@ -122,8 +139,10 @@ def test_a_change_of_the_code_makes_one_layer_anew(images: Images, tmp_path: Pat
     done = subprocess.run(
         command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
     )
-    print(f"data, after a change in cortex/: built in {time.monotonic() - started:.1f} s")
+    seconds = time.monotonic() - started
+    print(f"data, after a change in cortex/: built in {seconds:.1f} s")
     assert done.returncode == 0, done.stderr[-2000:]
+    assert seconds < 10
     second = _layers(images, "cortex-data:cpu")
     changed = [number for number, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1]]
     assert len(changed) == 1, f"layers {changed} of {len(first)} were made anew"

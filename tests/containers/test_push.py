@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import ConfigError, RefusedError, StageError
+from cortex.fleet.tasks import resolve
 from cortex.process import running
+from cortex.runs.profile import load_profile
+from cortex.settings import Settings
 from scripts.images.build import Built, found, revision
-from scripts.images.push import push
+from scripts.images.push import push, write_digests
 from tests.containers.engine import Engine, default_place
 from tests.debian import Debian
 
@@ -65,6 +68,9 @@ def test_what_is_pushed_is_pulled_by_its_digest(docker: Engine, registry: str, t
     docker.said("rmi", "--force", image.identity)
     docker.said("pull", reference)
     assert docker.said("image", "inspect", "--format", "{{.Id}}", reference) == image.identity
+    write_digests({"data": reference}, tmp_path / "digests.json")
+    task = resolve(load_profile("rehearsal"), "r", settings=Settings(), digests=tmp_path / "digests.json")[0]
+    assert task["resources"]["image_id"] == f"docker:{reference}", "what is pushed is what machines start from"
     other = made(docker, tmp_path, of="somewhere else")
     assert push(other, registry, dirty=True) != reference
 
