@@ -48,6 +48,8 @@ class Containers:
     store: Store
     settings: Settings
     kind: str = "image"
+    at_once: int = 1
+    """Builds take turns at one cache of packages, and not in the order in which they were begun."""
 
     def check(self) -> None:
         """Find what would keep stages from running in containers.

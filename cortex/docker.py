@@ -3,16 +3,12 @@
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from cortex.errors import ConfigError, StageError
 from cortex.settings import CHECKOUT, Settings
 
 WITHOUT = "or leave CONTAINERS away"
-
-_ONE_AT_A_TIME = threading.Lock()
-"""Builds share a cache of packages, where one waits for the other's downloads, and not for ever."""
 
 
 def client() -> str:
@@ -45,7 +41,7 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
         StageError: it cannot be built; the log says why.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output, _ONE_AT_A_TIME:
+    with log.open("w") as output:
         command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu"]
         command += [f"--base-image={settings.base_image}"] if settings.base_image else []
         command += [f"--options={settings.build_options}"]

@@ -30,6 +30,11 @@ class Places(Protocol):
         """What one is called, before the image's name."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many are made at the same time: those that are asked for first come first."""
+        ...
+
     def check(self) -> None:
         """Find what would keep any place from being made.
 
@@ -73,6 +78,7 @@ class Venvs:
     store: Store
     settings: Settings
     kind: str = "environment"
+    at_once: int = 2
 
     def check(self) -> None:
         pass

@@ -54,7 +54,7 @@ class Rehearsal:
         follower = RunFollower(self.store, self.run, [stage for _, wanted in tasks for stage in wanted])
         left = [(task, stage) for task, wanted in tasks for stage in wanted if not self._finished(stage)]
         images = list(dict.fromkeys(task.image for task, _ in left))
-        pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="place")
+        pool = ThreadPoolExecutor(max_workers=self.places.at_once, thread_name_prefix="place")
         try:
             places = {image: pool.submit(self.places.make, image) for image in images}
             with LiveStages(follower, self.console) as live:

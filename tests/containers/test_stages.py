@@ -16,7 +16,7 @@ from cortex.artifacts.store import Store
 from cortex.artifacts.verify import verify
 from cortex.containers import Container
 from cortex.runs.context import artifact_prefix, create_run
-from cortex.runs.profile import load_profile
+from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
 from tests.containers.conftest import BUILD_OPTIONS, Images
 from tests.containers.engine import Engine
@@ -52,10 +52,24 @@ def store(home: Home) -> Store:
 
 
 @pytest.fixture(scope="module")
-def place(home: Home, store: Store, small: Path, images: Images) -> Callable[[str], Container]:
+def begin(home: Home, store: Store, small: Path, undisturbed: dict[str, Any]) -> Callable[[str], Profile]:
+    """Begin a run, with the SFT of the one in environments: the largest of all images is then not built."""
+    assert undisturbed
+    runs = home.folder / "bucket" / "runs"
+
+    def begin(run: str) -> Profile:
+        profile = load_profile(str(small))
+        create_run(store, run, profile)
+        shutil.copytree(runs / "undisturbed" / "sft" / "artifact", runs / run / "sft" / "artifact")
+        return profile
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def place(home: Home, store: Store, begin: Callable[[str], Profile], images: Images) -> Callable[[str], Container]:
     """What stages of the run in containers run in, by their images' names."""
-    profile = load_profile(str(small))
-    create_run(store, RUN, profile)
+    profile = begin(RUN)
     return lambda name: Container(images[name], RUN, profile, store, Settings(home=home.folder))
 
 
@@ -112,12 +126,9 @@ def test_a_container_is_confined(
 
 
 @pytest.fixture(scope="module")
-def preempted(
-    labelled: None, undisturbed: dict[str, Any], home: Home, place: Callable[[str], Container], docker: Engine
-) -> Iterator[int]:
-    """How GRPO left, told to end in the middle by `docker stop`. SFT's artifact is that of the run in environments."""
+def preempted(labelled: None, home: Home, place: Callable[[str], Container], docker: Engine) -> Iterator[int]:
+    """How GRPO left, told to end in the middle by `docker stop`."""
     runs = home.folder / "bucket" / "runs"
-    shutil.copytree(runs / "undisturbed" / "sft" / "artifact", runs / RUN / "sft" / "artifact")
     log = home.folder / "preempted.log"
     with log.open("w") as output, place("grpo").running(["run", "grpo", "--run", RUN], output) as process:
         deadline = time.monotonic() + 900
@@ -149,15 +160,21 @@ def test_the_rehearsal_goes_on_in_containers_to_the_same_bytes(
     assert home.cortex("verify", shown["release"]).returncode == 0
 
 
-def test_no_container_outlives_a_rehearsal_that_is_killed(home: Home, small: Path, docker: Engine) -> None:
-    home.kill_during("label", "killed", "--containers", "--profile", small)
+def test_no_container_outlives_a_rehearsal_that_is_killed(
+    home: Home, begin: Callable[[str], Profile], docker: Engine
+) -> None:
+    begin("killed")
+    home.kill_during("label", "killed", "--containers")
     assert gone(docker, "killed")
     assert home.show("killed")["stages"][0]["state"] == "done"
 
 
-def test_ctrl_c_ends_the_container_and_says_how_to_go_on(home: Home, small: Path, docker: Engine) -> None:
+def test_ctrl_c_ends_the_container_and_says_how_to_go_on(
+    home: Home, begin: Callable[[str], Profile], docker: Engine
+) -> None:
+    begin("interrupted")
     process = subprocess.Popen(
-        home.command("rehearse", "--containers", "--run", "interrupted", "--profile", small),
+        home.command("rehearse", "--containers", "--run", "interrupted"),
         env=home.variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
