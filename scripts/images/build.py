@@ -139,6 +139,8 @@ def wheel_image(wheels: Sequence[Path]) -> str:
     """An image on this engine that holds wheels in /wheels, so that a build can mount them and no layer keeps them."""
     names = hashlib.sha256("".join(f"{wheel.name} {wheel.stat().st_size}\n" for wheel in wheels).encode()).hexdigest()
     tag = f"cortex-wheels:{names[:12]}"
+    if docker("image", "ls", "--quiet", tag):
+        return tag
     with tempfile.TemporaryDirectory() as folder:
         for wheel in wheels:
             Path(folder, wheel.name).symlink_to(wheel.resolve())
