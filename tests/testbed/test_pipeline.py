@@ -116,8 +116,10 @@ def launch(inside: Inside, profile: Path) -> None:
     pipeline = bare_pipeline(inside.folder / "pipeline.yaml", *MACHINES)
     given = inside.write("small.yaml", profile.read_text())
     words = ["--profile", given, "--run", RUN, "--pipeline", pipeline, "--yes", "--no-follow"]
-    # Some of what is checked first, such as quotas, the fake account does not have.
-    inside.succeed("cortex", "launch", *words, "--force")
+    # What is checked first is asked in earnest, and takes a busy machine its time.
+    done = inside.run("cortex", "launch", *words, CORTEX_PREFLIGHT_SECONDS="300")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SkyPilot may use aws" in " ".join(done.stdout.split()), done.stdout
 
 
 def disturbed(inside: Inside, tail: Tail) -> list[Recovery]:

@@ -18,5 +18,7 @@ def test_a_workbench_comes_up_and_goes_when_it_is_idle(inside: Inside) -> None:
     assert f"{cluster_name('bench')} is up: `ssh {cluster_name('bench')}`" in rented
     [machine] = [machine for machine in inside.machines() if machine["id"] not in before]
     assert not machine["spot"]
-    assert inside.succeed("ssh", cluster_name("bench"), "hostname")
+    # OpenSSH asks the system for its user's home, which the bed's programs do not share: so the file is named.
+    config = inside.bed.place.home / ".sky" / "generated" / "ssh" / cluster_name("bench")
+    assert inside.succeed("ssh", "-F", config, cluster_name("bench"), "hostname")
     until(lambda: machine["id"] not in {each["id"] for each in inside.machines()}, "its end by itself", every=5)

@@ -96,9 +96,10 @@ def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start
     committed = [event["step"] for event in events(task, "checkpoint_committed")]
     assert committed == [5, 10, 15, 20, 25, 30, 35]  # none at the end, where the model itself is written
     assert not events(task, "checkpoint_failed")
-    # The loss falls, so that the newest is also the best. Sending skips what newer ones have overtaken.
-    assert steps_kept(task) == {30, 35} if "s3:" not in task.url else steps_kept(task) <= set(committed)
-    assert 1 <= len(steps_kept(task)) <= task.keep
+    # The loss falls, so that the newest is also the best. Sending skips what newer ones have overtaken; the end waits
+    # neither for the last of them nor for the pruning after it.
+    kept = steps_kept(task)
+    assert kept <= set(committed) and 1 <= len(kept) <= task.keep + 1 if "s3:" in task.url else kept == {30, 35}
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start: Start) -> None:

@@ -32,9 +32,9 @@ def _has_server() -> bool:
 
 
 def _of_the_server() -> tuple[set[str], str]:
-    import sky
+    from sky.client import sdk
 
-    return {name.lower() for name in sky.get(sky.enabled_clouds())}, "on its server"
+    return {name.lower() for name in sdk.get(sdk.enabled_clouds())}, "on its server"
 
 
 def _of_this_machine(names: set[str]) -> set[str]:
