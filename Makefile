@@ -25,8 +25,8 @@ help: ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: rehearse
-rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED=]
-	@$(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)")
+rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED= CONTAINERS=1 [BASE_IMAGE= OPTIONS=]]
+	@$(if $(BASE_IMAGE),CORTEX_BASE_IMAGE="$(BASE_IMAGE)") $(if $(OPTIONS),CORTEX_BUILD_OPTIONS="$(OPTIONS)") $(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)") $(if $(CONTAINERS),--containers)
 
 .PHONY: drill
 drill: setup ## spoil and kill a small stand-in of a training: what survives?   [PROFILE= STAGE=sft|grpo QUICK=1]
@@ -125,6 +125,15 @@ infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   
 	@$(INFRA)/bin/python -m infra.stack up $(STACK)
 infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be here   [STACK=dev|prod]
 	@$(INFRA)/bin/python -m infra.stack down $(STACK)
+
+##@ Images
+.PHONY: images push sbom
+images: setup ## build the images of sky.yaml   [NAME="data sft" VARIANT=cuda|cpu BASE_IMAGE= OPTIONS="--network host"]
+	@$(VENV)/bin/python -m scripts.images build $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)") $(if $(OPTIONS),--options="$(OPTIONS)")
+push: setup ## push them, and write down the digests that machines start from   [NAME= VARIANT= REGISTRY=host/folder DIRTY=1]
+	@$(VENV)/bin/python -m scripts.images push $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(DIRTY),--dirty)
+sbom: setup ## write down what is in them   [NAME= VARIANT=]
+	@$(VENV)/bin/python -m scripts.images sbom $(NAME) $(if $(VARIANT),--variant "$(VARIANT)")
 
 ##@ Housekeeping
 .PHONY: clean

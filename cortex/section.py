@@ -1,6 +1,7 @@
 """The base of every profile section: frozen, and an unknown key is an error that suggests the right one."""
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -26,7 +27,7 @@ def unknown_key(key: str, known: list[str]) -> str:
     return f"unknown key {key!r}: {nearest(key, known)}"
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: Collection[str]) -> str:
     """What to say after a word that is not known."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     flipside_api_key: SecretStr | None = None
     """Flipside's key, where a profile's data come from there."""
 
+    registry: str | None = None
+    """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
+
     owner: str = Field(default_factory=_user)
     """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
 
@@ -47,6 +50,15 @@ class Settings(BaseSettings):
 
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
+
+    container_memory: str = "8g"
+    """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
+
+    base_image: str | None = None
+    """What the rehearsal's images are built on, in place of the Dockerfile's base."""
+
+    build_options: str = ""
+    """Words for `docker build` of those images, such as `--network host`."""
 
     @property
     def bucket_url(self) -> str:

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from infra.config import PROJECT, StackConfig
 
-CHECKPOINT_TAG = ("kind", "checkpoint")
-"""The object tag on checkpoints. A lifecycle rule can match a prefix or a tag, and checkpoints lie inside runs."""
-
 RUNS = "runs"
 """The folder of the artifacts bucket that holds every run."""
 

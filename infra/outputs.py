@@ -51,6 +51,11 @@ class GroundOutputs(BaseModel):
         return f"s3://{self.artifacts_bucket}"
 
     @property
+    def registry(self) -> str:
+        """The folder that holds every image's repository."""
+        return next(iter(self.repositories.values())).rpartition("/")[0]
+
+    @property
     def bucket_urls(self) -> list[str]:
         """Every bucket that may hold runs."""
         return [self.bucket_url, *([f"gs://{self.gcs_bucket}"] if self.gcs_bucket else [])]
@@ -76,4 +81,4 @@ def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
 
 def environment(outputs: GroundOutputs) -> dict[str, str]:
     """The kit's settings on this ground, as environment variables."""
-    return {"CORTEX_BUCKET": outputs.bucket_url, "AWS_REGION": outputs.region}
+    return {"CORTEX_BUCKET": outputs.bucket_url, "CORTEX_REGISTRY": outputs.registry, "AWS_REGION": outputs.region}

@@ -2,8 +2,9 @@
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `trainers`
 (the real trainers, killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as
-root) and `rehearsal` (the shipped pipeline against the clock, minutes). Each has the machine for itself. One that fails
-does not hide the others; the last lines say how each went.
+root), `containers` (the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the
+shipped pipeline against the clock, minutes). Each has the machine for itself. One that fails does not hide the others;
+the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 """
 
@@ -24,8 +25,8 @@ INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
-ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed"]
-"""What is tested in environments of its own."""
+ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed", "--ignore=tests/containers"]
+"""What is tested in environments of its own, or on an engine."""
 
 Command = list[str | Path]
 
@@ -42,6 +43,7 @@ TIERS: dict[str, list[Command]] = {
     "lint": [
         [BIN / "ruff", "format", "--check", "--quiet", "."],
         [BIN / "ruff", "check", "--quiet", "."],
+        [BIN / "hadolint", "images/Dockerfile"],
         [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
         [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
         [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
@@ -52,6 +54,7 @@ TIERS: dict[str, list[Command]] = {
         [sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
     ],
     "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
+    "containers": [[sys.executable, *PYTEST, "--capture=no", "tests/containers"]],
     "rehearsal": [[sys.executable, *PYTEST, "-m", "timed", *ELSEWHERE]],
 }
 """What each runs, one after the other, whatever becomes of each."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 ROOT = IMAGES.parent
-ONE_LOCK = ("control", "infra", "testbed")
-"""Environments of the laptop, not of a machine with a GPU: there is nothing to leave out of them."""
+ONE_LOCK = ("control", "infra", "serve", "testbed")
+"""Environments of the laptop, of which there is nothing to leave out, and of what runs on a GPU alone."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sky import skypilot_config
 from sky.dag import Dag
+from sky.provision.docker_utils import docker_start_cmds
 from sky.utils import dag_utils
 from sky.utils.registry import JOBS_RECOVERY_STRATEGY_REGISTRY
 
@@ -77,6 +79,18 @@ def test_what_is_no_run_ends_itself() -> None:
                 assert autostop and autostop.enabled and autostop.down and autostop.idle_minutes <= 30
 
 
+def test_images_are_started_as_skypilot_needs_them() -> None:
+    """Our images have a user of their own, and no sudo: left to that user, SkyPilot's set-up would fail in them."""
+    for path in FILES:
+        for task in load(path).tasks:
+            for resources in task.resources:
+                asked = {"override_configs": resources.cluster_config_overrides}
+                options: list[str] = skypilot_config.get_nested(("docker", "run_options"), [], **asked)
+                words = docker_start_cmds("image", "container", options, "docker").split()
+                assert words.index("--user=root") < words.index("image"), f"{path.name}: {task.name}"
+                assert "--init" in words, f"{path.name}: {task.name}"
+
+
 def test_secrets_are_secrets() -> None:
     for path in FILES:
         for task in load(path).tasks:
@@ -121,6 +135,7 @@ def test_skypilot_asks_for_the_run_and_the_bucket() -> None:
 MISTAKES: dict[str, tuple[str, str, Callable[[Path], object], type[Exception], str]] = {
     "a misspelled resource": ("use_spot: true", "use_spott: true", load, ValueError, "use_spott"),
     "a misspelled section": ("resources:", "resource:", load, ValueError, "resource"),
+    "a misspelled option of the engine": ("run_options:", "run_option:", load, ValueError, "run_option"),
     "the same key twice": ("name: data\n", "name: data\nname: data\n", load, Exception, "name"),
     "a code that no program leaves with": ("codes: [75]", "codes: [1075]", load, ValueError, "1075"),
     "a number that is none": ("cpus: 8+", "cpus: eight", load, ValueError, "eight"),

@@ -1,5 +1,6 @@
 """A store in a folder of this machine. What is written is prepared aside and appears by one rename or link."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -139,20 +140,22 @@ class FolderStore(Store):
         target = self.local_path(key)
         with self._incoming() as aside:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if keep or folder.stat().st_dev != target.parent.stat().st_dev:
-                shutil.copytree(folder, aside, symlinks=True)
-                source = aside
-            else:
-                source = folder
-            sync_tree(source)
-            try:
-                source.rename(target)
-            except OSError as error:
-                if scan(target).files:
-                    return False
-                raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
+            apart = keep or folder.stat().st_dev != target.parent.stat().st_dev
+            for source in (aside,) if apart else (folder, aside):
+                if source is aside:
+                    shutil.copytree(folder, aside, symlinks=True)
+                sync_tree(source)
+                try:
+                    source.rename(target)
+                    break
+                except OSError as error:
+                    if error.errno == errno.EXDEV and source is folder:
+                        continue  # in a container, two folders of one file system may be two mounts
+                    if scan(target).files:
+                        return False
+                    raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
             sync(target.parent)
-        if not keep and source is not folder:
+        if not keep and folder.exists():
             shutil.rmtree(folder)
         return True
 

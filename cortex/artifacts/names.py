@@ -13,6 +13,9 @@ PART = "manifest.json.part"
 SIDECARS = frozenset({MANIFEST, SIGNATURE, PART})
 """Files at the top of an artifact's folder that its manifest cannot list: itself, and what signs it."""
 
+CHECKPOINT_TAG = ("kind", "checkpoint")
+"""The tag on checkpoints' objects: a bucket's lifecycle matches a prefix or a tag, and checkpoints lie inside runs."""
+
 MAX_PART_BYTES = 255
 """The longest name of one file or folder on the common file systems."""
 
@@ -45,6 +48,11 @@ def check_key(key: str) -> str:
     if fault:
         raise VerificationError(f"key {key[:80]!a} {fault}: a store cannot hold it; use a shorter, plainer one")
     return key
+
+
+def is_of_a_checkpoint(key: str) -> bool:
+    """Whether an object is part of a checkpoint: it lies in a folder `checkpoints`."""
+    return "checkpoints" in key.split("/")[:-1]
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -10,18 +10,19 @@ from urllib.parse import urlsplit
 
 import obstore
 from loguru import logger
-from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError
 
 from cortex.artifacts.bucket import advice, connect, first_line, is_about_credentials, is_transient
 from cortex.artifacts.direct import CHUNK, Direct, NotDirectError
 from cortex.artifacts.hashing import FileHash, open_steady
-from cortex.artifacts.names import check_key
+from cortex.artifacts.names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 from cortex.artifacts.streaming import pieces
 from cortex.errors import ConfigError
 
 Result = TypeVar("Result")
+Tags = dict[str, str] | None
 
 SINGLE = 256 * 1024 * 1024
 """Up to this size a file is sent in one request: what a broken connection costs at most."""
@@ -47,22 +48,26 @@ class RemoteStore(Store):
         """How often something was asked again."""
         self._connect()
         self._ranges_as_partial = True
+        self._takes_tags = url.startswith("s3:")
 
     def patient(self, patience: Patience) -> "RemoteStore":
         return RemoteStore(self.url, patience)
 
     def put(self, key: str, data: bytes) -> None:
-        self._ask("written", key, lambda: obstore.put(self._objects, check_key(key), data, use_multipart=False))
+        def write(tags: Tags) -> None:
+            obstore.put(self._objects, check_key(key), data, tags=tags, use_multipart=False)
+
+        self._ask("written", key, lambda: self._tagged(key, write))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        def create() -> bool:
+        def create(tags: Tags) -> bool:
             try:
-                obstore.put(self._objects, check_key(key), data, mode="create")
+                obstore.put(self._objects, check_key(key), data, tags=tags, mode="create")
             except AlreadyExistsError:
                 return False
             return True
 
-        return self._ask("written", key, create)
+        return self._ask("written", key, lambda: self._tagged(key, create))
 
     def get(self, key: str) -> bytes:
         return self._ask("read", key, lambda: bytes(obstore.get(self._objects, check_key(key)).bytes()))
@@ -127,7 +132,7 @@ class RemoteStore(Store):
         return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
 
     def upload(self, path: Path, key: str) -> FileHash:
-        return self._ask("written", key, lambda: self._send(path, check_key(key)))
+        return self._ask("written", key, lambda: self._tagged(key, lambda tags: self._send(path, check_key(key), tags)))
 
     def download(self, key: str, path: Path) -> None:
         part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
@@ -166,7 +171,20 @@ class RemoteStore(Store):
             at += len(chunk)
         return data[:at]
 
-    def _send(self, path: Path, key: str) -> FileHash:
+    def _tagged(self, key: str, write: Callable[[Tags], Result]) -> Result:
+        """Write with the tags that an object should have, or, where a server or a policy takes none, without."""
+        tags: Tags = {CHECKPOINT_TAG[0]: CHECKPOINT_TAG[1]} if self._takes_tags and is_of_a_checkpoint(key) else None
+        try:
+            return write(tags)
+        except BaseError as error:
+            if tags is None or not (isinstance(error, PermissionDeniedError) or "NotImplemented" in str(error)):
+                raise
+            done = write(None)
+            self._takes_tags = False
+            logger.warning(f"{self.url} takes no tags: a rule that removes what has {tags} will not find checkpoints")
+            return done
+
+    def _send(self, path: Path, key: str, tags: Tags) -> FileHash:
         """One attempt at a whole file: what is hashed is what is sent, whatever becomes of the file meanwhile."""
         digest = hashlib.sha256()
         with open_steady(path) as file:
@@ -178,17 +196,19 @@ class RemoteStore(Store):
                     yield piece
 
             if size <= PIECE:
-                obstore.put(self._objects, key, b"".join(parts(PIECE)), use_multipart=False)
-            elif size <= SINGLE and self._direct:
+                obstore.put(self._objects, key, b"".join(parts(PIECE)), tags=tags, use_multipart=False)
+            elif size <= SINGLE and self._direct and not tags:  # a signed URL carries none
                 try:
                     self._direct.write(key, parts(CHUNK), size)
                 except NotDirectError:
                     self._direct = None
-                    return self._send(path, key)
+                    return self._send(path, key, tags)
             else:
                 part = max(PIECE, -(-size // MAX_PARTS))
                 try:
-                    obstore.put(self._objects, key, parts(part), chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+                    obstore.put(
+                        self._objects, key, parts(part), tags=tags, chunk_size=part, max_concurrency=PARTS_AT_ONCE
+                    )
                 except FileNotFoundError as error:
                     if "NoSuchUpload" not in str(error):
                         raise

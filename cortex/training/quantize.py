@@ -3,13 +3,16 @@
 Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import yaml
 from datasets import Dataset
-from llmcompressor import oneshot
+from llmcompressor import active_session, oneshot
 from llmcompressor.modifiers.gptq import GPTQModifier
+from llmcompressor.transformers.utils import RECIPE_FILE_NAME
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.errors import ConfigError
@@ -43,6 +46,9 @@ def gptq(source: Path, target: Path, wanted: Gptq, conversations: Sequence[list[
     oneshot(model=model, dataset=data, recipe=[recipe], max_seq_length=longest, num_calibration_samples=len(rows))
     model.save_pretrained(target, save_compressed=True)
     tokenizer.save_pretrained(target)
+    # It was saved with Python's objects in it, which no safe reader takes, and which each Python writes in its own way.
+    plain = json.loads(json.dumps(active_session().lifecycle.recipe.to_dict()))
+    (target / RECIPE_FILE_NAME).write_text(yaml.safe_dump(plain, sort_keys=False))
 
 
 def mean_divergence(

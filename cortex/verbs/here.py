@@ -40,11 +40,15 @@ def rehearse(
         Path | None, typer.Option(help="A parquet or CSV file, or a folder of them, in place of the profile's source.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the profile's seed.")] = None,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="Run stages in containers of their images, in place of environments.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
     from rich.console import Console
 
     from cortex.artifacts.store import Store
+    from cortex.places import Venvs
     from cortex.rehearsal import Rehearsal
     from cortex.runs.context import list_runs, load_run, new_run_id
     from cortex.runs.profile import load_profile
@@ -64,8 +68,14 @@ def rehearse(
         resolved = load_profile(profile or "rehearsal", overrides)
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
+    if containers:
+        from cortex.containers import Containers
+
+        places = Containers(name, resolved, store, settings)
+    else:
+        places = Venvs(store, settings)
     try:
-        Rehearsal(name, resolved, store, settings, console).start()
+        Rehearsal(name, resolved, store, settings, console, places).start()
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption

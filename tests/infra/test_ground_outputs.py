@@ -79,6 +79,7 @@ def test_files_keep_what_is_not_ours(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text().splitlines() == [
         "CORTEX_TEACHER_API_KEY=abc",
         f"CORTEX_BUCKET={OUTPUTS.bucket_url}",
+        "CORTEX_REGISTRY=123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-dev",
         "AWS_REGION=us-east-1",
     ]
     config = yaml.safe_load((tmp_path / ".sky.yaml").read_text())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.rehearsal.conftest import Home
 
@@ -69,6 +70,14 @@ def test_show_tells_all_that_others_build_on(run: Run) -> None:
         assert {"accuracy", "brier", "brier_skill", "brier_skill_interval", "valid_share"} <= item.keys()
         low, high = item["brier_skill_interval"]
         assert low <= item["brier_skill"] <= high
+
+
+@pytest.mark.timed
+def test_how_copies_were_quantized_can_be_read_without_their_program(run: Run) -> None:
+    for bits in (4, 8):
+        recipe = yaml.safe_load(Path(run(0)["release"], f"gptq-w{bits}", "recipe.yaml").read_text())
+        [modifier] = recipe["default_stage"]["default_modifiers"].values()
+        assert modifier["config_groups"]["linear"]["weights"]["num_bits"] == bits
 
 
 @pytest.mark.timed

@@ -4,14 +4,13 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from cortex.errors import ConfigError
+from tests.debian import SUITE, Debian
 
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 PACKAGES = (
     "ca-certificates,curl,fuse3,gcc,git,iproute2,libc6-dev,lsof,netcat-openbsd,openssh-server,patch,procps,python3,"
     "rsync,sudo,unzip"
@@ -69,7 +68,7 @@ def rootfs(cache: Path, wheel: Path, log: Path) -> Path:
         if not target.exists():
             making = cache / "rootfs-making"
             shutil.rmtree(making, ignore_errors=True)
-            _make(making, cache, wheel, output.fileno())
+            _make(making, Debian(cache, output.fileno()), wheel)
             making.rename(target)
     return target
 
@@ -89,21 +88,14 @@ def lend_tools(base: Path, folder: Path) -> Path:
     return folder
 
 
-def _make(target: Path, cache: Path, wheel: Path, log: int) -> None:
+def _make(target: Path, debian: Debian, wheel: Path) -> None:
     home = target / "home" / USER
     _write(target, HASTE)
-    # In a namespace of its own, so that a kill leaves no mount behind.
-    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    program, environment = _debootstrap(cache, log)
-    _run(
-        [*apart, program, "--variant=minbase", f"--include={PACKAGES}", SUITE, target, MIRROR],
-        log,
-        environment,
-    )
-    _run(["chroot", target, "useradd", "--create-home", "--shell", "/bin/bash", USER], log)
+    debian.bootstrap(target, PACKAGES)
+    debian.run(["chroot", target, "useradd", "--create-home", "--shell", "/bin/bash", USER])
     # No password, and not locked either: sshd refuses keys to a locked account.
-    _run(["chroot", target, "usermod", "--password", "*", USER], log)
-    _run(["chroot", target, "ssh-keygen", "-A"], log)
+    debian.run(["chroot", target, "usermod", "--password", "*", USER])
+    debian.run(["chroot", target, "ssh-keygen", "-A"])
     (target / "usr" / "bin" / "systemctl").unlink(missing_ok=True)
     (target / "usr" / "bin" / "systemctl").symlink_to("true")
     binaries = home / ".local" / "bin"
@@ -123,7 +115,9 @@ def _make(target: Path, cache: Path, wheel: Path, log: int) -> None:
     inside |= {"HOME": f"/home/{USER}", "PATH": f"/home/{USER}/.local/bin:/usr/sbin:/usr/bin:/bin", "UV_NO_CACHE": "1"}
     inside |= {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
     script = RUNTIME.format(wheel=wheel.parent.name)
-    _run([*apart, "chroot", f"--userspec={USER}:{USER}", target, "sh", "-c", script], log, inside)
+    # In a namespace of its own, so that a kill leaves no program behind.
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    debian.run([*apart, "chroot", f"--userspec={USER}:{USER}", target, "sh", "-c", script], inside)
     _write(target, FILES)
     shutil.rmtree(target / "var" / "cache" / "apt", ignore_errors=True)
 
@@ -134,36 +128,8 @@ def _write(target: Path, files: Mapping[str, str]) -> None:
         (target / name).write_text(text)
 
 
-def _debootstrap(cache: Path, log: int) -> tuple[str, dict[str, str]]:
-    """The program, and the variables it wants; without an installed one, apt brings it into a folder of ours."""
-    installed = shutil.which("debootstrap")
-    if installed:
-        return installed, dict(os.environ)
-    if not shutil.which("apt-get"):
-        raise ConfigError("debootstrap is not installed, and there is no apt-get to bring it: install debootstrap")
-    tools = cache / "debootstrap"
-    shutil.rmtree(tools, ignore_errors=True)
-    (tools / "lists" / "partial").mkdir(parents=True)
-    apt = ["apt-get", "-o", f"Dir::State::Lists={tools}/lists", "-o", f"Dir::Cache={tools}"]
-    apt += ["-o", "APT::Sandbox::User=root"]
-    _run([*apt, "update"], log)
-    _run([*apt, "download", "debootstrap"], log, folder=tools)
-    _run(["dpkg-deb", "--extract", next(tools.glob("debootstrap_*.deb")), tools], log)
-    variables = {"DEBOOTSTRAP_DIR": str(tools / "usr" / "share" / "debootstrap")}
-    return str(tools / "usr" / "sbin" / "debootstrap"), os.environ | variables
-
-
 def _uv() -> str:
     found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if found is None:
         raise ConfigError("uv is not installed: run `make setup`, and start the bed with `make testbed`")
     return found
-
-
-def _run(command: list[str | Path], log: int, env: dict[str, str] | None = None, folder: Path | None = None) -> None:
-    words = [str(word) for word in command]
-    done = subprocess.run(words, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-    if done.returncode:
-        raise ConfigError(
-            f"the machines' root file system cannot be made: `{words[0]} ...` left with {done.returncode}"
-        )

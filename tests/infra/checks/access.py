@@ -6,7 +6,7 @@ from typing import Any
 
 from parliament import analyze_policy_string
 
-from infra.names import CHECKPOINT_TAG
+from cortex.artifacts.names import CHECKPOINT_TAG
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import allowed
 from tests.infra.world import OTHERS, Worker, World

@@ -1,0 +1,161 @@
+"""A rehearsal's stages in containers of their images: no network, nothing to write but the run's own folders."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from cortex.artifacts.folder_store import INCOMING, FolderStore
+from cortex.artifacts.store import Store
+from cortex.docker import WITHOUT, check_engine, client, cpu_image
+from cortex.errors import ConfigError
+from cortex.market.config import FilesConfig, FlipsideConfig
+from cortex.process import running
+from cortex.runs.profile import Profile
+from cortex.settings import Settings
+
+USER = 10001
+"""Who a stage runs as where the caller is root; any other caller's containers run as the caller."""
+
+HARDENED = (
+    "--network=none",
+    "--read-only",
+    "--tmpfs=/tmp",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--pids-limit=1024",
+)
+"""What a container may not: reach anything, write to its image, become somebody else, fill the machine."""
+
+GRACE = 20
+"""Seconds that a stage has to save what it did, once it is told to end."""
+
+_NO_NETWORK = f"containers of a rehearsal have no network; change that, {WITHOUT}"
+
+_GUARD = 'read -r _; "$1" stop --time "$2" "$3"; "$1" rm --force "$3"'
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Places on a Docker Engine: the engine that the `docker` command reaches."""
+
+    run: str
+    profile: Profile
+    store: Store
+    settings: Settings
+    kind: str = "image"
+    at_once: int = 1
+    """Builds take turns at one cache of packages, and not in the order in which they were begun."""
+
+    def check(self) -> None:
+        """Find what would keep stages from running in containers.
+
+        Raises:
+            ConfigError: no engine answers, or the run needs a network, which containers here have not.
+        """
+        _folder(self.store)
+        if isinstance(self.profile.data.source, FlipsideConfig):
+            raise ConfigError(f"profile {self.profile.name} asks Flipside for its data: {_NO_NETWORK}")
+        if self.settings.teacher_url or self.profile.teacher.url:
+            raise ConfigError(
+                f"the teacher is at {self.settings.teacher_url or self.profile.teacher.url}: {_NO_NETWORK}"
+            )
+        check_engine()
+
+    def make(self, image: str) -> "Container":
+        log = self.settings.work(self.run) / "logs" / f"image-{image}.log"
+        return Container(cpu_image(image, self.settings, log), self.run, self.profile, self.store, self.settings)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One image; every stage is a new container of it."""
+
+    image: str
+    """Its id."""
+    run: str
+    profile: Profile
+    store: Store
+    settings: Settings
+
+    @contextmanager
+    def running(self, words: Sequence[str], output: IO[Any]) -> Generator["subprocess.Popen[str]"]:
+        """Start `cortex WORDS...` in a container, which does not outlive the block, nor this process."""
+        name = f"cortex-{self.run}-{secrets.token_hex(4)}"
+        docker, owner = client(), _owner()
+        bucket, work = _folder(self.store), self.settings.work(self.run).absolute()
+        _give(bucket, work, self.run, owner)
+        command = [
+            docker,
+            "run",
+            "--rm",
+            f"--name={name}",
+            f"--user={owner[0]}:{owner[1]}",
+            f"--memory={self.settings.container_memory}",
+            *HARDENED,
+            "--env=HOME=/tmp",
+            "--env=USER=cortex",
+            f"--env=CORTEX_HOME={self.settings.home.absolute()}",
+            f"--env=CORTEX_BUCKET={bucket}",
+            # At the paths that they have outside: what a stage says of a file is true out here, too.
+            *(f"--mount=type=bind,source={path},target={path}" for path in (bucket, work)),
+            *(f"--mount=type=bind,source={path},target={path},readonly" for path in _read(self.profile)),
+            self.image,
+            *words,
+        ]
+        with _ended_with_us(docker, name), running(command, stdout=output, stderr=subprocess.STDOUT) as process:
+            yield process
+
+
+def _folder(store: Store) -> Path:
+    if not isinstance(store, FolderStore):
+        raise ConfigError(f"the bucket {store.url} is no folder: {_NO_NETWORK}")
+    return store.root
+
+
+def _owner() -> tuple[int, int]:
+    return (USER, USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+
+
+def _give(bucket: Path, work: Path, run: str, owner: tuple[int, int]) -> None:
+    """Make what a run writes, and, as root, make it the containers' user's: root can use it all the same."""
+    incoming, folder = bucket / INCOMING, bucket / "runs" / run
+    for path in (incoming, folder, work):
+        path.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        return
+    for path in (bucket, bucket / "runs"):
+        os.chown(path, *owner)
+    for top in (incoming, folder, work):
+        for parent, folders, files in os.walk(top):
+            for path in (Path(parent), *(Path(parent, name) for name in (*folders, *files))):
+                os.lchown(path, *owner)
+
+
+def _read(profile: Profile) -> list[Path]:
+    """What a profile names on this machine's disk."""
+    source, base = profile.data.source, profile.model.base
+    named = list(source.paths) if isinstance(source, FilesConfig) else []
+    if base and Path(base).is_absolute() and Path(base).exists():
+        named.append(Path(base))
+    return named
+
+
+@contextmanager
+def _ended_with_us(docker: str, name: str) -> Generator[None]:
+    """End a container with the block, or with this process, even by SIGKILL: what waits for either lives apart."""
+    guard = subprocess.Popen(
+        ["sh", "-c", _GUARD, "guard", docker, str(GRACE), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        guard.communicate()

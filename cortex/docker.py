@@ -1,0 +1,68 @@
+"""The Docker Engine of this machine: whichever one the `docker` command reaches, and the kit's images in it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from cortex.errors import ConfigError, StageError
+from cortex.settings import CHECKOUT, Settings
+
+WITHOUT = "or leave CONTAINERS away"
+
+
+def client() -> str:
+    """The `docker` command.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    found = shutil.which("docker")
+    if found is None:
+        raise ConfigError(f"docker is not installed: install Docker Engine, {WITHOUT}")
+    return found
+
+
+def check_engine() -> None:
+    """Whether an engine answers.
+
+    Raises:
+        ConfigError: none does.
+    """
+    asked = _ask("version", "--format", "{{.Server.Version}}")
+    if asked.returncode:
+        raise ConfigError(f"no Docker Engine answers ({_line(asked.stderr)}): start it, {WITHOUT}")
+
+
+def cpu_image(name: str, settings: Settings, log: Path) -> str:
+    """Build an image's CPU variant, of this checkout's code, and return its id; the engine's cache does most of it.
+
+    Raises:
+        StageError: it cannot be built; the log says why.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu"]
+        command += [f"--base-image={settings.base_image}"] if settings.base_image else []
+        command += [f"--options={settings.build_options}"]
+        done = subprocess.run(
+            command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+        error = StageError(f"the image {name} cannot be built: {' '.join(last)[-300:]} ({log})")
+        error.exit_code = done.returncode
+        raise error
+    # By its id: another checkout may give the tag to an image of its own at any time.
+    asked = _ask("image", "inspect", "--format", "{{.Id}}", f"cortex-{name}:cpu")
+    if asked.returncode:
+        raise StageError(f"the image {name} was built, and is not there: {_line(asked.stderr)}")
+    return asked.stdout.strip()
+
+
+def _ask(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([client(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[-200:]

@@ -1,0 +1,157 @@
+"""Build images: one Dockerfile, and an image's lock."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import cortex
+from cortex.errors import ConfigError, UsageError
+from cortex.section import nearest
+from cortex.settings import CHECKOUT
+from scripts.images.docker import docker, docker_aloud
+
+NAMES = ("data", "sft", "grpo", "quantize", "serve")
+VARIANTS = {"cuda": "requirements.lock", "cpu": "requirements.cpu.lock"}
+DOCKERFILE = CHECKOUT / "images" / "Dockerfile"
+
+SHIPPED = (
+    "images/Dockerfile",
+    "images/Dockerfile.dockerignore",
+    "LICENSE",
+    "sky.yaml",
+    "jobs",
+    "cortex",
+    "images/serve",
+)
+"""What, beside its lock, makes an image what it is."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image that the engine holds."""
+
+    name: str
+    variant: str
+    identity: str
+    """The hash of its configuration, `sha256:...`: it stands for all of the image's bytes."""
+    size: int
+    seconds: float = 0.0
+
+    @property
+    def tag(self) -> str:
+        return local_tag(self.name, self.variant)
+
+
+def local_tag(name: str, variant: str) -> str:
+    """What an image is called on the machine that builds it: what `sky.yaml` calls it, and its variant."""
+    return f"cortex-{name}:{variant}"
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The images that are meant: those named, or all.
+
+    Raises:
+        UsageError: there is no such image.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"no image {name!r}: {nearest(name, NAMES)}")
+    return list(names or NAMES)
+
+
+def build(name: str, variant: str, *, base_image: str | None = None, options: Sequence[str] = ()) -> Built:
+    """Build one image. `base_image` replaces the Dockerfile's; `options` go to `docker build` as they are.
+
+    Raises:
+        ConfigError: there is no engine, or no lock of that variant.
+        StageError: the build failed.
+    """
+    lock = CHECKOUT / "images" / name / VARIANTS[variant]
+    if not lock.is_file():
+        raise ConfigError(f"{lock.relative_to(CHECKOUT)} is not there: make it with `make locks`")
+    arguments = {"IMAGE": name, "VARIANT": variant, "VERSION": cortex.__version__, "REVISION": revision(name)}
+    arguments |= {"SOURCE": source()} if source() else {}
+    arguments |= {"BASE_IMAGE": base_image} if base_image else {}
+    if wheels := local_wheels(lock.read_text()):
+        arguments["WHEELS"] = wheel_image(wheels)
+    certificates = os.environ.get("SSL_CERT_FILE")
+    started = time.monotonic()
+    docker_aloud(
+        "build",
+        *("--file", DOCKERFILE),
+        *("--target", "serve" if name == "serve" else "job"),
+        *("--tag", local_tag(name, variant)),
+        *[word for key, value in arguments.items() for word in ("--build-arg", f"{key}={value}")],
+        *(["--secret", f"id=certificates,src={certificates}"] if certificates else []),
+        *options,
+        CHECKOUT,
+    )
+    return found(name, variant, seconds=time.monotonic() - started)
+
+
+def found(name: str, variant: str, *, seconds: float = 0.0) -> Built:
+    """An image that was built here.
+
+    Raises:
+        StageError: it was not.
+    """
+    identity, size = docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", local_tag(name, variant)).split()
+    return Built(name, variant, identity, int(size), seconds)
+
+
+def revision(name: str) -> str:
+    """The commit that an image is built from, with `-dirty` where what goes into it is not as committed."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    changed = _git("status", "--porcelain", "--", *SHIPPED, f"images/{name}", "images/control/requirements.lock")
+    return f"{commit}-dirty" if changed else commit
+
+
+def source() -> str:
+    """Where the code is published, less any credentials; empty where git knows of no such place."""
+    url = _git("config", "--get", "remote.origin.url")
+    return re.sub(r"//[^/@]*@", "//", url) if url.startswith(("https://", "ssh://", "git@")) else ""
+
+
+def local_wheels(lock: str) -> list[Path]:
+    """Wheels in the folders of UV_FIND_LINKS (or PIP_FIND_LINKS) for what the lock leaves without a hash."""
+    links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS") or ""
+    folders = [
+        Path(unquote(urlparse(link).path))
+        for link in re.split(r"[,\s]+", links)
+        if "://" not in link or link.startswith("file://")
+    ]
+    unpinned = re.findall(r"(?m)^([A-Za-z0-9._-]+)==([^\s\\;]+)\s*$", lock)
+    patterns = [f"{re.sub('[-_.]+', '_', name)}-{version}[+-]*.whl" for name, version in unpinned]
+    return sorted(wheel for folder in folders for pattern in patterns for wheel in folder.glob(pattern))
+
+
+def wheel_image(wheels: Sequence[Path]) -> str:
+    """An image on this engine that holds wheels in /wheels, so that a build can mount them and no layer keeps them."""
+    names = hashlib.sha256("".join(f"{wheel.name} {wheel.stat().st_size}\n" for wheel in wheels).encode()).hexdigest()
+    tag = f"cortex-wheels:{names[:12]}"
+    if docker("image", "ls", "--quiet", tag):
+        return tag
+    with tempfile.TemporaryDirectory() as folder:
+        for wheel in wheels:
+            Path(folder, wheel.name).symlink_to(wheel.resolve())
+        packed = subprocess.run(
+            ["tar", "-ch", "-C", folder, "--transform", "s,^\\./,wheels/,", "."], stdout=subprocess.PIPE, check=True
+        )
+    docker("import", "-", tag, given=packed.stdout)
+    return tag
+
+
+def _git(*words: str) -> str:
+    if shutil.which("git") is None:
+        return ""
+    return subprocess.run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()

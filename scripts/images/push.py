@@ -1,0 +1,90 @@
+"""Push images, and write down the digests that machines are started from."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cortex.artifacts.folders import write_whole
+from cortex.errors import ConfigError, RefusedError, StageError
+from cortex.fleet.tasks import DIGESTS
+from scripts.images.build import Built, revision
+from scripts.images.docker import docker, docker_aloud
+
+REGISTRY = re.compile(r"[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*")
+REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+
+
+def push(image: Built, registry: str, *, dirty: bool = False) -> str:
+    """Push an image to `<registry>/<name>`; the reference, by digest, under which the registry gives it out.
+
+    Its tag is made of the version and of what it holds: a registry whose tags never move takes the same image twice,
+    and never another under its tag.
+
+    Raises:
+        ConfigError: `registry` is none.
+        RefusedError: the image is not of the commit that is checked out, or was built from changes to it.
+        StageError: the registry did not take it, or gives out something else.
+    """
+    if not REGISTRY.fullmatch(registry):
+        raise ConfigError(f"registry {registry!r} is no registry: name one as host/folder, without a scheme or a tag")
+    labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", image.tag))
+    built_from, here = labels["org.opencontainers.image.revision"], revision(image.name)
+    if not dirty and (built_from != here or here.endswith("-dirty") or here == "unknown"):
+        raise RefusedError(
+            f"{image.tag} is of {_short(built_from)}, and the checkout is at {_short(here)}: "
+            "commit, and `make images`; or push it as it is with DIRTY=1"
+        )
+    repository = f"{registry}/{image.name}"
+    version = labels["org.opencontainers.image.version"]
+    target = f"{repository}:{version}-{image.variant}-{image.identity.removeprefix('sha256:')[:16]}"
+    docker("tag", image.tag, target)
+    docker_aloud("push", "--quiet", target)
+    reference = pushed_reference(image.tag, repository)
+    # Asked for by its digest, the registry has to give out what was pushed: that is how machines ask for it.
+    docker("pull", "--quiet", reference)
+    if docker("image", "inspect", "--format", "{{.Id}}", reference) != image.identity:
+        raise StageError(f"{reference} is not {image.tag}: the registry changed it")
+    return reference
+
+
+def pushed_reference(tag: str, repository: str) -> str:
+    """The digest that a registry answered a push with, as `<repository>@sha256:...`."""
+    known = json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag))
+    for reference in known:
+        if reference.startswith(f"{repository}@"):
+            return reference
+    raise StageError(f"{repository} took {tag}, and told no digest")
+
+
+def read_digests(path: Path = DIGESTS) -> dict[str, str]:
+    """The pushed images by name, each `<repository>@sha256:...`; none where nothing was pushed.
+
+    Raises:
+        ConfigError: the file is not what `make push` writes.
+    """
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}; remove it, and `make push`") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} holds no mapping: remove it, and `make push`")
+    for name, reference in found.items():
+        if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
+            raise ConfigError(f"{path}: {name} is {reference!r}, and no digest: remove it, and `make push`")
+    return found
+
+
+def write_digests(pushed: Mapping[str, str], path: Path = DIGESTS) -> None:
+    """Add pushed images to those that are written down."""
+    every = {**read_digests(path), **pushed}
+    aside = path.with_name(f"{path.name}.part")
+    write_whole(aside, (json.dumps(dict(sorted(every.items())), indent=2) + "\n").encode())
+    aside.replace(path)
+
+
+def _short(revision: str) -> str:
+    commit, _, changed = revision.partition("-")
+    return f"{commit[:12]}, with changes" if changed else commit[:12]

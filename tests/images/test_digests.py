@@ -1,0 +1,42 @@
+"""The digests that machines start from: written whole, read back, refused where they are none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cortex.errors import ConfigError
+from scripts.images.push import read_digests, write_digests
+
+DATA = f"registry.example/kit/data@sha256:{'a' * 64}"
+SFT = f"registry.example/kit/sft@sha256:{'b' * 64}"
+
+
+def test_what_is_pushed_is_read_back_beside_what_was_pushed_before(tmp_path: Path) -> None:
+    path = tmp_path / "digests.json"
+    assert read_digests(path) == {}
+    write_digests({"sft": SFT}, path)
+    write_digests({"data": DATA}, path)
+    assert read_digests(path) == json.loads(path.read_text()) == {"data": DATA, "sft": SFT}
+    write_digests({"data": SFT}, path)
+    assert read_digests(path) == {"data": SFT, "sft": SFT}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds no mapping"),
+        ('{"data": "registry.example/kit/data:latest"}', "data is 'registry.example/kit/data:latest', and no digest"),
+        ('{"data": 7}', "data is 7, and no digest"),
+        (json.dumps({"data": DATA[:-1]}), "no digest"),
+    ],
+)
+def test_what_is_no_digest_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "digests.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="make push") as caught:
+        read_digests(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
