@@ -3,9 +3,12 @@
 import getpass
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cortex.errors import ConfigError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
@@ -45,13 +48,13 @@ class Settings(BaseSettings):
     owner: str = Field(default_factory=_user)
     """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
 
-    preflight_seconds: float = Field(default=16.0, gt=0)
+    preflight_seconds: float = Field(default=16.0, gt=0, le=3600)
     """How long the checks before a launch may take together; more for a slow machine or a slow line."""
 
     ssh_config: Path | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 
-    container_memory: str = "8g"
+    container_memory: str = Field(default="8g", pattern=r"^[1-9][0-9]*[bkmgBKMG]?$")
     """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
 
     base_image: str | None = None
@@ -59,6 +62,19 @@ class Settings(BaseSettings):
 
     build_options: str = ""
     """Words for `docker build` of those images, such as `--network host`."""
+
+    def __init__(self, **values: Any) -> None:
+        """Read them.
+
+        Raises:
+            ConfigError: a variable cannot be what is set; it is named.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"CORTEX_{first['loc'][0]}".upper()
+            raise ConfigError(f"{name} is {first['input']!r}: {first['msg']}") from None
 
     @property
     def bucket_url(self) -> str:

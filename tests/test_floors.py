@@ -10,7 +10,7 @@ import pytest
 from cortex.settings import CHECKOUT
 
 FLOORS: dict[str, int] = {
-    "cortex.errors": 1,
+    "cortex.errors": 0,
     "cortex.settings": 1,
     "cortex.section": 1,
     "cortex.process": 2,

@@ -56,9 +56,12 @@ def _traces(place: Path) -> dict[str, object]:
     network = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
     return {
         "mounts": [line for line in mounts if str(place) in line or "containerd" in line],
-        "links": [line for line in network.splitlines() if line.split()[1].startswith(("docker", "br-"))],
+        "links": [line for line in network.splitlines() if line.split()[1].startswith(("docker", "br-", "veth"))],
         "state": sorted(
-            str(path) for top in ("docker", "containerd", "engine") for path in Path("/run").glob(f"{top}*/*")
+            str(path)
+            for top in ("docker", "containerd", "engine")
+            for pattern in (f"{top}*", f"{top}*/*")
+            for path in Path("/run").glob(pattern)
         ),
         "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/cortex-*")),
         "temporary": sorted(path.name for path in Path("/tmp").glob("cortex-engine-*")),

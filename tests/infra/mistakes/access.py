@@ -32,6 +32,12 @@ MISTAKES = (
         in_statement("UseKey", lambda found: found.pop("Condition")),
         access.worker_is_confined,
     ),
+    Mistake(
+        "machines can be started",
+        "RolePolicy",
+        in_statement("FindItself", lambda found: found["Action"].append("ec2:RunInstances")),
+        access.policies_are_sound,
+    ),
     Mistake("an idle machine stays", "RolePolicy", without_statement("EndItself"), access.worker_can_work),
     Mistake(
         "a machine ends any other",
