@@ -58,9 +58,9 @@ def run_stage(
     with _alone(work, stage):
         lease = Lease.take(store, run)
         context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), meter)
-        if meter:
-            meter.under(lease.epoch)
         if context.finished(name):
+            if meter:
+                meter.under(lease.epoch)
             return False
         if meter:
             meter.require()
@@ -69,6 +69,8 @@ def run_stage(
         try:
             # Where nothing is metered, the output is the caller's own.
             with logged(store, run, lease.epoch, name, work) if meter else nullcontext():
+                if meter:
+                    meter.under(lease.epoch)  # it may have something to say at once, which belongs in the log
                 digest = _make(context, stage)
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
