@@ -43,6 +43,7 @@ CORE = 5
 ALLOWED = {"loguru", "numpy", "obstore", "polars", "pydantic", "pydantic_settings", "rich", "yaml"}
 """What floors 1 to 5 may import from elsewhere, the sources and the teacher's client apart."""
 FURTHER = {
+    "cortex.artifacts.signing_keys": {"cryptography"},
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
     "cortex.market.flipside": {"flipside", "requests"},
     "cortex.reasoning.teacher": {"openai"},

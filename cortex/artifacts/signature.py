@@ -6,40 +6,16 @@ project leaves out); it lies beside them as `model.sig`. With a key pair nothing
 signing and checking go by the user's own identity over the public Sigstore service.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import PART, SIGNATURE
-from cortex.errors import ConfigError, RefusedError, VerificationError
+from cortex.artifacts.signing_keys import check_private_key, check_public_key
+from cortex.errors import ConfigError, VerificationError
 
 if TYPE_CHECKING:
     from model_signing.verifying import Config
-
-PRIVATE_KEY, PUBLIC_KEY = "signing.key", "signing.pub"
-
-
-def make_keys(folder: Path) -> tuple[Path, Path]:
-    """Make a key pair (ECDSA on P-256, in PEM): the private key's path, which only its owner may read, and the public.
-
-    Raises:
-        RefusedError: there is a key already.
-    """
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
-    private, public = folder / PRIVATE_KEY, folder / PUBLIC_KEY
-    folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    try:
-        descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise RefusedError(f"{private} exists: what it signed would lose its key; choose another folder") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return private, public
 
 
 def sign(folder: Path, private_key: Path | None = None) -> Path:
@@ -51,6 +27,8 @@ def sign(folder: Path, private_key: Path | None = None) -> Path:
     """
     from model_signing import hashing, signing
 
+    if private_key:
+        check_private_key(private_key)
     Manifest.read(folder)
     signature = folder / SIGNATURE
     hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE, PART], ignore_git_paths=True)
@@ -79,10 +57,8 @@ def check_signature(folder: Path, public_key: Path) -> None:
     """
     from model_signing import verifying
 
-    try:
-        verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{public_key} is no public key in PEM: {error}") from error
+    check_public_key(public_key)
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
     _check(folder, verifier, str(public_key))
 
 
@@ -110,10 +86,14 @@ def _check(folder: Path, verifier: "Config", signer: str) -> None:
     from cryptography.exceptions import InvalidSignature
     from sigstore.errors import Error as SigstoreError
 
+    signature = _require_signature(folder)
     try:
-        verifier.verify(folder, _require_signature(folder))
-    except (ValueError, KeyError, TypeError, InvalidSignature, SigstoreError) as error:
+        verifier.verify(folder, signature)
+    except (ValueError, OSError, InvalidSignature, SigstoreError) as error:
         raise VerificationError(f"{folder} is not what {signer} signed: {_line(error)}") from error
+    except (LookupError, AttributeError, TypeError, RecursionError) as error:
+        # The library reads the file's fields unchecked.
+        raise VerificationError(f"{signature} is damaged, or not of the kind that {signer} signs with") from error
 
 
 def _require_signature(folder: Path) -> Path:

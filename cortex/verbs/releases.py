@@ -46,6 +46,10 @@ def verify(
 
     if (identity is None) != (identity_provider is None):
         raise UsageError("--identity and --identity-provider belong together: a name means nothing but to its provider")
+    if key:
+        from cortex.artifacts.signing_keys import check_public_key
+
+        check_public_key(key)  # before a release of many gigabytes is read
     found = check(path)
     if not found.ok:
         raise VerificationError(str(found))
@@ -160,7 +164,7 @@ def lineage(run_id: Run) -> None:
 @app.command()
 def keys(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the key pair goes.")]) -> None:
     """Make a key pair to sign releases with."""
-    from cortex.artifacts.signature import make_keys
+    from cortex.artifacts.signing_keys import make_keys
 
     private, public = make_keys(folder)
     print(f"{private}: keep it to yourself\n{public}: give it to those who check your releases")
