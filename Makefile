@@ -33,8 +33,8 @@ drill: setup ## spoil and kill a small stand-in of a training: what survives?   
 	@$(CORTEX) drill $(if $(PROFILE),--profile "$(PROFILE)") $(if $(STAGE),--stage "$(STAGE)") $(if $(QUICK),--quick)
 
 .PHONY: test
-test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [STRICT=1 fails on a skip, TIER=unit is quick]
-	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict)
+test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [TIER=unit is quick, STRICT=1 fails on a skip, FULL=1 takes hours]
+	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
 .PHONY: preflight forecast train stop resume workbench teacher

@@ -1,11 +1,12 @@
 """Everything that this machine can check: `make test`.
 
-The tiers, in order: `lint` (format, lint, types), `unit`, `infra` (the cloud's ground in an emulated cloud), `trainers`
-(the real trainers, killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as
-root), `containers` (the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the
-shipped pipeline against the clock, minutes). Each has the machine for itself. One that fails does not hide the others;
-the last lines say how each went.
+The tiers, in order: `lint` (format, lint, types), `unit`, `fuzz` (generated inputs, for a minute), `infra` (the cloud's
+ground in an emulated cloud), `trainers` (the real trainers, killed at any moment, minutes), `testbed` (the real
+SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes, as root
+where none answers) and `rehearsal` (the shipped pipeline against the clock, minutes). Each has the machine for itself.
+One that fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
+With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead.
 """
 
 import argparse
@@ -25,8 +26,8 @@ INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
-ELSEWHERE = ["--ignore=tests/infra", "--ignore=tests/testbed", "--ignore=tests/containers"]
-"""What is tested in environments of its own, or on an engine."""
+ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("fuzz", "infra", "testbed", "containers")]
+"""What has a tier of its own: for its time, its environment, or its engine."""
 
 Command = list[str | Path]
 
@@ -49,6 +50,7 @@ TIERS: dict[str, list[Command]] = {
         [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
+    "fuzz": [[sys.executable, *PYTEST, "tests/fuzz"]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
     "trainers": [
         [sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
@@ -64,10 +66,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tier", choices=TIERS, action="append", help="only this one; may be given again")
     parser.add_argument("--strict", action="store_true", help="fail on a skip that is not expected")
+    parser.add_argument("--full", action="store_true", help="run thousands of examples where a fixed time is the rule")
     args = parser.parse_args()
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     if args.strict:
         environment["CORTEX_STRICT"] = "1"
+    if args.full:
+        environment["CORTEX_FULL"] = "1"
     # A shell that runs this behind its back has it ignore Ctrl-C, and so would all that is started here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

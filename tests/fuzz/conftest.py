@@ -1,0 +1,30 @@
+"""The `fuzz` fixture, and what it prints: the seed before the first example, the count after the last."""
+
+import os
+import random
+from collections.abc import Generator
+
+import pytest
+
+from .runner import SECONDS, Fuzz
+
+
+@pytest.fixture(scope="session")
+def first_seed() -> int:
+    """A new seed each time, so that repeated runs see new examples. CORTEX_FUZZ_SEED repeats a run."""
+    return int(os.environ.get("CORTEX_FUZZ_SEED") or random.SystemRandom().randrange(10**9))
+
+
+@pytest.fixture
+def fuzz(
+    request: pytest.FixtureRequest, first_seed: int, capsys: pytest.CaptureFixture[str]
+) -> Generator[Fuzz, None, None]:
+    """A `Fuzz` with an equal share of the time for each test that asks for one."""
+    sharing = sum("fuzz" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    runner = Fuzz(first_seed, SECONDS / sharing)
+    # At once, not at the end: an example may take the whole process down.
+    with capsys.disabled():
+        print(f"\n{request.node.name}: CORTEX_FUZZ_SEED={first_seed}", flush=True)
+    yield runner
+    with capsys.disabled():
+        print(f"\n{request.node.name}: {runner.examples:,} examples", flush=True)
