@@ -11,6 +11,8 @@ from cortex.settings import CHECKOUT
 
 FLOORS: dict[str, int] = {
     "cortex.errors": 0,
+    "cortex.text": 0,
+    "cortex.console": 1,
     "cortex.settings": 1,
     "cortex.section": 1,
     "cortex.process": 2,

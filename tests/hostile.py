@@ -1,0 +1,26 @@
+"""Texts that somebody might put where the kit reads, and what must never come of them."""
+
+import re
+
+HOSTILE = (
+    "\x1b]0;PWNED\x07",
+    "\x1b[2J\x1b[H",
+    "\x1b]52;c;cHduZWQ=\x07",
+    "\x1b]8;;https://example.org\x1b\\click\x1b]8;;\x1b\\",
+    "\x9b31m\x9d0;x\x9c",
+    "a\rb\x08c\x7f\x00",
+    "\u202egnp.exe\u2066x\u2069",
+    "one\u2028two\u2029three\u0085four",
+    "zero\u200bwidth\ufeff\u00ad\u2060\U000e0041",
+    "\ud800\udfff",
+    "z" + "\u0301" * 50,
+    "\u115f\u3164\ufe0f",
+    "[red]x[/red] [/bold] [link=https://example.org]y[/link] :smile:",
+)
+
+_SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def odd_characters(output: str) -> set[str]:
+    """What of a program's output could do something to a terminal; colours alone may stay."""
+    return {letter for letter in _SGR.sub("", output) if not letter.isprintable() and letter not in "\n\t"}
