@@ -18,6 +18,8 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
 unexport UV_FIND_LINKS
 endif
+# Every file has the hash that the lock gives it, and nothing is built: a build backend would be in no lock.
+INSTALL := $(VENV)/bin/uv --quiet pip install --compile-bytecode --require-hashes --no-build
 
 ##@ Start here
 .PHONY: help
@@ -79,28 +81,28 @@ sweep: setup ## find machines, disks and addresses that no live run needs   [DES
 .PHONY: setup
 setup: $(STAMP) ## make the control environment in .venv
 
-$(STAMP): images/control/requirements.lock pyproject.toml Makefile
+$(STAMP): images/control/requirements.lock scripts/use_checkout.py Makefile
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or name one: make setup PYTHON=..."; exit 78; }
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
-	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && $(VENV)/bin/python -m pip -qq --disable-pip-version-check install "$$(grep -oE '^uv==[^ ]+' images/control/requirements.lock)"; }
-	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(VENV)/bin/python --requirement images/control/requirements.lock
-	@$(VENV)/bin/uv --quiet pip install --python $(VENV)/bin/python --no-deps --editable .
+	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && awk '/^[^ ]/ {wanted = /^uv==/} wanted' images/control/requirements.lock | $(VENV)/bin/python -m pip -qq --disable-pip-version-check install --require-hashes --only-binary :all: --requirement /dev/stdin; }
+	@$(INSTALL) --python $(VENV)/bin/python --requirement images/control/requirements.lock
+	@$(VENV)/bin/python scripts/use_checkout.py
 	@touch $(STAMP)
 
 $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@echo "making the infra environment in $(INFRA)"
 	@rm -f $(INFRA_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
-	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
+	@$(INSTALL) --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
 	@touch $(INFRA_STAMP)
 
 $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@echo "making the test bed's environment in $(TESTBED)"
 	@rm -f $(TESTBED_STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(TESTBED)
-	@$(VENV)/bin/uv --quiet pip install --compile-bytecode --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
-	@$(VENV)/bin/uv --quiet pip install --python $(TESTBED)/bin/python --no-deps --editable .
+	@$(INSTALL) --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
+	@$(TESTBED)/bin/python scripts/use_checkout.py
 	@touch $(TESTBED_STAMP)
 
 .PHONY: testbed testbed-down

@@ -34,7 +34,7 @@ def main() -> None:
     """
     load_dotenv(os.environ.get("CORTEX_ENV_FILE", ENV_FILE))
     try:
-        app()
+        app(prog_name="cortex")
     except CortexError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_code)

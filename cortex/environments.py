@@ -32,10 +32,11 @@ def cpu_lock(image: str) -> Path:
 def environment(image: str, settings: Settings) -> Path:
     """The folder of an image's venv. It is made on first use; a half-made one is never taken for whole.
 
-    Packages come from the index, and from UV_FIND_LINKS or PIP_FIND_LINKS where given.
+    Packages come from the index, and from UV_FIND_LINKS or PIP_FIND_LINKS where given. A file whose hash is not in the
+    lock is refused; for torch the lock has none, since its CPU wheel differs from one index to another.
 
     Raises:
-        StageError: uv could not install what the lock names.
+        StageError: uv could not install what the lock names, or a file is not the one that it names.
     """
     lock = cpu_lock(image)
     name = f"{image}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
@@ -49,7 +50,9 @@ def environment(image: str, settings: Settings) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, folder)
             # Compiled now: where it is read only, or PYTHONDONTWRITEBYTECODE is set, every process would compile it.
-            _uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", "--requirement", lock)
+            # What comes as sources is built with the lock's own versions, whose hashes are checked like all others.
+            locked = ("--requirement", lock, "--build-constraints", lock)
+            _uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", *locked)
             (folder / _COMPLETE).touch()
     return folder
 

@@ -1,6 +1,5 @@
 import threading
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
@@ -8,6 +7,7 @@ from cortex import environments
 from cortex.environments import cpu_lock, environment, on_path
 from cortex.errors import ConfigError, StageError
 from cortex.settings import CHECKOUT, Settings
+from tests.wheels import locked, make_sources, make_wheel
 
 
 @pytest.fixture
@@ -48,14 +48,9 @@ def test_an_environment_made_through_a_link_outlives_it(tmp_path: Path, settings
     assert str(folder) in (folder / "bin" / "activate").read_text()
 
 
-def test_what_is_installed_is_compiled(tmp_path: Path, settings: Settings) -> None:
-    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
-    with ZipFile(wheel, "w") as archive:
-        archive.writestr("tiny.py", "")
-        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr("tiny-1.0.dist-info/RECORD", "")
-    image(tmp_path, f"{wheel}\n")
+def test_what_is_installed_is_compiled(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    image(tmp_path, locked(make_wheel(tmp_path, "tiny", "1.0", {"tiny.py": ""})))
     assert list(environment("small", settings).glob("lib/python*/site-packages/__pycache__/tiny.*.pyc"))
 
 
@@ -77,6 +72,22 @@ def test_a_lock_that_cannot_be_installed_is_told_in_one_line_and_tried_again(
             environment("small", settings)
         assert "\n" not in str(raised.value)
     assert not list(settings.environments.glob("*/complete"))
+
+
+def test_a_file_that_is_not_the_locks_is_refused_and_so_is_one_to_build_it_with(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    wrong = "0" * 64
+    image(tmp_path, locked(make_wheel(tmp_path, "tiny", "1.0", {"tiny.py": ""}), wrong))
+    with pytest.raises(StageError, match=r"Hash mismatch for `tiny==1\.0`"):
+        environment("small", settings)
+    backend = make_wheel(tmp_path, "setuptools", "99.0", {"setuptools/__init__.py": ""})
+    image(tmp_path, locked(make_sources(tmp_path, "raw", "1.0")) + locked(backend, wrong))
+    with pytest.raises(StageError, match=r"Hash mismatch for `setuptools==99\.0`"):
+        environment("small", settings)
 
 
 def test_an_image_that_is_not_there_suggests_one_that_is() -> None:

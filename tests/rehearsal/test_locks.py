@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.environments import IMAGES, cpu_lock
+from cortex.environments import cpu_lock
 
 pytestmark = pytest.mark.rehearsal
 
@@ -50,10 +50,3 @@ def test_an_offered_cpu_wheel_is_taken_and_brings_no_cuda(image: str, tmp_path: 
     versions = planned(image, tmp_path / "again", UV_FIND_LINKS=str(offered))
     assert versions["torch"] == f"{plain}+cpu"
     assert "nvidia-cublas" not in versions
-
-
-@pytest.mark.parametrize("lock", sorted(IMAGES.glob("*/requirements.lock")), ids=lambda lock: lock.parent.name)
-def test_every_locked_package_has_a_hash(lock: Path) -> None:
-    entries = [line for line in lock.read_text().splitlines() if "==" in line and line[0].isalnum()]
-    assert entries
-    assert all(line.endswith("\\") for line in entries), "a version without hashes"

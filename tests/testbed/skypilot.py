@@ -9,9 +9,12 @@ import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from cortex.errors import ConfigError
+from cortex.settings import CHECKOUT
+from scripts.lock import blocks
 from tests.testbed.catalog import ZONES, write_catalogs
 from tests.testbed.cloud import ACCOUNT, BUCKET, ENDPOINT, KEY
 from tests.testbed.network import SKYPILOT_PORT
@@ -35,15 +38,19 @@ def wheels(place: Place) -> Path:
 
 
 def fetch_wheels(place: Place, log: Path) -> None:
-    """Bring that from the package index, once.
+    """Bring that from the package index, once: what the test bed's lock names, with its hashes.
 
     Raises:
         ConfigError: the index cannot be reached.
     """
     if wheels(place).exists():
         return
-    words = ["-m", "pip", "--quiet", "download", "--dest", str(wheels(place)), "setuptools", "wheel"]
-    with log.open("ab") as output:
+    words = ["-m", "pip", "--quiet", "download", "--no-deps", "--require-hashes", "--dest", str(wheels(place))]
+    lock = (CHECKOUT / "images" / "testbed" / "requirements.lock").read_text()
+    named = "".join(entry for name, entry in blocks(lock) if name in ("packaging", "setuptools", "wheel"))
+    with TemporaryDirectory() as scratch, log.open("ab") as output:
+        (wanted := Path(scratch, "requirements.lock")).write_text(named)
+        words += ["--requirement", str(wanted)]
         done = subprocess.run([sys.executable, *words], stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         raise ConfigError(f"setuptools cannot be fetched from the package index: see {log}")

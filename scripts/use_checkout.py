@@ -1,0 +1,29 @@
+"""Make the environment that runs this one of the checkout's code: `python -m cortex` and `bin/cortex` run it.
+
+It needs to fetch and build nothing: an editable install would run a build backend, which is in no lock.
+"""
+
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMMAND = """\
+#!/bin/sh
+# -P: no module of the folder that this is called from takes the place of one that the kit imports.
+exec {python} -P -m cortex "$@"
+"""
+
+
+def main() -> None:
+    # By the environment's own path, not by that of the Python which its link leads to.
+    command = Path(sys.executable).with_name("cortex")
+    Path(sysconfig.get_path("purelib"), "cortex.pth").write_text(f"{ROOT}\n")
+    command.write_text(COMMAND.format(python=shlex.quote(sys.executable)))
+    command.chmod(0o755)
+
+
+if __name__ == "__main__":
+    main()
