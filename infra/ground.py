@@ -8,7 +8,7 @@ from infra.budget import BudgetAlarm
 from infra.config import PROJECT, SECTION, StackConfig, parse
 from infra.gcs import GcsBucket
 from infra.key import DataKey
-from infra.names import WRITTEN_ONCE, Names
+from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork
 from infra.policies import worker_policy
 from infra.registry import ImageRegistry
@@ -43,6 +43,8 @@ def declare(config: StackConfig) -> None:
         key=key.arn,
         rules=[old_checkpoints(config.checkpoint_days)],
         create_only=WRITTEN_ONCE,
+        tagged=[CHECKPOINTS],
+        untagged=UNTAGGED,
         emptied_on_delete=not config.protect_data,
         opts=kept,
     )

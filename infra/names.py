@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from cortex.artifacts.names import KEPT_FOLDERS, RUNS
 from infra.config import PROJECT, StackConfig
 
-RUNS = "runs"
-"""The folder of the artifacts bucket that holds every run."""
+CHECKPOINTS = f"{RUNS}/*/*/checkpoints/*"
+"""What may be tagged, and what a run may delete; a `*` takes slashes, so that more than checkpoints may match."""
+
+UNTAGGED = tuple(f"{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS)
+"""What of that is no checkpoint."""
 
 WRITTEN_ONCE = (f"{RUNS}/*/lease/*", f"{RUNS}/*/release/manifest.json")
 """What would spoil a run if two machines could both write it: the bucket itself refuses the second one."""

@@ -6,9 +6,13 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from infra.names import RUNS
+from cortex.artifacts.names import KEPT_FOLDERS
+from infra.names import CHECKPOINTS, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
+
+TAGGING: list[JsonValue] = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"]
+"""Every way to give an object a tag; a tag that is sent along with an object's bytes asks for the first, too."""
 
 
 def document(*statements: Statement) -> str:
@@ -16,10 +20,17 @@ def document(*statements: Statement) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def bucket_policy(bucket: str, key: str, create_only: Sequence[str] = ()) -> str:
+def bucket_policy(
+    bucket: str,
+    key: str,
+    create_only: Sequence[str] = (),
+    tagged: Sequence[str] = (),
+    untagged: Sequence[str] = (),
+) -> str:
     """For everybody: TLS 1.2 or newer only, objects encrypted under our key only, some names written only once.
 
-    `bucket` and `key` are ARNs; `create_only` are patterns of names that nobody may overwrite.
+    `bucket` and `key` are ARNs, the others patterns of names: `create_only` nobody may overwrite; where `tagged` is
+    given, nothing else may be tagged, and of that not what `untagged` matches, because a lifecycle rule deletes by tag.
     """
     everywhere: list[JsonValue] = [bucket, f"{bucket}/*"]
     statements = [
@@ -47,10 +58,16 @@ def bucket_policy(bucket: str, key: str, create_only: Sequence[str] = ()) -> str
         ),
     ]
     if create_only:
-        names: list[JsonValue] = [f"{bucket}/{name}" for name in create_only]
+        names = _objects(bucket, create_only)
         # The parts of a multipart upload cannot carry the header, and are not what creates the object.
         when: JsonValue = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
         statements.append(_deny("CreateOnly", "s3:PutObject", names, when))
+    if tagged:
+        # A `*` in a pattern takes slashes, too: what the first statement lets pass, the second looks at again.
+        statements += [
+            _deny("TagNothingElse", TAGGING, _objects(bucket, tagged), besides=True),
+            _deny("TagNothingKept", TAGGING, _objects(bucket, untagged)),
+        ]
     return document(*statements)
 
 
@@ -97,15 +114,15 @@ def worker_policy(
         _allow("ReadInputs", ["s3:GetObject"], [runs, f"{data}/*"]),
         _allow(
             "WriteRuns",
-            ["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
             [runs],
         ),
-        _allow("PruneCheckpoints", ["s3:DeleteObject"], [f"{artifacts}/{RUNS}/*/checkpoints/*"]),
+        _allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{artifacts}/{CHECKPOINTS}"]),
         {
             "Sid": "ReleasesStay",
             "Effect": "Deny",
             "Action": "s3:DeleteObject",
-            "Resource": f"{artifacts}/{RUNS}/*/release/*",
+            "Resource": [f"{artifacts}/{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS],
         },
         {
             **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),
@@ -139,12 +156,19 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
-def _deny(sid: str, action: str, resource: JsonValue, condition: JsonValue) -> Statement:
+def _deny(
+    sid: str, action: JsonValue, resource: JsonValue, condition: JsonValue = None, *, besides: bool = False
+) -> Statement:
+    """Refuse it to everybody; with `besides`, for all but the named resources."""
     return {
         "Sid": sid,
         "Effect": "Deny",
         "Principal": "*",
         "Action": action,
-        "Resource": resource,
-        "Condition": condition,
+        "NotResource" if besides else "Resource": resource,
+        **({"Condition": condition} if condition else {}),
     }
+
+
+def _objects(bucket: str, names: Sequence[str]) -> list[JsonValue]:
+    return [f"{bucket}/{name}" for name in names]

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from cortex.artifacts.names import MANIFEST
+from cortex.artifacts.names import MANIFEST, RUNS
 from cortex.artifacts.store import Store
 from cortex.errors import RefusedError
 from cortex.fleet.teardown import require_copy
 from cortex.runs.context import artifact_prefix
-from infra.names import RUNS
 
 
 def require_copies(store: Store, home: Path) -> None:

@@ -22,7 +22,7 @@ class PrivateBucket(pulumi.ComponentResource):
     """A bucket and all that keeps it private, safe and small.
 
     `rules` are lifecycle rules beside the one that every bucket has: incomplete uploads and leftover delete markers go.
-    `create_only` are patterns of names that nobody may overwrite.
+    The other patterns are as in `bucket_policy`.
     """
 
     def __init__(
@@ -34,6 +34,8 @@ class PrivateBucket(pulumi.ComponentResource):
         rules: list[Rule],
         emptied_on_delete: bool,
         create_only: Sequence[str] = (),
+        tagged: Sequence[str] = (),
+        untagged: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:PrivateBucket", name, None, opts)
@@ -82,7 +84,9 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             name,
             bucket=made.id,
-            policy=pulumi.Output.all(made.arn, key).apply(lambda arns: bucket_policy(arns[0], arns[1], create_only)),
+            policy=pulumi.Output.all(made.arn, key).apply(
+                lambda arns: bucket_policy(arns[0], arns[1], create_only, tagged, untagged)
+            ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[private]),
         )
         self.bucket: pulumi.Output[str] = made.bucket
@@ -104,7 +108,11 @@ def leftovers() -> Rule:
 
 
 def old_checkpoints(days: int) -> Rule:
-    """Remove checkpoints of that age, and pruned ones sooner. What has no such tag is not touched: releases never."""
+    """Remove checkpoints of that age, and pruned ones sooner.
+
+    A lifecycle rule finds objects by prefix or tag alone, and a checkpoint's prefix begins with its run: so it goes by
+    a tag, which the bucket's policy lets nobody give to anything else. Releases, leases and ledgers can have none.
+    """
     key, value = CHECKPOINT_TAG
     return Rule(
         id="old-checkpoints",

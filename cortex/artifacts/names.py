@@ -16,6 +16,15 @@ SIDECARS = frozenset({MANIFEST, SIGNATURE, PART})
 CHECKPOINT_TAG = ("kind", "checkpoint")
 """The tag on checkpoints' objects: a bucket's lifecycle matches a prefix or a tag, and checkpoints lie inside runs."""
 
+RUNS = "runs"
+"""The folder of a bucket that holds every run."""
+
+KEPT_FOLDERS = ("artifact", "ledger", "lease", "logs", "quarantine", "release")
+"""Folders of a run, at any depth, whose objects are never tagged, so that no rule for old checkpoints finds them."""
+
+RUN_FOLDERS = frozenset({*KEPT_FOLDERS, "checkpoints"})
+"""Folders that the kit makes inside a run: no run is called like one, so no pattern takes one for the other."""
+
 MAX_PART_BYTES = 255
 """The longest name of one file or folder on the common file systems."""
 
@@ -51,8 +60,12 @@ def check_key(key: str) -> str:
 
 
 def is_of_a_checkpoint(key: str) -> bool:
-    """Whether an object is part of a checkpoint: it lies in a folder `checkpoints`."""
-    return "checkpoints" in key.split("/")[:-1]
+    """True for an object below `runs/<run>/<stage>/checkpoints/`: the bucket's policy lets nothing else be tagged."""
+    match key.split("/"):
+        case ["runs", run, stage, "checkpoints", *inside] if len(inside) > 1:
+            return RUN_FOLDERS.isdisjoint((run, stage, *inside[:-1]))
+        case _:
+            return False
 
 
 def check_names(names: Iterable[str]) -> None:

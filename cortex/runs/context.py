@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cortex.artifacts.artifact import Artifact, fetch, find
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.names import RUN_FOLDERS
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, UsageError
@@ -138,6 +139,8 @@ def check_run_id(run: str) -> str:
     Raises:
         UsageError: it cannot.
     """
+    if run.casefold() in RUN_FOLDERS:
+        raise UsageError(f"run id {run!r} is the name of a folder that every run has: call the run anything else")
     if not _RUN_ID.fullmatch(run):
         raise UsageError(f"run id {run!r} must be 1 to 100 letters, digits, '-', '_' and '.', and not begin with '.'")
     return run

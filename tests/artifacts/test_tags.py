@@ -73,11 +73,21 @@ def test_a_bucket_that_takes_nothing_is_told_as_ever(monkeypatch: pytest.MonkeyP
     [
         (f"{STEP}/model.safetensors", True),
         ("runs/r/sft/artifact/model.safetensors", False),
+        (f"{STEP}/pytorch_model_fsdp_0/.metadata", True),
         ("runs/checkpoints", False),
         ("runs/my-checkpoints/profile.json", False),
+        ("runs/checkpoints/release/model/w.safetensors", False),
+        ("runs/checkpoints/sft/artifact/w.safetensors", False),
+        ("runs/checkpoints/sft/checkpoints/5/w.safetensors", False),
+        ("runs/r/release/checkpoints/5/w.safetensors", False),
+        ("runs/r/release/model/checkpoints/w.safetensors", False),
+        ("runs/r/sft/artifact/checkpoints/w.safetensors", False),
+        ("runs/r/sft/checkpoints/5/release/w.safetensors", False),
+        ("models/r/sft/checkpoints/5/w.safetensors", False),
+        ("runs/r/sft/checkpoints/manifest.json", False),
     ],
 )
-def test_what_lies_in_a_folder_of_checkpoints_is_of_one(key: str, expected: bool) -> None:
+def test_only_what_lies_in_a_stages_checkpoint_is_of_one(key: str, expected: bool) -> None:
     assert is_of_a_checkpoint(key) is expected
 
 

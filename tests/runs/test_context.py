@@ -36,7 +36,14 @@ def test_an_id_that_could_lead_elsewhere_is_refused_everywhere(run: str, store: 
     assert list_runs(store) == []
 
 
-@pytest.mark.parametrize("run", ["a", "A-1_b.c", "x" * 100, "a..b", "-"])
+@pytest.mark.parametrize("run", ["checkpoints", "release", "Lease", "LEDGER", "artifact", "logs", "quarantine"])
+def test_no_run_is_called_like_a_folder_of_runs(run: str, store: Store, profile: Profile) -> None:
+    with pytest.raises(UsageError, match=f"run id '{run}' is the name of a folder that every run has"):
+        create_run(store, run, profile)
+    assert list_runs(store) == []
+
+
+@pytest.mark.parametrize("run", ["a", "my-checkpoints", "release-2", "A-1_b.c", "x" * 100, "a..b", "-"])
 def test_an_id_of_plain_characters_is_taken(run: str, store: Store, profile: Profile) -> None:
     create_run(store, run, profile)
     assert list_runs(store) == [run]

@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     storage.plain_http_is_refused,
     storage.leases_and_releases_are_written_once,
     storage.checkpoints_go_and_releases_stay,
+    storage.nothing_but_checkpoints_is_tagged,
     storage.old_versions_of_data_go,
     storage.unfinished_uploads_go,
     storage.second_bucket_is_private,

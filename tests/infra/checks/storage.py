@@ -87,6 +87,42 @@ def leases_and_releases_are_written_once(world: World) -> None:
     )
 
 
+OTHER = "runs/r2"
+NO_CHECKPOINTS = (
+    f"{OTHER}/release/model.safetensors",
+    f"{OTHER}/release/checkpoints/1/model.safetensors",
+    f"{OTHER}/release/model/checkpoints/model.safetensors",
+    f"{OTHER}/release/sft/checkpoints/1/model.safetensors",
+    f"{OTHER}/sft/artifact/checkpoints/model.safetensors",
+    f"{OTHER}/ledger/sft/checkpoints/1.jsonl",
+    f"{OTHER}/lease/00000001",
+    f"{OTHER}/profile.json",
+    "runs/release/model.safetensors",
+    "models/base/model.safetensors",
+)
+
+
+def nothing_but_checkpoints_is_tagged(world: World) -> None:
+    key, value = CHECKPOINT_TAG
+    tags = {"TagSet": [{"Key": key, "Value": value}]}
+    owner = world.client("s3")
+    for name in (CHECKPOINT, *NO_CHECKPOINTS):
+        owner.put_object(Bucket=world.artifacts, Key=name, Body=b"x")
+    with world.as_worker() as worker:
+        s3 = worker.client("s3")
+        s3.put_object_tagging(Bucket=world.artifacts, Key=CHECKPOINT, Tagging=tags)
+        for name in NO_CHECKPOINTS:
+            put = {"Bucket": world.artifacts, "Key": name}
+            refused(lambda: s3.put_object_tagging(**put, Tagging=tags))  # noqa: B023 - called at once
+            refused(lambda: s3.put_object(**put, Body=b"x", Tagging=f"{key}={value}", IfNoneMatch="*"))  # noqa: B023
+    policy = [owner.get_bucket_policy(Bucket=world.artifacts)["Policy"]]
+    secure = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+    for action in ("s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"):
+        assert not denied(policy, action, f"arn:aws:s3:::{world.artifacts}/{CHECKPOINT}", secure)
+        for name in NO_CHECKPOINTS:
+            assert denied(policy, action, f"arn:aws:s3:::{world.artifacts}/{name}", secure), (action, name)
+
+
 def checkpoints_go_and_releases_stay(world: World) -> None:
     rules = _lifecycle(world, world.artifacts)
     key, value = CHECKPOINT_TAG

@@ -69,9 +69,15 @@ def _effects(policies: Iterable[str], action: str, resource: str, context: Conte
         for policy in policies
         for statement in _listed(json.loads(policy)["Statement"])
         if _matches(statement["Action"], action.lower(), str.lower)
-        and _matches(statement["Resource"], resource, str)
+        and _is_about(statement, resource)
         and holds(statement.get("Condition", {}), context)
     }
+
+
+def _is_about(statement: Mapping[str, Any], resource: str) -> bool:
+    if "NotResource" in statement:
+        return not _matches(statement["NotResource"], resource, str)
+    return _matches(statement["Resource"], resource, str)
 
 
 def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
@@ -121,8 +127,15 @@ def _check(self: Any, resource: str) -> None:
     context = _context(self)
     identity = [json.dumps(IAMPolicy(policy)._policy_json) for policy in self._access_key.collect_policies()]
     of_bucket = _bucket_policies(self.account_id, resource)
-    if not allowed(identity, self._action, resource, context) or denied(of_bucket, self._action, resource, context):
-        self._raise_access_denied()
+    for action in _actions(self):
+        if not allowed(identity, action, resource, context) or denied(of_bucket, action, resource, context):
+            self._raise_access_denied()
+
+
+def _actions(request: Any) -> list[str]:
+    """What a call asks for: S3 wants the right to tag, too, of who sends tags along with an object."""
+    tagged = "x-amz-tagging" in {name.lower() for name in dict(request._headers)}
+    return [request._action, *(["s3:PutObjectTagging"] if tagged and request._action == "s3:PutObject" else [])]
 
 
 def _bucket_policies(account: str, resource: str) -> list[str]:

@@ -23,6 +23,12 @@ MISTAKES = (
         access.policies_are_sound,
     ),
     Mistake("a release can be deleted", "RolePolicy", without_statement("ReleasesStay"), access.worker_is_confined),
+    Mistake(
+        "checkpoints cannot be tagged",
+        "RolePolicy",
+        statement("PruneCheckpoints", Action=["s3:DeleteObject"]),
+        access.worker_can_work,
+    ),
     Mistake("no listing", "RolePolicy", without_statement("FindObjects"), access.worker_can_work),
     Mistake("no pruning", "RolePolicy", without_statement("PruneCheckpoints"), access.worker_can_work),
     Mistake("no use of the key", "RolePolicy", without_statement("UseKey"), access.worker_can_work),

@@ -83,6 +83,27 @@ MISTAKES = (
         access.worker_can_work,
         "artifacts",
     ),
+    Mistake(
+        "anything can be tagged",
+        "BucketPolicy",
+        without_statement("TagNothingElse"),
+        storage.nothing_but_checkpoints_is_tagged,
+        "artifacts",
+    ),
+    Mistake(
+        "a folder of a release is taken for a checkpoint",
+        "BucketPolicy",
+        without_statement("TagNothingKept"),
+        storage.nothing_but_checkpoints_is_tagged,
+        "artifacts",
+    ),
+    Mistake(
+        "a version can be tagged",
+        "BucketPolicy",
+        statement("TagNothingElse", Action=["s3:PutObjectTagging"]),
+        storage.nothing_but_checkpoints_is_tagged,
+        "artifacts",
+    ),
     Mistake("no lifecycle", BUCKET_RULES, put(rules=[]), storage.unfinished_uploads_go, "data"),
     Mistake("uploads left over", BUCKET_RULES, without_rule("leftovers"), storage.unfinished_uploads_go, "artifacts"),
     Mistake(
