@@ -49,7 +49,7 @@ class Rehearsal:
         """
         self.places.check()
         self._check_files()
-        create_run(self.store, self.run, self.profile)
+        create_run(self.store, self.run, self.profile, rehearsal=True)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
         follower = RunFollower(self.store, self.run, [stage for _, wanted in tasks for stage in wanted])
         left = [(task, stage) for task, wanted in tasks for stage in wanted if not self._finished(stage)]

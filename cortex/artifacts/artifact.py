@@ -1,12 +1,12 @@
 """Artifacts: folders that exist from the moment their manifest does, and never change after."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from cortex.artifacts.creating import create
 from cortex.artifacts.describe import RELEASE, Origin, contents, describe, describe_as, write_sums
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.folders import seal
@@ -62,14 +62,17 @@ def publish(
         lease.check()
     origin = Origin.of(kind, inputs, code, profile, seeds, meta)
     there = find(store, prefix)
-    if there is not None:
-        manifest = describe_as(origin, folder)
-        _require_same(store, prefix, there, manifest)
-        seal(folder, manifest.data)
-        return Artifact(store.local_path(prefix) or folder, manifest)
-    if isinstance(store, FolderStore):
+    if there is None and isinstance(store, FolderStore):
         return _adopt(folder, store, prefix, origin, lease, keep=keep)
-    return _send(folder, store, prefix, origin, lease)
+    present = {entry.key: entry.size for entry in store.list(prefix)} if there is None else {}
+    if f"{prefix}/{MANIFEST}" in present:
+        there = find(store, prefix)  # somebody published meanwhile: their files are not to be replaced
+    if there is None:
+        return _send(folder, store, prefix, origin, present, lease)
+    manifest = describe_as(origin, folder)
+    _require_same(store, prefix, there, manifest)
+    seal(folder, manifest.data)
+    return Artifact(store.local_path(prefix) or folder, manifest)
 
 
 def find(store: Store, prefix: str) -> Manifest | None:
@@ -135,19 +138,24 @@ def _adopt(
     return Artifact(target, manifest)
 
 
-def _send(folder: Path, store: Store, prefix: str, origin: Origin, lease: Lease | None) -> Artifact:
-    with lease.watched() if lease else nullcontext(_unwatched) as check:
-        names = contents(folder, origin)
-        entries = send(folder, names, store, prefix, check)
-        if origin.kind == RELEASE:
-            entries += send(folder, write_sums(folder, entries), store, prefix, check)
+def _send(
+    folder: Path, store: Store, prefix: str, origin: Origin, present: Mapping[str, int], lease: Lease | None
+) -> Artifact:
+    check = lease.checked() if lease else _unchecked
+    names = contents(folder, origin)
+    entries = send(folder, names, store, prefix, present, check)
+    if origin.kind == RELEASE:
+        entries += send(folder, write_sums(folder, entries), store, prefix, present, check)
     manifest = origin.manifest(entries)
     seal(folder, manifest.data)
-    if lease:
-        lease.check()
-    store.put_if_absent(f"{prefix}/{MANIFEST}", manifest.data)
-    # Read back whoever wrote it: an answer may have been lost, and another publisher may have been first.
+    # Asked for once more, for stores that would replace it; then the lease, so that nothing comes between.
     there = find(store, prefix)
+    if there is None:
+        if lease:
+            lease.check()
+        create(store, f"{prefix}/{MANIFEST}", manifest.data)
+        # Read back whoever wrote it: another publisher may have been first.
+        there = find(store, prefix)
     if there is None:
         raise VerificationError(f"{store.url}/{prefix}/{MANIFEST} was written and is not there: publish again")
     _require_same(store, prefix, there, manifest)
@@ -162,5 +170,5 @@ def _require_same(store: Store, prefix: str, there: Manifest, manifest: Manifest
         )
 
 
-def _unwatched() -> None:
+def _unchecked() -> None:
     """Without a lease, nobody else is expected to write."""

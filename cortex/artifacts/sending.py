@@ -1,6 +1,6 @@
 """A folder's files on their way into a bucket: hashed as they are sent, then read back to the last byte."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cortex.artifacts.hashing import hash_file
@@ -18,17 +18,22 @@ ATTEMPTS = 3
 
 
 def send(
-    folder: Path, names: Sequence[str], store: Store, prefix: str, check: Callable[[], None]
+    folder: Path,
+    names: Sequence[str],
+    store: Store,
+    prefix: str,
+    present: Mapping[str, int],
+    check: Callable[[], None],
 ) -> tuple[FileEntry, ...]:
     """Send files, and prove each by reading it back. What is there already, and right, is not sent again.
 
-    `check` is called before each file, and raises when this process must not write any more.
+    `present` has the sizes of the keys that a listing found there. `check` is called before each file, and raises when
+    this process must not write any more.
 
     Raises:
         DataError: a file changed while it was sent.
         VerificationError: the store gives back other bytes than it was given.
     """
-    present = {entry.key: entry.size for entry in store.list(prefix)}
     sizes = {name: (folder / name).stat().st_size for name in names}
 
     def deliver(name: str) -> FileEntry:

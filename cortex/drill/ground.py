@@ -46,7 +46,7 @@ def make_data(profile: Profile, folder: Path) -> Path:
 def enter_run(standin: StandIn, made: Path, ground: Path, run: str) -> None:
     """Publish what was made as the earlier stages of a run of this profile, in `ground`/bucket."""
     store = Store.open(str(ground / "bucket"))
-    create_run(store, run, standin.profile)
+    create_run(store, run, standin.profile, rehearsal=True)
     for stage in ("data", "label", "sft") if standin.stage == "grpo" else ("data", "label"):
         folder = ground / "making" / stage
         source = made / ("model" if stage == "sft" else stage)

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
 from cortex.artifacts.artifact import Artifact, fetch, find
+from cortex.artifacts.creating import create, keeps_what_is_there
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import RUN_FOLDERS
@@ -92,15 +95,19 @@ def new_run_id(profile: Profile) -> str:
     return f"{profile.name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def create_run(store: Store, run: str, profile: Profile) -> Profile:
+def create_run(store: Store, run: str, profile: Profile, *, rehearsal: bool = False) -> Profile:
     """Enter a run in the bucket, or find it there; its profile never changes after.
 
     Raises:
-        ConfigError: the run exists under another profile.
+        ConfigError: the run exists under another profile, or the bucket ignores conditional writes; a `rehearsal`,
+            which is all of one machine, is only warned of that.
         UsageError: the id cannot be one.
     """
-    if store.put_if_absent(_profile_key(run), profile.to_json()):
-        return profile
+    key = _profile_key(run)
+    # Asked for first, and read back after: a bucket that ignores conditional writes would replace it.
+    if not store.exists(key):
+        _require_conditional_writes(store, rehearsal=rehearsal)
+        create(store, key, profile.to_json())
     stored = load_run(store, run)
     if stored.digest != profile.digest:
         raise ConfigError(
@@ -108,6 +115,18 @@ def create_run(store: Store, run: str, profile: Profile) -> Profile:
             f"{profile.name}, {profile.digest[:12]}): continue it without naming a profile, or start a new run"
         )
     return stored
+
+
+def _require_conditional_writes(store: Store, *, rehearsal: bool) -> None:
+    if keeps_what_is_there(store):
+        return
+    lack = (
+        f"{store.url} ignores conditional writes (If-None-Match), so that of two writers at one moment one replaces "
+        "what the other wrote"
+    )
+    if not rehearsal:
+        raise ConfigError(f"{lack}: keep runs in a bucket that knows them, such as S3's (CORTEX_BUCKET=s3://...)")
+    logger.warning(f"{lack}: it will do for a rehearsal, and for nothing else")
 
 
 def load_run(store: Store, run: str) -> Profile:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from cortex.artifacts.artifact import find
 from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
@@ -15,7 +16,7 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
-from cortex.runs.context import RunContext, output_folder
+from cortex.runs.context import RunContext, artifact_prefix, output_folder
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
@@ -56,9 +57,12 @@ def run_stage(
         return False
     work = settings.work(run)
     with _alone(work, stage):
+        # Asked before the lease is taken: finding nothing to do must not end the work of whoever holds the run.
+        if find(store, artifact_prefix(run, name)):
+            return False
         lease = Lease.take(store, run)
         context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), meter)
-        if context.finished(name):
+        if context.finished(name):  # the holder until now may have published it in between
             if meter:
                 meter.under(lease.epoch)
             return False

@@ -1,4 +1,5 @@
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -6,6 +7,7 @@ from random import Random
 import pytest
 
 from cortex.artifacts.artifact import fetch, find, publish
+from cortex.artifacts.creating import keeps_what_is_there
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.remote_store import RemoteStore
@@ -221,6 +223,58 @@ def test_a_server_without_conditional_writes_still_ends_the_earlier_holder(direc
     Lease.take(direct, "r")
     with pytest.raises(RefusedError, match="taken over"):
         first.check()
+
+
+def test_a_conflict_on_the_way_to_an_epoch_leaves_no_gap(remote: RemoteStore, proxy: Proxy) -> None:
+    first = Lease.take(remote, "r")
+    conflict = Fault("status", status=409, code="ConditionalRequestConflict")
+    left = [conflict] * 3
+
+    def refuse(request: Request) -> Fault | None:
+        return left.pop() if left and request.method == "PUT" and request.key.endswith("lease/00000002") else None
+
+    proxy.plan = refuse
+    assert Lease.take(remote, "r").epoch == 2
+    assert not left
+    with pytest.raises(RefusedError, match="taken over"):
+        first.check()
+
+
+def test_a_bucket_that_ignores_conditional_writes_is_found_out(direct: RemoteStore) -> None:
+    assert not keeps_what_is_there(direct)
+    assert not keeps_what_is_there(direct)
+
+
+def test_a_bucket_is_asked_once_whether_it_keeps_what_is_there(remote: RemoteStore, proxy: Proxy) -> None:
+    asked = len(proxy.seen)
+    assert keeps_what_is_there(remote)
+    assert len(proxy.seen) - asked == 2, "a probe object is written once"
+    assert keeps_what_is_there(remote)
+    assert len(proxy.seen) - asked == 3
+
+
+def test_another_artifact_that_came_meanwhile_is_not_replaced(direct: RemoteStore, tmp_path: Path) -> None:
+    mine, others = write(tmp_path / "mine", {"a": b"mine"}), write(tmp_path / "others", {"a": b"others"})
+    late = Late(direct.url, lambda: publish(others, direct, "runs/r/a", kind="model"))
+    with pytest.raises(RefusedError, match="already holds another artifact"):
+        publish(mine, late, "runs/r/a", kind="model")
+    there = fetch(direct, "runs/r/a", tmp_path / "cache")
+    assert (there.path / "a").read_bytes() == b"others"
+
+
+class Late(RemoteStore):
+    """A store in which somebody else publishes right after the first look at what is there."""
+
+    def __init__(self, url: str, others: Callable[[], object]) -> None:
+        super().__init__(url, Patience(deadline=8, first=0.01, longest=0.1))
+        self._others = iter([others])
+
+    def get(self, key: str) -> bytes:
+        try:
+            return super().get(key)
+        finally:
+            for publish_others in self._others:
+                publish_others()
 
 
 def test_a_stolen_lease_stops_an_upload_under_way(remote: RemoteStore, proxy: Proxy, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
-"""The clouds' metadata services, as fixtures, and the log."""
+"""The clouds' metadata services, a real bucket, and the log, as fixtures."""
 
 from collections.abc import Generator
 
 import pytest
 from loguru import logger
 
+from tests.artifacts.conftest import client_environment, direct, server
 from tests.runs.metadata_server import AwsServer, AzureServer, GcpServer
+
+__all__ = ["client_environment", "direct", "server"]
 
 
 @pytest.fixture

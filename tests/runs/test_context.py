@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, UsageError
 from cortex.runs.context import create_run, list_runs, load_run, new_run_id
@@ -64,3 +65,17 @@ def test_new_ids_are_fresh_and_valid(store: Store, profile: Profile) -> None:
     for run in ids:
         assert re.fullmatch(r"rehearsal-\d{8}-\d{6}-[0-9a-f]{4}", run)
         create_run(store, run, profile)
+
+
+def test_a_bucket_that_would_replace_a_profile_is_for_rehearsals_alone(direct: RemoteStore, log: list[str]) -> None:
+    first, second = (load_profile("rehearsal", {"seed": seed}) for seed in (0, 4242))
+    with pytest.raises(ConfigError, match=r"ignores conditional writes .*CORTEX_BUCKET") as caught:
+        create_run(direct, "r", first)
+    assert caught.value.exit_code == 78
+    assert not direct.exists("runs/r/profile.json")
+    create_run(direct, "r", first, rehearsal=True)
+    assert any("will do for a rehearsal" in line for line in log)
+    for rehearsal in (False, True):
+        with pytest.raises(ConfigError, match="was started under another profile"):
+            create_run(direct, "r", second, rehearsal=rehearsal)
+        assert load_run(direct, "r") == create_run(direct, "r", first, rehearsal=rehearsal) == first

@@ -52,10 +52,8 @@ def _probe(store: Store) -> Finding:
         what = "gives back other bytes than were written" if not same else "keeps what is deleted"
         return Finding(NAME, False, f"{store.url} {what}", "keep runs elsewhere: CORTEX_BUCKET=s3://...")
     if not conditional:
-        detail = f"{store.url}: written, read, deleted; but it ignores conditional writes"
-        return Finding(
-            NAME, True, detail, "never start one run from two places at the same moment, or use another store"
-        )
+        detail = f"{store.url} ignores conditional writes (If-None-Match), so that no run may be kept in it"
+        return Finding(NAME, False, detail, "keep runs in a bucket that knows them: CORTEX_BUCKET=s3://...")
     return Finding(NAME, True, f"{store.url}: written, read, deleted")
 
 
