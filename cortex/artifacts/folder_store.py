@@ -94,10 +94,10 @@ class FolderStore(Store):
             for name in names:
                 path = Path(parent, name)
                 try:
-                    size = path.lstat().st_size
+                    status = path.lstat()
                 except FileNotFoundError:
                     continue  # deleted while we walked
-                found.append(StoredObject(path.relative_to(self.root).as_posix(), size))
+                found.append(StoredObject(path.relative_to(self.root).as_posix(), status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: entry.key)
 
     def upload(self, path: Path, key: str) -> FileHash:

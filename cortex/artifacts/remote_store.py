@@ -127,7 +127,11 @@ class RemoteStore(Store):
 
         def collect() -> list[StoredObject]:
             pages = obstore.list(self._objects, prefix or None, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
-            return [StoredObject(entry["path"], entry["size"]) for page in pages for entry in page]
+            return [
+                StoredObject(entry["path"], entry["size"], entry["last_modified"].timestamp())
+                for page in pages
+                for entry in page
+            ]
 
         return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
 

@@ -29,10 +29,14 @@ class StoreError(DataError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One entry of a listing: the key, relative to the store, and the size in bytes."""
+    """One entry of a listing."""
 
     key: str
+    """Relative to the store."""
     size: int
+    """In bytes."""
+    modified: float
+    """When the store took it, in seconds since 1970 by the store's own clock, whole seconds in some buckets."""
 
 
 class Store(ABC):

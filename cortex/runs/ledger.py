@@ -30,6 +30,15 @@ _KEY = re.compile(r".*/(?P<writer>\d{8}-(?:[a-z]+-)?)\d+(?P<tick>-tick)?\.jsonl"
 Event = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An event as the bucket holds it."""
+
+    event: Event
+    written: float
+    """When the bucket took it, in seconds since 1970 by the bucket's clock: the only clock that all writers share."""
+
+
 @dataclass
 class Ledger:
     """One writer's end of a run's ledger, for all its threads. Its epoch keeps its objects apart from other writers'.
@@ -104,20 +113,25 @@ class LedgerReader:
     _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
-        keys = [entry.key for entry in self.store.list(folder(self.run)) if entry.key not in self._seen]
+        return [entry.event for entry in self.new_entries()]
+
+    def new_entries(self) -> list[Entry]:
+        """The same, each with the moment at which the bucket took it."""
+        written = {entry.key: entry.modified for entry in self.store.list(folder(self.run))}
+        keys = [key for key in written if key not in self._seen]
         wanted = keys if self.ticks is None else _newest(keys, self.ticks)
         workers = 1 if self.store.local_path("runs") else self.workers
         read = in_parallel(self.store.get, wanted, min(workers, len(wanted))) if wanted else []
         self._seen.update(keys)
-        events: list[Event] = []
+        entries: list[Entry] = []
         for key, data in zip(wanted, read, strict=True):
             lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
             found = parse(lines)
-            events += found
+            entries += [Entry(event, written[key]) for event in found]
             if len(found) < len(lines):
                 self.damaged.append(key)
                 logger.debug(f"{self.store.url}/{key} is damaged: {len(lines) - len(found)} of its lines are left out")
-        return sorted(events, key=lambda event: event["time"])
+        return sorted(entries, key=lambda entry: entry.event["time"])
 
 
 def folder(run: str) -> str:

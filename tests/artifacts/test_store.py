@@ -1,5 +1,6 @@
 import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_lists_a_folder_to_the_bottom_in_order(store: FolderStore) -> None:
     assert [entry.key for entry in store.list("runs/a")] == ["runs/a/1/x", "runs/a/2"]
     assert [entry.key for entry in store.list("runs/a/")] == ["runs/a/1/x", "runs/a/2"]
     assert [(entry.key, entry.size) for entry in store.list()][-1] == ("z", 1)
+    assert all(abs(time.time() - entry.modified) < 60 for entry in store.list())
     assert store.list("nothing") == [] and store.local_path("") == store.root
 
 

@@ -1,6 +1,8 @@
+import os
 import threading
 from dataclasses import dataclass
 
+from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.store import Store
 from cortex.runs.ledger import Ledger, LedgerReader
 
@@ -22,6 +24,14 @@ def test_events_of_two_writers_come_in_the_order_of_their_times(store: Store) ->
     events = LedgerReader(store, "a").new_events()
     assert [event["number"] for event in events] == list(range(6))
     assert [event["epoch"] for event in events] == [1, 2] * 3
+
+
+def test_each_event_comes_with_the_moment_at_which_the_bucket_took_it(store: FolderStore) -> None:
+    for epoch, wrong in ((1, -86400.0), (2, 86400.0 * 365)):
+        Ledger(store, "a", epoch, lambda wrong=wrong: 1e9 + wrong).append("one")
+    for number, key in enumerate(sorted(entry.key for entry in store.list("runs/a/ledger"))):
+        os.utime(store.local_path(key), (5e8, 5e8 + number))
+    assert [entry.written for entry in LedgerReader(store, "a").new_entries()] == [5e8, 5e8 + 1]
 
 
 def test_a_reader_sees_every_event_once(store: Store) -> None:
