@@ -4,10 +4,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cortex.errors import ConfigError
+from cortex.yaml_reader import read_yaml
 
 PROJECT = "cortex"
 SECTION = "ground"
@@ -129,10 +129,7 @@ def read(folder: Path, stack: str) -> StackConfig:
     if not path.is_file():
         known = sorted(found.name.split(".")[1] for found in folder.glob("Pulumi.*.yaml"))
         raise ConfigError(f"{path} is not there: stacks are {', '.join(known)}")
-    try:
-        found = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+    found = read_yaml(path)
     config = found.get("config") if isinstance(found, dict) else None
     return parse(stack, config.get(f"{PROJECT}:{SECTION}") if isinstance(config, dict) else None)
 

@@ -7,6 +7,7 @@ import yaml
 
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError
+from cortex.yaml_reader import read_yaml
 from infra.outputs import GroundOutputs, environment, sky_config
 
 SKY_CONFIG = ".sky.yaml"
@@ -55,10 +56,7 @@ def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        found = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}; mend it or move it away") from None
+    found = read_yaml(path)
     if not isinstance(found, dict | None):
         raise ConfigError(f"{path} holds no mapping: mend it or move it away")
     return found or {}

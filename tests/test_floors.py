@@ -12,6 +12,8 @@ from cortex.settings import CHECKOUT
 FLOORS: dict[str, int] = {
     "cortex.errors": 0,
     "cortex.text": 0,
+    "cortex.paths": 0,
+    "cortex.yaml_reader": 1,
     "cortex.console": 1,
     "cortex.settings": 1,
     "cortex.section": 1,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cortex.section import Section
+from cortex.section import Date, Items, Section, UserPath
 
 CHAINS = (
     "NEAR", "ETH", "BTC", "SOL", "AVAX", "ATOM", "DOT", "ADA", "APT", "SUI", "TIA", "INJ",
@@ -28,7 +28,7 @@ class SimulatorConfig(Section):
     days: int = Field(default=1120, ge=2, le=36_500)
     """Days of history for every chain."""
 
-    start: dt.date = dt.date(2020, 1, 1)
+    start: Date = dt.date(2020, 1, 1)
     """The first day."""
 
     signal: dict[Metric, float] = Field(default_factory=lambda: {"flow": -1.1, "whales": 0.9})
@@ -40,13 +40,13 @@ class FilesConfig(Section):
 
     kind: Literal["files"] = "files"
 
-    paths: tuple[Path, ...] = Field(min_length=1)
+    paths: Items[UserPath] = Field(min_length=1)
     """Files, or folders whose `.parquet` and `.csv` files are read."""
 
-    symbols: tuple[str, ...] | None = None
+    symbols: Items[str] | None = None
     """Which symbols to keep. Default: all."""
 
-    metrics: tuple[str, ...] | None = None
+    metrics: Items[str] | None = None
     """Which extra numeric columns serve as on-chain metrics. Default: all; an empty list: none."""
 
     @field_validator("paths", mode="before")
@@ -60,13 +60,13 @@ class FlipsideConfig(Section):
 
     kind: Literal["flipside"] = "flipside"
 
-    chains: tuple[Literal["near", "ethereum", "solana"], ...] = Field(default=("near",), min_length=1)
+    chains: Items[Literal["near", "ethereum", "solana"]] = Field(default=("near",), min_length=1)
     """Which chains to query, by Flipside's names."""
 
-    start: dt.date = dt.date(2022, 1, 1)
+    start: Date = dt.date(2022, 1, 1)
     """The first day asked for."""
 
-    end: dt.date | None = None
+    end: Date | None = None
     """The day after the last one asked for. Default: all there is."""
 
 

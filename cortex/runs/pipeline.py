@@ -11,10 +11,9 @@ from pathlib import Path
 from reprlib import repr as shorten
 from typing import Any, cast
 
-import yaml
-
 from cortex.errors import ConfigError
 from cortex.settings import CHECKOUT
+from cortex.yaml_reader import read_yaml_documents
 
 SKY_YAML = CHECKOUT / "sky.yaml"
 _IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
@@ -49,11 +48,9 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
         ConfigError: the file cannot be read, or holds something else than mappings.
     """
     try:
-        documents: list[Any] = [document for document in yaml.safe_load_all(path.read_text()) if document]
-    except OSError as error:
+        documents = [document for document in read_yaml_documents(path) if document]
+    except FileNotFoundError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     stray = next((document for document in documents if not isinstance(document, dict)), None)
     if stray is not None:
         fix = "a task is a mapping with `name`, `resources` and `run`"

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import DataError
-from cortex.section import Section
+from cortex.section import Items, Section
 
 
 class Offer(Section):
@@ -33,7 +33,7 @@ class PriceList(Section):
 
     taken: float
     """When, in seconds since 1970."""
-    offers: tuple[Offer, ...]
+    offers: Items[Offer]
 
     def find(self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool) -> Offer | None:
         """The offer of a machine: of its zone, or of its region; None where the list does not have it.

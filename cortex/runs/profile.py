@@ -5,14 +5,15 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
+from cortex.paths import expand
 from cortex.runs.trainers import Dpo, Grpo, Sft
-from cortex.section import Section, nearest
+from cortex.section import Items, NameOrFolder, Section, nearest
 from cortex.settings import CHECKOUT
+from cortex.yaml_reader import read_yaml
 
 PROFILES = CHECKOUT / "jobs" / "profiles"
 
@@ -50,7 +51,7 @@ class Adapter(Section):
 class Model(Section):
     """Which model is trained, and how much of it."""
 
-    base: str | None = None
+    base: NameOrFolder | None = None
     """A model hub's name or a local folder. Exactly one of `base` and `scratch` is given."""
     scratch: ScratchModel | None = None
     """Build the base instead."""
@@ -105,7 +106,7 @@ class Gptq(Section):
 class Export(Section):
     """Merged weights and their quantized copies."""
 
-    gptq: tuple[Gptq, ...] = ()
+    gptq: Items[Gptq] = ()
     """Copies to make."""
     calibration_examples: int = Field(default=256, ge=8)
     """Training examples that GPTQ sees."""
@@ -230,18 +231,17 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
     Raises:
         ConfigError: there is no such profile, it is no YAML mapping, or a value in it is wrong.
     """
-    path = Path(name_or_path)
+    try:
+        path = Path(expand(name_or_path))
+    except ValueError as error:
+        raise ConfigError(f"profile {error}") from error
     if path.suffix not in (".yaml", ".yml"):
         path = PROFILES / f"{name_or_path}.yaml"
     try:
-        raw: Any = yaml.safe_load(path.read_text())
+        raw = read_yaml(path, exponents=True)
     except FileNotFoundError as error:
         known = sorted(found.stem for found in PROFILES.glob("*.yaml"))
         raise ConfigError(f"no profile {name_or_path!r}: {nearest(name_or_path, known)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} is not a YAML mapping")
     for dotted, value in (overrides or {}).items():

@@ -1,5 +1,6 @@
 import copy
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from cortex.errors import ConfigError
+from cortex.market.config import FilesConfig
 from cortex.runs.profile import PROFILES, Profile, load_profile
 
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
@@ -108,11 +110,68 @@ def test_a_file_that_is_no_profile_is_named(text: str, message: str, tmp_path: P
 
 
 def test_bytes_that_are_no_text_and_folders_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff\xfe")
+    (tmp_path / "bytes.yaml").write_bytes(b"seed: 1\nname: \xff\xfe")
     (tmp_path / "folder.yaml").mkdir()
-    for name in ("bytes.yaml", "folder.yaml"):
-        with pytest.raises(ConfigError, match=f"{name} cannot be read"):
+    for name, fault in {"bytes.yaml": "is not YAML: line 2 is not UTF-8", "folder.yaml": "cannot be read"}.items():
+        with pytest.raises(ConfigError, match=f"{name} {fault}"):
             load_profile(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("seed: true", r"seed: .*valid integer \(given: True\)"),
+        ("seed: 1.0", r"seed: .*valid integer \(given: 1\.0\)"),
+        ('seed: "3"', r"seed: .*valid integer \(given: '3'\)"),
+        ("seed: 2020-01-01", r"seed: .*valid integer \(given: '2020-01-01'\)"),
+        ("seed: 1:30", r"line \d+: '1:30' is read as 90 or as a text"),
+        ("seed: 012", r"line \d+: '012' is read as 10 or as a text"),
+        ("budget: {dollars: yes}", r"'yes' is read as true or as a text"),
+        ("budget: {dollars: true}", r"budget\.dollars: .*valid number \(given: True\)"),
+        ('budget: {dollars: "500"}', r"budget\.dollars: .*valid number \(given: '500'\)"),
+        ("budget: {dollars: .inf}", r"'\.inf' is no finite number"),
+        ("budget: {dollars: 5, dollars: 500}", r"'dollars' is given twice, first in line \d+: keep one of them"),
+        (
+            "data: {source: {kind: simulator, start: 20200101}}",
+            r"data\.source\.start: .*valid date \(given: 20200101\)",
+        ),
+        ("data: {source: {kind: simulator, start: 2020-13-01}}", r"data\.source\.start: .*month must be in 1\.\.12"),
+        ("data: {source: {kind: files, paths: [$NOT_SET/x.csv]}}", r"data\.source\.paths.*\$NOT_SET, which is not set"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(line: str, fault: str, tmp_path: Path) -> None:
+    key = line.partition(":")[0]
+    kept = [text for text in _blocks("rehearsal") if not text.startswith(f"{key}:")]
+    (tmp_path / "mine.yaml").write_text("".join([*kept, line, "\n"]))
+    with pytest.raises(ConfigError, match=fault) as raised:
+        load_profile(str(tmp_path / "mine.yaml"))
+    assert "\n" not in str(raised.value) and "mine.yaml" in str(raised.value)
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path: Path) -> None:
+    shipped = (PROFILES / "rehearsal.yaml").read_text()
+    text = re.sub(r"learning_rate: \S+", "learning_rate: 2e-5", shipped)
+    assert text != shipped
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load_profile(str(tmp_path / "mine.yaml")).sft.learning_rate == 2e-5
+
+
+def test_home_folders_and_variables_stand_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA", "prices")
+    (tmp_path / "mine.yaml").write_text((PROFILES / "rehearsal.yaml").read_text())
+    source = {"kind": "files", "paths": ["~/a.csv", "$HOME/b.csv", "${HOME}/$DATA/c.csv"]}
+    for path in ("~/mine.yaml", "$HOME/mine.yaml"):
+        read = load_profile(path, {"data.source": source}).data.source
+        assert isinstance(read, FilesConfig)
+        assert read.paths == (tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "prices/c.csv")
+    based = changed(model__scratch=None, model__base="~/model")
+    assert based.model.base == str(tmp_path / "model")
+
+
+def _blocks(name: str) -> list[str]:
+    """A shipped profile's text, top-level key by top-level key."""
+    return re.split(r"^(?=\w)", (PROFILES / f"{name}.yaml").read_text(), flags=re.MULTILINE)
 
 
 def test_a_profile_that_is_not_there_suggests_one_that_is() -> None:
