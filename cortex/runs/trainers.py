@@ -2,9 +2,10 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cortex.reasoning.reward_weights import RewardWeights
+from cortex.runs.passthrough import refused_keys
 from cortex.section import Section
 
 
@@ -56,7 +57,15 @@ class Sft(Optimization):
     sample_packing: bool = False
     """Several examples in one sequence (needs flash attention)."""
     axolotl: dict[str, Any] = Field(default_factory=dict)
-    """Further keys of Axolotl's own configuration, checked against its schema when the stage starts."""
+    """Further keys of Axolotl's own configuration, but for those that load code from elsewhere; checked against its
+    schema when the stage starts."""
+
+    @field_validator("axolotl")
+    @classmethod
+    def _load_no_code(cls, section: dict[str, Any]) -> dict[str, Any]:
+        for refusal in refused_keys(section):
+            raise ValueError(refusal)
+        return section
 
 
 class Dpo(Optimization):
