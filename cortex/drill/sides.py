@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from cortex.artifacts.store import Store
+from cortex.drill.spoken import heard
 from cortex.drill.stand_in import StandIn
 from cortex.reasoning.labels import ACCEPTED, vocabulary
 from cortex.runs.ledger import LedgerReader
 from cortex.training.axolotl_config import axolotl_config
-from cortex.training.events import parse
 from cortex.training.launch import trainer_environment
 from cortex.training.trl_config import grpo_arguments, lora_arguments
 
@@ -244,7 +244,7 @@ def error_of(log: Path) -> str:
 
 def _events(log: Path) -> list[dict[str, Any]]:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return [event for line in lines if (event := parse(line)[1])]
+    return [event for line in lines if (event := heard(line))]
 
 
 def _note(seen: Seen, step: int, values: Mapping[str, Any], at: float) -> None:

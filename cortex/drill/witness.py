@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cortex.training.events import emit
+from cortex.drill.spoken import say
 
 _SEEN = ("loss", "reward", "grad_norm")
 
@@ -14,10 +14,10 @@ class Witness(TrainerCallback):
     """Changes nothing."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        emit("started", step=state.global_step)
+        say("started", step=state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        emit("step", step=state.global_step, at=time.time())
+        say("step", step=state.global_step, at=time.time())
 
     def on_log(
         self,
@@ -29,4 +29,4 @@ class Witness(TrainerCallback):
     ) -> None:
         values = {name: float(logs[name]) for name in _SEEN if name in logs} if logs else {}
         if values:
-            emit("progress", step=state.global_step, **values)
+            say("progress", step=state.global_step, **values)

@@ -14,7 +14,17 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cortex.errors import ConfigError, PreemptedError
-from cortex.training.events import LEAVE_VARIABLE, emit
+from cortex.training.events import (
+    LEAVE_VARIABLE,
+    Failed,
+    Progressed,
+    Saved,
+    Saving,
+    Started,
+    Stepped,
+    Waiting,
+    emit,
+)
 
 QUEUE = 2
 """Saved checkpoints that may wait to be committed, before the trainer waits, too."""
@@ -38,13 +48,13 @@ class KitCallback(TrainerCallback):
         # Asked by this signal, a process that hangs says where.
         faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
-        emit("started", rank=self._rank, pid=os.getpid(), step=state.global_step, total=state.max_steps)
+        emit(Started(rank=self._rank, pid=os.getpid(), step=state.global_step, total=state.max_steps))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         if self._rank == 0:
-            emit("step", step=state.global_step)
+            emit(Stepped(step=state.global_step))
         if state.global_step >= state.max_steps:
             # The model itself comes next. Continued from here, the trainer would make a step too many.
             control.should_save = False
@@ -54,7 +64,7 @@ class KitCallback(TrainerCallback):
         if control.should_save:
             self._make_room(Path(args.output_dir or "."))
             if self._rank == 0:
-                emit("saving", step=state.global_step)
+                emit(Saving(step=state.global_step))
         return control
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -62,7 +72,7 @@ class KitCallback(TrainerCallback):
         if self._rank == 0:
             folder = Path(args.output_dir or ".", f"checkpoint-{state.global_step}")
             self._size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            emit("saved", step=state.global_step)
+            emit(Saved(step=state.global_step))
         if self._leaving:
             sys.exit(PreemptedError.exit_code)
 
@@ -78,7 +88,7 @@ class KitCallback(TrainerCallback):
             values = {name: float(logs[name]) for name in _WATCHED if name in logs}
             finite = {name: value for name, value in values.items() if math.isfinite(value)}
             if finite:
-                emit("progress", step=state.global_step, total=state.max_steps, **finite)
+                emit(Progressed(step=state.global_step, total=state.max_steps, values=finite))
 
     def _asked_to_leave(self) -> bool:
         """Whether any rank has seen that it shall leave: all have to do the same at the same step."""
@@ -100,10 +110,11 @@ class KitCallback(TrainerCallback):
                     break
                 if free < self._size and time.monotonic() > end:
                     reason = f"{output}: {free / 2**30:.1f} GiB free, a checkpoint takes {self._size / 2**30:.1f} GiB"
-                    emit("failed", reason=f"{reason}: give the machine a larger disk_size, or keep fewer checkpoints")
+                    emit(Failed(reason=f"{reason}: give the machine a larger disk_size, or keep fewer checkpoints"))
                     sys.exit(ConfigError.exit_code)
                 if not told:
-                    emit("waiting", reason="for room on the disk" if free < self._size else "for earlier checkpoints")
+                    room = "for room on the disk" if free < self._size else "for earlier checkpoints"
+                    emit(Waiting(reason=room))
                     told = True
                 time.sleep(0.05)
         _barrier()

@@ -12,7 +12,7 @@ from typing import Any
 
 from loguru import logger
 
-from cortex.errors import DataError, RefusedError
+from cortex.errors import CortexError, DataError, RefusedError, StageError
 from cortex.training.checkpoints import Checkpoints
 
 Told = Callable[..., None]
@@ -20,7 +20,7 @@ Told = Callable[..., None]
 
 
 @dataclass(frozen=True)
-class Saved:
+class NewCheckpoint:
     """What a trainer says that it has saved."""
 
     folder: Path
@@ -33,17 +33,20 @@ class Committer:
 
     def __init__(self, checkpoints: Checkpoints, ranks: int, told: Told) -> None:
         self._checkpoints, self._ranks, self._told = checkpoints, ranks, told
-        self._saved: SimpleQueue[Saved | None] = SimpleQueue()
+        self._saved: SimpleQueue[NewCheckpoint | None] = SimpleQueue()
         self._changed = threading.Condition()
         self._uncommitted = 0
         self._to_send: int | None = None
         self._sending: int | None = None
         self._closed = False
-        self._refused: RefusedError | None = None
+        self._failure: CortexError | None = None
+        """Why no more will be committed or sent."""
         self._send_seconds = 0.0
         # Daemons: a machine that is taken away in a minute does not wait for an upload that needs ten.
         for work in (self._commit_each, self._send_newest) if checkpoints.remote else (self._commit_each,):
-            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+            threading.Thread(
+                target=self._until_failure, args=(work,), name=work.__name__.strip("_"), daemon=True
+            ).start()
 
     def __enter__(self) -> "Committer":
         return self
@@ -62,46 +65,76 @@ class Committer:
         """How long the last checkpoint took to reach the bucket."""
         return self._send_seconds
 
-    def take(self, saved: Saved) -> None:
+    def take(self, saved: NewCheckpoint) -> None:
         """Commit this one when those before it are."""
         with self._changed:
             self._uncommitted += 1
         self._saved.put(saved)
 
     def require(self) -> None:
-        """Return while this process may write for the run.
+        """Return while checkpoints are committed and sent.
 
         Raises:
-            RefusedError: another has taken it over.
+            RefusedError: another process has taken the run over.
+            CortexError: something failed that no later checkpoint can mend; what was committed is kept.
         """
-        if self._refused:
-            raise self._refused
+        if self._failure:
+            raise self._failure
 
     def settle(self, seconds: float, *, sent: bool = True) -> bool:
-        """Wait until all that was taken is committed, and the newest is sent; whether that is so in time."""
+        """Wait until all that was taken is committed, and the newest is sent; True if that is so in time.
+
+        It does not wait for a thread that failed: `require` says why.
+        """
+
+        def settled() -> bool:
+            return self._uncommitted == 0 and not (sent and (self._sending, self._to_send) != (None, None))
+
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._uncommitted == 0 and not (sent and (self._sending, self._to_send) != (None, None)),
-                seconds,
+            self._changed.wait_for(lambda: settled() or self._failure is not None, seconds)
+            return settled()
+
+    def _until_failure(self, work: Callable[[], None]) -> None:
+        """The whole of a thread: an error that it does not expect is kept for `require`, and ends every wait."""
+        try:
+            work()
+        except (
+            BaseException
+        ) as error:  # it ends the thread, whatever it is; in silence, the training would go on unkept
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, CortexError):
+            kind = type(error).__name__
+            logger.opt(exception=error).error("committing checkpoints failed")
+            error = StageError(
+                f"{self._checkpoints.stage}: checkpoints are no longer kept ({kind}: {error}): the log has the stack; "
+                "the same command goes on from the newest that is"
             )
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
 
     def _commit_each(self) -> None:
         while (saved := self._saved.get()) is not None:
             started = time.monotonic()
+            committed = False
             try:
                 self._checkpoints.commit(saved.folder, saved.step, self._ranks, saved.score)
                 committed = True
                 self._tell("checkpoint_committed", saved.step, seconds=_since(started))
+                self._prune()
             except RefusedError as error:
-                committed = False
-                self._refused = error
+                self._fail(error)
             except (DataError, OSError) as error:
-                committed = False
                 self._tell("checkpoint_failed", saved.step, reason=f"not committed: {error}")
                 # It would hold disk that the next one needs, and a place in the queue.
                 shutil.rmtree(saved.folder, ignore_errors=True)
-            if committed:
-                self._prune()
+            except BaseException as error:
+                if not committed:
+                    reason = f"not committed: {type(error).__name__}: {error}"
+                    self._tell("checkpoint_failed", saved.step, reason=reason)
+                raise
             with self._changed:
                 self._uncommitted -= 1
                 if committed and self._checkpoints.remote and not self._closed:
@@ -113,8 +146,8 @@ class Committer:
             leaving = {self._sending, self._to_send}
         try:
             self._checkpoints.prune(leaving)
-        except RefusedError as error:
-            self._refused = error
+        except RefusedError:
+            raise
         except (DataError, OSError) as error:
             logger.warning(f"older checkpoints stay on this machine: {error}")
 
@@ -133,9 +166,12 @@ class Committer:
                 self._send_seconds = time.monotonic() - started
                 self._tell("checkpoint_sent", step, seconds=_since(started))
             except RefusedError as error:
-                self._refused = error
+                self._fail(error)
             except (DataError, OSError) as error:
                 self._tell("checkpoint_failed", step, reason=f"not sent: {error}")
+            except BaseException as error:
+                self._tell("checkpoint_failed", step, reason=f"not sent: {type(error).__name__}: {error}")
+                raise
             with self._changed:
                 self._sending = None
                 self._changed.notify_all()
@@ -145,7 +181,7 @@ class Committer:
             logger.warning(f"checkpoint-{step}: {values['reason']}")
         try:
             self._told(event, stage=self._checkpoints.stage, step=step, **values)
-        except DataError as error:
+        except CortexError as error:
             logger.warning(f"checkpoint-{step}: {event} is not in the ledger: {error}")
 
 

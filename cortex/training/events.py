@@ -1,34 +1,166 @@
-"""What a trainer tells the process that supervises it: one line of its output per event, among its other lines."""
+"""What a trainer tells the process that supervises it: typed events, one a line, over a named pipe of their own.
 
-import json
-import sys
-from typing import Any
+They are not among its output, where a model's completion or a line of the data could be taken for one. A pipe with a
+name reaches every rank: launchers such as torchrun pass environment variables on, and close open files.
+"""
 
-MARK = "::trainer "
+import os
+import select
+import time
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from loguru import logger
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+
+PIPE_VARIABLE = "CORTEX_EVENTS_PIPE"
+"""Names the pipe."""
 
 LEAVE_VARIABLE = "CORTEX_LEAVE_FILE"
 """Names a file that appears when the trainer shall save and leave."""
 
-Event = dict[str, Any]
-"""`event` is one of `started` (rank, pid, step, total), `step` (step), `progress` (step, total, measured values),
-`saving` (step), `saved` (step), `waiting` (reason), `failed` (reason)."""
+REASON_LENGTH = 500
+"""Keeps an event below what a pipe takes in one piece (4096 bytes), whatever its letters are: ranks write at once."""
+
+MAX_LINE = 65536
+"""Bytes without an end of line after which what stands in the pipe is no event."""
+
+PIPE_BYTES = 2**20
+"""The most that a pipe holds (`/proc/sys/fs/pipe-max-size`): one reading empties it."""
+
+Step = Annotated[int, Field(ge=0, lt=2**53)]
+Reason = Annotated[str, BeforeValidator(lambda text: text[:REASON_LENGTH] if isinstance(text, str) else text)]
 
 
-def emit(event: str, **values: Any) -> None:
-    """Say it, on a line of its own, in one write: what other ranks say at the same time stays out of it."""
-    sys.stdout.write(MARK + json.dumps({"event": event, **values}) + "\n")
-    sys.stdout.flush()
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def parse(line: str) -> tuple[str, Event | None]:
-    """What of a line is the trainer's own text, and the event that it carries, if it does.
+class Started(_Told):
+    """A rank begins to train, at `step` of `total`."""
 
-    A progress bar, which ends no line, may stand before the mark; two ranks that print at once may spoil one.
+    event: Literal["started"] = "started"
+    rank: Annotated[int, Field(ge=0)]
+    pid: Annotated[int, Field(gt=1)]
+    step: Step
+    total: Step
+
+
+class Stepped(_Told):
+    """A step was made."""
+
+    event: Literal["step"] = "step"
+    step: Step
+
+
+class Progressed(_Told):
+    """What was measured at a step."""
+
+    event: Literal["progress"] = "progress"
+    step: Step
+    total: Step
+    values: dict[str, FiniteFloat] = Field(max_length=16)
+
+
+class Saving(_Told):
+    """The checkpoint of a step is being written."""
+
+    event: Literal["saving"] = "saving"
+    step: Step
+
+
+class Saved(_Told):
+    """It is whole, with the files of every rank."""
+
+    event: Literal["saved"] = "saved"
+    step: Step
+
+
+class Waiting(_Told):
+    """No step is made, for a reason that may pass."""
+
+    event: Literal["waiting"] = "waiting"
+    reason: Reason
+
+
+class Failed(_Told):
+    """The trainer ends itself; `reason` is for whoever has to mend it."""
+
+    event: Literal["failed"] = "failed"
+    reason: Reason
+
+
+Event = Annotated[
+    Started | Stepped | Progressed | Saving | Saved | Waiting | Failed,
+    Field(discriminator="event"),
+]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def emit(event: Event) -> None:
+    """Tell the supervisor, in one write: what other ranks tell at the same time stays apart. Without one, do nothing.
+
+    Raises:
+        OSError: the supervisor is gone.
     """
-    text, mark, told = line.partition(MARK)
-    if not mark:
-        return line, None
-    try:
-        return text, json.loads(told)
-    except json.JSONDecodeError:
-        return line, None
+    pipe = _pipe()
+    if pipe is not None:
+        os.write(pipe, event.model_dump_json().encode() + b"\n")
+
+
+class EventPipe:
+    """The supervisor's end: makes the pipe, and reads the events of all ranks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        # Opened to be written, too, so that it does not end while no rank has it open.
+        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._rest = b""
+
+    def __enter__(self) -> "EventPipe":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._pipe)
+        self.path.unlink(missing_ok=True)
+
+    def is_held_by(self, pid: int) -> bool:
+        """True while another process than this one has the pipe open: a rank that told something."""
+        ours = os.fstat(self._pipe)
+        folder = Path(f"/proc/{pid}/fd")
+        try:
+            return pid != os.getpid() and any(os.path.samestat(ours, file.stat()) for file in folder.iterdir())
+        except OSError:  # it has ended, or belongs to another user
+            return False
+
+    def read(self, seconds: float) -> Generator[Event]:
+        """The events that are told within so many seconds. What is no event is warned of, and left out."""
+        end = time.monotonic() + seconds
+        while select.select([self._pipe], [], [], max(0.0, end - time.monotonic()))[0]:
+            *lines, rest = (self._rest + os.read(self._pipe, PIPE_BYTES)).split(b"\n")
+            self._rest = rest if len(rest) < MAX_LINE else b""
+            for line in lines:
+                try:
+                    yield _EVENT.validate_json(line)
+                except ValidationError as error:
+                    fault = error.errors(include_url=False)[0]
+                    logger.warning(f"the trainer told {line[:80]!r}, which is no event: {fault['msg']}")
+            if time.monotonic() >= end:
+                return
+
+
+@cache
+def _pipe() -> int | None:
+    """This process's end of the pipe."""
+    path = os.environ.get(PIPE_VARIABLE)
+    if not path:
+        return None
+    # Nobody would end the wait for a supervisor that is gone: without one, opening fails.
+    pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(pipe, True)
+    return pipe

@@ -9,7 +9,7 @@ from typing import Any
 
 from loguru import logger
 
-from cortex.artifacts.store import StoreError
+from cortex.errors import CortexError, StageError
 from cortex.runs.context import RunContext
 
 
@@ -20,6 +20,7 @@ class Reporter:
         self._context = context
         self._patience = patience
         self._told: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="reporter", daemon=True)
 
     def __enter__(self) -> "Reporter":
@@ -40,9 +41,23 @@ class Reporter:
         """As `Ledger.progress`, without waiting."""
         self._told.put(partial(self._context.ledger.progress, step=step, total=total, **values))
 
+    def require(self) -> None:
+        """Return while the ledger is being written.
+
+        Raises:
+            StageError: something failed that nobody foresaw; nothing that is told reaches the ledger any more.
+        """
+        if self._failure:
+            kind = type(self._failure).__name__
+            raise StageError(f"the ledger of run {self._context.run} is no longer written ({kind}: {self._failure})")
+
     def _write(self) -> None:
         while (write := self._told.get()) is not None:
             try:
                 write()
-            except StoreError as error:
+            except CortexError as error:
                 logger.warning(f"{error}: the ledger goes on when the bucket answers")
+            except BaseException as error:  # it ends the thread, whatever it is: `require` says so
+                logger.opt(exception=error).error("writing the ledger failed")
+                self._failure = error
+                return

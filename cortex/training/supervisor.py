@@ -11,12 +11,10 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from cortex.errors import BudgetError, ConfigError, CortexError, HungError, PreemptedError, StageError
 from cortex.process import kill_group, running
@@ -26,8 +24,20 @@ from cortex.runs.ledger import LedgerReader
 from cortex.runs.notice import Notice, Watch
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
-from cortex.training.committer import Committer, Saved
-from cortex.training.events import LEAVE_VARIABLE, Event, parse
+from cortex.training.committer import Committer, NewCheckpoint
+from cortex.training.events import (
+    LEAVE_VARIABLE,
+    PIPE_VARIABLE,
+    Event,
+    EventPipe,
+    Failed,
+    Progressed,
+    Saved,
+    Saving,
+    Started,
+    Stepped,
+    Waiting,
+)
 from cortex.training.launch import trainer_environment
 from cortex.training.reporter import Reporter
 from cortex.training.watchdog import Watchdog
@@ -40,9 +50,6 @@ SETTLE_SECONDS = 600.0
 
 DUMP_SECONDS = 2.0
 """How long a hung trainer has to say where it hangs."""
-
-LAST_WORDS_SECONDS = 5.0
-"""How long the output of a trainer that has ended is still read."""
 
 MARGIN_SECONDS = 1.0
 """What is left of a notice's time, at least, when the trainer is ended for not having left."""
@@ -58,7 +65,7 @@ def run_trainer(
     limit: HangLimit,
     watch: Callable[[], Watch] = Watch,
 ) -> None:
-    """Run a trainer, which saves to `checkpoints.saving`, to its end. Its lines go to this process's output.
+    """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
 
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
@@ -69,18 +76,22 @@ def run_trainer(
     """
     leave = context.folder(checkpoints.stage) / "leave"
     leave.unlink(missing_ok=True)
-    environment = trainer_environment(context.profile) | {LEAVE_VARIABLE: str(leave)}
+    variables = {LEAVE_VARIABLE: str(leave), PIPE_VARIABLE: str(context.folder(checkpoints.stage) / "events")}
+    environment = trainer_environment(context.profile) | variables
+    sys.stdout.flush()
     with (
         Reporter(context) as reporter,
         Committer(checkpoints, context.profile.hardware.gpus, reporter.append) as committer,
         watch() as notices,
         context.lease.watched() as require_lease,
-        running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+        EventPipe(Path(variables[PIPE_VARIABLE])) as events,
+        running(command, env=environment, stderr=subprocess.STDOUT) as process,
     ):
-        trainer = _Trainer(checkpoints, process, reporter, committer, limit)
+        trainer = _Trainer(checkpoints, process, events, reporter, committer, limit)
         while trainer.listen():
             require_lease()
             committer.require()
+            reporter.require()
             trainer.pass_on(notices.advice)
             if notices.notice:
                 trainer.ask_to_leave(notices.notice, leave)
@@ -94,12 +105,13 @@ def run_trainer(
 
 
 class _Trainer:
-    """The program under way: what it says is passed on."""
+    """The program under way: what it tells is acted on, and entered in the ledger."""
 
     def __init__(
         self,
         checkpoints: Checkpoints,
         process: "subprocess.Popen[str]",
+        events: EventPipe,
         reporter: Reporter,
         committer: Committer,
         limit: HangLimit,
@@ -109,7 +121,7 @@ class _Trainer:
         """Why it ended itself, in its own words."""
         self.unsaved: Path | None = None
         """The checkpoint that it is in the middle of saving."""
-        self._checkpoints, self._process = checkpoints, process
+        self._checkpoints, self._process, self._events = checkpoints, process, events
         self._reporter, self._committer = reporter, committer
         self._watchdog = Watchdog(limit, time.monotonic())
         self.pids: set[int] = set()
@@ -119,28 +131,13 @@ class _Trainer:
         """Why it was asked to stop at the cap."""
         self._notice: Notice | None = None
         self._advised = 0
-        self._ended: float | None = None
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
-        threading.Thread(target=self._read, name="trainer-output", daemon=True).start()
 
     def listen(self) -> bool:
-        """Pass on what was said since the last call, waiting for it a little; False once there will be no more."""
-        end = time.monotonic() + LOOK_SECONDS
-        with suppress(Empty):
-            while (left := end - time.monotonic()) > 0:
-                line = self._lines.get(timeout=left)
-                if line is None:
-                    return False
-                text, event = parse(line)
-                sys.stdout.write(text)
-                if event:
-                    self._take(event, time.monotonic())
-        sys.stdout.flush()
-        if self._process.poll() is None:
-            return True
-        # Its last words may still be on their way; but what it left behind may hold its output open for ever.
-        self._ended = self._ended or time.monotonic()
-        return time.monotonic() < self._ended + LAST_WORDS_SECONDS
+        """Act on what it tells, waiting for it a little; False once it has ended, and all that it told is heard."""
+        alive = self._process.poll() is None
+        for event in self._events.read(LOOK_SECONDS if alive else 0.0):
+            self._take(event, time.monotonic())
+        return alive
 
     def pass_on(self, advice: Sequence[Advice]) -> None:
         """Enter what the cloud foretells, and does not yet order."""
@@ -174,8 +171,10 @@ class _Trainer:
         """Have every rank say where it is, and end them all; what happened, in a line."""
         silence, limit = self._watchdog.silence(time.monotonic()), self._watchdog.limit
         for pid in self.pids:
+            # A number that was told may be another's, or anybody's by now: only who holds the pipe is one of its own.
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGUSR1)
+                if self._events.is_held_by(pid):
+                    os.kill(pid, signal.SIGUSR1)
         end = time.monotonic() + DUMP_SECONDS
         while time.monotonic() < end and self.listen():
             pass
@@ -184,38 +183,29 @@ class _Trainer:
             pass
         return f"no step for {silence:.1f} s, where {limit:.1f} s are allowed"
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
-
     def _take(self, event: Event, now: float) -> None:
         match event:
-            case {"event": "started", "pid": pid}:
-                self.pids.add(pid)
-            case {"event": "step"}:
+            case Started():
+                self.pids.add(event.pid)
+            case Stepped():
                 self._watchdog.step(now)
-            case {"event": "progress", "step": step, "total": total, **values}:
-                values.pop("event", None)
-                self._reporter.progress(step, total, values)
-                self._measured.append(values["reward"] if "reward" in values else -values.get("loss", 0.0))
-            case {"event": "saving", "step": step}:
+            case Progressed():
+                self._reporter.progress(event.step, event.total, event.values)
+                self._measured.append(event.values.get("reward", -event.values.get("loss", 0.0)))
+            case Saving():
                 self._watchdog.pause(now)
-                self.unsaved = self._folder(step)
-            case {"event": "saved", "step": step}:
+                self.unsaved = self._folder(event.step)
+            case Saved():
                 self._watchdog.resume(now)
                 self.unsaved = None
                 score = statistics.fmean(self._measured) if self._measured else None
                 self._measured.clear()
-                self._committer.take(Saved(self._folder(step), step, score))
-            case {"event": "waiting", "reason": reason}:
+                self._committer.take(NewCheckpoint(self._folder(event.step), event.step, score))
+            case Waiting():
                 self._watchdog.pause(now)
-                self._reporter.append("trainer_waiting", stage=self.stage, reason=reason)
-            case {"event": "failed", "reason": reason}:
-                self.failure = reason
-            case _:
-                pass
+                self._reporter.append("trainer_waiting", stage=self.stage, reason=event.reason)
+            case Failed():
+                self.failure = event.reason
 
     def _folder(self, step: int) -> Path:
         return self._checkpoints.saving / f"checkpoint-{step}"

@@ -9,6 +9,10 @@ RECENT = 50
 """Steps whose median is the time that a step takes."""
 
 
+PAUSES = 2
+"""How often its time begins anew between two steps: a save may first wait for room. What goes on so is hung."""
+
+
 class Watchdog:
     """Told of each step, it says when the next is overdue. Times are in seconds, of any one clock."""
 
@@ -17,6 +21,7 @@ class Watchdog:
         self._last = now
         self._steps: deque[float] = deque(maxlen=RECENT)
         self._stepping = False
+        self._pauses = 0
 
     @property
     def limit(self) -> float:
@@ -29,15 +34,20 @@ class Watchdog:
         """A step was made."""
         if self._stepping:
             self._steps.append(now - self._last)
-        self._last, self._stepping = now, True
+        self._last, self._stepping, self._pauses = now, True, 0
 
     def pause(self, now: float) -> None:
         """Something is done that is no step and takes its own time, such as saving."""
-        self._last, self._stepping = now, False
+        self._pauses += 1
+        if self._pauses <= PAUSES:
+            self._last = now
+        self._stepping = False
 
     def resume(self, now: float) -> None:
         """Steps go on."""
-        self._last, self._stepping = now, True
+        if self._pauses <= PAUSES:
+            self._last = now
+        self._stepping = True
 
     def silence(self, now: float) -> float:
         """Seconds since the last sign of life."""

@@ -9,11 +9,11 @@ import pytest
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import StoreError
-from cortex.errors import RefusedError
+from cortex.errors import ConfigError, CortexError, RefusedError, StageError
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.training.checkpoints import Checkpoints
-from cortex.training.committer import Committer, Saved
+from cortex.training.committer import Committer, NewCheckpoint
 from tests.training.conftest import RUN, context_of
 from tests.training.toy import chain, save
 
@@ -26,7 +26,7 @@ class SlowCheckpoints(Checkpoints):
         self.gate = threading.Event()
         self.sending: int | None = None
         self.sent: list[int] = []
-        self.failing = False
+        self.failing: Exception | None = None
         self._bucket = bucket
 
     @property
@@ -38,7 +38,7 @@ class SlowCheckpoints(Checkpoints):
         assert self.gate.wait(30)
         assert step in self.on_disk()
         if self.failing:
-            raise StoreError("the bucket does not answer")
+            raise self.failing
         self.sent.append(step)
 
     def on_disk(self) -> set[int]:
@@ -55,8 +55,8 @@ def slow(context: RunContext, tmp_path: Path) -> SlowCheckpoints:
     return SlowCheckpoints(context, FolderStore(tmp_path / "bucket"))
 
 
-def saved(checkpoints: Checkpoints, step: int) -> Saved:
-    return Saved(save(checkpoints.saving / f"checkpoint-{step}", chain(step), step), step, None)
+def saved(checkpoints: Checkpoints, step: int) -> NewCheckpoint:
+    return NewCheckpoint(save(checkpoints.saving / f"checkpoint-{step}", chain(step), step), step, None)
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
@@ -98,12 +98,12 @@ def test_while_the_bucket_does_not_answer_the_disk_is_pruned_all_the_same(slow: 
 
 def test_a_bucket_that_fails_is_told_and_the_next_is_sent_all_the_same(slow: SlowCheckpoints) -> None:
     told: list[tuple[str, int]] = []
-    slow.failing = True
+    slow.failing = StoreError("the bucket does not answer")
     slow.gate.set()
     with Committer(slow, 1, lambda event, **values: told.append((event, values["step"]))) as committer:
         committer.take(saved(slow, 10))
         assert committer.settle(20)
-        slow.failing = False
+        slow.failing = None
         committer.take(saved(slow, 20))
         assert committer.settle(20)
     assert told == [
@@ -135,6 +135,46 @@ def test_the_loss_of_the_lease_reaches_the_supervisor(context: RunContext) -> No
         assert committer.settle(20)
         with pytest.raises(RefusedError, match="was taken over"):
             committer.require()
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (ConfigError("store 's3://b' cannot be opened: its profile expired"), ConfigError, "profile expired"),
+        (KeyError("size"), StageError, "checkpoints are no longer kept (KeyError: 'size')"),
+        (RecursionError(), StageError, "checkpoints are no longer kept (RecursionError"),
+    ],
+)
+@pytest.mark.parametrize("where", ["sent", "committed"])
+def test_what_nobody_foresaw_is_told_and_ends_the_training_and_no_wait_is_in_vain(
+    where: str,
+    error: Exception,
+    raised: type[CortexError],
+    said: str,
+    slow: SlowCheckpoints,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    def fail(*_: object) -> None:
+        raise error
+
+    slow.gate.set()
+    if where == "committed":
+        monkeypatch.setattr(slow, "commit", fail)
+    else:
+        slow.failing = error
+    with Committer(slow, 1, lambda event, **values: told.append((event, values.get("reason", "")))) as committer:
+        committer.take(saved(slow, 10))
+        began = time.monotonic()
+        assert not committer.settle(60)
+        assert time.monotonic() - began < 30
+        with pytest.raises(raised) as found:
+            committer.require()
+        assert said in str(found.value)
+    event, reason = told[-1]
+    assert event == "checkpoint_failed" and f"not {where}: {type(error).__name__}" in reason
+    assert slow.on_disk() == (set() if where == "committed" else {10}), "what was committed is kept"
 
 
 def test_leaving_ends_its_threads(slow: SlowCheckpoints) -> None:

@@ -1,27 +1,146 @@
-from typing import Any
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from loguru import logger
 
-from cortex.training.events import emit, parse
+from cortex.training.events import (
+    PIPE_VARIABLE,
+    Event,
+    EventPipe,
+    Failed,
+    Progressed,
+    Saved,
+    Saving,
+    Started,
+    Stepped,
+    Waiting,
+)
+
+EVERY: tuple[Event, ...] = (
+    Started(rank=3, pid=77, step=0, total=9),
+    Stepped(step=3),
+    Progressed(step=1, total=9, values={"loss": 0.25}),
+    Saving(step=5),
+    Saved(step=5),
+    Waiting(reason="a line\nwith an end"),
+    Failed(reason="\u00e9 \x1b[31m"),
+)
+
+TELL = (
+    "import sys; from cortex.training.events import *; [emit(Stepped(step=step)) for step in range(int(sys.argv[1]))]"
+)
+
+# As torchrun starts ranks: with its variables, and none of the files that it has open.
+RANKS = """
+import subprocess, sys
+both = [subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], start_new_session=True) for _ in range(2)]
+sys.exit(sum(one.wait() for one in both))
+"""
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message)), level="WARNING", format="{message}")
+    yield lines
+    logger.remove(sink)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[EventPipe]:
+    with EventPipe(tmp_path / "events") as made:
+        yield made
+
+
+def write(pipe: EventPipe, data: bytes) -> None:
+    end = os.open(pipe.path, os.O_WRONLY)
+    os.write(end, data)
+    os.close(end)
+
+
+def test_what_is_told_is_heard(pipe: EventPipe) -> None:
+    write(pipe, b"".join(event.model_dump_json().encode() + b"\n" for event in EVERY))
+    assert tuple(pipe.read(0)) == EVERY
+    assert not list(pipe.read(0))
+
+
+def test_ranks_far_below_reach_it_each_event_whole(pipe: EventPipe) -> None:
+    variables = {**os.environ, PIPE_VARIABLE: str(pipe.path)}
+    process = subprocess.Popen([sys.executable, "-c", RANKS, TELL, "200"], env=variables)
+    heard: list[Event] = []
+    while process.poll() is None:
+        heard += pipe.read(0.1)
+    heard += pipe.read(0)
+    assert process.returncode == 0
+    assert sorted(event.step for event in heard if isinstance(event, Stepped)) == sorted([*range(200), *range(200)])
+
+
+def test_who_has_told_something_holds_the_pipe(pipe: EventPipe) -> None:
+    wait = "; print(flush=True); sys.stdin.read()"
+    for steps, expected in (("0", False), ("1", True)):
+        variables = {**os.environ, PIPE_VARIABLE: str(pipe.path)}
+        command = [sys.executable, "-c", TELL + wait, steps]
+        with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as rank:
+            assert rank.stdout and rank.stdout.readline()
+            assert pipe.is_held_by(rank.pid) is expected
+            rank.communicate()
+        assert not pipe.is_held_by(rank.pid)
+    assert not pipe.is_held_by(os.getpid()) and not pipe.is_held_by(1)
+
+
+def test_without_a_supervisor_nothing_is_told_and_nobody_waits(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TELL, "1"]
+    alone = {name: value for name, value in os.environ.items() if name != PIPE_VARIABLE}
+    done = subprocess.run(command, env=alone, capture_output=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    os.mkfifo(tmp_path / "events")
+    left = alone | {PIPE_VARIABLE: str(tmp_path / "events")}
+    gone = subprocess.run(command, env=left, capture_output=True, timeout=60, check=False)
+    assert gone.returncode == 1 and b"OSError" in gone.stderr
 
 
 @pytest.mark.parametrize(
-    "values", [{"step": 3}, {"step": 1, "total": 9, "loss": 0.25}, {"reason": "a line\nwith an end, and ::trainer "}]
+    "line",
+    [
+        b"",
+        b"loss 0.25",
+        b"{}",
+        b'{"event": "st',
+        b'{"event": "saved", "step": "../../../victim"}',
+        b'{"event": "saved", "step": -1}',
+        b'{"event": "saved", "step": 1.5}',
+        b'{"event": "saved", "step": true}',
+        b'{"event": "saved", "step": 99999999999999999999}',
+        b'{"event": "saved", "step": 5, "folder": "/"}',
+        b'{"event": "started", "rank": 0, "pid": "1", "step": 0, "total": 1}',
+        b'{"event": "started", "rank": 0, "pid": -1, "step": 0, "total": 1}',
+        b'{"event": "started", "rank": 0, "pid": 1, "step": 0, "total": 1}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"loss": NaN}}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"loss": "low"}}',
+        b'{"event": "failed", "reason": ["a"]}',
+        b'{"event": "exec", "reason": "a"}',
+        b"\xff\xfe",
+        b"[" * 5000,
+    ],
 )
-def test_what_is_said_is_heard(values: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    emit("progress", **values)
-    line = capsys.readouterr().out
-    assert line.count("\n") == 1
-    assert parse(line) == ("", {"event": "progress", **values})
+def test_what_is_no_event_is_left_out_and_the_next_is_heard(line: bytes, pipe: EventPipe, log: list[str]) -> None:
+    write(pipe, line + b"\n" + Stepped(step=4).model_dump_json().encode() + b"\n")
+    assert list(pipe.read(0)) == [Stepped(step=4)]
+    assert len(log) == 1 and "is no event" in log[0] and len(log[0]) < 600
 
 
-def test_a_progress_bar_may_stand_before_it(capsys: pytest.CaptureFixture[str]) -> None:
-    emit("step", step=3)
-    assert parse(" 30%|###\r" + capsys.readouterr().out) == (" 30%|###\r", {"event": "step", "step": 3})
+def test_a_line_without_end_is_not_kept(pipe: EventPipe) -> None:
+    for _ in range(4):
+        write(pipe, b"x" * 60_000)
+        assert not list(pipe.read(0))
+    write(pipe, b"\n" + Stepped(step=4).model_dump_json().encode() + b"\n")
+    assert list(pipe.read(0)) == [Stepped(step=4)]
 
 
-@pytest.mark.parametrize(
-    "line", ["", "loss 0.25\n", "::trainer", '::trainer {"event": "st\n', "::trainer half a line\n"]
-)
-def test_any_other_line_is_the_trainers_own(line: str) -> None:
-    assert parse(line) == (line, None)
+@pytest.mark.parametrize("letter", ["x", "\x01", "\U0001f600", '"'])
+def test_a_long_reason_is_cut_to_what_a_pipe_takes_in_one_piece(letter: str) -> None:
+    assert len(Failed(reason=letter * 10_000).model_dump_json().encode()) < 4096

@@ -58,6 +58,7 @@ def start(tmp_path: Path, python: Path) -> Start:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             process_group=0,
         )
 
@@ -175,6 +176,13 @@ def test_a_hung_trainer_shows_its_stacks_and_is_ended_and_not_for_ever_begun_aga
     assert process.communicate(timeout=60)[0].splitlines()[-1] == f"model {chain(local.steps).hex()}"
 
 
+def test_only_a_trainers_own_processes_are_asked_for_their_stacks(local: Task, start: Start) -> None:
+    process = start(replace(local, fault="names others", fault_step=3, hang_seconds=1))
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 75, error  # this signal would have ended the process that it named
+    assert "the stack of every thread" in output
+
+
 def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: Start) -> None:
     process = start(replace(task, steps=10_000, step_seconds=0.05))
     await_step(process, task, 5)
@@ -191,6 +199,7 @@ def test_whoever_takes_the_run_over_ends_the_trainer_before(task: Task, start: S
     [
         ("fails", 1, "the trainer exited with 3; its log says why"),
         ("lacks room", 78, "the disk is full: take a larger"),
+        ("prints events", 1, "the trainer exited with 3; its log says why"),
     ],
 )
 def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(

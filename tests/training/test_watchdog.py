@@ -39,3 +39,15 @@ def test_saving_takes_its_own_time_and_counts_as_no_step() -> None:
     watchdog.resume(80)
     watchdog.step(81)
     assert watchdog.limit == 20
+
+
+def test_a_pause_that_never_ends_is_no_excuse() -> None:
+    watchdog = Watchdog(LIMIT, now=0)
+    for now in (1, 2, 3):
+        watchdog.step(now)
+    for now in range(4, 204, 10):  # it waits for room, then saves, then waits again, and never makes a step
+        watchdog.pause(now)
+    assert watchdog.overdue(204)
+    watchdog.step(205)
+    watchdog.pause(206)
+    assert not watchdog.overdue(300)

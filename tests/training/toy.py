@@ -23,11 +23,11 @@ from cortex.runs.profile import load_profile
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.completeness import STATE
-from cortex.training.events import LEAVE_VARIABLE, emit
+from cortex.training.events import LEAVE_VARIABLE, Failed, Progressed, Saved, Saving, Started, Stepped, emit
 from cortex.training.supervisor import run_trainer
 from tests.training.conftest import RUN, context_of
 
-Fault = Literal["", "hangs", "ignores notices", "fails", "lacks room", "says nothing"]
+Fault = Literal["", "hangs", "ignores notices", "fails", "lacks room", "says nothing", "prints events", "names others"]
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,24 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
     state, step = restore(Path(resume)) if resume else (b"seed", 0)
     if task.fault == "says nothing":
         return
-    emit("started", rank=0, pid=os.getpid(), step=step, total=task.steps)
+    emit(Started(rank=0, pid=os.getpid(), step=step, total=task.steps))
+    if task.fault == "names others":
+        emit(Started(rank=1, pid=os.getppid(), step=step, total=task.steps))
     signal.signal(signal.SIGUSR1, lambda *_: print("the stack of every thread", flush=True))
     leave = Path(os.environ[LEAVE_VARIABLE])
     while step < task.steps:
         time.sleep(task.step_seconds)
         state, step = hashlib.sha256(state).digest(), step + 1
-        emit("step", step=step)
+        emit(Stepped(step=step))
         print(f"step {step}", flush=True)
-        emit("progress", step=step, total=task.steps, loss=1 / step)
+        emit(Progressed(step=step, total=task.steps, values={"loss": 1 / step}))
         if task.fault and step == task.fault_step:
             misbehave(task.fault)
         leaving = leave.exists() and task.fault != "ignores notices"
         if step < task.steps and (leaving or step % task.save_steps == 0):
-            emit("saving", step=step)
+            emit(Saving(step=step))
             save(saving / f"checkpoint-{step}", state, step, task.weight_bytes)
-            emit("saved", step=step)
+            emit(Saved(step=step))
             if leaving:
                 sys.exit(PreemptedError.exit_code)
     (saving / "model").write_text(state.hex())
@@ -100,13 +102,18 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
 
 def misbehave(fault: Fault) -> None:
     match fault:
-        case "hangs":
+        case "prints events":
+            print('a completion ::trainer {"event": "saved", "step": "../../../victim"}', flush=True)
+            print('{"event":"failed","reason":"the text of a completion"}', flush=True)
+            sys.stdout.buffer.write(b"\xff\xfe no text\n")
+            sys.exit(3)
+        case "hangs" | "names others":
             while True:
                 time.sleep(60)
         case "fails":
             sys.exit(3)
         case "lacks room":
-            emit("failed", reason="the disk is full: take a larger one")
+            emit(Failed(reason="the disk is full: take a larger one"))
             sys.exit(78)
         case _:
             pass

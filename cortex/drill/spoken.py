@@ -1,0 +1,22 @@
+"""What the witness in a bare trainer says: a line of its output per event. Only the drill reads it, for its tables."""
+
+import json
+import sys
+from typing import Any
+
+MARK = "::witness "
+
+
+def say(event: str, **values: Any) -> None:
+    """Say it, on a line of its own."""
+    sys.stdout.write(MARK + json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
+
+
+def heard(line: str) -> dict[str, Any] | None:
+    """The event that a line carries, if it does; a progress bar, which ends no line, may stand before the mark."""
+    _, mark, said = line.partition(MARK)
+    try:
+        return json.loads(said) if mark else None
+    except json.JSONDecodeError:
+        return None
