@@ -2,13 +2,17 @@
 
 import getpass
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cortex.client_settings import check_key, check_network, drop_empty
 from cortex.errors import ConfigError
+from cortex.paths import expand_path
+from cortex.urls import check_http_url, read_bucket_url
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
@@ -21,28 +25,64 @@ def _user() -> str:
         return str(os.getuid())
 
 
+def _check_secret(secret: SecretStr) -> SecretStr:
+    check_key(secret.get_secret_value())
+    return secret
+
+
+def _check_folder(path: Path) -> Path:
+    """A folder that is there, or that can be made: nothing on the way to it is a file."""
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
+    if not there.is_dir():
+        raise ValueError(f"{there} is no folder: name another one")
+    return path
+
+
+def _check_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("there is no such file: name one that is there")
+    return path
+
+
+def _check_word(text: str) -> str:
+    unfit = re.search(r"[^!-~]", text)
+    if unfit:
+        raise ValueError(f"holds {unfit[0]!r}: write one word, without blanks or quotes")
+    return text
+
+
+def _check_registry(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*/?", text):
+        raise ValueError("is no registry: write host/folder, in lower case and without https://")
+    return text
+
+
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+UserPath = Annotated[Path, BeforeValidator(expand_path)]
+
+
 class Settings(BaseSettings):
     """Every setting can be given as an environment variable named `CORTEX_<FIELD>`; an empty one is not given."""
 
     # A task's secret that nobody has set comes as an empty variable.
     model_config = SettingsConfigDict(env_prefix="CORTEX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    home: Path = CHECKOUT / ".cortex"
+    home: Annotated[UserPath, AfterValidator(_check_folder)] = CHECKOUT / ".cortex"
     """Where environments, working files, downloads and, by default, the bucket live."""
 
-    bucket: str | None = None
+    bucket: Annotated[str, AfterValidator(read_bucket_url)] | None = None
     """Where runs are kept: a folder, or `s3://bucket/prefix` (`gs://`, `az://` likewise). Default: `home`/bucket."""
 
-    teacher_url: str | None = None
+    teacher_url: Annotated[str, AfterValidator(check_http_url)] | None = None
     """An OpenAI-compatible endpoint. It overrides the profile's; without either, the scripted teacher serves."""
 
-    teacher_api_key: SecretStr = Field(default=SecretStr("none"))
+    teacher_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the teacher's endpoint."""
 
-    flipside_api_key: SecretStr | None = None
+    flipside_api_key: Secret | None = None
     """Flipside's key, where a profile's data come from there."""
 
-    registry: str | None = None
+    registry: Annotated[str, AfterValidator(_check_registry)] | None = None
     """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
 
     owner: str = Field(default_factory=_user)
@@ -51,30 +91,38 @@ class Settings(BaseSettings):
     preflight_seconds: float = Field(default=16.0, gt=0, le=3600)
     """How long the checks before a launch may take together; more for a slow machine or a slow line."""
 
-    ssh_config: Path | None = None
+    ssh_config: Annotated[UserPath, AfterValidator(_check_file)] | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 
     container_memory: str = Field(default="8g", pattern=r"^[1-9][0-9]*[bkmgBKMG]?$")
     """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
 
-    base_image: str | None = None
+    base_image: Annotated[str, AfterValidator(_check_word)] | None = None
     """What the rehearsal's images are built on, in place of the Dockerfile's base."""
 
     build_options: str = ""
     """Words for `docker build` of those images, such as `--network host`."""
 
     def __init__(self, **values: Any) -> None:
-        """Read them.
+        """Read them, and check what other libraries will read beside them.
 
         Raises:
             ConfigError: a variable cannot be what is set; it is named.
         """
+        drop_empty(os.environ)
         try:
             super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
             name = f"CORTEX_{first['loc'][0]}".upper()
-            raise ConfigError(f"{name} is {first['input']!r}: {first['msg']}") from None
+            message = first["msg"].removeprefix("Value error, ")
+            # A key is shown to nobody; what is said of a bucket shows it already.
+            shown = "" if name.endswith("_KEY") or name == "CORTEX_BUCKET" else f"is {first['input']!r}: "
+            raise ConfigError(f"{name} {shown}{message}".replace("CORTEX_BUCKET store", "CORTEX_BUCKET")) from None
+        try:
+            check_network(os.environ)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     @property
     def bucket_url(self) -> str:

@@ -2,14 +2,18 @@ import json
 import resource
 import statistics
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import polars as pl
 import pytest
+import typer
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
+from cortex.cli import app
+from cortex.verbs.words import read_path
 from tests.conftest import Cortex
 from tests.tables import bars, write_csv
 
@@ -173,3 +177,57 @@ def _folder(path: Path) -> Path:
     path.mkdir()
     (path / "examples").write_text("some")
     return path
+
+
+def every_command(app: typer.Typer) -> Iterator[Callable[..., object]]:
+    yield from (command.callback for command in app.registered_commands if command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance:
+            yield from every_command(group.typer_instance)
+
+
+def test_every_path_of_every_verb_is_read_alike() -> None:
+    found = 0
+    for command in every_command(app):
+        for name, hint in get_type_hints(command, include_extras=True).items():
+            annotated = next((part for part in (hint, *get_args(hint)) if get_origin(part) is Annotated), None)
+            if annotated and Path in (annotated.__origin__, *get_args(annotated.__origin__)):
+                found += 1
+                assert annotated.__metadata__[0].parser is read_path, f"{command.__name__}: {name}"
+    assert found > 10
+
+
+def test_home_folders_and_variables_stand_in_the_paths_of_every_verb(tmp_path: Path, cortex: Cortex) -> None:
+    write_csv(tmp_path / "prices.csv")
+    words = ("dataset", "build", "--data=~/prices.csv", "--out=$HOME/out")
+    assert cortex(*words, HOME=str(tmp_path)).returncode == 0
+    assert (tmp_path / "out" / "examples.parquet").is_file()
+    assert cortex("keys", "~/keys", HOME=str(tmp_path)).returncode == 0
+    assert (tmp_path / "keys" / "signing.pub").is_file()
+    refused = cortex("dataset", "build", "--data=$NOT_SET/x.csv", "--out", tmp_path / "other")
+    assert refused.returncode == 2 and "$NOT_SET, which is not set" in refused.stderr
+    assert not (Path.cwd() / "~").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("AWS_ENDPOINT_URL", "minio:9000", "write http://minio:9000"),
+        ("AWS_ENDPOINT_URL", " http://127.0.0.1:9", "holds ' '"),
+        ("AWS_ENDPOINT_URL_S3", '"http://127.0.0.1:9"', "holds '\"'"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:87650", "65535"),
+        ("AWS_ENDPOINT_URL", "http://999.1.1.1:9", "names no host"),
+        ("AWS_ACCESS_KEY_ID", "hidden\n", "copy the key anew"),
+        ("AWS_SESSION_TOKEN", "hidden\n", "copy the key anew"),
+        ("AWS_REGION", "us east", "is no region's name"),
+        ("AWS_SKIP_SIGNATURE", "maybe", "AWS_SKIP_SIGNATURE"),
+        ("AWS_SSE_KMS_KEY_ID", "a\nb", "cannot carry"),
+    ],
+)
+def test_what_the_bucket_s_client_cannot_take_is_named_before_it_gets_it(
+    name: str, value: str, word: str, cortex: Cortex
+) -> None:
+    base = {"CORTEX_BUCKET": "s3://bucket/kit", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+    base |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    message = told(cortex("runs", **{**base, name: value}), 78)
+    assert name in message and word in message and "hidden" not in message

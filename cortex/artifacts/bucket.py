@@ -1,6 +1,5 @@
 """The client of a bucket: how it is made from the environment, and how its errors are read."""
 
-import importlib.util
 import os
 import re
 from datetime import timedelta
@@ -9,10 +8,14 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store, from_url
 
+from cortex.artifacts.aws_profile import AwsProfile, read_aws_profile
+from cortex.client_settings import check_bucket_client, check_network, drop_empty
 from cortex.errors import ConfigError
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3CredentialProvider
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
+
+CLIENT_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_")
 
 RENEWALS = 3
 """Attempts that a refused credential is worth: it may have been renewed meanwhile."""
@@ -27,22 +30,32 @@ def connect(url: str) -> "ObjectStore":
     Raises:
         ConfigError: the URL or the settings in the environment cannot be used.
     """
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+    scheme = url.partition("://")[0]
+    drop_empty(os.environ)
+    try:
+        check_bucket_client(scheme, os.environ)
+        check_network(os.environ)
+    except ValueError as error:
+        raise ConfigError(f"store {url!r} cannot be opened: {error}") from error
+    profile = read_aws_profile() if scheme == "s3" else AwsProfile()
+    endpoint = _endpoint(scheme, profile)
     client: ClientConfig = {
-        "allow_http": endpoint.startswith("http://"),
+        "allow_http": (endpoint or "").lower().startswith("http://"),
         "connect_timeout": timedelta(seconds=10),
         "read_timeout": timedelta(seconds=30),
         "timeout": timedelta(minutes=5),
     }
     # One part of an upload is tried again by the client; anything more is the store's to count and to report.
     retry: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
-    provider = _boto3_credentials() if url.startswith("s3:") else None
     try:
-        if provider:
-            return S3Store.from_url(url, client_options=client, retry_config=retry, credential_provider=provider)
-        return from_url(url, client_options=client, retry_config=retry)
+        if scheme != "s3":
+            return from_url(url, client_options=client, retry_config=retry)
+        config: S3Config = {"endpoint": endpoint} if endpoint else {}
+        return S3Store.from_url(
+            url, config=config, client_options=client, retry_config=retry, credential_provider=profile.credentials
+        )
     except (BaseError, ValueError) as error:
-        raise ConfigError(f"store {url!r} cannot be opened: {first_line(error)}") from error
+        raise ConfigError(f"store {url!r} cannot be opened: {first_line(error)}{_setting_in(error)}") from error
 
 
 def is_transient(error: Exception, attempt: int) -> bool:
@@ -85,13 +98,22 @@ def first_line(error: Exception) -> str:
     return text.partition("\n")[0].partition(": <?xml")[0][:300] + (f" ({code[1]})" if code else "")
 
 
-def _boto3_credentials() -> "S3CredentialProvider | None":
-    """Profiles and single sign-on of a laptop, which the bucket's client does not read; None where they say nothing."""
-    if "AWS_ACCESS_KEY_ID" in os.environ or importlib.util.find_spec("boto3") is None:
-        return None
-    from obstore.auth.boto3 import Boto3CredentialProvider
+def _endpoint(scheme: str, profile: AwsProfile) -> str | None:
+    """The address of another server than the cloud's own, from the environment or else from the profile."""
+    names = {
+        "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+        "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+        "gs": ("GOOGLE_BASE_URL",),
+    }
+    given = (os.environ.get(name) for name in names[scheme])
+    return next((url for url in given if url), profile.endpoint)
 
-    try:
-        return Boto3CredentialProvider()
-    except ValueError:
-        return None
+
+def _setting_in(error: Exception) -> str:
+    """The variables whose value the client's message repeats, since it does not name them."""
+    named = [
+        name
+        for name, value in sorted(os.environ.items())
+        if name.startswith(CLIENT_VARIABLES) and value and f'"{value}"' in str(error)
+    ]
+    return f"; look at {' and '.join(named)}" if named else ""

@@ -4,13 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from cortex.artifacts.hashing import FileHash
 from cortex.artifacts.patience import Patience
 from cortex.errors import ConfigError, DataError
-
-REMOTE_SCHEMES = ("s3", "gs", "az")
+from cortex.urls import folder_of, read_bucket_url
 
 PIECE = 8 * 1024 * 1024
 """Bytes that are asked for, or sent, in one request."""
@@ -61,23 +59,18 @@ class Store(ABC):
         Raises:
             ConfigError: the URL's scheme or form is not one of these.
         """
-        scheme, separator, _ = url.partition("://")
-        if not separator:
+        try:
+            place = read_bucket_url(url)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        folder = folder_of(place)
+        if folder:
             from cortex.artifacts.folder_store import FolderStore
 
-            return FolderStore(Path(url))
-        if scheme == "file":
-            from cortex.artifacts.folder_store import FolderStore
+            return FolderStore(folder)
+        from cortex.artifacts.remote_store import RemoteStore
 
-            parts = urlsplit(url)
-            if parts.netloc not in ("", "localhost") or not parts.path:
-                raise ConfigError(f"store {url!r} names no folder of this machine: write file:///folder")
-            return FolderStore(Path(unquote(parts.path)))
-        if scheme in REMOTE_SCHEMES:
-            from cortex.artifacts.remote_store import RemoteStore
-
-            return RemoteStore(url, patience)
-        raise ConfigError(f"store {url!r} has an unknown scheme: give a folder, s3://, gs:// or az://")
+        return RemoteStore(place, patience)
 
     def patient(self, patience: Patience) -> "Store":
         """The same store under another patience; a folder's answers at once and needs none."""

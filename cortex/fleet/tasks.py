@@ -13,6 +13,7 @@ import yaml
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.alternatives import fitted
 from cortex.fleet.names import OWNER_TAG, RUN_TAG, owner_label, run_label
+from cortex.paths import expand
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
 from cortex.runs.profile import Profile
 from cortex.runs.stages import find_stage
@@ -90,7 +91,10 @@ def find_job(name: str) -> Path:
     Raises:
         UsageError: there is none.
     """
-    path = Path(name)
+    try:
+        path = Path(expand(name))
+    except ValueError as error:
+        raise UsageError(f"job {error}") from error
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UsageError(f"there is no file {path}: give the path of a SkyPilot task, or a name in {JOBS}")

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
@@ -13,6 +13,7 @@ from cortex.paths import expand
 from cortex.runs.trainers import Dpo, Grpo, Sft
 from cortex.section import Items, NameOrFolder, Section, nearest
 from cortex.settings import CHECKOUT
+from cortex.urls import check_http_url
 from cortex.yaml_reader import read_yaml
 
 PROFILES = CHECKOUT / "jobs" / "profiles"
@@ -76,7 +77,7 @@ class Teacher(Section):
 
     model: str = "scripted-teacher"
     """The model's name at the endpoint."""
-    url: str | None = None
+    url: Annotated[str, AfterValidator(check_http_url)] | None = None
     """An OpenAI-compatible endpoint; None serves the scripted teacher on loopback."""
     port: int = Field(default=0, ge=0, le=65535)
     """The scripted teacher's port; 0 takes a free one."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
-from cortex.verbs.words import INTERRUPTED, AsJson
+from cortex.verbs.words import INTERRUPTED, AsJson, read_path
 
 app = typer.Typer()
 
@@ -16,7 +16,9 @@ app = typer.Typer()
 @app.command()
 def preflight(
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
-    pipeline: Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")] = None,
+    pipeline: Annotated[
+        Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""

@@ -6,15 +6,22 @@ from typing import Annotated
 
 import typer
 
-from cortex.verbs.words import AsJson
+from cortex.verbs.words import AsJson, read_path
 
 app = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
 
 
 @app.command("build")
 def dataset_build(
-    data: Annotated[Path, typer.Option(help="A parquet or CSV file of daily OHLC, or a folder of them.")],
-    out: Annotated[Path, typer.Option(help="A folder that does not exist yet, or is empty.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            parser=read_path, metavar="PATH", help="A parquet or CSV file of daily OHLC, or a folder of them."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=read_path, metavar="PATH", help="A folder that does not exist yet, or is empty.")
+    ],
     horizon_days: Annotated[int, typer.Option(help="Days from the decision to the outcome.")] = 1,
     style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
 ) -> None:
@@ -27,7 +34,8 @@ def dataset_build(
 
 @app.command("show")
 def dataset_show(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dataset build` wrote.")], as_json: AsJson = False
+    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="What `dataset build` wrote.")],
+    as_json: AsJson = False,
 ) -> None:
     """What a dataset holds: splits, dates, base rates, and one prompt."""
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortex.errors import UsageError
-from cortex.verbs.words import AsJson
+from cortex.verbs.words import AsJson, read_path
 
 if TYPE_CHECKING:
     from cortex.runs.prices import Offer
@@ -20,7 +20,9 @@ def forecast(
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
     traces: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."),
+        typer.Option(
+            parser=read_path, metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."
+        ),
     ] = None,
     deadline: Annotated[float | None, typer.Option(metavar="HOURS", help="From start to end.")] = None,
     slack: Annotated[float | None, typer.Option(help="Or so many times the work.  [default: 1.5]")] = None,
@@ -35,7 +37,9 @@ def forecast(
     zones: Annotated[int, typer.Option(help="How many zones the job may move among.")] = 1,
     replays: Annotated[int, typer.Option(help="How many times it is replayed.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the replays' places.")] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw costs and times, too.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Draw costs and times, too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What a run will take, in hours and dollars, on spot machines, on-demand ones, or both; nothing is started."""

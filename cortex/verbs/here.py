@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cortex.verbs.words import INTERRUPTED, AsJson
+from cortex.verbs.words import INTERRUPTED, AsJson, read_path
 
 app = typer.Typer()
 
@@ -37,7 +37,12 @@ def rehearse(
     profile: Annotated[str | None, typer.Option(help="A name in jobs/profiles/, or a path.")] = None,
     run_id: Annotated[str | None, typer.Option("--run", help="Go on with this run, or name a new one.")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A parquet or CSV file, or a folder of them, in place of the profile's source.")
+        Path | None,
+        typer.Option(
+            parser=read_path,
+            metavar="PATH",
+            help="A parquet or CSV file, or a folder of them, in place of the profile's source.",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the profile's seed.")] = None,
     containers: Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortex.errors import ConfigError, RefusedError, UsageError
-from cortex.verbs.words import INTERRUPTED, Run
+from cortex.verbs.words import INTERRUPTED, Run, read_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Pipeline = Annotated[Path | None, typer.Option("--pipeline", help="In place of sky.yaml.")]
+Pipeline = Annotated[
+    Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the plan, and write what would be submitted.")]
 Force = Annotated[bool, typer.Option("--force", help="Launch although a check fails.")]

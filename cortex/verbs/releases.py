@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cortex.errors import RefusedError, UsageError, VerificationError
-from cortex.verbs.words import AsJson, Run
+from cortex.verbs.words import AsJson, Run, read_path
 
 app = typer.Typer()
 
@@ -31,8 +31,11 @@ def show(run_id: Run, as_json: AsJson = False) -> None:
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="An artifact's folder.")],
-    key: Annotated[Path | None, typer.Option(help="Check the signature, too, with this public key.")] = None,
+    path: Annotated[Path, typer.Argument(parser=read_path, metavar="PATH", help="An artifact's folder.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(parser=read_path, metavar="PATH", help="Check the signature, too, with this public key."),
+    ] = None,
     identity: Annotated[
         str | None, typer.Option(help="Check that this e-mail address or workflow signed it, without a key.")
     ] = None,
@@ -69,7 +72,10 @@ def verify(
 @app.command()
 def download(
     run_id: Run,
-    to: Annotated[Path | None, typer.Option(help="A folder; default: releases/RUN under CORTEX_HOME.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(parser=read_path, metavar="PATH", help="A folder; default: releases/RUN under CORTEX_HOME."),
+    ] = None,
     from_cluster: Annotated[
         str | None, typer.Option(metavar="NAME", help="Off a live instance, by its name for ssh; no bucket is asked.")
     ] = None,
@@ -162,7 +168,9 @@ def lineage(run_id: Run) -> None:
 
 
 @app.command()
-def keys(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the key pair goes.")]) -> None:
+def keys(
+    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="Where the key pair goes.")],
+) -> None:
     """Make a key pair to sign releases with."""
     from cortex.artifacts.signing_keys import make_keys
 
@@ -172,8 +180,11 @@ def keys(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the k
 
 @app.command()
 def sign(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A downloaded release.")],
-    key: Annotated[Path | None, typer.Option(help="The private key; without one you are asked to log in.")] = None,
+    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="A downloaded release.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(parser=read_path, metavar="PATH", help="The private key; without one you are asked to log in."),
+    ] = None,
 ) -> None:
     """Sign a release with OpenSSF model-signing: `model.sig` beside its files."""
     from cortex.artifacts.signature import sign as write_signature

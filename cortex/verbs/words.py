@@ -1,12 +1,23 @@
 """Words that several verbs take, and how they leave."""
 
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cortex.paths import expand
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit code of a program that was interrupted from the keyboard."""
+
+
+def read_path(text: str) -> Path:
+    """A path, with `~` and `$NAME` replaced: the shell leaves those of `--to=~/x` and of quoted words alone."""
+    try:
+        return Path(expand(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -27,14 +27,16 @@ def check(ground: Ground) -> Finding:
         return Finding(
             NAME, False, detail, "export CORTEX_BUCKET=s3://... (`make infra-up` makes a bucket and names it)"
         )
+    try:
+        store = Store.open(url, Patience(deadline=5.0, longest=1.0))
+    except ConfigError as error:
+        return Finding(NAME, False, str(error), "correct what is named")
     if url.startswith("s3:"):
         fault = _fault(urlsplit(url).netloc)
         if fault:
             return fault
     try:
-        return _probe(Store.open(url, Patience(deadline=5.0, longest=1.0)))
-    except ConfigError as error:
-        return Finding(NAME, False, str(error), "correct CORTEX_BUCKET: s3://bucket/prefix, gs:// or az://")
+        return _probe(store)
     except StoreError as error:
         fix = f"give these credentials the right to read, write and delete below {url}/runs; {_OTHER}"
         return Finding(NAME, False, str(error), fix)

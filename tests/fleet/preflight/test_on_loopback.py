@@ -172,10 +172,17 @@ def test_a_folder_is_no_place_for_a_rented_machine(ground: Make, url: str | None
     )
 
 
-def test_a_bucket_s_name_may_be_missing(ground: Make, cloud: Aws) -> None:
+@pytest.mark.parametrize(
+    ("url", "name", "value"),
+    [("s3://mine", "AWS_ENDPOINT_URL", "minio:9000"), ("gs://mine", "GOOGLE_BASE_URL", "minio:9000")],
+)
+def test_a_bucket_s_address_may_be_none(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, url: str, name: str, value: str
+) -> None:
     assert cloud
-    found = bucket.check(ground(bucket="ftp://mine"))
-    assert found.ok is False and "unknown scheme" in found.detail and "CORTEX_BUCKET" in str(found.fix)
+    monkeypatch.setenv(name, value)
+    found = bucket.check(ground(bucket=url))
+    assert found.ok is False and f"{name} is '{value}'" in found.detail and f"write http://{value}" in found.detail
 
 
 @pytest.mark.parametrize("refused", ["everything", "the owner"])
