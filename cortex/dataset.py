@@ -17,7 +17,7 @@ from cortex.market.config import DataConfig, FilesConfig, SimulatorConfig
 from cortex.market.examples import build_examples
 from cortex.market.features import Feature, build_features
 from cortex.market.files import FilesSource
-from cortex.market.source import Source
+from cortex.market.source import MarketTables, Source
 from cortex.reasoning.protocol import Style, render_prompts
 
 EXAMPLES = "examples.parquet"
@@ -26,7 +26,8 @@ DESCRIPTION = "dataset.json"
 
 def write_dataset(source: Source, config: DataConfig, style: Style, output: Path) -> pl.DataFrame:
     """Build the examples of a source and write them, with an account of what they are, into a folder."""
-    examples, features = make_examples(source, config, style)
+    tables = source.load()
+    examples, features = _examples(tables, config, style)
     try:
         examples.write_parquet(output / EXAMPLES)
     except pl.exceptions.PolarsError as error:
@@ -38,6 +39,7 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "style": style,
         "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
         "splits": _splits(examples),
+        "account": None if tables.account is None else tables.account.to_json(),
     }
     (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n")
     return examples
@@ -49,7 +51,10 @@ def make_examples(source: Source, config: DataConfig, style: Style) -> tuple[pl.
     Raises:
         DataError: the source's tables cannot be used, or are too short for what is asked of them.
     """
-    tables = source.load()
+    return _examples(source.load(), config, style)
+
+
+def _examples(tables: MarketTables, config: DataConfig, style: Style) -> tuple[pl.DataFrame, list[Feature]]:
     _, features = build_features(tables, config)
     return build_examples(tables, config, partial(render_prompts, style=style)), features
 

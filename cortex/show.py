@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cortex.artifacts.artifact import find
@@ -95,6 +96,24 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
         table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], f"{split['up_rate']:.1%}")
     console.print(table)
     console.print(described["sample"]["prompt"], markup=False)
+
+
+def print_account(account: dict[str, Any], console: Console) -> None:
+    """What each column of a user's files serves as, and why; then what else was left out, or made one.
+
+    Columns that were all read alike share a line.
+    """
+    alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for column in account["columns"]:
+        why = "" if column["role"] == "price" else column["why"]
+        alike.setdefault((column["role"], why, tuple(column["files"])), []).append(column["name"] or "''")
+    table = Table("column", "serves as", "why", "file", box=None)
+    for (role, why, files), names in alike.items():
+        file = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+        table.add_row(*(escape(cell) for cell in (", ".join(names), role, why, file)))
+    console.print(table)
+    for note in account["notes"]:
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _scores(item: Evaluated) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from cortex.errors import DataError
-from cortex.market.checks import OHLC
+from cortex.market.account import Account, Column, shortened
+from cortex.market.checks import OHLC, check_metrics, check_order, check_prices
+from cortex.market.columns import FILE, ROW, why_no_metric
 from cortex.market.config import FilesConfig
+from cortex.market.daily import to_days
 from cortex.market.source import MarketTables
-from cortex.market.table_file import READERS, TableFile, read_table
+from cortex.market.symbols import find_symbols, merge_spellings, spelled, symbol_of
+from cortex.market.table_file import KINDS, UNNAMED, TableFile, column_name, kind_of, read_table
 
 
 @dataclass(frozen=True)
@@ -22,45 +26,90 @@ class FilesSource:
 
     def load(self) -> MarketTables:
         """All files as one set of tables. Raises DataError, naming the file, the value and the fix."""
-        tables = [read_table(file) for file in _files(self.config.paths)]
+        files, notes = _files(self.config.paths)
+        tables = [read_table(file, symbol_of(_stem(file)), number) for number, file in enumerate(files)]
         _check_zones(tables)
-        prices = _join_prices(tables)
-        onchain = _join_onchain(tables)
+        tables, merged = _merge_symbols(tables)
+        for table in tables:
+            _check_rows(table)
+        histories = _join_parts(tables)
+        wanted = None if self.config.metrics is None else [column_name(metric) for metric in self.config.metrics]
+        left_out = _left_out(histories, tables, self.config.metrics)
+        days = [history.to_days(left_out) for history in histories]
+        prices = _join_prices([(name, table) for (name, table, _) in days])
+        onchain = _join_onchain([table for (_, table, _) in days])
         if self.config.symbols is not None:
-            prices = _keep_symbols(prices, self.config.symbols)
-            onchain = None if onchain is None else onchain.filter(pl.col("symbol").is_in(self.config.symbols))
-        if self.config.metrics is not None:
-            onchain = _keep_metrics(onchain, self.config.metrics)
+            symbols = find_symbols(self.config.symbols, prices["symbol"].unique().to_list())
+            prices = _keep_symbols(prices, symbols)
+            onchain = None if onchain is None else onchain.filter(pl.col("symbol").is_in(symbols))
+        if wanted is not None:
+            onchain = None if onchain is None or not wanted else onchain.select("symbol", "date", *wanted)
         if onchain is not None:
             _check_coverage(prices, onchain)
-        return MarketTables(prices, onchain)
+        account = Account(
+            tuple(_judged(column, left_out) for table in tables for column in table.columns),
+            (
+                *notes,
+                *(f"{table.name}: {note}" for table in tables for note in table.notes),
+                *merged,
+                *_joined_notes(tables),
+                *(note for (_, _, part_notes) in days for note in part_notes),
+            ),
+        )
+        return MarketTables(prices, onchain, account=account)
 
     def describe(self) -> dict[str, object]:
         return {
             "name": "files",
-            "files": [_describe(file) for file in _files(self.config.paths)],
+            "files": [_describe(file) for file in _files(self.config.paths)[0]],
             "symbols": None if self.config.symbols is None else list(self.config.symbols),
             "metrics": None if self.config.metrics is None else list(self.config.metrics),
         }
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    """Every file named, and those in every folder named, in the order of their names."""
-    kinds = " or ".join(READERS)
+@dataclass(frozen=True)
+class _History:
+    """The rows of files with the same columns: parts of one table."""
+
+    name: str
+    rows: pl.DataFrame
+    """Sorted by symbol and time."""
+    prices: list[str]
+    metrics: list[str]
+
+    def to_days(self, left_out: dict[str, str]) -> tuple[str, pl.DataFrame, tuple[str, ...]]:
+        metrics = [metric for metric in self.metrics if metric not in left_out]
+        daily = to_days(
+            self.rows.drop(metric for metric in self.metrics if metric in left_out), self.prices, metrics, self.name
+        )
+        return self.name, daily.table, daily.notes
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Every file named, and those in every folder named, in the order of their names; and what is left aside there."""
     files: list[Path] = []
+    notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in READERS)
-            if not inside:
-                raise DataError(f"{path}: this folder has no {kinds} file: name the one that holds the data")
-            files += inside
+            # A hidden file is not the user's: systems keep their own notes in `._BTC.csv` and `.DS_Store`.
+            inside = sorted(path.iterdir())
+            shown = [file for file in inside if file.is_file() and kind_of(file) and not file.name.startswith(".")]
+            if not shown:
+                raise DataError(f"{path}: this folder has no {' or '.join(KINDS[:2])} file: name the one with the data")
+            files += shown
+            if others := [file.name for file in inside if file not in shown]:
+                notes.append(f"not read: {shortened(others)}")
         elif not path.exists():
             raise DataError(f"{path}: no such file: check the path")
-        elif path.suffix.lower() not in READERS:
-            raise DataError(f"{path}: is neither {kinds.replace(' or ', ' nor ')}: convert it")
+        elif kind_of(path) is None:
+            raise DataError(f"{path}: is neither {' nor '.join(KINDS[:2])}: convert it")
         else:
             files.append(path)
-    return files
+    return files, tuple(notes)
+
+
+def _stem(file: Path) -> str:
+    return file.name[: -len(kind_of(file) or "")]
 
 
 def _describe(file: Path) -> dict[str, object]:
@@ -75,11 +124,136 @@ def _check_zones(tables: Sequence[TableFile]) -> None:
         raise DataError(f"{naive} has times without a time zone and {zoned} times with one: write all in UTC")
 
 
-def _join_prices(tables: Sequence[TableFile]) -> pl.DataFrame:
-    parts = [(table.name, table.prices) for table in tables if table.prices is not None]
+def _merge_symbols(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[str, ...]]:
+    found = {symbol for table in tables for symbol in table.rows["symbol"].unique().drop_nulls()}
+    names, notes = merge_spellings(found)
+    if not names:
+        return list(tables), ()
+    renamed = [
+        replace(table, rows=table.rows.with_columns(spelled(table.rows["symbol"], names).alias("symbol")))
+        for table in tables
+    ]
+    return renamed, notes
+
+
+def _check_rows(table: TableFile) -> None:
+    check_order(table.rows, table.name)
+    if table.prices:
+        check_prices(table.rows, table.name)
+    check_metrics(table.rows, table.metrics, table.name)
+
+
+def _join_parts(tables: Sequence[TableFile]) -> list[_History]:
+    """Files with the same columns as one table, so that a day which two parts share is whole."""
+    alike: dict[tuple[str, ...], list[TableFile]] = {}
+    for table in tables:
+        alike.setdefault((*table.prices, *sorted(table.metrics)), []).append(table)
+    histories: list[_History] = []
+    for parts in alike.values():
+        first = parts[0]
+        rows = pl.concat([part.rows.select(first.rows.columns) for part in parts]).sort("symbol", "time")
+        if len(parts) > 1:
+            _check_parts(rows, parts)
+        name = first.name if len(parts) == 1 else shortened([part.name for part in parts], 2)
+        histories.append(_History(name, rows, first.prices, first.metrics))
+    return histories
+
+
+def _check_parts(rows: pl.DataFrame, parts: Sequence[TableFile]) -> None:
+    """Refuse files that hold the same time of a symbol, or whose times alternate within a day: copies, not parts."""
+    turns = rows.with_columns(
+        pl.col("time").dt.date().alias("date"),
+        (pl.col(FILE) != pl.col(FILE).shift(1)).over("symbol").fill_null(False).alias("turn"),
+        (pl.col("time") == pl.col("time").shift(1)).over("symbol").fill_null(False).alias("same"),
+    )
+    days = turns.group_by("symbol", "date", maintain_order=True).agg(
+        pl.col(FILE).unique(maintain_order=True).alias("files"), pl.col("turn").sum(), pl.col("same").any()
+    )
+    twice = days.filter(
+        pl.col("same") | ((pl.col("files").list.len() > 1) & (pl.col("turn") >= pl.col("files").list.len() + 1))
+    )
+    shared = days.filter(pl.col("files").list.len() > 1)
+    if twice.height:
+        symbol, date = twice.select("symbol", "date").row(0)
+        _refuse_copies(symbol, date, list(twice["files"][0]), parts)
+    # Daily files that share a day have two bars of it; parts of shorter bars only meet in it.
+    for symbol, date, files in shared.select("symbol", "date", "files").iter_rows():
+        for number in files:
+            same_file = rows.filter((pl.col(FILE) == number) & (pl.col("symbol") == symbol))
+            if same_file.height > 1 and same_file["time"].diff().median() >= pl.select(pl.duration(hours=20)).item():  # type: ignore[operator]
+                _refuse_copies(symbol, date, files, parts)
+
+
+def _refuse_copies(symbol: str, date: object, files: Sequence[int], parts: Sequence[TableFile]) -> None:
+    names = [part.name for part in parts if part.rows[FILE][0] in files]
+    what = "prices" if parts[0].prices else "metrics"
+    raise DataError(f"{' and '.join(names)} both have {what} of {symbol} on {date}: keep one of them")
+
+
+def _left_out(
+    histories: Sequence[_History], tables: Sequence[TableFile], asked_for: Sequence[str] | None
+) -> dict[str, str]:
+    """Why each column that was read as numbers, and is no metric, is none. Raises DataError for one that is wanted and
+    has no numbers."""
+    wanted = None if asked_for is None else [column_name(metric) for metric in asked_for]
+    reasons: dict[str, list[str | None]] = {}
+    for history in histories:
+        rows = history.rows.sort(FILE, ROW)
+        for metric in history.metrics:
+            if wanted is None:
+                reasons.setdefault(metric, []).append(why_no_metric(rows, metric))
+            else:
+                reasons.setdefault(metric, []).append(None if metric in wanted else "not among the `metrics` asked for")
+    if asked_for is not None:
+        _check_wanted(asked_for, list(reasons), tables)
+    # A column that varies in one file is a metric in all: a chain without a fork still has its place in the table.
+    left_out = {metric: found[0] for metric, found in reasons.items() if found[0] and all(found)}
+    for metric in reasons:
+        if metric == UNNAMED and metric not in left_out:
+            names = [table.name for table in tables if metric in table.metrics]
+            raise DataError(f"{names[0]}: a column of numbers has no name: name it in the first line")
+    return left_out
+
+
+def _check_wanted(wanted: Sequence[str], found: Sequence[str], tables: Sequence[TableFile]) -> None:
+    missing = [metric for metric in wanted if column_name(metric) not in found]
+    if not missing:
+        return
+    for table in tables:
+        for column in table.columns:
+            if column_name(column.name) == column_name(missing[0]):
+                raise DataError(
+                    f"{table.name}: column {column.name!r}, which `metrics` names, serves as no metric ({column.role}: "
+                    f"{column.why}): name another"
+                )
+    raise DataError(f"no column {', '.join(missing)}, which `metrics` names; found {shortened(found)}")
+
+
+def _judged(column: Column, left_out: dict[str, str]) -> Column:
+    why = left_out.get(column_name(column.name)) if column.role == "metric" else None
+    return replace(column, role="left out", why=why) if why else column
+
+
+def _joined_notes(tables: Sequence[TableFile]) -> tuple[str, ...]:
+    """Which symbols' prices, or metrics of the same columns, come from more than one file."""
+    sources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for table in tables:
+        for symbol in table.rows["symbol"].unique().sort():
+            sources.setdefault((symbol, tuple(table.prices) or tuple(table.metrics)), []).append(table.name)
+    joined: dict[str, list[str]] = {}
+    for (symbol, _), names in sources.items():
+        if len(names) > 1:
+            joined.setdefault(shortened(names, 4), []).append(symbol)
+    return tuple(f"{shortened(symbols)}: joined from {names}" for names, symbols in joined.items())
+
+
+def _join_prices(tables: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+    parts = [(name, table.select("symbol", "date", *OHLC)) for name, table in tables if "close" in table.columns]
     if not parts:
-        names = ", ".join(table.name for table in tables)
+        names = ", ".join(name for name, _ in tables)
         raise DataError(f"{names}: lacks {', '.join(OHLC)}: give a file with daily prices, or rename its columns")
+    if len(parts) == 1:
+        return parts[0][1]
     prices = pl.concat([frame for _, frame in parts])
     twice = prices.filter(pl.struct("symbol", "date").is_duplicated())
     if twice.height:
@@ -89,8 +263,9 @@ def _join_prices(tables: Sequence[TableFile]) -> pl.DataFrame:
     return prices.sort("symbol", "date")
 
 
-def _join_onchain(tables: Sequence[TableFile]) -> pl.DataFrame | None:
-    parts = [table.onchain for table in tables if table.onchain is not None]
+def _join_onchain(tables: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+    without_prices = [table.drop(OHLC, strict=False) for table in tables]
+    parts = [table for table in without_prices if len(table.columns) > 2]
     if len(parts) < 2:
         return parts[0] if parts else None
     stacked = pl.concat(parts, how="diagonal")
@@ -109,16 +284,8 @@ def _keep_symbols(prices: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
     found = prices["symbol"].unique().sort().to_list()
     missing = [symbol for symbol in symbols if symbol not in found]
     if missing:
-        raise DataError(f"no prices of {', '.join(missing)}, which `symbols` names; found {_some(found)}")
+        raise DataError(f"no prices of {', '.join(missing)}, which `symbols` names; found {shortened(found)}")
     return prices.filter(pl.col("symbol").is_in(symbols))
-
-
-def _keep_metrics(onchain: pl.DataFrame | None, metrics: Sequence[str]) -> pl.DataFrame | None:
-    found = [] if onchain is None else onchain.columns[2:]
-    missing = [metric for metric in metrics if metric not in found]
-    if missing:
-        raise DataError(f"no column {', '.join(missing)}, which `metrics` names; found {_some(found)}")
-    return onchain.select("symbol", "date", *metrics) if onchain is not None and metrics else None
 
 
 def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
@@ -127,8 +294,8 @@ def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
     strangers = onchain.filter(~pl.col("symbol").is_in(priced.implode()))["symbol"].unique().sort().to_list()
     if strangers:
         raise DataError(
-            f"metrics of {_some(strangers)} have no prices to go with: name the symbols alike (a file without a symbol "
-            "column is named after its stem), or choose with `symbols`"
+            f"metrics of {shortened(strangers)} have no prices to go with: name the symbols alike (a file without a "
+            "symbol column is named after its stem), or choose with `symbols`"
         )
     counts = priced.to_frame().join(
         onchain.group_by("symbol").agg(pl.exclude("symbol", "date").count()), "symbol", "left"
@@ -140,8 +307,3 @@ def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
                 f"no values of metric {metric} for {len(without)} of {len(priced)} symbols, such as {without[0]}: give "
                 "them, or choose with `symbols` or `metrics`"
             )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:8]) or "none"
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import polars as pl
 
+from cortex.market.account import Account
+
 PRICE_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
     "date": pl.Date(),
@@ -27,6 +29,9 @@ class MarketTables:
 
     oracle: pl.DataFrame | None = None
     """symbol, date, p_up, expected_return (a fraction): the best forecast at that date's close, where it is known."""
+
+    account: Account | None = None
+    """What was made of a user's files; None where the tables come from none."""
 
     @property
     def metrics(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""One user's file read into daily rows: its columns named, its times in UTC, its rows checked."""
+"""One user's file read row by row: its columns named and accounted for, its times in UTC, its numbers as numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,139 +7,186 @@ from pathlib import Path
 import polars as pl
 
 from cortex.errors import DataError
-from cortex.market.checks import OHLC, check_metrics, check_order, check_prices
-from cortex.market.timestamps import utc_times
+from cortex.market.account import Column
+from cortex.market.checks import OHLC
+from cortex.market.columns import FILE, ROW
+from cortex.market.csv_file import CsvFile, plain_name, read_csv
+from cortex.market.numbers import read_numbers, shows_decimal_point
+from cortex.market.timestamps import Times, read_times
 
-READERS = {
-    ".parquet": pl.read_parquet,
-    ".csv": lambda file: pl.read_csv(file, infer_schema_length=None),
-}
+KINDS = (".parquet", ".csv", ".csv.gz")
 
-_SYMBOL_NAMES = ("symbol", "ticker", "asset", "coin")
-_TIME_NAMES = ("date", "day", "time", "timestamp", "datetime", "open_time", "block_date", "block_timestamp")
-_ALIASES: dict[str, str] = {**dict.fromkeys(_SYMBOL_NAMES, "symbol"), **dict.fromkeys(_TIME_NAMES, "time")}
+UNNAMED = "_unnamed"
+"""Stands for the empty name that an index is exported under."""
+
+_SYMBOL_NAMES = frozenset(("symbol", "ticker", "asset", "coin"))
+_OPEN_NAMES = frozenset(("opentime", "timeopen"))
+_MOMENT_NAMES = frozenset(("date", "day", "time", "timestamp", "datetime", "blockdate", "blocktimestamp"))
+_COUNT_NAMES = frozenset(("unix", "unixtime", "unixtimestamp", "epoch"))
+_CLOSE_NAMES = frozenset(("closetime", "timeclose"))
+_TIME_NAMES = (_OPEN_NAMES, _MOMENT_NAMES, _COUNT_NAMES, _CLOSE_NAMES)
+"""In the order in which they are preferred: a bar belongs to the day in which it opens."""
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file's daily rows, sorted by symbol and date."""
+    """A file's rows in the order of the file, not yet checked."""
 
     name: str
     zoned: bool | None
     """Whether its times name a time zone; None where it has plain dates."""
-    prices: pl.DataFrame | None
-    """symbol, date, open, high, low, close; None where the file has no prices."""
-    onchain: pl.DataFrame | None
-    """symbol, date and its other numeric columns; None where it has none."""
+    rows: pl.DataFrame
+    """symbol, time (UTC), prices, metrics, and where each row came from."""
+    prices: list[str]
+    """The four prices, or none."""
+    metrics: list[str]
+    """The numeric columns other than prices."""
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...]
 
 
-def read_table(file: Path) -> TableFile:
-    """Read a `.parquet` or `.csv` file of OHLC prices, of on-chain metrics, or of both.
+def kind_of(file: Path) -> str | None:
+    """The ending by which a file is read; None where it is of no kind that is."""
+    return next((kind for kind in KINDS if file.name.lower().endswith(kind)), None)
+
+
+def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
+    """Read a file of OHLC prices, of on-chain metrics, or of both.
 
     Column names count without regard to case; symbol and date go by their usual other names too. Without a symbol
-    column the file's stem, in capitals, is the symbol. Bars shorter than a day become UTC days: the first open, the
-    highest high, the lowest low, the last close, and the mean of every metric; a day with less than half of the
-    symbol's usual number of bars is left out. Raises DataError for whatever cannot be read or trusted, naming the file
-    and the row.
+    column all rows are of `symbol`. Raises DataError for whatever cannot be read, naming the file and the row.
     """
-    raw = _read(file)
-    names = _known_names(raw.columns, file.name)
-    times, zoned = utc_times(raw[next(column for column, name in names.items() if name == "time")], file.name)
-    frame = raw.rename(names)
-    symbol = (
-        pl.col("symbol").cast(pl.String) if "symbol" in frame.columns else pl.lit(file.stem.upper()).alias("symbol")
-    )
-    prices = [column for column in OHLC if column in frame.columns]
-    metrics = _metrics(frame, file.name)
-    for column in prices:
-        if not frame.schema[column].is_numeric():
-            raise DataError(_not_numbers(frame[column], file.name))
-    rows = frame.with_columns(times.alias("time")).select(
-        symbol, "time", pl.col(prices).cast(pl.Float64), pl.col(metrics).cast(pl.Float64).fill_nan(None)
-    )
-    check_order(rows, file.name)
-    if prices:
-        check_prices(rows, file.name)
-    check_metrics(rows, metrics, file.name)
-    daily = _daily(rows, prices, metrics, file.name)
-    return TableFile(
-        name=file.name,
-        zoned=zoned,
-        prices=daily.select("symbol", "date", *prices) if prices else None,
-        onchain=daily.select("symbol", "date", *metrics) if metrics else None,
-    )
-
-
-def _read(file: Path) -> pl.DataFrame:
-    try:
-        frame = READERS[file.suffix.lower()](file)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{file}: cannot be read as {file.suffix[1:].lower()}: {reason}: write the file again"
-        ) from error
+    read = _read(file)
+    frame = read.cells
     if frame.is_empty():
         raise DataError(f"{file}: has no rows: give a file with daily bars")
-    return frame
+    names = _known_names(frame.columns, file.name)
+    by_name = {name: column for column, name in names.items()}
+    time, times = _read_clock(frame, by_name, file.name)
+    roles = {time: Column(time, "time", times.form, file.name)}
+    symbols = pl.repeat(symbol, len(frame), dtype=pl.String, eager=True)
+    if "symbol" in by_name:
+        symbols = _read_symbols(frame[by_name["symbol"]], file.name)
+        roles[by_name["symbol"]] = Column(by_name["symbol"], "symbol", "named so", file.name)
+    prices = [price for price in OHLC if price in by_name]
+    others = [column for column in frame.columns if column not in roles and names[column] not in prices]
+    comma_groups = any(shows_decimal_point(frame[column]) for column in frame.columns if column not in roles)
+    values: list[pl.Series] = []
+    for price in prices:
+        raw = frame[by_name[price]]
+        numbers = read_numbers(raw, comma_groups=comma_groups)
+        if numbers is None:
+            raise DataError(f"{file.name}: column {raw.name!r} holds {raw.dtype}, not numbers: convert it")
+        values.append(numbers.required(file.name).alias(price))
+        roles[raw.name] = Column(raw.name, "price", price, file.name)
+    metrics: list[str] = []
+    for column in others:
+        found, why = _read_metric(frame[column], comma_groups, file.name)
+        roles[column] = Column(column, "left out" if found is None else "metric", why, file.name)
+        if found is not None:
+            metrics.append(names[column])
+            values.append(found.alias(names[column]))
+    rows = pl.DataFrame(
+        [
+            symbols.alias("symbol"),
+            times.utc.alias("time"),
+            *values,
+            pl.repeat(number, len(frame), dtype=pl.UInt32, eager=True).alias(FILE),
+            pl.int_range(len(frame), dtype=pl.UInt32, eager=True).alias(ROW),
+        ]
+    )
+    columns = tuple(roles[column] for column in frame.columns)
+    return TableFile(file.name, times.zoned, rows, prices, metrics, columns, read.notes)
+
+
+def column_name(column: str) -> str:
+    """The name under which a column is known: lower case, without the brackets and blanks of its source."""
+    return column.strip().strip("<>\ufeff").strip().lower().replace(" ", "_").replace("-", "_") or UNNAMED
+
+
+def _read(file: Path) -> CsvFile:
+    kind = kind_of(file) or ""
+    try:
+        if kind == ".parquet":
+            return CsvFile(pl.read_parquet(file, glob=False), ())
+        return read_csv(file, frozenset().union(*_TIME_NAMES))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{file}: cannot be read as {kind[1:]}: {reason}: write the file again") from error
 
 
 def _known_names(columns: Sequence[str], file: str) -> dict[str, str]:
-    """Each column's name in lower case, `symbol` and `time` among them, and all or none of the four prices."""
-    plain = {column: column.strip().lower().replace(" ", "_").replace("-", "_") for column in columns}
-    names = {column: _ALIASES.get(name, name) for column, name in plain.items()}
+    """Each column's name in lower case, `symbol` among them, and all or none of the four prices."""
+    names = {column: "symbol" if plain_name(column) in _SYMBOL_NAMES else column_name(column) for column in columns}
     for name in names.values():
-        same = [column for column, other in names.items() if other == name]
-        if len(same) > 1:
-            raise DataError(f"{file}: columns {' and '.join(map(repr, same))} both serve as {name}: keep one")
+        _refuse_twins([column for column, other in names.items() if other == name], name, file)
     found = set(names.values())
     missing = [price for price in OHLC if price not in found]
-    missing = ([] if "time" in found else ["date"]) + (missing if len(missing) < len(OHLC) else [])
+    timed = any(plain_name(column) in ranked for ranked in _TIME_NAMES for column in columns)
+    missing = ([] if timed else ["date"]) + (missing if len(missing) < len(OHLC) else [])
     if missing:
         raise DataError(f"{file}: lacks {', '.join(missing)}; found {', '.join(columns)}: add or rename columns")
     return names
 
 
-def _metrics(frame: pl.DataFrame, file: str) -> list[str]:
-    """The numeric columns other than prices. Text is left aside, unless it is numbers with something amiss."""
-    others = [column for column in frame.columns if column not in ("symbol", "time", *OHLC)]
-    for column in others:
-        values = frame[column].drop_nulls()
-        if (
-            values.dtype == pl.String
-            and len(values)
-            and values.head(1).cast(pl.Float64, strict=False).null_count() == 0
-        ):
-            raise DataError(_not_numbers(frame[column], file))
-    return [column for column in others if frame.schema[column].is_numeric()]
+def _refuse_twins(same: list[str], name: str, file: str) -> None:
+    if len(same) > 1:
+        raise DataError(f"{file}: columns {' and '.join(map(repr, same))} both serve as {name}: keep one")
 
 
-def _not_numbers(values: pl.Series, file: str) -> str:
-    if values.dtype != pl.String:
-        return f"{file}: column {values.name!r} holds {values.dtype}, not numbers: convert it"
-    row = (values.is_not_null() & values.cast(pl.Float64, strict=False).is_null()).arg_max() or 0
-    return f"{file}: column {values.name!r} holds {values[row]!r} in row {row + 1}, not a number: correct it"
+def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times]:
+    """The column that says to which day a row belongs, and its times.
+
+    Of several, when a bar opened says it best. Where only its close is known, the bar belongs to the day before that
+    instant: one that closes at midnight is of the day that ends there, and is not known a day earlier.
+    """
+    refusal: DataError | None = None
+    for ranked in _TIME_NAMES:
+        readable: dict[str, Times] = {}
+        for column in by_name.values():
+            if plain_name(column) in ranked:
+                try:
+                    readable[column] = read_times(frame[column], file)
+                except DataError as error:
+                    refusal = refusal or error
+        _refuse_twins(list(readable), "time", file)
+        for column, times in readable.items():
+            if ranked is _CLOSE_NAMES:
+                return column, Times(times.utc.dt.offset_by("-1us"), times.zoned, f"{times.form}, when a bar closes")
+            return column, times
+    assert refusal is not None, "a time column was found by its name"
+    raise refusal
 
 
-def _daily(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str) -> pl.DataFrame:
-    dated = rows.with_columns(pl.col("time").dt.date().alias("date"))
-    if not dated.select(pl.struct("symbol", "date").is_duplicated().any()).item():
-        _check_stamps(rows, file)
-        return dated.sort("symbol", "date")
-    how = {"open": pl.col("open").first(), "high": pl.col("high").max()}
-    how |= {"low": pl.col("low").min(), "close": pl.col("close").last()}
-    days = dated.group_by("symbol", "date").agg(
-        *(how[price] for price in prices), pl.col(metrics).mean(), pl.len().alias("_bars")
-    )
-    return days.filter(pl.col("_bars") * 2 >= pl.col("_bars").median().over("symbol")).sort("symbol", "date")
+def _read_symbols(raw: pl.Series, file: str) -> pl.Series:
+    if raw.dtype.is_nested() or raw.dtype == pl.Binary:
+        raise DataError(f"{file}: column {raw.name!r} holds {raw.dtype}, not symbols: write them as text")
+    return raw.cast(pl.String).str.strip_chars()
 
 
-def _check_stamps(rows: pl.DataFrame, file: str) -> None:
-    """Refuse daily bars that are cut at another hour: read as UTC days, they would end later than they say."""
-    minute = rows.select(pl.col("time").dt.hour().cast(pl.Int32) * 60 + pl.col("time").dt.minute()).to_series()
-    off = (minute != 0) & (minute != 24 * 60 - 1)
-    if off.any():
-        row = off.arg_max() or 0
-        stamp = rows["time"][row].strftime("%Y-%m-%d %H:%M")
-        raise DataError(
-            f"{file}: row {row + 1} is a daily bar of {stamp} UTC: give bars of UTC days, stamped 00:00, or plain dates"
-        )
+def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Series | None, str]:
+    """A column's numbers, and how they were told; None where it holds none, and why.
+
+    Half of what a column says being numbers makes it one of numbers, of which every other value is then refused by its
+    row. So what a column is does not depend on which value comes first.
+    """
+    numbers = read_numbers(raw, comma_groups=comma_groups)
+    if numbers is None:
+        return None, f"holds {_type_name(raw)}, not numbers"
+    if not numbers.given:
+        return None, "no values"
+    if numbers.readable * 2 < numbers.given and not _all_unclear(numbers.reasons, numbers.given):
+        row = min(numbers.reasons)
+        return None, f"text, such as {raw.cast(pl.String)[row][:40]!r}"
+    return numbers.checked(file).fill_nan(None), "numbers" if raw.dtype != pl.String else "numbers, read from text"
+
+
+def _all_unclear(reasons: dict[int, str], given: int) -> bool:
+    """True where most values are numbers whose comma may mean either thing: no text, but a metric to be refused."""
+    return sum("comma" in reason for reason in reasons.values()) * 2 >= given
+
+
+def _type_name(raw: pl.Series) -> str:
+    if raw.dtype == pl.Boolean:
+        return "true and false"
+    return "dates" if raw.dtype.is_temporal() else str(raw.dtype)

@@ -26,9 +26,13 @@ def dataset_build(
     style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
 ) -> None:
     """Turn market history into examples, and write them with a manifest."""
-    from cortex.dataset import build_dataset
+    from rich.console import Console
+
+    from cortex.dataset import build_dataset, read_description
+    from cortex.show import print_account
 
     examples = build_dataset(data, out, horizon_days, style)
+    print_account(read_description(out)["account"], Console(highlight=False))
     print(f"{out}: {len(examples):,} examples")
 
 

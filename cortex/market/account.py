@@ -1,0 +1,42 @@
+"""The account of what was made of a user's files: every column, every day left out, everything joined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["symbol", "time", "price", "metric", "left out"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, and what it serves as."""
+
+    name: str
+    """As the file has it."""
+    role: Role
+    why: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """All columns of all files, and notes on what else became of their rows."""
+
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Columns of several files that are alike stand once, with the names of the files."""
+        alike: dict[tuple[str, Role, str], list[str]] = {}
+        for column in self.columns:
+            alike.setdefault((column.name, column.role, column.why), []).append(column.file)
+        columns = [
+            {"name": name, "role": role, "why": why, "files": files} for (name, role, why), files in alike.items()
+        ]
+        return {"columns": columns, "notes": list(self.notes)}
+
+
+def shortened(names: Sequence[str], most: int = 8) -> str:
+    """The first of some names, and how many more there are."""
+    shown = ", ".join(names[:most]) or "none"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
