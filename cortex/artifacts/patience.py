@@ -38,6 +38,10 @@ class Patience:
     rng: random.Random = field(default_factory=random.Random)
     listener: Listener | None = None
 
+    def wait_after(self, attempt: int) -> float:
+        """Seconds to wait after an attempt that failed; the first attempt is 1."""
+        return self.rng.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 30)))
+
     def persist(
         self,
         call: Callable[[], Result],
@@ -59,7 +63,7 @@ class Patience:
                     self.listener.answered()
                 return result
             except errors as error:
-                wait = self.rng.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 30)))
+                wait = self.wait_after(attempt)
                 if not worth(error, attempt) or self.clock() + wait > end:
                     raise
                 if self.listener:

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cortex.errors import DataError
-from cortex.reasoning.quality import check
+from cortex.reasoning.completion import Completion
+from cortex.reasoning.quality import grade
 
 ACCEPTED = "accepted.jsonl"
 SUMMARY = "labels.json"
 
 
-def write_labels(prompts: Mapping[str, str], answers: Mapping[str, str], output: Path) -> None:
-    """Grade every answer and write the conversations as trainers read them, each with the reasons for its grade.
+def write_labels(prompts: Mapping[str, str], completions: Mapping[str, Completion], output: Path) -> None:
+    """Grade what came of every prompt; write conversations as trainers read them, with the reasons for each grade.
 
     Raises:
         DataError: none is fit to imitate.
@@ -23,10 +24,11 @@ def write_labels(prompts: Mapping[str, str], answers: Mapping[str, str], output:
     reasons: Counter[str] = Counter()
     files = {grade: (output / f"{grade}.jsonl").open("w") for grade in ("accepted", "flagged", "rejected")}
     for example, prompt in prompts.items():
-        finding = check(prompt, answers[example])
+        completion = completions[example]
+        finding = grade(prompt, completion)
         counts[finding.grade] += 1
         reasons.update(reason.partition(":")[0] for reason in finding.reasons)
-        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answers[example]}]
+        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion.text}]
         row = {"example_id": example, "messages": messages, "reasons": finding.reasons}
         files[finding.grade].write(json.dumps(row) + "\n")
     for file in files.values():

@@ -7,6 +7,7 @@ the direction that follows from it, the expected return in percent, and a 90% in
 import json
 import math
 import re
+import reprlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,9 @@ import polars as pl
 from cortex.market.features import Feature, level
 
 Style = Literal["full", "compact"]
+
+LARGEST_PCT = 1_000_000
+"""The largest return that an answer may state, up or down: further out, differences and sums overflow."""
 
 ANSWER_KEYS = ("p_up", "direction", "return_pct", "interval_pct")
 
@@ -68,8 +72,9 @@ def parse_answer(text: str) -> Answer:
 
     Forgiven: white space around the blocks, a missing opening `<think>` (some chat templates write it into the prompt),
     a code fence around the JSON, numbers as strings or with a percent sign, the direction's case, further keys. Not
-    forgiven: a missing or second block, text after the answer, a number that is not finite, a probability outside 0 to
-    1, a direction against the probability, an interval that does not contain the expected return.
+    forgiven: a missing or second block, text after the answer, a number that is not finite, a return beyond a million
+    percent, a probability outside 0 to 1, a direction against the probability, an interval that does not contain the
+    expected return.
 
     Raises:
         ProtocolError: the text is not an answer.
@@ -101,9 +106,10 @@ def _checked(reasoning: str, values: dict[str, Any]) -> Answer:
     p_up = _number(values["p_up"], percent_scale=0.01)
     if not 0 <= p_up <= 1:
         raise ProtocolError(f"p_up is {p_up}, not between 0 and 1")
-    direction = str(values["direction"]).strip().lower()
+    stated = values["direction"]
+    direction = stated.strip().lower() if isinstance(stated, str) else None
     if direction not in ("up", "down"):
-        raise ProtocolError(f'direction is {values["direction"]!r}, not "up" or "down"')
+        raise ProtocolError(f'direction is {reprlib.repr(stated)}, not "up" or "down"')
     if (p_up > 0.5 and direction == "down") or (p_up < 0.5 and direction == "up"):
         raise ProtocolError(f"direction {direction} contradicts p_up {p_up}")
     interval = values["interval_pct"]
@@ -111,6 +117,8 @@ def _checked(reasoning: str, values: dict[str, Any]) -> Answer:
         raise ProtocolError("interval_pct is not a list of two numbers")
     low, high = _number(interval[0]), _number(interval[1])
     return_pct = _number(values["return_pct"])
+    if max(abs(low), abs(return_pct), abs(high)) > LARGEST_PCT:
+        raise ProtocolError(f"a return beyond {LARGEST_PCT:,} percent: {return_pct} in [{low}, {high}]")
     if not low <= return_pct <= high or low == high:
         raise ProtocolError(f"interval [{low}, {high}] does not contain the expected return {return_pct}")
     return Answer(reasoning, p_up, direction, return_pct, low, high)
@@ -131,13 +139,13 @@ def _number(value: Any, percent_scale: float = 1.0) -> float:
         if value.endswith("%"):
             value, scale = value[:-1], percent_scale
     if isinstance(value, bool):
-        raise ProtocolError(f"{value!r} is not a number")
+        raise ProtocolError(f"{reprlib.repr(value)} is not a number")
     try:
         number = float(value) * scale
     except (TypeError, ValueError, OverflowError) as error:
-        raise ProtocolError(f"{value!r} is not a number") from error
+        raise ProtocolError(f"{reprlib.repr(value)} is not a number") from error
     if not math.isfinite(number):
-        raise ProtocolError(f"{value!r} is not finite")
+        raise ProtocolError(f"{reprlib.repr(value)} is not finite")
     return number
 
 

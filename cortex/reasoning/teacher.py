@@ -1,35 +1,53 @@
-"""The client of a teacher model: any endpoint that speaks the OpenAI chat protocol."""
+"""Asking a teacher for all the answers that a stage needs: each is paid once, whatever happens on the way.
+
+An endpoint that serves nobody and a prompt that alone is refused look alike in one reply. What tells them apart is
+whether others are answered: a prompt is given up only if the endpoint answered another one that was sent after it.
+"""
 
 import asyncio
-import json
-import os
+import random
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-import openai
+from loguru import logger
 
-from cortex.errors import BudgetError, ConfigError, StageError
+from cortex.artifacts.outage import Outage
+from cortex.artifacts.patience import Patience
+from cortex.errors import ConfigError, DataError, StageError
 from cortex.process import running
+from cortex.reasoning.chat import ChatClient, Endpoint
+from cortex.reasoning.completion import Completion
+from cortex.reasoning.journal import Journal, open_journal
+from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.reasoning.scripted_teacher import MODEL
+from cortex.text import harmless
 
+TRIAL = 8
+"""Answers that are read before more are paid for: unless one of them follows the protocol, none of the rest will. A
+teacher that errs every second time fails by accident once in 256 runs."""
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a teacher answers, and how it is asked."""
+TRIES = 5
+"""How often a prompt is asked whose replies cannot be read, or fail while others are answered."""
 
-    url: str
-    api_key: str
-    model: str
-    concurrency: int
-    temperature: float
-    max_tokens: int
-    retries: int = 5
-    """How often a request that failed on the way is sent again, with growing pauses."""
+IN_A_ROW = 16
+"""Prompts in a row without an answer at which the endpoint, rather than the prompts, is at fault: they are asked in
+random order, so even if half of them were refused for their content, this would happen once in 65,000 prompts."""
+
+PACE = Patience(first=0.5)
+"""How the pauses between two tries of a prompt grow; the profile says how long there may be no answer at all."""
+
+LONGEST_WAIT = 120.0
+"""Seconds that a Retry-After is honoured, as OpenAI's client does; then the endpoint is asked again all the same."""
+
+TOLD_AFTER = 5.0
+"""Seconds for which nobody is answered before the log says so."""
 
 
 @contextmanager
@@ -50,69 +68,187 @@ def scripted_teacher(port: int, seed: int) -> Iterator[str]:
 
 
 def ask(
-    endpoint: Endpoint,
-    prompts: Mapping[str, str],
-    kept: Path,
-    on_answer: Callable[[int, int], None],
-) -> dict[str, str]:
-    """Answers by example id. Each is kept in the JSONL `kept` as it comes, so that none is asked, or paid, twice.
+    endpoint: Endpoint, prompts: Mapping[str, str], kept: Path, on_settled: Callable[[int, int], None]
+) -> dict[str, Completion]:
+    """What came of each prompt, by example id; what comes is kept in the journal `kept`, so that none is paid twice.
+
+    `on_settled` hears how many of how many prompts are settled: answered, or given up.
 
     Raises:
-        StageError: the endpoint cannot be reached or refuses; what came before is kept.
+        StageError: the endpoint cannot be reached, or serves nothing; what came before is kept.
+        DataError: none of its first answers follows the protocol; what came before is kept.
     """
-    answers = _read(kept, prompts)
-    asyncio.run(_ask(endpoint, prompts, answers, kept, on_answer))
-    return {example: answers[example] for example in prompts}
+    with open_journal(kept, prompts) as journal:
+        if not any(_follows_protocol(completion) for completion in journal.settled.values()):
+            journal.settled.clear()  # all that is there is a trial that failed: the endpoint may be another one now
+        session = _Session(endpoint, prompts, journal, on_settled)
+        asyncio.run(session.run())
+        return {example: journal.settled[example] for example in prompts}
 
 
-async def _ask(
-    endpoint: Endpoint,
-    prompts: Mapping[str, str],
-    answers: dict[str, str],
-    kept: Path,
-    on_answer: Callable[[int, int], None],
-) -> None:
-    waiting = iter([(example, prompt) for example, prompt in prompts.items() if example not in answers])
+class _Session:
+    """One attempt at the prompts that are not settled, and what it has learned of the endpoint."""
 
-    async def work(client: openai.AsyncOpenAI) -> None:
-        for example, prompt in waiting:
-            reply = await client.chat.completions.create(
-                model=endpoint.model,
-                messages=[{"role": "user", "content": prompt}],
-                temperature=endpoint.temperature,
-                max_tokens=endpoint.max_tokens,
+    def __init__(
+        self, endpoint: Endpoint, prompts: Mapping[str, str], journal: Journal, on_settled: Callable[[int, int], None]
+    ) -> None:
+        self._endpoint, self._prompts, self._journal, self._on_settled = endpoint, prompts, journal, on_settled
+        waiting = [example for example in prompts if example not in journal.settled]
+        # Neighbours are alike, and may be refused together. Any order does; a fixed one repeats.
+        random.Random(0).shuffle(waiting)
+        self._waiting = enumerate(waiting)
+        self._workers = min(endpoint.concurrency, len(waiting))
+        self._patience = replace(PACE, deadline=endpoint.patience_seconds)
+        self._clock = self._patience.clock
+        self._outage = Outage(self._tell_outage, self._tell_over, after=TOLD_AFTER)
+        self._answered_at = float("-inf")
+        """When a prompt was last answered."""
+        self._given_up: dict[int, tuple[str, Completion, float]] = {}
+        """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
+        self._trial: list[Completion] = []
+        self._trial_size = min(TRIAL, len(waiting))
+        self._passed = asyncio.Event()
+        if journal.settled and len(waiting) < TRIAL:
+            self._passed.set()  # too few to tell the endpoint by, and it has answered before
+
+    async def run(self) -> None:
+        async with ChatClient(self._endpoint) as client:
+            tasks = [asyncio.create_task(self._work(client)) for _ in range(self._workers)]
+            try:
+                # Not a TaskGroup, which raises a group: whatever one of them fails with is the error of all.
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        self._believe(float("inf"))
+        lost = Counter(each.kind for each in self._journal.settled.values() if each.kind != "answered")
+        if lost:
+            told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
+            logger.warning(f"{self._name}: of {len(self._prompts)} prompts, {told}; rejected.jsonl will say why")
+
+    async def _work(self, client: ChatClient) -> None:
+        for position, example in self._waiting:
+            if position >= TRIAL:
+                await self._passed.wait()
+            completion, sent = await self._settle(client, self._prompts[example])
+            if completion.kind in ("answered", "truncated"):
+                self._believe(sent)
+                self._journal.add(example, self._prompts[example], completion)
+            else:
+                self._given_up[position] = example, completion, self._clock()
+                self._check_row(position)
+            self._check_trial(completion)
+            self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
+
+    async def _settle(self, client: ChatClient, prompt: str) -> tuple[Completion, float]:
+        """Ask until there is an end: what came, and when what brought it was sent."""
+        began = self._clock()
+        attempt = blamed = 0
+        while True:
+            sent = self._clock()
+            completion = await client.complete(prompt)
+            now = self._clock()
+            if completion.kind == "denied":
+                self._stop(
+                    f"refuses: {completion.reason}", "check CORTEX_TEACHER_API_KEY, teacher.model and teacher.url"
+                )
+            if completion.kind in ("answered", "truncated"):
+                self._answered_at = now
+            if completion.kind in ("answered", "truncated", "refused"):
+                self._outage.answered()
+                return completion, sent
+            attempt += 1
+            others_answered = self._answered_at > began
+            blamed += completion.kind == "odd" or (completion.kind == "failing" and others_answered)
+            if blamed == TRIES:
+                return completion, sent
+            wait = max(self._patience.wait_after(attempt), min(completion.retry_after, LONGEST_WAIT))
+            if completion.kind != "odd":
+                left = max(began, self._answered_at) + self._patience.deadline - now
+                if left <= 0:
+                    quiet = f"has answered nobody for {self._patience.deadline:g} s: {completion.reason}"
+                    self._stop(quiet, "wait until it answers, or raise teacher.patience_seconds")
+                wait = min(wait, left)
+                self._outage.failing(StageError(completion.reason))
+            await asyncio.sleep(wait)
+
+    def _believe(self, sent: float) -> None:
+        """A request sent at `sent` was answered: the prompts given up before then are at fault themselves."""
+        for position, (example, completion, known) in list(self._given_up.items()):
+            if known <= sent:
+                self._journal.add(example, self._prompts[example], completion)
+                del self._given_up[position]
+
+    def _check_row(self, position: int) -> None:
+        first = last = position
+        while first - 1 in self._given_up:
+            first -= 1
+        while last + 1 in self._given_up:
+            last += 1
+        if last - first + 1 >= IN_A_ROW:
+            reason = self._given_up[position][1].reason
+            self._stop(
+                f"answers no more: {IN_A_ROW} prompts in a row without an answer, the last: {reason}",
+                "see what its provider says",
             )
-            text = reply.choices[0].message.content or ""
-            answers[example] = text
-            journal.write(json.dumps({"example_id": example, "prompt": prompt, "answer": text}) + "\n")
-            on_answer(len(answers), len(prompts))
 
+    def _check_trial(self, completion: Completion) -> None:
+        """Let the rest be asked once an answer can be read, or stop when none of the first can."""
+        if self._passed.is_set():
+            return
+        self._trial.append(completion)
+        if _follows_protocol(completion):
+            self._passed.set()
+        elif len(self._trial) == self._trial_size:
+            self._fail_trial()
+
+    def _fail_trial(self) -> NoReturn:
+        cut = [each for each in self._trial if each.kind == "truncated"]
+        broken = [each for each in self._trial if each.kind == "answered"]
+        silent = [each for each in self._trial if each.kind not in ("answered", "truncated")]
+        count = len(self._trial)
+        if len(silent) >= max(len(cut), len(broken)):
+            what = f"answered none of its first {count} prompts: {silent[0].reason}"
+            self._stop(what, "check teacher.url and teacher.model")
+        if len(cut) >= len(broken):
+            what = f"{len(cut)} were cut off at {self._endpoint.max_tokens} tokens and none can be used"
+            fix = "raise teacher.max_tokens"
+        else:
+            begins = harmless(broken[0].text, limit=80)
+            what = f"none follows the answer protocol ({_fault(broken[0])}; one begins {begins!r})"
+            fix = "set teacher.model to one that writes its reasoning and keeps to a format"
+        raise DataError(f"{self._name}: of its first {count} replies, {what}; {self._kept}: {fix}, and start a new run")
+
+    def _stop(self, what: str, fix: str) -> NoReturn:
+        raise StageError(f"{self._name} {what}; {self._kept}: {fix}, then run the same command again")
+
+    @property
+    def _name(self) -> str:
+        return f"the teacher {self._endpoint.model} at {self._endpoint.url}"
+
+    @property
+    def _kept(self) -> str:
+        return f"{len(self._journal.settled)} of {len(self._prompts)} answers are kept"
+
+    def _tell_outage(self, seconds: float, reason: str) -> None:
+        logger.warning(
+            f"{self._name} has answered nobody for {seconds:.0f} s ({reason}); it is asked on, for up to "
+            f"{self._patience.deadline:g} s (teacher.patience_seconds)"
+        )
+
+    def _tell_over(self, seconds: float) -> None:
+        logger.info(f"{self._name} answers again, after {seconds:.0f} s")
+
+
+def _fault(completion: Completion) -> str | None:
+    """What is wrong with an answer by the protocol; None for one that follows it."""
     try:
-        with kept.open("a", buffering=1) as journal:
-            client = openai.AsyncOpenAI(base_url=endpoint.url, api_key=endpoint.api_key, max_retries=endpoint.retries)
-            async with client, asyncio.TaskGroup() as group:
-                for _ in range(endpoint.concurrency):
-                    group.create_task(work(client))
-    except* BudgetError as errors:
-        raise errors.exceptions[0] from None  # of many requests under way, each may have come to the cap
-    except* openai.OpenAIError as errors:
-        first = errors.exceptions[0]
-        raise StageError(
-            f"the teacher {endpoint.model} at {endpoint.url}: {first}; {len(answers)} of {len(prompts)} answers are "
-            "kept: run the same command again once it answers"
-        ) from first
+        parse_answer(completion.text)
+    except ProtocolError as error:
+        return str(error)
+    return None
 
 
-def _read(kept: Path, prompts: Mapping[str, str]) -> dict[str, str]:
-    """The answers that an earlier attempt got to the same prompts; a line that a kill cut short is dropped."""
-    answers: dict[str, str] = {}
-    if not kept.exists():
-        return answers
-    data = kept.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    for line in whole.splitlines():
-        row = json.loads(line)
-        if prompts.get(row["example_id"]) == row["prompt"]:
-            answers[row["example_id"]] = row["answer"]
-    os.truncate(kept, len(whole))
-    return answers
+def _follows_protocol(completion: Completion) -> bool:
+    return completion.kind in ("answered", "truncated") and _fault(completion) is None

@@ -88,7 +88,9 @@ class Teacher(Section):
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature."""
     max_tokens: int = Field(default=2048, ge=16)
-    """Longest answer."""
+    """Longest answer, its reasoning included."""
+    patience_seconds: float = Field(default=900.0, ge=0, le=86400)
+    """How long it may answer nobody, be it down, busy or loading its model, before the stage gives up."""
 
 
 class Gptq(Section):

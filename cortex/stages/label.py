@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
+from cortex.reasoning.chat import Endpoint
 from cortex.reasoning.labels import write_labels
-from cortex.reasoning.teacher import Endpoint, ask, scripted_teacher
+from cortex.reasoning.teacher import ask, scripted_teacher
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 
@@ -26,6 +27,7 @@ def run(context: RunContext, output: Path) -> None:
             concurrency=teacher.concurrency,
             temperature=teacher.temperature,
             max_tokens=teacher.max_tokens,
+            patience_seconds=teacher.patience_seconds,
         )
-        answers = ask(endpoint, prompts, context.folder("label") / "answers.jsonl", context.progress)
-    write_labels(prompts, answers, output)
+        completions = ask(endpoint, prompts, context.folder("label") / "answers.jsonl", context.progress)
+    write_labels(prompts, completions, output)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import DataError
+from cortex.reasoning.completion import Completion
 from cortex.reasoning.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
 
 PROMPT = "NEAR 1d flow:-2"
@@ -12,30 +13,49 @@ GOOD = '<think>flow:-2 up</think><answer>{"p_up":0.65,"direction":"up","return_p
 
 def test_each_grade_has_its_file_and_the_summary_counts_them(tmp_path: Path) -> None:
     answers = {"a": GOOD, "b": GOOD.replace("flow:-2 up", "up"), "c": GOOD.replace("-2 up", "+2 up"), "d": "no"}
-    write_labels(dict.fromkeys(answers, PROMPT), answers, tmp_path)
+    completions = {example: Completion("answered", text) for example, text in answers.items()}
+    completions["e"] = Completion("refused", "", "HTTP 400: filtered")
+    completions["f"] = Completion("truncated", "<think>flow:-2", "finish_reason length")
+    completions["g"] = Completion("odd", "", "no completion, but nothing")
+    completions["h"] = Completion("truncated", GOOD, "finish_reason length")  # cut off after its last word
+    write_labels(dict.fromkeys(completions, PROMPT), completions, tmp_path)
     rows = {
         grade: [json.loads(line) for line in (tmp_path / f"{grade}.jsonl").read_text().splitlines()]
         for grade in ("accepted", "flagged", "rejected")
     }
     assert {grade: [row["example_id"] for row in found] for grade, found in rows.items()} == {
-        "accepted": ["a"],
+        "accepted": ["a", "h"],
         "flagged": ["b"],
-        "rejected": ["c", "d"],
+        "rejected": ["c", "d", "e", "f", "g"],
     }
-    assert rows["rejected"][0]["reasons"] == ["ungrounded: flow:+2"]
-    assert json.loads((tmp_path / SUMMARY).read_text()) == {
-        "asked": 4,
-        "accepted": 1,
-        "flagged": 1,
-        "rejected": 2,
-        "reasons": {"cites nothing": 1, "protocol": 1, "ungrounded": 1},
-    }
-    assert accepted_conversations(tmp_path) == [
-        [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": GOOD}]
+    assert [row["reasons"] for row in rows["rejected"]] == [
+        ["ungrounded: flow:+2"],
+        ["protocol: no </think>"],
+        ["refused: HTTP 400: filtered"],
+        ["truncated: finish_reason length"],
+        ["unanswered: no completion, but nothing"],
     ]
+    assert json.loads((tmp_path / SUMMARY).read_text()) == {
+        "asked": 8,
+        "accepted": 2,
+        "flagged": 1,
+        "rejected": 5,
+        "reasons": {
+            "cites nothing": 1,
+            "protocol": 1,
+            "refused": 1,
+            "truncated": 1,
+            "unanswered": 1,
+            "ungrounded": 1,
+        },
+    }
+    conversation = [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": GOOD}]
+    assert accepted_conversations(tmp_path) == [conversation, conversation]
 
 
 def test_a_teacher_with_no_fit_answer_is_an_error_that_names_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of the teacher's 2 answers.*'protocol': 2.*rejected\.jsonl"):
-        write_labels({"a": PROMPT, "b": PROMPT}, {"a": "no", "b": ""}, tmp_path)
+        write_labels(
+            {"a": PROMPT, "b": PROMPT}, {"a": Completion("answered", "no"), "b": Completion("answered", "up")}, tmp_path
+        )
     assert (tmp_path / ACCEPTED).read_text() == ""

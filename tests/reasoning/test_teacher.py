@@ -1,3 +1,6 @@
+"""Sessions with endpoints that answer oddly, over real HTTP: what is kept, what is asked again, and what stops them."""
+
+import gzip
 import json
 import os
 import signal
@@ -6,132 +9,386 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
-from cortex.errors import ConfigError, StageError
+from cortex.artifacts.patience import Patience
+from cortex.errors import BudgetError, ConfigError, DataError, StageError
+from cortex.reasoning import chat
+from cortex.reasoning.completion import Completion
 from cortex.reasoning.scripted_teacher import Server, answer
-from cortex.reasoning.teacher import Endpoint, ask, scripted_teacher
+from cortex.reasoning.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
 
-PROMPTS = {f"NEAR-{number}": f"NEAR 1d day{number} flow:{number % 5 - 2} range:2.8" for number in range(40)}
+from .endpoint import PROMPTS, Reply, Teacher, completion, error, right, serving
 
-
-@dataclass
-class Counted:
-    """The scripted teacher's answers over HTTP, counted; from `fails_after` on it refuses, and each takes `seconds`."""
-
-    fails_after: int | None = None
-    seconds: float = 0.0
-    asked: list[str] = field(default_factory=list)
-
-    def handler(self) -> type[BaseHTTPRequestHandler]:
-        state = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                prompt = request["messages"][-1]["content"]
-                state.asked.append(prompt)
-                time.sleep(state.seconds)
-                refuse = state.fails_after is not None and len(state.asked) > state.fails_after
-                message = {"role": "assistant", "content": answer(prompt)}
-                choices = [{"index": 0, "finish_reason": "stop", "message": message}]
-                body: dict[str, object] = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
-                payload = json.dumps({"error": {"message": "no credit"}} if refuse else body | {"choices": choices})
-                self.send_response(402 if refuse else 200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload.encode())
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-                """Quiet."""
-
-        return Handler
+ODD = "NEAR-20"
+"""The example whose replies are odd, where one is."""
+RIGHT = {example: Completion("answered", answer(prompt)) for example, prompt in PROMPTS.items()}
+OTHERS = {example: found for example, found in RIGHT.items() if example != ODD}
 
 
 @pytest.fixture
-def served() -> Iterator[tuple[Counted, Endpoint]]:
-    counted = Counted()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), counted.handler())
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    yield counted, Endpoint(url, "none", "m", concurrency=4, temperature=0.7, max_tokens=64, retries=0)
-    server.shutdown()
-    server.server_close()
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / "answers.jsonl"
 
 
-def test_the_scripted_teacher_answers_every_prompt_over_http(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cortex.reasoning.teacher.PACE", Patience(first=0.05, longest=0.5))
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="INFO")
+    yield lines
+    logger.remove(sink)
+
+
+def go(endpoint: Endpoint, kept: Path) -> dict[str, Completion]:
+    return ask(endpoint, PROMPTS, kept, lambda *_: None)
+
+
+def one_odd(reply: Callable[[int], Reply | None]) -> Callable[[str, int], Reply | None]:
+    """A script that answers everything but `ODD` as it should; `reply` maps how often it was asked to a reply."""
+    return lambda prompt, nth: reply(nth) if prompt == PROMPTS[ODD] else right(prompt)
+
+
+def lines(kept: Path) -> int:
+    return len(kept.read_text().splitlines())
+
+
+def test_the_scripted_teacher_answers_every_prompt_over_http(kept: Path) -> None:
     told: list[tuple[int, int]] = []
     with scripted_teacher(0, seed=3) as url:
         endpoint = Endpoint(url, "none", "scripted-teacher", concurrency=8, temperature=0.7, max_tokens=64)
-        answers = ask(endpoint, PROMPTS, tmp_path / "answers.jsonl", lambda done, total: told.append((done, total)))
-    assert answers == {example: answer(prompt, seed=3) for example, prompt in PROMPTS.items()}
-    assert list(answers) == list(PROMPTS)
+        found = ask(endpoint, PROMPTS, kept, lambda done, total: told.append((done, total)))
+    assert {example: each.text for example, each in found.items()} == {
+        example: answer(prompt, seed=3) for example, prompt in PROMPTS.items()
+    }
+    assert list(found) == list(PROMPTS)
     assert told == [(done, 40) for done in range(1, 41)]
 
 
-def test_what_was_answered_is_not_asked_again(served: tuple[Counted, Endpoint], tmp_path: Path) -> None:
-    counted, endpoint = served
-    kept = tmp_path / "answers.jsonl"
+def test_what_was_answered_is_not_asked_again(teacher: Teacher, kept: Path) -> None:
     first = dict(list(PROMPTS.items())[:25])
-    ask(endpoint, first, kept, lambda *_: None)
+    ask(teacher.endpoint(), first, kept, lambda *_: None)
     # A kill in the middle of a write leaves part of a line; an example whose prompt changed is another question.
     with kept.open("a") as torn:
         torn.write('{"example_id": "NEAR-30", "prompt": "NEA')
     changed = PROMPTS | {"NEAR-0": "NEAR 1d flow:+2"}
-    assert set(ask(endpoint, changed, kept, lambda *_: None)) == set(PROMPTS)
-    assert sorted(counted.asked) == sorted([*PROMPTS.values(), "NEAR 1d flow:+2"])
-    assert ask(endpoint, changed, kept, lambda *_: None)["NEAR-0"] == answer("NEAR 1d flow:+2")
-    assert len(counted.asked) == 41
+    assert set(ask(teacher.endpoint(), changed, kept, lambda *_: None)) == set(PROMPTS)
+    assert sorted(teacher.asked) == sorted([*PROMPTS.values(), "NEAR 1d flow:+2"])
+    assert ask(teacher.endpoint(), changed, kept, lambda *_: None)["NEAR-0"].text == answer("NEAR 1d flow:+2")
+    assert len(teacher.asked) == 41
 
 
-def test_answers_that_came_before_sigkill_are_kept(served: tuple[Counted, Endpoint], tmp_path: Path) -> None:
-    counted, endpoint = served
-    counted.seconds = 0.02
-    kept = tmp_path / "answers.jsonl"
+@pytest.mark.parametrize("refused", [None, ODD])
+def test_what_came_before_sigkill_is_kept(refused: str | None, teacher: Teacher, kept: Path) -> None:
+    teacher.seconds = 0.02
+    if refused:
+        teacher.script = one_odd(lambda _: error(400, "filtered"))
     program = (
         "import json, sys; from pathlib import Path; from cortex.reasoning.teacher import Endpoint, ask;"
         "ask(Endpoint(**json.loads(sys.argv[1])), json.loads(sys.argv[2]), Path(sys.argv[3]), lambda *_: None)"
     )
+    endpoint = teacher.endpoint()
     command = [sys.executable, "-c", program, json.dumps(vars(endpoint)), json.dumps(PROMPTS), str(kept)]
     with subprocess.Popen(command) as process:
-        while len(counted.asked) < 16:
+        while len(teacher.asked) < 30:
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
-    assert len(kept.read_text().splitlines()) >= 16 - 2 * endpoint.concurrency
-    counted.seconds = 0
-    asked = len(counted.asked)
-    assert len(ask(endpoint, PROMPTS, kept, lambda *_: None)) == 40
-    assert len(counted.asked) <= 40 + endpoint.concurrency  # what was under way at the kill is asked twice
-    assert len(counted.asked) - asked < 40
+    assert lines(kept) >= 30 - 2 * endpoint.concurrency
+    teacher.seconds = 0
+    asked = len(teacher.asked)
+    found = go(endpoint, kept)
+    assert Counter(each.kind for each in found.values()) == (
+        {"answered": 39, "refused": 1} if refused else {"answered": 40}
+    )
+    assert len(teacher.asked) <= 40 + endpoint.concurrency  # what was under way at the kill is asked twice
+    assert len(teacher.asked) - asked < 40
 
 
-def test_a_refusal_is_one_line_that_says_what_is_kept(served: tuple[Counted, Endpoint], tmp_path: Path) -> None:
-    counted, endpoint = served
-    counted.fails_after = 10
-    kept = tmp_path / "answers.jsonl"
-    with pytest.raises(StageError, match=r"no credit.*1?\d of 40 answers are kept") as raised:
-        ask(endpoint, PROMPTS, kept, lambda *_: None)
-    assert "\n" not in str(raised.value)
-    assert f"{len(kept.read_text().splitlines())} of 40" in str(raised.value)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(b"{}"),
+        Reply(b'{"choices": null}'),
+        Reply(b'{"choices": []}'),
+        Reply(b'{"choices": [{"message": "text"}]}'),
+        Reply(b'{"error": {"message": "upstream", "code": 502}}'),
+        Reply(b"<html>Sign in</html>", headers={"Content-Type": "text/html; charset=hex"}),
+        Reply(b"<html>Sign in</html>"),
+        Reply(b"plain", headers={"Content-Type": "text/plain"}),
+        Reply(b"", status=204),
+        Reply(b"", status=302, headers={"Location": "/login"}),
+        Reply(b"no gzip", headers={"Content-Encoding": "gzip"}),
+        error(500, "it broke"),
+        error(408, "too slow"),
+        None,
+    ],
+    ids=lambda reply: str(reply and (reply.status, reply.body[:20])),
+)
+def test_one_odd_reply_among_many_is_asked_again(reply: Reply | None, teacher: Teacher, kept: Path) -> None:
+    teacher.script = one_odd(lambda nth: reply if nth == 1 else right(PROMPTS[ODD]))
+    assert go(teacher.endpoint(), kept) == RIGHT
+    assert Counter(teacher.asked) == {**dict.fromkeys(PROMPTS.values(), 1), PROMPTS[ODD]: 2}
 
 
-def test_a_server_that_is_down_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reply", "kind", "asked"),
+    [
+        (Reply(b'{"choices": []}'), "odd", TRIES),
+        (error(400, "content filter"), "refused", 1),
+        (error(403, "flagged by moderation"), "refused", 1),
+        (completion(None, "content_filter"), "refused", 1),
+        (completion(None, refusal="I cannot help"), "refused", 1),
+        (completion("<think>flow", "length"), "truncated", 1),
+    ],
+)
+def test_a_prompt_that_never_gets_an_answer_is_given_up_alone_and_not_asked_again(
+    reply: Reply, kind: str, asked: int, teacher: Teacher, kept: Path, log: list[str]
+) -> None:
+    teacher.script = one_odd(lambda _: reply)
+    found = go(teacher.endpoint(), kept)
+    odd = found.pop(ODD)
+    assert (found, odd.kind, teacher.asked.count(PROMPTS[ODD])) == (OTHERS, kind, asked)
+    assert f"of 40 prompts, 1 {kind}" in log[-1]
+    teacher.asked.clear()
+    assert go(teacher.endpoint(), kept)[ODD] == odd
+    assert teacher.asked == []
+
+
+def test_a_prompt_at_which_the_server_always_fails_is_given_up_while_others_are_answered(
+    teacher: Teacher, kept: Path
+) -> None:
+    teacher.script = one_odd(lambda _: error(500, "cannot tokenize"))
+    teacher.seconds = 0.1
+    found = go(teacher.endpoint(concurrency=2), kept)
+    odd = found.pop(ODD)
+    assert (found, odd.kind, odd.reason) == (OTHERS, "failing", "HTTP 500: cannot tokenize")
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"), [(401, 4), (402, 4), (400, TRIAL), (403, TRIAL), (404, TRIAL), (422, TRIAL)]
+)
+def test_an_endpoint_that_refuses_everything_is_one_line_at_once(
+    status: int, asked: int, teacher: Teacher, kept: Path
+) -> None:
+    teacher.script = lambda *_: error(status, "no\x1b[2J\nsuch model")
+    started = time.monotonic()
+    with pytest.raises(StageError, match=rf"^the teacher m at {teacher.url} .*HTTP {status}: no.*0 of 40") as raised:
+        go(teacher.endpoint(), kept)
+    assert time.monotonic() - started < 5
+    assert "\n" not in str(raised.value) and "\x1b" not in str(raised.value)
+    assert len(teacher.asked) <= asked and lines(kept) == 0
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (completion("<think>flow", "length"), r"8 were cut off at 64 tokens.*raise teacher\.max_tokens"),
+        (completion(None, "length", reasoning_content="flow"), r"8 were cut off at 64 tokens.*teacher\.max_tokens"),
+        (
+            completion("It will rise."),
+            r"none follows the answer protocol \(no </think>; one begins 'It will rise.*teacher\.model",
+        ),
+    ],
+)
+def test_the_first_answers_are_read_before_the_rest_is_paid_for(
+    resumed: bool, reply: Reply, said: str, teacher: Teacher, kept: Path
+) -> None:
+    if resumed:
+        ask(teacher.endpoint(), dict(list(PROMPTS.items())[:10]), kept, lambda *_: None)
+        teacher.asked.clear()
+    teacher.script = lambda *_: reply
+    with pytest.raises(DataError, match=said) as raised:
+        go(teacher.endpoint(concurrency=32), kept)
+    assert len(teacher.asked) == TRIAL
+    assert f"{18 if resumed else 8} of 40 answers are kept" in str(raised.value)
+    # Once the endpoint is mended, what it answered before then is asked again unless an answer among it could be read.
+    teacher.script = right
+    teacher.asked.clear()
+    found = go(teacher.endpoint(), kept)
+    assert sum(found[example] == RIGHT[example] for example in PROMPTS) == (32 if resumed else 40)
+    assert len(teacher.asked) == (22 if resumed else 40)
+
+
+def test_an_endpoint_that_replies_with_pages_is_named(teacher: Teacher, kept: Path) -> None:
+    teacher.script = lambda *_: Reply(b"<html>Welcome to nginx</html>")
+    with pytest.raises(
+        StageError, match=r"none of its first 8 prompts: no completion, but .*nginx.*check teacher\.url"
+    ):
+        go(teacher.endpoint(concurrency=8), kept)
+    assert len(teacher.asked) == TRIAL * TRIES
+
+
+def test_one_answer_in_the_trial_lets_the_rest_be_asked(teacher: Teacher, kept: Path) -> None:
+    best = answer(PROMPTS["NEAR-0"])
+    teacher.script = lambda prompt, _: completion(best if len(teacher.asked) == TRIAL else "hm")
+    assert len(go(teacher.endpoint(concurrency=1), kept)) == 40
+
+
+@pytest.mark.parametrize("status", [400, 402, 403])
+def test_an_endpoint_that_stops_serving_on_the_way_loses_no_prompt(status: int, teacher: Teacher, kept: Path) -> None:
+    teacher.script = lambda prompt, _: right(prompt) if len(teacher.asked) <= 20 else error(status, "no credit")
+    with pytest.raises(StageError, match=r"no credit; \d\d of 40 answers are kept") as raised:
+        go(teacher.endpoint(), kept)
+    assert f"{lines(kept)} of 40" in str(raised.value) and lines(kept) >= 20 - 4
+    assert len(teacher.asked) <= 20 + IN_A_ROW + 2 * 4
+    teacher.script = right
+    assert go(teacher.endpoint(), kept) == RIGHT
+
+
+def test_slow_answers_do_not_vouch_for_an_endpoint_that_has_stopped_serving(teacher: Teacher, kept: Path) -> None:
+    """Answers to requests that were sent before the endpoint began to refuse arrive among the refusals."""
+
+    def script(prompt: str, nth: int) -> Reply:
+        del nth
+        at = len(teacher.asked)
+        if at > 20:
+            return error(403, "suspended")
+        time.sleep(0.3 if at > 14 else 0)
+        return right(prompt)
+
+    teacher.script = script
+    with pytest.raises(StageError, match="suspended"):
+        go(teacher.endpoint(concurrency=8), kept)
+    assert {json.loads(line)["kind"] for line in kept.read_text().splitlines()} == {"answered"}
+
+
+def test_on_the_last_few_prompts_a_refusal_is_no_end_of_the_run(teacher: Teacher, kept: Path) -> None:
+    ask(
+        teacher.endpoint(),
+        {example: prompt for example, prompt in PROMPTS.items() if example != ODD},
+        kept,
+        lambda *_: None,
+    )
+    teacher.script = one_odd(lambda _: error(400, "filtered"))
+    assert go(teacher.endpoint(), kept)[ODD] == Completion("refused", reason="HTTP 400: filtered")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_endpoint_that_is_busy_for_a_while_is_waited_for_and_the_log_says_so(
+    status: int, teacher: Teacher, kept: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cortex.reasoning.teacher.TOLD_AFTER", 0.5)
+    until = time.monotonic() + 3
+    teacher.script = lambda prompt, _: right(prompt) if time.monotonic() > until else error(status, "loading")
+    assert go(teacher.endpoint(), kept) == RIGHT
+    assert f"has answered nobody for 1 s (HTTP {status}: loading)" in log[0] and "for up to 20 s" in log[0]
+    assert "answers again, after" in log[-1]
+
+
+def test_an_endpoint_that_is_not_up_yet_is_waited_for(kept: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    late = Teacher(url=f"http://127.0.0.1:{port}/v1")
+    done = threading.Event()
+
+    def serve() -> None:
+        time.sleep(2)
+        with serving(late, port):
+            done.wait(30)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert go(late.endpoint(), kept) == RIGHT
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_server_that_stays_down_is_named_once_patience_is_over(kept: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
-        endpoint = Endpoint(url, "none", "m", concurrency=2, temperature=0.7, max_tokens=64, retries=1)
-        with pytest.raises(StageError, match=f"the teacher m at {url}: Connection error.*0 of 40"):
-            ask(replace(endpoint), PROMPTS, tmp_path / "answers.jsonl", lambda *_: None)
+        endpoint = Endpoint(url, "none", "m", concurrency=2, temperature=0.7, max_tokens=64, patience_seconds=1)
+        expected = rf"^the teacher m at {url} has answered nobody for 1 s: .*[Cc]onnect.*0 of 40.*patience_seconds"
+        started = time.monotonic()
+        with pytest.raises(StageError, match=expected):
+            go(endpoint, kept)
+        assert time.monotonic() - started < 5
+
+
+def test_patience_is_for_the_endpoint_not_for_each_prompt(teacher: Teacher, kept: Path) -> None:
+    """Under a tight rate limit a prompt may be put off for longer than patience, while others are answered."""
+    last = [0.0]
+
+    def script(prompt: str, nth: int) -> Reply:
+        del nth
+        with teacher.lock:
+            if time.monotonic() - last[0] < 0.1:
+                return error(429, "slow down", **{"Retry-After": "0.1"})
+            last[0] = time.monotonic()
+        return right(prompt)
+
+    teacher.script = script
+    assert go(teacher.endpoint(concurrency=40, patience_seconds=2), kept) == RIGHT
+
+
+@pytest.mark.parametrize("value", ["1000000000", "1e400", "Fri, 31 Dec 9999 23:59:59 GMT", "nan", "-5", "soon"])
+def test_retry_after_is_bounded(value: str, teacher: Teacher, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cortex.reasoning.teacher.LONGEST_WAIT", 0.5)
+    teacher.script = one_odd(
+        lambda nth: error(429, "slow down", **{"Retry-After": value}) if nth == 1 else right(PROMPTS[ODD])
+    )
+    assert go(teacher.endpoint(), kept) == RIGHT
+
+
+def test_retry_after_is_honoured(teacher: Teacher, kept: Path) -> None:
+    times: list[float] = []
+
+    def reply(nth: int) -> Reply:
+        times.append(time.monotonic())
+        return error(503, "loading", **{"Retry-After": "2"}) if nth == 1 else right(PROMPTS[ODD])
+
+    teacher.script = one_odd(reply)
+    assert go(teacher.endpoint(), kept) == RIGHT
+    assert times[1] - times[0] >= 2
+
+
+LARGE = {
+    "long": Reply(b" " * 60_000),
+    "endless": Reply(b"x" * 10_000, endless=True),
+    "endless error": Reply(b"x" * 10_000, status=429, endless=True),
+    "packed": Reply(gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"}),
+    "trickle": Reply(b" ", endless=True),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_reply_without_end_is_bounded(
+    name: str, teacher: Teacher, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "REPLY_BYTES", 50_000)
+    teacher.script = one_odd(lambda nth: LARGE[name] if nth == 1 else right(PROMPTS[ODD]))
+    started = time.monotonic()
+    assert go(teacher.endpoint(reply_seconds=1.0), kept) == RIGHT
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("raised", [BudgetError("spent"), OSError(28, "No space left on device"), ValueError("oh")])
+def test_an_error_on_the_way_comes_out_as_itself_and_not_in_a_group(
+    raised: Exception, teacher: Teacher, kept: Path
+) -> None:
+    """Many requests are under way, and several meet it."""
+
+    def meet(done: int, total: int) -> None:
+        raise raised
+
+    with pytest.raises(type(raised)) as found:
+        ask(teacher.endpoint(concurrency=16), PROMPTS, kept, meet)
+    assert found.value is raised
+    assert lines(kept) >= 1
 
 
 def test_a_busy_port_is_a_fault_of_the_configuration() -> None:

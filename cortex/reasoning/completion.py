@@ -1,0 +1,190 @@
+"""One reading of whatever an endpoint replies: an answer, a refusal, a truncation, or a fault; never an exception.
+
+Endpoints that "speak the OpenAI protocol" differ in all that is not tested against OpenAI's own client: error objects
+come with status 200, reasoning comes in fields of several names and shapes, proxies answer with HTML. Nothing of a
+reply's shape is taken for granted here.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
+from typing import Any, Literal
+
+from cortex.text import harmless
+
+Kind = Literal["answered", "truncated", "refused", "odd", "failing", "busy", "denied"]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A reply as read.
+
+    `answered`: the model finished. `truncated`: it was cut off. `refused`: it, or the endpoint, declines this prompt.
+    `odd`: no completion, but worth asking again. `failing`: the server failed, be it at this prompt or at all. `busy`:
+    it asks to wait. `denied`: it serves this caller nothing, whatever the prompt.
+    """
+
+    kind: Kind
+    text: str = ""
+    """What the model wrote, its reasoning within <think> tags."""
+    reason: str = ""
+    """Why there is no whole answer. It quotes the endpoint, and is harmless to show."""
+    retry_after: float = 0.0
+    """Seconds that the endpoint asks to wait."""
+
+
+DENIED = frozenset({401, 402, 407})
+"""Statuses about the caller's key or account. Others may be about one prompt: a filter's 400, a firewall's 403."""
+BUSY = frozenset({429, 503, 529})
+PASSING = frozenset({408, 409, 425})
+"""Statuses below 500 that pass, as OpenAI's client counts them."""
+NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+"""OpenAI's error codes for an empty account: they come with 429 or 400, and waiting does not help."""
+
+CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+FILTERED = frozenset({"content_filter", "refusal", "safety", "recitation", "prohibited_content", "blocklist", "spii"})
+"""Values of `finish_reason`: OpenAI's, and those that proxies pass on from Anthropic, Gemini and Mistral."""
+
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+"""Where endpoints put reasoning beside the content: DeepSeek and vLLM, newer vLLM and OpenRouter, Ollama."""
+_PART_TEXT = ("text", "thinking", "content", "reasoning", "summary")
+_NESTED = 4
+"""Levels of parts within parts that are read; real ones have two."""
+
+_QUOTED = 200
+"""Characters of a foreign text that a reason quotes."""
+
+
+def read_reply(status: int, body: bytes, headers: Mapping[str, str]) -> Completion:
+    """Read an HTTP reply to a chat completion request. `headers` has lower-case names."""
+    if 300 <= status < 400:
+        target = harmless(headers.get("location", "nowhere"), limit=_QUOTED)
+        return Completion("odd", reason=f"HTTP {status}, a redirect to {target}")
+    reply = _parse(body)
+    if not 200 <= status < 300:
+        code, message = _read_error(reply)
+        reason = f"HTTP {status}: {message or _quote(body)}"
+        return Completion(_classify(status, code), reason=reason, retry_after=_read_retry_after(headers))
+    if not isinstance(reply, dict):
+        return Completion("odd", reason=f"no completion, but {_quote(body)}")
+    return _read_choice(reply) or _read_fault(reply, body)
+
+
+def replace_surrogates(text: str) -> str:
+    """JSON can spell halves of characters, which no file can hold: each becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _read_choice(reply: dict[str, Any]) -> Completion | None:
+    """The first choice, where there is one in which a model says something or says why not."""
+    choices = reply.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        return None
+    thoughts, said = _read_parts(message.get("content"))
+    for field in REASONING_FIELDS:
+        thoughts = thoughts if thoughts.strip() else "".join(_read_parts(message.get(field)))
+    text = _rebuild(thoughts, said)
+    finish = choice.get("finish_reason")
+    ended = finish.lower() if isinstance(finish, str) else ""
+    if ended in CUT_OFF:
+        return Completion("truncated", text, f"finish_reason {ended}")
+    if ended in FILTERED:
+        return Completion("refused", text, f"finish_reason {ended}")
+    refusal = message.get("refusal")
+    if not said.strip() and isinstance(refusal, str) and refusal.strip():
+        return Completion("refused", text, harmless(refusal, limit=_QUOTED))
+    return Completion("answered", text) if text.strip() else None
+
+
+def _read_fault(reply: dict[str, Any], body: bytes) -> Completion:
+    """A reply of status 200 without a completion: an error object counts as its own status, where it has one."""
+    choices = reply.get("choices")
+    inner = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    code, message = _read_error({"error": reply.get("error") or inner.get("error")})
+    if code == "content_filter":
+        return Completion("refused", reason=message or code)
+    kind = _classify(int(code), code) if code.isdecimal() and len(code) == 3 else "odd"
+    if not message:
+        return Completion("odd", reason=f"no completion, but {_quote(body)}")
+    # A router's "denied" in a 200 is one upstream's: the next try may reach another.
+    return Completion("odd" if kind == "denied" else kind, reason=f"an error with status 200: {message}")
+
+
+def _classify(status: int, code: str) -> Kind:
+    """What a status other than 2xx and 3xx, with the error's code, says."""
+    if status in DENIED or code in NO_CREDIT:
+        return "denied"
+    if status in BUSY:
+        return "busy"
+    if status in PASSING or 500 <= status < 600:
+        return "failing"
+    return "refused" if 400 <= status < 500 else "odd"
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # ValueError: no JSON, no UTF-8, or an integer of thousands of digits
+        return None
+
+
+def _read_error(reply: Any) -> tuple[str, str]:
+    """The code and the message of an error body, in the shapes of OpenAI, FastAPI and plain strings."""
+    error = (reply.get("error") or reply) if isinstance(reply, dict) else None
+    if isinstance(error, str):
+        return "", harmless(error, limit=_QUOTED)
+    if not isinstance(error, dict):
+        return "", ""
+    code = next((str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str | int)), "")
+    said = (error.get(key) for key in ("message", "detail", "msg"))
+    return code, harmless(next((text for text in said if isinstance(text, str)), ""), limit=_QUOTED)
+
+
+def _read_parts(value: Any, depth: int = _NESTED) -> tuple[str, str]:
+    """The thoughts and the words of a content: a text, a part, or a list of parts."""
+    if isinstance(value, str):
+        return "", replace_surrogates(value)
+    if depth and isinstance(value, list):
+        pairs = [_read_parts(part, depth - 1) for part in value]
+        return "".join(thoughts for thoughts, _ in pairs), "".join(said for _, said in pairs)
+    if depth and isinstance(value, dict):
+        text = next((value[key] for key in _PART_TEXT if isinstance(value.get(key), str | list)), "")
+        thoughts, said = _read_parts(text, depth - 1)
+        kind = value.get("type")
+        thinks = "thinking" in value or (isinstance(kind, str) and kind.startswith(("thinking", "reasoning")))
+        return (thoughts + said, "") if thinks else (thoughts, said)
+    return "", ""
+
+
+def _rebuild(thoughts: str, said: str) -> str:
+    """The text as the model wrote it, before its server took the reasoning out."""
+    if "</think>" in said or not thoughts.strip():
+        return said
+    thoughts = thoughts.strip().removeprefix("<think>").removesuffix("</think>").strip()
+    if "</think>" in thoughts:  # the server took the answer for a part of the reasoning
+        return f"<think>{thoughts}{said}"
+    return f"<think>{thoughts}</think>{said}"
+
+
+def _read_retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); 0 where neither is there."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_tz(value)
+            seconds = mktime_tz(date) - time.time() if date else 0.0
+        except (ValueError, OverflowError, IndexError, TypeError):  # dates that no calendar has
+            return 0.0
+    return max(0.0, seconds) if not math.isnan(seconds) else 0.0
+
+
+def _quote(body: bytes) -> str:
+    shown = harmless(body[: 4 * _QUOTED].decode("utf-8", "replace"), limit=_QUOTED)
+    return f"{len(body):,} bytes: {shown}" if shown else "nothing"

@@ -1,0 +1,94 @@
+"""`cortex run label` against odd endpoints: one line and an exit code, or labels that say what is missing."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cortex.artifacts.store import Store
+from cortex.runs.context import create_run
+from cortex.runs.profile import Profile
+from tests.conftest import Cortex
+from tests.reasoning.endpoint import Reply, Teacher, completion, error, right, serving
+
+RUN = "run-1"
+
+
+@pytest.fixture
+def teacher() -> Iterator[Teacher]:
+    with serving(Teacher()) as served:
+        yield served
+
+
+@pytest.fixture
+def label(profile: Profile, store: Store, cortex: Cortex, teacher: Teacher) -> Callable[[], tuple[int, str]]:
+    """Run the stage; its exit code, and what it said."""
+    values = {"examples": 60, "patience_seconds": 1.0, "max_tokens": 64}
+    create_run(store, RUN, profile.model_copy(update={"teacher": profile.teacher.model_copy(update=values)}))
+    assert cortex("run", "data", "--run", RUN).returncode == 0
+
+    def run() -> tuple[int, str]:
+        done = cortex("run", "label", "--run", RUN, CORTEX_TEACHER_URL=teacher.url)
+        return done.returncode, done.stderr
+
+    return run
+
+
+def labels(tmp_path: Path) -> dict[str, object]:
+    return json.loads((tmp_path / "home" / "bucket" / "runs" / RUN / "label" / "artifact" / "labels.json").read_text())
+
+
+def test_prompts_without_an_answer_are_counted_among_the_labels(
+    label: Callable[[], tuple[int, str]], teacher: Teacher, tmp_path: Path
+) -> None:
+    odd: dict[str, Reply] = {}
+
+    def script(prompt: str, nth: int) -> Reply:
+        with teacher.lock:
+            if len(set(teacher.asked)) > 10 and len(odd) < 2:
+                odd.setdefault(prompt, [error(400, "filtered"), completion(None, "length")][len(odd)])
+        return odd.get(prompt) or right(prompt)
+
+    teacher.script = script
+    code, said = label()
+    assert code == 0, said
+    assert "of 60 prompts, 1 refused, 1 truncated" in said
+    found = labels(tmp_path)
+    reasons = found["reasons"]
+    assert found["asked"] == 60 and isinstance(reasons, dict)
+    assert (reasons["refused"], reasons["truncated"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "said"),
+    [
+        (
+            error(401, "no such key"),
+            1,
+            "refuses: HTTP 401: no such key; 0 of 60 answers are kept: check CORTEX_TEACHER",
+        ),
+        (error(404, "no such model"), 1, "answered none of its first 8 prompts: HTTP 404: no such model"),
+        (error(503, "loading"), 1, "has answered nobody for 1 s: HTTP 503: loading"),
+        (completion(None, "length"), 65, "8 were cut off at 64 tokens"),
+        (completion("up"), 65, "none follows the answer protocol"),
+        (None, 1, "has answered nobody for 1 s"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_an_endpoint_that_answers_nobody_is_one_line_and_is_asked_on_once_it_is_mended(
+    reply: Reply | None,
+    code: int,
+    said: str,
+    label: Callable[[], tuple[int, str]],
+    teacher: Teacher,
+    tmp_path: Path,
+) -> None:
+    teacher.script = lambda *_: reply
+    got, lines = label()
+    assert got == code, lines
+    assert said in lines.splitlines()[-1] and lines.splitlines()[-1].startswith("error: the teacher")
+    assert "Traceback" not in lines
+    teacher.script = right
+    assert label()[0] == 0
+    assert labels(tmp_path)["asked"] == 60
