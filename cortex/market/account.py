@@ -36,7 +36,15 @@ class Account:
         return {"columns": columns, "notes": list(self.notes)}
 
 
+def quoted(value: object) -> str:
+    """A value of a file as a message shows it: on one line, and no longer than helps to find it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def shortened(names: Sequence[str], most: int = 8) -> str:
     """The first of some names, and how many more there are."""
-    shown = ", ".join(names[:most]) or "none"
+    # A name is shown as it is, unless it would break the line or run off it.
+    safe = [name if name.isprintable() and len(name) <= 40 else quoted(name) for name in names[:most]]
+    shown = ", ".join(safe) or "none"
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from cortex.errors import DataError
+from cortex.market.account import quoted
 
 _OTHER_KINDS = {
     b"PAR1": "a parquet file",
@@ -53,7 +54,7 @@ def read_csv(file: Path, known_names: frozenset[str]) -> CsvFile:
     lines = text.split("\n", _PREAMBLE_LINES)[:_PREAMBLE_LINES]
     header = _find_header(lines, known_names, file)
     notes = [
-        f"line {number} left out: {line.strip()[:60]!r}"
+        f"line {number} left out: {quoted(line.strip())}"
         for number, line in enumerate(lines[: header.line - 1], 1)
         if line.strip()
     ]
@@ -185,5 +186,5 @@ def _read_cells(body: str, header: _Header, file: Path) -> pl.DataFrame:
         )
     twice = {name for name in header.names if header.names.count(name) > 1}
     if twice:
-        raise DataError(f"{file}: column {min(twice)!r} stands twice in line {header.line}: keep one")
+        raise DataError(f"{file}: column {quoted(min(twice))} stands twice in line {header.line}: keep one")
     return cells.rename(dict(zip(cells.columns, header.names, strict=True)))

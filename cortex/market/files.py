@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cortex.errors import DataError
-from cortex.market.account import Account, Column, shortened
+from cortex.market.account import Account, Column, quoted, shortened
 from cortex.market.checks import OHLC, check_metrics, check_order, check_prices
 from cortex.market.columns import FILE, ROW, why_no_metric
 from cortex.market.config import FilesConfig
@@ -223,10 +223,10 @@ def _check_wanted(wanted: Sequence[str], found: Sequence[str], tables: Sequence[
         for column in table.columns:
             if column_name(column.name) == column_name(missing[0]):
                 raise DataError(
-                    f"{table.name}: column {column.name!r}, which `metrics` names, serves as no metric ({column.role}: "
-                    f"{column.why}): name another"
+                    f"{table.name}: column {quoted(column.name)}, which `metrics` names, serves as no metric "
+                    f"({column.role}: {column.why}): name another"
                 )
-    raise DataError(f"no column {', '.join(missing)}, which `metrics` names; found {shortened(found)}")
+    raise DataError(f"no column {shortened(missing)}, which `metrics` names; found {shortened(found)}")
 
 
 def _judged(column: Column, left_out: dict[str, str]) -> Column:
@@ -284,7 +284,7 @@ def _keep_symbols(prices: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
     found = prices["symbol"].unique().sort().to_list()
     missing = [symbol for symbol in symbols if symbol not in found]
     if missing:
-        raise DataError(f"no prices of {', '.join(missing)}, which `symbols` names; found {shortened(found)}")
+        raise DataError(f"no prices of {shortened(missing)}, which `symbols` names; found {shortened(found)}")
     return prices.filter(pl.col("symbol").is_in(symbols))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cortex.errors import DataError
+from cortex.market.account import quoted
 
 _WORDS = "na n/a n.a. #n/a <na> nan null (null) none nil missing unknown undefined #value! #div/0! #ref! #num!"
 MISSING = frozenset((*_WORDS.split(), "", "-", "--", "---", "–", "—", ".", "?", r"\n"))
@@ -47,9 +48,8 @@ class Numbers:
         if self.reasons:
             row = min(self.reasons)
             more = f" ({len(self.reasons) - 1:,} more rows are like it)" if len(self.reasons) > 1 else ""
-            raise DataError(
-                f"{file}: column {self.raw.name!r} holds {self.raw[row]!r} in row {row + 1}, {self.reasons[row]}{more}"
-            )
+            held = f"column {quoted(self.raw.name)} holds {quoted(self.raw[row])} in row {row + 1}"
+            raise DataError(f"{file}: {held}, {self.reasons[row]}{more}")
         return self.values
 
     def required(self, file: str) -> pl.Series:

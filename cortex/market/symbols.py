@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from cortex.market.account import quoted
+
 _DATE = r"(?:19|20)\d{2}(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?"
 _PART = re.compile(rf"(?:[-_. ]+(?:to[-_. ])?{_DATE}|[-_. ]+(?:part|p|chunk)[-_. ]?\d+)+$", re.IGNORECASE)
 
@@ -24,7 +26,7 @@ def merge_spellings(symbols: Iterable[str]) -> tuple[dict[str, str], tuple[str, 
         spellings.setdefault(symbol.casefold(), []).append(symbol)
     several = [alike for alike in spellings.values() if len(alike) > 1]
     names = {symbol: alike[0].upper() for alike in several for symbol in alike}
-    notes = tuple(f"{' and '.join(map(repr, alike))} are read as {alike[0].upper()}" for alike in several)
+    notes = tuple(f"{' and '.join(map(quoted, alike))} are read as {alike[0].upper()}" for alike in several)
     return names, notes
 
 

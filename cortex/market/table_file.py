@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cortex.errors import DataError
-from cortex.market.account import Column
+from cortex.market.account import Column, quoted, shortened
 from cortex.market.checks import OHLC
 from cortex.market.columns import FILE, ROW
 from cortex.market.csv_file import CsvFile, plain_name, read_csv
@@ -76,7 +76,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
         raw = frame[by_name[price]]
         numbers = read_numbers(raw, comma_groups=comma_groups)
         if numbers is None:
-            raise DataError(f"{file.name}: column {raw.name!r} holds {raw.dtype}, not numbers: convert it")
+            raise DataError(f"{file.name}: column {quoted(raw.name)} holds {_type_name(raw)}, not numbers: convert it")
         values.append(numbers.required(file.name).alias(price))
         roles[raw.name] = Column(raw.name, "price", price, file.name)
     metrics: list[str] = []
@@ -125,13 +125,13 @@ def _known_names(columns: Sequence[str], file: str) -> dict[str, str]:
     timed = any(plain_name(column) in ranked for ranked in _TIME_NAMES for column in columns)
     missing = ([] if timed else ["date"]) + (missing if len(missing) < len(OHLC) else [])
     if missing:
-        raise DataError(f"{file}: lacks {', '.join(missing)}; found {', '.join(columns)}: add or rename columns")
+        raise DataError(f"{file}: lacks {', '.join(missing)}; found {shortened(columns, 20)}: add or rename columns")
     return names
 
 
 def _refuse_twins(same: list[str], name: str, file: str) -> None:
     if len(same) > 1:
-        raise DataError(f"{file}: columns {' and '.join(map(repr, same))} both serve as {name}: keep one")
+        raise DataError(f"{file}: columns {' and '.join(map(quoted, same))} both serve as {name}: keep one")
 
 
 def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times]:
@@ -160,7 +160,7 @@ def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tupl
 
 def _read_symbols(raw: pl.Series, file: str) -> pl.Series:
     if raw.dtype.is_nested() or raw.dtype == pl.Binary:
-        raise DataError(f"{file}: column {raw.name!r} holds {raw.dtype}, not symbols: write them as text")
+        raise DataError(f"{file}: column {quoted(raw.name)} holds {_type_name(raw)}, not symbols: write them as text")
     return raw.cast(pl.String).str.strip_chars()
 
 
@@ -177,7 +177,7 @@ def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Seri
         return None, "no values"
     if numbers.readable * 2 < numbers.given and not _all_unclear(numbers.reasons, numbers.given):
         row = min(numbers.reasons)
-        return None, f"text, such as {raw.cast(pl.String)[row][:40]!r}"
+        return None, f"text, such as {quoted(raw.cast(pl.String)[row])}"
     return numbers.checked(file).fill_nan(None), "numbers" if raw.dtype != pl.String else "numbers, read from text"
 
 
@@ -189,4 +189,4 @@ def _all_unclear(reasons: dict[int, str], given: int) -> bool:
 def _type_name(raw: pl.Series) -> str:
     if raw.dtype == pl.Boolean:
         return "true and false"
-    return "dates" if raw.dtype.is_temporal() else str(raw.dtype)
+    return "dates" if raw.dtype.is_temporal() else str(raw.dtype)[:40]

@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from cortex.errors import DataError
+from cortex.market.account import quoted
 
 UTC = pl.Datetime("us", "UTC")
 
@@ -79,7 +80,7 @@ def read_times(times: pl.Series, file: str) -> Times:
     elif dtype.is_numeric():
         micros, kinds, form = _from_numbers(times)
     else:
-        raise DataError(f"{file}: column {times.name!r} holds {dtype}, not dates: write them as 2021-03-04")
+        raise DataError(f"{file}: column {quoted(times.name)} holds {dtype}, not dates: write them as 2021-03-04")
     _check_rows(times, micros, file)
     _check_kinds(times, kinds, file)
     zoned = None if kinds[0] == "date" and (kinds == "date").all() else bool((kinds == "zoned").any())
@@ -225,18 +226,19 @@ def _check_rows(times: pl.Series, micros: pl.Series, file: str) -> None:
     unusable = micros.is_null()
     if not unusable.any():
         return
-    row = unusable.arg_max() or 0
+    index = unusable.arg_max() or 0
+    row = index + 1
     # A date beyond the calendar has no Python value that could be shown.
-    shown = times[row] if times.dtype == pl.String or times.dtype.is_numeric() else _shown_date(times[row : row + 1])
+    shown = times[index] if times.dtype == pl.String or times.dtype.is_numeric() else _shown_date(times[index:row])
     if shown is None or (isinstance(shown, str) and not shown.strip()):
-        problem = "no date in row {}: write 2021-03-04 or 2021-03-04T00:00:00Z"
+        problem = f"no date in row {row}: write 2021-03-04 or 2021-03-04T00:00:00Z"
     elif isinstance(shown, str) and _UNCLEAR.fullmatch(shown.strip()):
-        problem = f"{shown!r}, whose day and month cannot be told apart, in row {{}}: write 2021-03-04"
+        problem = f"{quoted(shown)}, whose day and month cannot be told apart, in row {row}: write 2021-03-04"
     else:
-        problem = f"{shown!r}, not a date, in row {{}}: write 2021-03-04 or 2021-03-04T00:00:00Z"
+        problem = f"{quoted(shown)}, not a date, in row {row}: write 2021-03-04 or 2021-03-04T00:00:00Z"
         if not isinstance(shown, str) or _is_number(shown):
             problem += " (numbers count from 1970 and lie between 2000 and 2100)"
-    raise DataError(f"{file}: column {times.name!r} holds {problem.format(row + 1)}")
+    raise DataError(f"{file}: column {quoted(times.name)} holds {problem}")
 
 
 def _is_number(text: str) -> bool:
@@ -254,6 +256,6 @@ def _check_kinds(times: pl.Series, kinds: pl.Series, file: str) -> None:
     if zoned.any() and not zoned.all():
         row = int((zoned != zoned[0]).arg_max() or 0)
         raise DataError(
-            f"{file}: column {times.name!r} mixes time zones, {times[0]!r} and, in row {row + 1}, "
-            f"{times[row]!r}: write all in UTC"
+            f"{file}: column {quoted(times.name)} mixes time zones, {quoted(times[0])} and, in row {row + 1}, "
+            f"{quoted(times[row])}: write all in UTC"
         )

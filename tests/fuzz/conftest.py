@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from .runner import SECONDS, Fuzz
+from .runner import FULL_EXAMPLES, SECONDS, Fuzz
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +19,10 @@ def first_seed() -> int:
 def fuzz(
     request: pytest.FixtureRequest, first_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> Generator[Fuzz, None, None]:
-    """A `Fuzz` with an equal share of the time for each test that asks for one."""
-    sharing = sum("fuzz" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    runner = Fuzz(first_seed, SECONDS / sharing)
+    """A `Fuzz` with an equal share of the time, or of its module's examples, for each test that asks for one."""
+    sharing = [item for item in request.session.items if "fuzz" in getattr(item, "fixturenames", ())]
+    subject = sum(item.path == request.node.path for item in sharing)
+    runner = Fuzz(first_seed, SECONDS / len(sharing), FULL_EXAMPLES // subject)
     # At once, not at the end: an example may take the whole process down.
     with capsys.disabled():
         print(f"\n{request.node.name}: CORTEX_FUZZ_SEED={first_seed}", flush=True)

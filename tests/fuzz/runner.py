@@ -13,7 +13,7 @@ SECONDS = 60.0
 """How long all fuzz tests take together: long enough for thousands of examples, short enough for every `make test`."""
 
 FULL_EXAMPLES = 20_000
-"""How many examples each test takes instead where CORTEX_FULL is set, however long that lasts."""
+"""How many examples the tests of a module take instead where CORTEX_FULL is set, however long that lasts."""
 
 _BATCH = 100
 """Examples between two looks at the clock: hypothesis counts examples, and knows no limit on time."""
@@ -28,6 +28,8 @@ class Fuzz:
     first_seed: int
     seconds: float
     """This test's share of `SECONDS`."""
+    full: int = FULL_EXAMPLES
+    """This test's share of `FULL_EXAMPLES`."""
     examples: int = 0
     """How many it has run."""
 
@@ -42,6 +44,6 @@ class Fuzz:
         # Without an example database the seed alone decides what is run. An input may be large, and slow to make.
         slow = (HealthCheck.too_slow, HealthCheck.data_too_large)
         options = settings(max_examples=_BATCH, database=None, deadline=None, suppress_health_check=slow)
-        while self.examples < FULL_EXAMPLES if os.environ.get("CORTEX_FULL") else time.monotonic() < end:
+        while self.examples < self.full if os.environ.get("CORTEX_FULL") else time.monotonic() < end:
             seed(self.first_seed + batch)(options(given(strategy)(count)))()
             batch += 1
