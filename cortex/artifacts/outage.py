@@ -4,6 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
+HOLD_OUT = 6 * 3600.0
+"""Seconds for which a bucket is asked to take a stage's artifact: a bad outage of a whole region lasts as long.
+Making the artifact again would cost as much machine time, and need the same bucket. A release is tried without end:
+all that the run has cost is in it, and when its stage ends, its machine goes."""
+
 
 class Outage:
     """Hears of every call that is tried again (`Patience.listener`), from any thread, and tells what lasts.

@@ -12,6 +12,10 @@ RUN_TAG = "cortex-run"
 OWNER_TAG = "cortex-owner"
 """The tag that says who launched it, with `owner_label` as its value."""
 
+BUCKET_TAG = "cortex-bucket"
+"""The tag that says in which bucket its run is kept, with `bucket_label` as its value: two buckets of one account may
+have a run of the same id."""
+
 _LONGEST = 55
 """A name is then of at most 63 characters: the least that a cloud which limits them allows."""
 
@@ -28,6 +32,11 @@ def run_label(run: str) -> str:
 def owner_label(owner: str) -> str:
     """A person's name or address where every cloud takes it as a tag."""
     return re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_LONGEST].rstrip("-") or "unknown"
+
+
+def bucket_label(url: str) -> str:
+    """A bucket's URL where every cloud takes it as a tag."""
+    return run_label(url.rstrip("/"))
 
 
 def job_name(run: str) -> str:

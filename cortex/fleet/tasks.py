@@ -12,7 +12,7 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.alternatives import fitted
-from cortex.fleet.names import OWNER_TAG, RUN_TAG, owner_label, run_label
+from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.paths import expand
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
 from cortex.runs.profile import Profile
@@ -171,7 +171,11 @@ class _Fill:
         login = dict[str, str]()
         if isinstance(resources.get("image_id"), str):  # else it is none, or a cloud's own, region by region
             resources["image_id"], login = self._image(resources["image_id"])
-        tags = {RUN_TAG: run_label(self.run), OWNER_TAG: owner_label(self.settings.owner)}
+        tags = {
+            RUN_TAG: run_label(self.run),
+            OWNER_TAG: owner_label(self.settings.owner),
+            BUCKET_TAG: bucket_label(self.settings.bucket_url),
+        }
         resources["labels"] = {**(resources.get("labels") or {}), **tags}
         return {**task, "resources": resources, "envs": {**self._variables(task.get("envs") or {}), **login}}
 

@@ -16,16 +16,11 @@ from loguru import logger
 from cortex.artifacts.artifact import Artifact, describe, publish
 from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.folders import seal
-from cortex.artifacts.outage import Outage
+from cortex.artifacts.outage import HOLD_OUT, Outage
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import StoreError
 from cortex.errors import DataError, PreemptedError, VerificationError
 from cortex.runs.context import RunContext, artifact_prefix, local_ledger
-
-HOLD_OUT = 6 * 3600.0
-"""Seconds for which a bucket is asked to take a stage's artifact: a bad outage of a whole region lasts as long.
-Making the artifact again would cost as much machine time, and need the same bucket. A release is tried without end:
-all that the run has cost is in it, and when its stage ends, its machine goes."""
 
 TOLD_AFTER, TOLD_EVERY = 10.0, 60.0
 """Seconds of an outage before log and ledger tell of it, and between the log's further lines."""

@@ -56,6 +56,10 @@ def sweep(
     foreign: Annotated[
         bool, typer.Option("--foreign", help="With --destroy: also what runs of other buckets may still need.")
     ] = False,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="With --destroy: also what may hold the only copy of a release, or be alive."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find machines, disks and addresses that bear our tags, and that no live run needs; AWS only."""
@@ -82,8 +86,15 @@ def sweep(
     else:
         told.print(f"nothing is left over in {len(where)} regions; {swept.live} things belong to live runs")
     print(ELSEWHERE, file=sys.stderr)
-    wanted = [leftover for leftover in swept.found if foreign or not leftover.foreign]
-    faults = [f"could not look in {fault}" for fault in swept.failures]
+    ours = [leftover for leftover in swept.found if foreign or not leftover.foreign]
+    wanted = [leftover for leftover in ours if abandon or not leftover.verdict.keeps]
+    faults = [f"could not look everywhere: {fault}" for fault in swept.failures]
+    if destroy and len(wanted) < len(ours):
+        print(
+            f"{len(ours) - len(wanted)} of these may hold what nobody else has: bring it home first (`cortex download "
+            "RUN`, or `--from-cluster`), or let it go for good with --abandon",
+            file=sys.stderr,
+        )
     if destroy and wanted:
         if not yes:
             ask_to_destroy(len(wanted))

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from sky.clouds import AWS, GCP, Kubernetes
 from sky.utils import common_utils
 
-from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
+from cortex.fleet.names import BUCKET_TAG, RUN_TAG, bucket_label, cluster_name, job_name, run_label
 from cortex.runs.context import new_run_id
 from cortex.runs.profile import Profile
 
@@ -28,6 +28,14 @@ def test_every_cloud_takes_the_tag_and_skypilot_the_names(run: str) -> None:
 @given(st.sets(RUNS, min_size=2, max_size=2))
 def test_two_runs_never_share_a_name(runs: set[str]) -> None:
     assert len({run_label(run) for run in runs}) == 2
+
+
+def test_a_bucket_has_one_tag_that_every_cloud_takes_and_no_other_bucket_has() -> None:
+    urls = ["s3://kit", "s3://kit/dev", "gs://kit", "s3://kit-dev", f"az://{'long' * 40}"]
+    assert len({bucket_label(url) for url in urls}) == len(urls)
+    assert bucket_label("s3://kit/") == bucket_label("s3://kit")
+    for cloud in (AWS, GCP, Kubernetes):
+        assert all(cloud.is_label_valid(BUCKET_TAG, bucket_label(url)) == (True, None) for url in urls)
 
 
 def test_ids_that_differ_only_in_what_a_tag_cannot_hold_stay_apart() -> None:

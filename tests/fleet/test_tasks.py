@@ -6,12 +6,13 @@ import pytest
 import yaml
 
 from cortex.errors import ConfigError, UsageError
-from cortex.fleet.names import OWNER_TAG, RUN_TAG
+from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label
 from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, stages, unpushed
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
 
 S3 = Settings(bucket="s3://kit", owner="Ada.L@example.org")
+TAGS = {OWNER_TAG: "ada-l-example-org", BUCKET_TAG: bucket_label("s3://kit")}
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
@@ -42,7 +43,7 @@ def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_pa
     assert tasks["grpo"]["run"] == "cortex run grpo"  # this profile asks for no dpo
     for task in tasks.values():
         assert task["envs"] == {"RUN_ID": "r1", "CORTEX_BUCKET": "s3://kit"}
-        assert task["resources"]["labels"] == {RUN_TAG: "r1", OWNER_TAG: "ada-l-example-org"}
+        assert task["resources"]["labels"] == {RUN_TAG: "r1", **TAGS}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_bad_pipelines_are_one_line(document: dict[str, Any], message: str, tmp_
 
 def test_the_other_jobs_are_filled_in_the_same_way() -> None:
     teacher = resolve_job(find_job("teacher"), settings=S3, environment={"TEACHER_MODEL": "other"})
-    assert teacher["resources"]["labels"] == {RUN_TAG: "teacher", OWNER_TAG: "ada-l-example-org"}
+    assert teacher["resources"]["labels"] == {RUN_TAG: "teacher", **TAGS}
     assert {infra for infra, _ in machines(teacher)} == {"aws"}
     assert teacher["envs"]["IDLE_MINUTES"] == "30" and "RUN_ID" not in teacher["envs"]
     for name in ("workbench", "teacher"):

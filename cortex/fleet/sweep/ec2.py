@@ -6,11 +6,13 @@ their machine: it asks for one-time spot machines, and interfaces that are delet
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from cortex.errors import ConfigError, CortexError
 from cortex.fleet import aws
-from cortex.fleet.names import OWNER_TAG, RUN_TAG
+from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG
+from cortex.fleet.sweep.standing import Kind
 
 CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
 """How the names of SkyPilot's own machines begin, which serve many runs."""
@@ -26,14 +28,16 @@ ANSWER_SECONDS = 30.0
 class Thing:
     """Something rented that bears our tag."""
 
-    kind: Literal["machine", "disk", "address"]
+    kind: Kind
     id: str
     region: str
     label: str
     """Its run, as `run_label` writes it."""
     owner: str | None
+    bucket: str | None
+    """Its run's, as `bucket_label` writes it; None for what an older kit launched."""
     since: float
-    """When it was made, in seconds since 1970; 0 where the cloud does not tell."""
+    """When it was made, in seconds since 1970 by the cloud's clock; 0 where the cloud does not tell."""
     what: str
     """A machine's type, a disk's size, an address."""
     zone: str | None = None
@@ -53,17 +57,24 @@ def regions() -> list[str]:
         raise ConfigError(f"AWS does not tell its regions: {aws.words(error)}; {fix}") from error
 
 
-def tagged(clients: aws.Clients, region: str) -> list[Thing]:
-    """What is ours there: machines that are not ended, disks and addresses that no machine holds.
+def tagged(clients: aws.Clients, region: str) -> tuple[list[Thing], float]:
+    """What is ours there: machines that are not ended, disks and addresses that no machine holds. And what time it is
+    by the cloud's own clock, since this machine's may be wrong by any amount.
 
     Raises:
         CortexError: AWS does not tell.
     """
     try:
         client = clients("ec2", region)
-        return [*_machines(client, region), *_disks(client, region), *_addresses(client, region)]
+        things = [*_machines(client, region), *_disks(client, region)]
+        addresses = client.describe_addresses(Filters=[_OURS])
     except aws.errors() as error:
         raise CortexError(f"{region}: {aws.words(error)}") from error
+    try:
+        now = parsedate_to_datetime(addresses["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+    except (KeyError, ValueError) as error:
+        raise CortexError(f"{region}: its answer says no time, so that nobody can tell how old anything is") from error
+    return [*things, *_addresses(addresses["Addresses"], region)], now
 
 
 def end(thing: Thing) -> None:
@@ -99,6 +110,7 @@ def _machines(client: Any, region: str) -> Iterator[Thing]:
                     region=region,
                     label=tags[RUN_TAG],
                     owner=tags.get(OWNER_TAG),
+                    bucket=tags.get(BUCKET_TAG),
                     since=found["LaunchTime"].timestamp(),
                     what=found["InstanceType"],
                     zone=found["Placement"]["AvailabilityZone"],
@@ -119,18 +131,19 @@ def _disks(client: Any, region: str) -> Iterator[Thing]:
                     region=region,
                     label=tags[RUN_TAG],
                     owner=tags.get(OWNER_TAG),
+                    bucket=tags.get(BUCKET_TAG),
                     since=found["CreateTime"].timestamp(),
                     what=f"{found['Size']} GiB",
                     zone=found["AvailabilityZone"],
                 )
 
 
-def _addresses(client: Any, region: str) -> Iterator[Thing]:
-    for found in client.describe_addresses(Filters=[_OURS])["Addresses"]:
+def _addresses(addresses: Iterable[dict[str, Any]], region: str) -> Iterator[Thing]:
+    for found in addresses:
         tags = _tags(found["Tags"])
         if "AssociationId" not in found and "AllocationId" in found and not _is_controller(tags):
-            owner = tags.get(OWNER_TAG)
-            yield Thing("address", found["AllocationId"], region, tags[RUN_TAG], owner, 0.0, found["PublicIp"])
+            label, owner, bucket = tags[RUN_TAG], tags.get(OWNER_TAG), tags.get(BUCKET_TAG)
+            yield Thing("address", found["AllocationId"], region, label, owner, bucket, 0.0, found["PublicIp"])
 
 
 _OURS = {"Name": "tag-key", "Values": [RUN_TAG]}

@@ -1,16 +1,18 @@
-"""When something that stands counts as left over: the rule of `Standing.leftover`, on ledgers as runs write them."""
+"""When something that stands counts as left over: the rule of `Standing.judge`, on ledgers as runs write them."""
 
+import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.fleet.names import run_label
-from cortex.fleet.sweep.standing import GRACE, QUIET, standing, standings
+from cortex.fleet.sweep.standing import CUT_OFF, GRACE, QUIET, Kind, standing, standings
 from cortex.runs.context import create_run
-from cortex.runs.ledger import Ledger
+from cortex.runs.ledger import Ledger, folder
 from cortex.runs.profile import Profile
 from tests.artifacts.strategies import write
 from tests.fleet.conftest import RUN
@@ -21,18 +23,33 @@ MINE, OTHER = "i-mine", "i-other"
 
 Told = tuple[float, str, dict[str, Any]]
 
+SKEWS = [0.0, *(sign * size for size in (5, 300, 3600, 86400, 30 * 86400) for sign in (1, -1))]
+"""Seconds by which a writer's clock is ahead of the bucket's."""
 
-def tell(store: FolderStore, *told: Told) -> None:
-    """Write a ledger, each machine under its own epoch: seconds before now, the event, what it holds."""
-    now = NOW
-    mine, others = (Ledger(store, RUN, epoch, clock=lambda: now) for epoch in (1, 2))
+
+def tell(store: FolderStore, *told: Told, skew: float = 0.0) -> None:
+    """Write a ledger, each machine under its own epoch: seconds before now, the event, what it holds.
+
+    By the bucket's clock all is written when it says. The writers' own clocks are wrong, one half in each direction.
+    """
+    now = 0.0
+    mine = Ledger(store, RUN, 1, clock=lambda: now + skew)
+    others = Ledger(store, RUN, 2, clock=lambda: now - skew)
     for before, event, values in told:
         now = NOW - before
-        (others if values.get("machine") == OTHER else mine).append(event, **values)
+        there = {entry.key for entry in store.list(folder(RUN))}
+        (others if OTHER in values.values() else mine).append(event, **values)
+        (written,) = {entry.key for entry in store.list(folder(RUN))} - there
+        os.utime(store.local_path(written), (now, now))
 
 
 def alive(before: float, machine: str = MINE) -> Told:
     return before, "machine_alive", {"machine": machine, "until": NOW - before}
+
+
+def began(before: float, stage: str, machine: str = MINE) -> tuple[Told, Told]:
+    """A stage begins, and its machine says that it lives."""
+    return (before, "stage_started", {"stage": stage, "by": machine}), alive(before, machine)
 
 
 LAUNCHED: Told = (9 * QUIET, "launched", {"job": 1})
@@ -93,33 +110,146 @@ CASES: dict[str, tuple[list[Told], float, str | None]] = {
 }
 
 
+KEPT: dict[str, tuple[list[Told], str, str | None]] = {
+    "the release's machine is cut off": ([*began(2 * CUT_OFF, "release")], "machine", "only copy of its run's release"),
+    "and said so before it was": (
+        [*began(2 * CUT_OFF, "release"), (2 * CUT_OFF, "bucket_unreachable", {"stage": "release"})],
+        "machine",
+        "only copy of its run's release",
+    ),
+    "its release failed, and it said goodbye": (
+        [
+            *began(9000, "release"),
+            (8000, "stage_failed", {"stage": "release"}),
+            (8000, "machine_ended", {"machine": MINE}),
+        ],
+        "machine",
+        "only copy of its run's release",
+    ),
+    "its run was stopped while it released": (
+        [*began(9000, "release"), (8000, "stopped", {"job": 1})],
+        "machine",
+        "only copy of its run's release",
+    ),
+    "its disk outlived it": (
+        [*began(9000, "release"), (8000, "stopped", {})],
+        "disk",
+        "only copy of its run's release",
+    ),
+    "an address holds nothing": ([*began(9000, "release"), (8000, "stopped", {})], "address", None),
+    "its run was torn down, which asks for a copy": (
+        [*began(9000, "release"), (8000, "teardown", {"machines": []})],
+        "machine",
+        None,
+    ),
+    "another machine releases": ([alive(9000), *began(8000, "release", OTHER)], "machine", None),
+    "the one that releases could not say its name": (
+        [alive(9000), (8000, "stage_started", {"stage": "release", "by": OTHER})],
+        "machine",
+        "only copy",
+    ),
+    "or said it by its host's": (
+        [alive(9000), (8000, "stage_started", {"stage": "release"}), alive(8000, "ip-10-0-0-1")],
+        "machine",
+        "only copy",
+    ),
+    "it went silent in the middle of a stage": ([*began(2 * QUIET, "sft")], "machine", "cut off from the bucket"),
+    "so long ago that it gave up": ([*began(CUT_OFF + 60, "sft")], "machine", None),
+    "after its stage": (
+        [*began(3 * QUIET, "sft"), (2 * QUIET, "stage_finished", {"stage": "sft"})],
+        "machine",
+        None,
+    ),
+    "while the bucket takes nothing of it": (
+        [*began(3 * QUIET, "sft"), (2 * QUIET, "bucket_unreachable", {"stage": "sft"})],
+        "machine",
+        "cut off from the bucket",
+    ),
+    "and a later attempt has overtaken it": (
+        [*began(3 * QUIET, "sft"), *began(2 * QUIET, "sft", OTHER)],
+        "machine",
+        None,
+    ),
+    "in the middle of a stage, and its run was stopped": (
+        [*began(3 * QUIET, "sft"), (2 * QUIET, "stopped", {"job": 1})],
+        "machine",
+        None,
+    ),
+    "at its budget, while it publishes": (
+        [*began(3 * QUIET, "sft"), (2 * QUIET, "budget_spent", {"spent": 9})],
+        "machine",
+        "cut off from the bucket",
+    ),
+    "nothing was ever written": ([], "machine", "its ledger is empty"),
+}
+"""What is left over, and why it may hold what nobody else has."""
+
+
+@pytest.mark.parametrize("skew", SKEWS)
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_left_over(name: str, store: FolderStore) -> None:
+def test_what_is_left_over_whatever_the_writers_clocks_say(name: str, skew: float, store: FolderStore) -> None:
     events, since, expected = CASES[name]
-    tell(store, *events)
-    why = standing(store, RUN).leftover(MINE, since, NOW)
-    assert (why is None) == (expected is None) and (expected or "") in (why or ""), why
+    tell(store, *events, skew=skew)
+    found = standing(store, RUN).judge("machine", MINE, since, NOW)
+    assert (found is None) == (expected is None) and (expected or "") in (found.why if found else ""), found
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+@pytest.mark.parametrize("name", KEPT)
+def test_what_may_hold_the_only_copy_is_kept_whatever_the_writers_clocks_say(
+    name: str, skew: float, store: FolderStore
+) -> None:
+    events, kind, expected = KEPT[name]
+    tell(store, *events, skew=skew)
+    found = standing(store, RUN).judge(cast(Kind, kind), MINE if kind == "machine" else "another", OLD, NOW)
+    assert found, "it is not left over"
+    assert (found.keeps is None) == (expected is None) and (expected or "") in (found.keeps or ""), found
 
 
 @pytest.mark.parametrize(("before", "left"), [(GRACE - 60, False), (GRACE + 60, True)])
 def test_a_released_run_has_a_quarter_of_an_hour_to_give_its_machines_back(
     before: float, left: bool, store: FolderStore, tmp_path: Path
 ) -> None:
-    tell(store, alive(before + 30), (before, "stage_finished", {"stage": "release", "seconds": 1.0}))
+    tell(store, *began(before + 30, "release"), (before, "stage_finished", {"stage": "release", "seconds": 1.0}))
     publish(write(tmp_path / "r", {"x": b"1"}), store, f"runs/{RUN}/release", kind="release")
-    why = standing(store, RUN).leftover(MINE, OLD, NOW)
-    assert bool(why) is left and (not left or "is released" in str(why))
+    found = standing(store, RUN).judge("machine", MINE, OLD, NOW)
+    assert bool(found) is left and (not found or ("is released" in found.why and found.over and not found.keeps))
 
 
 def test_a_released_run_that_is_being_torn_down_has_its_time_from_there(store: FolderStore, tmp_path: Path) -> None:
     done = {"stage": "release", "seconds": 1.0}
     tell(store, (GRACE + 900, "stage_finished", done), (60, "teardown", {"machines": ["job/1"]}))
     publish(write(tmp_path / "r", {"x": b"1"}), store, f"runs/{RUN}/release", kind="release")
-    assert standing(store, RUN).leftover(MINE, OLD, NOW) is None
-    assert standing(store, RUN).leftover(MINE, OLD, NOW + GRACE)
+    assert standing(store, RUN).judge("machine", MINE, OLD, NOW) is None
+    assert standing(store, RUN).judge("machine", MINE, OLD, NOW + GRACE)
+
+
+def test_epochs_tell_what_came_after_what(store: FolderStore) -> None:
+    later = Ledger(store, RUN, 5, clock=lambda: NOW - 9000)
+    later.append("stopped", job=1)
+    Ledger(store, RUN, 2, clock=lambda: NOW).append("launched", job=1)
+    for entry in store.list(folder(RUN)):
+        os.utime(store.local_path(entry.key), (NOW - 3600, NOW - 3600))
+    found = standing(store, RUN).judge("machine", MINE, OLD, NOW)
+    assert found and "was stopped" in found.why
 
 
 def test_runs_are_known_by_the_label_that_their_machines_bear(store: FolderStore, profile: Profile) -> None:
     create_run(store, "Demo_1", profile)
     found = standings(store, {run_label("Demo_1"), "of-another-bucket"})
     assert list(found) == [run_label("Demo_1")] and found[run_label("Demo_1")].run == "Demo_1"
+
+
+def test_what_cannot_be_read_is_said_and_kept(store: FolderStore, profile: Profile) -> None:
+    for run in ("damaged", "forged", "Twin_1", run_label("Twin_1"), "fine"):
+        create_run(store, run, profile)
+        Ledger(store, run, 1).append("stopped", job=1)
+    store.put(f"{folder('damaged')}/00000002-000000.jsonl", b'{"event": "machine_al')
+    store.put("runs/forged/release/manifest.json", b"[]")
+    labels = {run_label(run) for run in ("damaged", "forged", "Twin_1", "fine")}
+    later = time.time() + 9000
+    found = {label: each.judge("machine", MINE, OLD, later) for label, each in standings(store, labels).items()}
+    kept = {label: verdict.keeps for label, verdict in found.items() if verdict}
+    assert "ledger is damaged" in str(kept["damaged"]) and "00000002" in str(kept["damaged"])
+    assert "is not a manifest" in str(kept["forged"]) and "same tag" in str(kept[run_label("Twin_1")])
+    assert kept["fine"] is None and len(kept) == 4
