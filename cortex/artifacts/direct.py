@@ -29,6 +29,9 @@ CHUNK = 1024 * 1024
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection is given up."""
 
+BEGINNING = 2000
+"""Bytes of an answer by which its kind is told."""
+
 SIGNED_FOR = timedelta(minutes=15)
 
 CLIENT_ONLY = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_", "AWS_REQUEST_PAYER", "AWS_SKIP_SIGNATURE", "AWS_CHECKSUM_")
@@ -81,6 +84,25 @@ class Direct:
                     raise GenericError(f"reading {key}: the connection ended {left:,} bytes early")
                 yield buffer[:count]
                 left -= count
+
+    def require_listing(self) -> None:
+        """Return if a listing is what the server sends as one, or if that cannot be told.
+
+        Raises:
+            GenericError: it sends something else; the message begins with how.
+        """
+        try:
+            # The store's own root, signed without a further word, is the older of S3's two listings.
+            with self._connected("GET", "") as (connection, target), _network("a listing"):
+                connection.request("GET", target)
+                answer = connection.getresponse()
+                said = answer.read(BEGINNING)
+        except NotDirectError:
+            return
+        if answer.status == HTTPStatus.OK and b"<ListBucketResult" not in said:
+            kind = answer.headers.get("Content-Type", "no type")
+            shown = " ".join(said[:100].decode(errors="replace").split())
+            raise GenericError(f"what answered is no S3 listing but {kind}, beginning {shown!r}")
 
     def write(self, key: str, data: Iterable[bytes], size: int) -> None:
         """Write an object of `size` bytes in one request.

@@ -12,7 +12,8 @@ import obstore
 from loguru import logger
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError
 
-from cortex.artifacts.bucket import advice, connect, first_line, is_about_credentials, is_transient
+from cortex.artifacts.answers import advice, first_line, is_about_credentials, is_transient
+from cortex.artifacts.bucket import connect
 from cortex.artifacts.direct import CHUNK, Direct, NotDirectError
 from cortex.artifacts.hashing import FileHash, open_steady
 from cortex.artifacts.names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
@@ -46,6 +47,7 @@ class RemoteStore(Store):
         self.patience = patience or Patience()
         self.retries = 0
         """How often something was asked again."""
+        self._lists = False
         self._connect()
         self._ranges_as_partial = True
         self._takes_tags = url.startswith("s3:")
@@ -118,6 +120,8 @@ class RemoteStore(Store):
 
         def collect() -> Sequence[str]:
             found = obstore.list_with_delimiter(self._objects, prefix or None)  # pyright: ignore[reportUnknownMemberType]
+            if not found["common_prefixes"]:
+                self._require_listings()
             return found["common_prefixes"]
 
         return sorted(name.rpartition("/")[2] for name in self._ask("listed", prefix, collect))
@@ -127,11 +131,14 @@ class RemoteStore(Store):
 
         def collect() -> list[StoredObject]:
             pages = obstore.list(self._objects, prefix or None, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
-            return [
+            found = [
                 StoredObject(entry["path"], entry["size"], entry["last_modified"].timestamp())
                 for page in pages
                 for entry in page
             ]
+            if not found:
+                self._require_listings()
+            return found
 
         return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
 
@@ -159,6 +166,18 @@ class RemoteStore(Store):
             batch = keys[start : start + DELETE_BATCH]
             self._ask("deleted", prefix, lambda batch=batch: obstore.delete(self._objects, batch))
         return len(keys)
+
+    def _require_listings(self) -> None:
+        """Check once, where a listing is empty, that the server sends listings at all.
+
+        The client takes any XML or HTML with status 200, a login page or an error among it, for a listing of nothing.
+        """
+        if self._lists or not self._direct:
+            return
+        root = Direct.to(connect(f"s3://{urlsplit(self.url).netloc}"))
+        if root:
+            root.require_listing()
+        self._lists = True
 
     def _connect(self) -> None:
         self._objects = connect(self.url)
