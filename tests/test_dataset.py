@@ -7,6 +7,7 @@ import pytest
 from cortex.artifacts.verify import verify
 from cortex.dataset import DESCRIPTION, EXAMPLES, build_dataset, describe_dataset, read_examples, take_evenly
 from cortex.errors import DataError, UsageError
+from tests.conftest import Cortex
 from tests.tables import bars, write_csv
 
 
@@ -73,6 +74,50 @@ def test_what_is_no_dataset_is_named(name: str, csv: Path, tmp_path: Path) -> No
     (tmp_path / "out" / name).write_bytes(b"{torn")
     with pytest.raises(DataError, match=f"{name} is no "):
         describe_dataset(tmp_path / "out")
+
+
+def test_every_column_is_accounted_for_in_the_description_and_in_print(cortex: Cortex, tmp_path: Path) -> None:
+    table = bars().with_columns(
+        pl.int_range(pl.len()).alias(""), venue=pl.lit("spot"), fees=pl.col("close").sin(), ignore=pl.lit(0)
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".hidden.csv").write_text("")
+    write_csv(tmp_path / "data" / "prices.csv", table)
+    built = cortex("dataset", "build", "--data", tmp_path / "data", "--out", tmp_path / "out", COLUMNS="120")
+    assert built.returncode == 0, built.stderr
+    lines = [" ".join(line.split()) for line in built.stdout.splitlines()]
+    assert lines[:-1] == [
+        "column serves as why file",
+        "symbol symbol named so prices.csv",
+        "date time text prices.csv",
+        "open, high, low, close price prices.csv",
+        "'' left out a counter: the same step from each row to the next prices.csv",
+        "venue left out text, such as 'spot' prices.csv",
+        "fees metric numbers prices.csv",
+        "ignore left out a constant: one value for each symbol prices.csv",
+        "not read: .hidden.csv",
+    ]
+    assert lines[-1].startswith(f"{tmp_path / 'out'}: ") and lines[-1].endswith(" examples")
+    account = describe_dataset(tmp_path / "out")["account"]
+    assert {column["name"]: column["role"] for column in account["columns"]} == {
+        **dict.fromkeys(("open", "high", "low", "close"), "price"),
+        **dict.fromkeys(("", "venue", "ignore"), "left out"),
+        **{"symbol": "symbol", "date": "time", "fees": "metric"},
+    }
+    assert account["notes"] == ["not read: .hidden.csv"]
+
+
+def test_an_outcome_of_exactly_nothing_is_not_up(tmp_path: Path) -> None:
+    # The close repeats every third day: a third of the outcomes is up, a third down, and a third exactly 0.
+    closes = pl.Series([(100.0, 100.0, 101.0)[day % 3] for day in range(400)])
+    flat = bars(days=400, symbols=("BTC",)).with_columns(
+        closes.alias(name) for name in ("open", "high", "low", "close")
+    )
+    examples = build_dataset(write_csv(tmp_path / "prices.csv", flat), tmp_path / "out", 1, "full")
+    up, still = ((examples["outcome"].sign() == sign).sum() for sign in (1, 0))
+    assert still > 50
+    splits = describe_dataset(tmp_path / "out")["splits"].values()
+    assert sum(split["examples"] * split["up_rate"] for split in splits) == pytest.approx(up)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(10, 3), (10, 10), (3, 10), (1000, 7)])

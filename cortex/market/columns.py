@@ -32,7 +32,7 @@ def why_no_metric(rows: pl.DataFrame, metric: str) -> str | None:
         known.height > 1
         and not known.group_by("symbol").agg(_span("value").alias("span")).filter(pl.col("span") != 0).height
     ):
-        return "a constant: the same value on all rows of a symbol"
+        return "a constant: one value for each symbol"
     return _clock(known) or _calendar(known) or _counter(known) or _identifier(known, metric)
 
 

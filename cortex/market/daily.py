@@ -8,7 +8,7 @@ import polars as pl
 from cortex.errors import DataError
 from cortex.market.columns import FILE, ROW
 
-_DAILY_HOURS = 20
+DAILY_STEP = dt.timedelta(hours=20)
 """From this usual step on bars are daily ones: an hour lost to summer time, or two, does not make them shorter."""
 
 _HOW = {
@@ -42,7 +42,7 @@ def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str
         _check_stamps(dated, file)
         return Daily(dated.drop("time", FILE, ROW), ())
     step = pl.col("time").diff().median().over("symbol")
-    daily_bars = dated.filter(step >= pl.duration(hours=_DAILY_HOURS))
+    daily_bars = dated.filter(step >= DAILY_STEP)
     _check_single(daily_bars, file)
     _check_stamps(daily_bars, file)
     days = dated.group_by("symbol", "date", maintain_order=True).agg(

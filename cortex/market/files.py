@@ -12,7 +12,7 @@ from cortex.market.account import Account, Column, quoted, shortened
 from cortex.market.checks import OHLC, check_metrics, check_order, check_prices
 from cortex.market.columns import FILE, ROW, why_no_metric
 from cortex.market.config import FilesConfig
-from cortex.market.daily import to_days
+from cortex.market.daily import DAILY_STEP, to_days
 from cortex.market.source import MarketTables
 from cortex.market.symbols import find_symbols, merge_spellings, spelled, symbol_of
 from cortex.market.table_file import KINDS, UNNAMED, TableFile, column_name, kind_of, read_table
@@ -160,28 +160,20 @@ def _join_parts(tables: Sequence[TableFile]) -> list[_History]:
 
 
 def _check_parts(rows: pl.DataFrame, parts: Sequence[TableFile]) -> None:
-    """Refuse files that hold the same time of a symbol, or whose times alternate within a day: copies, not parts."""
-    turns = rows.with_columns(
-        pl.col("time").dt.date().alias("date"),
-        (pl.col(FILE) != pl.col(FILE).shift(1)).over("symbol").fill_null(False).alias("turn"),
-        (pl.col("time") == pl.col("time").shift(1)).over("symbol").fill_null(False).alias("same"),
-    )
-    days = turns.group_by("symbol", "date", maintain_order=True).agg(
-        pl.col(FILE).unique(maintain_order=True).alias("files"), pl.col("turn").sum(), pl.col("same").any()
-    )
-    twice = days.filter(
-        pl.col("same") | ((pl.col("files").list.len() > 1) & (pl.col("turn") >= pl.col("files").list.len() + 1))
+    """Refuse files that hold the same day of a symbol, unless one goes on within the day where another ends."""
+    days = rows.group_by("symbol", pl.col("time").dt.date().alias("date"), maintain_order=True).agg(
+        pl.col(FILE).unique(maintain_order=True).alias("files"),
+        (pl.col(FILE) != pl.col(FILE).shift(1)).sum().alias("turns"),
+        pl.col("time").is_duplicated().any().alias("same"),
     )
     shared = days.filter(pl.col("files").list.len() > 1)
-    if twice.height:
-        symbol, date = twice.select("symbol", "date").row(0)
-        _refuse_copies(symbol, date, list(twice["files"][0]), parts)
-    # Daily files that share a day have two bars of it; parts of shorter bars only meet in it.
-    for symbol, date, files in shared.select("symbol", "date", "files").iter_rows():
-        for number in files:
-            same_file = rows.filter((pl.col(FILE) == number) & (pl.col("symbol") == symbol))
-            if same_file.height > 1 and same_file["time"].diff().median() >= pl.select(pl.duration(hours=20)).item():  # type: ignore[operator]
-                _refuse_copies(symbol, date, files, parts)
+    if shared.is_empty():
+        return
+    daily = rows.group_by("symbol", FILE).agg((pl.col("time").diff().median() >= DAILY_STEP).alias("daily"))
+    daily_parts = set(daily.filter("daily").select("symbol", FILE).iter_rows())
+    for symbol, date, files, turns, same in shared.iter_rows():
+        if same or turns >= len(files) or any((symbol, number) in daily_parts for number in files):
+            _refuse_copies(symbol, date, files, parts)
 
 
 def _refuse_copies(symbol: str, date: object, files: Sequence[int], parts: Sequence[TableFile]) -> None:

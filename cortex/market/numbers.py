@@ -20,7 +20,10 @@ _NUMBER = re.compile(
     rf" ?(?P<end>[%KMBTk{_MARKS}]?)"
 )
 _DECIMAL_COMMA = re.compile(rf"[{_SIGNS}{_MARKS} ]*(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+|[0-9]+),[0-9]+[ %{_MARKS}]*")
-_DECIMAL_POINT = r"^[^,]*[0-9]\.([0-9]{1,2}|[0-9]{4,})$|^0?\.[0-9]+$|^[0-9]{4,}\.[0-9]+$|,[0-9]{3}[.,]"
+_DECIMAL_POINT = (
+    r"^[^0-9A-Za-z,.]*(?:[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})|0?\.[0-9]+|[0-9]{4,}\.[0-9]+)[^0-9A-Za-z,.]*$"
+    r"|[0-9],[0-9]{3}[.,]"
+)
 """A point, or two groups of three, that cannot be read any other way: commas of that file group thousands."""
 
 _SCALES = {"%": 0.01, "K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}

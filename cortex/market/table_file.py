@@ -63,7 +63,10 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
     names = _known_names(frame.columns, file.name)
     by_name = {name: column for column, name in names.items()}
     time, times = _read_clock(frame, by_name, file.name)
-    roles = {time: Column(time, "time", times.form, file.name)}
+    # All of a CSV file is text: only where a file has types does it say something that numbers are held as text.
+    typed = kind_of(file) == ".parquet"
+    form = times.form if typed else times.form.removesuffix(", as text")
+    roles = {time: Column(time, "time", form, file.name)}
     symbols = pl.repeat(symbol, len(frame), dtype=pl.String, eager=True)
     if "symbol" in by_name:
         symbols = _read_symbols(frame[by_name["symbol"]], file.name)
@@ -82,6 +85,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
     metrics: list[str] = []
     for column in others:
         found, why = _read_metric(frame[column], comma_groups, file.name)
+        why = why if typed else why.removesuffix(", as text")
         roles[column] = Column(column, "left out" if found is None else "metric", why, file.name)
         if found is not None:
             metrics.append(names[column])
@@ -178,7 +182,7 @@ def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Seri
     if numbers.readable * 2 < numbers.given and not _all_unclear(numbers.reasons, numbers.given):
         row = min(numbers.reasons)
         return None, f"text, such as {quoted(raw.cast(pl.String)[row])}"
-    return numbers.checked(file).fill_nan(None), "numbers" if raw.dtype != pl.String else "numbers, read from text"
+    return numbers.checked(file).fill_nan(None), "numbers" if raw.dtype != pl.String else "numbers, as text"
 
 
 def _all_unclear(reasons: dict[int, str], given: int) -> bool:

@@ -36,6 +36,18 @@ def test_momentum_states_what_followed_the_same_sign_in_training() -> None:
     assert forecasts.p_up[~is_rising].max() < 0.4
 
 
+def test_an_outcome_of_exactly_0_is_not_up_for_any_baseline() -> None:
+    still = pl.col("outcome").clip(upper_bound=0.0)  # what rose now stands still
+    some_up = pl.when(pl.int_range(pl.len()) % 10 == 0).then(0.01).otherwise(still).alias("outcome")
+    train = TRAIN.with_columns(some_up)
+    forecasts = fit_baselines(train, TEST, FEATURES, momentum="flow")
+    rate = (train["outcome"] > 0).to_numpy().mean()
+    assert rate < 0.11
+    assert set(forecasts["base_rate"].p_up) == {rate}
+    for name in ("momentum", "logistic_regression"):
+        assert forecasts[name].p_up.mean() == pytest.approx(rate, abs=0.03), name
+
+
 def test_momentum_knows_nothing_of_a_sign_it_never_saw() -> None:
     train = TRAIN.with_columns(pl.col("mom7").abs() + 1)
     baselines = fit_baselines(train, TEST, FEATURES)

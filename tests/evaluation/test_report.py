@@ -111,6 +111,16 @@ def test_intervals_hold_their_scores() -> None:
             assert interval.low <= getattr(item.scores, name) <= interval.high
 
 
+def test_an_outcome_of_exactly_0_is_not_up_in_the_summary_nor_in_the_curves() -> None:
+    still = pl.when(pl.int_range(pl.len()) % 10 == 0).then(0.01).otherwise(pl.col("outcome").clip(upper_bound=0.0))
+    examples = EXAMPLES.with_columns(still.alias("outcome"))
+    evaluation = make_evaluation(examples)
+    up = (examples.filter(split="test")["outcome"] > 0).to_numpy()
+    assert evaluation.data.test_up_rate == pytest.approx(up.mean()) and up.mean() < 0.11
+    bins = evaluation.models["grpo"].curves.reliability
+    assert sum(each.count * each.up_rate for each in bins) == pytest.approx(up.sum())
+
+
 def test_curves_add_up() -> None:
     for item in EVALUATION.forecasters.values():
         assert sum(item.curves.p_counts) == item.scores.n

@@ -56,6 +56,15 @@ def test_scores_by_hand() -> None:
     assert scores.coverage == pytest.approx(2 / 3), "an interval holds its ends"
 
 
+def test_an_outcome_of_exactly_0_is_not_up_in_any_score() -> None:
+    scores = score(stated(np.array([0.9, 0.2])), np.array([0.0, 0.0]), base_rate=0.25)
+    assert scores.accuracy == 0.5
+    assert scores.brier == pytest.approx((0.81 + 0.04) / 2)
+    assert scores.brier_skill == pytest.approx(1 - scores.brier / 0.0625)
+    assert scores.log_loss == pytest.approx(-np.log([0.1, 0.8]).mean())
+    assert scores.calibration_error == pytest.approx((0.9 + 0.2) / 2)
+
+
 def test_a_certain_mistake_costs_a_finite_log_loss() -> None:
     scores = score(stated(np.array([1.0, 0.0])), np.array([-0.01, 0.01]), base_rate=0.5)
     assert scores.log_loss == pytest.approx(-np.log(0.001))

@@ -30,6 +30,11 @@ def test_no_statement_is_expected_to_be_paid_more_than_the_true_probability(trut
     assert expected(truth) - expected(stated) == pytest.approx((truth - stated) ** 2, abs=1e-9)
 
 
+def test_an_outcome_of_exactly_0_is_not_up() -> None:
+    assert brier_reward(0.9, 0.0) == pytest.approx(1 - 0.81)
+    assert brier_reward(0.2, 0.0) == pytest.approx(1 - 0.04)
+
+
 @given(
     p_up=PROBABILITIES,
     outcome=st.floats(-0.99, 20),

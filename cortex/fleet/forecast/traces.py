@@ -71,7 +71,7 @@ def read_trace(path: Path, machines: int = 1) -> Trace:
 
 
 def read_traces(folder: Path) -> dict[str, tuple[Trace, ...]]:
-    """Every `*.json` of a folder and of the folders in it, by the folder that each lies in.
+    """Every `*.json` of a folder and of the folders in it, hidden ones aside, by the folder that each lies in.
 
     Raises:
         DataError: there is none, one is no trace, or those of one folder differ in their gap.
@@ -80,6 +80,9 @@ def read_traces(folder: Path) -> dict[str, tuple[Trace, ...]]:
         raise DataError(f"{folder} is no folder: give one that holds spot traces, *.json")
     groups: dict[Path, list[Trace]] = {}
     for path in sorted(folder.rglob("*.json")):
+        # A hidden file is not the user's: systems keep their own notes in `._a.json`.
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         groups.setdefault(path.parent, []).append(read_trace(path))
     if not groups:
         raise DataError(f"{folder} holds no spot trace: put *.json files of the published format there")

@@ -53,6 +53,15 @@ def test_a_file_that_is_no_trace_is_named(content: str, said: str, tmp_path: Pat
     assert str(path) in str(caught.value)
 
 
+def test_hidden_files_and_folders_are_left_aside(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"metadata": {"gap_seconds": 60}, "data": [0, 1]}')
+    (tmp_path / "._a.json").write_bytes(b"\0\5\x16\7 Mac OS X")
+    (tmp_path / ".Trashes").mkdir()
+    (tmp_path / ".Trashes" / "b.json").write_text("torn")
+    (group,) = read_traces(tmp_path).values()
+    assert [trace.name for trace in group] == ["a"]
+
+
 def test_a_folder_without_traces_or_with_two_kinds_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no folder"):
         read_traces(tmp_path / "missing")
