@@ -4,7 +4,7 @@ import getpass
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     preflight_seconds: float = Field(default=16.0, gt=0, le=3600)
     """How long the checks before a launch may take together; more for a slow machine or a slow line."""
 
+    trust: Literal["any", "signed"] = "any"
+    """`signed` refuses a release that no trusted key signed."""
+
+    trusted_keys: UserPath | None = None
+    """A public key, or a folder of them (`*.pub`), whose signatures count. Default: `home`/keys, the operator's own."""
+
     ssh_config: Annotated[UserPath, AfterValidator(_check_file)] | None = None
     """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
 
@@ -127,6 +133,11 @@ class Settings(BaseSettings):
     @property
     def bucket_url(self) -> str:
         return self.bucket or str(self.home.absolute() / "bucket")
+
+    @property
+    def keys(self) -> Path:
+        """Where the operator's own key pair lies."""
+        return self.home.absolute() / "keys"
 
     @property
     def environments(self) -> Path:

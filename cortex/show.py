@@ -82,7 +82,8 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         console.print(scores)
         console.print(f"verdict: [bold]{described['verdict']}[/bold]. {described['verdict_reason']}")
     if described["release"]:
-        console.print(f"release: {described['release']}", soft_wrap=True)
+        signed = f" ({described['signed']})" if "signed" in described else ""
+        console.print(f"release: {described['release']}{signed}", soft_wrap=True, markup=False)
 
 
 def print_dataset(described: dict[str, Any], console: Console) -> None:

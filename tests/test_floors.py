@@ -51,6 +51,7 @@ ALLOWED = {"loguru", "numpy", "obstore", "polars", "pydantic", "pydantic_setting
 FURTHER = {
     "cortex.artifacts.aws_profile": {"boto3", "botocore"},
     "cortex.artifacts.signing_keys": {"cryptography"},
+    "cortex.artifacts.trust": {"cryptography", "model_signing"},
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
     "cortex.market.flipside": {"flipside", "requests"},
     "cortex.reasoning.chat": {"openai"},

@@ -10,11 +10,14 @@ from cortex.artifacts.artifact import find
 from cortex.artifacts.code_version import code_version
 from cortex.artifacts.folders import write_whole, writing
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import SIGNATURE
+from cortex.artifacts.names import MANIFEST, SIGNATURE
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.receiving import Advance, receive
-from cortex.artifacts.store import MissingObjectError, Store
-from cortex.errors import DataError
+from cortex.artifacts.signature import sign
+from cortex.artifacts.store import Store
+from cortex.artifacts.trust import LARGEST_SIGNATURE, Signer, Trust, find_signature, read_signature
+from cortex.artifacts.verify import verify
+from cortex.errors import DataError, VerificationError
 from cortex.runs.context import artifact_prefix
 
 
@@ -42,6 +45,7 @@ def download(
     home: Path,
     to: Path | None = None,
     *,
+    trust: Trust | None = None,
     advance: Advance = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Receipt:
@@ -52,14 +56,19 @@ def download(
     Raises:
         DataError: there is no release, or the bucket does not answer (`StoreError`).
         VerificationError: the bucket's copy is damaged.
-        RefusedError: something else lies at the place, or another download into it is under way.
+        RefusedError: something else lies at the place, or another download into it is under way; or `trust` asks for a
+            signature that the release does not have, which is found before a byte is fetched.
         ConfigError: the disk is full or cannot be written.
     """
     manifest = release_of(store, run)
     prefix = artifact_prefix(run, "release")
     target = release_folder(home, run, to)
+    if trust:
+        trust.require(run, trust.signer(manifest, find_signature(store, prefix)))
     receive(store, prefix, manifest, target, advance)
-    _bring_signature(store, prefix, target)
+    signature = find_signature(store, prefix)
+    if signature is not None and len(signature) <= LARGEST_SIGNATURE:
+        put_signature(target, signature)
     return write_receipt(run, manifest, target, home, f"{store.url}/{prefix}", "bucket", now())
 
 
@@ -104,12 +113,34 @@ def attach_signature(store: Store, run: str, folder: Path) -> None:
     """
     if Manifest.read(folder).digest != release_of(store, run).digest:
         raise DataError(f"{folder} is not the release of run {run}: download it, then sign that")
-    store.put(f"{artifact_prefix(run, 'release')}/{SIGNATURE}", (folder / SIGNATURE).read_bytes())
+    signature = read_signature(folder)
+    if signature is None or len(signature) > LARGEST_SIGNATURE:
+        raise DataError(f"{folder} has no {SIGNATURE} that could be put beside the bucket's copy: sign it again")
+    store.put(f"{artifact_prefix(run, 'release')}/{SIGNATURE}", signature)
 
 
-def _bring_signature(store: Store, prefix: str, target: Path) -> None:
-    try:
-        signature = store.get(f"{prefix}/{SIGNATURE}")
-    except MissingObjectError:
-        return
-    put_signature(target, signature)
+def sign_release(run: str, store: Store, folder: Path, key: Path | None) -> None:
+    """Sign a run's release that lies here, verified, and put the signature beside the bucket's copy, too.
+
+    The private key stays on this machine: a rented one never has it. What is signed was hashed here a moment ago.
+
+    Raises:
+        VerificationError: the folder is not the bucket's release.
+        ConfigError: the key cannot be used.
+    """
+    published = release_of(store, run)
+    verify(folder, published).require()
+    if (folder / MANIFEST).read_bytes() != published.data:
+        raise VerificationError(f"{folder} is not the release of run {run}: cortex download {run}")
+    sign(folder, key)
+    attach_signature(store, run, folder)
+
+
+def signer_of(store: Store, run: str, trust: Trust) -> Signer:
+    """Who signed the release in a run's bucket.
+
+    Raises:
+        DataError: there is no release.
+        VerificationError, ConfigError: as `Trust.signer`.
+    """
+    return trust.signer(release_of(store, run), find_signature(store, artifact_prefix(run, "release")))

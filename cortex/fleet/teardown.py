@@ -10,6 +10,7 @@ from loguru import logger
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.store import Store, StoreError
+from cortex.artifacts.trust import Trust, read_signature
 from cortex.errors import CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.download import release_of
 from cortex.runs.ledger import Ledger
@@ -27,13 +28,16 @@ class Machines(Protocol):
         ...
 
 
-def teardown(run: str, store: Store, home: Path, machines: Machines) -> tuple[str, ...]:
+def teardown(run: str, store: Store, home: Path, machines: Machines, trust: Trust | None = None) -> tuple[str, ...]:
     """Destroy a run's machines, and return their names; the bucket and the copy stay. Doing it again finds nothing.
 
     Raises:
-        RefusedError: no verified copy is proven to be here; the message names the command that brings one.
+        RefusedError: no verified copy is proven to be here, with the command that brings one; or `trust` asks for a
+            signature that the copy does not have.
     """
     receipt = require_copy(run, store, home)
+    if trust:
+        trust.require(run, trust.signer(release_of(store, run), read_signature(receipt.path)))
     return _destroy(run, store, machines, {"manifest": receipt.manifest, "copy": str(receipt.path)})
 
 

@@ -3,14 +3,23 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortex.errors import RefusedError, UsageError, VerificationError
 from cortex.verbs.words import AsJson, Run, read_path
 
+if TYPE_CHECKING:
+    from cortex.artifacts.trust import Trust
+    from cortex.settings import Settings
+
 app = typer.Typer()
+
+SignedBy = Annotated[
+    Path | None,
+    typer.Option("--key", parser=read_path, metavar="PATH", help="Refuse what this public key did not sign."),
+]
 
 
 @app.command()
@@ -22,7 +31,16 @@ def show(run_id: Run, as_json: AsJson = False) -> None:
     from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
-    described = describe_run(Store.open(Settings().bucket_url), run_id)
+    settings = Settings()
+    store = Store.open(settings.bucket_url)
+    described = describe_run(store, run_id)
+    if described["release"]:
+        from cortex.fleet.download import signer_of
+
+        trust = trust_of(settings)
+        signer = signer_of(store, run_id, trust)
+        described |= {"signed": str(signer), "signer_known": signer.known}
+        trust.require(run_id, signer)
     if as_json:
         print(json.dumps(described, indent=1))
     else:
@@ -82,18 +100,22 @@ def download(
     remote_home: Annotated[
         str | None, typer.Option(metavar="DIR", help="CORTEX_HOME there, if it cannot be found.")
     ] = None,
+    key: SignedBy = None,
 ) -> None:
     """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
     from rich.console import Console
 
+    from cortex.artifacts.manifest import Manifest
+    from cortex.artifacts.signing_keys import PRIVATE_KEY
     from cortex.artifacts.store import Store
+    from cortex.artifacts.trust import read_signature
     from cortex.fleet.download import download as bring
-    from cortex.fleet.download import release_of
+    from cortex.fleet.download import release_of, sign_release
     from cortex.fleet.progress import transfer_bar
     from cortex.settings import Settings
 
     settings, console = Settings(), Console(stderr=True)
-    home = settings.home.absolute()
+    home, trust = settings.home.absolute(), trust_of(settings, key)
     if from_cluster:
         from cortex.fleet.box import Box
         from cortex.fleet.over_ssh import bring as bring_over_ssh
@@ -108,8 +130,16 @@ def download(
     else:
         store = Store.open(settings.bucket_url)
         with transfer_bar(console, run_id, release_of(store, run_id).size) as advance:
-            receipt = bring(run_id, store, home, to, advance=advance)
-    print(f"{receipt.path}: {receipt.files} files, {receipt.size:,} bytes, verified; manifest {receipt.manifest[:12]}")
+            receipt = bring(run_id, store, home, to, trust=trust, advance=advance)
+        own = settings.keys / PRIVATE_KEY
+        if own.exists() and read_signature(receipt.path) is None:
+            sign_release(run_id, store, receipt.path, own)
+    signer = trust.signer(Manifest.read(receipt.path), read_signature(receipt.path))
+    print(
+        f"{receipt.path}: {receipt.files} files, {receipt.size:,} bytes, verified; manifest {receipt.manifest[:12]}; "
+        f"{signer}"
+    )
+    trust.require(run_id, signer)
 
 
 @app.command(hidden=True)
@@ -127,9 +157,11 @@ def teardown(
     typed: Annotated[
         str | None, typer.Option("--confirm", metavar="RUN", help="With --abandon: the run's id, typed out again.")
     ] = None,
+    key: SignedBy = None,
 ) -> None:
     """Destroy a run's machines, once its release is proven to be on this disk; the bucket stays as it is."""
     from cortex.artifacts.store import Store
+    from cortex.fleet.download import signer_of
     from cortex.fleet.machines import SkyPilotMachines
     from cortex.fleet.teardown import abandon as let_go
     from cortex.fleet.teardown import teardown as tear_down
@@ -140,7 +172,9 @@ def teardown(
     if abandon:
         destroyed = let_go(run_id, typed if typed is not None else ask_to_abandon(run_id), store, machines)
     else:
-        destroyed = tear_down(run_id, store, settings.home.absolute(), machines)
+        trust = trust_of(settings, key)
+        destroyed = tear_down(run_id, store, settings.home.absolute(), machines, trust)
+        print(f"the release of run {run_id} is {signer_of(store, run_id, trust)}")
     for name in destroyed:
         print(f"{name}: destroyed")
     if not destroyed:
@@ -169,24 +203,58 @@ def lineage(run_id: Run) -> None:
 
 @app.command()
 def keys(
-    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="Where the key pair goes.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=read_path, metavar="DIR", help="Where the key pair goes; default: keys under CORTEX_HOME."
+        ),
+    ] = None,
 ) -> None:
-    """Make a key pair to sign releases with."""
+    """Make a key pair to sign releases with; in its default place, every release is signed that is downloaded."""
     from cortex.artifacts.signing_keys import make_keys
+    from cortex.artifacts.trust import fingerprint
+    from cortex.settings import Settings
 
-    private, public = make_keys(folder)
-    print(f"{private}: keep it to yourself\n{public}: give it to those who check your releases")
+    private, public = make_keys(folder or Settings().keys)
+    print(f"{private}: keep it to yourself")
+    print(f"{public} ({fingerprint(public)}): give it to those who check your releases")
 
 
 @app.command()
 def sign(
-    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="A downloaded release.")],
+    target: Annotated[str, typer.Argument(metavar="DIR|RUN", help="A downloaded release, or its run.")],
     key: Annotated[
         Path | None,
-        typer.Option(parser=read_path, metavar="PATH", help="The private key; without one you are asked to log in."),
+        typer.Option(parser=read_path, metavar="PATH", help="The private key. Default: your own, else a login."),
     ] = None,
 ) -> None:
-    """Sign a release with OpenSSF model-signing: `model.sig` beside its files."""
+    """Sign a release with OpenSSF model-signing: `model.sig` beside its files; a RUN's goes to its bucket, too."""
+    from cortex.artifacts.receipt import Receipt
     from cortex.artifacts.signature import sign as write_signature
+    from cortex.artifacts.signing_keys import PRIVATE_KEY
+    from cortex.artifacts.store import Store
+    from cortex.artifacts.verify import verify as check
+    from cortex.fleet.download import sign_release
+    from cortex.settings import Settings
 
-    print(f"{write_signature(folder, key)}: written")
+    settings, folder = Settings(), read_path(target)
+    own = settings.keys / PRIVATE_KEY
+    key = key or (own if own.exists() else None)
+    if folder.is_dir():
+        check(folder).require()
+        print(f"{write_signature(folder, key)}: written")
+        return
+    receipt = Receipt.read(settings.home.absolute(), target)
+    if receipt is None:
+        raise UsageError(f"{target} is neither a folder nor a run whose release is here: cortex download {target}")
+    sign_release(target, Store.open(settings.bucket_url), receipt.path, key)
+    print(f"{receipt.path}: signed, and the signature is beside the bucket's copy")
+
+
+def trust_of(settings: "Settings", key: Path | None = None) -> "Trust":
+    """Whose signatures count: those of one key, where it is named, and then one of it is asked for."""
+    from cortex.artifacts.trust import Trust, trusted_keys
+
+    if key:
+        return Trust((key,), required=True)
+    return Trust(trusted_keys(settings.trusted_keys or settings.keys), settings.trust == "signed")
