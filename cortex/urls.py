@@ -57,7 +57,7 @@ def check_http_url(text: str) -> str:
         raise ValueError(f"cannot be read ({error}): write http://host:port, the port from 1 to 65535") from error
     if "@" in parts.netloc:
         raise ValueError("holds a user's name before an @, which would be shown in messages: leave it out")
-    if not is_host(host, bracketed="[" in parts.netloc):
+    if not is_host(host, bracketed="[" in parts.netloc) or ("[" in parts.netloc and parts.netloc[0] != "["):
         raise ValueError(f"{shown!r} names no host: write http://host:port")
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("has no port after the colon that one could connect to: write one from 1 to 65535")

@@ -61,6 +61,7 @@ def test_a_variable_that_cannot_be_read_is_named(
         ("HTTPS_PROXY", "socks9://127.0.0.1:1", "names no kind of proxy"),
         ("http_proxy", "http://127.0.0.1:99999", "out of range"),
         ("ALL_PROXY", "http://", "names no host"),
+        ("HTTP_PROXY", "proxy[::1]", "names no host"),
         ("NO_PROXY", "localhost,[::1]", r"'\[::1\]' cannot be read"),
         ("NO_PROXY", "fd00::/8", "'fd00::/8' cannot be read"),
         ("SSL_CERT_FILE", "/no/such/file", "cannot be read"),
