@@ -4,19 +4,28 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell for name in python3.11 python3.12 python3.13; do $$name -c "" 2>&- && echo $$name && break; done),python3.11)
 VENV := .venv
 CORTEX := $(VENV)/bin/cortex
 STAMP := $(VENV)/complete
-INFRA := $(or $(CORTEX_HOME),.cortex)/environments/infra
-INFRA_STAMP := $(INFRA)/complete
-TESTBED := $(or $(CORTEX_HOME),.cortex)/environments/testbed
-TESTBED_STAMP := $(TESTBED)/complete
+KIT := $(or $(CORTEX_HOME),.cortex)
+INFRA := $(KIT)/environments/infra
+TESTBED := $(KIT)/environments/testbed
+# Among targets a space separates names: one within a name is escaped there, and in a recipe the name is quoted.
+SPACE := $(subst ,, )
+INFRA_STAMP := $(subst $(SPACE),\ ,$(INFRA))/complete
+TESTBED_STAMP := $(subst $(SPACE),\ ,$(TESTBED))/complete
 STACK ?= dev
 ASKED = $(if $(YES),--yes) $(if $(DRYRUN),--dry-run)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
 unexport UV_FIND_LINKS
+endif
+# In any locale, files are UTF-8.
+export PYTHONUTF8 := 1
+# Where HOME cannot be written, uv's cache lies beside what is made from it. Outside of make, cortex/surroundings.py does so.
+ifeq ($(shell folder="$${XDG_CACHE_HOME:-$${HOME:-/nowhere}/.cache}"; while [ ! -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; [ -d "$$folder" ] && [ -w "$$folder" ] && echo writable),)
+export XDG_CACHE_HOME := $(shell realpath -m "$(KIT)/cache")
 endif
 # Every file has the hash that the lock gives it, and nothing is built: a build backend would be in no lock.
 INSTALL := $(VENV)/bin/uv --quiet pip install --compile-bytecode --require-hashes --no-build
@@ -82,51 +91,51 @@ sweep: setup ## find machines, disks and addresses that no live run needs   [DES
 setup: $(STAMP) ## make the control environment in .venv
 
 $(STAMP): images/control/requirements.lock scripts/use_checkout.py Makefile
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11, or name one: make setup PYTHON=..."; exit 78; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>&- || { echo "$(PYTHON) is no Python 3.11, 3.12 or 3.13: install one, or name it: make setup PYTHON=..."; exit 78; }
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
-	@test -x $(VENV)/bin/uv || { $(PYTHON) -m venv --clear $(VENV) && awk '/^[^ ]/ {wanted = /^uv==/} wanted' images/control/requirements.lock | $(VENV)/bin/python -m pip -qq --disable-pip-version-check install --require-hashes --only-binary :all: --requirement /dev/stdin; }
+	@$(VENV)/bin/uv --version >/dev/null 2>&1 || { "$(PYTHON)" -m venv --clear $(VENV) && awk '/^[^ ]/ {wanted = /^uv==/} wanted' images/control/requirements.lock | $(VENV)/bin/python -m pip -qq --disable-pip-version-check install --require-hashes --only-binary :all: --requirement /dev/stdin; }
 	@$(INSTALL) --python $(VENV)/bin/python --requirement images/control/requirements.lock
 	@$(VENV)/bin/python scripts/use_checkout.py
 	@touch $(STAMP)
 
 $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@echo "making the infra environment in $(INFRA)"
-	@rm -f $(INFRA_STAMP)
-	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(INFRA)
-	@$(INSTALL) --python $(INFRA)/bin/python --requirement images/infra/requirements.lock
-	@touch $(INFRA_STAMP)
+	@rm -f "$(INFRA)/complete"
+	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(INFRA)"
+	@$(INSTALL) --python "$(INFRA)/bin/python" --requirement images/infra/requirements.lock
+	@touch "$(INFRA)/complete"
 
 $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@echo "making the test bed's environment in $(TESTBED)"
-	@rm -f $(TESTBED_STAMP)
-	@$(VENV)/bin/uv --quiet venv --clear --python $(PYTHON) $(TESTBED)
-	@$(INSTALL) --python $(TESTBED)/bin/python --requirement images/testbed/requirements.lock
-	@$(TESTBED)/bin/python scripts/use_checkout.py
-	@touch $(TESTBED_STAMP)
+	@rm -f "$(TESTBED)/complete"
+	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(TESTBED)"
+	@$(INSTALL) --python "$(TESTBED)/bin/python" --requirement images/testbed/requirements.lock
+	@"$(TESTBED)/bin/python" scripts/use_checkout.py
+	@touch "$(TESTBED)/complete"
 
 .PHONY: testbed testbed-down
 testbed: $(TESTBED_STAMP) ## raise a cloud in a folder, with the real SkyPilot in it (root)
-	@$(TESTBED)/bin/python -m tests.testbed up
+	@"$(TESTBED)/bin/python" -m tests.testbed up
 testbed-down: ## take it down, without a trace
-	@$(TESTBED)/bin/python -m tests.testbed down
+	@"$(TESTBED)/bin/python" -m tests.testbed down
 
 .PHONY: format
 format: setup ## rewrite the code in its one format
-	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/python -m ruff format . && $(VENV)/bin/python -m ruff check --fix .
 
 .PHONY: locks
 locks: setup ## re-make every lock under images/   [UPGRADE=1 takes the newest versions]
-	@env -u UV_FIND_LINKS $(VENV)/bin/python scripts/lock.py --uv $(VENV)/bin/uv $(if $(UPGRADE),--upgrade)
+	@env -u UV_FIND_LINKS $(VENV)/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 ##@ The cloud's ground
 .PHONY: infra-preview infra-up infra-down
 infra-preview: $(INFRA_STAMP) ## show what infra-up would change   [STACK=dev|prod]
-	@$(INFRA)/bin/python -m infra.stack preview $(STACK)
+	@"$(INFRA)/bin/python" -m infra.stack preview $(STACK)
 infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   [STACK=dev|prod]
-	@$(INFRA)/bin/python -m infra.stack up $(STACK)
+	@"$(INFRA)/bin/python" -m infra.stack up $(STACK)
 infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be here   [STACK=dev|prod]
-	@$(INFRA)/bin/python -m infra.stack down $(STACK)
+	@"$(INFRA)/bin/python" -m infra.stack down $(STACK)
 
 ##@ Images
 .PHONY: images push sbom

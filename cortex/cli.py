@@ -8,6 +8,7 @@ import typer
 from dotenv import load_dotenv
 
 from cortex.errors import CortexError
+from cortex.surroundings import settle
 from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
 
 ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
@@ -33,6 +34,7 @@ def main() -> None:
     there, but AWS_REGION, which the bucket's client, boto3 and SkyPilot read. CORTEX_ENV_FILE names another file.
     """
     load_dotenv(os.environ.get("CORTEX_ENV_FILE", ENV_FILE))
+    settle(os.environ)
     try:
         app(prog_name="cortex")
     except CortexError as error:

@@ -41,7 +41,7 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "splits": _splits(examples),
         "account": None if tables.account is None else tables.account.to_json(),
     }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n")
+    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
     return examples
 
 
@@ -76,7 +76,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """What a dataset says of itself."""
     path = folder / DESCRIPTION
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no description that `cortex dataset build` wrote: {error}") from error
 

@@ -41,7 +41,7 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
         StageError: it cannot be built; the log says why.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu"]
         command += [f"--base-image={settings.base_image}"] if settings.base_image else []
         command += [f"--options={settings.build_options}"]
@@ -49,7 +49,7 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
             command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode:
-        last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+        last = [line for line in log.read_text(errors="replace", encoding="utf-8").splitlines() if line.strip()][-1:]
         error = StageError(f"the image {name} cannot be built: {' '.join(last)[-300:]} ({log})")
         error.exit_code = done.returncode
         raise error
@@ -61,7 +61,9 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
 
 
 def _ask(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([client(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [client(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
 
 
 def _line(text: str) -> str:

@@ -44,7 +44,7 @@ def environment(image: str, settings: Settings) -> Path:
     # Its programs name the place that they were installed at: a link to it may be gone tomorrow.
     root = settings.environments.resolve()
     folder = root / name
-    with (root / f"{name}.lock").open("w") as guard:
+    with (root / f"{name}.lock").open("w", encoding="utf-8") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -65,6 +65,7 @@ def on_path(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(CHECKOUT),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
     }
 
 
@@ -77,7 +78,12 @@ def _uv(*arguments: str | Path) -> None:
     if "PIP_FIND_LINKS" in variables:
         variables.setdefault("UV_FIND_LINKS", variables["PIP_FIND_LINKS"])
     done = subprocess.run(
-        [uv, "--quiet", *map(str, arguments)], env=variables, capture_output=True, text=True, check=False
+        [uv, "--quiet", *map(str, arguments)],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     if done.returncode:
         raise StageError(f"uv {arguments[0]} failed: {' '.join(done.stderr.split())[-600:]}")

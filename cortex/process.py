@@ -38,6 +38,7 @@ def running(
         text=True,
         pass_fds=pass_fds,
         process_group=0,
+        encoding="utf-8",
     )
     try:
         yield process

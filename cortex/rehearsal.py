@@ -92,7 +92,10 @@ class Rehearsal:
     def _run_stage(self, stage: str, place: Place, live: LiveStages) -> None:
         log = self.log(stage)
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as output, place.running(["run", stage, "--run", self.run], output) as process:
+        with (
+            log.open("a", encoding="utf-8") as output,
+            place.running(["run", stage, "--run", self.run], output) as process,
+        ):
             while process.poll() is None:
                 live.refresh()
                 time.sleep(_POLL_SECONDS)
@@ -108,7 +111,7 @@ class Rehearsal:
             raise error
 
     def _tell(self, stage: str, log: Path) -> None:
-        with log.open(errors="replace") as lines:
+        with log.open(errors="replace", encoding="utf-8") as lines:
             last = deque(lines, maxlen=LAST_LINES)
         self.console.print(f"[red]{stage} failed[/red]: the last lines of {log}:", soft_wrap=True)
         for line in last:

@@ -45,7 +45,7 @@ def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
             _replace(sky, yaml.safe_dump(config, sort_keys=False) if config else "")
             changed.append(sky)
     ours = {f"{name}={value}" for name, value in environment(outputs).items()}
-    lines = variables.read_text().splitlines() if variables.exists() else []
+    lines = variables.read_text(encoding="utf-8").splitlines() if variables.exists() else []
     if f"CORTEX_BUCKET={outputs.bucket_url}" in lines:
         kept_lines = [line for line in lines if line not in ours]
         _replace(variables, "".join(f"{line}\n" for line in kept_lines))
@@ -63,7 +63,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _other_lines(path: Path, ours: dict[str, str]) -> list[str]:
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [line for line in lines if line.partition("=")[0].removeprefix("export ").strip() not in ours]
 
 

@@ -91,6 +91,7 @@ class Stack:
             stdout=subprocess.PIPE if quiet else None,
             text=True,
             check=False,
+            encoding="utf-8",
         )
         if done.returncode:
             raise StageError(

@@ -25,6 +25,7 @@ ENVIRONMENTS = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "enviro
 INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
+MODULE = [sys.executable, "-m"]
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
 ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("fuzz", "infra", "testbed", "containers")]
 """What has a tier of its own: for its time, its environment, or its engine."""
@@ -42,12 +43,12 @@ class Result:
 
 TIERS: dict[str, list[Command]] = {
     "lint": [
-        [BIN / "ruff", "format", "--check", "--quiet", "."],
-        [BIN / "ruff", "check", "--quiet", "."],
+        [*MODULE, "ruff", "format", "--check", "--quiet", "."],
+        [*MODULE, "ruff", "check", "--quiet", "."],
         [BIN / "hadolint", "images/Dockerfile"],
-        [BIN / "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
-        [BIN / "pyright", "--pythonpath", TESTBED, "tests/testbed"],
-        [BIN / "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
+        [*MODULE, "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
+        [*MODULE, "pyright", "--pythonpath", TESTBED, "tests/testbed"],
+        [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
     "fuzz": [[sys.executable, *PYTEST, "tests/fuzz"]],

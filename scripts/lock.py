@@ -8,6 +8,7 @@ same set of versions for a machine without a GPU, less the CUDA libraries: where
 import argparse
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
@@ -18,9 +19,9 @@ ONE_LOCK = ("control", "infra", "serve", "testbed")
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
 
-def compile_lock(source: Path, target: Path, constraint: Path | None, uv: str) -> None:
+def compile_lock(source: Path, target: Path, constraint: Path | None) -> None:
     """Resolve `source` and the kit's own needs into `target`, from the package index alone."""
-    command = [uv, "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
     command += ["--python-platform", "x86_64-manylinux_2_28", "--no-header", "--emit-build-options"]
     command += ["--output-file", str(target), "pyproject.toml", str(source.relative_to(ROOT))]
     if constraint:
@@ -47,7 +48,6 @@ def without_cuda(lock: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uv", default="uv")
     parser.add_argument("--upgrade", action="store_true", help="forget the locked versions and take the newest")
     parser.add_argument("images", nargs="*", help="which images (default: all)")
     args = parser.parse_args()
@@ -58,12 +58,12 @@ def main() -> None:
             lock.unlink(missing_ok=True)
             cpu_lock.unlink(missing_ok=True)
         cuda_source = folder / "requirements.cuda.in"
-        compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None, args.uv)
+        compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None)
         if image in ONE_LOCK:
             print(f"{image}: one lock")
             continue
-        compile_lock(folder / "requirements.in", cpu_lock, lock, args.uv)
-        cpu_lock.write_text(without_cuda(cpu_lock.read_text()))
+        compile_lock(folder / "requirements.in", cpu_lock, lock)
+        cpu_lock.write_text(without_cuda(cpu_lock.read_text(encoding="utf-8")), encoding="utf-8")
         print(f"{image}: {lock.relative_to(ROOT)}, {cpu_lock.relative_to(ROOT)}")
 
 

@@ -3,6 +3,7 @@
 It needs to fetch and build nothing: an editable install would run a build backend, which is in no lock.
 """
 
+import os
 import shlex
 import sys
 import sysconfig
@@ -17,11 +18,17 @@ exec {python} -P -m cortex "$@"
 """
 
 
+PATH = "import os, sys; sys.path.append(os.fsdecode({root!r}))\n"
+"""A line of a `.pth` file. Python 3.11 reads these in the locale's encoding, and under LC_ALL=C ends at a path with an
+accent before it runs anything: this line is ASCII, whatever the checkout is called."""
+
+
 def main() -> None:
     # By the environment's own path, not by that of the Python which its link leads to.
     command = Path(sys.executable).with_name("cortex")
-    Path(sysconfig.get_path("purelib"), "cortex.pth").write_text(f"{ROOT}\n")
-    command.write_text(COMMAND.format(python=shlex.quote(sys.executable)))
+    packages = Path(sysconfig.get_path("purelib"))
+    (packages / "cortex.pth").write_text(PATH.format(root=os.fsencode(ROOT)), encoding="ascii")
+    command.write_bytes(os.fsencode(COMMAND.format(python=shlex.quote(sys.executable))))
     command.chmod(0o755)
 
 

@@ -18,6 +18,7 @@ FLOORS: dict[str, int] = {
     "cortex.yaml_reader": 1,
     "cortex.console": 1,
     "cortex.settings": 2,
+    "cortex.surroundings": 3,
     "cortex.section": 1,
     "cortex.process": 2,
     "cortex.artifacts": 2,
@@ -74,7 +75,7 @@ def unit(module: str) -> str:
 @cache
 def imports(path: Path) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -138,9 +138,9 @@ def test_a_machine_of_ones_own_says_how_long_it_stays_and_ctrl_c_that_it_may_com
 
 
 def _sell_nothing_on_spot(catalog: Path) -> None:
-    with catalog.open(newline="") as file:
+    with catalog.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    with catalog.open("w", newline="") as file:
+    with catalog.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows({**row, "SpotPrice": ""} for row in rows)

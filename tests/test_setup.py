@@ -89,6 +89,6 @@ def test_nothing_is_built(kit: Kit) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: f"{lock.parent.name}-{lock.name}")
 def test_every_locked_package_has_a_hash_but_torchs_cpu_wheel(lock: Path) -> None:
-    entries = blocks(lock.read_text())
+    entries = blocks(lock.read_text(encoding="utf-8"))
     bare = {name for name, entry in entries if "--hash=sha256:" not in entry}
     assert entries and bare <= ({"torch"} if lock.name == "requirements.cpu.lock" else set())

@@ -25,7 +25,7 @@ FILES = [SKY_YAML, *sorted((CHECKOUT / "jobs").glob("*.yaml"))]
 
 def load(path: Path) -> Dag:
     """A file as `sky jobs launch` would read it, every variable that the launch has to give being given."""
-    documents = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
     asked = {name for document in documents for name, value in document.get("envs", {}).items() if value is None}
     return dag_utils.load_chain_dag_from_yaml(str(path), env_overrides=[(name, "given") for name in sorted(asked)])
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import yaml
 
 from cortex.settings import CHECKOUT
 
-VLLM = """#!{python}
+VLLM = """#!/usr/bin/env python3
 import http.server, json, os, sys
 
 assert os.environ["VLLM_API_KEY"] == "made-up" and "made-up" not in sys.argv
@@ -47,7 +46,7 @@ def serve(folder: Path, *, dies: int = 0, key: str = "made-up", **others: str) -
     if shutil.which("curl") is None:
         pytest.skip("expected: needs curl")
     for name, text in (
-        ("vllm", VLLM.format(python=sys.executable, dies=dies)),
+        ("vllm", VLLM.format(dies=dies)),
         ("sleep", "#!/bin/sh\nexec /bin/sleep 0.1\n"),
     ):
         (folder / name).write_text(text)

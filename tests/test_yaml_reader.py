@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Path:
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_a_line(text: str, fault: str, file: Path) -> None:
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
         read_yaml(file)
     assert str(raised.value).startswith(str(file)) and fault in str(raised.value) and "\n" not in str(raised.value)
@@ -62,12 +62,13 @@ def test_what_cannot_be_meant_is_refused_in_a_line(text: str, fault: str, file: 
 def test_what_is_clear_is_read(file: Path) -> None:
     file.write_text(
         "\ufeffbase: &base {a: 1, b: x}\nmore: {<<: *base, a: 2}\nlist: [*base, ~, true, 0x1F, -1.5, 08, '012']\n"
-        "day: 2020-01-01\nrate: 1e-5\nhash: 12345e10\n"
+        "day: 2020-01-01\nrate: 1e-5\nhash: 12345e10\n",
+        encoding="utf-8",
     )
     read = read_yaml(file)
     assert read["more"] == {"a": 2, "b": "x"}
     assert read["list"] == [{"a": 1, "b": "x"}, None, True, 31, -1.5, "08", "012"]
     assert (read["day"], read["rate"], read["hash"]) == ("2020-01-01", "1e-5", "12345e10")
     assert read_yaml(file, exponents=True)["rate"] == 1e-5
-    file.write_text("a: 1\n---\n- b\n---\n")
+    file.write_text("a: 1\n---\n- b\n---\n", encoding="utf-8")
     assert read_yaml_documents(file) == [{"a": 1}, ["b"], None]

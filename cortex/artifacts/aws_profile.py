@@ -81,7 +81,7 @@ def _endpoint(session: "Session") -> str | None:
 
 def _names_endpoint() -> bool:
     try:
-        return "endpoint_url" in _config_file().read_text(errors="replace")
+        return "endpoint_url" in _config_file().read_text(errors="replace", encoding="utf-8")
     except OSError:
         return False
 

@@ -164,7 +164,7 @@ class FolderStore(Store):
         folder = self.root / INCOMING
         if not folder.is_dir():
             return
-        with (folder / "lock").open("a") as lock:
+        with (folder / "lock").open("a", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -180,7 +180,7 @@ class FolderStore(Store):
         aside = folder / secrets.token_hex(8)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "lock").open("a") as lock:
+            with (folder / "lock").open("a", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH)
                 try:
                     yield aside

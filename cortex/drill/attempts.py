@@ -69,7 +69,7 @@ class Runner:
         variables = {**self._variables, **side.variables(machine), **(one.variables() if one else {})}
         command = side.command(machine, self._programs)
         with (
-            log.open("w") as output,
+            log.open("w", encoding="utf-8") as output,
             running(command, env=variables, cwd=machine, stdout=output, stderr=subprocess.STDOUT) as process,
         ):
             try:

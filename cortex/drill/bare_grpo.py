@@ -15,7 +15,7 @@ from cortex.training.trl_task import trainer_inputs
 
 
 def main() -> None:
-    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text())
+    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     inputs = trainer_inputs(task) | {"callbacks": [Witness()]}
     paid = reward_function(task.rewards, frozenset(task.vocabulary))
     arguments = GRPOConfig(**task.arguments)

@@ -142,7 +142,7 @@ def bench(profile: Profile, stage: Trainer, python: Path, folder: Path, stopping
 
 def _build(programs: Path, spec: Path, variables: dict[str, str], log: Path) -> None:
     with (
-        log.open("w") as output,
+        log.open("w", encoding="utf-8") as output,
         running(
             [programs / "python", "-m", "cortex.drill.build", spec],
             env=variables,

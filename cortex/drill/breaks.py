@@ -78,6 +78,6 @@ class _Watched(io.TextIOWrapper):
 def _stop_at(one: Break, found: str | bytes) -> None:
     if one.reached or not isinstance(found, str) or not re.search(one.what, found):
         return
-    with suppress(FileExistsError), Path(one.marker).open("x"):
+    with suppress(FileExistsError), Path(one.marker).open("x", encoding="utf-8"):
         while not Path(f"{one.marker}.go").exists():
             time.sleep(0.01)

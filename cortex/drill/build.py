@@ -11,7 +11,7 @@ from cortex.training.scratch import build
 
 def main() -> None:
     """The spec holds `corpus` (texts), `seed`, `base` (a folder to make); for GRPO `model` (another), `adapter`."""
-    spec: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    spec: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     base = Path(spec["base"])
     build(SHAPE, spec["corpus"], spec["seed"], base)
     if "model" not in spec:

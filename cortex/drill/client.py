@@ -1,6 +1,6 @@
 """A `python` that is warm: it asks `cortex.drill.warm` to run what it was asked to, and ends as that ends.
 
-It is copied, under the names of the programs that it stands for, into the folder where that server's socket is.
+Its first word is the program that it stands for, which lies beside that server's socket.
 Signals to its process group reach the program; when it is killed itself, so is the program.
 """
 
@@ -15,8 +15,8 @@ def main() -> None:
     if os.getsid(0) != os.getpid():  # into a session of its own no program can follow: there it ends with this one
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the program has them as well, and decides
-    here = os.path.abspath(sys.argv[0])  # noqa: PTH100 - pathlib takes as long to import as all the rest
-    request = {"program": here, "arguments": sys.argv[1:], "folder": os.getcwd(), "group": os.getpgrp()}  # noqa: PTH109
+    here = os.path.abspath(sys.argv[1])  # noqa: PTH100 - pathlib takes as long to import as all the rest
+    request = {"program": here, "arguments": sys.argv[2:], "folder": os.getcwd(), "group": os.getpgrp()}  # noqa: PTH109
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(os.path.join(os.path.dirname(here), "socket"))  # noqa: PTH118, PTH120
         socket.send_fds(server, [b"+"], [0, 1, 2])

@@ -46,6 +46,8 @@ def why_no_small_disk() -> str | None:
 
 
 def _call(*command: str | Path) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     if done.returncode:
         raise StageError(f"{command[0]} failed: {' '.join(done.stderr.split())}")

@@ -118,9 +118,9 @@ def _others(checkpoint: Path) -> list[str]:
 
 
 def _other_step(path: Path) -> None:
-    state = json.loads(path.read_text())
+    state = json.loads(path.read_text(encoding="utf-8"))
     state["global_step"] -= 1
-    path.write_text(json.dumps(state, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(state, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _empty(folder: Path) -> None:

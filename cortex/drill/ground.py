@@ -38,7 +38,8 @@ def make_data(profile: Profile, folder: Path) -> Path:
                 "model": str(folder / "model"),
                 "adapter": lora_arguments(adapter) if adapter else None,
             }
-        )
+        ),
+        encoding="utf-8",
     )
     return spec
 
@@ -52,7 +53,7 @@ def enter_run(standin: StandIn, made: Path, ground: Path, run: str) -> None:
         source = made / ("model" if stage == "sft" else stage)
         shutil.copytree(source, folder / "model" if stage == "sft" else folder)
         publish(folder, store, artifact_prefix(run, stage), kind=stage, profile=standin.profile.digest)
-    with (ground / "prompts.jsonl").open("w") as file:
+    with (ground / "prompts.jsonl").open("w", encoding="utf-8") as file:
         for prompt, outcome in _train(made / "data").select("prompt", "outcome").iter_rows():
             file.write(json.dumps({"prompt": [{"role": "user", "content": prompt}], "outcome": outcome}) + "\n")
 

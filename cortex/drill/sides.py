@@ -21,7 +21,7 @@ from cortex.drill.stand_in import StandIn
 from cortex.reasoning.labels import ACCEPTED, vocabulary
 from cortex.runs.ledger import LedgerReader
 from cortex.training.axolotl_config import axolotl_config
-from cortex.training.launch import trainer_environment
+from cortex.training.launch import AXOLOTL, trainer_environment
 from cortex.training.trl_config import grpo_arguments, lora_arguments
 
 RUN = "drill"
@@ -187,8 +187,8 @@ class Bare(Side):
             config = axolotl_config(profile, profile.model.base, accepted, saved, machine / "prepared", None)
             config |= {"plugins": ["cortex.drill.axolotl_witness.WitnessPlugin"], "auto_resume_from_checkpoints": True}
             path = machine / "axolotl.yaml"
-            path.write_text(yaml.safe_dump(config, sort_keys=False))
-            return [programs / "axolotl", "train", path, "--launcher", "python"]
+            path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+            return [programs / "python", "-m", AXOLOTL, "train", path, "--launcher", "python"]
         adapter = profile.model.adapter
         task = {
             "model": str(run / "sft" / "artifact" / "model"),
@@ -204,7 +204,7 @@ class Bare(Side):
             "rewards": profile.grpo.rewards.model_dump(),
         }
         path = machine / "task.json"
-        path.write_text(json.dumps(task))
+        path.write_text(json.dumps(task), encoding="utf-8")
         return [programs / "python", "-m", "cortex.drill.bare_grpo", path]
 
     def variables(self, machine: Path) -> dict[str, str]:
@@ -238,12 +238,16 @@ def environment(standin: StandIn) -> dict[str, str]:
 
 def error_of(log: Path) -> str:
     """The type of the error that a program ended with, as its log tells it."""
-    found = [match[1] for line in log.read_text(errors="replace").splitlines() if (match := _ERROR.match(line))]
+    found = [
+        match[1]
+        for line in log.read_text(errors="replace", encoding="utf-8").splitlines()
+        if (match := _ERROR.match(line))
+    ]
     return found[-1].rpartition(".")[2] if found else "no error told"
 
 
 def _events(log: Path) -> list[dict[str, Any]]:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    lines = log.read_text(errors="replace", encoding="utf-8").splitlines() if log.exists() else []
     return [event for line in lines if (event := heard(line))]
 
 

@@ -1,8 +1,8 @@
 """A Python that imported a trainer's libraries once: `python -m cortex.drill.warm FOLDER MODULE...` in an image.
 
-Into FOLDER it puts a `python` and an `axolotl` that take the words of the real ones. Each program that is started by
-one of them is a fork of this process: it has its own memory, files, variables and process group, and shares nothing
-but what was imported. This process itself computes nothing, so that no thread of its libraries is there to be lost.
+Into FOLDER it puts a `python` that takes the words of the real one. Each program that is started by it is a fork of
+this process: it has its own memory, files, variables and process group, and shares nothing but what was imported. This
+process itself computes nothing, so that no thread of its libraries is there to be lost.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 import selectors
+import shlex
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cortex.drill import breaks, client
+from cortex.training.launch import AXOLOTL
 
 _PR_SET_PDEATHSIG = 1
 """Of prctl(2): the kernel kills a program whose parent is gone."""
@@ -43,7 +45,7 @@ def serve(folder: Path) -> NoReturn:
         listener.bind(str(folder / "socket"))
         listener.listen()
         ready.register(listener, selectors.EVENT_READ)
-        _put_programs(folder)
+        _put_python(folder)
         print("ready", flush=True)
         while True:
             # What is to end ends before anything starts that may come after it.
@@ -63,12 +65,12 @@ def serve(folder: Path) -> NoReturn:
                         os.kill(key.data.pid, signal.SIGKILL)
 
 
-def _put_programs(folder: Path) -> None:
-    source = Path(client.__file__).read_text()
-    for name in ("python", "axolotl"):
-        program = folder / name
-        program.write_text(f"#!{sys.executable} -IS\n{source}")
-        program.chmod(0o755)
+def _put_python(folder: Path) -> None:
+    # A shell's script, since the kernel splits an interpreter's name at a space, and cuts it after 127 characters.
+    command = shlex.join([sys.executable, "-IS", client.__file__])
+    program = folder / "python"
+    program.write_bytes(os.fsencode(f'#!/bin/sh\nexec {command} "$0" "$@"\n'))
+    program.chmod(0o755)
 
 
 def _start(listener: socket.socket) -> _Program | None:
@@ -110,7 +112,7 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(number, mode, 1, closefd=False) for number, mode in enumerate("rww")
+            os.fdopen(number, mode, 1, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
         )
         breaks.install()
         code = _run(Path(request["program"]), request["arguments"])
@@ -124,20 +126,16 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
 
 
 def _run(program: Path, arguments: list[str]) -> int:
-    sys.executable = str(program.with_name("python"))
+    sys.executable = str(program)
     try:
-        if program.name == "axolotl":
+        words = arguments[arguments.index("-m") + 1 :]  # what stands before, such as torchrun's `-u`, is so here
+        if words[0] == AXOLOTL:
             import multiprocess.context
-            from axolotl.cli.main import main
 
             # What saves the tokenized set would start one more Python from nothing.
             multiprocess.context._concrete_contexts["spawn"] = multiprocess.get_context("fork")
-            sys.argv = ["axolotl", *arguments]
-            main()
-        else:
-            words = arguments[arguments.index("-m") + 1 :]  # what stands before, such as torchrun's `-u`, is so here
-            sys.argv = words
-            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        sys.argv = words
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

@@ -37,7 +37,7 @@ MODULES: dict[Trainer, tuple[str, ...]] = {
 
 @contextmanager
 def warm(python: Path, modules: Sequence[str], variables: Mapping[str, str], log: Path) -> Generator[Path]:
-    """A folder of programs, `python` and `axolotl`, of an interpreter that has imported these modules.
+    """A folder with a `python` that has imported these modules.
 
     What libraries read of the environment on import is fixed by `variables`.
 
@@ -45,7 +45,7 @@ def warm(python: Path, modules: Sequence[str], variables: Mapping[str, str], log
         StageError: they could not be imported; the log says why.
     """
     # A socket's path may be no longer than 100 characters or so: it is not kept with the rest.
-    with tempfile.TemporaryDirectory(prefix="drill-") as programs, log.open("w") as output:
+    with tempfile.TemporaryDirectory(prefix="drill-") as programs, log.open("w", encoding="utf-8") as output:
         server = Path(programs)
         command = [python, "-m", "cortex.drill.warm", server, *modules]
         with running(command, env=variables, stdout=subprocess.PIPE, stderr=output) as process:

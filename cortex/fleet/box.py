@@ -146,7 +146,9 @@ class Box:
             raise ConfigError(
                 "ssh is not installed here: install OpenSSH's client (Debian: apt install openssh-client)"
             )
-        asked = subprocess.run([*self.ssh, "-G", self.name], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [*self.ssh, "-G", self.name], capture_output=True, text=True, check=False, encoding="utf-8"
+        )
         if asked.returncode:
             raise ConfigError(f"ssh cannot read its configuration: {' '.join(asked.stderr.split())[:300]}")
         pairs = (line.partition(" ") for line in asked.stdout.splitlines())

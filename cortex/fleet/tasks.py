@@ -138,7 +138,7 @@ def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
 
 def _read_digests(path: Path) -> dict[str, str]:
     try:
-        read = json.loads(path.read_text())
+        read = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -22,7 +22,9 @@ def write_labels(prompts: Mapping[str, str], completions: Mapping[str, Completio
     """
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    files = {grade: (output / f"{grade}.jsonl").open("w") for grade in ("accepted", "flagged", "rejected")}
+    files = {
+        grade: (output / f"{grade}.jsonl").open("w", encoding="utf-8") for grade in ("accepted", "flagged", "rejected")
+    }
     for example, prompt in prompts.items():
         completion = completions[example]
         finding = grade(prompt, completion)
@@ -43,12 +45,12 @@ def write_labels(prompts: Mapping[str, str], completions: Mapping[str, Completio
         **{grade: counts[grade] for grade in files},
         "reasons": dict(sorted(reasons.items())),
     }
-    (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+    (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
 def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:
     """The conversations of a label artifact that are fit to imitate."""
-    return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text().splitlines()]
+    return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text(encoding="utf-8").splitlines()]
 
 
 def vocabulary(labels: Path) -> list[str]:

@@ -93,7 +93,10 @@ class Ledger:
     def _event(self, event: str, values: dict[str, Any]) -> Event:
         made = {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}
         if self.beside:
-            with suppress(OSError), self.beside.open("a") as file:  # a full disk must not end what is going on
+            with (
+                suppress(OSError),
+                self.beside.open("a", encoding="utf-8") as file,
+            ):  # a full disk must not end what is going on
                 file.write(_line(made))
         return made
 

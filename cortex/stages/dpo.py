@@ -64,5 +64,5 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
             "raise dpo.temperature, or remove the dpo section"
         )
     aside = path.with_suffix(".partial")
-    aside.write_text("".join(rows))
+    aside.write_text("".join(rows), encoding="utf-8")
     aside.rename(path)

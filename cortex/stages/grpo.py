@@ -31,6 +31,6 @@ def run(context: RunContext, output: Path) -> None:
 
 def write_prompts(examples: pl.DataFrame, path: Path) -> None:
     """Conversations and outcomes, one a line."""
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         for prompt, outcome in examples.select("prompt", "outcome").iter_rows():
             file.write(json.dumps({"prompt": [{"role": "user", "content": prompt}], "outcome": outcome}) + "\n")

@@ -24,9 +24,9 @@ def run(context: RunContext, output: Path) -> None:
         shutil.copyfile(judged / name, output / name)
     (output / "profile.json").write_bytes(context.profile.to_json())
     provenance = _provenance(context)
-    (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")
-    evaluation = Evaluation.from_json((judged / JSON_NAME).read_text(), str(judged / JSON_NAME))
-    (output / "README.md").write_text(model_card(_card(context, provenance), evaluation))
+    (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    evaluation = Evaluation.from_json((judged / JSON_NAME).read_text(encoding="utf-8"), str(judged / JSON_NAME))
+    (output / "README.md").write_text(model_card(_card(context, provenance), evaluation), encoding="utf-8")
     context.progress(1, 1)
 
 

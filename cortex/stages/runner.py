@@ -127,12 +127,13 @@ def _alone(work: Path, stage: Stage) -> Iterator[None]:
     """Hold the stage's lock, which ends with the process that holds it, however that ends."""
     work.mkdir(parents=True, exist_ok=True)
     path = work / f"{stage.name}.lock"
-    with path.open("a+") as lock:
+    with path.open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            other = path.read_text(encoding="utf-8").strip()
             raise RefusedError(
-                f"{stage.name} of run {work.name} is being run by another process ({path.read_text().strip()}): "
+                f"{stage.name} of run {work.name} is being run by another process ({other}): "
                 "wait for it, or stop it first"
             ) from error
         lock.truncate(0)

@@ -1,6 +1,5 @@
 """sft: Axolotl trains the base model to answer as the teacher did."""
 
-import sys
 from pathlib import Path
 
 import yaml
@@ -9,6 +8,7 @@ from cortex.reasoning.labels import ACCEPTED, accepted_conversations
 from cortex.runs.context import RunContext
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.checkpoints import Checkpoints
+from cortex.training.launch import AXOLOTL, distributed
 from cortex.training.scratch import build
 from cortex.training.supervisor import run_trainer
 from cortex.training.weights import collect_model
@@ -25,17 +25,10 @@ def run(context: RunContext, output: Path) -> None:
     resume = checkpoints.newest()
     config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints.saving, folder / "prepared", resume)
     path = folder / "axolotl.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
-    run_trainer(context, checkpoints, axolotl_command(path, context.profile.hardware.gpus), sft.hang_limit)
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    command = distributed(context.profile, AXOLOTL, "train", path, "--launcher", "python")
+    run_trainer(context, checkpoints, command, sft.hang_limit)
     collect_model(checkpoints.saving, output / "model")
-
-
-def axolotl_command(config: Path, gpus: int) -> list[str | Path]:
-    """Axolotl's own command line, on every GPU of the machine."""
-    command: list[str | Path] = [Path(sys.executable).with_name("axolotl"), "train", config]
-    if gpus == 1:
-        return [*command, "--launcher", "python"]
-    return [*command, "--launcher", "torchrun", "--", f"--nproc-per-node={gpus}"]
 
 
 def _built_base(context: RunContext, labels: Path, target: Path) -> Path:

@@ -40,6 +40,6 @@ def _any(folder: Path, patterns: Iterable[str]) -> bool:
 
 def _saved_step(path: Path) -> int | None:
     try:
-        return int(json.loads(path.read_text())["global_step"])
+        return int(json.loads(path.read_text(encoding="utf-8"))["global_step"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

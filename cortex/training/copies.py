@@ -24,9 +24,15 @@ class QuantizedCopy:
 
 def write_copies(copies: Sequence[QuantizedCopy], folder: Path) -> None:
     """Record the copies that were made, the rejected ones too."""
-    (folder / SUMMARY).write_text(json.dumps({"copies": [asdict(copy) for copy in copies]}, indent=1) + "\n")
+    (folder / SUMMARY).write_text(
+        json.dumps({"copies": [asdict(copy) for copy in copies]}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def accepted_copies(folder: Path) -> list[str]:
     """The folders of an export artifact that hold accepted copies."""
-    return [copy["name"] for copy in json.loads((folder / SUMMARY).read_text())["copies"] if copy["accepted"]]
+    return [
+        copy["name"]
+        for copy in json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["copies"]
+        if copy["accepted"]
+    ]

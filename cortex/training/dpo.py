@@ -9,7 +9,7 @@ from cortex.training.trl_task import TrlTask, train, trainer_inputs
 
 
 def main() -> None:
-    task = TrlTask.model_validate_json(Path(sys.argv[1]).read_text())
+    task = TrlTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     train(DPOTrainer(args=DPOConfig(**task.arguments), **trainer_inputs(task)), task)
 
 

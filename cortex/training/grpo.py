@@ -41,7 +41,7 @@ def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
 
 
 def main() -> None:
-    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text())
+    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     paid = reward_function(task.rewards, frozenset(task.vocabulary))
     train(GRPOTrainer(reward_funcs=[paid], args=GRPOConfig(**task.arguments), **trainer_inputs(task)), task)
 

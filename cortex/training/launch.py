@@ -7,6 +7,9 @@ from pathlib import Path
 from cortex.process import thread_variables
 from cortex.runs.profile import Profile
 
+AXOLOTL = "axolotl.cli.main"
+"""Axolotl's command line as a module: its console script names its interpreter in a line that the kernel may cut."""
+
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "AXOLOTL_DO_NOT_TRACK": "1",

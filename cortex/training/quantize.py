@@ -48,7 +48,7 @@ def gptq(source: Path, target: Path, wanted: Gptq, conversations: Sequence[list[
     tokenizer.save_pretrained(target)
     # It was saved with Python's objects in it, which no safe reader takes, and which each Python writes in its own way.
     plain = json.loads(json.dumps(active_session().lifecycle.recipe.to_dict()))
-    (target / RECIPE_FILE_NAME).write_text(yaml.safe_dump(plain, sort_keys=False))
+    (target / RECIPE_FILE_NAME).write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
 
 
 def mean_divergence(

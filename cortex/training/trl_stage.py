@@ -45,6 +45,6 @@ def train_with_trl(
         **(further or {}),
     }
     path = folder / "task.json"
-    path.write_text(json.dumps(task))
+    path.write_text(json.dumps(task), encoding="utf-8")
     run_trainer(context, checkpoints, distributed(profile, f"cortex.training.{stage}", path), section.hang_limit)
     collect_model(trained, output)

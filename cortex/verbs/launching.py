@@ -234,7 +234,7 @@ def _write(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
 
     path = folder.absolute() / "launch.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump(documents, name))
+    path.write_text(dump(documents, name), encoding="utf-8")
     print(f"nothing was launched; what would be submitted is in {path}")
 
 

@@ -67,7 +67,7 @@ class Bench:
         }
         hardware = {"device": "cpu", "threads": 1}
         raw = {"name": RUN, "model": {"base": str(work)}, "sft": trainer, "grpo": trainer, "hardware": hardware}
-        self.profile.write_text(yaml.safe_dump(raw))
+        self.profile.write_text(yaml.safe_dump(raw), encoding="utf-8")
         self.sizes = {"hidden": options.hidden, "layers": options.layers}
         made = environment("grpo", Settings())
         self.python = made / "bin" / "python"
@@ -100,13 +100,15 @@ class Bench:
         told = {"profile": str(self.profile), "work": str(folder), "result": str(result), **self.sizes}
         if kind == "bare":
             told |= {"saving": str(folder / "trainer"), "resume": str(resume) if resume else None}
-        task.write_text(json.dumps(told))
+        task.write_text(json.dumps(told), encoding="utf-8")
         began = time.time()
         program = [self.python, __file__, _PROGRAMS[kind], task]
-        done = subprocess.run(program, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            program, env=self.environment, capture_output=True, text=True, check=False, encoding="utf-8"
+        )
         if done.returncode:
             sys.exit(f"{kind} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
-        measured = json.loads(result.read_text())
+        measured = json.loads(result.read_text(encoding="utf-8"))
         return {"training": measured["training"], "first_step": measured["first_step"] - began}
 
 
@@ -122,7 +124,7 @@ def stage(told: dict[str, Any]) -> None:
     resume = checkpoints.newest()
     task = Path(told["work"], "trainer.json")
     further = {"saving": str(checkpoints.saving), "resume": str(resume) if resume else None, "kit": True}
-    task.write_text(json.dumps(told | further))
+    task.write_text(json.dumps(told | further), encoding="utf-8")
     run_trainer(context, checkpoints, [sys.executable, __file__, "--train", task], profile.sft.hang_limit)
 
 
@@ -167,7 +169,7 @@ def train(told: dict[str, Any]) -> None:
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=told["resume"])
     measured = {"training": time.monotonic() - began, "first_step": first.at}
-    Path(told["result"]).write_text(json.dumps(measured))
+    Path(told["result"]).write_text(json.dumps(measured), encoding="utf-8")
 
 
 def print_table(rounds: list[dict[str, float]], saves: int) -> None:
@@ -186,6 +188,6 @@ def print_table(rounds: list[dict[str, float]], saves: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] in (["--train"], ["--stage"]):
-        (train if sys.argv[1] == "--train" else stage)(json.loads(Path(sys.argv[2]).read_text()))
+        (train if sys.argv[1] == "--train" else stage)(json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))
     else:
         main()

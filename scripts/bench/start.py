@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
@@ -53,7 +52,7 @@ def timed(words: list[str], home: str) -> tuple[float, float]:
     """Seconds of the wall and of the processor."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {**os.environ, "CORTEX_HOME": home}
-    command = [Path(sys.executable).with_name("cortex"), *words]
+    command = [sys.executable, "-m", "cortex", *words]
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

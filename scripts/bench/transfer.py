@@ -83,7 +83,9 @@ def main() -> None:
         samples = Bench(Path(work), options.only).run(options.mib, options.files, options.rounds)
     print_table(samples)
     if options.json:
-        options.json.write_text(json.dumps({name: [vars(one) for one in found] for name, found in samples.items()}))
+        options.json.write_text(
+            json.dumps({name: [vars(one) for one in found] for name, found in samples.items()}), encoding="utf-8"
+        )
 
 
 class Bench:

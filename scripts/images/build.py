@@ -80,7 +80,7 @@ def build(name: str, variant: str, *, base_image: str | None = None, options: Se
     arguments = {"IMAGE": name, "VARIANT": variant, "VERSION": cortex.__version__, "REVISION": revision(name)}
     arguments |= {"SOURCE": source()} if source() else {}
     arguments |= {"BASE_IMAGE": base_image} if base_image else {}
-    if wheels := local_wheels(lock.read_text()):
+    if wheels := local_wheels(lock.read_text(encoding="utf-8")):
         arguments["WHEELS"] = wheel_image(wheels)
     certificates = os.environ.get("SSL_CERT_FILE")
     started = time.monotonic()
@@ -154,4 +154,6 @@ def wheel_image(wheels: Sequence[Path]) -> str:
 def _git(*words: str) -> str:
     if shutil.which("git") is None:
         return ""
-    return subprocess.run(["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["git", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False, encoding="utf-8"
+    ).stdout.strip()

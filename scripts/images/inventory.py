@@ -24,13 +24,15 @@ def python_packages() -> list[dict[str, str]]:
 def debian_packages() -> list[dict[str, str]]:
     """Every Debian package, as dpkg knows it."""
     form = "\t".join(f"${{{field}}}" for field in FIELDS) + "\n"
-    lines = subprocess.run(["dpkg-query", "--show", f"--showformat={form}"], capture_output=True, text=True, check=True)
+    lines = subprocess.run(
+        ["dpkg-query", "--show", f"--showformat={form}"], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     return [dict(zip(map(str.lower, FIELDS), line.split("\t"), strict=True)) for line in lines.stdout.splitlines()]
 
 
 def system() -> dict[str, str]:
     """The distribution, from /etc/os-release."""
-    with Path("/etc/os-release").open() as lines:
+    with Path("/etc/os-release").open(encoding="utf-8") as lines:
         pairs = (line.rstrip("\n").partition("=") for line in lines if "=" in line)
         return {key: value.strip('"') for key, _, value in pairs}
 

@@ -35,7 +35,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_profile_s_address_is_the_bucket_s(
     config: Path, server: Server, monkeypatch: pytest.MonkeyPatch, text: str, keys: str
 ) -> None:
-    config.write_text(text.format(url=f"http://127.0.0.1:{server.port}"))
+    config.write_text(text.format(url=f"http://127.0.0.1:{server.port}"), encoding="utf-8")
     if "profile other" in text:
         monkeypatch.setenv("AWS_PROFILE", "other")
         credentials = config.with_name("credentials")
@@ -50,7 +50,7 @@ def test_a_profile_s_address_is_the_bucket_s(
 def test_the_environment_comes_before_the_profile(
     config: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config.write_text("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:9\n")
+    config.write_text("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:9\n", encoding="utf-8")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
     hurried().put("x", b"1")
     assert (server.root / "bucket/kit/x").is_file()
@@ -65,20 +65,20 @@ def test_the_environment_comes_before_the_profile(
     ],
 )
 def test_a_profile_that_cannot_be_used_is_named(config: Path, text: str, fault: str) -> None:
-    config.write_text(text)
+    config.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=f"AWS profile 'default' cannot be used: .*({fault}).*mend it in"):
         RemoteStore("s3://bucket")
 
 
 def test_a_profile_that_is_not_there_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config.write_text("[default]\n")
+    config.write_text("[default]\n", encoding="utf-8")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ConfigError, match=r"AWS profile 'nobody' cannot be used: .*could not be found"):
         RemoteStore("s3://bucket")
 
 
 def test_a_profile_s_key_that_cannot_be_sent_is_refused_and_not_shown(config: Path) -> None:
-    config.write_text("[default]\n")
+    config.write_text("[default]\n", encoding="utf-8")
     credentials = config.with_name("credentials")
     credentials.write_text("[default]\naws_access_key_id = \u201chidden\u201d\naws_secret_access_key = b\n")
     with pytest.raises(ConfigError, match="its key's id holds") as raised:

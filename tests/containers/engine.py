@@ -179,7 +179,9 @@ def _wait(made: Engine, process: "subprocess.Popen[str]", log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while made.docker("version", timeout=PATIENCE).returncode:
         if process.poll() is not None or time.monotonic() > deadline:
-            last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+            last = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][
+                -1:
+            ]
             raise ConfigError(f"a Docker Engine does not come up here: {' '.join(last)} ({log})")
         time.sleep(0.2)
 

@@ -52,7 +52,7 @@ def test_it_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def _traces(place: Path) -> dict[str, object]:
     """What an engine could leave on its host, of which other tests that run meanwhile leave nothing either."""
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     network = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
     return {
         "mounts": [line for line in mounts if str(place) in line or "containerd" in line],

@@ -61,10 +61,10 @@ def test_it_unmounts_its_disk_and_removes_its_folder(number: signal.Signals, cod
         while not (tmp_path / "mounted").exists():
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.02)
-        assert str(tmp_path) in Path("/proc/mounts").read_text()
+        assert str(tmp_path) in Path("/proc/mounts").read_text(encoding="utf-8")
         process.send_signal(number)
         _, error = process.communicate(timeout=60)
     assert process.returncode == code, error
     assert "Traceback" not in error
-    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    assert str(tmp_path) not in Path("/proc/mounts").read_text(encoding="utf-8")
     assert not list((tmp_path / "home" / "drill").iterdir())

@@ -112,7 +112,11 @@ class SshServer:
         if os.getuid() == 0:
             # As root, sshd wants a user and a folder that its package would have made: here they are, for it alone.
             users = self.folder / "passwd"
-            others = [line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("sshd:")]
+            others = [
+                line
+                for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines()
+                if not line.startswith("sshd:")
+            ]
             users.write_text("\n".join([*others, "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin", ""]))
             command = ["unshare", "--mount", "sh", "-c", ISOLATED, "sh", users, *command]
         with (self.folder / "log").open("ab") as log:
@@ -128,7 +132,9 @@ class SshServer:
     def kill(self) -> None:
         """End the server and every session of it."""
         if self.process:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            children = (
+                Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8").split()
+            )
             self.process.kill()
             for session in children:
                 with suppress(ProcessLookupError):

@@ -27,7 +27,7 @@ def machines(task: dict[str, Any]) -> list[tuple[str | None, str | None]]:
 
 
 def write(path: Path, *documents: dict[str, Any]) -> Path:
-    path.write_text(yaml.safe_dump_all(documents))
+    path.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
     return path
 
 

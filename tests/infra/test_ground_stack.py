@@ -20,7 +20,7 @@ from infra.releases import released, require_copies
 from infra.stack import Stack, main
 from tests.infra.samples import OUTPUTS, OWNER
 
-ENGINE = """#!{python}
+ENGINE = """#!/usr/bin/env python3
 import pathlib, shutil, sys
 here = pathlib.Path(__file__).parent
 with (here / "asked").open("a") as asked:
@@ -38,7 +38,7 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         program = folder / "pulumi"
-        program.write_text(ENGINE.format(python=sys.executable))
+        program.write_text(ENGINE)
         program.chmod(0o755)
         self.give(OUTPUTS.model_dump_json())
 

@@ -59,7 +59,7 @@ def one_odd(reply: Callable[[int], Reply | None]) -> Callable[[str, int], Reply 
 
 
 def lines(kept: Path) -> int:
-    return len(kept.read_text().splitlines())
+    return len(kept.read_text(encoding="utf-8").splitlines())
 
 
 def test_the_scripted_teacher_answers_every_prompt_over_http(kept: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_was_answered_is_not_asked_again(teacher: Teacher, kept: Path) -> N
     first = dict(list(PROMPTS.items())[:25])
     ask(teacher.endpoint(), first, kept, lambda *_: None)
     # A kill in the middle of a write leaves part of a line; an example whose prompt changed is another question.
-    with kept.open("a") as torn:
+    with kept.open("a", encoding="utf-8") as torn:
         torn.write('{"example_id": "NEAR-30", "prompt": "NEA')
     changed = PROMPTS | {"NEAR-0": "NEAR 1d flow:+2"}
     assert set(ask(teacher.endpoint(), changed, kept, lambda *_: None)) == set(PROMPTS)
@@ -260,7 +260,7 @@ def test_slow_answers_do_not_vouch_for_an_endpoint_that_has_stopped_serving(teac
     teacher.script = script
     with pytest.raises(StageError, match="suspended"):
         go(teacher.endpoint(concurrency=8), kept)
-    assert {json.loads(line)["kind"] for line in kept.read_text().splitlines()} == {"answered"}
+    assert {json.loads(line)["kind"] for line in kept.read_text(encoding="utf-8").splitlines()} == {"answered"}
 
 
 def test_on_the_last_few_prompts_a_refusal_is_no_end_of_the_run(teacher: Teacher, kept: Path) -> None:

@@ -122,7 +122,7 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
 
 
 def main() -> None:
-    options = json.loads(Path(sys.argv[2]).read_text())
+    options = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     saving, resume = options.pop("saving", None), options.pop("resume", None)
     task = Task(**options)
     if sys.argv[1] == "train":

@@ -75,7 +75,7 @@ def test_show_tells_all_that_others_build_on(run: Run) -> None:
 @pytest.mark.timed
 def test_how_copies_were_quantized_can_be_read_without_their_program(run: Run) -> None:
     for bits in (4, 8):
-        recipe = yaml.safe_load(Path(run(0)["release"], f"gptq-w{bits}", "recipe.yaml").read_text())
+        recipe = yaml.safe_load(Path(run(0)["release"], f"gptq-w{bits}", "recipe.yaml").read_text(encoding="utf-8"))
         [modifier] = recipe["default_stage"]["default_modifiers"].values()
         assert modifier["config_groups"]["linear"]["weights"]["num_bits"] == bits
 

@@ -114,7 +114,7 @@ def write_profile(path: Path, model: Path, *, steps: int, save_steps: int, lora:
         "grpo": trainer | grpo,
         "hardware": {"device": "cpu", "threads": 1},
     }
-    path.write_text(yaml.safe_dump(profile))
+    path.write_text(yaml.safe_dump(profile), encoding="utf-8")
 
 
 def build_model(folder: Path) -> None:
@@ -136,14 +136,14 @@ def main() -> None:
         build_model(Path(sys.argv[2]))
         return
     try:
-        print(f"weights {stage(Task(**json.loads(Path(sys.argv[1]).read_text())))}", flush=True)
+        print(f"weights {stage(Task(**json.loads(Path(sys.argv[1]).read_text(encoding='utf-8'))))}", flush=True)
     except CortexError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
 def write_task(path: Path, task: Task) -> Path:
-    path.write_text(json.dumps(asdict(task)))
+    path.write_text(json.dumps(asdict(task)), encoding="utf-8")
     return path
 
 

@@ -178,7 +178,7 @@ class Bed:
 
 def _children(process: int) -> list[str]:
     try:
-        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
     except (FileNotFoundError, ProcessLookupError):
         return []
 

@@ -45,7 +45,7 @@ def processes(place: Path) -> list[str]:
 
 def _mounts() -> list[str]:
     """Mounts over what a bed hides, or of a kind that it makes, wherever; others' come and go meanwhile."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     hidden = ["/tmp", "/run", *(str(Path.home() / name) for name in HOMES)]
     return [line for line in lines if line.split()[4] in hidden or "/testbed" in line]
 

@@ -20,7 +20,7 @@ PROBED = ("8.8.8.8", "1.1.1.1")
 def raise_network() -> None:
     """Make the bridge and the addresses of the bed's own servers."""
     # Else the system may lend SkyPilot's port to some client before SkyPilot takes it.
-    Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(SKYPILOT_PORT)
+    Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(SKYPILOT_PORT, encoding="utf-8")
     _ip("link", "set", "lo", "up")
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("address", "add", f"{GATEWAY}/{NETWORK_BITS}", "dev", BRIDGE)

@@ -23,16 +23,20 @@ def bare_pipeline(target: Path, *groups: Sequence[str]) -> Path:
     settings = Settings()
     for_machines(SKY_YAML, target, {task.image: environment(task.image, settings) for task in read_pipeline()})
     if groups:
-        documents = {document.get("name"): document for document in yaml.safe_load_all(target.read_text())}
+        documents = {
+            document.get("name"): document for document in yaml.safe_load_all(target.read_text(encoding="utf-8"))
+        }
         tasks = [_joined([documents[name] for name in group]) for group in groups]
-        target.write_text(yaml.safe_dump_all(tasks, sort_keys=False))
+        target.write_text(yaml.safe_dump_all(tasks, sort_keys=False), encoding="utf-8")
     return target
 
 
 def for_machines(source: Path, target: Path, environments: Mapping[str, Path]) -> Path:
     """Write a copy whose tasks run in `environments` of this checkout, by image, in place of the images."""
-    documents = [document for document in yaml.safe_load_all(source.read_text()) if document]
-    target.write_text(yaml.safe_dump_all([_bare(document, environments) for document in documents], sort_keys=False))
+    documents = [document for document in yaml.safe_load_all(source.read_text(encoding="utf-8")) if document]
+    target.write_text(
+        yaml.safe_dump_all([_bare(document, environments) for document in documents], sort_keys=False), encoding="utf-8"
+    )
     return target
 
 

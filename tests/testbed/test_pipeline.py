@@ -114,7 +114,7 @@ def test_the_pipeline_survives_reclaims_and_a_restart_and_ends_the_same(
 
 def launch(inside: Inside, profile: Path) -> None:
     pipeline = bare_pipeline(inside.folder / "pipeline.yaml", *MACHINES)
-    given = inside.write("small.yaml", profile.read_text())
+    given = inside.write("small.yaml", profile.read_text(encoding="utf-8"))
     words = ["--profile", given, "--run", RUN, "--pipeline", pipeline, "--yes", "--no-follow"]
     # What is checked first is asked in earnest, and takes a busy machine its time.
     done = inside.run("cortex", "launch", *words, CORTEX_PREFLIGHT_SECONDS="300")

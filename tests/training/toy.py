@@ -150,7 +150,7 @@ def chain(steps: int) -> bytes:
 
 
 def main() -> None:
-    options = json.loads(Path(sys.argv[-1]).read_text())
+    options = json.loads(Path(sys.argv[-1]).read_text(encoding="utf-8"))
     saving, resume = options.pop("saving", None), options.pop("resume", None)
     task = Task(**options)
     if sys.argv[1] == "train":

@@ -58,7 +58,7 @@ def _summed(answers: list[tuple[str, str]], images: set[Image]) -> Finding:
 def _pushed(path: Path) -> dict[str, str]:
     """Images by their short names."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is not there: the images were never pushed") from error
     except ValueError as error:

@@ -110,7 +110,7 @@ def _login(host: str, environment: Mapping[str, str]) -> Login | None:
         return name, password
     folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        kept = json.loads((folder / "config.json").read_text())["auths"][host]["auth"]
+        kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))["auths"][host]["auth"]
         name, _, password = base64.b64decode(kept).decode().partition(":")
     except (OSError, ValueError, KeyError, TypeError):
         return None

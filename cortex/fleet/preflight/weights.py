@@ -94,7 +94,7 @@ def _trainable(adapter: Adapter | None, shape: Shape) -> int:
 
 def _in_folder(folder: Path) -> Shape | None:
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         heads = config["hidden_size"] // config["num_attention_heads"]
         width = heads * config.get("num_key_value_heads", config["num_attention_heads"])

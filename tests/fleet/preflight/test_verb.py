@@ -51,7 +51,7 @@ def test_every_check_is_told_at_once_with_its_fix(cortex: Cortex, pipeline: Path
 def test_an_unknown_profile_and_an_unknown_region_are_named(cortex: Cortex, pipeline: Path, tmp_path: Path) -> None:
     wrong = cortex("preflight", "cortex-8bb")
     assert wrong.returncode == 78 and "did you mean 'cortex-8b'" in wrong.stderr
-    pipeline.write_text(PIPELINE.replace("us-east-1", "us-east-9"))
+    pipeline.write_text(PIPELINE.replace("us-east-1", "us-east-9"), encoding="utf-8")
     variables = PATIENT | {"HOME": str(tmp_path), "CORTEX_BUCKET": "s3://mine/kit"}
     done = cortex("preflight", "rehearsal", "--pipeline", pipeline, **variables)
     assert done.returncode == 78 and "Traceback" not in done.stderr

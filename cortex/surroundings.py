@@ -1,0 +1,43 @@
+"""Variables that the kit, and whatever it starts, runs under on any machine: set once, when a program begins."""
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""This very machine: a proxy that is asked for it would look for the server on its own."""
+
+
+def settle(environment: MutableMapping[str, str]) -> None:
+    """Add what is missing: loopback goes through no proxy, and caches go where they can be written."""
+    environment |= {name: _with_loopback(environment.get(name, "")) for name in _proxy_exceptions(environment)}
+    if not _can_make(_user_caches(environment)):
+        from cortex.settings import CHECKOUT  # here, for most verbs do without what settings import
+
+        home = Path(environment.get("CORTEX_HOME") or CHECKOUT / ".cortex")
+        environment["XDG_CACHE_HOME"] = str(home.absolute() / "cache")
+
+
+def _proxy_exceptions(environment: MutableMapping[str, str]) -> list[str]:
+    """The variables that list what is reached directly: some programs read one of them, some the other."""
+    given = [name for name in ("no_proxy", "NO_PROXY") if name in environment]
+    return given or ["no_proxy", "NO_PROXY"]
+
+
+def _with_loopback(listed: str) -> str:
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    if "*" in names:
+        return listed
+    return ",".join([*names, *(name for name in LOOPBACK if name not in names)])
+
+
+def _user_caches(environment: MutableMapping[str, str]) -> Path:
+    """Where libraries keep what they can fetch again. https://specifications.freedesktop.org/basedir-spec/latest/"""
+    given = environment.get("XDG_CACHE_HOME")
+    return Path(given) if given else Path(environment.get("HOME") or "/nonexistent") / ".cache"
+
+
+def _can_make(folder: Path) -> bool:
+    """Whether a folder can be written, or made where it is not there yet."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
