@@ -10,7 +10,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def settle(environment: MutableMapping[str, str]) -> None:
     """Add what is missing: loopback goes through no proxy, and caches go where they can be written."""
-    environment |= {name: _with_loopback(environment.get(name, "")) for name in _proxy_exceptions(environment)}
+    environment.update({name: _with_loopback(environment.get(name, "")) for name in _proxy_exceptions(environment)})
     if not _can_make(_user_caches(environment)):
         from cortex.settings import CHECKOUT  # here, for most verbs do without what settings import
 

@@ -78,7 +78,7 @@ def _decode(file: Path) -> str:
     data = file.read_bytes()
     if data[:2] == b"\x1f\x8b":
         try:
-            with gzip.open(io.BytesIO(data), encoding="utf-8") as stream:
+            with gzip.open(io.BytesIO(data)) as stream:
                 data = stream.read(_LARGEST + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{file}: cannot be read as gzip: {error}: write the file again") from error

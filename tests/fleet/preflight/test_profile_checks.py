@@ -1,6 +1,6 @@
 """Checks of what the profile itself says: keys, disks, budget, machines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import pytest
 from cortex.errors import ConfigError
 from cortex.fleet.preflight import cost, disk, keys, machines
 from cortex.fleet.preflight.disk import GIB
+from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.weights import SHAPES, need, shape_of
+from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.prices import Offer
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import PROFILES, Profile, load_profile
 from cortex.settings import Settings
 
 
@@ -209,3 +211,19 @@ def test_machines_that_the_catalog_does_not_have(profile: Profile) -> None:
     assert found.ok is False and "us-wesst-2" in found.detail and "sky gpus list" in str(found.fix)
     assert machines.check(ground(profile, TASK, rentable=lambda document: rented(1.0))).ok
     assert machines.check(ground(profile)).ok is None
+
+
+OFFLINE = (disk.check, keys.check)
+"""Checks that ask nobody: with every key set, each shipped profile passes them."""
+
+
+@pytest.mark.parametrize("check", OFFLINE, ids=lambda check: check.__module__.rpartition(".")[2])
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_shipped_profile_passes_with_the_shipped_pipeline(
+    name: str, check: Callable[[Ground], Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORTEX_TEACHER_API_KEY", "k")
+    monkeypatch.setenv("CORTEX_FLIPSIDE_API_KEY", "k")
+    documents = [document for document in read_documents(SKY_YAML) if "run" in document]
+    found = check(ground(load_profile(name), *documents, settings=Settings()))
+    assert found.ok is True and found.word == "ok", found
