@@ -54,16 +54,16 @@ def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str
     usual = pl.col("_bars").quantile(0.5, "higher").over("symbol")
     stops = pl.col("date").shift(-1).over("symbol") != pl.col("date").dt.offset_by("1d")
     cut_short = stops.fill_null(True) & (pl.col("_end") < pl.col("_end").shift(1).over("symbol")) & (usual >= 2)
-    days = days.with_columns((cut_short | (pl.col("_bars") * 2 < usual)).fill_null(False).alias("_part"), usual=usual)
+    days = days.with_columns((cut_short | (pl.col("_bars") * 2 < usual)).fill_null(False).alias("_part"), _usual=usual)
     parts = days.filter("_part")
-    kept = days.filter(~pl.col("_part")).drop("_part", "_bars", "_end", "usual")
+    kept = days.filter(~pl.col("_part")).drop("_part", "_bars", "_end", "_usual")
     return Daily(kept, _notes(parts, file))
 
 
 def _notes(parts: pl.DataFrame, file: str) -> tuple[str, ...]:
     if parts.is_empty():
         return ()
-    symbol, date, bars, usual = parts.select("symbol", "date", "_bars", "usual").row(-1)
+    symbol, date, bars, usual = parts.select("symbol", "date", "_bars", "_usual").row(-1)
     count = "1 day" if parts.height == 1 else f"{parts.height:,} days"
     return (f"{file}: {count} in part left out, such as {symbol} {date} with {bars} of {usual:g} bars",)
 

@@ -16,7 +16,7 @@ from cortex.market.timestamps import Times, read_times
 
 KINDS = (".parquet", ".csv", ".csv.gz")
 
-UNNAMED = "_unnamed"
+UNNAMED = "unnamed"
 """Stands for the empty name that an index is exported under."""
 
 _SYMBOL_NAMES = frozenset(("symbol", "ticker", "asset", "coin"))
@@ -104,8 +104,13 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
 
 
 def column_name(column: str) -> str:
-    """The name under which a column is known: lower case, without the brackets and blanks of its source."""
-    return column.strip().strip("<>\ufeff").strip().lower().replace(" ", "_").replace("-", "_") or UNNAMED
+    """The name under which a column is known: lower case, without the brackets and blanks of its source.
+
+    Names of the tables' own columns, and those that begin with a bar as what is computed on the way does, are changed:
+    a second `time` beside a `date` must not take the place of the first.
+    """
+    name = column.strip().strip("<>\ufeff").strip().lower().replace(" ", "_").replace("-", "_").lstrip("_")
+    return f"{name}_" if name in ("symbol", "time", "date") else name or UNNAMED
 
 
 def _read(file: Path) -> CsvFile:

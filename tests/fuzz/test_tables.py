@@ -209,6 +209,7 @@ ODD = (
 )  # fmt: skip
 NAMES = (
     "date", "time", "open", "high", "low", "close", "symbol", "fees", "", "open_time", "close_time", "unix", "id",
+    "_file", "_row", "Time", "value",
     "Close",
 )  # fmt: skip
 

@@ -72,6 +72,21 @@ def test_a_metric_is_not_taken_for_a_counter_or_clock(tmp_path: Path, name: str,
     assert _load(tmp_path, PRICES.with_columns(pl.Series(name, values))).metrics == [name]
 
 
+@pytest.mark.parametrize(
+    "name", ["time", "Date", "_file", "_row", "_part", "_bars", "_usual", "value", "count", "_history"]
+)
+def test_a_metric_may_have_any_name(tmp_path: Path, name: str):
+    hours = pl.datetime_range(pl.datetime(2021, 1, 1), pl.datetime(2021, 1, 9, 18), "6h", eager=True)
+    table = pl.DataFrame({"open_time": hours, name: NOISE.normal(0, 1, len(hours))}).with_columns(
+        pl.lit(1.0).alias(price) for price in ("open", "high", "low", "close")
+    )
+    tables = _load(tmp_path, table)
+    assert tables.prices.height == 9 and tables.onchain is not None and tables.onchain.shape == (9, 3)
+    assert tables.onchain[tables.metrics[0]].to_list() == pytest.approx(
+        [table[name][row : row + 4].mean() for row in range(0, 36, 4)]
+    )
+
+
 def test_an_index_that_runs_over_all_symbols_is_a_counter(tmp_path: Path):
     both = pl.concat([bars([1, 2, 3] * 10, "ETH"), bars([2, 3, 4] * 10)]).with_row_index("n")
     assert _load(tmp_path, both).metrics == []
