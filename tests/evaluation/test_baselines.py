@@ -108,3 +108,13 @@ def test_there_is_no_oracle_where_the_best_forecast_is_unknown(column: str) -> N
 def test_examples_that_cannot_be_fitted_are_refused(train: pl.DataFrame, test: pl.DataFrame, message: str) -> None:
     with pytest.raises(DataError, match=message):
         fit_baselines(train, test, FEATURES)
+
+
+def test_an_outcome_of_exactly_zero_is_no_rise_for_any_baseline() -> None:
+    """Every second rise taken back to 0: the baselines must learn a rate of rises that is half as high."""
+    outcome = TRAIN["outcome"].to_numpy().copy()
+    outcome[np.flatnonzero(outcome > 0)[::2]] = 0.0
+    train = TRAIN.with_columns(outcome=pl.Series(outcome))
+    rate = np.mean(outcome > 0)
+    for name in ("base_rate", "momentum", "logistic_regression"):
+        assert fit_baselines(train, TEST, FEATURES)[name].p_up.mean() == pytest.approx(rate, abs=0.05), name

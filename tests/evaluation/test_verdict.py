@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cortex.evaluation.bootstrap import DateResamples, score_intervals
-from cortex.evaluation.record import Comparison, Curves, DataSummary, Evaluated, Interval, Verdict
+from cortex.evaluation.record import Comparison, Curves, DataSummary, Evaluated, Interval, ScoreIntervals, Verdict
 from cortex.evaluation.scores import losses, score
 from cortex.evaluation.verdict import verdict
 from tests.evaluation.simulation import stated
@@ -140,3 +140,29 @@ def test_the_second_line_compares_with_the_simple_rivals(
 
 def test_without_rivals_the_second_line_says_so() -> None:
     assert "not compared" in judge(np.full((40, 2), 0.5), np.ones((40, 2))).comparison
+
+
+@pytest.mark.parametrize(("low", "shown"), [(-1e-9, False), (0.0, False), (1e-9, True)])
+def test_an_interval_that_touches_zero_shows_no_skill(low: float, shown: bool) -> None:
+    """The burden of proof is the model's: 0 is what the base rate scores, and is within the interval."""
+    interval, fixed = Interval(low=low, high=0.5), Interval(low=0.1, high=0.5)
+    others = dict.fromkeys(("accuracy", "brier", "log_loss", "return_skill", "coverage"), fixed)
+    scores = score(stated(np.array([0.9, 0.1])), np.array([0.01, -0.01]), base_rate=0.5)
+    curves = Curves(reliability=[], p_counts=[], cumulative_skill=[])
+    evaluated = Evaluated(scores=scores, intervals=ScoreIntervals(brier_skill=interval, **others), curves=curves)
+    data = DataSummary(
+        source="a test",
+        simulated=True,
+        train_examples=100,
+        test_examples=60,
+        symbols=["S0"],
+        decision_times=[START + timedelta(days=index) for index in range(60)],
+        horizon_days=1,
+        horizon_steps=1,
+        base_rate=0.5,
+        test_up_rate=0.5,
+        block_length=4,
+        resamples=100,
+        seed=0,
+    )
+    assert verdict("grpo", evaluated, (), data).skill_shown is shown

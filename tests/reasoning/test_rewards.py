@@ -109,3 +109,15 @@ def test_quality_grades_an_answer_and_says_why(text: str, grade: str, reason: st
     finding = check(PROMPT, text)
     assert finding.grade == grade
     assert finding.reasons == () if reason is None else reason in finding.reasons[0]
+
+
+def test_an_outcome_of_exactly_zero_is_no_rise() -> None:
+    """As the scores and the base rate count it: "up" is an outcome above 0."""
+    assert (brier_reward(1.0, 0.0), brier_reward(0.0, 0.0)) == (0.0, 1.0)
+
+
+def test_one_citation_is_enough_to_be_grounded_or_not() -> None:
+    assert reward(answer("flow:-2 up"), PROMPT, 0.01, WEIGHTS).grounding == 1
+    assert reward(answer("flow:-1 up"), PROMPT, 0.01, WEIGHTS).grounding == 0
+    assert reward(answer("up"), PROMPT, 0.01, WEIGHTS).grounding == 0, "who cites nothing earns nothing by it"
+    assert check(PROMPT, answer("flow:-2 up")).grade == "accepted"
