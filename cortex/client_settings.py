@@ -132,7 +132,7 @@ def _check_no_proxy(value: str) -> None:
             several = entry.count(":") > 1 and "://" not in entry and not IPv6Address(entry)
         except AddressValueError:
             several = True
-        if several or not entry.isascii():
+        if several or not (entry.isascii() and entry.isprintable()):
             raise ValueError(f"{entry!r} cannot be read: write hosts, and IPv6 addresses alone, such as ::1")
 
 

@@ -64,6 +64,7 @@ def test_a_variable_that_cannot_be_read_is_named(
         ("HTTP_PROXY", "proxy[::1]", "names no host"),
         ("NO_PROXY", "localhost,[::1]", r"'\[::1\]' cannot be read"),
         ("NO_PROXY", "fd00::/8", "'fd00::/8' cannot be read"),
+        ("NO_PROXY", "a\x7f", "cannot be read"),
         ("SSL_CERT_FILE", "/no/such/file", "cannot be read"),
         ("SSL_CERT_FILE", "/etc/hostname", "holds no certificates"),
         ("SSL_CERT_DIR", "/no/such/folder", "is no folder"),
