@@ -16,6 +16,7 @@ from cortex.errors import ConfigError
 from cortex.market.config import FilesConfig, FlipsideConfig
 from cortex.process import running
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 from cortex.settings import Settings
 
 USER = 10001
@@ -101,13 +102,18 @@ class Container:
             "--env=USER=cortex",
             f"--env=CORTEX_HOME={self.settings.home.absolute()}",
             f"--env=CORTEX_BUCKET={bucket}",
+            f"--env={SECRET_VARIABLE}",  # by its name alone: its value is on no command line
             # At the paths that they have outside: what a stage says of a file is true out here, too.
             *(f"--mount=type=bind,source={path},target={path}" for path in (bucket, work)),
             *(f"--mount=type=bind,source={path},target={path},readonly" for path in _read(self.profile)),
             self.image,
             *words,
         ]
-        with _ended_with_us(docker, name), running(command, stdout=output, stderr=subprocess.STDOUT) as process:
+        variables = {**os.environ, SECRET_VARIABLE: RunSecret.of(self.run, self.settings).value}
+        with (
+            _ended_with_us(docker, name),
+            running(command, env=variables, stdout=output, stderr=subprocess.STDOUT) as process,
+        ):
             yield process
 
 

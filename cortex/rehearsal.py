@@ -21,6 +21,7 @@ from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.pipeline import Task, read_pipeline
 from cortex.runs.profile import Profile
 from cortex.runs.report import RunFollower
+from cortex.runs.run_secret import RunSecret, bind
 from cortex.runs.stages import find_stage
 from cortex.settings import Settings
 
@@ -50,6 +51,7 @@ class Rehearsal:
         self.places.check()
         self._check_files()
         create_run(self.store, self.run, self.profile, rehearsal=True)
+        bind(self.store, RunSecret.of(self.run, self.settings), self.profile)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
         follower = RunFollower(self.store, self.run, [stage for _, wanted in tasks for stage in wanted])
         left = [(task, stage) for task, wanted in tasks for stage in wanted if not self._finished(stage)]

@@ -1,6 +1,6 @@
 """Artifacts: folders that exist from the moment their manifest does, and never change after."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,14 @@ def publish(
     meta: Mapping[str, JsonValue] | None = None,
     lease: Lease | None = None,
     keep: bool = False,
+    code_of: Callable[[Manifest], str] | None = None,
 ) -> Artifact:
     """Make a folder an artifact of the store, under `prefix`: every file first, the manifest last.
 
     A folder store takes the folder over by a rename (`keep` copies it instead); a bucket gets copies of its files,
     each read back before the manifest is written. `inputs` are the digests of the manifests it was made from; `code`
-    is by default this code's version. Publishing the same again changes nothing, and after a kill continues.
+    is by default this code's version; what `code_of` makes of the manifest is added to its `meta`. Publishing the same
+    again changes nothing, and after a kill continues.
 
     Raises:
         DataError: the folder holds links, names that cannot be kept, or a file that changed meanwhile.
@@ -60,7 +62,7 @@ def publish(
     """
     if lease:
         lease.check()
-    origin = Origin.of(kind, inputs, code, profile, seeds, meta)
+    origin = Origin.of(kind, inputs, code, profile, seeds, meta, code_of)
     there = find(store, prefix)
     if there is None and isinstance(store, FolderStore):
         return _adopt(folder, store, prefix, origin, lease, keep=keep)

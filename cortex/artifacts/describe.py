@@ -1,6 +1,6 @@
 """What a folder's manifest will say, before it is published."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from cortex.errors import DataError
 RELEASE = "release"
 """The kind of artifact that users take home."""
 
+CODE = "mac"
+"""The key in `meta` of a message authentication code over the rest of the manifest."""
+
 SUMS = "SHA256SUMS"
 """A release lists its files once more, for `sha256sum -c` on a machine that has none of our code."""
 
@@ -30,6 +33,8 @@ class Origin:
     profile: str | None
     seeds: dict[str, int]
     meta: dict[str, JsonValue]
+    code_of: Callable[[Manifest], str] | None = None
+    """What makes the code that is added to `meta` as `mac`, from the manifest without it."""
 
     @classmethod
     def of(
@@ -40,6 +45,7 @@ class Origin:
         profile: str | None,
         seeds: Mapping[str, int] | None,
         meta: Mapping[str, JsonValue] | None,
+        code_of: Callable[[Manifest], str] | None = None,
     ) -> "Origin":
         """Fill in what was not said: nothing, and this code's version."""
         return cls(
@@ -49,10 +55,11 @@ class Origin:
             profile=profile,
             seeds=dict(seeds or {}),
             meta=dict(meta or {}),
+            code_of=code_of,
         )
 
     def manifest(self, files: Iterable[FileEntry]) -> Manifest:
-        return Manifest(
+        bare = Manifest(
             kind=self.kind,
             files=tuple(files),
             inputs=self.inputs,
@@ -61,6 +68,18 @@ class Origin:
             seeds=self.seeds,
             meta=self.meta,
         )
+        return bare if self.code_of is None else with_code(bare, self.code_of(bare))
+
+
+def with_code(manifest: Manifest, code: str) -> Manifest:
+    """The manifest with a code of its own content in `meta`."""
+    return Manifest.model_validate({**manifest.model_dump(), "meta": {**manifest.meta, CODE: code}})
+
+
+def without_code(manifest: Manifest) -> Manifest:
+    """The manifest that a code was made of."""
+    meta = {name: value for name, value in manifest.meta.items() if name != CODE}
+    return Manifest.model_validate({**manifest.model_dump(), "meta": meta})
 
 
 def describe(

@@ -20,11 +20,14 @@ from cortex.drill.spoken import heard
 from cortex.drill.stand_in import StandIn
 from cortex.reasoning.labels import ACCEPTED, vocabulary
 from cortex.runs.ledger import LedgerReader
+from cortex.runs.run_secret import SECRET_VARIABLE
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.launch import AXOLOTL, trainer_environment
 from cortex.training.trl_config import grpo_arguments, lora_arguments
 
 RUN = "drill"
+
+SECRET = "what a launch hands to each of a run's machines"
 
 _ERROR = re.compile(r"^(?:\[?rank\d+\]?:? ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt))(?::|$)")
 
@@ -122,7 +125,8 @@ class Kit(Side):
         return [programs / "python", "-m", "cortex", "run", self.stage, "--run", self.run]
 
     def variables(self, machine: Path) -> dict[str, str]:
-        return {"CORTEX_HOME": str(machine / "home"), "CORTEX_BUCKET": str(self.bucket(machine))}
+        home, bucket = str(machine / "home"), str(self.bucket(machine))
+        return {"CORTEX_HOME": home, "CORTEX_BUCKET": bucket, SECRET_VARIABLE: SECRET}
 
     def checkpoint(self, machine: Path, step: int) -> Path:
         return self.bucket(machine) / "runs" / self.run / self.stage / "checkpoints" / str(step)

@@ -23,6 +23,7 @@ from cortex.runs.context import artifact_prefix, create_run, load_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret, bind
 
 SUBMISSION = 120.0
 """Seconds in which a submission that was begun may still bring a job about."""
@@ -47,6 +48,7 @@ class Order:
     """The file's name, for the ledger."""
     owner: str
     secrets: Mapping[str, str]
+    secret: RunSecret
     again: bool = False
     """Whether the run was launched before."""
     budget: float | None = None
@@ -74,11 +76,11 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     Raises:
         ConfigError: the run exists under another profile.
         DataError: it is finished.
-        RefusedError: it is running, or being launched.
+        RefusedError: it is running, or being launched; or its profile or its secret is not what it was begun with.
         BudgetError: it has spent its budget, and it is not raised.
         CortexError: SkyPilot does not take it, or (`ConfigError`) its server does not answer.
     """
-    create_run(store, order.run, order.profile)
+    bind(store, order.secret, create_run(store, order.run, order.profile))
     finished(order.run, store)
     events = LedgerReader(store, order.run, ticks=1).new_events()
     begun, running = _require_idle(order.run, events, jobs, clock())
@@ -96,10 +98,10 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch, clock)
     if order.budget is not None:
         ledger.hold("budget_raised", dollars=order.budget)
-    name = job_name(order.run)
+    name, secrets = job_name(order.run), {**order.secrets, SECRET_VARIABLE: order.secret.value}
     ledger.append("launching", name=name, owner=order.owner)
     try:
-        job = f"job/{jobs.submit(order.documents, name, order.secrets)}"
+        job = f"job/{jobs.submit(order.documents, name, secrets)}"
     except ConfigError:
         raise  # SkyPilot's server was lost on the way: the job may still come about
     except CortexError as error:

@@ -16,6 +16,7 @@ from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, own
 from cortex.paths import expand
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
 from cortex.runs.stages import find_stage
 from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
@@ -58,6 +59,9 @@ def resolve(
         gpus = profile.hardware.gpus if {"sft", "dpo", "grpo"} & set(wanted) else profile.hardware.gpus_to_export
         task = {**document, "run": _with_stages(str(document["run"]), wanted)}
         task["envs"] = {"RUN_ID": None, "CORTEX_BUCKET": None, **(document.get("envs") or {})}
+        if named:
+            task["envs"][DIGEST_VARIABLE] = profile.digest
+            task["secrets"] = {**(document.get("secrets") or {}), SECRET_VARIABLE: ""}
         task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url)
         resolved.append(fill(task))
     if not resolved:
@@ -127,8 +131,8 @@ def unpushed(documents: list[dict[str, Any]]) -> list[str]:
 
 
 def secrets(documents: list[dict[str, Any]]) -> list[str]:
-    """The names of all secrets that the tasks take."""
-    return sorted({name for document in documents for name in document.get("secrets") or {}})
+    """The names of all secrets that the tasks take from their caller; a run's own is the launch's to give."""
+    return sorted({name for document in documents for name in document.get("secrets") or {}} - {SECRET_VARIABLE})
 
 
 def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -20,6 +20,7 @@ from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, UsageError
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import RunSecret
 
 if TYPE_CHECKING:
     from cortex.runs.meter import Meter
@@ -40,6 +41,8 @@ class RunContext:
     """The run's scratch folder on this machine."""
     lease: Lease
     ledger: Ledger
+    secret: RunSecret
+    """What shows that a checkpoint is this run's own."""
     meter: "Meter | None" = None
     """What watches the run's budget; None where nothing is metered."""
     seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])

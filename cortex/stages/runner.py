@@ -21,6 +21,7 @@ from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import RunSecret
 from cortex.runs.stages import Stage, find_stage
 from cortex.settings import Settings
 from cortex.stages.publishing import publish_stage
@@ -60,8 +61,9 @@ def run_stage(
         # Asked before the lease is taken: finding nothing to do must not end the work of whoever holds the run.
         if find(store, artifact_prefix(run, name)):
             return False
+        secret = RunSecret.of(run, settings)
         lease = Lease.take(store, run)
-        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), meter)
+        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), secret, meter)
         if context.finished(name):  # the holder until now may have published it in between
             if meter:
                 meter.under(lease.epoch)

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from cortex.artifacts.artifact import find, publish
 from cortex.artifacts.code_version import code_version
+from cortex.artifacts.describe import CODE, without_code
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.receiving import receive
@@ -23,6 +24,7 @@ from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from cortex.runs.context import RunContext
 from cortex.training.completeness import lacking
+from cortex.training.pickles import check_metadata
 
 KIND = "checkpoint"
 
@@ -132,7 +134,8 @@ class Checkpoints:
         for step in sorted(self._steps(store)):
             with suppress(VerificationError):  # a damaged one is for `newest` to quarantine
                 manifest = find(store, self._key(step))
-                if manifest is not None:
+                # A forged one must not count among the newest, or as the best: it would push out the run's own.
+                if manifest is not None and self._not_ours(manifest, step) is None:
                     yield Committed(step, manifest)
 
     def _trusted(self, step: int) -> bool:
@@ -152,7 +155,10 @@ class Checkpoints:
             fault = self._not_ours(manifest, step)
             if fault is None:
                 receive(self._bucket, self._key(step), manifest, folder)
-                return True
+                fault = self._unfit(folder, step)
+                if fault is None:
+                    return True
+                self._quarantine(self._local, step, fault)
         except (VerificationError, MissingObjectError) as error:
             fault = str(error)
         self._quarantine(self._bucket, step, fault)
@@ -164,7 +170,21 @@ class Checkpoints:
             found = verify(folder)
         except (DataError, NotADirectoryError) as error:
             return str(error)
-        return self._not_ours(found.manifest, step) if found.ok else str(found)
+        if not found.ok:
+            return str(found)
+        return self._not_ours(found.manifest, step) or self._unfit(folder, step)
+
+    def _unfit(self, folder: Path, step: int) -> str | None:
+        """Why a checkpoint whose bytes are right cannot be continued from."""
+        missing = lacking(folder, step, self._context.profile.hardware.gpus)
+        if missing:
+            return f"it lacks {', '.join(missing)}"
+        try:
+            for metadata in folder.rglob(".metadata"):
+                check_metadata(metadata)
+        except VerificationError as error:
+            return str(error)
+        return None
 
     def _not_ours(self, manifest: Manifest, step: int) -> str | None:
         meta = manifest.meta
@@ -173,7 +193,13 @@ class Checkpoints:
             return f"it belongs to run {meta.get('run')}, stage {meta.get('stage')}, step {meta.get('step')}"
         if manifest.profile != self._context.profile.digest:
             return "it was made under another profile"
+        if not self._context.secret.made(meta.get(CODE), *self._words(without_code(manifest), step)):
+            return "its code was not made with this run's secret, so this run did not write it"
         return None
+
+    def _words(self, manifest: Manifest, step: int) -> tuple[str, ...]:
+        """What the code of a checkpoint covers: all that is in it, and that it is this step of this stage."""
+        return KIND, self.stage, str(step), manifest.digest
 
     def _publish(self, folder: Path, store: Store, step: int, score: float | None, code: str) -> None:
         meta: dict[str, JsonValue] = {"run": self._context.run, "stage": self.stage, "step": step}
@@ -186,6 +212,7 @@ class Checkpoints:
             profile=self._context.profile.digest,
             meta=meta if score is None else meta | {"score": score},
             lease=self._context.lease if store is self._bucket else None,
+            code_of=lambda manifest: self._context.secret.code(*self._words(manifest, step)),
         )
 
     def _quarantine(self, store: Store, step: int, reason: str) -> None:

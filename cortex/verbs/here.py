@@ -22,12 +22,14 @@ def run(
     from cortex.artifacts.store import Store
     from cortex.runs.context import create_run, load_run
     from cortex.runs.profile import load_profile
+    from cortex.runs.run_secret import RunSecret, bind
     from cortex.settings import Settings
     from cortex.stages.runner import run_stages
 
     settings = Settings()
     store = Store.open(settings.bucket_url)
     resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
+    bind(store, RunSecret.of(run_id, settings), resolved, settings.profile_digest)
     for name, made in run_stages(stages, run_id, resolved, store, settings):
         print(f"{name}: {'done' if made else 'nothing to do'}", flush=True)
 

@@ -156,6 +156,7 @@ def _start(
     from cortex.fleet.status import follow as watch
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
+    from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
 
     settings, path, console = Settings(), pipeline or SKY_YAML, Console(highlight=False)
@@ -177,7 +178,8 @@ def _start(
     if not yes:
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
-    order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), again, budget)
+    secret = RunSecret.of(run, settings)
+    order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), secret, again, budget)
     ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
     with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
         print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)

@@ -17,8 +17,10 @@ from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile, load_profile
+from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 
 RUN = "r1"
+SECRET = RunSecret(RUN, "the secret of a run in these tests")
 OFFER = Offer(cloud="aws", region="us-east-1", instance_type="m6i.xlarge", spot=True, dollars_per_hour=0.1)
 
 
@@ -44,6 +46,7 @@ class Server:
         if self.fails:
             raise self.fails
         self.submitted.append((name, [str(document["name"]) for document in documents]))
+        self.secrets = dict(secrets)
         self.up.append(f"job/{len(self.submitted)}")
         if self.killed_after:
             raise Killed
@@ -52,7 +55,9 @@ class Server:
 
 @pytest.fixture
 def order(profile: Profile) -> Order:
-    return Order(RUN, profile, [{"name": "data"}, {"name": "sft"}], (OFFER,), "sky.yaml", "ada", {"HF_TOKEN": "t"})
+    return Order(
+        RUN, profile, [{"name": "data"}, {"name": "sft"}], (OFFER,), "sky.yaml", "ada", {"HF_TOKEN": "t"}, SECRET
+    )
 
 
 def events(store: FolderStore) -> list[Event]:
@@ -67,6 +72,7 @@ def test_a_run_is_entered_priced_submitted_and_told(store: FolderStore, order: O
     server = Server()
     assert launch(order, store, server) == "job/1"
     assert server.submitted == [("cortex-r1", ["data", "sft"])]
+    assert server.secrets == {"HF_TOKEN": "t", SECRET_VARIABLE: SECRET.value}
     prices = PriceList.read(store, RUN)
     assert prices and prices.offers == (OFFER,)
     begun, launched = events(store)
@@ -106,6 +112,28 @@ def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_j
     assert len(server.submitted) == 1 and names(store) == ["launching", "machine_alive", "launched"]
     with pytest.raises(RefusedError, match="is running"):
         launch(order, store, server)
+
+
+def test_who_does_not_hold_the_runs_secret_cannot_launch_it_again(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    stop(RUN, store, server)
+    elsewhere = replace(order, secret=RunSecret(RUN, "the secret of another machine, as long"), again=True)
+    with pytest.raises(RefusedError, match="was begun with another secret than this machine's") as refused:
+        launch(elsewhere, store, server)
+    assert refused.value.exit_code == 77 and len(server.submitted) == 1
+    assert names(store)[-1] == "stopped"
+
+
+def test_a_profile_that_somebody_replaced_is_not_launched_again(store: FolderStore, order: Order) -> None:
+    server = Server()
+    launch(order, store, server)
+    stop(RUN, store, server)
+    other = load_profile("rehearsal", {"teacher.url": "https://attacker.example/v1"})
+    store.put(f"runs/{RUN}/profile.json", other.to_json())
+    with pytest.raises(RefusedError, match=r"profile\.json is not the profile that run r1 was begun with"):
+        launch(replace(order, profile=other, again=True), store, server)
+    assert len(server.submitted) == 1
 
 
 def test_a_cluster_is_no_job_that_a_killed_launch_left(store: FolderStore, order: Order) -> None:

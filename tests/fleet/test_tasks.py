@@ -42,7 +42,8 @@ def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_pa
     assert [machines(tasks[name]) for name in ("data", "release")] == [[("aws", None)]] * 2
     assert tasks["grpo"]["run"] == "cortex run grpo"  # this profile asks for no dpo
     for task in tasks.values():
-        assert task["envs"] == {"RUN_ID": "r1", "CORTEX_BUCKET": "s3://kit"}
+        digest = load_profile("cortex-70b").digest
+        assert task["envs"] == {"RUN_ID": "r1", "CORTEX_BUCKET": "s3://kit", "CORTEX_PROFILE_DIGEST": digest}
         assert task["resources"]["labels"] == {RUN_TAG: "r1", **TAGS}
 
 
@@ -130,6 +131,9 @@ def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path:
     documents = resolve(profile, "r1", settings=S3, environment=mine)
     assert all(task["envs"]["AWS_REGION"] == "eu-west-1" and task["envs"]["RUN_ID"] == "r1" for task in documents)
     assert secrets(documents) == ["CORTEX_FLIPSIDE_API_KEY", "CORTEX_TEACHER_API_KEY", "HF_TOKEN"]
+    for document in documents:  # what a launch binds each machine to
+        assert document["envs"]["CORTEX_PROFILE_DIGEST"] == profile.digest
+        assert document["secrets"]["CORTEX_RUN_SECRET"] == ""
     assert "hush" not in dump(documents, "cortex-r1")
 
 

@@ -18,6 +18,7 @@ from cortex.errors import CortexError
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import load_profile
+from cortex.runs.run_secret import RunSecret
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.events import LEAVE_VARIABLE
 from cortex.training.launch import distributed
@@ -46,7 +47,8 @@ def stage(task: Task) -> str:
     sys.executable = os.environ["PYTHON_EXEC"] = task.python
     store, profile = Store.open(task.url), load_profile(task.profile)
     lease = Lease.take(store, RUN)
-    context = RunContext(RUN, profile, store, Path(task.work), lease, Ledger(store, RUN, lease.epoch))
+    secret = RunSecret(RUN, "a secret of tests, 32 letters long")
+    context = RunContext(RUN, profile, store, Path(task.work), lease, Ledger(store, RUN, lease.epoch), secret)
     checkpoints = Checkpoints(context, "sft", keep=2)
     resume = checkpoints.newest()
     told = context.folder("sft") / "task.json"

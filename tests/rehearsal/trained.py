@@ -22,6 +22,7 @@ from cortex.reasoning.labels import ACCEPTED
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import load_profile
+from cortex.runs.run_secret import RunSecret
 from cortex.stages import sft
 from cortex.training.trl_stage import train_with_trl
 
@@ -52,7 +53,10 @@ def stage(task: Task) -> str:
     store, profile, work = Store.open(task.url), load_profile(task.profile), Path(task.work)
     lease = Lease.take(store, task.run)
     inputs = {name: fetch(Store.open(task.inputs), name, work) for name in ("label", "sft")}
-    context = RunContext(task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), seen=inputs)
+    secret = RunSecret(task.run, "a secret of tests, 32 letters long")
+    context = RunContext(
+        task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), secret, seen=inputs
+    )
     output = context.folder(task.stage) / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()

@@ -10,6 +10,7 @@ from cortex.artifacts.store import Store
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import RunSecret
 from tests.artifacts.conftest import client_environment, proxy, server  # noqa: F401  (fixtures)
 from tests.artifacts.faulty import BUCKET
 
@@ -34,5 +35,5 @@ def new_context(kept: str, profile: Profile, tmp_path: Path) -> NewContext:
 
 
 def context_of(store: Store, profile: Profile, work: Path, run: str = RUN) -> RunContext:
-    lease = Lease.take(store, run)
-    return RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch))
+    lease, secret = Lease.take(store, run), RunSecret(run, "a secret of tests, 32 letters long")
+    return RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), secret)

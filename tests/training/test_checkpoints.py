@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from cortex.artifacts.artifact import publish
 from cortex.artifacts.lease import Lease
-from cortex.artifacts.manifest import MANIFEST
+from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.store import Store
 from cortex.errors import DataError, RefusedError
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.profile import Profile, load_profile
+from cortex.runs.run_secret import RunSecret
 from cortex.training.checkpoints import Checkpoints
 from tests.training.conftest import RUN, NewContext, context_of
 from tests.training.toy import chain, restore, save
@@ -110,6 +113,107 @@ def test_any_damage_on_disk_falls_back_to_the_older_good_one(damage: str, profil
     assert not os.path.lexists(newer)
     assert len(list((tmp_path / "bucket" / "runs" / RUN / "sft" / "quarantine").iterdir())) == 1
     assert stage(context_of(store, profile, tmp_path / "work")).newest() == found
+
+
+class Marks:
+    """What a hostile pickle does when it is opened: it leaves a mark."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def forge(store: Store, folder: Path, step: int, context: RunContext, secret: RunSecret | None) -> None:
+    """Publish a checkpoint as whoever may write to the bucket can: right in every byte, by whatever secret is known."""
+
+    def code(manifest: Manifest) -> str:
+        assert secret
+        return secret.code("checkpoint", "sft", str(step), manifest.digest)
+
+    publish(
+        folder,
+        store,
+        f"runs/{RUN}/sft/checkpoints/{step}",
+        kind="checkpoint",
+        profile=context.profile.digest,
+        meta={"run": RUN, "stage": "sft", "step": step, "score": 1e9},
+        code_of=code if secret else None,
+    )
+
+
+OTHERS: dict[str, RunSecret | None] = {
+    "no secret": None,
+    "another run's secret": RunSecret("run-2", "a secret of tests, 32 letters long"),
+    "a guess": RunSecret(RUN, "a secret of tests, 33 letters long"),
+}
+
+
+@pytest.mark.parametrize("who", OTHERS)
+def test_what_another_wrote_is_not_resumed_from_and_pushes_nothing_out(
+    who: str, kept: str, new_context: NewContext, tmp_path: Path
+) -> None:
+    context = new_context()
+    checkpoints, store = stage(context), Store.open(kept)
+    for step in (10, 20, 30):
+        commit(checkpoints, step)
+    for step in (999_997, 999_998, 999_999):
+        folder = save(tmp_path / "forged", chain(step), step)
+        (folder / "pytorch_model_fsdp_0").mkdir()
+        (folder / "pytorch_model_fsdp_0" / ".metadata").write_bytes(pickle.dumps(Marks(tmp_path / "opened")))
+        forge(store, folder, step, context, OTHERS[who])
+        shutil.rmtree(folder, ignore_errors=True)
+    checkpoints.prune()
+    checkpoints.prune_bucket()
+    assert {10, 20, 30} <= set(steps_in(store)), "a forged score or number pushes none of the run's own out"
+    shutil.rmtree(tmp_path / "work", ignore_errors=True)
+    found = stage(new_context()).newest()
+    assert found is not None and restore(found) == (chain(30), 30)
+    assert [step for step, _ in quarantined(store)] == [999_999, 999_998, 999_997]
+    assert all("was not made with this run's secret" in reason for _, reason in quarantined(store))
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.parametrize("change", ["another step", "another score", "another stage"])
+def test_a_runs_own_checkpoint_is_not_resumed_from_as_another(change: str, profile: Profile, tmp_path: Path) -> None:
+    store = Store.open(str(tmp_path / "bucket"))
+    checkpoints = stage(context_of(store, profile, tmp_path / "work"))
+    commit(checkpoints, 10, score=1.0)
+    folder = tmp_path / "bucket" / "runs" / RUN / "sft" / "checkpoints"
+    meta = {"another step": {"step": 40}, "another score": {"score": 9.0}, "another stage": {"stage": "grpo"}}[change]
+    manifest = json.loads((folder / "10" / MANIFEST).read_text())
+    manifest["meta"] |= meta
+    name, where = ("40", folder) if "step" in meta else ("10", folder)
+    if "stage" in meta:
+        where = folder.parent.parent / "grpo" / "checkpoints"
+    shutil.copytree(folder / "10", tmp_path / "copy")
+    shutil.rmtree(folder / "10")
+    shutil.copytree(tmp_path / "copy", where / name)
+    (where / name / MANIFEST).write_bytes(Manifest.model_validate(manifest).data)
+    wanted = str(manifest["meta"]["stage"])
+    assert Checkpoints(context_of(store, profile, tmp_path / "work"), wanted, keep=KEEP).newest() is None
+    assert "was not made with this run's secret" in quarantined(store)[-1][1]
+
+
+def test_what_lacks_a_part_or_imports_more_than_tensors_is_not_resumed_from_though_it_is_the_runs_own(
+    kept: str, new_context: NewContext, tmp_path: Path
+) -> None:
+    context = new_context()
+    commit(stage(context), 10)
+    part = save(tmp_path / "part", chain(20), 20)
+    (part / OPTIMIZER).unlink()
+    forge(Store.open(kept), part, 20, context, context.secret)
+    pickled = save(tmp_path / "pickled", chain(30), 30)
+    (pickled / "optimizer_0").mkdir()
+    (pickled / "optimizer_0" / ".metadata").write_bytes(pickle.dumps(Marks(tmp_path / "opened")))
+    forge(Store.open(kept), pickled, 30, context, context.secret)
+    found = stage(new_context()).newest()
+    assert found is not None and restore(found) == (chain(10), 10)
+    reasons = [reason for _, reason in quarantined(Store.open(kept))]
+    assert any("it lacks optimizer state" in reason for reason in reasons)
+    assert any("would import 'posix.mkdir'" in reason for reason in reasons)
+    assert not (tmp_path / "opened").exists()
 
 
 def test_the_steps_are_compared_as_numbers(new_context: NewContext) -> None:
