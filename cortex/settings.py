@@ -82,11 +82,14 @@ class Settings(BaseSettings):
     flipside_api_key: Secret | None = None
     """Flipside's key, where a profile's data come from there."""
 
-    run_secret: SecretStr | None = Field(default=None, min_length=32)
+    run_secret: Secret | None = Field(default=None, min_length=32)
     """The secret of the run that this machine works for; without it, one is made from the key in `home`."""
 
     profile_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """The hash of the profile that the run was launched with; a worker refuses any other."""
+
+    run_policy: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/[\w+=,.@/-]+$")
+    """The ARN of the policy that confines a run's machines to their run (`make infra-up` writes it to .env)."""
 
     registry: Annotated[str, AfterValidator(_check_registry)] | None = None
     """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""

@@ -1,4 +1,4 @@
-"""What a training machine is allowed to do, given to it by its instance profile."""
+"""What machines are allowed to do, given to them by their instance profiles."""
 
 import pulumi
 import pulumi_aws as aws
@@ -17,7 +17,7 @@ class WorkerRole(pulumi.ComponentResource):
         role = aws.iam.Role(
             name,
             name=role_name,
-            description="Training machines: their runs, their data, their images",
+            description="Machines that are no run's: read runs and data, pull images",
             assume_role_policy=instance_trust(),
             opts=child,
         )
@@ -28,3 +28,21 @@ class WorkerRole(pulumi.ComponentResource):
         profile = aws.iam.InstanceProfile(name, name=role_name, role=role.name, opts=child)
         self.instance_profile: pulumi.Output[str] = profile.name
         self.register_outputs({"instance_profile": self.instance_profile})
+
+
+class RunPolicy(pulumi.ComponentResource):
+    """The policy of every run's role. A launch makes the role, and tags it with its run: the tag is its scope."""
+
+    def __init__(
+        self, name: str, *, policy_name: str, policy: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("cortex:ground:RunPolicy", name, None, opts)
+        made = aws.iam.Policy(
+            name,
+            name=policy_name,
+            description="Training machines: their own run, their data, their images",
+            policy=policy,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn: pulumi.Output[str] = made.arn
+        self.register_outputs({"arn": self.arn})

@@ -3,14 +3,14 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.access import WorkerRole
+from infra.access import RunPolicy, WorkerRole
 from infra.budget import BudgetAlarm
 from infra.config import PROJECT, SECTION, StackConfig, parse
 from infra.gcs import GcsBucket
 from infra.key import DataKey
 from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork
-from infra.policies import worker_policy
+from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
 from infra.storage import PrivateBucket, old_checkpoints, old_versions
 from infra.vault import NamedSecrets
@@ -79,14 +79,17 @@ def declare(config: StackConfig) -> None:
         account=config.account,
         opts=plain,
     )
-    policy = pulumi.Output.all(
+    arns = pulumi.Output.all(
         artifacts=artifacts.arn,
         data=data.arn,
         key=key.arn,
         repositories=list(registry.arns.values()),
         secrets=list(secrets.arns.values()),
-    ).apply(lambda arns: worker_policy(**arns, region=config.region))
-    worker = WorkerRole("worker", role_name=names.worker, policy=policy, opts=plain)
+    )
+    of_workers = arns.apply(lambda known: worker_policy(**known, region=config.region))
+    worker = WorkerRole("worker", role_name=names.worker, policy=of_workers, opts=plain)
+    of_runs = arns.apply(lambda known: run_policy(**known, region=config.region))
+    run = RunPolicy("run", policy_name=names.run, policy=of_runs, opts=plain)
     BudgetAlarm(
         "spend",
         budget_name=names.prefix,
@@ -102,6 +105,7 @@ def declare(config: StackConfig) -> None:
     pulumi.export("vpc_name", network.vpc_name)
     pulumi.export("security_group_name", network.security_group_name)
     pulumi.export("instance_profile", worker.instance_profile)
+    pulumi.export("run_policy", run.arn)
     pulumi.export("repositories", registry.urls)
     pulumi.export("secrets", secrets.arns)
     pulumi.export("tags", names.tags)

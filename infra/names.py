@@ -3,16 +3,26 @@
 from dataclasses import dataclass
 
 from cortex.artifacts.names import KEPT_FOLDERS, RUNS
+from cortex.fleet.names import RUN_TAG
 from infra.config import PROJECT, StackConfig
 
 CHECKPOINTS = f"{RUNS}/*/*/checkpoints/*"
-"""What may be tagged, and what a run may delete; a `*` takes slashes, so that more than checkpoints may match."""
+"""What may be tagged; a `*` takes slashes, so that more than checkpoints may match."""
 
 UNTAGGED = tuple(f"{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS)
 """What of that is no checkpoint."""
 
-WRITTEN_ONCE = (f"{RUNS}/*/lease/*", f"{RUNS}/*/release/manifest.json")
-"""What would spoil a run if two machines could both write it: the bucket itself refuses the second one."""
+WRITTEN_ONCE = (
+    f"{RUNS}/*/profile.json",
+    f"{RUNS}/*/bound.json",
+    f"{RUNS}/*/lease/*",
+    f"{RUNS}/*/*/artifact/manifest.json",
+    f"{RUNS}/*/release/manifest.json",
+)
+"""What would spoil a run if it could be replaced: the bucket itself lets nobody write it twice, or delete it."""
+
+OWN_RUN = f"{RUNS}/${{aws:PrincipalTag/{RUN_TAG}}}"
+"""The folder of the run whose role asks. IAM fills the tag in; who has none owns no folder."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,11 @@ class Names:
     def worker(self) -> str:
         """The role, and the instance profile, of the machines that train."""
         return f"{self.prefix}-worker"
+
+    @property
+    def run(self) -> str:
+        """The policy of every run's role; a role's own name is this and a hash of the run's id."""
+        return f"{self.prefix}-run"
 
     def bucket(self, kind: str) -> str:
         """Bucket names are shared by all accounts of the world: the account and region make them ours."""

@@ -22,6 +22,9 @@ class GroundOutputs(BaseModel):
     vpc_name: str
     security_group_name: str
     instance_profile: str
+    run_policy: str
+    """The ARN of the policy that a launch gives to its run's own role."""
+
     repositories: dict[str, str]
     """Each image's repository, without a tag."""
 
@@ -64,8 +67,8 @@ class GroundOutputs(BaseModel):
 def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
     """SkyPilot's configuration for machines on this ground (the `aws` section of `.sky.yaml`).
 
-    Machines that train carry the instance profile and no other credentials. SkyPilot's controllers start machines, so
-    they get this machine's credentials, which is SkyPilot's own default for all.
+    Machines carry the instance profile and no other credentials; a launch puts its run's own in its place. SkyPilot's
+    controllers start machines, so they get this machine's credentials, which is SkyPilot's own default for all.
     """
     identities = [{pattern: "LOCAL_CREDENTIALS"} for pattern in CONTROLLERS]
     return {
@@ -81,4 +84,9 @@ def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
 
 def environment(outputs: GroundOutputs) -> dict[str, str]:
     """The kit's settings on this ground, as environment variables."""
-    return {"CORTEX_BUCKET": outputs.bucket_url, "CORTEX_REGISTRY": outputs.registry, "AWS_REGION": outputs.region}
+    return {
+        "CORTEX_BUCKET": outputs.bucket_url,
+        "CORTEX_REGISTRY": outputs.registry,
+        "CORTEX_RUN_POLICY": outputs.run_policy,
+        "AWS_REGION": outputs.region,
+    }

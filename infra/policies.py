@@ -7,7 +7,7 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from cortex.artifacts.names import KEPT_FOLDERS
-from infra.names import CHECKPOINTS, RUNS
+from infra.names import OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
 
@@ -62,6 +62,8 @@ def bucket_policy(
         # The parts of a multipart upload cannot carry the header, and are not what creates the object.
         when: JsonValue = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
         statements.append(_deny("CreateOnly", "s3:PutObject", names, when))
+        # What is deleted can be created anew. By their version, its owner still can: that empties the bucket.
+        statements.append(_deny("KeepOnly", "s3:DeleteObject", names))
     if tagged:
         # A `*` in a pattern takes slashes, too: what the first statement lets pass, the second looks at again.
         statements += [
@@ -99,31 +101,47 @@ def instance_trust() -> str:
     )
 
 
-def worker_policy(
+def run_policy(
     *, artifacts: str, data: str, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str
 ) -> str:
-    """What a training machine may do, all arguments but the region being ARNs.
+    """What a training machine may do, as the role of its run, which is tagged with it; all but the region are ARNs.
 
-    Runs: read and write; prune checkpoints, and delete nothing else. Data: read. Images: pull ours. Secrets: read
-    the named ones. Key: only through S3 and Secrets Manager. EC2: end itself when it is idle, and no other machine.
+    Its own run: read and write; prune checkpoints, and delete nothing else. Another run: nothing, but for the names of
+    its objects. Data: read. Images: pull ours. Secrets: read the named ones. Key: only through S3 and Secrets Manager.
+    EC2: end itself when it is idle, and no other machine.
     """
-    runs = f"{artifacts}/{RUNS}/*"
+    own = f"{artifacts}/{OWN_RUN}"
     statements: list[Statement] = [
         # No condition on the prefix: without this, S3 answers 403 and not 404 for an object that does not exist.
         _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        _allow("ReadInputs", ["s3:GetObject"], [runs, f"{data}/*"]),
-        _allow(
-            "WriteRuns",
-            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
-            [runs],
-        ),
-        _allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{artifacts}/{CHECKPOINTS}"]),
+        _allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{data}/*"]),
+        _allow("WriteRun", ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [f"{own}/*"]),
+        _allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{own}/*/checkpoints/*"]),
         {
             "Sid": "ReleasesStay",
             "Effect": "Deny",
             "Action": "s3:DeleteObject",
-            "Resource": [f"{artifacts}/{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS],
+            "Resource": [f"{own}/{pattern}" for folder in KEPT_FOLDERS for pattern in (f"{folder}/*", f"*/{folder}/*")],
         },
+        *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
+    ]
+    return document(*statements)
+
+
+def worker_policy(
+    *, artifacts: str, data: str, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str
+) -> str:
+    """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
+    return document(
+        _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
+        _allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{data}/*"]),
+        *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
+    )
+
+
+def _of_a_machine(*, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str) -> list[Statement]:
+    """What every machine may do, whatever it is for."""
+    return [
         {
             **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),
             "Condition": {
@@ -146,10 +164,8 @@ def worker_policy(
                 "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}
             },
         },
+        *([_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets)] if secrets else []),
     ]
-    if secrets:
-        statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets))
-    return document(*statements)
 
 
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:

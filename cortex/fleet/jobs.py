@@ -1,6 +1,7 @@
 """SkyPilot's managed jobs and clusters, as launching needs them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from cortex.fleet.machines import SkyPilotMachines
@@ -12,15 +13,22 @@ from cortex.fleet.teardown import Machines
 class Jobs(Machines, Protocol):
     """Where runs are submitted to, and found again."""
 
-    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
-        """Submit a chain of tasks as one managed job, and return its number."""
+    def submit(
+        self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str], identity: str | None = None
+    ) -> int:
+        """Submit a chain of tasks as one managed job, and return its number.
+
+        Its machines in AWS carry `identity`, an instance profile, where one is given.
+        """
         ...
 
 
 class SkyPilotJobs(SkyPilotMachines):
     """`Jobs` of SkyPilot's server, which is started here if no other is named."""
 
-    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
+    def submit(
+        self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str], identity: str | None = None
+    ) -> int:
         """Submit, with SkyPilot's own progress on the terminal. Secrets are in no text that SkyPilot keeps or shows.
 
         Raises:
@@ -34,7 +42,8 @@ class SkyPilotJobs(SkyPilotMachines):
 
             dag = load_chain_dag_from_yaml_str(dump(documents, name))
             _hand_over(dag.tasks, documents, secrets)
-            numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
+            with _carrying(identity):
+                numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
             assert numbers, "it gave the job no number"
             return numbers[0]
 
@@ -52,6 +61,24 @@ class SkyPilotJobs(SkyPilotMachines):
             _hand_over([task], [document], secrets)
             number, _ = sky.stream_and_get(sky.launch(task, cluster_name=name))
             return number
+
+
+@contextmanager
+def _carrying(identity: str | None) -> Generator[None]:
+    """Have what is submitted started with this instance profile. A task cannot say so: SkyPilot takes it from its
+    configuration, of which the job keeps what holds now, for the machines that replace its first ones, too."""
+    if identity is None:
+        yield
+        return
+    from sky import skypilot_config
+
+    config = skypilot_config.to_dict()
+    before = config.get_nested(("aws", "remote_identity"), None)
+    # Controllers start machines, so they need more: what the configuration says of them stays.
+    others = [rule for rule in before if "*" not in rule] if isinstance(before, list) else []
+    config.set_nested(("aws", "remote_identity"), [*others, {"*": identity}])
+    with skypilot_config.replace_skypilot_config_in_process(config):
+        yield
 
 
 def _hand_over(tasks: Sequence[Any], documents: Sequence[dict[str, Any]], secrets: Mapping[str, str]) -> None:

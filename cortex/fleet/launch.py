@@ -17,6 +17,7 @@ from cortex.artifacts.store import Store, StoreError
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError
 from cortex.fleet.jobs import Jobs
 from cortex.fleet.names import job_name
+from cortex.fleet.run_role import RunRole
 from cortex.fleet.teardown import destroy_each
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
@@ -49,6 +50,8 @@ class Order:
     owner: str
     secrets: Mapping[str, str]
     secret: RunSecret
+    role: RunRole | None = None
+    """What the run's machines in AWS act as; None for the role that all share, or where there is none."""
     again: bool = False
     """Whether the run was launched before."""
     budget: float | None = None
@@ -93,6 +96,7 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
         _tell_launched(order, found, running[0])
         return running[0]
     _require_money(order, events)
+    identity = order.role.make() if order.role else None
     PriceList(taken=clock(), offers=order.offers).write(store, order.run)
     # Machines take later epochs, and what an earlier one may still write is refused.
     ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch, clock)
@@ -101,7 +105,7 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     name, secrets = job_name(order.run), {**order.secrets, SECRET_VARIABLE: order.secret.value}
     ledger.append("launching", name=name, owner=order.owner)
     try:
-        job = f"job/{jobs.submit(order.documents, name, secrets)}"
+        job = f"job/{jobs.submit(order.documents, name, secrets, identity)}"
     except ConfigError:
         raise  # SkyPilot's server was lost on the way: the job may still come about
     except CortexError as error:

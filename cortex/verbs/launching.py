@@ -153,6 +153,7 @@ def _start(
     from cortex.fleet.launch import launch as submit
     from cortex.fleet.names import job_name
     from cortex.fleet.plan import make_plan
+    from cortex.fleet.run_role import RunRole
     from cortex.fleet.status import follow as watch
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
@@ -179,7 +180,20 @@ def _start(
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
     secret = RunSecret.of(run, settings)
-    order = Order(run, profile, documents, plan.offers, path.name, plan.owner, dict(os.environ), secret, again, budget)
+    role = RunRole(run, settings.run_policy) if settings.run_policy else None
+    order = Order(
+        run,
+        profile,
+        documents,
+        plan.offers,
+        path.name,
+        plan.owner,
+        dict(os.environ),
+        secret,
+        role=role,
+        again=again,
+        budget=budget,
+    )
     ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
     with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
         print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)

@@ -42,7 +42,10 @@ class Server:
     def destroy(self, name: str) -> None:
         self.up.remove(name)
 
-    def submit(self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str]) -> int:
+    def submit(
+        self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str], identity: str | None = None
+    ) -> int:
+        self.identity = identity
         if self.fails:
             raise self.fails
         self.submitted.append((name, [str(document["name"]) for document in documents]))

@@ -69,6 +69,38 @@ def test_a_denial_whose_condition_does_not_hold_denies_nothing() -> None:
     assert not denied([policy], "s3:GetObject", resource, {"aws:SecureTransport": "true"})
 
 
+OWN: Statement = {
+    "Effect": "Allow",
+    "Action": "s3:GetObject",
+    "Resource": "arn:aws:s3:::b/runs/${aws:PrincipalTag/run}/*",
+}
+ELSE: Statement = {"Effect": "Deny", "Action": "s3:GetObject", "NotResource": ["arn:aws:s3:::b/runs/*"]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "resource", "expected"),
+    [
+        ({"run": "r1"}, "arn:aws:s3:::b/runs/r1/x/y", True),
+        ({"RUN": "r1"}, "arn:aws:s3:::b/runs/r1/x", True),
+        ({"run": "r1"}, "arn:aws:s3:::b/runs/r10/x", False),
+        ({"run": "r1"}, "arn:aws:s3:::b/runs/R1/x", False),
+        ({"run": "*"}, "arn:aws:s3:::b/runs/r1/x", False),
+        ({"run": "r?"}, "arn:aws:s3:::b/runs/r1/x", False),
+        ({"run": "r.1"}, "arn:aws:s3:::b/runs/rx1/x", False),
+        ({}, "arn:aws:s3:::b/runs/r1/x", False),
+        ({}, "arn:aws:s3:::b/runs/${aws:PrincipalTag/run}/x", False),
+    ],
+)
+def test_a_variable_in_a_resource_is_the_callers_own(tags: dict[str, str], resource: str, expected: bool) -> None:
+    context = {f"aws:PrincipalTag/{key}": value for key, value in tags.items()}
+    assert allowed([document(OWN)], "s3:GetObject", resource, context) is expected
+
+
+def test_all_but_the_named_resources_are_denied() -> None:
+    assert denied([document(ELSE)], "s3:GetObject", "arn:aws:s3:::b/other/x")
+    assert not denied([document(ELSE)], "s3:GetObject", "arn:aws:s3:::b/runs/x")
+
+
 def test_an_operator_that_nobody_wrote_down_is_no_guess() -> None:
     with pytest.raises(NotImplementedError, match="IpAddress"):
         holds({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {})

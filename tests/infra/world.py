@@ -5,7 +5,7 @@ import json
 import os
 import runpy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 from unittest.mock import patch
@@ -14,6 +14,7 @@ import pulumi
 from moto import mock_aws
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
+from cortex.fleet.run_role import RunRole
 from cortex.settings import CHECKOUT
 from infra.config import PROJECT, SECTION, StackConfig
 from infra.ground import load
@@ -25,6 +26,9 @@ from tests.infra.emulation.engine import Change, Declared, Emulator, RecordingMo
 
 ACCOUNT = "123456789012"
 """moto's own account."""
+
+RUN = "r1"
+"""A run's id."""
 
 OTHERS = "others/"
 """Begins the names of what is not the stack's, and made only to see that it cannot be reached."""
@@ -75,10 +79,9 @@ class World:
     def of_type(self, kind: str) -> list[Declared]:
         return [resource for resource in self.declared if resource.type.endswith(f":{kind}") and not resource.dropped]
 
-    def worker_policies(self) -> list[str]:
-        """Every policy of the worker role, as the emulated IAM has it."""
+    def policies(self, role: str) -> list[str]:
+        """Every policy of a role, as the emulated IAM has it."""
         iam = self.client("iam")
-        role = self.names.worker
         inline = [
             iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
             for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -116,10 +119,18 @@ class World:
         found = self.client("secretsmanager").list_secrets()["SecretList"]
         return [secret for secret in found if not secret["Name"].startswith(OTHERS)]
 
+    def run_role(self, run: str = RUN) -> str:
+        """The role that a launch makes for a run."""
+        return RunRole(run, self.outputs.run_policy).make()
+
+    def as_run(self, run: str = RUN) -> AbstractContextManager["Worker"]:
+        """Calls with the credentials of a run's machine."""
+        return self.acting_as(self.run_role(run))
+
     @contextmanager
-    def as_worker(self) -> Iterator["Worker"]:
-        """Calls with a training machine's credentials, each decided by the policies in force."""
-        role = f"arn:aws:iam::{self.names.account}:role/{self.names.worker}"
+    def acting_as(self, name: str) -> Iterator["Worker"]:
+        """Calls with the credentials of a machine that has this role, each decided by the policies in force."""
+        role = f"arn:aws:iam::{self.names.account}:role/{name}"
         given = self.client("sts").assume_role(RoleArn=role, RoleSessionName="i-0123456789abcdef0")["Credentials"]
         credentials = {
             "aws_access_key_id": given["AccessKeyId"],
@@ -132,7 +143,7 @@ class World:
 
 @dataclass(frozen=True)
 class Worker:
-    """A training machine's clients."""
+    """A machine's clients."""
 
     region: str
     credentials: dict[str, str]

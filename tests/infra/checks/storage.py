@@ -46,7 +46,7 @@ def key_is_ours_and_rotates(world: World) -> None:
 
 def other_encryption_is_refused(world: World) -> None:
     other, ours = world.client("kms").create_key()["KeyMetadata"]["Arn"], world.key
-    with world.as_worker() as worker:
+    with world.as_run() as worker:
         s3 = worker.client("s3")
         put = {"Bucket": world.artifacts, "Key": CHECKPOINT, "Body": b"x"}
         s3.put_object(**put)
@@ -58,7 +58,7 @@ def other_encryption_is_refused(world: World) -> None:
 def plain_http_is_refused(world: World) -> None:
     world.client("s3").put_object(Bucket=world.artifacts, Key=CHECKPOINT, Body=b"x")
     world.client("s3").put_object(Bucket=world.data, Key="prices.parquet", Body=b"x")
-    with world.as_worker() as worker:
+    with world.as_run() as worker:
         for bucket, key in ((world.artifacts, CHECKPOINT), (world.data, "prices.parquet")):
             worker.client("s3").get_object(Bucket=bucket, Key=key)
             plain = worker.client("s3", endpoint_url=f"http://s3.{world.names.region}.amazonaws.com")
@@ -70,21 +70,35 @@ def plain_http_is_refused(world: World) -> None:
             assert denied(policy, "s3:GetObject", f"arn:aws:s3:::{bucket}/x", secure) is expected, version
 
 
-def leases_and_releases_are_written_once(world: World) -> None:
-    names = (f"{RUN}/lease/00000001", f"{RUN}/release/manifest.json")
-    with world.as_worker() as worker:
+THIRD = "runs/r3"
+ONCE = (
+    f"{THIRD}/profile.json",
+    f"{THIRD}/bound.json",
+    f"{THIRD}/lease/00000001",
+    f"{THIRD}/sft/artifact/manifest.json",
+    f"{THIRD}/release/manifest.json",
+)
+
+
+def what_decides_a_run_is_written_once_and_stays(world: World) -> None:
+    with world.as_run(THIRD.removeprefix("runs/")) as worker:
         s3 = worker.client("s3")
-        for name in names:
+        for name in ONCE:
             put = {"Bucket": world.artifacts, "Key": name, "Body": b"{}"}
             refused(lambda: s3.put_object(**put))  # noqa: B023 - called at once
             s3.put_object(**put, IfNoneMatch="*")
             with pytest.raises(ClientError, match="PreconditionFailed"):
                 s3.put_object(**put, IfNoneMatch="*")
+            refused(lambda: s3.delete_object(Bucket=world.artifacts, Key=name))  # noqa: B023 - called at once
     policy = [world.client("s3").get_bucket_policy(Bucket=world.artifacts)["Policy"]]
-    part = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "s3:ObjectCreationOperation": "false"}
-    assert not denied(policy, "s3:PutObject", f"arn:aws:s3:::{world.artifacts}/{names[1]}", part), (
-        "parts have no header"
-    )
+    secure = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+    part = {**secure, "s3:ObjectCreationOperation": "false"}
+    for name in ONCE:
+        resource = f"arn:aws:s3:::{world.artifacts}/{name}"
+        assert not denied(policy, "s3:PutObject", resource, part), "parts have no header"
+        assert denied(policy, "s3:DeleteObject", resource, secure), "not even its owner deletes it"
+    pruned = f"arn:aws:s3:::{world.artifacts}/{THIRD}/sft/checkpoints/40/manifest.json"
+    assert not denied(policy, "s3:DeleteObject", pruned, secure)
 
 
 OTHER = "runs/r2"
@@ -106,11 +120,12 @@ def nothing_but_checkpoints_is_tagged(world: World) -> None:
     key, value = CHECKPOINT_TAG
     tags = {"TagSet": [{"Key": key, "Value": value}]}
     owner = world.client("s3")
-    for name in (CHECKPOINT, *NO_CHECKPOINTS):
+    own = f"{OTHER}/sft/checkpoints/40/model.safetensors"
+    for name in (own, *NO_CHECKPOINTS):
         owner.put_object(Bucket=world.artifacts, Key=name, Body=b"x")
-    with world.as_worker() as worker:
+    with world.as_run(OTHER.removeprefix("runs/")) as worker:
         s3 = worker.client("s3")
-        s3.put_object_tagging(Bucket=world.artifacts, Key=CHECKPOINT, Tagging=tags)
+        s3.put_object_tagging(Bucket=world.artifacts, Key=own, Tagging=tags)
         for name in NO_CHECKPOINTS:
             put = {"Bucket": world.artifacts, "Key": name}
             refused(lambda: s3.put_object_tagging(**put, Tagging=tags))  # noqa: B023 - called at once
@@ -118,7 +133,7 @@ def nothing_but_checkpoints_is_tagged(world: World) -> None:
     policy = [owner.get_bucket_policy(Bucket=world.artifacts)["Policy"]]
     secure = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
     for action in ("s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"):
-        assert not denied(policy, action, f"arn:aws:s3:::{world.artifacts}/{CHECKPOINT}", secure)
+        assert not denied(policy, action, f"arn:aws:s3:::{world.artifacts}/{own}", secure)
         for name in NO_CHECKPOINTS:
             assert denied(policy, action, f"arn:aws:s3:::{world.artifacts}/{name}", secure), (action, name)
 

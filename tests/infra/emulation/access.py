@@ -15,6 +15,12 @@ class Access(Account):
         )
         return i["name"], {"arn": made["Role"]["Arn"], "name": i["name"]}
 
+    def iam_policy(self, i: Inputs) -> Made:
+        made = self.client("iam").create_policy(
+            PolicyName=i["name"], PolicyDocument=i["policy"], Description=i["description"], Tags=tags(i)
+        )
+        return i["name"], {"arn": made["Policy"]["Arn"], "name": i["name"]}
+
     def iam_role_policy(self, i: Inputs) -> Made:
         self.client("iam").put_role_policy(RoleName=i["role"], PolicyName=i["name"], PolicyDocument=i["policy"])
         return f"{i['role']}:{i['name']}", {"name": i["name"]}

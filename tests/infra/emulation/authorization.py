@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from moto.core.authorization import ActionAuthenticatorMixin, enable_iam_authentication
 from moto.iam.access_control import IAMPolicy, IAMRequestBase, PermissionResult
+from moto.iam.models import Role, iam_backends
 from moto.s3.models import FakeBucket, s3_backends
 
 Context = Mapping[str, str]
@@ -69,15 +70,28 @@ def _effects(policies: Iterable[str], action: str, resource: str, context: Conte
         for policy in policies
         for statement in _listed(json.loads(policy)["Statement"])
         if _matches(statement["Action"], action.lower(), str.lower)
-        and _is_about(statement, resource)
+        and _is_about(statement, resource, {key.lower(): value for key, value in context.items()})
         and holds(statement.get("Condition", {}), context)
     }
 
 
-def _is_about(statement: Mapping[str, Any], resource: str) -> bool:
-    if "NotResource" in statement:
-        return not _matches(statement["NotResource"], resource, str)
-    return _matches(statement["Resource"], resource, str)
+def _is_about(statement: Mapping[str, Any], resource: str, known: Context) -> bool:
+    patterns = statement.get("NotResource", statement.get("Resource"))
+    named = any(_fits(pattern, resource, known) for pattern in _listed(patterns))
+    return named is ("NotResource" not in statement)
+
+
+def _fits(pattern: str, resource: str, known: Context) -> bool:
+    """A variable stands for its value, in which no letter is special; one that the request lacks fits nothing."""
+    if not all(name.lower() in known for name in _VARIABLE.findall(pattern)):
+        return False
+    pieces = _VARIABLE.split(pattern)  # text and names of variables in turn
+    words = [re.escape(known[piece.lower()]) if at % 2 else _wild(piece) for at, piece in enumerate(pieces)]
+    return re.fullmatch("".join(words), resource) is not None
+
+
+def _wild(text: str) -> str:
+    return re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
 
 
 def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
@@ -106,10 +120,7 @@ def _filled(expected: Any, known: Context) -> list[str]:
 
 
 def _matches(patterns: Any, value: str, fold: Any) -> bool:
-    return any(
-        re.fullmatch(re.escape(fold(pattern)).replace(r"\*", ".*").replace(r"\?", "."), value)
-        for pattern in _listed(patterns)
-    )
+    return any(re.fullmatch(_wild(fold(pattern)), value) for pattern in _listed(patterns))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -124,12 +135,34 @@ def _authenticate_with_url(self: Any, request_class: type, resource: str = "*") 
 def _check(self: Any, resource: str) -> None:
     """In place of `IAMRequestBase.check_action_permitted`."""
     resource = _resource(self) or resource
-    context = _context(self)
+    role = _role(self)
+    context = {**_context(self), **{f"aws:PrincipalTag/{key}": value for key, value in role_tags(role).items()}}
     identity = [json.dumps(IAMPolicy(policy)._policy_json) for policy in self._access_key.collect_policies()]
+    boundary = _boundary(role) or identity
     of_bucket = _bucket_policies(self.account_id, resource)
     for action in _actions(self):
-        if not allowed(identity, action, resource, context) or denied(of_bucket, action, resource, context):
+        given = allowed(identity, action, resource, context) and allowed(boundary, action, resource, context)
+        if not given or denied(of_bucket, action, resource, context):
             self._raise_access_denied()
+
+
+def role_tags(role: Role | None) -> dict[str, str]:
+    """The tags of a role, which every call of its machines carries."""
+    return {tag["Key"]: tag["Value"] for tag in role.tags} if role else {}
+
+
+def _role(request: Any) -> Role | None:
+    name = getattr(request._access_key, "_owner_role_name", None)
+    return iam_backends[request.account_id]["aws"].get_role(name) if name else None
+
+
+def _boundary(role: Role | None) -> list[str]:
+    """What a role can do at most, whatever its policies say."""
+    arn = role.permissions_boundary_arn if role else None
+    if not arn:
+        return []
+    assert role
+    return [json.dumps(IAMPolicy(iam_backends[role.account_id]["aws"].get_policy(arn))._policy_json)]
 
 
 def _actions(request: Any) -> list[str]:

@@ -1,7 +1,16 @@
 """Mistakes about buckets and the key."""
 
 from tests.infra.checks import access, storage
-from tests.infra.mistakes.edits import encryption, forget, in_rule, put, statement, without_rule, without_statement
+from tests.infra.mistakes.edits import (
+    encryption,
+    forget,
+    in_rule,
+    in_statement,
+    put,
+    statement,
+    without_rule,
+    without_statement,
+)
 from tests.infra.mistakes.mistake import Mistake
 
 BUCKET_ACCESS = "BucketPublicAccessBlock"
@@ -66,14 +75,28 @@ MISTAKES = (
         "a lease can be overwritten",
         "BucketPolicy",
         without_statement("CreateOnly"),
-        storage.leases_and_releases_are_written_once,
+        storage.what_decides_a_run_is_written_once_and_stays,
+        "artifacts",
+    ),
+    Mistake(
+        "a lease can be deleted, and taken again",
+        "BucketPolicy",
+        without_statement("KeepOnly"),
+        storage.what_decides_a_run_is_written_once_and_stays,
+        "artifacts",
+    ),
+    Mistake(
+        "a profile can be replaced",
+        "BucketPolicy",
+        in_statement("CreateOnly", lambda found: found["Resource"].pop(0)),
+        storage.what_decides_a_run_is_written_once_and_stays,
         "artifacts",
     ),
     Mistake(
         "parts of an upload refused",
         "BucketPolicy",
         statement("CreateOnly", Condition={"Null": {"s3:if-none-match": "true"}}),
-        storage.leases_and_releases_are_written_once,
+        storage.what_decides_a_run_is_written_once_and_stays,
         "artifacts",
     ),
     Mistake(

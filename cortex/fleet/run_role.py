@@ -1,0 +1,112 @@
+"""A run's own role in AWS: its machines can read and write that run, and no other.
+
+The role carries the run's id as a tag, and the stack's one policy for runs, which speaks of the folder that the tag
+names (`aws:PrincipalTag`). A machine cannot change its role's tags, and gets fresh credentials of the role for as long
+as it lives, however long that is; so do the machines that replace it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cortex.errors import ConfigError, RefusedError
+from cortex.fleet import aws
+from cortex.fleet.names import RUN_TAG
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+"""Only EC2 gives the role out, to machines that carry its instance profile."""
+
+_EXISTS = ("EntityAlreadyExists", "LimitExceeded")
+_GONE = "NoSuchEntity"
+
+
+@dataclass(frozen=True)
+class RunRole:
+    """The role of one run, by the policy that the stack has for runs; its instance profile has the same name."""
+
+    run: str
+    policy: str
+    """The policy's ARN."""
+
+    @property
+    def name(self) -> str:
+        """The policy's name and a hash of the run's id: a role's name takes 64 letters, and an id may have 100."""
+        return f"{self.policy.rpartition('/')[2][:40]}-{hashlib.sha256(self.run.encode()).hexdigest()[:20]}"
+
+    def make(self) -> str:
+        """Make the role and its instance profile, or find them; the profile's name.
+
+        Raises:
+            ConfigError: these credentials may not, or AWS does not answer.
+            RefusedError: a role of that name is there, and is not this run's alone.
+        """
+        iam = aws.client("iam")
+        tags = [{"Key": RUN_TAG, "Value": self.run}]
+        try:
+            _unless_there(
+                lambda: iam.create_role(
+                    RoleName=self.name,
+                    AssumeRolePolicyDocument=json.dumps(TRUST),
+                    Description="The machines of one run",
+                    # Whatever else is attached to it by mistake, it can do no more than this.
+                    PermissionsBoundary=self.policy,
+                    Tags=tags,
+                )
+            )
+            self._require_ours(iam)
+            iam.attach_role_policy(RoleName=self.name, PolicyArn=self.policy)
+            _unless_there(lambda: iam.create_instance_profile(InstanceProfileName=self.name, Tags=tags))
+            _unless_there(lambda: iam.add_role_to_instance_profile(InstanceProfileName=self.name, RoleName=self.name))
+        except aws.errors() as error:
+            raise ConfigError(
+                f"run {self.run} gets no role of its own ({aws.words(error)}): let these credentials create roles and "
+                f"instance profiles called {self.name.rpartition('-')[0]}-*, or use a profile that may (AWS_PROFILE)"
+            ) from error
+        return self.name
+
+    def remove(self) -> None:
+        """Remove both. What is gone already is no error.
+
+        Raises:
+            ConfigError: these credentials may not, or AWS does not answer.
+        """
+        iam = aws.client("iam")
+        name = self.name
+        steps = (
+            lambda: iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name),
+            lambda: iam.delete_instance_profile(InstanceProfileName=name),
+            lambda: iam.detach_role_policy(RoleName=name, PolicyArn=self.policy),
+            lambda: iam.delete_role(RoleName=name),
+        )
+        for step in steps:
+            try:
+                step()
+            except aws.errors() as error:
+                if aws.code(error) != _GONE:
+                    raise ConfigError(f"the role {name} of run {self.run} stays: {aws.words(error)}") from error
+
+    def _require_ours(self, iam: Any) -> None:
+        role = iam.get_role(RoleName=self.name)["Role"]
+        tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
+        inline = iam.list_role_policies(RoleName=self.name)["PolicyNames"]
+        attached = [
+            each["PolicyArn"] for each in iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]
+        ]
+        trusted = role["AssumeRolePolicyDocument"] == TRUST
+        if tags.get(RUN_TAG) != self.run or inline or set(attached) - {self.policy} or not trusted:
+            raise RefusedError(
+                f"the role {self.name} is not as a launch of run {self.run} makes it: somebody changed its tags, "
+                "policies or trust; delete it, then launch again"
+            )
+
+
+def _unless_there(make: Any) -> None:
+    try:
+        make()
+    except aws.errors() as error:
+        if aws.code(error) not in _EXISTS:
+            raise
