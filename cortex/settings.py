@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     teacher_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the teacher's endpoint."""
 
+    teacher_plain_http: bool = False
+    """Send the key to a teacher on another machine over plain HTTP all the same: for one in a network of your own."""
+
     flipside_api_key: Secret | None = None
     """Flipside's key, where a profile's data come from there."""
 

@@ -4,7 +4,7 @@ The libraries that get them say too little of a wrong one, wait for a minute, or
 """
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -34,6 +34,20 @@ _PREFIX_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\{}^%`\[\]\"~<>#|*?]")
 
 LONGEST_PREFIX = 500
 """Letters. A key has at most 1,024 bytes, of which the run's own names need the rest."""
+
+
+def is_loopback(url: str) -> bool:
+    """True for an address on this machine, which nobody else can read along."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def lays_keys_open(url: str) -> bool:
+    """True where whoever is on the way reads a key that is sent: plain HTTP to another machine."""
+    return urlsplit(url).scheme.lower() != "https" and not is_loopback(url)
 
 
 def check_http_url(text: str) -> str:

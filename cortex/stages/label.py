@@ -6,7 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
+from cortex.errors import ConfigError
 from cortex.reasoning.chat import Endpoint
+from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
 from cortex.reasoning.labels import write_labels
 from cortex.reasoning.teacher import ask, scripted_teacher
 from cortex.runs.context import RunContext
@@ -20,6 +22,8 @@ def run(context: RunContext, output: Path) -> None:
     prompts = dict(zip(chosen["example_id"], chosen["prompt"], strict=True))
     url = settings.teacher_url or teacher.url
     with nullcontext(url) if url else scripted_teacher(teacher.port, context.profile.seed) as endpoint_url:
+        if fault := key_laid_open(endpoint_url, settings):
+            raise ConfigError(f"{fault}: {KEEP_PRIVATE}")
         endpoint = Endpoint(
             url=endpoint_url,
             api_key=settings.teacher_api_key.get_secret_value(),

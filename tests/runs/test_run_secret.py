@@ -66,7 +66,7 @@ def test_a_damaged_key_is_said_and_not_replaced(content: bytes, tmp_path: Path) 
 
 def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be read or made"):
+    with pytest.raises(ConfigError, match="home"):
         RunSecret.of("r", Settings(home=tmp_path / "home"))
 
 

@@ -1,10 +1,9 @@
 """The keys of other services that the profile needs."""
 
-from ipaddress import ip_address
-from urllib.parse import urlsplit
-
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
+from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.urls import is_loopback
 
 NAME = "keys"
 
@@ -13,11 +12,15 @@ def check(ground: Ground) -> Finding:
     """See that every key is set that a stage of this profile would ask for; whether it is accepted shows in use."""
     needed, missing, fixes = list[str](), list[str](), list[str]()
     url = ground.settings.teacher_url or ground.profile.teacher.url
-    if url and not _loopback(url):
+    if url and not is_loopback(url):
         needed.append("CORTEX_TEACHER_API_KEY")
         if "teacher_api_key" not in ground.settings.model_fields_set:
             missing.append(f"CORTEX_TEACHER_API_KEY is not set, and the teacher is {url}")
             fixes.append("export CORTEX_TEACHER_API_KEY=... (`none` for an endpoint that asks for no key)")
+        fault = key_laid_open(url, ground.settings)
+        if fault:
+            missing.append(fault)
+            fixes.append(KEEP_PRIVATE)
     if ground.profile.data.source.kind == "flipside":
         needed.append("CORTEX_FLIPSIDE_API_KEY")
         key = ground.settings.flipside_api_key
@@ -27,11 +30,3 @@ def check(ground: Ground) -> Finding:
     if missing:
         return Finding(NAME, False, "; ".join(missing), "; ".join(fixes))
     return Finding(NAME, True, f"set: {', '.join(needed)}" if needed else "this profile needs none")
-
-
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,0 +1,17 @@
+"""Where a teacher's key may go: over a way that nobody reads along."""
+
+from cortex.settings import Settings
+from cortex.urls import lays_keys_open
+
+KEEP_PRIVATE = (
+    "use https://, or http://127.0.0.1 through an SSH tunnel; inside a network of your own, where you trust every "
+    "machine, CORTEX_TEACHER_PLAIN_HTTP=1"
+)
+
+
+def key_laid_open(url: str, settings: Settings) -> str | None:
+    """What would lay the teacher's key open to others on the way; None where nothing does, or no key is sent."""
+    key = settings.teacher_api_key.get_secret_value()
+    if key in ("", "none") or settings.teacher_plain_http or not lays_keys_open(url):
+        return None
+    return f"CORTEX_TEACHER_API_KEY would travel to {url} over plain HTTP, for anybody on the way to read"
