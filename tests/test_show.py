@@ -69,6 +69,16 @@ def test_show_json_keeps_its_contract(finished: Store, cortex: Cortex) -> None:
     assert isinstance(shown["verdict"], str) and len(shown["weights"]) == 64
 
 
+def test_a_rehearsal_ends_with_a_signature_by_the_operators_key_and_says_so(finished: Store, cortex: Cortex) -> None:
+    without = cortex("rehearse", "--run", "r1")
+    assert without.returncode == 0 and "(unsigned)" in without.stdout, without.stderr
+    cortex("keys")
+    done = cortex("rehearse", "--run", "r1")
+    assert done.returncode == 0 and "(signed by signing.pub (SHA256:" in done.stdout, done.stdout + done.stderr
+    assert finished.exists("runs/r1/release/model.sig")
+    assert "(signed by signing.pub" in cortex("show", "r1", CORTEX_TRUST="signed").stdout
+
+
 def test_the_last_line_of_a_rehearsal(finished: Store) -> None:
     described = describe_run(finished, "r1")
     skill, oracle = (described["scores"][name]["brier_skill"] for name in ("grpo", "oracle"))

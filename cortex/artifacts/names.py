@@ -7,6 +7,9 @@ from cortex.errors import VerificationError
 
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
+LARGEST_SIGNATURE = 16 * 1024 * 1024
+"""Bytes. Each file that is signed takes some 250 of them; what is larger is not read."""
+
 PART = "manifest.json.part"
 """A manifest that is being written."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import PART, SIGNATURE
+from cortex.artifacts.names import LARGEST_SIGNATURE, PART, SIGNATURE
 from cortex.artifacts.signing_keys import check_private_key, check_public_key
 from cortex.errors import ConfigError, VerificationError
 
@@ -100,6 +100,8 @@ def _require_signature(folder: Path) -> Path:
     signature = folder / SIGNATURE
     if not signature.is_file():
         raise VerificationError(f"{folder} has no {SIGNATURE}: it was not signed; ask its maker for the signature")
+    if signature.stat().st_size > LARGEST_SIGNATURE:
+        raise VerificationError(f"{signature} holds more than {LARGEST_SIGNATURE:,} bytes: it is no signature")
     return signature
 
 

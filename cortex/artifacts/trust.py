@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import MANIFEST, SIGNATURE
+from cortex.artifacts.names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.signing_keys import check_public_key
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import RefusedError, VerificationError
-
-LARGEST_SIGNATURE = 16 * 1024 * 1024
-"""Bytes. A file takes some 250 of them; what is larger is not read."""
 
 GIT = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
 """What model-signing leaves out, at the top of a folder."""

@@ -10,12 +10,12 @@ from cortex.artifacts.artifact import find
 from cortex.artifacts.code_version import code_version
 from cortex.artifacts.folders import write_whole, writing
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import MANIFEST, SIGNATURE
+from cortex.artifacts.names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.receiving import Advance, receive
 from cortex.artifacts.signature import sign
 from cortex.artifacts.store import Store
-from cortex.artifacts.trust import LARGEST_SIGNATURE, Signer, Trust, find_signature, read_signature
+from cortex.artifacts.trust import Signer, Trust, find_signature, read_signature
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from cortex.runs.context import artifact_prefix

@@ -54,11 +54,10 @@ def rehearse(
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
     from rich.console import Console
 
-    from cortex.artifacts.signature import sign
     from cortex.artifacts.signing_keys import PRIVATE_KEY
     from cortex.artifacts.store import Store
     from cortex.artifacts.trust import Trust, read_signature, trusted_keys
-    from cortex.fleet.download import signer_of
+    from cortex.fleet.download import sign_release, signer_of
     from cortex.places import Venvs
     from cortex.rehearsal import Rehearsal
     from cortex.runs.context import artifact_prefix, list_runs, load_run, new_run_id
@@ -94,9 +93,9 @@ def rehearse(
     own = settings.keys / PRIVATE_KEY
     release = store.local_path(artifact_prefix(name, "release"))
     if own.exists() and release and read_signature(release) is None:
-        sign(release, own)
+        sign_release(name, store, release, own)
     trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
-    described = describe_run(store, name) | {"signed": str(signer_of(store, name, trust))}
+    described = {**describe_run(store, name), "signed": str(signer_of(store, name, trust))}
     print_run(described, console)
     print(last_line(described), flush=True)
 

@@ -108,6 +108,11 @@ def pem(key: PrivateKeyTypes, password: bytes | None = None, form: PrivateFormat
     return key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(password) if password else NoEncryption())
 
 
+def name_fault(value: bytes | str) -> str:
+    """A test's name by its fault: keys are made anew in each process, and names must not differ between them."""
+    return value if isinstance(value, str) else "file"
+
+
 def public_pem(key: PrivateKeyTypes) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
@@ -141,6 +146,7 @@ NO_KEYS: dict[str, tuple[bytes, str]] = {
         (public_pem(P256), "holds a public key"),
         (pem(P256)[:90], "holds a private key, or a damaged one"),
     ],
+    ids=name_fault,
 )
 def test_what_cannot_sign_is_named(release: Artifact, tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "mine").write_bytes(content)
@@ -159,6 +165,7 @@ def test_what_cannot_sign_is_named(release: Artifact, tmp_path: Path, content: b
         (pem(P256), "holds a private key"),
         (pem(P256, b"secret"), "holds a private key"),
     ],
+    ids=name_fault,
 )
 def test_what_cannot_check_a_signature_is_named(release: Artifact, tmp_path: Path, content: bytes, fault: str) -> None:
     sign(release.path, make_keys(tmp_path / "keys")[0])

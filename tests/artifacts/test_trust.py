@@ -9,9 +9,10 @@ import pytest
 
 from cortex.artifacts.artifact import Artifact, publish
 from cortex.artifacts.folder_store import FolderStore
-from cortex.artifacts.signature import sign
+from cortex.artifacts.names import LARGEST_SIGNATURE
+from cortex.artifacts.signature import check_signature, sign
 from cortex.artifacts.signing_keys import make_keys
-from cortex.artifacts.trust import LARGEST_SIGNATURE, Trust, find_signature, fingerprint, read_signature, trusted_keys
+from cortex.artifacts.trust import Trust, find_signature, fingerprint, read_signature, trusted_keys
 from cortex.errors import ConfigError, RefusedError, VerificationError
 from tests.artifacts.strategies import write
 
@@ -91,6 +92,8 @@ def test_a_signature_of_another_release_too_large_or_damaged_proves_nothing(
             Trust((public,), required=True).signer(release.manifest, read)
         assert "\n" not in str(caught.value)
         assert not Trust((public,)).signer(release.manifest, read).known
+        with pytest.raises(VerificationError):
+            check_signature(release.path, public)
     for forged in (json.dumps(bundle).encode(), b"", b"junk", mine[:-20]):
         assert not Trust((public,)).signer(release.manifest, forged).known
         with pytest.raises((VerificationError, RefusedError)):
