@@ -17,6 +17,7 @@ from cortex.live import LiveStages
 from cortex.market.config import FilesConfig
 from cortex.market.files import FilesSource
 from cortex.places import Place, Places
+from cortex.runs.base_folder import check_base
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.pipeline import Task, read_pipeline
 from cortex.runs.profile import Profile
@@ -48,6 +49,7 @@ class Rehearsal:
             DataError: the profile's own files cannot be used; no run is begun then.
             StageError: a stage failed; the last lines of its log were printed.
         """
+        check_base(self.profile.model.base)
         self.places.check()
         self._check_files()
         create_run(self.store, self.run, self.profile, rehearsal=True)

@@ -11,11 +11,13 @@ from cortex.reasoning.chat import Endpoint
 from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
 from cortex.reasoning.labels import write_labels
 from cortex.reasoning.teacher import ask, scripted_teacher
+from cortex.runs.base_folder import check_base
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 
 
 def run(context: RunContext, output: Path) -> None:
+    check_base(context.profile.model.base)  # before any answer is paid for
     settings, teacher = Settings(), context.profile.teacher
     train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
     chosen = take_evenly(train, teacher.examples)

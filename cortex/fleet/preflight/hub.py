@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from cortex.errors import ConfigError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
+from cortex.runs.base_folder import check_base, is_folder
 
 NAME = "model"
 
@@ -17,7 +19,12 @@ def check(ground: Ground) -> Finding:
     base = ground.profile.model.base
     if base is None:
         return Finding(NAME, None, "the base is built from nothing: no hub is asked")
-    if Path(base).is_absolute() or base.startswith((".", "~")):
+    if is_folder(base):
+        if Path(base).expanduser().is_dir():
+            try:
+                check_base(base)
+            except ConfigError as error:
+                return Finding(NAME, False, str(error), "mend that, or name another model.base in the profile")
         return Finding(NAME, None, f"the base {base} is a folder: it must be on the machines' image")
     from httpx import HTTPError, InvalidURL
     from huggingface_hub import HfApi

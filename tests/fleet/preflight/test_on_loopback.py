@@ -128,6 +128,12 @@ def test_a_hub_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
     assert "is a folder" in hub.check(ground(base="/models/mine")).detail
 
 
+def test_a_base_of_this_machine_that_cannot_be_trained_is_a_failure(ground: Make, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    found = hub.check(ground(base=str(tmp_path / "base")))
+    assert found.ok is False and "holds no config.json" in found.detail
+
+
 @pytest.mark.parametrize(
     ("ahead", "ok", "words"),
     [
