@@ -111,8 +111,10 @@ def read_signature(folder: Path) -> bytes | None:
 
 def find_signature(store: Store, prefix: str) -> bytes | None:
     """The signature of a release in a store; of one that is too large as much as shows it."""
+    key = f"{prefix}/{SIGNATURE}"
     try:
-        return bytes(store.get_range(f"{prefix}/{SIGNATURE}", 0, LARGEST_SIGNATURE + 1))
+        # Of an empty object S3 gives no range.
+        return bytes(store.get_range(key, 0, min(store.size(key), LARGEST_SIGNATURE + 1)))
     except MissingObjectError:
         return None
 

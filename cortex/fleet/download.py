@@ -66,9 +66,7 @@ def download(
     if trust:
         trust.require(run, trust.signer(manifest, find_signature(store, prefix)))
     receive(store, prefix, manifest, target, advance)
-    signature = find_signature(store, prefix)
-    if signature is not None and len(signature) <= LARGEST_SIGNATURE:
-        put_signature(target, signature)
+    _bring_signature(store, prefix, manifest, target, trust or Trust())
     return write_receipt(run, manifest, target, home, f"{store.url}/{prefix}", "bucket", now())
 
 
@@ -117,6 +115,15 @@ def attach_signature(store: Store, run: str, folder: Path) -> None:
     if signature is None or len(signature) > LARGEST_SIGNATURE:
         raise DataError(f"{folder} has no {SIGNATURE} that could be put beside the bucket's copy: sign it again")
     store.put(f"{artifact_prefix(run, 'release')}/{SIGNATURE}", signature)
+
+
+def _bring_signature(store: Store, prefix: str, manifest: Manifest, target: Path, trust: Trust) -> None:
+    """Lay the bucket's signature beside the files, unless that would replace one that proves something by none."""
+    signature = find_signature(store, prefix)
+    if signature is None or len(signature) > LARGEST_SIGNATURE:
+        return
+    if trust.signer(manifest, signature).known or not trust.signer(manifest, read_signature(target)).known:
+        put_signature(target, signature)
 
 
 def sign_release(run: str, store: Store, folder: Path, key: Path | None) -> None:

@@ -9,11 +9,14 @@ import pytest
 
 from cortex.artifacts.artifact import Artifact, publish
 from cortex.artifacts.folder_store import FolderStore
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import LARGEST_SIGNATURE
+from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.signature import check_signature, sign
 from cortex.artifacts.signing_keys import make_keys
 from cortex.artifacts.trust import Trust, find_signature, fingerprint, read_signature, trusted_keys
 from cortex.errors import ConfigError, RefusedError, VerificationError
+from cortex.fleet.download import download, sign_release, signer_of
 from tests.artifacts.strategies import write
 
 
@@ -99,6 +102,29 @@ def test_a_signature_of_another_release_too_large_or_damaged_proves_nothing(
         with pytest.raises((VerificationError, RefusedError)):
             asked = Trust((public,), required=True)
             asked.require("r1", asked.signer(release.manifest, forged))
+
+
+def test_a_bucket_gets_the_signature_and_a_spoilt_one_keeps_nobody_from_the_release(
+    direct: RemoteStore, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    private, public = keys
+    prefix, home, trust = "runs/r1/release", tmp_path / "home", Trust((public,))
+    publish(write(tmp_path / "made", {"weights": b"w" * 1000}), direct, prefix, kind="release")
+    copy = download("r1", direct, home).path
+    assert str(signer_of(direct, "r1", trust)) == "unsigned"
+    sign_release("r1", direct, copy, private)
+    assert signer_of(direct, "r1", trust).known and direct.get(f"{prefix}/model.sig") == read_signature(copy)
+    assert download("r1", direct, home, tmp_path / "second", trust=Trust((public,), required=True)).path.is_dir()
+    for spoilt in (b"", b"{}", b" " * (LARGEST_SIGNATURE + 1)):
+        direct.put(f"{prefix}/model.sig", spoilt)
+        assert not signer_of(direct, "r1", trust).known
+        assert download("r1", direct, home, trust=trust).path == copy
+        assert trust.signer(Manifest.read(copy), read_signature(copy)).known, "the good one here stays"
+        with pytest.raises((VerificationError, RefusedError)):
+            download("r1", direct, home, tmp_path / "third", trust=Trust((public,), required=True))
+        assert not (tmp_path / "third").exists()
+        sign_release("r1", direct, copy, private)
+        assert signer_of(direct, "r1", trust).known
 
 
 def test_a_trusted_key_that_is_none_is_named(release: Artifact, keys: tuple[Path, Path], tmp_path: Path) -> None:
