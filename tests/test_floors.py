@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "cortex.urls": 0,
     "cortex.client_settings": 1,
     "cortex.yaml_reader": 1,
+    "cortex.clock": 0,
     "cortex.console": 1,
     "cortex.settings": 2,
     "cortex.surroundings": 3,

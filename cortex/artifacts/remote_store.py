@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from cortex.artifacts.names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 from cortex.artifacts.streaming import pieces
+from cortex.clock import steady_time
 from cortex.errors import ConfigError
 
 Result = TypeVar("Result")
@@ -36,6 +38,9 @@ MAX_PARTS = 9000
 
 DELETE_BATCH = 1000
 
+CLOCK_SECONDS = 2.0
+"""By less than this the bucket's clock, which tells whole seconds after some delay, does not really differ."""
+
 
 class RemoteStore(Store):
     """Objects in a bucket, below the URL's path."""
@@ -50,10 +55,22 @@ class RemoteStore(Store):
         self._lists = False
         self._connect()
         self._ranges_as_partial = True
+        self._ahead: float | None = None
+        """Seconds that the bucket's clock is ahead of this machine's; None until it was asked."""
         self._takes_tags = url.startswith("s3:")
 
     def patient(self, patience: Patience) -> "RemoteStore":
         return RemoteStore(self.url, patience)
+
+    def now(self) -> float:
+        # Asked once: from there on this program's own clock goes as fast, and does not jump.
+        if self._ahead is None:
+            said = None
+            with suppress(BaseError):  # it serves comparisons alone: without it they are as good as this clock is
+                said = self._direct.now() if self._direct else None
+            ahead = 0.0 if said is None else said - steady_time()
+            self._ahead = ahead if abs(ahead) >= CLOCK_SECONDS else 0.0
+        return steady_time() + self._ahead
 
     def put(self, key: str, data: bytes) -> None:
         def write(tags: Tags) -> None:

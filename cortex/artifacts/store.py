@@ -1,5 +1,6 @@
 """Where runs are kept: a folder, or a bucket. One interface; keys are relative POSIX paths."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,6 +77,10 @@ class Store(ABC):
         """The same store under another patience; a folder's answers at once and needs none."""
         del patience
         return self
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock that `StoredObject.modified` is of."""
+        return time.time()
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:

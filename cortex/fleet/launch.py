@@ -4,8 +4,7 @@ What is written when makes it safe to be killed anywhere: the run and its prices
 the job, then `launched`. A job that is there without the last is found by its name, and gone on with.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +20,12 @@ from cortex.fleet.run_role import RunRole
 from cortex.fleet.teardown import destroy_each
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
-from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.events import Event, order
+from cortex.runs.ledger import Entry, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret, bind
+from cortex.text import harmless
 
 SUBMISSION = 120.0
 """Seconds in which a submission that was begun may still bring a job about."""
@@ -72,7 +73,7 @@ def require_bucket(bucket: str) -> None:
         )
 
 
-def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> str:
+def launch(order: Order, store: Store, jobs: Jobs) -> str:
     """Submit a run, and return its job as `job/<number>`; one that was submitted before, by a program that was killed
     before it could say so, is the job.
 
@@ -85,11 +86,12 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     """
     bind(store, order.secret, create_run(store, order.run, order.profile))
     finished(order.run, store)
-    events = LedgerReader(store, order.run, ticks=1).new_events()
-    begun, running = _require_idle(order.run, events, jobs, clock())
+    entries = LedgerReader(store, order.run, ticks=1).new_entries()
+    events = [entry.event for entry in entries]
+    begun, running = _require_idle(order.run, entries, jobs, store.now())
     if begun and running:
         # The job's machine may hold a later epoch by now: taking the next would end its work.
-        found = Ledger(store, order.run, begun["epoch"], clock, name="found")
+        found = Ledger(store, order.run, begun["epoch"], name="found")
         if order.budget is not None and order.budget != cap(events, order.profile.budget.dollars):
             _require_money(order, events)
             found.hold("budget_raised", dollars=order.budget)
@@ -97,9 +99,9 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
         return running[0]
     _require_money(order, events)
     identity = order.role.make() if order.role else None
-    PriceList(taken=clock(), offers=order.offers).write(store, order.run)
+    PriceList(taken=store.now(), offers=order.offers).write(store, order.run)
     # Machines take later epochs, and what an earlier one may still write is refused.
-    ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch, clock)
+    ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch)
     if order.budget is not None:
         ledger.hold("budget_raised", dollars=order.budget)
     name, secrets = job_name(order.run), {**order.secrets, SECRET_VARIABLE: order.secret.value}
@@ -115,7 +117,7 @@ def launch(order: Order, store: Store, jobs: Jobs, clock: Callable[[], float] = 
     return job
 
 
-def stop(run: str, store: Store, jobs: Jobs, clock: Callable[[], float] = time.time) -> tuple[str, ...]:
+def stop(run: str, store: Store, jobs: Jobs) -> tuple[str, ...]:
     """Cancel a run's job and give its machines back; return what was cancelled. Checkpoints stay. Doing it again finds
     nothing to do. Of a run that was launched elsewhere no job is known here: what works for it may write no more.
 
@@ -128,28 +130,28 @@ def stop(run: str, store: Store, jobs: Jobs, clock: Callable[[], float] = time.t
         load_run(store, run)
     destroy_each(running, jobs)
     try:
-        events, now = LedgerReader(store, run, ticks=1).new_events(), clock()
-        last = _last(events, _LAUNCHES)
-        unsaid = last is not None and last["event"] in ("launching", "launched")
+        entries = LedgerReader(store, run, ticks=1).new_entries()
+        last = _last_launch(entries)
+        unsaid = last is not None and last.event["event"] in ("launching", "launched")
         if running or (unsaid and not find(store, artifact_prefix(run, "release"))):
             if not running:
-                _tell_elsewhere(run, events, now)
+                _tell_elsewhere(run, entries, store.now())
             job = _number(running[0]) if running else None
-            Ledger(store, run, Lease.take(store, run).epoch, clock).append("stopped", job=job)
+            Ledger(store, run, Lease.take(store, run).epoch).append("stopped", job=job)
     except StoreError as error:
         # What costs money has been ended; a bucket that does not answer must not say otherwise.
         logger.warning(f"stopping {run} without an entry in its ledger: {error}")
     return running
 
 
-def _tell_elsewhere(run: str, events: list[Event], now: float) -> None:
+def _tell_elsewhere(run: str, entries: list[Entry], now: float) -> None:
     """Say it where a machine is at work that SkyPilot's server here did not rent."""
-    alive = _last_word(events, now)
-    if alive and alive["event"] not in _LAUNCHES:
+    alive = _last_word(entries, now)
+    if alive and alive.event["event"] not in _LAUNCHES:
         logger.warning(
-            f"run {run} wrote {alive['event']!r} {now - alive['time']:.0f} s ago, and SkyPilot's server knows no job "
-            f"of it: what works for it may write no more; see by `cortex stop {run}` where it was launched, or by "
-            "`cortex sweep`, that its machine goes"
+            f"run {run} wrote {harmless(alive.event['event'])!r} {_age(alive, now):.0f} s ago, and SkyPilot's server "
+            f"knows no job of it: what works for it may write no more; see by `cortex stop {run}` where it was "
+            "launched, or by `cortex sweep`, that its machine goes"
         )
 
 
@@ -166,37 +168,42 @@ def _tell_launched(order: Order, ledger: Ledger, job: str) -> None:
     )
 
 
-def _require_idle(run: str, events: list[Event], jobs: Jobs, now: float) -> tuple[Event | None, list[str]]:
+def _require_idle(run: str, entries: list[Entry], jobs: Jobs, now: float) -> tuple[Event | None, list[str]]:
     """Refuse where the run is running. Otherwise the launch that was begun and not finished, and the jobs of it."""
     running = list(jobs.of_run(run))
-    last = _last(events, _LAUNCHES)
-    begun = last if last and last["event"] == "launching" else None
+    last = _last_launch(entries)
+    begun = last if last and last.event["event"] == "launching" else None
     submitted = [name for name in running if name.startswith("job/")]
     if running and not (begun and submitted):
         raise RefusedError(
             f"run {run} is running ({', '.join(running)}): `cortex status {run}` shows it, `cortex stop {run}` ends it"
         )
-    if begun and not running and now - begun["time"] < SUBMISSION:
+    if begun and not running and _age(begun, now) < SUBMISSION:
         raise RefusedError(
-            f"run {run} is being launched by {begun.get('owner')} since {now - begun['time']:.0f} s: see with `cortex "
-            f"status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
+            f"run {run} is being launched by {harmless(begun.event.get('owner'))} since {_age(begun, now):.0f} s: see "
+            f"with `cortex status {run}` what becomes of it; if nothing, launch it again in {SUBMISSION:.0f} s"
         )
-    newest = _last_word(events, now)
+    newest = _last_word(entries, now)
     if newest and not running:
         raise RefusedError(
-            f"run {run} is running elsewhere: it wrote {newest['event']!r} {now - newest['time']:.0f} s ago, and "
-            f"SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where it was "
-            f"launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
+            f"run {run} is running elsewhere: it wrote {harmless(newest.event['event'])!r} {_age(newest, now):.0f} s "
+            f"ago, and SkyPilot's server knows no job of it: see `cortex status {run}`, and `cortex stop {run}` where "
+            f"it was launched; a machine that is gone counts as such after {SIGN_OF_LIFE:.0f} s"
         )
-    return begun, submitted
+    return begun.event if begun else None, submitted
 
 
-def _last_word(events: list[Event], now: float) -> Event | None:
-    """The newest entry, while it says that the run may be running; else None."""
-    newest = max(events, key=lambda event: event["time"], default=None)
-    if newest is None or newest["event"] in (*_ENDS, "launching") or now - newest["time"] >= SIGN_OF_LIFE:
+def _last_word(entries: list[Entry], now: float) -> Entry | None:
+    """The newest entry of the newest epoch, while it says that the run may be running; else None."""
+    newest = max(entries, key=lambda entry: (entry.event["epoch"], entry.written, order(entry.event)), default=None)
+    if newest is None or newest.event["event"] in (*_ENDS, "launching") or _age(newest, now) >= SIGN_OF_LIFE:
         return None
     return newest
+
+
+def _age(entry: Entry, now: float) -> float:
+    """Seconds since the bucket took an entry; `now` is by the bucket's clock."""
+    return max(0.0, now - entry.written)
 
 
 def _require_money(order: Order, events: list[Event]) -> None:
@@ -213,8 +220,9 @@ def _number(job: str) -> int:
     return int(job.partition("/")[2])
 
 
-def _last(events: list[Event], names: tuple[str, ...]) -> Event | None:
-    return max((event for event in events if event["event"] in names), key=lambda event: event["time"], default=None)
+def _last_launch(entries: list[Entry]) -> Entry | None:
+    """The last entry about launching: entries come in the order of their epochs."""
+    return next((entry for entry in reversed(entries) if entry.event["event"] in _LAUNCHES), None)
 
 
 def finished(run: str, store: Store) -> None:

@@ -1,7 +1,5 @@
 """All runs of a bucket, at a glance, and what one has cost."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +25,12 @@ class Unreadable:
     reason: str
 
 
-def read_runs(store: Store, clock: Callable[[], float] = time.time) -> list[RunStatus | Unreadable]:
+def read_runs(store: Store) -> list[RunStatus | Unreadable]:
     """Every run of a bucket, the one that was heard of last at the end."""
 
     def read(run: str) -> RunStatus | Unreadable | None:
         try:
-            return read_status(store, run, clock, workers=READERS)
+            return read_status(store, run, workers=READERS)
         except (UsageError, MissingObjectError):
             return None  # a folder without a profile is no run, nor is one that is being removed
         except ConfigError as error:

@@ -1,7 +1,6 @@
 """How a run stands, from its ledger alone: any laptop with the bucket can tell, whoever launched it."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,7 +44,7 @@ class RunStatus:
     budget: float
     """0 sets no limit."""
     seen: float | None
-    """The last sign of life of any of its machines, in seconds since 1970."""
+    """When the bucket last heard of any of its machines, in seconds since 1970 by the bucket's clock, as `now`."""
     damaged: tuple[str, ...]
     """Objects of the ledger that could not be read whole."""
 
@@ -87,14 +86,12 @@ class RunStatus:
 class RunWatcher:
     """Looks at one run, again and again; what was read once is not read again."""
 
-    def __init__(
-        self, store: Store, run: str, clock: Callable[[], float] = time.time, *, workers: int = READERS
-    ) -> None:
+    def __init__(self, store: Store, run: str, *, workers: int = READERS) -> None:
         """Raises UsageError for a run that does not exist."""
-        self._store, self._run, self._clock, self._workers = store, run, clock, workers
+        self._store, self._run, self._workers = store, run, workers
         self._profile = load_run(store, run)
         names = [stage.name for stage in STAGES.values() if stage.wanted(self._profile)]
-        self.follower = RunFollower(store, run, names, clock, TICKS)
+        self.follower = RunFollower(store, run, names, TICKS)
         self.follower.reader.workers = workers
 
     def look(self) -> RunStatus:
@@ -110,18 +107,17 @@ class RunWatcher:
         begun = [report for report in reports if report.epoch is not None]
         newest = max(begun, key=lambda report: report.epoch or 0, default=None)
         costs = charges(events)
-        signs = [report.seen or 0.0 for report in begun] + [charge.until for charge in costs]
         return RunStatus(
             run=self._run,
             profile=self._profile.name,
             bucket=self._store.url,
-            now=self._clock(),
+            now=self._store.now(),
             state=_state(reports, newest, events),
             stages=reports,
             stage=newest,
             charges=costs,
             budget=cap(events, self._profile.budget.dollars),
-            seen=max(signs, default=None),
+            seen=follower.heard,
             damaged=tuple(follower.reader.damaged),
         )
 
@@ -134,9 +130,9 @@ class RunWatcher:
                 report.state = "done" if there else report.state
 
 
-def read_status(store: Store, run: str, clock: Callable[[], float] = time.time, *, workers: int = READERS) -> RunStatus:
+def read_status(store: Store, run: str, *, workers: int = READERS) -> RunStatus:
     """How a run stands now. Raises UsageError for a run that does not exist."""
-    return RunWatcher(store, run, clock, workers=workers).look()
+    return RunWatcher(store, run, workers=workers).look()
 
 
 def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SECONDS) -> None:
@@ -192,14 +188,15 @@ def place(machine: Charge) -> str:
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:
     if all(report.state == "done" for report in reports[-1:]):
         return "done"
-    last_word = max((event["time"] for event in events if event["event"] in ("stopped", "teardown")), default=0.0)
-    launched = max((event["time"] for event in events if event["event"] == "launched"), default=0.0)
-    seen = (newest.seen if newest else None) or 0.0
-    if last_word > max(launched, seen):
+    # By epochs, which tell what came after what, as clocks do not.
+    last_word = max((event["epoch"] for event in events if event["event"] in ("stopped", "teardown")), default=0)
+    launched = max((event["epoch"] for event in events if event["event"] == "launched"), default=0)
+    begun = (newest.epoch if newest else None) or 0
+    if last_word > max(launched, begun):
         return "stopped"
     if newest is None or newest.state in ("waiting", "done"):
         return "waiting"
-    if newest.state in ("failed", "silent") and launched > seen:
+    if launched > begun:
         return "waiting"
     if newest.state != "failed":
         return newest.state

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex.errors import BudgetError
-from cortex.runs.ledger import Event
+from cortex.runs.events import Event, order
 
 WARN = 0.8
 """The share of a budget whose spending is warned of."""
+
+SIGNS = ("machine_started", "machine_alive", "machine_ended")
+
+PLAUSIBLE = 6 * 3600.0
+"""Seconds that an event may be ahead of the last sign of life by: for a few hours a bucket may be away, or a reader may
+leave signs out; a clock that is set jumps by days, or by years."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +58,48 @@ class _Attempt:
     since: float
     until: float
     ended: bool = False
+    ahead: float = 0.0
+    """Seconds that its events' times are ahead of `since` and `until`, which may be by its cloud's clock."""
+
+    def hear(self, sign: Event) -> None:
+        """Take in one of its `machine_...` events."""
+        until = sign.get("until", sign["time"])
+        if "seconds" in sign:
+            self.until = max(self.until, self.since + sign["seconds"])
+        else:
+            self.reach(until)
+        self.ahead = sign["time"] - until
+        self.ended = self.ended or sign["event"] == "machine_ended"
+
+    def reach(self, moment: float) -> None:
+        """It was alive at a moment, if that can be."""
+        if moment - self.until <= PLAUSIBLE:
+            self.until = max(self.until, moment)
 
 
 def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
     """What each machine cost, in the order in which they began. Events may be doubled, and come in any order.
 
-    An attempt is known by its machine and its beginning, which each `machine_...` event names. It lasts until the
-    latest event of any epoch that it wrote under: one that was killed without an end, until its last sign of life. Of
-    two prices of a machine the one entered last holds for all its time.
+    An attempt is known by its machine and its beginning, which each `machine_...` event names. It lasts for as many
+    seconds as its signs of life say that it has cost, which they count by a clock that does not jump; where they say
+    none, and by other events of an epoch that it wrote under, until those, unless they are further ahead than
+    `PLAUSIBLE`: then a clock was set. Of two prices of a machine the one entered under the later epoch holds for all
+    its time.
     """
-    known = sorted(events, key=lambda event: event["time"])
+    known = sorted(events, key=order)
     attempts: dict[tuple[str, float], _Attempt] = {}
     by_epoch: dict[int, _Attempt] = {}
     for event in known:
-        match event:
-            case {"event": "machine_started" | "machine_alive" | "machine_ended" as kind, "machine": str() as machine}:
-                key = machine, float(event["since"])
-                if kind == "machine_started" and key not in attempts:
-                    attempts[key] = _Attempt(event, key[1], key[1])
-                if attempt := attempts.get(key):
-                    by_epoch[event["epoch"]] = attempt
-                    attempt.until = max(attempt.until, event.get("until", event["time"]))
-                    attempt.ended = attempt.ended or kind == "machine_ended"
-            case _:
-                pass
+        if event["event"] == "machine_started":
+            key = event["machine"], float(event["since"])
+            attempts.setdefault(key, _Attempt(event, key[1], key[1]))
     for event in known:
-        if attempt := by_epoch.get(event["epoch"]):
-            attempt.until = max(attempt.until, event["time"])
+        if event["event"] in SIGNS and (attempt := attempts.get((event["machine"], float(event["since"])))):
+            by_epoch[event["epoch"]] = attempt
+            attempt.hear(event)
+    for event in known:
+        if event["event"] not in SIGNS and (attempt := by_epoch.get(event["epoch"])):
+            attempt.reach(event["time"] - attempt.ahead)
     machines: dict[str, list[_Attempt]] = {}
     for attempt in attempts.values():
         machines.setdefault(attempt.started["machine"], []).append(attempt)
@@ -93,7 +114,7 @@ def spent(events: Iterable[Event]) -> float:
 def cap(events: Iterable[Event], budget: float) -> float:
     """What the run may cost: the profile's `budget`, or what it was last raised to. 0 sets no limit."""
     raised = [event for event in events if event["event"] == "budget_raised"]
-    return float(max(raised, key=lambda event: event["time"])["dollars"]) if raised else budget
+    return float(max(raised, key=order)["dollars"]) if raised else budget
 
 
 def over_budget(run: str, dollars: float, limit: float) -> BudgetError:
@@ -105,7 +126,7 @@ def over_budget(run: str, dollars: float, limit: float) -> BudgetError:
 
 
 def _charge(attempts: Sequence[_Attempt]) -> Charge:
-    newest = max(attempts, key=lambda attempt: attempt.started["time"])
+    newest = max(attempts, key=lambda attempt: order(attempt.started))
     told = newest.started
     return Charge(
         machine=told["machine"],

@@ -1,20 +1,24 @@
 """What happened in a run, append-only: attempts, progress, ends. Status, reports and budgets read it."""
 
 import json
-import math
 import re
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from loguru import logger
 
+from cortex.artifacts.creating import create
+from cortex.artifacts.lease import LAST_EPOCH
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
+from cortex.clock import steady_time
+from cortex.runs.events import Event, parse
+
+__all__ = ["Entry", "Event", "Ledger", "LedgerReader", "folder", "parse"]
 
 FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
 """Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
@@ -22,12 +26,17 @@ FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
 TICKS = frozenset({"progress", "machine_alive"})
 """Events of which only the newest count. An object that holds nothing else says so in its name."""
 
+TICK = "-tick.jsonl"
+
+CLOCK_SLACK = 5.0
+"""Seconds that a right clock and a bucket's, which may leave out the fraction, may differ by."""
+
 READERS = 32
 """Objects that are read at a time: each is small, and waits for the bucket."""
 
-_KEY = re.compile(r".*/(?P<writer>\d{8}-(?:[a-z]+-)?)\d+(?P<tick>-tick)?\.jsonl")
-
-Event = dict[str, Any]
+_KEY = re.compile(
+    r".*/(?P<writer>(?P<epoch>[0-9]{8})-((?P<name>[a-z]+)-)?)(?P<number>[0-9]{1,15})(?P<tick>-tick)?\.jsonl", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -43,19 +52,23 @@ class Entry:
 class Ledger:
     """One writer's end of a run's ledger, for all its threads. Its epoch keeps its objects apart from other writers'.
 
-    What could not be written because the bucket did not answer (`StoreError`) goes with the next event.
+    What could not be written because the bucket did not answer (`StoreError`) goes before the next event. It may have
+    been taken, and followed, though the answer was lost: so it is written again as it was, and what came since goes
+    into an object of its own. No object is ever replaced.
     """
 
     store: Store
     run: str
     epoch: int
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = steady_time
     beside: Path | None = None
     """A file of this machine that takes every event, too, for whoever cannot reach the bucket."""
     name: str = ""
     """What keeps this writer's objects apart from another's of the same epoch: lower-case letters."""
-    _written: int = 0
+    _next: int = 0
     _pending: list[Event] = field(default_factory=list[Event])
+    _sent: tuple[str, bytes] | None = None
+    """The key and the bytes of what was sent and not acknowledged."""
     _flushed: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
@@ -81,14 +94,26 @@ class Ledger:
     def flush(self) -> None:
         """Write what is held back."""
         with self._lock:
-            if self._pending:
-                lines = "".join(_line(event) for event in self._pending)
-                tick = "-tick" if all(event["event"] in TICKS for event in self._pending) else ""
-                writer = f"{self.epoch:08d}-{self.name}{'-' if self.name else ''}"
-                self.store.put(f"{folder(self.run)}/{writer}{self._written:06d}{tick}.jsonl", lines.encode())
-                self._written += 1
-                self._pending.clear()
+            while sent := self._sent or self._batch():
+                self._sent = sent
+                written = create(self.store, *sent)
+                self._next += 1
+                # Where somebody else's object has that number, theirs stays, and ours gets the next.
+                self._sent = None if written else (self._key(sent[0].endswith(TICK)), sent[1])
             self._flushed = self.clock()
+
+    def _batch(self) -> tuple[str, bytes] | None:
+        """What is held back, made ready to be sent; None for nothing."""
+        if not self._pending:
+            return None
+        lines = "".join(_line(event) for event in self._pending)
+        key = self._key(all(event["event"] in TICKS for event in self._pending))
+        self._pending.clear()
+        return key, lines.encode()
+
+    def _key(self, tick: bool) -> str:
+        writer = f"{self.epoch:08d}-{self.name}{'-' if self.name else ''}"
+        return f"{folder(self.run)}/{writer}{self._next:06d}{TICK if tick else '.jsonl'}"
 
     def _event(self, event: str, values: dict[str, Any]) -> Event:
         made = {"time": round(self.clock(), 6), "epoch": self.epoch, "event": event, **values}
@@ -116,10 +141,15 @@ class LedgerReader:
     _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
+        """In the order of `new_entries`."""
         return [entry.event for entry in self.new_entries()]
 
     def new_entries(self) -> list[Entry]:
-        """The same, each with the moment at which the bucket took it."""
+        """The same, each with the moment at which the bucket took it.
+
+        They are in the order of their epochs, and of an epoch's writers each one's in the order of writing: clocks say
+        nothing about which of two machines was first.
+        """
         written = {entry.key: entry.modified for entry in self.store.list(folder(self.run))}
         keys = [key for key in written if key not in self._seen]
         wanted = keys if self.ticks is None else _newest(keys, self.ticks)
@@ -127,14 +157,14 @@ class LedgerReader:
         read = in_parallel(self.store.get, wanted, min(workers, len(wanted))) if wanted else []
         self._seen.update(keys)
         entries: list[Entry] = []
-        for key, data in zip(wanted, read, strict=True):
+        for key, data in sorted(zip(wanted, read, strict=True), key=lambda pair: _place(pair[0])):
             lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
             found = parse(lines)
-            entries += [Entry(event, written[key]) for event in found]
+            entries += [Entry(_not_after(written[key], event), written[key]) for event in found]
             if len(found) < len(lines):
                 self.damaged.append(key)
                 logger.debug(f"{self.store.url}/{key} is damaged: {len(lines) - len(found)} of its lines are left out")
-        return sorted(entries, key=lambda entry: entry.event["time"])
+        return sorted(entries, key=lambda entry: entry.event["epoch"])
 
 
 def folder(run: str) -> str:
@@ -145,21 +175,15 @@ def _line(event: Event) -> str:
     return json.dumps(event, separators=(",", ":")) + "\n"
 
 
-def parse(lines: Iterable[str]) -> list[Event]:
-    """The events of some lines, each of which is one; what is none, such as a line that was cut off, is left out."""
-    return [event for line in lines if (event := _event(line)) is not None]
+def _not_after(written: float, event: Event) -> Event:
+    """An event that its writer dates after the bucket had it happened when the bucket took it."""
+    return event if event["time"] <= written + CLOCK_SLACK else {**event, "time": written}
 
 
-def _event(line: str) -> Event | None:
-    try:
-        found: object = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    match found:
-        case {"event": str(), "epoch": int(), "time": int() | float() as at} if math.isfinite(at):
-            return cast(Event, found)
-        case _:
-            return None
+def _place(key: str) -> tuple[int, str, int]:
+    """The epoch of an object, which of that epoch's writers wrote it, and its number; foreign ones come last."""
+    found = _KEY.fullmatch(key)
+    return (int(found["epoch"]), found["name"] or "", int(found["number"])) if found else (LAST_EPOCH + 1, key, 0)
 
 
 def _newest(keys: list[str], ticks: int) -> list[str]:

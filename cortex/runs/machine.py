@@ -19,6 +19,9 @@ SECONDS = 2.0
 
 RETRY_SECONDS = 0.2
 
+RESOLUTION = 5.0
+"""Seconds by which a clock may seem to differ from a cloud's, which tells whole ones, and takes a moment to answer."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -35,10 +38,18 @@ class Machine:
     accelerators: str | None = None
     spot: bool = False
     dollars_per_hour: float = 0.0
+    ahead: float = 0.0
+    """Seconds that this machine's clock is ahead of the one that `since` is by."""
+
+    def sign(self, now: float) -> dict[str, Any]:
+        """The values of a sign of life; `now` is by this machine's clock."""
+        until = now - self.ahead
+        seconds = round(max(0.0, until - self.since), 3)
+        return {"machine": self.id, "since": round(self.since, 3), "until": round(until, 3), "seconds": seconds}
 
     def entry(self) -> dict[str, Any]:
         """Its values in the ledger's `machine_started`."""
-        values = {name: value for name, value in vars(self).items() if name != "id"}
+        values = {name: value for name, value in vars(self).items() if name not in ("id", "ahead")}
         return {"machine": self.id, **values, "since": round(self.since, 3)}
 
 
@@ -52,6 +63,8 @@ def identify(asked: Sequence[Identity], since: float, prices: PriceList | None, 
     highest = (prices.highest if prices else None) or 0.0
     if rented is None:
         return Machine(platform.node() or "localhost", since, dollars_per_hour=highest)
+    # By the cloud's clock, which knows when the machine was launched: this one's may be wrong.
+    begun = since if rented.ahead is None or abs(rented.ahead) < RESOLUTION else since - rented.ahead
     where = (rented.cloud, rented.region, rented.zone, rented.instance_type, rented.spot)
     offer = prices.find(*where) if prices else None
     if prices and offer is None:
@@ -60,7 +73,8 @@ def identify(asked: Sequence[Identity], since: float, prices: PriceList | None, 
         )
     return Machine(
         id=rented.id,
-        since=since if rented.launched is None else min(since, rented.launched),
+        since=begun if rented.launched is None else min(begun, rented.launched),
+        ahead=since - begun,
         cloud=rented.cloud,
         region=rented.region,
         zone=rented.zone,

@@ -16,6 +16,7 @@ from loguru import logger
 
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
+from cortex.clock import steady_time
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError
 from cortex.runs.budget import WARN, cap, over_budget, spent
 from cortex.runs.clouds.endpoints import Endpoints
@@ -23,6 +24,7 @@ from cortex.runs.clouds.source import Identity
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.machine import Machine, identify
 from cortex.runs.prices import PriceList
+from cortex.text import harmless
 
 EVERY = 60.0
 """Seconds between two signs of life, and between two looks at what the run's other machines cost."""
@@ -51,11 +53,12 @@ class Meter:
         task: str,
         *,
         asked: Sequence[Identity] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
         every: float = EVERY,
         grace: float = GRACE,
     ) -> None:
-        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do."""
+        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do. `clock` is
+        one that does not jump: what it says in between is what the machine costs."""
         self._run, self._budget, self._task = run, budget, task
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
         self._store = store.patient(PATIENCE)
@@ -169,23 +172,29 @@ class Meter:
     def _enter(self, started: bool, last: bool) -> None:
         """Hold this moment's entry: what the bucket does not take goes with the next."""
         assert self._machine
+        sign = self._machine.sign(self._clock())
         if not started:
-            self._ledger.hold("machine_started", **self._machine.entry(), task=self._task)
-        sign = {"machine": self._machine.id, "since": round(self._machine.since, 3), "until": round(self._clock(), 3)}
+            self._ledger.hold("machine_started", **(self._machine.entry() | sign), task=self._task)
         if last:
             self._ledger.hold("machine_ended", **sign, reason=self._reason)
         elif started:
             self._ledger.hold("machine_alive", **sign)
 
     def _read(self) -> None:
+        known = len(self._reader.damaged)
         self._events += self._reader.new_events()
+        if damaged := self._reader.damaged[known:]:
+            logger.warning(
+                f"{len(damaged)} damaged objects of the ledger of run {self._run}, from {harmless(damaged[0])}: what "
+                "could not be read of them is not reckoned with"
+            )
         self._reckon()
 
     def _reckon(self) -> None:
         """Compute what is spent from what is known, and from here on add this machine's own time."""
         now, events = self._clock(), self._events
         if machine := self._machine:
-            own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), "until": now}
+            own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), **machine.sign(now)}
             events = [*events, {**own, "event": "machine_started"}]
         self._known = spent(events), now, cap(events, self._budget)
 

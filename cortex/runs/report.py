@@ -1,7 +1,5 @@
 """How a run stands, read from its bucket alone: the ledger says what happened, the manifests what exists."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +7,7 @@ from typing import Any, Literal
 from cortex.artifacts.artifact import find
 from cortex.artifacts.store import Store
 from cortex.errors import PreemptedError
+from cortex.runs.budget import SIGNS
 from cortex.runs.context import artifact_prefix
 from cortex.runs.ledger import Event, LedgerReader
 
@@ -37,7 +36,7 @@ class StageReport:
     started: float | None = None
     """When the attempt under way began, in seconds since 1970."""
     seen: float | None = None
-    """The newest attempt's last sign of life, in seconds since 1970."""
+    """When the bucket took the newest attempt's last sign of life, in seconds since 1970 by the bucket's clock."""
     epoch: int | None = None
     """The newest attempt's."""
     step: int | None = None
@@ -83,34 +82,37 @@ class RunFollower:
         store: Store,
         run: str,
         stages: list[str],
-        clock: Callable[[], float] = time.time,
         ticks: int | None = None,
     ) -> None:
         """`ticks`: as the ledger's reader takes it."""
         self.stages = {name: StageReport(name) for name in stages}
         self.events: list[Event] = []
-        """All that was read, in the order of its times."""
+        """All that was read, in the order of its epochs."""
+        self.heard: float | None = None
+        """When the bucket last took a word of a machine's, by the bucket's clock."""
         self.reader = LedgerReader(store, run, ticks=ticks)
-        self._clock = clock
+        self._store = store
         self._attempts: dict[int, _Attempt] = {}
 
     def update(self) -> None:
         """Take in what the ledger holds by now."""
-        if events := self.reader.new_events():
-            self.events = sorted([*self.events, *events], key=lambda event: event["time"])
-            for event in events:
-                self._take(event)
+        if entries := self.reader.new_entries():
+            self.events = sorted([*self.events, *(entry.event for entry in entries)], key=lambda event: event["epoch"])
+            for entry in entries:
+                self._take(entry.event, entry.written)
+                if entry.event["event"] in SIGNS or entry.event["epoch"] in self._attempts:
+                    self.heard = max(self.heard or 0.0, entry.written)
         for report in self.stages.values():
             if report.state in ("running", "silent"):
-                silent = self._clock() - (report.seen or 0.0) > SILENT_SECONDS
+                silent = self._store.now() - (report.seen or 0.0) > SILENT_SECONDS
                 report.state = "silent" if silent else "running"
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event, written: float) -> None:
         kind, epoch = event["event"], event["epoch"]
         attempt = self._attempts.get(epoch)
         if kind == "stage_started" and event["stage"] in self.stages:
             if attempt is None or attempt.report.name != event["stage"]:
-                self._begin(event)
+                self._begin(event, written)
             attempt = self._attempts[epoch]
         if attempt is None:
             return
@@ -122,7 +124,7 @@ class RunFollower:
             report.preemptions += _was_preempted(event) - attempt.given_up
         if epoch < (report.epoch or 0):
             return  # an attempt that lost the run to a later one says nothing of how the stage stands
-        report.seen = max(event["time"], report.seen or 0.0)
+        report.seen = max(written, report.seen or 0.0)
         if kind == "progress":
             self._progress(attempt, event)
         elif kind in ("stage_finished", "stage_failed"):
@@ -131,7 +133,7 @@ class RunFollower:
             report.code, report.reason = event.get("code"), event.get("reason")
             report.started = None
 
-    def _begin(self, event: Event) -> None:
+    def _begin(self, event: Event, written: float) -> None:
         epoch, report = event["epoch"], self.stages[event["stage"]]
         for earlier, attempt in self._attempts.items():
             if earlier < epoch and not attempt.ended and not attempt.given_up:
@@ -141,8 +143,9 @@ class RunFollower:
         self._attempts[epoch] = _Attempt(report)
         report.attempts += 1
         if epoch >= (report.epoch or 0):
-            report.epoch, report.state, report.started, report.seen = epoch, "running", event["time"], event["time"]
+            report.epoch, report.state, report.started, report.seen = epoch, "running", event["time"], written
             report.code, report.reason, report.pace = None, None, None
+            report.step, report.total, report.values = None, None, None
 
     @staticmethod
     def _progress(attempt: _Attempt, event: Event) -> None:

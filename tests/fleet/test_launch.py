@@ -1,5 +1,6 @@
 """The order of what a launch writes and submits. SkyPilot's part is played by a list; the test bed has the real one."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,15 +13,18 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
+from cortex.fleet.status import read_status
 from cortex.runs.budget import cap
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile, load_profile
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
+from tests.backdating import backdate
 
 RUN = "r1"
 SECRET = RunSecret(RUN, "the secret of a run in these tests")
+LEDGER = f"runs/{RUN}/ledger"
 OFFER = Offer(cloud="aws", region="us-east-1", instance_type="m6i.xlarge", spot=True, dollars_per_hour=0.1)
 
 
@@ -112,7 +116,7 @@ def test_killed_between_submission_and_ledger_the_next_launch_goes_on_with_the_j
     Ledger(store, RUN, machine.epoch).append("machine_alive", machine="i-1", since=0.0)
     assert launch(order, store, server) == "job/1"
     machine.check()  # the job's own lease was left alone
-    assert len(server.submitted) == 1 and names(store) == ["launching", "machine_alive", "launched"]
+    assert len(server.submitted) == 1 and names(store) == ["launching", "launched", "machine_alive"]
     with pytest.raises(RefusedError, match="is running"):
         launch(order, store, server)
 
@@ -177,11 +181,13 @@ def test_killed_before_the_job_is_seen_the_next_launch_waits_for_what_may_come(
     server = Server()
     server.fails = Killed()
     with pytest.raises(Killed):
-        launch(order, store, server, lambda: 1000.0)
+        launch(order, store, server)
     server.fails = None
-    with pytest.raises(RefusedError, match="is being launched by ada since 5 s"):
-        launch(order, store, server, lambda: 1005.0)
-    assert launch(order, store, server, lambda: 1000.0 + SUBMISSION) == "job/1"
+    backdate(store, LEDGER, 30)
+    with pytest.raises(RefusedError, match="is being launched by ada since 30 s"):
+        launch(order, store, server)
+    backdate(store, LEDGER, SUBMISSION)
+    assert launch(order, store, server) == "job/1"
 
 
 def test_what_skypilot_does_not_take_is_told_and_can_be_tried_again_at_once(store: FolderStore, order: Order) -> None:
@@ -208,16 +214,49 @@ def test_a_server_that_is_lost_while_it_takes_the_job_may_have_taken_it(store: F
 
 def test_a_machine_that_another_server_rents_is_seen_by_what_it_writes(store: FolderStore, order: Order) -> None:
     server = Server()
-    Ledger(store, RUN, 1, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    Ledger(store, RUN, 1).append("machine_alive", machine="i-1", since=900.0)
+    backdate(store, LEDGER, 30)
     with pytest.raises(RefusedError, match="r1 is running elsewhere: it wrote 'machine_alive' 30 s ago"):
-        launch(order, store, server, lambda: 1030.0)
-    Ledger(store, RUN, 2, lambda: 1031.0).append("machine_ended", machine="i-1", since=900.0)
-    assert launch(order, store, server, lambda: 1032.0) == "job/1"
+        launch(order, store, server)
+    Ledger(store, RUN, 2).append("machine_ended", machine="i-1", since=900.0)
+    assert launch(order, store, server) == "job/1"
 
 
 def test_a_machine_that_is_silent_counts_as_gone(store: FolderStore, order: Order) -> None:
-    Ledger(store, RUN, 1, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
-    assert launch(order, store, Server(), lambda: 1000.0 + SIGN_OF_LIFE) == "job/1"
+    Ledger(store, RUN, 1).append("machine_alive", machine="i-1", since=900.0)
+    backdate(store, LEDGER, SIGN_OF_LIFE)
+    assert launch(order, store, Server()) == "job/1"
+
+
+DAY = 86400.0
+SKEWS = (-400 * DAY, -DAY, -3600.0, -120.0, -5.0, 0.0, 5.0, 120.0, 3600.0, DAY, 400 * DAY)
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_word_counts_as_alive_by_the_buckets_clock_whatever_its_writers_says(
+    skew: float, store: FolderStore, order: Order
+) -> None:
+    server = Server()
+    Ledger(store, RUN, 1, lambda: time.time() + skew).append("machine_alive", machine="i-1", since=900.0)
+    backdate(store, LEDGER, 30)
+    with pytest.raises(RefusedError, match="wrote 'machine_alive' 30 s ago"):
+        launch(order, store, server)
+    backdate(store, LEDGER, SIGN_OF_LIFE)
+    assert launch(order, store, server) == "job/1"
+
+
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_stop_by_any_laptop_ends_what_was_launched_before_and_a_later_launch_follows_it(
+    skew: float, store: FolderStore, order: Order
+) -> None:
+    server = Server()
+    launch(order, store, server)
+    Ledger(store, RUN, Lease.take(store, RUN).epoch).append("stage_started", stage="data")
+    server.up.clear()
+    Ledger(store, RUN, Lease.take(store, RUN).epoch, lambda: time.time() + skew).append("stopped", job=1)
+    assert read_status(store, RUN).state == "stopped"
+    assert launch(replace(order, again=True), store, server) == "job/2"
+    assert read_status(store, RUN).state == "waiting"
 
 
 def test_a_run_of_another_profile_is_refused(store: FolderStore, order: Order) -> None:
@@ -249,13 +288,14 @@ def test_killed_between_cancelling_and_the_ledger_the_next_stop_tells(store: Fol
 
 
 def test_stopping_a_run_of_another_server_says_what_becomes_of_its_machine(store: FolderStore, order: Order) -> None:
-    launch(order, store, Server(), lambda: 900.0)
+    launch(order, store, Server())
     lease = Lease.take(store, RUN)
-    Ledger(store, RUN, lease.epoch, lambda: 1000.0).append("machine_alive", machine="i-1", since=900.0)
+    Ledger(store, RUN, lease.epoch).append("machine_alive", machine="i-1", since=900.0)
+    backdate(store, LEDGER, 30)
     said: list[str] = []
     sink = logger.add(said.append, format="{message}")
     try:
-        assert stop(RUN, store, Server(), lambda: 1030.0) == ()
+        assert stop(RUN, store, Server()) == ()
     finally:
         logger.remove(sink)
     [warning] = said

@@ -17,6 +17,7 @@ from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import log_key
 from cortex.runs.profile import Profile
+from tests.backdating import backdate
 from tests.conftest import Cortex
 
 RUN = "run-1"
@@ -37,6 +38,7 @@ def failed(code: int, reason: str) -> Life:
 
 def silent(ledger: Ledger) -> None:
     begun(Ledger(ledger.store, RUN, ledger.epoch, lambda: time.time() - 3600))
+    backdate(ledger.store, f"runs/{RUN}/ledger", 3600)
 
 
 def stopped(ledger: Ledger) -> None:

@@ -149,3 +149,31 @@ def test_a_later_look_never_finds_less_spent(
     events = sorted(life[0], key=lambda event: event["time"])
     known = data.draw(st.integers(0, len(events)))
     assert spent(events[:known]) <= spent(events) + 1e-9
+
+
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize("jump", [-400 * DAY, -DAY, -HOUR, 7 * HOUR, DAY, 30 * DAY, 400 * DAY])
+def test_a_clock_that_is_set_costs_nothing_and_takes_nothing_back(jump: float) -> None:
+    base = 1.7e9
+    events = [started(base, base, price=30.0), alive(base + 60, base)]
+    before = spent(events)
+    events.append(alive(base + 60 + jump, base))
+    assert spent(events) == pytest.approx(before) == 0.5
+    events.append(progress(base + 60 + jump))
+    assert spent(events) == pytest.approx(before)
+    events.append(alive(base + 120, base))
+    assert spent(events) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("ahead", [-400 * DAY, -DAY, -60.0, 0.0, 60.0, DAY, 400 * DAY])
+def test_what_a_sign_counts_itself_holds_whatever_its_clock_says(ahead: float) -> None:
+    base = 1.7e9
+    events = [started(base + ahead, base, price=30.0) | {"until": base, "seconds": 0.0}]
+    for hours in (1, 50):  # a reader leaves out most signs of a long run
+        events.append(
+            alive(base + ahead + hours * HOUR, base) | {"until": base + hours * HOUR, "seconds": hours * HOUR}
+        )
+        assert spent(events) == pytest.approx(30.0 * hours)
+        assert spent([*events, progress(base + ahead + hours * HOUR + 36)]) == pytest.approx(30.0 * (hours + 0.01))

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
+from cortex.clock import steady_time
 from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.clouds.source import Identity
 from cortex.runs.machine import Machine, identify
@@ -55,6 +56,18 @@ def test_an_instance_of_aws_is_known_with_its_price_since_its_launch(aws: AwsSer
     )
     aws.rent(LAUNCHED, spot=False)
     assert identify(at(aws=aws.url), NOW, PRICES).dollars_per_hour == 98.25
+
+
+@pytest.mark.parametrize("days", [-400, -1, -0.01, 0, 0.01, 1, 400])
+def test_a_machine_whose_clock_is_wrong_costs_from_its_launch_by_the_clouds(days: float, aws: AwsServer) -> None:
+    aws.skew = timedelta(days=days)
+    launched = aws.now - timedelta(minutes=4)
+    aws.rent(launched)
+    now = steady_time()
+    found = identify(at(aws=aws.url), now, PRICES)
+    assert found.since == pytest.approx(launched.timestamp(), abs=1)
+    sign = found.sign(now + 60)
+    assert sign["seconds"] == pytest.approx(300, abs=5) and sign["until"] == pytest.approx(sign["since"] + 300, abs=5)
 
 
 def test_a_launch_later_than_its_program_is_another_clock_s_and_shortens_nothing(aws: AwsServer) -> None:

@@ -8,6 +8,7 @@ from cortex.artifacts.store import Store
 from cortex.runs.context import artifact_prefix
 from cortex.runs.ledger import Ledger
 from cortex.runs.report import SILENT_SECONDS, RunFollower, StageReport, release_path, stage_reports
+from tests.backdating import backdate
 
 
 def report(store: Store) -> StageReport:
@@ -41,17 +42,16 @@ def test_a_stage_under_way_shows_its_progress_and_its_pace(store: Store) -> None
 
 
 def test_a_stage_that_was_killed_is_silent_until_it_gives_a_sign_of_life(store: Store) -> None:
-    now = 5000.0
-    follower = RunFollower(store, "a", ["data", "sft"], lambda: now)
-    ledger = Ledger(store, "a", 1, lambda: now)
+    follower = RunFollower(store, "a", ["data", "sft"])
+    ledger = Ledger(store, "a", 1)
     ledger.append("stage_started", stage="data")
-    now += SILENT_SECONDS + 1
+    backdate(store, "runs/a", SILENT_SECONDS + 1)
     follower.update()
     assert follower.stages["data"].state == "silent"
-    Ledger(store, "a", 1, lambda: now, name="meter").append("machine_alive", machine="m", since=0.0, until=now)
+    Ledger(store, "a", 1, name="meter").append("machine_alive", machine="m", since=0.0, until=1.0)
     follower.update()
     assert (follower.stages["data"].state, follower.stages["data"].preemptions) == ("running", 0)
-    Ledger(store, "a", 2, lambda: now).append("stage_started", stage="data")
+    Ledger(store, "a", 2).append("stage_started", stage="data")
     follower.update()
     assert [follower.stages["data"].attempts, follower.stages["data"].preemptions] == [2, 1]
 

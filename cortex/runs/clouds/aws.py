@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from cortex.clock import steady_time
 from cortex.runs.clouds.metadata import Answer, SilentError, in_some_zone
 from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Cloud, Identity, Reclaim, Rented, Source, seconds_left
 
@@ -132,4 +133,5 @@ class AwsIdentity(Aws, Identity):
             instance_type=found.instance_type,
             spot=life is not None and life.text.strip() == "spot",
             launched=found.launched.timestamp() if found.launched else None,
+            ahead=steady_time() - answer.time.timestamp() - 0.5,  # the header leaves out the fraction of its second
         )

@@ -45,7 +45,9 @@ class Rented:
     instance_type: str
     spot: bool
     launched: float | None
-    """Seconds since 1970; None where the cloud does not say."""
+    """Seconds since 1970 by the cloud's clock; None where the cloud does not say."""
+    ahead: float | None = None
+    """Seconds that this machine's clock is ahead of the cloud's; None where that is not known."""
 
 
 class Cloud(Service, ABC):

@@ -1,0 +1,125 @@
+"""The events of a ledger: which values each kind has. A line that lacks one, or has an odd one, is no event."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from cortex.artifacts.lease import LAST_EPOCH
+
+Event = dict[str, Any]
+
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999, which is the last that dates can have."""
+
+Check = Callable[[object], bool]
+
+
+def _number(least: float, most: float, *, above: bool = False) -> Check:
+    def check(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return least <= value <= most and not (above and value == least)  # NaN is in no range
+
+    return check
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 10_000
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _maybe(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53
+
+
+def _code(value: object) -> bool:
+    return isinstance(value, int) and abs(value) <= 2**31
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(_text(each) for each in cast(list[object], value))
+
+
+_TIME, _SECONDS, _DOLLARS = _number(0, LATEST), _number(0, LATEST), _number(0, 1e9)
+_SIGN: dict[str, Check] = {"machine": _text, "since": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
+_MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget": _DOLLARS}
+_OPTIONAL = _maybe(_text)
+
+VALUES: dict[str, dict[str, Check]] = {
+    "machine_started": {
+        "machine": _text,
+        "since": _TIME,
+        "until?": _TIME,
+        "seconds?": _SECONDS,
+        # A price that is no number, or a negative one, would turn the cap off.
+        "dollars_per_hour": _number(0, 1e6),
+        **{f"{name}?": _OPTIONAL for name in ("cloud", "region", "zone", "instance_type", "accelerators", "task")},
+        "spot?": _flag,
+    },
+    "machine_alive": _SIGN,
+    "machine_ended": _SIGN,
+    # A cap of 0 is none.
+    "budget_raised": {"dollars": _number(0, 1e9, above=True)},
+    "budget_warning": _MONEY,
+    "budget_spent": _MONEY,
+    "stage_started": {"stage": _text},
+    "stage_finished": {"stage?": _text, "seconds": _SECONDS, "manifest?": _OPTIONAL},
+    "stage_failed": {"stage?": _text, "seconds": _SECONDS, "code?": _maybe(_code), "reason?": _OPTIONAL},
+    "progress": {"step": _count, "total": _count},
+    "launching": {"name?": _text, "owner?": _OPTIONAL},
+    "launched": {"job?": _maybe(_count), "name?": _text},
+    "stopped": {"job?": _maybe(_count)},
+    "teardown": {"machines?": _texts},
+    "destroyed": {"machine": _text},
+    "bucket_unreachable": {"stage?": _text, "since": _TIME, "reason": _text},
+    "bucket_answers": {"stage?": _text, "seconds?": _SECONDS},
+}
+"""What the kinds that are reckoned with say; `?`: it may be missing. Kinds that are not here may say anything."""
+
+
+def parse(lines: Iterable[str]) -> list[Event]:
+    """The events of some lines, each of which is one; what is none, such as a line that was cut off, is left out."""
+    return [event for line in lines if (event := _event(line)) is not None]
+
+
+def order(event: Event) -> tuple[int, float]:
+    """How events of different writers follow each other: by their epochs, whatever their clocks say."""
+    return event.get("epoch", 0), event["time"]
+
+
+def _event(line: str) -> Event | None:
+    try:
+        found: object = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    event = cast(Event, found)
+    kind: object = event.get("event")
+    if not isinstance(kind, str) or len(kind) > 100:
+        return None
+    return event if _epoch(event.get("epoch")) and _TIME(event.get("time")) and _says_all(kind, event) else None
+
+
+def _epoch(value: object) -> bool:
+    return _count(value) and cast(int, value) <= LAST_EPOCH
+
+
+def _says_all(kind: str, event: Event) -> bool:
+    for name, check in VALUES.get(kind, {}).items():
+        known, optional = name.removesuffix("?"), name.endswith("?")
+        if not (check(event[known]) if known in event else optional):
+            return False
+    # All else that a report of progress has was measured; a loss may well be infinite, or no number.
+    return kind != "progress" or all(_measure(value) for name, value in event.items() if name != "event")
+
+
+def _measure(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= 2**53)
