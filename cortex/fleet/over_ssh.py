@@ -145,8 +145,8 @@ def _tell_outage(release: LiveRelease) -> None:
     for event in parse(line for line in ledger.splitlines() if line.endswith("}")):
         if event["event"] in ("bucket_unreachable", "bucket_answers", "stage_finished"):
             outage = event if event["event"] == "bucket_unreachable" else None
-    if outage:
+    if outage and "since" in outage:
         since = datetime.fromtimestamp(outage["since"], UTC)
         logger.warning(
-            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {outage['reason']}"
+            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {outage.get('reason')}"
         )

@@ -87,14 +87,14 @@ def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
     its time.
     """
     known = sorted(events, key=order)
-    attempts: dict[tuple[str, float], _Attempt] = {}
+    attempts: dict[tuple[str, float | None], _Attempt] = {}
     by_epoch: dict[int, _Attempt] = {}
     for event in known:
         if event["event"] == "machine_started":
-            key = event["machine"], float(event["since"])
-            attempts.setdefault(key, _Attempt(event, key[1], key[1]))
+            machine, since = event["machine"], float(event["since"])
+            attempts.setdefault((machine, since), _Attempt(event, since, since))
     for event in known:
-        if event["event"] in SIGNS and (attempt := attempts.get((event["machine"], float(event["since"])))):
+        if event["event"] in SIGNS and (attempt := attempts.get((event["machine"], event.get("since")))):
             by_epoch[event["epoch"]] = attempt
             attempt.hear(event)
     for event in known:

@@ -47,9 +47,9 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(_text(each) for each in cast(list[object], value))
 
 
-_TIME, _SECONDS, _DOLLARS = _number(0, LATEST), _number(0, LATEST), _number(0, 1e9)
-_SIGN: dict[str, Check] = {"machine": _text, "since": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
-_MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget": _DOLLARS}
+_TIME, _SECONDS, _DOLLARS = _number(-LATEST, LATEST), _number(0, LATEST), _number(0, 1e9)
+_SIGN: dict[str, Check] = {"machine": _text, "since?": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
+_MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget?": _DOLLARS}
 _OPTIONAL = _maybe(_text)
 
 VALUES: dict[str, dict[str, Check]] = {
@@ -70,15 +70,15 @@ VALUES: dict[str, dict[str, Check]] = {
     "budget_warning": _MONEY,
     "budget_spent": _MONEY,
     "stage_started": {"stage": _text},
-    "stage_finished": {"stage?": _text, "seconds": _SECONDS, "manifest?": _OPTIONAL},
-    "stage_failed": {"stage?": _text, "seconds": _SECONDS, "code?": _maybe(_code), "reason?": _OPTIONAL},
+    "stage_finished": {"stage?": _text, "seconds?": _SECONDS, "manifest?": _OPTIONAL},
+    "stage_failed": {"stage?": _text, "seconds?": _SECONDS, "code?": _maybe(_code), "reason?": _OPTIONAL},
     "progress": {"step": _count, "total": _count},
     "launching": {"name?": _text, "owner?": _OPTIONAL},
     "launched": {"job?": _maybe(_count), "name?": _text},
     "stopped": {"job?": _maybe(_count)},
     "teardown": {"machines?": _texts},
     "destroyed": {"machine": _text},
-    "bucket_unreachable": {"stage?": _text, "since": _TIME, "reason": _text},
+    "bucket_unreachable": {"stage?": _text, "since?": _TIME, "reason?": _text},
     "bucket_answers": {"stage?": _text, "seconds?": _SECONDS},
 }
 """What the kinds that are reckoned with say; `?`: it may be missing. Kinds that are not here may say anything."""

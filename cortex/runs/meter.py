@@ -204,7 +204,7 @@ class Meter:
         if not limit or not self._ledger.epoch:
             return
         for event, share in (("budget_warning", WARN), ("budget_spent", 1.0)):
-            told = any(known["event"] == event and known["budget"] == limit for known in self._events)
+            told = any(known["event"] == event and known.get("budget") == limit for known in self._events)
             if dollars >= share * limit and not told:
                 values = {"spent": round(dollars, 4), "budget": limit}
                 logger.warning(f"run {self._run} has spent ${dollars:.2f} of its budget of ${limit:.2f}")

@@ -119,7 +119,7 @@ class RunFollower:
         report = attempt.report
         if kind in ("stage_finished", "stage_failed") and not attempt.ended:
             attempt.ended = True
-            report.seconds += event["seconds"]
+            report.seconds += event.get("seconds", 0.0)
             # One that was given up, and says its end after all, was not killed: what it says counts.
             report.preemptions += _was_preempted(event) - attempt.given_up
         if epoch < (report.epoch or 0):

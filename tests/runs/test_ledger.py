@@ -161,8 +161,11 @@ def test_an_event_that_says_all_is_taken_and_one_that_lacks_a_value_is_damaged(k
             assert parse([line(kind, **{key: value for key, value in well.items() if key != name})]) == []
         taken = [value for value in ODD if parse([line(kind, **(well | {name.removesuffix("?"): value}))])]
         assert all(check(value) for value in taken)
-    for name in ("epoch", "time"):
-        assert parse([line(kind, **(well | {name: value})) for value in ODD]) == []
+    assert parse([line(kind, **(well | {"epoch": value})) for value in ODD]) == []
+    assert (
+        parse([line(kind, **(well | {"time": value})) for value in (math.nan, math.inf, 1e300, "1", None, True, [])])
+        == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,5 +112,5 @@ def _other_seconds(events: list[Event]) -> dict[str, float]:
             stage_of[event["epoch"]] = event["stage"]
         elif event["event"] in ("stage_finished", "stage_failed") and event["epoch"] in stage_of:
             stage = stage_of[event["epoch"]]
-            found[stage] = max(found.get(stage, 0.0), event["seconds"])
+            found[stage] = max(found.get(stage, 0.0), event.get("seconds", 0.0))
     return found

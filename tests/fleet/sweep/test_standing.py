@@ -52,6 +52,7 @@ def began(before: float, stage: str, machine: str = MINE) -> tuple[Told, Told]:
     return (before, "stage_started", {"stage": stage, "by": machine}), alive(before, machine)
 
 
+STARTED = {"machine": MINE, "since": 0.0, "dollars_per_hour": 1.0}
 LAUNCHED: Told = (9 * QUIET, "launched", {"job": 1})
 CASES: dict[str, tuple[list[Told], float, str | None]] = {
     "it wrote a minute ago": ([LAUNCHED, alive(60)], OLD, None),
@@ -73,9 +74,9 @@ CASES: dict[str, tuple[list[Told], float, str | None]] = {
     ),
     "it said goodbye, and the next program of its task began": (
         [
-            (3 * QUIET, "machine_started", {"machine": MINE}),
+            (3 * QUIET, "machine_started", STARTED),
             (2 * QUIET, "machine_ended", {"machine": MINE}),
-            (2 * QUIET - 5, "machine_started", {"machine": MINE}),
+            (2 * QUIET - 5, "machine_started", STARTED),
             alive(60),
         ],
         OLD,
@@ -84,7 +85,7 @@ CASES: dict[str, tuple[list[Told], float, str | None]] = {
     "it began again and said goodbye again": (
         [
             (3 * QUIET, "machine_ended", {"machine": MINE}),
-            (2 * QUIET, "machine_started", {"machine": MINE}),
+            (2 * QUIET, "machine_started", STARTED),
             (GRACE + 60, "machine_ended", {"machine": MINE}),
         ],
         OLD,
