@@ -14,7 +14,7 @@ from cortex.errors import ConfigError, RefusedError
 from cortex.fleet import aws
 from cortex.fleet.names import RUN_TAG
 
-TRUST = {
+TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }

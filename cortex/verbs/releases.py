@@ -163,6 +163,7 @@ def teardown(
     from cortex.artifacts.store import Store
     from cortex.fleet.download import signer_of
     from cortex.fleet.machines import SkyPilotMachines
+    from cortex.fleet.run_role import RunRole
     from cortex.fleet.teardown import abandon as let_go
     from cortex.fleet.teardown import teardown as tear_down
     from cortex.settings import Settings
@@ -179,6 +180,8 @@ def teardown(
         print(f"{name}: destroyed")
     if not destroyed:
         print(f"nothing to destroy: SkyPilot has no job, cluster or service of run {run_id}")
+    if settings.run_policy:
+        RunRole(run_id, settings.run_policy).remove()  # last: machines that go still act as it
 
 
 def ask_to_abandon(run_id: str) -> str:

@@ -1,0 +1,99 @@
+"""What a run's role may do, `tests/infra` asks; here, how it comes and goes."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cortex.errors import ConfigError, RefusedError
+from cortex.fleet.jobs import _carrying
+from cortex.fleet.run_role import TRUST, RunRole
+
+POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
+
+WIDER = {"Version": "2012-10-17", "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "*"}}]}
+
+
+@pytest.fixture
+def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("iam", region_name="us-east-1")
+
+
+@pytest.fixture
+def role(iam: Any) -> RunRole:
+    made = iam.create_policy(PolicyName="cortex-dev-run", PolicyDocument=json.dumps(POLICY))
+    return RunRole("my-run", made["Policy"]["Arn"])
+
+
+def test_it_is_made_once_tagged_with_its_run_and_goes_without_a_trace(iam: Any, role: RunRole) -> None:
+    name = role.make()
+    assert role.make() == name and name.startswith("cortex-dev-run-") and len(name) <= 64
+    found = iam.get_role(RoleName=name)["Role"]
+    assert found["Tags"] == [{"Key": "cortex-run", "Value": "my-run"}]
+    assert found["PermissionsBoundary"]["PermissionsBoundaryArn"] == role.policy
+    profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+    assert [each["RoleName"] for each in profile["Roles"]] == [name]
+    assert RunRole("my-run2", role.policy).make() != name
+    role.remove()
+    role.remove()
+    assert name not in [each["RoleName"] for each in iam.list_roles()["Roles"]]
+    assert name not in [each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda iam, name: iam.tag_role(RoleName=name, Tags=[{"Key": "cortex-run", "Value": "another"}]),
+        lambda iam, name: iam.untag_role(RoleName=name, TagKeys=["cortex-run"]),
+        lambda iam, name: iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=json.dumps(POLICY)),
+        lambda iam, name: iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(WIDER)),
+    ],
+    ids=["another run's tag", "no tag", "a further policy", "a wider trust"],
+)
+def test_a_role_that_somebody_changed_is_not_used(spoil: Any, iam: Any, role: RunRole) -> None:
+    spoil(iam, role.make())
+    with pytest.raises(RefusedError, match="is not as a launch of run my-run makes it") as refused:
+        role.make()
+    assert refused.value.exit_code == 77
+
+
+def test_without_its_policy_there_is_no_role_and_it_is_said_in_a_line(iam: Any) -> None:
+    with pytest.raises(ConfigError, match="run r gets no role of its own") as refused:
+        RunRole("r", "arn:aws:iam::123456789012:policy/gone").make()
+    assert refused.value.exit_code == 78 and "\n" not in str(refused.value)
+
+
+def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sky import skypilot_config
+    from sky.server.requests.payloads import RequestBody
+    from sky.utils import annotations, context
+    from sky.utils.config_utils import Config
+
+    monkeypatch.setattr(annotations, "is_on_api_server", False)
+
+    @context.contextual
+    def sent() -> dict[str, Any] | None:
+        """What a call of SkyPilot's client takes along to its server, which keeps it with the job."""
+        return RequestBody().override_skypilot_config
+
+    controllers = {"sky-jobs-controller-*": "LOCAL_CREDENTIALS"}
+    rules = [controllers, {"*": "cortex-dev-worker"}]
+    config: dict[str, dict[str, Any]] = {"aws": {"vpc_names": "cortex-dev", "remote_identity": rules}}
+    with skypilot_config.replace_skypilot_config_in_process(Config(deepcopy(config))):
+        with _carrying("cortex-dev-run-0"):
+            with_role = sent()
+        assert sent() == config
+    assert with_role == {
+        "aws": {"vpc_names": "cortex-dev", "remote_identity": [controllers, {"*": "cortex-dev-run-0"}]}
+    }
