@@ -11,6 +11,7 @@ from cortex.artifacts.store import Store
 from cortex.dataset import read_examples, take_evenly, write_dataset
 from cortex.drill.stand_in import ANSWERS, StandIn
 from cortex.market.sources import open_source
+from cortex.reasoning.completion import Completion
 from cortex.reasoning.labels import accepted_conversations, write_labels
 from cortex.reasoning.scripted_teacher import answer
 from cortex.runs.context import artifact_prefix, create_run
@@ -26,7 +27,8 @@ def make_data(profile: Profile, folder: Path) -> Path:
     write_dataset(open_source(profile.data, seed=profile.seed), profile.data, profile.style, data)
     chosen = take_evenly(_train(data), ANSWERS)
     prompts = dict(zip(chosen["example_id"], chosen["prompt"], strict=True))
-    write_labels(prompts, {key: answer(prompt, profile.seed) for key, prompt in prompts.items()}, labels)
+    answers = {key: Completion("answered", answer(prompt, profile.seed)) for key, prompt in prompts.items()}
+    write_labels(prompts, answers, labels)
     spec = folder / "build.json"
     adapter = profile.model.adapter
     spec.write_text(
