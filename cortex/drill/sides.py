@@ -27,7 +27,7 @@ from cortex.training.trl_config import grpo_arguments, lora_arguments
 
 RUN = "drill"
 
-SECRET = "what a launch hands to each of a run's machines"
+SECRET = "what-a-launch-hands-to-each-of-a-runs-machines"
 
 _ERROR = re.compile(r"^(?:\[?rank\d+\]?:? ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt))(?::|$)")
 
