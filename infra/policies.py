@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from cortex.artifacts.names import KEPT_FOLDERS
+from cortex.artifacts.names import KEPT_FOLDERS, SIGNATURE
 from infra.names import OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
@@ -122,6 +122,13 @@ def run_policy(
             "Effect": "Deny",
             "Action": "s3:DeleteObject",
             "Resource": [f"{own}/{pattern}" for folder in KEPT_FOLDERS for pattern in (f"{folder}/*", f"*/{folder}/*")],
+        },
+        {
+            # A run's operator signs its release, from elsewhere; its machine could not forge, but spoil the signature.
+            "Sid": "OperatorsSign",
+            "Effect": "Deny",
+            "Action": "s3:PutObject",
+            "Resource": f"{own}/release/{SIGNATURE}",
         },
         *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
     ]

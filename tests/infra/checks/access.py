@@ -174,6 +174,7 @@ def _forbidden(world: World, worker: Worker, other_secret: str) -> Iterator[Call
     yield lambda: s3.put_object(Bucket=world.data, Key="prices.parquet", Body=b"")
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=RELEASE)
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/release/checkpoints/x")
+    yield lambda: s3.put_object(Bucket=world.artifacts, Key=f"{RUN}/release/model.sig", Body=b"{}")
     for kept in ("release/sft/checkpoints/1/x", "sft/artifact/checkpoints/x", "ledger/sft/checkpoints/x"):
         yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/{kept}")  # noqa: B023 - called at once
     yield lambda: s3.delete_object(Bucket=world.artifacts, Key=f"{RUN}/ledger/1-1.jsonl")

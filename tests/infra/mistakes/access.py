@@ -30,6 +30,7 @@ MISTAKES = (
         access.policies_are_sound,
     ),
     Mistake("a release can be deleted", "Policy", without_statement("ReleasesStay"), access.worker_is_confined),
+    Mistake("a machine signs", "Policy", without_statement("OperatorsSign"), access.worker_is_confined),
     Mistake(
         "checkpoints cannot be tagged",
         "Policy",
