@@ -9,6 +9,7 @@ from dotenv import load_dotenv
 
 from cortex.errors import CortexError
 from cortex.surroundings import settle
+from cortex.text import harmless
 from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
 
 ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
@@ -27,6 +28,14 @@ for verbs in (here, checking, forecasting, launching, watching, releases):
 app.add_typer(datasets.app, name="dataset")
 
 
+@app.callback()
+def prepare() -> None:
+    """Before any verb: what is logged is made harmless. Here, so that `--help` need not load the logger."""
+    from cortex.console import guard_log
+
+    guard_log()
+
+
 def main() -> None:
     """Run the command line; an error of the kit is one line on stderr and its exit code.
 
@@ -38,5 +47,5 @@ def main() -> None:
     try:
         app(prog_name="cortex")
     except CortexError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {harmless(error)}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -4,19 +4,20 @@ import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cortex.console import Console
 from cortex.runs.report import RunFollower, StageReport
 
 _MARKS = {
-    "waiting": "[dim]·[/dim]",
-    "running": "[cyan]▶[/cyan]",
-    "silent": "[yellow]?[/yellow]",
-    "failed": "[red]✗[/red]",
-    "done": "[green]✓[/green]",
+    "waiting": Text("·", "dim"),
+    "running": Text("▶", "cyan"),
+    "silent": Text("?", "yellow"),
+    "failed": Text("✗", "red"),
+    "done": Text("✓", "green"),
 }
 _SHOWN = ("loss", "reward", "kl")
 _LINE_SECONDS = 15.0
@@ -65,7 +66,7 @@ class LiveStages:
     def _table(self) -> Table:
         table = stage_table(self._follower.stages.values())
         if self.waiting_for:
-            table.add_row("[cyan]▶[/cyan]", f"[dim]making {self.waiting_for}[/dim]")
+            table.add_row(_MARKS["running"], Text(f"making {self.waiting_for}", "dim"))
         return table
 
     def _tell(self, report: StageReport) -> None:
@@ -74,7 +75,7 @@ class LiveStages:
         if report.state != state or due:
             self._told[report.name] = (report.state, time.monotonic())
             words = [f"{report.name:<9}", f"{report.state:<8}", *_cells(report)]
-            self._console.print("  ".join(word for word in words if word), highlight=False)
+            self._console.print("  ".join(word for word in words if word))
 
 
 def stage_table(reports: Iterable[StageReport]) -> Table:

@@ -7,10 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.dataset import make_examples
 from cortex.errors import StageError
 from cortex.live import LiveStages
@@ -117,7 +118,7 @@ class Rehearsal:
     def _tell(self, stage: str, log: Path) -> None:
         with log.open(errors="replace", encoding="utf-8") as lines:
             last = deque(lines, maxlen=LAST_LINES)
-        self.console.print(f"[red]{stage} failed[/red]: the last lines of {log}:", soft_wrap=True)
+        self.console.print(Text.assemble((f"{stage} failed", "red"), f": the last lines of {log}:"), soft_wrap=True)
         for line in last:
-            self.console.print("  " + line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+            self.console.print("  " + line.rstrip(), soft_wrap=True)
         sys.stdout.flush()

@@ -3,14 +3,15 @@
 import hashlib
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from cortex.artifacts.artifact import find
+from cortex.artifacts.artifact import find, read_verified
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.evaluation.record import JSON_NAME, Evaluated, Evaluation, label
+from cortex.limits import EVALUATION_BYTES
 from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.report import release_path, stage_reports
 from cortex.runs.stages import STAGES
@@ -42,12 +43,17 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
 
 
 def read_evaluation(store: Store, run: str) -> Evaluation | None:
-    """The evaluation of a run; None until that stage is done."""
+    """The evaluation of a run, compared with its manifest; None until that stage is done.
+
+    Raises:
+        VerificationError: it is not the one that was published.
+    """
     prefix = artifact_prefix(run, "evaluate")
-    if find(store, prefix) is None:
+    manifest = find(store, prefix)
+    if manifest is None:
         return None
-    key = f"{prefix}/{JSON_NAME}"
-    return Evaluation.from_json(store.get(key).decode(), f"{store.url}/{key}")
+    data = read_verified(store, prefix, manifest, JSON_NAME, EVALUATION_BYTES)
+    return Evaluation.from_json(data, f"{store.url}/{prefix}/{JSON_NAME}")
 
 
 def weights_digest(export: Manifest) -> str:
@@ -61,7 +67,8 @@ def weights_digest(export: Manifest) -> str:
 
 def print_run(described: dict[str, Any], console: Console) -> None:
     """The same for people."""
-    console.print(f"[bold]{described['run']}[/bold]  profile {described['profile']}  in {described['bucket']}")
+    where = f"  profile {described['profile']}  in {described['bucket']}"
+    console.print(Text.assemble((described["run"], "bold"), where))
     stages = Table("stage", "state", "seconds", "attempts", "manifest", box=None)
     for stage in described["stages"]:
         digest = (stage["manifest"] or "")[:12]
@@ -80,7 +87,8 @@ def print_run(described: dict[str, Any], console: Console) -> None:
                 f"{item['valid_share']:.1%}",
             )
         console.print(scores)
-        console.print(f"verdict: [bold]{described['verdict']}[/bold]. {described['verdict_reason']}")
+        reason = f". {described['verdict_reason']}"
+        console.print(Text.assemble("verdict: ", (described["verdict"], "bold"), reason))
     if described["release"]:
         signed = f" ({described['signed']})" if "signed" in described else ""
         console.print(f"release: {described['release']}{signed}", soft_wrap=True, markup=False)
@@ -96,7 +104,7 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
     for name, split in described["splits"].items():
         table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], f"{split['up_rate']:.1%}")
     console.print(table)
-    console.print(described["sample"]["prompt"], markup=False)
+    console.print(described["sample"]["prompt"])
 
 
 def print_account(account: dict[str, Any], console: Console) -> None:
@@ -111,10 +119,10 @@ def print_account(account: dict[str, Any], console: Console) -> None:
     table = Table("column", "serves as", "why", "file", box=None)
     for (role, why, files), names in alike.items():
         file = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-        table.add_row(*(escape(cell) for cell in (", ".join(names), role, why, file)))
+        table.add_row(", ".join(names), role, why, file)
     console.print(table)
     for note in account["notes"]:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
 
 
 def _scores(item: Evaluated) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable
+from html import escape
 
 LONGEST = 2000
 """Characters of one text that are shown; no honest name, reason or error of the kit's is longer."""
@@ -47,6 +48,11 @@ def markdown(text: object, *, limit: int = LONGEST) -> str:
     """
     plain = harmless(text, limit=limit).replace("://", ": //")
     return _MARKDOWN.sub(r"\\\g<0>", plain).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def html_text(text: object, *, limit: int = 100_000) -> str:
+    """A text for a page, between tags or in an attribute; line feeds stay."""
+    return escape(harmless(text, limit=limit, lines=True))
 
 
 def code(text: object, *, limit: int = LONGEST) -> str:

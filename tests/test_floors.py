@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {
     "cortex.client_settings": 1,
     "cortex.yaml_reader": 1,
     "cortex.clock": 0,
+    "cortex.limits": 1,
     "cortex.console": 1,
     "cortex.settings": 2,
     "cortex.surroundings": 3,

@@ -1,9 +1,9 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.live import LiveStages
 from cortex.runs.ledger import Ledger
 from cortex.runs.report import RunFollower

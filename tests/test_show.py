@@ -3,10 +3,10 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.evaluation.report import evaluate, write_report
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.ledger import Ledger
@@ -108,3 +108,11 @@ def test_a_run_that_has_only_begun_is_shown_as_such(store: Store, profile: Profi
         {},
     )
     print_run(described, Console(file=io.StringIO()))
+
+
+def test_an_evaluation_that_is_not_the_published_one_is_not_shown(finished: Store, cortex: Cortex) -> None:
+    path = finished.local_path(f"{artifact_prefix('r1', 'evaluate')}/evaluation.json")
+    assert path
+    path.write_text(path.read_text().replace('"skill_shown": true', '"skill_shown": false'))
+    done = cortex("show", "r1")
+    assert done.returncode == 65 and "evaluation.json" in done.stderr and done.stdout == ""

@@ -1,5 +1,6 @@
 """Artifacts: folders that exist from the moment their manifest does, and never change after."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from cortex.artifacts.sending import send
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.artifacts.verify import verify
 from cortex.errors import RefusedError, VerificationError
+from cortex.limits import MANIFEST_BYTES
 
-__all__ = ["Artifact", "describe", "fetch", "find", "publish", "require"]
+__all__ = ["Artifact", "describe", "fetch", "find", "publish", "read_verified", "require"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def find(store: Store, prefix: str) -> Manifest | None:
     """
     key = f"{prefix}/{MANIFEST}"
     try:
-        return Manifest.parse(store.get(key), f"{store.url}/{key}")
+        return Manifest.parse(store.get(key, MANIFEST_BYTES), f"{store.url}/{key}")
     except MissingObjectError:
         return None
 
@@ -101,6 +103,23 @@ def require(store: Store, prefix: str) -> Manifest:
     if manifest is None:
         raise MissingObjectError(f"{store.url}/{prefix} holds no complete artifact: run the stage that makes it")
     return manifest
+
+
+def read_verified(store: Store, prefix: str, manifest: Manifest, name: str, limit: int) -> bytes:
+    """One small file of an artifact, compared with its manifest; a manifest that states more than `limit` is refused.
+
+    Raises:
+        VerificationError: the manifest does not list it, or its bytes are others.
+    """
+    where = f"{store.url}/{prefix}/{name}"
+    entry = next((entry for entry in manifest.files if entry.name == name), None)
+    if entry is None or entry.size > limit:
+        stated = "does not list it" if entry is None else f"states {entry.size:,} bytes, of the {limit:,} it may have"
+        raise VerificationError(f"{where}: its manifest {stated}: it is not printed")
+    data = store.get(f"{prefix}/{name}", entry.size)
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise VerificationError(f"{where} is not what its manifest says: publish the artifact again")
+    return data
 
 
 def fetch(store: Store, prefix: str, cache: Path) -> Artifact:

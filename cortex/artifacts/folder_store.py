@@ -13,6 +13,7 @@ from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
 from cortex.artifacts.hashing import FileHash, hash_file
 from cortex.artifacts.names import check_key
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
+from cortex.limits import OBJECTS, RECORD_BYTES, TooLargeError, open_file, read_file
 
 INCOMING = ".incoming"
 """Where writes are prepared: on the store's own file system, out of every listing."""
@@ -54,12 +55,12 @@ class FolderStore(Store):
             sync(target.parent)
             return True
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
         with self._reading(key) as path:
-            return path.read_bytes()
+            return read_file(path, limit)
 
     def get_range(self, key: str, start: int, length: int) -> memoryview:
-        with self._reading(key) as path, path.open("rb") as file:
+        with self._reading(key) as path, open_file(path) as file:
             file.seek(start)
             return memoryview(file.read(length))
 
@@ -70,10 +71,8 @@ class FolderStore(Store):
             start += len(piece)
 
     def size(self, key: str) -> int:
-        with self._reading(key) as path:
-            if not path.is_file():
-                raise FileNotFoundError(path)
-            return path.stat().st_size
+        with self._reading(key) as path, open_file(path) as file:
+            return os.fstat(file.fileno()).st_size
 
     def exists(self, key: str) -> bool:
         return self.local_path(key).is_file()
@@ -88,16 +87,24 @@ class FolderStore(Store):
         prefix = prefix.rstrip("/")
         folder = self.local_path(prefix)
         found: list[StoredObject] = []
-        for parent, folders, names in os.walk(folder):
-            if Path(parent) == self.root:
-                folders[:] = [name for name in folders if name != INCOMING]
-            for name in names:
-                path = Path(parent, name)
-                try:
-                    status = path.lstat()
-                except FileNotFoundError:
-                    continue  # deleted while we walked
-                found.append(StoredObject(path.relative_to(self.root).as_posix(), status.st_size, status.st_mtime))
+        top, incoming = os.path.join(self.root, ""), str(self.root / INCOMING)  # noqa: PTH118 - with its final slash
+        pending = [str(folder)]
+        # Without recursion: who can write there chooses how deep it is.
+        while pending:
+            try:
+                with os.scandir(pending.pop()) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending += [entry.path] if entry.path != incoming else []
+                        elif entry.is_file(follow_symlinks=False):  # links, pipes and devices are no objects
+                            status = entry.stat(follow_symlinks=False)
+                            found.append(StoredObject(entry.path[len(top) :], status.st_size, status.st_mtime))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # deleted while we walked
+            except OSError as error:
+                raise StoreError(f"{error.filename} cannot be listed: {error.strerror or error}") from error
+            if len(found) > OBJECTS:
+                raise TooLargeError(f"{folder} holds more than {OBJECTS:,} files: it is no store of runs")
         return sorted(found, key=lambda entry: entry.key)
 
     def upload(self, path: Path, key: str) -> FileHash:

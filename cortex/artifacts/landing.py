@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from pathlib import Path
 
 from cortex.artifacts.folders import scan, seal, sync, sync_tree, writing
 from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.artifacts.names import SIDECARS
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 
 SLACK = 16 * 1024 * 1024
 """Bytes of free disk that must be left: for folders, the manifest, and what else is being written."""
+
+UNWANTED = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH
+"""Permissions that no file of an artifact keeps, whatever the machine that sent it gave it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def landing(target: Path, manifest: Manifest) -> Generator[Part | None]:
         _require_space(part, manifest)
         yield Part(part, lock)
         with writing(target):
+            _require_exact(part, manifest)
             seal(part, manifest.data)
             sync_tree(part, files=False)
             part.rename(target)
@@ -107,6 +113,25 @@ def _tidy(part: Path, manifest: Manifest) -> None:
     for entry in manifest.files:
         if (part / entry.name).is_dir():
             shutil.rmtree(part / entry.name)
+
+
+def _require_exact(part: Path, manifest: Manifest) -> None:
+    """Refuse what the manifest does not list: whoever filled the folder may have been told more than we asked for.
+
+    Raises:
+        VerificationError: there are files that are not listed, links, or devices.
+    """
+    for name in SIDECARS:
+        (part / name).unlink(missing_ok=True)
+    contents = scan(part)
+    listed = {entry.name for entry in manifest.files}
+    stray = [*contents.odd, *(name for name in contents.files if name not in listed)]
+    if stray:
+        raise VerificationError(f"{part} was given {stray[0]!a}, which its manifest does not list: remove the folder")
+    for name in contents.files:
+        mode = (part / name).lstat().st_mode
+        if mode & UNWANTED:
+            (part / name).chmod(stat.S_IMODE(mode) & ~UNWANTED)
 
 
 def _require_space(part: Path, manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from cortex.artifacts.names import MANIFEST, check_name, check_names
 from cortex.errors import DataError, VerificationError
+from cortex.limits import FILE_BYTES, MANIFEST_BYTES, MANIFEST_FILES, read_file, read_json
 
 __all__ = ["MANIFEST", "Digest", "FileEntry", "Manifest"]
 
@@ -23,7 +24,7 @@ class FileEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     name: Annotated[str, Field(strict=True)]
-    size: Annotated[int, Field(ge=0, strict=True)]
+    size: Annotated[int, Field(ge=0, le=FILE_BYTES, strict=True)]
     sha256: Digest
 
     @field_validator("name")
@@ -40,16 +41,16 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: Annotated[str, Field(min_length=1)]
+    kind: Annotated[str, Field(min_length=1, max_length=100)]
     """What the folder is, such as `dataset`, `checkpoint`, `model` or `release`."""
 
-    files: tuple[FileEntry, ...]
+    files: Annotated[tuple[FileEntry, ...], Field(max_length=MANIFEST_FILES)]
     """Every file but the manifest and its signature, sorted by name."""
 
     inputs: dict[str, Digest] = Field(default_factory=dict)
     """The manifests that this artifact was made from: a name, and the manifest's digest."""
 
-    code: str = ""
+    code: Annotated[str, Field(max_length=200)] = ""
     """The version of the code that made it, as `cortex.artifacts.code_version` gives it."""
 
     profile: str | None = None
@@ -96,7 +97,7 @@ class Manifest(BaseModel):
             VerificationError: they are not a manifest, name unsafe files, or were rewritten since they were published.
         """
         try:
-            manifest = cls.model_validate(json.loads(data))
+            manifest = cls.model_validate(read_json(data))
             canonical = manifest.data
         except ValidationError as error:
             first = error.errors()[0]
@@ -118,7 +119,7 @@ class Manifest(BaseModel):
         """
         path = folder / MANIFEST
         try:
-            data = path.read_bytes()
+            data = read_file(path, MANIFEST_BYTES)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DataError(f"{folder} has no {MANIFEST}: it is not a complete artifact") from error
         except OSError as error:

@@ -1,13 +1,16 @@
 """Which file names an artifact may hold: the ones that mean the same file on every disk and in every bucket."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
 from cortex.errors import VerificationError
+from cortex.limits import NAME_LEVELS, SIGNATURE_BYTES
+from cortex.text import harmless
 
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
-LARGEST_SIGNATURE = 16 * 1024 * 1024
+LARGEST_SIGNATURE = SIGNATURE_BYTES
 """Bytes. Each file that is signed takes some 250 of them; what is larger is not read."""
 
 PART = "manifest.json.part"
@@ -28,6 +31,8 @@ KEPT_FOLDERS = ("artifact", "ledger", "lease", "logs", "quarantine", "release")
 RUN_FOLDERS = frozenset({*KEPT_FOLDERS, "checkpoints"})
 """Folders that the kit makes inside a run: no run is called like one, so no pattern takes one for the other."""
 
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+
 MAX_PART_BYTES = 255
 """The longest name of one file or folder on the common file systems."""
 
@@ -44,7 +49,7 @@ def check_name(name: str) -> str:
     Raises:
         VerificationError: it is absolute, climbs out of the folder, or cannot be written everywhere.
     """
-    fault = _fault(name, MAX_NAME_BYTES)
+    fault = _fault(name, MAX_NAME_BYTES) or _peculiarity(name)
     if fault:
         raise VerificationError(f"file name {name[:80]!a} {fault}: an artifact cannot hold it; rename the file")
     return name
@@ -80,9 +85,9 @@ def check_names(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         check_name(name)
-        if name in SIDECARS:
-            raise VerificationError(f"file name {name!r} is kept for the manifest or its signature: rename the file")
         folded = _folded(name)
+        if folded in SIDECARS:
+            raise VerificationError(f"file name {name!r} is kept for the manifest or its signature: rename the file")
         if folded in seen:
             raise VerificationError(f"file names {seen[folded]!r} and {name!r} are one file on some disks: rename one")
         seen[folded] = name
@@ -103,6 +108,19 @@ def _fault(name: str, longest: int) -> str | None:
         "has an empty, '.' or '..' part": any(part in ("", ".", "..") for part in parts),
         "holds a control character": any(unicodedata.category(letter) == "Cc" for letter in name),
         "is too long": _length(name) > longest or any(_length(part) > MAX_PART_BYTES for part in parts),
+    }
+    return next((fault for fault, found in faults.items() if found), None)
+
+
+def _peculiarity(name: str) -> str | None:
+    """Why a name means something else on some disk, or to some reader, than it does here."""
+    parts = name.split("/")
+    faults = {
+        "holds a character that cannot be seen": harmless(name, limit=len(name), lines=True) != name,
+        'holds one of <>:"|?*': any(letter in '<>:"|?*' for letter in name),
+        "has a part that ends in a dot or a blank": any(part.endswith((".", " ")) for part in parts),
+        "names a device of Windows": any(_DEVICE.fullmatch(part) for part in parts),
+        f"lies more than {NAME_LEVELS} folders deep": len(parts) > NAME_LEVELS,
     }
     return next((fault for fault, found in faults.items() if found), None)
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cortex.artifacts.folders import sync, write_whole, writing
 from cortex.artifacts.manifest import Digest, Manifest
 from cortex.artifacts.verify import verify
-from cortex.errors import DataError, RefusedError, VerificationError
+from cortex.errors import DataError, RefusedError
+from cortex.limits import RECORD_BYTES, read_file
 
 
 class Receipt(BaseModel):
@@ -53,7 +54,7 @@ class Receipt(BaseModel):
         """
         path = receipt_path(home, run)
         try:
-            receipt = cls.model_validate_json(path.read_bytes())
+            receipt = cls.model_validate_json(read_file(path, RECORD_BYTES))
         except FileNotFoundError:
             return None
         except (ValidationError, OSError) as error:
@@ -74,9 +75,12 @@ class Receipt(BaseModel):
                 f"({published.digest[:12]})"
             )
         try:
+            own = Manifest.read(self.path)
             found = verify(self.path, published)
-        except VerificationError as error:
+        except DataError as error:
             raise RefusedError(f"the copy in {self.path} cannot be checked: {error}") from error
+        if own.digest != published.digest:
+            raise RefusedError(f"the copy in {self.path} has another manifest ({own.digest[:12]}) than the bucket's")
         # What the user put beside the files takes nothing from them.
         if found.differing or found.missing:
             raise RefusedError(f"the copy is damaged: {found}")

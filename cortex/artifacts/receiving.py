@@ -17,6 +17,7 @@ from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import SMALL, Store
 from cortex.artifacts.streaming import pieces
 from cortex.errors import VerificationError
+from cortex.limits import TooLargeError
 
 CONNECTIONS = 8
 """Large files are read over so many connections together, small ones over twice as many."""
@@ -75,10 +76,7 @@ class _Fetch:
                     with writing(path):
                         file.sync()
                     return
-        raise VerificationError(
-            f"{self._store.url}/{self._prefix}/{entry.name} is damaged: read {ATTEMPTS} times, it never had the "
-            f"SHA-256 of its manifest ({entry.sha256[:12]}); publish the artifact again"
-        )
+        raise self._damaged(entry, f"read {ATTEMPTS} times, it never had the SHA-256 of its manifest")
 
     def _complete(self, file: Growing, entry: FileEntry) -> bool:
         """Continue a file to its end; whether it is right. One that is not is emptied."""
@@ -92,14 +90,28 @@ class _Fetch:
         if have < entry.size:
             key = f"{self._prefix}/{entry.name}"
             rest = pieces(self._store, key, entry.size, start=have, pool=self._pool, ahead=self._ahead)
-            for piece in rest:
-                digest.update(piece)
-                with writing(self._part / entry.name):
-                    file.append(piece)
-                have += len(piece)
-                self._advance(len(piece))
+            try:
+                for piece in rest:
+                    digest.update(piece)
+                    with writing(self._part / entry.name):
+                        file.append(piece)
+                    have += len(piece)
+                    self._advance(len(piece))
+            except TooLargeError as error:
+                self._drop(file, have)
+                raise self._damaged(entry, f"it has more than the {entry.size:,} bytes of its manifest") from error
         if have == entry.size and digest.hexdigest() == entry.sha256:
             return True
-        self._advance(-have)
-        file.clear()
+        self._drop(file, have)
+        # A body may have been cut on its way; an object that is shorter is so at every reading.
+        if have < entry.size and (there := self._store.size(f"{self._prefix}/{entry.name}")) != entry.size:
+            raise self._damaged(entry, f"it has {there:,} bytes, not the {entry.size:,} of its manifest")
         return False
+
+    def _drop(self, file: Growing, count: int) -> None:
+        self._advance(-count)
+        file.clear()
+
+    def _damaged(self, entry: FileEntry, why: str) -> VerificationError:
+        where = f"{self._store.url}/{self._prefix}/{entry.name}"
+        return VerificationError(f"{where} is damaged: {why} ({entry.sha256[:12]}); publish the artifact again")

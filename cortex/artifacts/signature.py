@@ -9,9 +9,9 @@ signing and checking go by the user's own identity over the public Sigstore serv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import LARGEST_SIGNATURE, PART, SIGNATURE
 from cortex.artifacts.signing_keys import check_private_key, check_public_key
+from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, VerificationError
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ def sign(folder: Path, private_key: Path | None = None) -> Path:
 
     Raises:
         DataError: the folder is no complete artifact.
+        VerificationError: it is not what its manifest says, or holds files that are not listed.
         ConfigError: the key cannot be used; or, without one, Sigstore cannot be reached or refused the login.
     """
     from model_signing import hashing, signing
 
     if private_key:
         check_private_key(private_key)
-    Manifest.read(folder)
+    verify(folder).require()
     signature = folder / SIGNATURE
     hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE, PART], ignore_git_paths=True)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cortex.artifacts.hashing import FileHash
 from cortex.artifacts.patience import Patience
 from cortex.errors import ConfigError, DataError
+from cortex.limits import RECORD_BYTES
 from cortex.urls import folder_of, read_bucket_url
 
 PIECE = 8 * 1024 * 1024
@@ -94,11 +95,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def get(self, key: str) -> bytes:
-        """Read a whole object.
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
+        """Read a whole object of at most `limit` bytes; of a larger one no more is read.
 
         Raises:
             MissingObjectError: there is none.
+            TooLargeError: it is larger.
         """
 
     @abstractmethod
@@ -137,7 +139,11 @@ class Store(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> list[StoredObject]:
-        """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key."""
+        """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key.
+
+        Raises:
+            TooLargeError: there are more than any bucket of ours holds (`OBJECTS`).
+        """
 
     @abstractmethod
     def upload(self, path: Path, key: str) -> FileHash:

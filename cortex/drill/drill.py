@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
+from cortex.console import Console
 from cortex.drill.bench import Bench, bench
 from cortex.drill.cases import Case, cases
 from cortex.drill.moments import Place

@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from cortex.console import Console
 from cortex.drill.verdict import Finding
 
 
@@ -73,12 +74,12 @@ def print_report(report: Report, console: Console) -> None:
     table = Table("fault", "bare trainer", "the kit", "steps lost", "seconds", box=None, pad_edge=False)
     for row in report.rows:
         if row.left_out:
-            table.add_row(row.fault, f"[dim]left out: {row.left_out}[/dim]")
+            table.add_row(row.fault, Text(f"left out: {row.left_out}", "dim"))
             continue
         lost, seconds = _lost(row.bare), _seconds(row.bare)
         table.add_row(
             f"{row.fault}{' *' if row.cold else ''}",
-            row.bare.text if row.bare else "[dim]has no such moment[/dim]",
+            row.bare.text if row.bare else Text("has no such moment", "dim"),
             _kit(row),
             f"{lost} / {_lost(row.kit)}",
             f"{seconds} / {_seconds(row.kit)}",
@@ -105,10 +106,10 @@ def last_line(report: Report) -> str:
     return f"drill {word} stage={report.stage} faults={tried} seconds={report.seconds:.0f} ({sides})"
 
 
-def _kit(row: Row) -> str:
+def _kit(row: Row) -> Text:
     assert row.kit is not None
     told = row.kit.text if row.kit.resumed is None else f"{row.kit.text}, from step {row.kit.resumed}"
-    return told if row.held else f"[red]{told}[/red]"
+    return Text(told, "" if row.held else "red")
 
 
 def _lost(finding: Finding | None) -> str:

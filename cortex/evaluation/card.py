@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from cortex.evaluation.record import Evaluation, Interval, label
+from cortex.text import code, harmless, markdown
 
 LIMITS = (
     "It forecasts one horizon from the features listed above, in prompts of the form it was trained on. It has not "
@@ -70,7 +71,10 @@ def _metadata(details: CardDetails, evaluation: Evaluation) -> dict[str, object]
     }
     results = {
         "task": {"type": "text-generation", "name": "Probabilistic forecasting"},
-        "dataset": {"type": "simulated" if evaluation.data.simulated else "market", "name": evaluation.data.source},
+        "dataset": {
+            "type": "simulated" if evaluation.data.simulated else "market",
+            "name": harmless(evaluation.data.source),
+        },
         "metrics": [
             {"type": metric, "name": name, "value": round(getattr(scores, metric), 6)}
             for metric, name in metrics.items()
@@ -78,30 +82,30 @@ def _metadata(details: CardDetails, evaluation: Evaluation) -> dict[str, object]
     }
     return {
         "language": ["en"],
-        "license": details.license,
-        **({"base_model": details.base_model} if details.base_model else {}),
+        "license": harmless(details.license),
+        **({"base_model": harmless(details.base_model)} if details.base_model else {}),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["forecasting", "reasoning", *(["simulated-data"] if evaluation.data.simulated else [])],
-        "model-index": [{"name": details.title, "results": [results]}],
+        "model-index": [{"name": harmless(details.title), "results": [results]}],
     }
 
 
 def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     data, verdict = evaluation.data, evaluation.verdict
-    yield f"# {_inline(details.title)}"
-    yield f"**{verdict.headline.capitalize()}.** {verdict.reason} {verdict.comparison}"
+    yield f"# {markdown(details.title)}"
+    yield f"**{verdict.headline.capitalize()}.** {markdown(verdict.reason)} {markdown(verdict.comparison)}"
     if data.simulated:
         yield SIMULATED_LIMIT
     days = "day" if data.horizon_days == 1 else f"{data.horizon_days:g} days"
-    origin = f"tuned from `{details.base_model}`" if details.base_model else "built from nothing"
+    origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
     yield (
         f"A language model, {origin}, that reads what is known at a decision time, reasons, and states the "
         f"probability of a rise over the next {days}, an expected return and a 90% interval of the return."
     )
-    yield _table(("Profile", ""), details.profile.items())
+    yield _table(("Profile", ""), _escaped(details.profile))
     yield "## Data"
-    yield _inline(data.source)
+    yield markdown(data.source)
     first, last = data.decision_times[0], data.decision_times[-1]
     yield _table(
         ("Split by time", ""),
@@ -109,22 +113,22 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
             "Training examples": f"{data.train_examples:,}, {data.base_rate:.1%} of them up: the base rate",
             "Test examples": f"{data.test_examples:,}, {data.test_up_rate:.1%} of them up",
             "Test period": f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(data.decision_times):,} decision dates",
-            "Symbols": f"{len(data.symbols)}: {', '.join(data.symbols)}",
-            "Features": ", ".join(details.features),
+            "Symbols": f"{len(data.symbols)}: {', '.join(map(markdown, data.symbols))}",
+            "Features": ", ".join(map(markdown, details.features)),
         }.items(),
     )
     yield "## Training"
     stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
-    yield _table(("Stage", "What was done"), stages.items())
+    yield _table(("Stage", "What was done"), _escaped(stages))
     yield "## Scores"
     yield "On the test period, with 95% intervals (circular block bootstrap over decision dates)."
     yield _scores(evaluation)
     yield "## Limits"
     yield "\n".join(f"- {limit}" for limit in LIMITS)
     yield "## License"
-    yield f"`{details.license}`" + (f", and the terms of `{details.base_model}`." if details.base_model else ".")
+    yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
     yield "## Provenance"
-    yield _table(("Of", "Hash"), {name: f"`{digest}`" for name, digest in details.provenance.items()}.items())
+    yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
 
 
 def _scores(evaluation: Evaluation) -> str:
@@ -141,7 +145,7 @@ def _scores(evaluation: Evaluation) -> str:
             f"{scores.valid_share:.1%}",
         )
         emphasis = "**" if name == evaluation.verdict.model else ""
-        rows.append((f"{emphasis}{label(name)}{emphasis}", *row))
+        rows.append((f"{emphasis}{markdown(label(name))}{emphasis}", *row))
     return _table(header, rows)
 
 
@@ -153,11 +157,11 @@ def _facts(facts: Mapping[str, str | int | float]) -> str:
     return "".join(f"; {name} {value}" for name, value in facts.items())
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Cells are Markdown already."""
     lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_inline(str(cell)) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _inline(text: str) -> str:
-    """Text on one line that cannot end a table's cell or open a tag."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def _escaped(rows: Mapping[str, str | int | float]) -> Iterable[tuple[str, str]]:
+    return ((markdown(name), markdown(value)) for name, value in rows.items())

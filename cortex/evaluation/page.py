@@ -1,7 +1,6 @@
 """The evaluation as one HTML page that needs no script, no other file and no network."""
 
 from collections.abc import Iterable
-from html import escape
 from importlib.resources import files
 
 from cortex.evaluation import plots
@@ -15,6 +14,7 @@ from cortex.evaluation.record import (
     Verdict,
     label,
 )
+from cortex.text import html_text
 
 SIMULATED_NOTE = (
     "The data are simulated. This shows that the pipeline learns a planted signal; it says nothing of markets."
@@ -42,7 +42,7 @@ def render_page(evaluation: Evaluation) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Forecast evaluation: {escape(evaluation.verdict.model)}</title>
+<title>Forecast evaluation: {html_text(evaluation.verdict.model)}</title>
 <style>
 {style}</style>
 </head>
@@ -90,10 +90,10 @@ def _body(evaluation: Evaluation) -> Iterable[str]:
 
 
 def _verdict(verdict: Verdict) -> Iterable[str]:
-    yield f"<h1>Forecast evaluation of the model “{escape(label(verdict.model))}”</h1>"
+    yield f"<h1>Forecast evaluation of the model “{html_text(label(verdict.model))}”</h1>"
     yield f'<section class="verdict{" shown" if verdict.skill_shown else ""}">'
-    yield f"<strong>{escape(verdict.headline.capitalize())}</strong>"
-    yield f"<p>{escape(verdict.reason)}</p><p>{escape(verdict.comparison)}</p></section>"
+    yield f"<strong>{html_text(verdict.headline.capitalize())}</strong>"
+    yield f"<p>{html_text(verdict.reason)}</p><p>{html_text(verdict.comparison)}</p></section>"
 
 
 def _facts(data: DataSummary) -> Iterable[str]:
@@ -112,7 +112,7 @@ def _facts(data: DataSummary) -> Iterable[str]:
     yield "<dl>"
     yield from (f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
     note = f' <span class="note">{SIMULATED_NOTE}</span>' if data.simulated else ""
-    yield f'<div class="wide"><dt>Source</dt><dd>{escape(data.source)}{note}</dd></div></dl>'
+    yield f'<div class="wide"><dt>Source</dt><dd>{html_text(data.source)}{note}</dd></div></dl>'
 
 
 def _scores(evaluation: Evaluation) -> Iterable[str]:
@@ -140,7 +140,7 @@ def _score_row(name: str, item: Evaluated, judged: bool) -> str:
         _cell(f"{scores.valid_share:.1%}"),
     )
     row = '<tr class="judged">' if judged else "<tr>"
-    return f"{row}<th>{escape(label(name))}</th>{''.join(cells)}</tr>"
+    return f"{row}<th>{html_text(label(name))}</th>{''.join(cells)}</tr>"
 
 
 def _cell(value: str, interval: Interval | None = None, form: str = "") -> str:
@@ -160,11 +160,11 @@ def _comparisons(evaluation: Evaluation) -> Iterable[str]:
     yield '<p class="note">The Brier score of the column less that of the row, with its paired 95% interval.'
     yield "Above 0, the row is better. Shaded where the interval leaves no doubt.</p>"
     yield '<div class="scroll"><table><thead><tr><th></th>'
-    yield from (f"<th>{escape(label(second))}</th>" for second in seconds)
+    yield from (f"<th>{html_text(label(second))}</th>" for second in seconds)
     yield "</tr></thead><tbody>"
     for name in evaluation.models:
         row = "".join(_comparison_cell(cells.get((name, second))) for second in seconds)
-        yield f"<tr><th>{escape(label(name))}</th>{row}</tr>"
+        yield f"<tr><th>{html_text(label(name))}</th>{row}</tr>"
     yield "</tbody></table></div>"
 
 
@@ -180,10 +180,10 @@ def _samples(samples: Iterable[Sample]) -> Iterable[str]:
     for index, sample in enumerate(samples):
         if not index:
             yield "<h2>Examples</h2>"
-        yield f"<article><h3>{escape(sample.example_id)}: the return was {sample.outcome:+.2%}</h3>"
-        yield f'<span class="note">prompt</span><pre>{escape(sample.prompt)}</pre>'
+        yield f"<article><h3>{html_text(sample.example_id)}: the return was {sample.outcome:+.2%}</h3>"
+        yield f'<span class="note">prompt</span><pre>{html_text(sample.prompt)}</pre>'
         for model, answer in sample.answers.items():
-            yield f'<span class="note">{escape(label(model))}</span><pre>{escape(answer)}</pre>'
+            yield f'<span class="note">{html_text(label(model))}</span><pre>{html_text(answer)}</pre>'
         yield "</article>"
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from cortex.errors import DataError
 from cortex.evaluation.scores import Scores
+from cortex.text import harmless
 
 Relation = Literal["beats", "not distinguishable from", "worse than"]
 
@@ -149,7 +150,7 @@ class Evaluation(Record):
         return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, name: str = "evaluation.json") -> "Evaluation":
+    def from_json(cls, text: str | bytes, name: str = "evaluation.json") -> "Evaluation":
         """Read a record back.
 
         Raises:
@@ -165,4 +166,4 @@ class Evaluation(Record):
 
 def label(name: str) -> str:
     """A forecaster's name as people read it."""
-    return name.replace("_", " ")
+    return harmless(name.replace("_", " "), limit=100)

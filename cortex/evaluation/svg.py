@@ -1,6 +1,5 @@
 """Matplotlib figures as SVG that belongs to the page around it: its colours, its font, the same bytes every time."""
 
-import html
 import io
 import re
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from typing import Any, cast
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from cortex.text import html_text
 
 THEME = {
     "ink": "#010101",
@@ -23,6 +24,7 @@ THEME = {
 
 _STYLE = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "axes.edgecolor": THEME["grid"],
@@ -87,4 +89,4 @@ def to_svg(figure: Figure, description: str) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     for name, stand_in in THEME.items():
         text = text.replace(stand_in, f"var(--{name})")
-    return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(description)}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{html_text(description)}"', 1)

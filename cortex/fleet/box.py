@@ -6,18 +6,22 @@ import shlex
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from fabric import Config, Connection
-from invoke.exceptions import CommandTimedOut
 from paramiko import AutoAddPolicy, RejectPolicy, SSHConfig
 from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, SSHException
 
 from cortex.errors import ConfigError, DataError, RefusedError, UsageError
+from cortex.limits import ANSWER_BYTES, KIB, TooLargeError
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 120
+
+GREETING_BYTES = 64 * KIB
+"""What login scripts may say before an answer."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 _USED = ("hostname", "user", "port", "identityfile", "proxycommand")
@@ -57,25 +61,18 @@ class Box:
     ) -> None:
         self._connection.close()
 
-    def ask(self, script: str) -> bytes:
+    def ask(self, script: str, limit: int = ANSWER_BYTES) -> bytes:
         """What a shell script prints there, in a login shell; how it exits does not matter.
 
         Raises:
+            TooLargeError: it prints more than `limit` bytes.
             ConfigError: the host is unknown, or lets nobody in whom this machine can be.
             RefusedError: it shows another key than it used to.
             LostConnectionError: it does not answer.
         """
         marked = f"printf '%s\\n' {shlex.quote(_MARK.decode().strip())}\n{script}"
         try:
-            # As Latin-1 every byte passes through unchanged.
-            answer = self._connection.run(
-                f"sh -lc {shlex.quote(marked)}",
-                hide=True,
-                warn=True,
-                in_stream=False,
-                encoding="latin-1",
-                timeout=ANSWER_SECONDS,
-            )
+            said = self._answer(f"sh -lc {shlex.quote(marked)} 2>/dev/null", limit + GREETING_BYTES)
         except BadHostKeyException as error:
             port = self._connection.port
             known_as = error.hostname if port == 22 else f"[{error.hostname}]:{port}"
@@ -98,17 +95,40 @@ class Box:
                     f"{self.name} is not known yet: log in once with `ssh {self.name}`, compare its key, and accept it"
                 ) from error
             raise self._lost(error) from error
-        except (OSError, EOFError, CommandTimedOut) as error:
+        except (OSError, EOFError) as error:
             raise self._lost(error) from error
-        return answer.stdout.encode("latin-1").partition(_MARK)[2]
+        answer = said.partition(_MARK)[2]
+        if len(answer) > limit or len(said) > limit + GREETING_BYTES:
+            raise TooLargeError(f"{self.name} answers with more than the {limit:,} bytes that it may: is it yours?")
+        return answer
 
-    def read(self, path: str) -> bytes:
-        """A file's bytes; none where it cannot be read. For small files.
+    def read(self, path: str, limit: int) -> bytes:
+        """A small file's bytes, of at most `limit`; none where it cannot be read.
 
         Raises:
+            TooLargeError: it is larger.
             CortexError: as `ask`.
         """
-        return self.ask(f"cat -- {shlex.quote(path)} 2>/dev/null")
+        return self.ask(f"head -c {limit + 1} -- {shlex.quote(path)} 2>/dev/null", limit)
+
+    def _answer(self, command: str, limit: int) -> bytes:
+        """What a command prints, to a few bytes beyond `limit`; Fabric's own `run` would hold any amount of it."""
+        end = time.monotonic() + ANSWER_SECONDS
+        self._connection.open()
+        transport = self._connection.transport
+        assert transport
+        said = bytearray()
+        with transport.open_session(timeout=CONNECT_SECONDS) as channel:
+            channel.exec_command(command)
+            while len(said) <= limit:
+                channel.settimeout(max(0.1, end - time.monotonic()))
+                piece = channel.recv(64 * KIB)
+                if not piece:
+                    break
+                if time.monotonic() > end:
+                    raise TimeoutError(f"still answering after {ANSWER_SECONDS} s")
+                said += piece
+        return bytes(said)
 
     def _prepare(self) -> Connection:
         said = self._configuration()

@@ -18,6 +18,7 @@ from cortex.artifacts.store import Store
 from cortex.artifacts.trust import Signer, Trust, find_signature, read_signature
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
+from cortex.limits import MANIFEST_BYTES, read_file
 from cortex.runs.context import artifact_prefix
 
 
@@ -137,7 +138,7 @@ def sign_release(run: str, store: Store, folder: Path, key: Path | None) -> None
     """
     published = release_of(store, run)
     verify(folder, published).require()
-    if (folder / MANIFEST).read_bytes() != published.data:
+    if read_file(folder / MANIFEST, MANIFEST_BYTES) != published.data:
         raise VerificationError(f"{folder} is not the release of run {run}: cortex download {run}")
     sign(folder, key)
     attach_signature(store, run, folder)

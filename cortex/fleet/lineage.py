@@ -1,56 +1,98 @@
 """Where a run's release comes from: from manifest to manifest, back to the inputs that nobody here made."""
 
+import hashlib
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from rich.text import Text
 from rich.tree import Tree
 
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.store import Store
 from cortex.errors import DataError
 from cortex.fleet.download import release_of
+from cortex.limits import LINEAGE, MANIFEST_BYTES
+
+DEEPEST = 20
+"""Levels that are drawn: each is indented by four columns."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One artifact of the walk: how its maker called it, and what it was made from."""
+    """One artifact of the walk: what the first that was made from it calls it, and its manifest."""
 
     name: str
     digest: str
     manifest: Manifest | None
     """None for an input that lies in no run of this bucket."""
     prefix: str | None
-    inputs: tuple["Origin", ...]
 
-    def walk(self) -> list["Origin"]:
-        """This one and all before it, each digest once, this one first."""
-        found: dict[str, Origin] = {}
-        pending: list[Origin] = [self]
-        while pending:
-            origin = pending.pop(0)
-            if origin.digest not in found:
-                found[origin.digest] = origin
-                pending += origin.inputs
-        return list(found.values())
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """Names and digests of what it was made from."""
+        return sorted(self.manifest.inputs.items()) if self.manifest else []
 
 
-def lineage(store: Store, run: str) -> Origin:
+@dataclass(frozen=True)
+class Lineage:
+    """A release and all that is before it, by digest: each once, however many were made from it."""
+
+    release: str
+    origins: dict[str, Origin]
+    """The release first, then level by level."""
+
+    def walk(self) -> list[Origin]:
+        return list(self.origins.values())
+
+
+def lineage(store: Store, run: str) -> Lineage:
     """Walk from a run's release to every input.
 
     Raises:
-        DataError: the run has no release.
+        DataError: the run has no release, or more is before it than any honest one has.
         VerificationError: a manifest on the way is damaged.
     """
     release = release_of(store, run)
     shelf = _Shelf(store, run)
-    return _origin("release", release.digest, shelf, ())
+    origins: dict[str, Origin] = {}
+    pending = deque([("release", release.digest)])
+    while pending:
+        name, digest = pending.popleft()
+        if digest in origins:
+            continue
+        if len(origins) == LINEAGE:
+            raise DataError(f"run {run} names more than {LINEAGE:,} artifacts before its release: it is not drawn")
+        prefix, manifest = shelf.find(digest) or (None, None)
+        origins[digest] = Origin(name, digest, manifest, prefix)
+        pending += origins[digest].inputs
+    return Lineage(release.digest, origins)
 
 
-def draw(origin: Origin) -> Tree:
+def draw(found: Lineage) -> Tree:
     """The walk as a tree for the terminal; what was drawn once is only named again."""
-    tree = Tree(_label(origin))
-    drawn: set[str] = set()
-    _grow(tree, origin, drawn)
+    top = found.origins[found.release]
+    tree = Tree(_label("release", top))
+    drawn = {found.release}
+    # The first of a level is drawn to its end before the second: a stack of what is left of each.
+    pending: list[tuple[Tree, Iterator[tuple[str, str]]]] = [(tree, iter(top.inputs))]
+    while pending:
+        branch, left = pending[-1]
+        name, digest = next(left, (None, ""))
+        if name is None:
+            pending.pop()
+            continue
+        origin = found.origins[digest]
+        label = _label(name, origin)
+        if digest in drawn and origin.inputs:
+            branch.add(label.append(" (as above)", "dim"))
+            continue
+        drawn.add(digest)
+        if len(pending) == DEEPEST and origin.inputs:
+            branch.add(label.append(" and more before it", "dim"))
+            continue
+        pending.append((branch.add(label), iter(origin.inputs)))
     return tree
 
 
@@ -59,51 +101,43 @@ class _Shelf:
 
     def __init__(self, store: Store, run: str) -> None:
         self._store = store
-        self._own = self._read(f"runs/{run}")
+        self._own = {manifest.digest: (prefix, manifest) for prefix, manifest in self._parsed(f"runs/{run}")}
 
     def find(self, digest: str) -> tuple[str, Manifest] | None:
-        return self._own.get(digest) or self._others.get(digest)
+        if digest in self._own:
+            return self._own[digest]
+        prefix = self._others.get(digest)
+        return (prefix, self._parse(prefix)) if prefix else None
 
     @cached_property
-    def _others(self) -> dict[str, tuple[str, Manifest]]:
-        return self._read("runs")
+    def _others(self) -> dict[str, str]:
+        """By the bytes alone: another run's damaged manifest is nobody's input."""
+        return {
+            hashlib.sha256(self._store.get(f"{prefix}/{MANIFEST}", MANIFEST_BYTES)).hexdigest(): prefix
+            for prefix in self._prefixes("runs")
+        }
 
-    def _read(self, folder: str) -> dict[str, tuple[str, Manifest]]:
-        found: dict[str, tuple[str, Manifest]] = {}
+    def _parsed(self, folder: str) -> Iterator[tuple[str, Manifest]]:
+        for prefix in self._prefixes(folder):
+            yield prefix, self._parse(prefix)
+
+    def _prefixes(self, folder: str) -> Iterator[str]:
         for entry in self._store.list(folder):
             prefix, _, name = entry.key.rpartition("/")
             # A checkpoint is the past of one stage, not an input of another.
             if name == MANIFEST and "/checkpoints/" not in prefix:
-                manifest = Manifest.parse(self._store.get(entry.key), f"{self._store.url}/{entry.key}")
-                found[manifest.digest] = (prefix, manifest)
-        return found
+                yield prefix
+
+    def _parse(self, prefix: str) -> Manifest:
+        key = f"{prefix}/{MANIFEST}"
+        return Manifest.parse(self._store.get(key, MANIFEST_BYTES), f"{self._store.url}/{key}")
 
 
-def _origin(name: str, digest: str, shelf: _Shelf, above: tuple[str, ...]) -> Origin:
-    if digest in above:
-        raise DataError(f"artifact {digest[:12]} says it was made from itself: its manifest is forged")
-    found = shelf.find(digest)
-    if found is None:
-        return Origin(name, digest, None, None, ())
-    prefix, manifest = found
-    inputs = tuple(_origin(child, source, shelf, (*above, digest)) for child, source in sorted(manifest.inputs.items()))
-    return Origin(name, digest, manifest, prefix, inputs)
-
-
-def _grow(tree: Tree, origin: Origin, drawn: set[str]) -> None:
-    drawn.add(origin.digest)
-    for source in origin.inputs:
-        again = source.digest in drawn and source.inputs
-        branch = tree.add(_label(source) + (" [dim](as above)[/dim]" if again else ""))
-        if not again:
-            _grow(branch, source, drawn)
-
-
-def _label(origin: Origin) -> str:
+def _label(name: str, origin: Origin) -> Text:
+    words = Text.assemble((name, "bold"), f" {origin.digest[:12]} ")
     if origin.manifest is None:
-        return f"[bold]{origin.name}[/bold] {origin.digest[:12]} [dim]from outside this bucket[/dim]"
-    seeds = "".join(f" {name}={seed}" for name, seed in sorted(origin.manifest.seeds.items()))
-    return (
-        f"[bold]{origin.name}[/bold] {origin.digest[:12]} {origin.manifest.kind}, {len(origin.manifest.files)} files, "
-        f"{origin.manifest.size:,} bytes [dim]code {origin.manifest.code}{' seeds' + seeds if seeds else ''}[/dim]"
-    )
+        return words.append("from outside this bucket", "dim")
+    manifest = origin.manifest
+    seeds = "".join(f" {name}={seed}" for name, seed in sorted(manifest.seeds.items()))
+    words.append(f"{manifest.kind}, {len(manifest.files)} files, {manifest.size:,} bytes ")
+    return words.append(f"code {manifest.code}{' seeds' + seeds if seeds else ''}", "dim")

@@ -22,6 +22,7 @@ from cortex.errors import ConfigError, DataError
 from cortex.fleet.box import Box
 from cortex.fleet.download import put_signature, release_folder, write_receipt
 from cortex.fleet.rsync import Copy, require_rsync
+from cortex.limits import LEDGER_BYTES, MANIFEST_BYTES, SIGNATURE_BYTES
 from cortex.runs.context import artifact_prefix, check_run_id, local_ledger, output_folder
 from cortex.runs.ledger import parse
 
@@ -73,8 +74,8 @@ def find_release(box: Box, run: str, remote_home: str | None = None) -> LiveRele
     if "rsync" not in found:
         raise ConfigError(f"rsync is not installed on {box.name}: ssh {box.name} 'sudo apt-get install -y rsync'")
     path = found["release"][0]
-    manifest = Manifest.parse(box.read(f"{path}/{MANIFEST}"), f"ssh://{box.name}{path}/{MANIFEST}")
-    release = LiveRelease(run, box, path, manifest, box.read(f"{path}/{SIGNATURE}"), found["rsync"][0])
+    manifest = Manifest.parse(box.read(f"{path}/{MANIFEST}", MANIFEST_BYTES), f"ssh://{box.name}{path}/{MANIFEST}")
+    release = LiveRelease(run, box, path, manifest, box.read(f"{path}/{SIGNATURE}", SIGNATURE_BYTES), found["rsync"][0])
     _tell_outage(release)
     return release
 
@@ -139,7 +140,7 @@ def _shell_path(path: str) -> str:
 
 def _tell_outage(release: LiveRelease) -> None:
     """Say why the release is still only there, where the instance's own ledger tells it."""
-    ledger = release.box.read(str(local_ledger(Path(release.path).parent))).decode(errors="replace")
+    ledger = release.box.read(str(local_ledger(Path(release.path).parent)), LEDGER_BYTES).decode(errors="replace")
     outage = None
     # Its last line may be one that is being written.
     for event in parse(line for line in ledger.splitlines() if line.endswith("}")):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from cortex.console import Console
 from cortex.errors import ConfigError, CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
@@ -63,10 +63,10 @@ class Plan:
                 table.add_row(*names, *row)
                 names = ("", "")
             table.add_section()
-        console.print(self.title, soft_wrap=True, markup=False)
+        console.print(self.title, soft_wrap=True)
         console.print(table)
         for name, value in self._facts().items():
-            console.print(f"{name:<9}{value}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"{name:<9}{value}", soft_wrap=True)
 
     def _facts(self) -> dict[str, str]:
         budget = f"${self.budget:,.2f} for the whole run, checked on the machine each minute" if self.budget else "none"

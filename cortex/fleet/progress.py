@@ -3,17 +3,17 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from cortex.artifacts.receiving import Advance
+from cortex.console import Console
 
 
 @contextmanager
 def transfer_bar(console: Console, name: str, total: int) -> Generator[Advance]:
     """Show a bar while the work goes on; the function given is told of bytes, from any thread."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),

@@ -2,8 +2,10 @@
 
 import os
 import re
+import resource
 import shlex
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -12,14 +14,16 @@ from loguru import logger
 
 from cortex.artifacts.folders import sync, writing
 from cortex.artifacts.hashing import WORKERS, hash_file
-from cortex.artifacts.landing import Part
+from cortex.artifacts.landing import SLACK, Part
 from cortex.artifacts.manifest import FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.receiving import ATTEMPTS, Advance
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 from cortex.fleet.box import CONNECT_SECONDS, Box, LostConnectionError
+from cortex.limits import ANSWER_BYTES
 from cortex.process import running
+from cortex.text import harmless
 
 SILENCE_SECONDS = 60
 """Without a byte for so long, a connection is given up and made anew."""
@@ -27,22 +31,36 @@ SILENCE_SECONDS = 60
 CHECKED_AT_ONCE = max(16, WORKERS)
 """Files that are hashed and synced together: small ones wait for the disk more than they compute."""
 
+OLDEST = (3, 2, 5)
+"""The first rsync that refuses files which it did not ask for (CVE-2022-29154)."""
+
+_VERSION = re.compile(r"rsync +version v?(\d+)\.(\d+)\.(\d+)")
 _PROGRESS = re.compile(r"\s*([\d,]+)\s+\d+%")
 _REFUSED = re.compile("Host key verification failed|Permission denied")
 _SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED, _SSH = 1, 11, 23, 24, 255
 """How rsync ends."""
+
+_BLOCK = 512
+"""Bytes of the unit in which a POSIX shell limits files."""
 
 
 def require_rsync() -> str:
     """The program here.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: it is not installed, or too old to be safe from what the other end sends.
     """
     program = shutil.which("rsync")
     if program is None:
         raise ConfigError(
             "rsync is not installed here: install it (Debian: apt install rsync, macOS: brew install rsync)"
+        )
+    asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
+    found = _VERSION.match(asked.stdout)
+    if found is None or tuple(map(int, found.groups())) < OLDEST:
+        said = harmless(asked.stdout.partition("\n")[0], limit=60) or "says no version"
+        raise ConfigError(
+            f"{program} ({said}) takes files that nobody asked for: install rsync {'.'.join(map(str, OLDEST))} or newer"
         )
     return program
 
@@ -121,10 +139,11 @@ class Copy:
     def _transfer(self, entries: Sequence[FileEntry], names: str) -> bool:
         """Run rsync once. False where the connection was lost, and some bytes had come."""
         before = self._size(entries)
+        most = sum(entry.size for entry in entries) + SLACK
         with tempfile.TemporaryFile() as complaints:
             # The lock goes with it: killed alone, this process leaves one behind that writes for a moment longer.
             with running(
-                self._command(names),
+                self._command(names, max(entry.size for entry in entries)),
                 env=os.environ | {"LC_ALL": "C"},
                 stdout=-1,
                 stderr=complaints,
@@ -133,15 +152,21 @@ class Copy:
                 assert process.stdout
                 for line in process.stdout:
                     if found := _PROGRESS.match(line):
-                        self._tell(self._right + int(found[1].replace(",", "")))
+                        came = int(found[1].replace(",", ""))
+                        if came > most:
+                            raise self._too_much(f"{came:,} bytes came, of the {most - SLACK:,} of its manifest")
+                        self._tell(self._right + came)
                 code = process.wait()
             complaints.seek(0)
-            said = complaints.read().decode(errors="replace").splitlines()
+            said = harmless(complaints.read(ANSWER_BYTES).decode(errors="replace"), lines=True).splitlines()
+        larger = next((entry for entry in entries if self._size([entry]) > entry.size), None)
+        if larger:
+            raise self._too_much(f"{larger.name} came with more than its {larger.size:,} bytes")
         if code in (0, _SOME_MISSING, _SOME_VANISHED):
             return True
         reason = " ".join(next((line for line in said if "rsync" in line), f"rsync ended with {code}").split())[:300]
         if code == _SYNTAX:
-            raise ConfigError(f"{reason}: rsync 3.1 or newer is needed at both ends; install it")
+            raise ConfigError(f"{reason}: rsync 3.1 or newer is needed there; install it")
         if code == _FILE_ERROR and "[receiver]" in reason:
             raise ConfigError(
                 f"{self._part.path} cannot be written ({reason}): make room or give another place with --to"
@@ -161,10 +186,14 @@ class Copy:
             f"{self._box.name} does not answer any more ({reason}); what came is kept: the same command continues"
         )
 
-    def _command(self, names: str) -> list[str]:
+    def _too_much(self, why: str) -> VerificationError:
+        return VerificationError(f"ssh://{self._box.name}{self._source} is not what its manifest says: {why}")
+
+    def _command(self, names: str, largest: int) -> list[str]:
         keep_alive = (f"ConnectTimeout={CONNECT_SECONDS}", "ServerAliveInterval=15", "ServerAliveCountMax=4")
         options = [word for one in ("BatchMode=yes", *keep_alive) for word in ("-o", one)]
         return [
+            *_bounded(largest),
             require_rsync(),
             "--append",
             "--secluded-args",
@@ -173,6 +202,7 @@ class Copy:
             "--chmod=F644,D755",
             "--from0",
             f"--files-from={names}",
+            f"--max-size={largest}",
             f"--timeout={SILENCE_SECONDS}",
             "--info=progress2",
             "--no-human-readable",
@@ -190,3 +220,11 @@ class Copy:
     def _tell(self, total: int) -> None:
         self._advance(total - self._told)
         self._told = total
+
+
+def _bounded(largest: int) -> list[str]:
+    """Words before a command that have the kernel keep files to a size: rsync believes what the other end says."""
+    now, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if now != resource.RLIM_INFINITY and now <= largest:
+        return []
+    return ["sh", "-c", 'ulimit -f "$1"; shift; exec "$@"', "sh", str(largest // _BLOCK + 1)]

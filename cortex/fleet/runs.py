@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
+from cortex.console import Console
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.status import RunStatus, place, read_status
 from cortex.live import duration
+from cortex.text import harmless
 
 AT_ONCE, READERS = 12, 4
 """Runs that are read at a time, and objects of each."""
@@ -61,7 +61,7 @@ def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console
     table = Table("run", "profile", "state", "stage", "spent", "heard of", box=None, pad_edge=False)
     for run in runs:
         if isinstance(run, Unreadable):
-            table.add_row(run.run, "", "unreadable", Text(run.reason))
+            table.add_row(run.run, "", "unreadable", harmless(run.reason, limit=300))
             continue
         stage = run.stage
         steps = f" {stage.step}/{stage.total}" if stage and stage.step is not None else ""

@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rich.console import Console
+from rich.text import Text
 
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.errors import BudgetError, PreemptedError
 from cortex.live import LiveStages, duration, stage_table
 from cortex.runs.budget import Charge, cap, charges
@@ -148,14 +149,16 @@ def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SE
     except KeyboardInterrupt:
         console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
         return
-    console.print(summary(latest), soft_wrap=True, highlight=False, markup=False)
+    console.print(summary(latest), soft_wrap=True)
 
 
 def print_status(status: RunStatus, console: Console) -> None:
     """The status for people."""
-    console.print(f"[bold]{status.run}[/bold]  profile {status.profile}  in {status.bucket}", soft_wrap=True)
+    console.print(
+        Text.assemble((status.run, "bold"), f"  profile {status.profile}  in {status.bucket}"), soft_wrap=True
+    )
     console.print(stage_table(status.stages))
-    console.print(summary(status), soft_wrap=True, markup=False)
+    console.print(summary(status), soft_wrap=True)
 
 
 def summary(status: RunStatus) -> str:

@@ -1,10 +1,10 @@
 """The events of a ledger: which values each kind has. A line that lacks one, or has an odd one, is no event."""
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from cortex.artifacts.lease import LAST_EPOCH
+from cortex.limits import read_json
 
 Event = dict[str, Any]
 
@@ -96,8 +96,8 @@ def order(event: Event) -> tuple[int, float]:
 
 def _event(line: str) -> Event | None:
     try:
-        found: object = json.loads(line)
-    except (ValueError, RecursionError):
+        found: object = read_json(line, nan=True)  # the loss of a training that diverges
+    except ValueError:
         return None
     if not isinstance(found, dict):
         return None

@@ -16,6 +16,8 @@ from cortex.artifacts.lease import LAST_EPOCH
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
 from cortex.clock import steady_time
+from cortex.errors import VerificationError
+from cortex.limits import LEDGER_BYTES
 from cortex.runs.events import Event, parse
 
 __all__ = ["Entry", "Event", "Ledger", "LedgerReader", "folder", "parse"]
@@ -154,10 +156,13 @@ class LedgerReader:
         keys = [key for key in written if key not in self._seen]
         wanted = keys if self.ticks is None else _newest(keys, self.ticks)
         workers = 1 if self.store.local_path("runs") else self.workers
-        read = in_parallel(self.store.get, wanted, min(workers, len(wanted))) if wanted else []
+        read = in_parallel(self._read, wanted, min(workers, len(wanted))) if wanted else []
         self._seen.update(keys)
         entries: list[Entry] = []
         for key, data in sorted(zip(wanted, read, strict=True), key=lambda pair: _place(pair[0])):
+            if data is None:
+                self.damaged.append(key)
+                continue
             lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
             found = parse(lines)
             entries += [Entry(_not_after(written[key], event), written[key]) for event in found]
@@ -165,6 +170,14 @@ class LedgerReader:
                 self.damaged.append(key)
                 logger.debug(f"{self.store.url}/{key} is damaged: {len(lines) - len(found)} of its lines are left out")
         return sorted(entries, key=lambda entry: entry.event["epoch"])
+
+    def _read(self, key: str) -> bytes | None:
+        """An object's bytes; None where they are more than any writer of ours puts into one."""
+        try:
+            return self.store.get(key, LEDGER_BYTES)
+        except VerificationError as error:
+            logger.debug(f"{error}: it is left out")
+            return None
 
 
 def folder(run: str) -> str:

@@ -22,6 +22,7 @@ from cortex.artifacts.receiving import receive
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
+from cortex.limits import MANIFEST_BYTES, TooLargeError
 from cortex.runs.context import RunContext
 from cortex.training.completeness import lacking
 from cortex.training.pickles import check_metadata
@@ -227,11 +228,19 @@ class Checkpoints:
             path.rename(aside)
         else:
             manifest = f"{self._key(step)}/{MANIFEST}"
-            told = {"reason": reason, "manifest": store.get(manifest).decode(errors="replace")}
+            told = {"reason": reason, "manifest": self._text(store, manifest)}
             store.put(f"{place}.json", json.dumps(told, indent=1).encode())
             store.delete(manifest)
         self._context.ledger.append("checkpoint_quarantined", stage=self.stage, step=step, reason=reason)
         print(f"quarantined checkpoint-{step}: {reason}", flush=True)
+
+    @staticmethod
+    def _text(store: Store, key: str) -> str | None:
+        """A manifest that is put aside; None where it is larger than any of ours."""
+        try:
+            return store.get(key, MANIFEST_BYTES).decode(errors="replace")
+        except TooLargeError:
+            return None
 
     def _discard_unfinished(self) -> None:
         """Remove what an earlier attempt saved and did not live to commit: nothing tells whether it is whole."""

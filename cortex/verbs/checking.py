@@ -22,8 +22,7 @@ def preflight(
     as_json: AsJson = False,
 ) -> None:
     """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.fleet.preflight import preflight as look
     from cortex.fleet.preflight.finding import failed, table
     from cortex.fleet.tasks import resolve
@@ -37,7 +36,7 @@ def preflight(
     if as_json:
         print(json.dumps([finding.to_json() for finding in findings], indent=1))
     else:
-        Console(highlight=False).print(table(findings))
+        Console().print(table(findings))
     faults = failed(findings)
     if faults:
         raise ConfigError(
@@ -63,16 +62,15 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Find machines, disks and addresses that bear our tags, and that no live run needs; AWS only."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.sweep import ec2
     from cortex.fleet.sweep.sweep import ELSEWHERE, look, table
     from cortex.fleet.sweep.sweep import destroy as end_all
     from cortex.section import nearest
     from cortex.settings import Settings
 
-    store, told = Store.open(Settings().bucket_url), Console(highlight=False)
+    store, told = Store.open(Settings().bucket_url), Console()
     known = ec2.regions()
     stray = [region for region in regions or () if region not in known]
     if stray:

@@ -26,13 +26,12 @@ def dataset_build(
     style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
 ) -> None:
     """Turn market history into examples, and write them with a manifest."""
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.dataset import build_dataset, read_description
     from cortex.show import print_account
 
     examples = build_dataset(data, out, horizon_days, style)
-    print_account(read_description(out)["account"], Console(highlight=False))
+    print_account(read_description(out)["account"], Console())
     print(f"{out}: {len(examples):,} examples")
 
 
@@ -42,8 +41,7 @@ def dataset_show(
     as_json: AsJson = False,
 ) -> None:
     """What a dataset holds: splits, dates, base rates, and one prompt."""
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.dataset import describe_dataset
     from cortex.show import print_dataset
 
@@ -51,4 +49,4 @@ def dataset_show(
     if as_json:
         print(json.dumps(described, indent=1))
     else:
-        print_dataset(described, Console(highlight=False))
+        print_dataset(described, Console())

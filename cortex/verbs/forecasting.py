@@ -48,9 +48,8 @@ def forecast(
     if work is not None and like is not None:
         raise UsageError("--work and --like both say how long the work takes: give one")
 
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet import forecast as forecasts
     from cortex.fleet.forecast.forecast import GENERATED, SLACK
     from cortex.fleet.forecast.table import print_forecast
@@ -97,6 +96,6 @@ def forecast(
     if as_json:
         print(json.dumps(result.to_json(), indent=1))
     else:
-        print_forecast(result, Console(highlight=False))
+        print_forecast(result, Console())
         if plot:
             print(f"{plot}: written")

@@ -52,11 +52,10 @@ def rehearse(
     ] = False,
 ) -> None:
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
-    from rich.console import Console
-
     from cortex.artifacts.signing_keys import PRIVATE_KEY
     from cortex.artifacts.store import Store
     from cortex.artifacts.trust import Trust, read_signature, trusted_keys
+    from cortex.console import Console
     from cortex.fleet.download import sign_release, signer_of
     from cortex.places import Venvs
     from cortex.rehearsal import Rehearsal
@@ -65,7 +64,7 @@ def rehearse(
     from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
-    settings, console = Settings(), Console(highlight=False)
+    settings, console = Settings(), Console()
     store = Store.open(settings.bucket_url)
     if run_id and profile is None and data is None and seed is None and run_id in list_runs(store):
         resolved = load_run(store, run_id)
@@ -111,8 +110,7 @@ def drill(
     as_json: AsJson = False,
 ) -> None:
     """Spoil, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost by it."""
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.drill.drill import drill as try_all
     from cortex.drill.report import print_report
     from cortex.drill.stand_in import find_trainer
@@ -121,7 +119,7 @@ def drill(
     from cortex.settings import Settings
 
     words = [word.strip() for word in (faults or "").split(",") if word.strip()]
-    progress = Console(stderr=True, highlight=False)
+    progress = Console(stderr=True)
     chosen, trainer = load_profile(profile), find_trainer(stage)
     try:
         with terminable():
@@ -132,7 +130,7 @@ def drill(
     if as_json:
         print(json.dumps(report.to_json(), indent=1))
     else:
-        print_report(report, Console(highlight=False))
+        print_report(report, Console())
     raise typer.Exit(0 if report.held else 1)
 
 

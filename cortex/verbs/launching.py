@@ -13,8 +13,7 @@ from cortex.errors import ConfigError, RefusedError, UsageError
 from cortex.verbs.words import INTERRUPTED, Run, read_path
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.runs.profile import Profile
     from cortex.settings import Settings
 
@@ -99,8 +98,7 @@ def rent(
     """Start a machine that is no run's; those of jobs/ end by themselves when they are idle."""
     import os
 
-    from rich.console import Console
-
+    from cortex.console import Console
     from cortex.fleet.jobs import SkyPilotJobs
     from cortex.fleet.names import cluster_name
     from cortex.fleet.plan import make_plan
@@ -114,7 +112,7 @@ def rent(
         _require_pushed([document])
     cluster = cluster_name(path.stem)
     plan = make_plan(cluster, [document], settings.bucket_url, os.environ, where=path)
-    plan.print(Console(highlight=False))
+    plan.print(Console())
     missing = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
     if missing and not dry_run:
         raise ConfigError(f"{path.name} needs {', '.join(missing)}: set it in this shell, then run this again")
@@ -145,9 +143,8 @@ def _start(
     not the profile's."""
     import os
 
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.jobs import SkyPilotJobs
     from cortex.fleet.launch import Order, require_bucket
     from cortex.fleet.launch import launch as submit
@@ -160,7 +157,7 @@ def _start(
     from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
 
-    settings, path, console = Settings(), pipeline or SKY_YAML, Console(highlight=False)
+    settings, path, console = Settings(), pipeline or SKY_YAML, Console()
     documents = resolve(profile, run, pipeline=path, settings=settings)
     if not dry_run:
         _require_terminal(yes)

@@ -25,9 +25,8 @@ SignedBy = Annotated[
 @app.command()
 def show(run_id: Run, as_json: AsJson = False) -> None:
     """A run's stages, scores and verdict."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
@@ -44,7 +43,7 @@ def show(run_id: Run, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(described, indent=1))
     else:
-        print_run(described, Console(highlight=False))
+        print_run(described, Console())
 
 
 @app.command()
@@ -103,12 +102,11 @@ def download(
     key: SignedBy = None,
 ) -> None:
     """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
-    from rich.console import Console
-
     from cortex.artifacts.manifest import Manifest
     from cortex.artifacts.signing_keys import PRIVATE_KEY
     from cortex.artifacts.store import Store
     from cortex.artifacts.trust import read_signature
+    from cortex.console import Console
     from cortex.fleet.download import download as bring
     from cortex.fleet.download import release_of, sign_release
     from cortex.fleet.progress import transfer_bar
@@ -194,14 +192,13 @@ def ask_to_abandon(run_id: str) -> str:
 @app.command()
 def lineage(run_id: Run) -> None:
     """What a run's release was made from, manifest by manifest."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.lineage import draw
     from cortex.fleet.lineage import lineage as walk
     from cortex.settings import Settings
 
-    Console(highlight=False).print(draw(walk(Store.open(Settings().bucket_url), run_id)))
+    Console().print(draw(walk(Store.open(Settings().bucket_url), run_id)))
 
 
 @app.command()

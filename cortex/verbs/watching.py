@@ -18,14 +18,13 @@ def status(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
 ) -> None:
     """How a run stands: stages, steps, money, machine, last sign of life."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.status import follow as follow_run
     from cortex.fleet.status import print_status, read_status
     from cortex.settings import Settings
 
-    store, console = Store.open(Settings().bucket_url), Console(highlight=False)
+    store, console = Store.open(Settings().bucket_url), Console()
     if follow and not as_json:
         follow_run(store, run_id, console)
         return
@@ -39,9 +38,8 @@ def status(
 @app.command()
 def runs(as_json: AsJson = False) -> None:
     """All runs of the bucket, at a glance."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.runs import print_runs, read_runs, runs_json
     from cortex.settings import Settings
 
@@ -50,15 +48,14 @@ def runs(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(runs_json(found), indent=1))
     else:
-        print_runs(found, store.url, Console(highlight=False))
+        print_runs(found, store.url, Console())
 
 
 @app.command()
 def cost(run_id: Run, as_json: AsJson = False) -> None:
     """What a run has cost, machine by machine, and what it may cost."""
-    from rich.console import Console
-
     from cortex.artifacts.store import Store
+    from cortex.console import Console
     from cortex.fleet.runs import cost_json, print_cost
     from cortex.fleet.status import read_status
     from cortex.settings import Settings
@@ -67,7 +64,7 @@ def cost(run_id: Run, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(cost_json(found), indent=1))
     else:
-        print_cost(found, Console(highlight=False))
+        print_cost(found, Console())
 
 
 @app.command()
@@ -83,22 +80,21 @@ def logs(
     from cortex.runs.context import load_run
     from cortex.runs.stages import find_stage
     from cortex.settings import Settings
+    from cortex.text import LogFilter
 
     store = Store.open(Settings().bucket_url)
     load_run(store, run_id)
     if stage:
         find_stage(stage)
-    if not follow:
-        _write(read_logs(store, run_id, stage))
-        return
-    watcher = RunWatcher(store, run_id)
+    shown = LogFilter(colours=sys.stdout.isatty())
     try:
-        for part in follow_logs(store, run_id, stage, lambda: watcher.look().state in ENDED):
-            _write(part)
+        if follow:
+            watcher = RunWatcher(store, run_id)
+            for part in follow_logs(store, run_id, stage, lambda: watcher.look().state in ENDED):
+                print(shown.feed(part), end="", flush=True)
+        else:
+            print(shown.feed(read_logs(store, run_id, stage)), end="")
     except KeyboardInterrupt:
         print(f"no longer following; {run_id} goes on", file=sys.stderr)
-
-
-def _write(part: bytes) -> None:
-    sys.stdout.buffer.write(part)
-    sys.stdout.buffer.flush()
+    finally:
+        print(shown.end(), end="", flush=True)

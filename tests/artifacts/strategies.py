@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cortex.artifacts.manifest import FileEntry, Manifest
 
-parts = st.text(alphabet="abcXYZ019._- é中", min_size=1, max_size=12).filter(lambda part: part not in (".", ".."))
+parts = st.text(alphabet="abcXYZ019._- é中", min_size=1, max_size=12).filter(lambda part: not part.endswith((".", " ")))
 names = st.lists(parts, min_size=1, max_size=3).map("/".join)
 
 
@@ -18,7 +18,7 @@ def distinct(found: list[str]) -> bool:
 
 
 contents = st.dictionaries(names, st.binary(max_size=64), min_size=1, max_size=6).filter(
-    lambda files: distinct(list(files)) and not {"manifest.json", "model.sig"} & set(files)
+    lambda files: distinct(list(files)) and not {"manifest.json", "model.sig"} & {name.casefold() for name in files}
 )
 
 digests = st.text(alphabet="0123456789abcdef", min_size=64, max_size=64)

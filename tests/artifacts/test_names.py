@@ -21,6 +21,23 @@ HOSTILE = [
     "é" * 128,
     "/".join(["part"] * 200),
     "bad\udcff",
+    "model/\u202egnp.exe",
+    "a\u2028b",
+    "zero\u200bwidth",
+    "a\u00a0b",
+    "z" + "\u0301" * 9,
+    "\u3164",
+    "a.",
+    "a /b",
+    "dir./b",
+    "NUL",
+    "con.txt",
+    "x/aux .tar.gz",
+    "com¹",
+    "LPT9",
+    "a:b",
+    "what?",
+    "/".join(["d"] * 33),
 ]
 
 
@@ -31,7 +48,19 @@ def test_hostile_names_are_refused(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a", "model-00001-of-00004.safetensors", "tokenizer/vocab é.json", "..a", "n" * 255])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "model-00001-of-00004.safetensors",
+        "tokenizer/vocab é.json",
+        "..a",
+        "n" * 255,
+        "console.txt",
+        "nul-1",
+        "a b.c",
+    ],
+)
 def test_ordinary_names_pass_unchanged(name: str) -> None:
     assert check_name(name) == name
 
@@ -46,6 +75,10 @@ def test_ordinary_names_pass_unchanged(name: str) -> None:
         ["x/A/y", "x/a"],
         ["ok", "manifest.json"],
         ["model.sig"],
+        ["Manifest.json"],
+        ["MODEL.SIG"],
+        ["manifest.JSON.part"],
+        ["e\u0301/a", "\u00e9/a"],
     ],
 )
 def test_names_that_collide_are_refused(names: list[str]) -> None:

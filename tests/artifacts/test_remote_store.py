@@ -16,6 +16,7 @@ from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import PIECE, MissingObjectError, StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
+from cortex.limits import RECORD_BYTES
 from tests.artifacts.faulty import BUCKET, Fault, Plan, Proxy, Request, Server
 from tests.artifacts.strategies import write
 
@@ -118,7 +119,7 @@ def test_wrong_bytes_of_the_right_length_are_read_again(
     publish(write(tmp_path / "made", FILES), remote, "a", kind="model")
     fault = Fault("corrupt" if kind == "corrupt" else "zero", at=3)
     reads = count()
-    proxy.plan = lambda request: fault if "big" in request.key and next(reads) % 7 == 0 else None
+    proxy.plan = lambda request: fault if "big" in request.key and next(reads) % 11 == 0 else None
     got = fetch(remote, "a", tmp_path / "cache")
     assert verify(got.path).ok and proxy.faults
 
@@ -273,9 +274,9 @@ class Late(RemoteStore):
         super().__init__(url, Patience(deadline=8, first=0.01, longest=0.1))
         self._others = iter([others])
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
         try:
-            return super().get(key)
+            return super().get(key, limit)
         finally:
             for publish_others in self._others:
                 publish_others()

@@ -223,3 +223,12 @@ def test_only_a_complete_artifact_is_signed(tmp_path: Path) -> None:
     private, _ = make_keys(tmp_path / "keys")
     with pytest.raises(DataError, match="not a complete artifact"):
         sign(write(tmp_path / "half", {"x": b""}), private)
+
+
+@pytest.mark.parametrize("name", ["weights", "extra.py"])
+def test_only_what_is_as_published_is_signed(release: Artifact, tmp_path: Path, name: str) -> None:
+    private, _ = make_keys(tmp_path / "keys")
+    (release.path / name).write_bytes(b"other")
+    with pytest.raises(VerificationError, match="is not what its manifest says"):
+        sign(release.path, private)
+    assert not (release.path / "model.sig").exists()

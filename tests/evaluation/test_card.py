@@ -1,8 +1,12 @@
+import re
+
+import pytest
 import yaml
 
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import Evaluation
 from tests.evaluation.test_report import EVALUATION
+from tests.hostile import HOSTILE, odd_characters
 
 DETAILS = CardDetails(
     title="A forecaster",
@@ -77,3 +81,26 @@ def test_text_cannot_break_a_table_or_open_a_tag() -> None:
 
 def test_the_same_inputs_give_the_same_card() -> None:
     assert model_card(DETAILS, real_data()) == model_card(DETAILS, real_data())
+
+
+@pytest.mark.parametrize(
+    "text", ["[x](https://e.org)", "![x](https://e.org/i)", "<img src=x>", "`<b>`", "a|b", *HOSTILE]
+)
+def test_no_text_becomes_a_link_an_image_or_a_tag(text: str) -> None:
+    data = EVALUATION.data.model_copy(update={"source": text, "symbols": [text]})
+    verdict = EVALUATION.verdict.model_copy(update={"reason": text, "comparison": text})
+    details = DETAILS.model_copy(
+        update={
+            "title": text,
+            "license": text,
+            "base_model": text,
+            "profile": {text: text},
+            "features": [text],
+            "training": [TrainingStage(name=text, method=text, facts={text: text})],
+            "provenance": {text: text},
+        }
+    )
+    card = model_card(details, EVALUATION.model_copy(update={"data": data, "verdict": verdict}))
+    assert odd_characters(card) == set()
+    spans = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", card.split("---\n", 2)[2])
+    assert not re.search(r"(?<!\\)\]\(|<|://", spans)

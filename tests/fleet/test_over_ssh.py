@@ -19,6 +19,7 @@ from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError, UsageError, VerificationError
 from cortex.fleet.box import Box, LostConnectionError
 from cortex.fleet.over_ssh import bring, find_release
+from cortex.limits import TooLargeError
 from tests.artifacts.faulty import free_port
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
@@ -296,3 +297,75 @@ def test_a_second_download_into_one_folder_is_refused(
 
     receipt = fetch(ssh_server, tmp_path / "home", second)
     assert refused and verify(receipt.path).ok and on_the_box.digest
+
+
+def instead_of_rsync(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch, version: str = "3.2.7") -> None:
+    """Have another program than rsync fill the part folder, `$to`: as rsync would if the other end had its way."""
+    folder.mkdir(exist_ok=True)
+    said = f"rsync  version {version}  protocol version 31"
+    (folder / "rsync").write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "{said}" && exit\nfor to; do :; done\ncd "$to"\n{script}\n'
+    )
+    (folder / "rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("mkdir -p model; head -c 9000000 /dev/zero > model/weights", r"weights came with more than its 3,000,000"),
+        ("printf '%s\\n' '  99,999,999  50%'; sleep 30", r"99,999,999 bytes came, of the 3,000,309"),
+    ],
+)
+def test_more_bytes_than_the_manifest_states_are_not_taken(
+    ssh_server: SshServer,
+    on_the_box: Artifact,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    message: str,
+) -> None:
+    instead_of_rsync(tmp_path / "bin", script, monkeypatch)
+    failure(ssh_server, VerificationError, message, tmp_path / "home")
+    assert size_of(tmp_path / "home/releases" / f"{RUN}.part") < 3_001_000 and on_the_box.digest
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["echo x > extra.py", "ln -s /etc/passwd link", "mkfifo pipe", "mkdir d; echo x > d/y"],
+)
+def test_what_was_not_asked_for_is_found_before_the_folder_appears(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    instead_of_rsync(tmp_path / "bin", f"cp -r {on_the_box.path}/. .; rm manifest.json; {script}", monkeypatch)
+    failure(ssh_server, VerificationError, "which its manifest does not list", tmp_path / "home")
+
+
+def test_permissions_that_no_file_should_have_are_taken_off(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"cp -r {on_the_box.path}/. .; chmod 6777 card.md; echo {{}} > model.sig; ln -s /etc/x manifest.json.part"
+    instead_of_rsync(tmp_path / "bin", script, monkeypatch)
+    copy = fetch(ssh_server, tmp_path / "home").path
+    assert (copy / "card.md").stat().st_mode & 0o7777 == 0o755
+    assert verify(copy).ok and sorted(path.name for path in copy.glob("m*")) == ["manifest.json", "model"]
+
+
+@pytest.mark.parametrize("version", ["3.2.4", "2.6.9", "v3.1.3"])
+def test_an_rsync_that_takes_what_nobody_asked_for_is_not_used(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    instead_of_rsync(tmp_path / "bin", "exit 1", monkeypatch, version)
+    failure(ssh_server, ConfigError, r"install rsync 3\.2\.5 or newer", tmp_path / "home")
+    assert on_the_box.digest
+
+
+def test_an_instance_that_answers_without_end_is_not_heard_to_its_end(ssh_server: SshServer) -> None:
+    with Box("box", ssh_server.client_config) as box:
+        assert box.ask("printf hello") == b"hello" and box.ask("yes | head -c 100000") == b"y\n" * 50_000
+        with pytest.raises(TooLargeError, match="more than the 1,048,576 bytes"):
+            box.ask("yes")
+        (ssh_server.home / "large").write_bytes(bytes(101))
+        assert box.read(str(ssh_server.home / "large"), 101) == bytes(101)
+        with pytest.raises(TooLargeError, match="more than the 100 bytes"):
+            box.read(str(ssh_server.home / "large"), 100)

@@ -1,8 +1,7 @@
 from io import StringIO
 from threading import Thread
 
-from rich.console import Console
-
+from cortex.console import Console
 from cortex.fleet.progress import transfer_bar
 
 

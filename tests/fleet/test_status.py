@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 
 from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.errors import DataError
 from cortex.fleet.logs import follow_logs, read_logs
 from cortex.fleet.runs import print_runs, read_runs, runs_json

@@ -6,11 +6,13 @@ import pytest
 from cortex.artifacts.artifact import Artifact, publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.receipt import Receipt
 from cortex.artifacts.store import StoreError
 from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.fleet.download import download
 from cortex.fleet.teardown import abandon, teardown
+from cortex.limits import RECORD_BYTES
 from cortex.runs.ledger import LedgerReader
 from tests.artifacts.strategies import write
 from tests.fleet.conftest import RUN
@@ -145,7 +147,7 @@ class Unreachable(FolderStore):
     def list(self, prefix: str = "") -> list:
         raise StoreError(f"{self.url} cannot be listed")
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
         raise StoreError(f"{self.url}/{key} cannot be read")
 
 
@@ -153,3 +155,16 @@ def test_a_bucket_that_does_not_answer_keeps_machines_but_not_from_abandoning(tm
     store = Unreachable(tmp_path / "gone")
     refused(store, tmp_path, "cannot be read")
     assert abandon(RUN, RUN, store, Rented("cortex-a")) == ("cortex-a",)
+
+
+@pytest.mark.parametrize("spoil", ["gone", "forged", "another"])
+def test_a_copy_whose_own_manifest_is_not_the_bucket_s_is_no_proof(
+    store: FolderStore, release: Artifact, tmp_path: Path, spoil: str
+) -> None:
+    copy = download(RUN, store, tmp_path).path / "manifest.json"
+    if spoil == "gone":
+        copy.unlink()
+    else:
+        other = Manifest(kind="other", files=release.manifest.files).data
+        copy.write_bytes(other if spoil == "another" else b'{"kind":"evil","files":[]}')
+    refused(store, tmp_path, "cannot be checked|another manifest")

@@ -16,6 +16,7 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import BudgetError, DataError
+from cortex.limits import RECORD_BYTES
 from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.meter import LOOK_SECONDS, Meter
@@ -48,10 +49,10 @@ class Bucket(FolderStore):
         self.hasty.down = self.down
         return self.hasty
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
         if self.down:
             raise StoreError(f"{key} cannot be read")
-        return super().get(key)
+        return super().get(key, limit)
 
     def put(self, key: str, data: bytes) -> None:
         if self.down:

@@ -2,9 +2,9 @@
 
 import math
 
-from rich.console import Console
 from rich.table import Table
 
+from cortex.console import Console
 from cortex.fleet.forecast.replay import PATIENCE
 from cortex.fleet.forecast.result import Forecast, Range
 

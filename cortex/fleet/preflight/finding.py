@@ -50,5 +50,5 @@ def table(findings: Sequence[Finding]) -> Table:
     made = Table("check", "", "found", "fix", box=None, pad_edge=False)
     for finding in findings:
         word = Text(finding.word, style=_STYLES[finding.word])
-        made.add_row(Text(finding.check), word, Text(finding.detail), Text(finding.fix or ""))
+        made.add_row(finding.check, word, finding.detail, finding.fix or "")
     return made
