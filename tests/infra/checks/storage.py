@@ -75,6 +75,7 @@ ONCE = (
     f"{THIRD}/profile.json",
     f"{THIRD}/bound.json",
     f"{THIRD}/lease/00000001",
+    f"{THIRD}/ledger/00000001-000000.jsonl",
     f"{THIRD}/sft/artifact/manifest.json",
     f"{THIRD}/release/manifest.json",
 )
