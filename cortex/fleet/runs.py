@@ -8,7 +8,7 @@ from rich.table import Table
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.console import Console
-from cortex.errors import ConfigError, UsageError
+from cortex.errors import ConfigError, DataError, UsageError
 from cortex.fleet.status import RunStatus, place, read_status
 from cortex.live import duration
 from cortex.text import harmless
@@ -33,7 +33,7 @@ def read_runs(store: Store) -> list[RunStatus | Unreadable]:
             return read_status(store, run, workers=READERS)
         except (UsageError, MissingObjectError):
             return None  # a folder without a profile is no run, nor is one that is being removed
-        except ConfigError as error:
+        except (ConfigError, DataError) as error:
             return Unreadable(run, str(error))
 
     found = [run for run in in_parallel(read, store.folders("runs"), AT_ONCE) if run]
