@@ -16,6 +16,7 @@ from cortex.artifacts.names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.signing_keys import check_public_key
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import RefusedError, VerificationError
+from cortex.limits import open_file
 
 GIT = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
 """What model-signing leaves out, at the top of a folder."""
@@ -101,7 +102,7 @@ def fingerprint(public_key: Path) -> str:
 def read_signature(folder: Path) -> bytes | None:
     """The signature beside a release's files; of one that is too large as much as shows it."""
     try:
-        with (folder / SIGNATURE).open("rb") as file:
+        with open_file(folder / SIGNATURE) as file:
             return file.read(LARGEST_SIGNATURE + 1)
     except FileNotFoundError:
         return None
