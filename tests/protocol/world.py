@@ -7,7 +7,7 @@ from random import Random
 
 from cortex.artifacts.hashing import FileHash, hash_file
 from cortex.artifacts.manifest import MANIFEST
-from cortex.artifacts.store import MissingObjectError, Store, StoredObject, StoreError
+from cortex.artifacts.store import RECORD_BYTES, MissingObjectError, Store, StoredObject, StoreError
 
 
 class Killed(BaseException):
@@ -27,7 +27,7 @@ class World:
         self.past: list[dict[str, tuple[bytes, float]]] = [{}]
         self.writers: list[Writer] = []
         self.overtaken = False
-        """Whether a manifest was under way when its writer lost the run."""
+        """Whether a write was under way when its writer lost the run."""
 
     def write(self, key: str, data: bytes, writer: "Writer") -> None:
         there = self.objects.get(key)
@@ -39,10 +39,12 @@ class World:
             if epoch != 1 + sum("/lease/" in known for known in self.objects):
                 raise ViolationError(f"epoch {epoch} leaves a gap")
             for other in self.writers:
-                other.since_taken = 0 if other is not writer else None
-        if key.endswith(f"/{MANIFEST}") and writer.since_taken is not None:
-            self.overtaken = True
-            if writer.since_taken > 0:
+                if other is not writer:
+                    other.since_taken = other.since_taken or 0
+            writer.since_taken = None
+        if "/a/" in key and writer.since_taken is not None:
+            self.overtaken = self.overtaken or writer.since_taken == 0
+            if key.endswith(f"/{MANIFEST}") and writer.since_taken > 0:
                 raise ViolationError(f"{writer.name} published after it could have known that the run was taken over")
         self.objects = {**self.objects, key: (data, self.now)}
         self.past.append(self.objects)
@@ -128,7 +130,8 @@ class Bucket(Store):
             raise StoreError(f"{key}: the answer was lost")
         return created and not self._fails()  # an answer that was lost, and asked for again, is no
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
+        del limit
         self._request()
         self._began()
         if key not in self.world.objects:
