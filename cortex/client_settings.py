@@ -62,7 +62,7 @@ def check_network(environment: Mapping[str, str]) -> None:
             _explain(name, value, _check_proxy)
         elif name.upper() == "NO_PROXY":
             _explain(name, value, _check_no_proxy)
-        elif name in CERTIFICATE_FILES or name in CERTIFICATES:
+        elif name in CERTIFICATE_FILES or (name in CERTIFICATES and not Path(value).is_dir()):
             _explain(name, value, _check_certificates)
         elif name == "SSL_CERT_DIR":
             _explain(name, value, _check_certificate_folders)
@@ -137,8 +137,6 @@ def _check_no_proxy(value: str) -> None:
 
 
 def _check_certificates(value: str) -> None:
-    if Path(value).is_dir():
-        return
     _check_file(value)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)

@@ -67,6 +67,8 @@ def test_a_variable_that_cannot_be_read_is_named(
         ("NO_PROXY", "a\x7f", "cannot be read"),
         ("SSL_CERT_FILE", "/no/such/file", "cannot be read"),
         ("SSL_CERT_FILE", "/etc/hostname", "holds no certificates"),
+        ("SSL_CERT_FILE", "/etc", "Is a directory.*name a file"),
+        ("AWS_CA_BUNDLE", "/etc", "Is a directory.*name a file"),
         ("SSL_CERT_DIR", "/no/such/folder", "is no folder"),
         ("REQUESTS_CA_BUNDLE", "/no/such/file", "cannot be read"),
         ("CURL_CA_BUNDLE", "/no/such/file", "cannot be read"),

@@ -1,7 +1,10 @@
 """Which numeric columns are no metrics: constants, counters and clocks, told by their values beside the rows' times."""
 
+import re
+
 import polars as pl
 
+from cortex.market.checks import OHLC
 from cortex.market.timestamps import read_counts
 
 FILE, ROW = "_file", "_row"
@@ -14,18 +17,23 @@ _NEAR_DAYS = 31
 """A clock of the row shows a time near the row's own: the bar's end, say. A volume that happens to look like a time in
 dollars does not stay that near on every row."""
 
-_COUNTER_WORDS = frozenset(("id", "ids", "idx", "index", "row", "rownum", "block", "height", "slot", "seq", "sequence"))
-_BLOCK_WORDS = frozenset(("block", "blocks", "ledger", "slot"))
+_THINGS = "block|ledger|slot|row|record|line|trade|order|tx|txn|transaction|event|log|first|last|max|min"
+_COUNTER_NAME = re.compile(
+    rf"(?:.*_)?(?:(?:{_THINGS})s?_?)*(?:id|ids|uid|idx|index|row|rownum|block|height|slot|seq|sequence|nonce)"
+    rf"|(?:.*_)?(?:(?:{_THINGS})s?_?)+(?:number|num|no|nr)"
+)
+"""Names of block numbers and ids, also as `blockNumber` and `Blockno` are written in lower case."""
 
 
 def why_no_metric(rows: pl.DataFrame, metric: str) -> str | None:
     """Why a column carries nothing to learn from; None where it is a metric, or has too few values to tell.
 
-    `rows` has symbol, time, `FILE` and `ROW`, in the order of the files. Values decide, so that a counter is found
-    under any name. A total that grows by differing steps is a metric. The name counts for one thing that values cannot
-    tell, block numbers and ids: they only rise, just as a supply does.
+    `rows` has symbol, time, `FILE` and `ROW`, in the order of the files, and prices where there are any. Values decide,
+    so that a counter is found under any name. A total that grows by differing steps is a metric. The name counts for
+    one thing that values cannot tell, block numbers and ids: they only rise, just as a supply does.
     """
-    known = rows.select("symbol", "time", FILE, ROW, pl.col(metric).alias("value")).drop_nulls("value")
+    prices = [price for price in OHLC if price in rows.columns]
+    known = rows.select("symbol", "time", FILE, ROW, *prices, pl.col(metric).alias("value")).drop_nulls("value")
     if known.is_empty():
         return "no values"
     if (
@@ -33,7 +41,13 @@ def why_no_metric(rows: pl.DataFrame, metric: str) -> str | None:
         and not known.group_by("symbol").agg(_span("value").alias("span")).filter(pl.col("span") != 0).height
     ):
         return "a constant: one value for each symbol"
-    return _clock(known) or _calendar(known) or _counter(known) or _identifier(known, metric)
+    return (
+        _price_again(known, prices)
+        or _clock(known)
+        or _calendar(known)
+        or _counter(known)
+        or _identifier(known, metric)
+    )
 
 
 def _span(column: str) -> pl.Expr:
@@ -70,9 +84,17 @@ def _calendar(known: pl.DataFrame) -> str | None:
         for part, forms in parts.items()
         for number, form in enumerate(forms)
     ).row(0, named=True)
-    return next(
-        (f"a clock: the {name.split('/')[0]} of the row's own time" for name, is_so in same.items() if is_so), None
-    )
+    part = next((name.split("/")[0] for name, is_so in same.items() if is_so), None)
+    if part:
+        return f"a clock: the {part} of the row's own time"
+    return "a clock: one value for each day of the week" if _follows_weekday(known) else None
+
+
+def _follows_weekday(known: pl.DataFrame) -> bool:
+    """True where the day of the week decides the value, as a flag of weekends does: over four weeks no chance."""
+    weekday = pl.col("time").dt.weekday().alias("weekday")
+    days = known.group_by("symbol", weekday).agg(pl.col("value").n_unique().alias("values"), pl.len().alias("rows"))
+    return days.select((pl.col("values") == 1).all() & (pl.col("rows") >= 4).all()).item() and days.height > 1
 
 
 def _counter(known: pl.DataFrame) -> str | None:
@@ -106,10 +128,19 @@ def _straight(known: pl.DataFrame, by: str, along: pl.Expr) -> bool:
 
 
 def _identifier(known: pl.DataFrame, metric: str) -> str | None:
-    words = metric.strip("_").split("_")
-    if words[-1] not in _COUNTER_WORDS and not (words[-1] in ("number", "no", "num") and _BLOCK_WORDS & set(words)):
+    if not _COUNTER_NAME.fullmatch(metric.strip("_")):
         return None
     whole = known["value"].is_finite().all() and (known["value"] == known["value"].floor()).all()
-    rising = known.select((pl.col("value").diff().over("symbol").fill_null(1) > 0).all()).item()
+    rising = (
+        known.sort("time", maintain_order=True)
+        .select((pl.col("value").diff().over("symbol").fill_null(1) > 0).all())
+        .item()
+    )
     enough = known.height >= _ENOUGH
     return "a counter: whole numbers that only rise, under a counter's name" if enough and whole and rising else None
+
+
+def _price_again(known: pl.DataFrame, prices: list[str]) -> str | None:
+    """An adjusted close, where there is nothing to adjust."""
+    same = (price for price in reversed(prices) if (known["value"] == known[price]).all())
+    return next((f"a price: the same as {price} on every row" for price in same), None)

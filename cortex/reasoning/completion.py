@@ -45,12 +45,14 @@ NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "bill
 """OpenAI's error codes for an empty account: they come with 429 or 400, and waiting does not help."""
 
 CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+BROKEN_OFF = frozenset({"error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error"})
+"""A server that failed midway: OpenRouter's, vLLM's and SGLang's, Cohere's, DeepSeek's and Zhipu's words."""
 FILTERED = frozenset({"content_filter", "refusal", "safety", "recitation", "prohibited_content", "blocklist", "spii"})
 """Values of `finish_reason`: OpenAI's, and those that proxies pass on from Anthropic, Gemini and Mistral."""
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Where endpoints put reasoning beside the content: DeepSeek and vLLM, newer vLLM and OpenRouter, Ollama."""
-_PART_TEXT = ("text", "thinking", "content", "reasoning", "summary")
+_PART_TEXT = ("text", "thinking", "content", "reasoning", "summary", "value")
 _NESTED = 4
 """Levels of parts within parts that are read; real ones have two."""
 
@@ -91,6 +93,8 @@ def _read_choice(reply: dict[str, Any]) -> Completion | None:
     text = _rebuild(thoughts, said)
     finish = choice.get("finish_reason")
     ended = finish.lower() if isinstance(finish, str) else ""
+    if ended in BROKEN_OFF:
+        return Completion("failing", reason=f"finish_reason {ended}, in the middle of an answer")
     if ended in CUT_OFF:
         return Completion("truncated", text, f"finish_reason {ended}")
     if ended in FILTERED:
@@ -153,7 +157,7 @@ def _read_parts(value: Any, depth: int = _NESTED) -> tuple[str, str]:
         pairs = [_read_parts(part, depth - 1) for part in value]
         return "".join(thoughts for thoughts, _ in pairs), "".join(said for _, said in pairs)
     if depth and isinstance(value, dict):
-        text = next((value[key] for key in _PART_TEXT if isinstance(value.get(key), str | list)), "")
+        text = next((value[key] for key in _PART_TEXT if isinstance(value.get(key), str | list | dict)), "")
         thoughts, said = _read_parts(text, depth - 1)
         kind = value.get("type")
         thinks = "thinking" in value or (isinstance(kind, str) and kind.startswith(("thinking", "reasoning")))

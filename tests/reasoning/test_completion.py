@@ -34,6 +34,7 @@ def read(body: bytes, status: int = 200, **headers: str) -> tuple[Kind, str, str
         ("", {"reasoning_content": "flow:-2 up</think><answer>{}</answer>"}),
         (None, {"reasoning": "<think>flow:-2 up</think><answer>{}</answer>"}),
         ([{"type": "text", "text": TEXT}], {}),
+        ([{"type": "text", "text": {"value": TEXT, "annotations": []}}], {}),
         ([{"type": "text", "text": TEXT[:9]}, 7, None, {"type": "image"}, {"type": "text", "text": TEXT[9:]}], {}),
         (
             [
@@ -70,6 +71,12 @@ def test_a_truncation_is_one_whatever_is_there_of_the_text(
 ) -> None:
     kind, found, reason = read(completion(content, finish, **message).body)
     assert (kind, found) == ("truncated", text) and "finish_reason" in reason
+
+
+@pytest.mark.parametrize("finish", ["error", "ABORT", "insufficient_system_resource"])
+def test_an_answer_that_its_server_broke_off_is_asked_for_again(finish: str) -> None:
+    kind, text, reason = read(completion("<think>flow", finish).body)
+    assert (kind, text) == ("failing", "") and finish.lower() in reason
 
 
 @pytest.mark.parametrize(
