@@ -1,5 +1,6 @@
 """Programs that a stage or the rehearsal starts: they never outlive the one that started them."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -56,28 +57,52 @@ def kill_group(process: "subprocess.Popen[str]") -> None:
     _signal_group(process, signal.SIGKILL)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM on its way out of what is under way, past every `except Exception` that would take it for a fault."""
+
+
 @contextmanager
 def terminable() -> Generator[None]:
     """Make SIGTERM an error of the kit's own, so that what is under way is left as by any other error.
 
+    A handler's exception arises wherever the program happens to be, so within the block it travels as SystemExit. In
+    an event loop it would arise in any callback, which would log it and go on: there, all tasks are cancelled instead,
+    as asyncio does for Ctrl-C. Once SIGTERM came, it is why the block ends, however that ends: with the cancellation,
+    with the fault of a connection that broke on the way out, or as if nothing had been, where a finalizer swallowed it.
     Only a program's main thread can take signals: in another, nothing changes.
 
     Raises:
         PreemptedError: SIGTERM came.
     """
+    came = False
 
     def leave(number: int, frame: object) -> None:
+        nonlocal came
         del number, frame
-        raise PreemptedError("SIGTERM: what is done is kept; the same command continues")
+        came = True
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise _Terminated(PreemptedError.exit_code) from None
+        for task in asyncio.all_tasks(loop):
+            loop.call_soon_threadsafe(task.cancel)  # which wakes a loop that waits, as `task.cancel` would not
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ended: BaseException | None = None
     before = signal.signal(signal.SIGTERM, leave)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    except BaseException as error:
+        if not came:
+            raise
+        ended = error
+    if came:
+        raise PreemptedError("SIGTERM: what is done is kept; the same command continues") from ended
 
 
 def thread_variables(threads: int) -> dict[str, str]:

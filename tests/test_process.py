@@ -5,7 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from cortex.process import running
+from cortex.settings import CHECKOUT
 
 LEADER = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
 
@@ -60,3 +63,101 @@ def test_the_program_gets_the_variables_the_folder_and_no_input(tmp_path: Path) 
         [sys.executable, "-c", show], env={**os.environ, "WORD": "x"}, cwd=tmp_path, stdout=subprocess.PIPE
     ) as process:
         assert process.communicate(timeout=10)[0].split() == [str(tmp_path), "x", "''"]
+
+
+TERMINATED = """
+import asyncio, os, signal, sys, time
+from cortex.errors import PreemptedError
+from cortex.process import terminable
+
+def come() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+class Finalized:
+    def __del__(self) -> None:
+        come()
+
+{work}
+
+try:
+    with terminable():
+        work()
+except PreemptedError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+WORK = {
+    "plain code": """
+def work():
+    come()
+    time.sleep(30)
+""",
+    "a library that takes every fault for one to be retried": """
+def work():
+    for _ in range(100):
+        try:
+            come()
+            time.sleep(30)
+        except Exception:
+            time.sleep(0.3)
+""",
+    "a fault on the way out": """
+def work():
+    try:
+        come()
+    finally:
+        raise ConnectionError("the connection broke")
+""",
+    "a finalizer, whose exceptions Python ignores": """
+def work():
+    Finalized()
+""",
+    "a callback of an event loop, which logs its exceptions": """
+def work():
+    async def main():
+        asyncio.get_running_loop().call_later(0.05, come)
+        await asyncio.gather(*(asyncio.sleep(30) for _ in range(4)))
+    asyncio.run(main())
+""",
+    "a task, whose awaiter takes faults for answers": """
+def work():
+    async def fail():
+        come()
+        await asyncio.sleep(30)
+    async def main():
+        while True:
+            await asyncio.gather(fail(), return_exceptions=True)
+    asyncio.run(main())
+""",
+    "a task of a group": """
+def work():
+    async def fail():
+        come()
+        await asyncio.sleep(30)
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            group.create_task(asyncio.sleep(30))
+    asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("where", WORK)
+def test_sigterm_ends_what_is_under_way_wherever_it_comes(where: str) -> None:
+    """With the exit code of a preemption, and with no word of asyncio's on exceptions that nobody took."""
+    program = TERMINATED.format(work=WORK[where])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False, cwd=CHECKOUT
+    )
+    said = "SIGTERM: what is done is kept; the same command continues\n"
+    assert (done.returncode, done.stdout) == (75, said), done.stderr
+    assert "Traceback" not in done.stderr or where.startswith("a finalizer")
+
+
+def test_sigterm_is_the_programs_own_again_once_the_block_is_left() -> None:
+    program = (
+        "import os, signal\nfrom cortex.process import terminable\nwith terminable(): pass\nos.kill(os.getpid(), 15)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, check=False, cwd=CHECKOUT)
+    assert done.returncode == -signal.SIGTERM

@@ -19,7 +19,7 @@ from cortex.drill.sides import Side
 from cortex.drill.stand_in import Trainer
 from cortex.drill.verdict import Finding, judge
 from cortex.environments import environment
-from cortex.errors import PreemptedError, UsageError
+from cortex.errors import UsageError
 from cortex.runs.profile import Profile
 from cortex.section import nearest
 from cortex.settings import Settings
@@ -44,7 +44,7 @@ def drill(
     Raises:
         UsageError: no fault has such a name.
         ConfigError, StageError: the profile's trainer cannot be drilled here.
-        PreemptedError: SIGTERM came, where the caller takes it for one.
+        SystemExit: SIGTERM came, where the caller takes it by `terminable`.
     """
     started = time.monotonic()
     with console.status("making the trainer's environment"):
@@ -63,7 +63,7 @@ def drill(
             report = Report(profile.name, stage, ready.standin.differs, rows, time.monotonic() - started)
         failed = not report.held
         return report
-    except (KeyboardInterrupt, PreemptedError):
+    except (KeyboardInterrupt, SystemExit):  # SystemExit is SIGTERM within `terminable`
         failed = False
         raise
     finally:

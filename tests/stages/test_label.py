@@ -1,6 +1,10 @@
 """`cortex run label` against odd endpoints: one line and an exit code, or labels that say what is missing."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +13,7 @@ import pytest
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
 from cortex.runs.profile import Profile
-from tests.conftest import Cortex
+from tests.conftest import Cortex, environment
 from tests.reasoning.endpoint import Reply, Teacher, completion, error, right, serving
 
 RUN = "run-1"
@@ -92,3 +96,26 @@ def test_an_endpoint_that_answers_nobody_is_one_line_and_is_asked_on_once_it_is_
     teacher.script = right
     assert label()[0] == 0
     assert labels(tmp_path)["asked"] == 60
+
+
+@pytest.mark.parametrize("answers", [1, 9, 21, 38])
+def test_a_preemption_amid_the_answers_ends_the_stage_at_once_and_none_is_paid_twice(
+    answers: int, label: Callable[[], tuple[int, str]], teacher: Teacher, tmp_path: Path
+) -> None:
+    teacher.seconds = 0.05
+    command = [sys.executable, "-m", "cortex", "run", "label", "--run", RUN]
+    variables = environment(tmp_path) | {"CORTEX_TEACHER_URL": teacher.url}
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process:
+        while len(teacher.asked) < answers:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 75, said
+    assert "Traceback" not in said and "never retrieved" not in said
+    assert said.splitlines()[-1].endswith("SIGTERM: what is done is kept; the same command continues")
+    cut_off = len(teacher.asked)
+    assert cut_off < 60
+    assert label()[0] == 0
+    most_under_way = 16
+    assert len(teacher.asked) <= 60 + most_under_way, "only what was under way at the signal is asked again"
