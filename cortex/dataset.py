@@ -17,6 +17,7 @@ from cortex.market.config import DataConfig, FilesConfig, SimulatorConfig
 from cortex.market.examples import build_examples
 from cortex.market.features import Feature, build_features
 from cortex.market.files import FilesSource
+from cortex.market.outcomes import is_up
 from cortex.market.source import MarketTables, Source
 from cortex.reasoning.protocol import Style, render_prompts
 
@@ -140,6 +141,6 @@ def _splits(examples: pl.DataFrame) -> dict[str, dict[str, object]]:
         examples=pl.len(),
         first=pl.col("decision_time").min().dt.date(),
         last=pl.col("decision_time").max().dt.date(),
-        up_rate=(pl.col("outcome") > 0).mean(),
+        up_rate=is_up(pl.col("outcome")).mean(),
     )
     return {row.pop("split"): row for row in rows.sort("first").to_dicts()}

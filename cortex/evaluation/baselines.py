@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cortex.errors import DataError
 from cortex.evaluation.forecasts import Climatology, Floats, Forecasts, interval_quantiles
+from cortex.market.outcomes import is_up
 
 
 def fit_baselines(
@@ -49,14 +50,17 @@ def _base_rate(n: int, climatology: Climatology) -> Forecasts:
 
 
 def _momentum(train: pl.DataFrame, test: pl.DataFrame, feature: str, climatology: Climatology) -> Forecasts:
-    """What followed in training where the feature was on the same side of 0; nothing, where it never was."""
-    outcome, was_rising = train["outcome"].to_numpy(), train[feature].to_numpy() > 0
-    is_rising = test[feature].to_numpy() > 0
+    """What followed in training where the feature was on the same side of 0; the base rate, where it never was.
+
+    A feature of exactly 0 is on the side of those that fell, as an outcome of 0 is: what it forecasts has not risen.
+    """
+    outcome, was_rising = train["outcome"].to_numpy(), is_up(train[feature].to_numpy())
+    is_rising = is_up(test[feature].to_numpy())
     stated = np.tile([climatology.base_rate, 0.0, climatology.low, climatology.high], (len(test), 1))
     for rising in (False, True):
         followed = outcome[was_rising == rising]
         if len(followed):
-            stated[is_rising == rising] = (np.mean(followed > 0), followed.mean(), *interval_quantiles(followed))
+            stated[is_rising == rising] = (is_up(followed).mean(), followed.mean(), *interval_quantiles(followed))
     return Forecasts(*stated.T, valid=np.ones(len(test), dtype=np.bool_))
 
 
@@ -65,7 +69,7 @@ def _logistic_regression(
 ) -> Forecasts:
     """P(up) from all features; the expected return mixes the mean training gain and loss by it."""
     outcome = train["outcome"].to_numpy()
-    up = outcome > 0
+    up = is_up(outcome)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=1000))
     model.fit(train.select(features).to_numpy(), up)
     p_train, p_test = (model.predict_proba(frame.select(features).to_numpy())[:, 1] for frame in (train, test))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.errors import DataError
+from cortex.market.outcomes import is_up
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,13 +29,13 @@ class Climatology:
 
     @classmethod
     def of(cls, outcome: Floats) -> "Climatology":
-        """Estimate it from the training split's outcomes (N). Up means an outcome above 0.
+        """Estimate it from the training split's outcomes (N).
 
         Raises:
             DataError: no outcomes, one that is not finite, or all of them on one side of 0.
         """
         outcome = checked_outcome(outcome, "training outcome")
-        base_rate = float(np.mean(outcome > 0))
+        base_rate = float(is_up(outcome).mean())
         low, high = interval_quantiles(outcome)
         return cls(checked_base_rate(base_rate), low, high)
 

@@ -25,6 +25,7 @@ from cortex.evaluation.record import (
 )
 from cortex.evaluation.scores import Losses, losses, score
 from cortex.evaluation.verdict import verdict
+from cortex.market.outcomes import is_up
 
 P_BINS = 20
 
@@ -62,6 +63,7 @@ def evaluate(
     decision_time, outcome_time = test["decision_time"].to_numpy(), test["outcome_time"].to_numpy()
     horizon_steps = horizon_in_steps(decision_time, outcome_time)
     drawn = DateResamples.draw(decision_time, horizon_steps, resamples=resamples, seed=seed)
+    up = is_up(outcome)
 
     everyone = {**forecasts, **baselines}
     each = {name: losses(stated, outcome, base_rate) for name, stated in everyone.items()}
@@ -69,7 +71,7 @@ def evaluate(
         name: Evaluated(
             scores=score(stated, outcome, base_rate),
             intervals=score_intervals(drawn, each[name]),
-            curves=_curves(stated, each[name], outcome > 0, drawn),
+            curves=_curves(stated, each[name], up, drawn),
         )
         for name, stated in everyone.items()
     }
@@ -84,7 +86,7 @@ def evaluate(
         horizon_days=float(np.median((outcome_time - decision_time) / np.timedelta64(1, "D"))),
         horizon_steps=horizon_steps,
         base_rate=base_rate,
-        test_up_rate=float(np.mean(outcome > 0)),
+        test_up_rate=float(up.mean()),
         block_length=drawn.block_length,
         resamples=resamples,
         seed=seed,

@@ -1,4 +1,4 @@
-"""The scores of a set of forecasts against what happened. "Up" means an outcome above 0."""
+"""The scores of a set of forecasts against what happened."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from cortex.errors import DataError
 from cortex.evaluation.calibration import reliability
 from cortex.evaluation.forecasts import Floats, Forecasts, checked_base_rate, checked_outcome
+from cortex.market.outcomes import is_up
 
 CLIP = 1e-3
 """Log loss reads a probability as within [CLIP, 1 - CLIP]: one wrong "certain" costs 6.9 nats, not infinity."""
@@ -69,7 +70,7 @@ def losses(forecasts: Forecasts, outcome: Floats, base_rate: float) -> Losses:
         raise DataError(
             f"{len(forecasts)} forecasts for {len(outcome)} outcomes: forecast every example once, in order"
         )
-    up = (outcome > 0).astype(np.float64)
+    up = is_up(outcome).astype(np.float64)
     clipped = np.clip(forecasts.p_up, CLIP, 1 - CLIP)
     return Losses(
         hit=np.where(forecasts.p_up == 0.5, 0.5, (forecasts.p_up > 0.5) == (up == 1)),
@@ -98,7 +99,7 @@ def score(forecasts: Forecasts, outcome: Floats, base_rate: float) -> Scores:
         brier=float(brier),
         brier_skill=float(skill(brier, each.reference_brier.mean())),
         log_loss=float(each.log_loss.mean()),
-        calibration_error=reliability(forecasts.p_up, outcome > 0).expected_error,
+        calibration_error=reliability(forecasts.p_up, is_up(outcome)).expected_error,
         return_mae=float(return_mae),
         no_change_mae=float(no_change_mae),
         return_skill=float(skill(return_mae, no_change_mae)),

@@ -9,7 +9,8 @@ MINIMUM_BLOCKS = 5
 """With fewer dates, or fewer blocks of dates that move together, an interval means too little to claim anything by."""
 
 MINIMUM_VALID_SHARE = 0.5
-"""A model that answers less than half of what it is asked is not a forecaster, however good those answers are."""
+"""A model that answers less than half of what it is asked is not a forecaster, however good those answers are. One that
+answers just half of it may be."""
 
 RIVALS = ("momentum", "logistic_regression")
 

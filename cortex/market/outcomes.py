@@ -1,6 +1,10 @@
-"""What came of a decision: the return over the horizon, once it is over."""
+"""What came of a decision: the return over the horizon, once it is over, and which returns count as up."""
 
+from typing import overload
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 
 def outcomes(prices: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
@@ -20,3 +24,18 @@ def outcomes(prices: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
             pl.col("date").dt.offset_by(f"{horizon_days + 1}d").cast(pl.Datetime("us", "UTC")).alias("outcome_time"),
         )
     )
+
+
+@overload
+def is_up(change: float) -> bool: ...
+@overload
+def is_up(change: NDArray[np.float64]) -> NDArray[np.bool_]: ...
+@overload
+def is_up(change: pl.Expr) -> pl.Expr: ...
+def is_up(change: float | NDArray[np.float64] | pl.Expr) -> bool | NDArray[np.bool_] | pl.Expr:
+    """True where a return is above 0.
+
+    A forecast states the probability that the price rises, and a price that ends where it began has not risen: a
+    return of exactly 0 is no rise. Labels, rewards, scores and baselines all ask here, so that they cannot disagree.
+    """
+    return change > 0

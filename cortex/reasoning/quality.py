@@ -13,7 +13,7 @@ from cortex.text import harmless
 Grade = Literal["accepted", "flagged", "rejected"]
 
 CERTAIN = 0.03
-"""A probability nearer than this to 0 or 1 is more certainty than a market gives."""
+"""A probability nearer than this to 0 or 1 is more certainty than a market gives; one just as near is not."""
 REPETITIVE = 0.3
 """Share of repeated 3-grams from which a reasoning goes round in circles."""
 
@@ -54,6 +54,6 @@ def check(prompt: str, text: str) -> Finding:
         reasons.append("cites nothing")
     if min(answer.p_up, 1 - answer.p_up) < CERTAIN:
         reasons.append(f"certain: p_up {answer.p_up}")
-    if reward(text, prompt, 0.0, RewardWeights()).repetition > REPETITIVE:
+    if reward(text, prompt, 0.0, RewardWeights()).repetition >= REPETITIVE:
         reasons.append("repeats itself")
     return Finding("flagged", tuple(reasons)) if reasons else Finding("accepted")

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 
+from cortex.market.outcomes import is_up
 from cortex.reasoning.grounding import citations
 from cortex.reasoning.protocol import Answer, ProtocolError, parse_answer
 from cortex.reasoning.reward_weights import RewardWeights
@@ -65,7 +66,7 @@ def reward(
 
 def brier_reward(p_up: float, outcome: float) -> float:
     """One minus the Brier score of one forecast."""
-    return 1 - (p_up - float(outcome > 0)) ** 2
+    return 1 - (p_up - float(is_up(outcome))) ** 2
 
 
 def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:
@@ -80,7 +81,7 @@ def _penalties(reasoning: str, prompt: str, weights: RewardWeights, vocabulary: 
     known = vocabulary | {word.lower() for word in _WORD.findall(prompt)}
     unknown = sum(word.lower() not in known for word in spelled) if vocabulary else 0
     return {
-        "repetition": 1 - len(trigrams) / total if total else 0.0,
+        "repetition": (total - len(trigrams)) / total if total else 0.0,
         "padding": max(0.0, 1 - weights.max_reasoning_words / len(words)) if words else 0.0,
         "misspelling": unknown / len(spelled) if spelled else 0.0,
     }

@@ -3,15 +3,13 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
 from cortex.reasoning.labels import accepted_conversations
-from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Gptq, Profile
-from cortex.training.copies import QuantizedCopy, write_copies
+from cortex.training.copies import QuantizedCopy, judge_copy, write_copies
 from cortex.training.generate import generate
 from cortex.training.models import load_merged, load_model, load_tokenizer
 from cortex.training.quantize import gptq, mean_divergence
@@ -60,18 +58,14 @@ def _measured(
         answers,
         profile.evaluate.batch_size,
     )
-    up = (held_out["outcome"] > 0).to_numpy()
-    full, brier = _brier(answers, up), _brier(_answers(profile, target, held_out), up)
-    faults = [
-        f"{what} {value:.2g} is over the bound {bound:g}"
-        for what, value, bound in (
-            ("divergence", kl, wanted.max_kl),
-            ("rise of the Brier score", brier - full, wanted.max_brier_loss),
-        )
-        if not value <= bound
-    ]
-    reason = "; ".join(faults) or f"divergence {kl:.2g}, Brier score {brier:.4f} against {full:.4f}"
-    return QuantizedCopy(target.name, wanted.bits, kl, brier, full, not faults, reason)
+    return judge_copy(
+        target.name,
+        wanted,
+        kl,
+        answers=_answers(profile, target, held_out),
+        answers_of_full=answers,
+        outcome=held_out["outcome"].to_numpy(),
+    )
 
 
 def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str]:
@@ -83,15 +77,3 @@ def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str
         max_new_tokens=profile.evaluate.max_new_tokens,
     )
     return [answers[0] for answers in sampled]
-
-
-def _brier(answers: list[str], up: np.ndarray) -> float:
-    """The mean Brier score; an answer that cannot be read counts as one half."""
-    return float(np.mean((np.array([_p_up(text) for text in answers]) - up) ** 2))
-
-
-def _p_up(text: str) -> float:
-    try:
-        return parse_answer(text).p_up
-    except ProtocolError:
-        return 0.5

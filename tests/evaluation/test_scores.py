@@ -57,6 +57,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_an_outcome_of_exactly_0_is_not_up_in_any_score() -> None:
+    """A forecast states the probability of a rise, and a price that ends where it began has not risen."""
     scores = score(stated(np.array([0.9, 0.2])), np.array([0.0, 0.0]), base_rate=0.25)
     assert scores.accuracy == 0.5
     assert scores.brier == pytest.approx((0.81 + 0.04) / 2)
@@ -107,9 +108,3 @@ def test_what_cannot_be_scored_is_refused(
 def test_forecasts_of_unequal_shapes_are_refused() -> None:
     with pytest.raises(DataError, match="one value per example"):
         Forecasts(np.full(2, 0.5), np.zeros(2), np.zeros(3), np.zeros(2), np.ones(2, dtype=np.bool_))
-
-
-def test_an_outcome_of_exactly_zero_is_no_rise_in_every_score() -> None:
-    scores = score(stated(np.array([1.0, 0.0])), np.array([0.0, 0.0]), base_rate=0.25)
-    assert (scores.brier, scores.accuracy, scores.calibration_error) == (0.5, 0.5, 0.5)
-    assert scores.brier_skill == pytest.approx(1 - 0.5 / 0.25**2)

@@ -113,6 +113,14 @@ def test_a_model_that_mostly_refuses_shows_no_skill() -> None:
     assert judge(p_up, outcome, valid_share=0.6).skill_shown
 
 
+def test_a_model_that_answers_just_half_of_what_it_is_asked_is_judged() -> None:
+    """Too few is less than half, as the refusal says: "50% are needed"."""
+    outcome = np.random.default_rng(0).choice([-0.01, 0.01], size=(60, 5))
+    p_up = np.where(outcome > 0, 0.9, 0.1)
+    assert judge(p_up, outcome, valid_share=150 / 300).skill_shown
+    assert "50% are needed" in judge(p_up, outcome, valid_share=149 / 300).reason
+
+
 def compared(first: str, second: str, low: float, high: float) -> Comparison:
     return Comparison(first=first, second=second, difference=(low + high) / 2, interval=Interval(low=low, high=high))
 
@@ -136,6 +144,21 @@ def test_the_second_line_compares_with_the_simple_rivals(
     )
     p_up = np.full((40, 2), 0.5)
     assert judge(p_up, np.ones((40, 2)), comparisons=comparisons).comparison.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "relation"),
+    [
+        (0.0, 0.1, "not distinguishable from"),
+        (1e-9, 0.1, "beats"),
+        (-0.1, 0.0, "not distinguishable from"),
+        (-0.1, -1e-9, "worse than"),
+        (0.0, 0.0, "not distinguishable from"),
+    ],
+)
+def test_an_interval_that_touches_zero_tells_no_two_forecasters_apart(low: float, high: float, relation: str) -> None:
+    """A difference of 0 is within the interval, its ends included."""
+    assert compared("grpo", "sft", low, high).relation == relation
 
 
 def test_without_rivals_the_second_line_says_so() -> None:

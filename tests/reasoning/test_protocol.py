@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from cortex.market.features import Feature, level
 from cortex.reasoning.grounding import citations, readings
-from cortex.reasoning.protocol import Answer, ProtocolError, Style, parse_answer, render_answer, render_prompts
+from cortex.reasoning.protocol import (
+    LARGEST_PCT,
+    Answer,
+    ProtocolError,
+    Style,
+    parse_answer,
+    render_answer,
+    render_prompts,
+)
 
 GOOD = '{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}'
 
@@ -50,6 +58,34 @@ def test_what_is_rendered_is_read_back(answer: Answer) -> None:
 )
 def test_what_is_harmless_is_forgiven(text: str) -> None:
     assert parse_answer(text) == Answer("flow:-2 up", 0.65, "up", 0.5, -3, 4)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_probability_of_one_half_goes_with_either_direction(direction: str) -> None:
+    """The direction is asked for as the likelier one: of two that are equally likely, either is."""
+    answer = parse_answer(whole(GOOD.replace("0.65", "0.5").replace('"up"', f'"{direction}"')))
+    assert (answer.p_up, answer.direction) == (0.5, direction)
+
+
+@pytest.mark.parametrize("p_up", [0, 1])
+def test_certainty_is_an_answer(p_up: int) -> None:
+    direction = "up" if p_up else "down"
+    assert parse_answer(whole(GOOD.replace("0.65", str(p_up)).replace('"up"', f'"{direction}"'))).p_up == p_up
+
+
+@pytest.mark.parametrize("interval", ["[0.5,4]", "[-3,0.5]"])
+def test_an_expected_return_on_the_intervals_end_is_within_it(interval: str) -> None:
+    """As coverage counts outcomes: an interval holds its ends."""
+    assert parse_answer(whole(GOOD.replace("[-3,4]", interval))).return_pct == 0.5
+
+
+@pytest.mark.parametrize("interval", [f"[-3,{LARGEST_PCT}]", f"[-{LARGEST_PCT},4]"])
+def test_the_largest_return_may_be_stated_and_none_beyond_it(interval: str) -> None:
+    answer = parse_answer(whole(GOOD.replace("[-3,4]", interval)))
+    assert max(-answer.low_pct, answer.high_pct) == LARGEST_PCT
+    beyond = interval.replace(str(LARGEST_PCT), f"{LARGEST_PCT}.1")
+    with pytest.raises(ProtocolError, match="a return beyond 1,000,000 percent"):
+        parse_answer(whole(GOOD.replace("[-3,4]", beyond)))
 
 
 @pytest.mark.parametrize(

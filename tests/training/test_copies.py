@@ -1,0 +1,54 @@
+"""Which quantized copies are close enough to the full weights, by their answers to held-out examples."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortex.reasoning.protocol import Answer, render_answer
+from cortex.runs.profile import Gptq
+from cortex.training.copies import accepted_copies, judge_copy, mean_brier, write_copies
+
+BOUNDS = Gptq(bits=8, max_kl=0.25, max_brier_loss=0.25)
+
+
+def stating(p_up: float) -> str:
+    return render_answer(Answer("a", p_up, "up" if p_up >= 0.5 else "down", 0.0, -1, 1))
+
+
+def test_an_outcome_of_exactly_0_is_no_rise() -> None:
+    """As the scores and the base rate count it: who said "surely up" was wrong, and who said "surely not" was right."""
+    assert mean_brier([stating(1.0)], np.array([0.0])) == 1
+    assert mean_brier([stating(0.0)], np.array([0.0])) == 0
+
+
+def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
+    assert mean_brier(["no answer", stating(1.0)], np.array([-0.01, 0.01])) == 0.25 / 2
+
+
+@pytest.mark.parametrize(
+    ("kl", "p_up", "fault"),
+    [
+        (0.25, 0.5, None),  # just at both bounds, which a copy may reach, but not pass
+        (0.2501, 0.5, "divergence 0.25 is over the bound 0.25"),
+        (0.25, 0.4999, "rise of the Brier score 0.25 is over the bound 0.25"),
+        (math.nan, 1.0, "divergence nan is over the bound 0.25"),
+        (0.0, 1.0, None),
+    ],
+)
+def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str | None) -> None:
+    full, answers = [stating(1.0)] * 2, [stating(p_up)] * 2
+    copy = judge_copy("gptq-w8", BOUNDS, kl, answers=answers, answers_of_full=full, outcome=np.array([0.01, 0.02]))
+    assert copy.accepted is (fault is None)
+    assert copy.reason == fault if fault else copy.reason.startswith("divergence ")
+    assert (copy.name, copy.bits, copy.brier_of_full) == ("gptq-w8", 8, 0)
+
+
+def test_only_accepted_copies_are_read_back(tmp_path: Path) -> None:
+    copies = [
+        judge_copy(name, BOUNDS, kl, answers=["-"], answers_of_full=["-"], outcome=np.array([0.01]))
+        for name, kl in (("gptq-w8", 0.1), ("gptq-w4", 0.9))
+    ]
+    write_copies(copies, tmp_path)
+    assert accepted_copies(tmp_path) == ["gptq-w8"]
