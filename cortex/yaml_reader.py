@@ -6,7 +6,7 @@ such a file is refused with its line, since nobody can tell what was meant.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,15 @@ def read_yaml(path: Path, *, exponents: bool = False) -> Any:
     return documents[0] if documents else None
 
 
-def read_yaml_documents(path: Path) -> list[Any]:
-    """The documents of a file, which `---` parts: as `read_yaml`."""
-    return _read(path, exponents=False)
+def read_yaml_documents(path: Path, *, texts: Collection[str] = ()) -> list[Any]:
+    """The documents of a file, which `---` parts: as `read_yaml`.
+
+    What stands below one of the keys `texts` is text as it is written, or null: `1.10` stays that, and is no number.
+    """
+    return _read(path, exponents=False, texts=texts)
 
 
-def _read(path: Path, exponents: bool) -> list[Any]:
+def _read(path: Path, exponents: bool, texts: Collection[str] = ()) -> list[Any]:
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
@@ -67,7 +70,7 @@ def _read(path: Path, exponents: bool) -> list[Any]:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path} is not YAML: line {line} is not UTF-8 text; save it as UTF-8") from error
     try:
-        return list((_ExponentLoader if exponents else _Loader)(text).documents())
+        return list((_ExponentLoader if exponents else _Loader)(text).documents(texts))
     except _RefusedError as error:
         raise ConfigError(f"{path}, line {error.line}: {error}") from error
     except yaml.MarkedYAMLError as error:
@@ -92,11 +95,13 @@ class _RefusedError(yaml.YAMLError):
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, less what is ambiguous or has no counterpart in JSON. A date stays the text that it is."""
 
-    def documents(self) -> Iterator[Any]:
+    def documents(self, texts: Collection[str]) -> Iterator[Any]:
         """The document after document, each checked before anything is made of it."""
         while self.check_node():
             node = self.get_node()
             assert node is not None
+            if texts and isinstance(node, yaml.MappingNode):
+                node.value = [(key, _as_text(value) if key.value in texts else value) for key, value in node.value]
             self._check(node)
             yield self.construct_document(node)
 
@@ -161,6 +166,16 @@ class _Loader(yaml.SafeLoader):
 
 class _ExponentLoader(_Loader):
     """Reads `1e-5` as a number."""
+
+
+def _as_text(node: yaml.Node) -> yaml.Node:
+    """The scalars of a mapping as the texts that they are written as. A copy, for an alias may stand elsewhere too."""
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(key, _as_text(value)) for key, value in node.value]
+        return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
+    if isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}null":
+        return yaml.ScalarNode(f"{_TAG}str", node.value, node.start_mark, node.end_mark, node.style)
+    return node
 
 
 def _shown(node: yaml.Node) -> str:

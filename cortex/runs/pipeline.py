@@ -16,6 +16,8 @@ from cortex.settings import CHECKOUT
 from cortex.yaml_reader import read_yaml_documents
 
 SKY_YAML = CHECKOUT / "sky.yaml"
+VARIABLES = ("envs", "secrets")
+"""The keys of a task whose values become environment variables, which are texts."""
 _IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
 
 
@@ -42,13 +44,13 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
 
 
 def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The documents of a pipeline as they are written, the one that only names it among them.
+    """The documents of a pipeline as they are written, the one that only names it among them; variables are texts.
 
     Raises:
         ConfigError: the file cannot be read, or holds something else than mappings.
     """
     try:
-        documents = [document for document in read_yaml_documents(path) if document]
+        documents = [document for document in read_yaml_documents(path, texts=VARIABLES) if document]
     except FileNotFoundError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     stray = next((document for document in documents if not isinstance(document, dict)), None)

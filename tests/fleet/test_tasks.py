@@ -137,6 +137,21 @@ def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path:
     assert "hush" not in dump(documents, "cortex-r1")
 
 
+@pytest.mark.parametrize("written", ["1.10", "012", "1e3", "0x1f", "true", "No", "1_000", "12:30", "2024-01-31", "~x"])
+def test_a_variable_is_the_text_that_is_written(written: str, tmp_path: Path, profile: Profile) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        f"name: a\nrun: cortex run grpo\nresources: {{infra: aws, disk_size: &size 64}}\n"
+        f'envs: {{MINE: {written}, QUOTED: "{written}", SIZE: *size, NONE: null, EMPTY: ""}}\n'
+    )
+    (task,) = resolve(profile, "r1", pipeline=path, settings=S3, environment={"NONE": "the caller's"})
+    assert (task["envs"]["MINE"], task["envs"]["QUOTED"], task["envs"]["SIZE"]) == (written, written, "64")
+    assert (task["envs"]["NONE"], task["envs"]["EMPTY"]) == ("the caller's", "")
+    assert task["resources"]["disk_size"] == 64, "an alias elsewhere stays the number that it is"
+    _, submitted = yaml.safe_load_all(dump([task], "cortex-r1"))
+    assert submitted["envs"] == task["envs"]
+
+
 def test_a_users_own_tasks_keep_what_they_do(tmp_path: Path, profile: Profile) -> None:
     script = 'export A=1\ncortex() { python -m cortex "$@"; }\ncortex run dpo grpo  # both\n'
     path = write(
