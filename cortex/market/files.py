@@ -14,7 +14,7 @@ from cortex.market.columns import FILE, ROW, why_no_metric
 from cortex.market.config import FilesConfig
 from cortex.market.daily import DAILY_STEP, to_days
 from cortex.market.source import MarketTables
-from cortex.market.symbols import find_symbols, merge_spellings, spelled, symbol_of
+from cortex.market.symbols import find_symbols, merge_spellings, numbered_alike, spelled, symbol_of
 from cortex.market.table_file import KINDS, UNNAMED, TableFile, column_name, kind_of, read_table
 
 
@@ -28,6 +28,7 @@ class FilesSource:
         """All files as one set of tables. Raises DataError, naming the file, the value and the fix."""
         files, notes = _files(self.config.paths)
         tables = [read_table(file, symbol_of(_stem(file)), number) for number, file in enumerate(files)]
+        _check_numbers([_stem(file) for file, table in zip(files, tables, strict=True) if not table.names_symbols])
         _check_zones(tables)
         tables, merged = _merge_symbols(tables)
         for table in tables:
@@ -122,6 +123,17 @@ def _check_zones(tables: Sequence[TableFile]) -> None:
     naive = next((table.name for table in tables if table.zoned is False), None)
     if zoned and naive:
         raise DataError(f"{naive} has times without a time zone and {zoned} times with one: write all in UTC")
+
+
+def _check_numbers(stems: Sequence[str]) -> None:
+    """Refuse files that only their names tell apart, as `BTC_1` and `BTC_2`: parts, intervals, or two assets."""
+    named = {symbol_of(stem): stem for stem in stems}  # years and parts are no symbol's: their files are joined
+    if alike := numbered_alike(list(named)):
+        files = " and ".join(quoted(named[symbol]) for symbol in alike)
+        raise DataError(
+            f"{files}, files without a symbol column, are named alike but for a number: name parts of one history "
+            "`BTC-part1` and `BTC-part2`, keep one of two intervals, or add a symbol column"
+        )
 
 
 def _merge_symbols(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from cortex.market.account import quoted
 
 _DATE = r"(?:19|20)\d{2}(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?"
 _PART = re.compile(rf"(?:[-_. ]+(?:to[-_. ])?{_DATE}|[-_. ]+(?:part|p|chunk)[-_. ]?\d+)+$", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[-_. ]+\d+| *\(\d+\))$")
 
 
 def symbol_of(stem: str) -> str:
@@ -17,6 +18,17 @@ def symbol_of(stem: str) -> str:
     So `btc-2023` and `btc-2024` are parts of one history of BTC.
     """
     return (_PART.sub("", stem) or stem).strip().upper()
+
+
+def numbered_alike(symbols: Sequence[str]) -> tuple[str, str] | None:
+    """Two symbols that differ in nothing but a bare number at their end, such as `BTC_1` and `BTC_2`."""
+    first: dict[str, str] = {}
+    for symbol in symbols:
+        base = _NUMBER.sub("", symbol).casefold()
+        if base in first:
+            return first[base], symbol
+        first[base] = symbol
+    return None
 
 
 def merge_spellings(symbols: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:

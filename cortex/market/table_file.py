@@ -44,6 +44,11 @@ class TableFile:
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
 
+    @property
+    def names_symbols(self) -> bool:
+        """True where a column says which asset a row is of; else the file's name does."""
+        return any(column.role == "symbol" for column in self.columns)
+
 
 def kind_of(file: Path) -> str | None:
     """The ending by which a file is read; None where it is of no kind that is."""
@@ -62,11 +67,12 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
         raise DataError(f"{file}: has no rows: give a file with daily bars")
     names = _known_names(frame.columns, file.name)
     by_name = {name: column for column, name in names.items()}
-    time, times = _read_clock(frame, by_name, file.name)
+    time, times, same = _read_clock(frame, by_name, file.name)
     # All of a CSV file is text: only where a file has types does it say something that numbers are held as text.
     typed = kind_of(file) == ".parquet"
     form = times.form if typed else times.form.removesuffix(", as text")
     roles = {time: Column(time, "time", form, file.name)}
+    roles |= {column: Column(column, "left out", f"the same times as {time}", file.name) for column in same}
     symbols = pl.repeat(symbol, len(frame), dtype=pl.String, eager=True)
     if "symbol" in by_name:
         symbols = _read_symbols(frame[by_name["symbol"]], file.name)
@@ -143,8 +149,8 @@ def _refuse_twins(same: list[str], name: str, file: str) -> None:
         raise DataError(f"{file}: columns {' and '.join(map(quoted, same))} both serve as {name}: keep one")
 
 
-def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times]:
-    """The column that says to which day a row belongs, and its times.
+def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times, list[str]]:
+    """The column that says to which day a row belongs, its times, and the columns that say the same.
 
     Of several, when a bar opened says it best. Where only its close is known, the bar belongs to the day before that
     instant: one that closes at midnight is of the day that ends there, and is not known a day earlier.
@@ -158,13 +164,28 @@ def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tupl
                     readable[column] = read_times(frame[column], file)
                 except DataError as error:
                     refusal = refusal or error
-        _refuse_twins(list(readable), "time", file)
-        for column, times in readable.items():
-            if ranked is _CLOSE_NAMES:
-                return column, Times(times.utc.dt.offset_by("-1us"), times.zoned, f"{times.form}, when a bar closes")
-            return column, times
+        if not readable:
+            continue
+        # Of a date and the moment within it, the moment says more.
+        column = next((column for column, times in readable.items() if times.zoned is not None), next(iter(readable)))
+        times = readable.pop(column)
+        for other, other_times in readable.items():
+            _check_same_times(frame, (column, times), (other, other_times), file)
+        if ranked is _CLOSE_NAMES:
+            times = Times(times.utc.dt.offset_by("-1us"), times.zoned, f"{times.form}, when a bar closes")
+        return column, times, list(readable)
     assert refusal is not None, "a time column was found by its name"
     raise refusal
+
+
+def _check_same_times(frame: pl.DataFrame, one: tuple[str, Times], other: tuple[str, Times], file: str) -> None:
+    """Refuse two clocks that disagree in a row, for nobody can tell which is right. A plain date is that of the day."""
+    (column, times), (other_column, other_times) = one, other
+    wrong = other_times.utc != (times.utc.dt.truncate("1d") if other_times.zoned is None else times.utc)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        shown = [f"{quoted(name)} {quoted(str(frame[name][row]))}" for name in (column, other_column)]
+        raise DataError(f"{file}: {' and '.join(shown)} are different times, in row {row + 1}: keep one of the columns")
 
 
 def _read_symbols(raw: pl.Series, file: str) -> pl.Series:

@@ -46,7 +46,14 @@ TABLES: dict[str, tuple[pl.DataFrame, str]] = {
         GOOD.select("symbol", "date", fees=1.0),
         "lacks open, high, low, close: give a file with daily prices",
     ),
-    "two date columns": (GOOD.with_columns(timestamp="date"), "'date' and 'timestamp' both serve as time: keep one"),
+    "two clocks that disagree": (
+        GOOD.with_columns(timestamp=pl.col("date").shift(-1).fill_null(pl.col("date"))),
+        "'date' '2021-01-01' and 'timestamp' '2021-01-02' are different times, in row 1: keep one of the columns",
+    ),
+    "two clocks that disagree later": (
+        GOOD.with_columns(timestamp=pl.Series([f"2021-01-0{day} 05:00" for day in (1, 2, 3, 5, 5)])),
+        "'timestamp' '2021-01-05 05:00' and 'date' '2021-01-04' are different times, in row 4: keep one of the columns",
+    ),
     "two spellings": (GOOD.with_columns(Close="close"), "'close' and 'Close' both serve as close"),
     "no rows": (GOOD.clear(), "has no rows"),
     "NaN price": (_with("close", 2, float("nan")), "row 3 has close NaN for NEAR"),

@@ -78,6 +78,42 @@ def test_one_asset_in_several_files_is_one_history(tmp_path: Path, names: tuple[
     assert tables.account.notes == (f"NEAR: joined from {names[0]}.csv, {names[1]}.csv",)
 
 
+@pytest.mark.parametrize(
+    "names", [("NEAR_1", "NEAR_2"), ("NEAR", "near-1"), ("NEAR_60", "NEAR_1440"), ("X-2021", "X (1)")]
+)
+def test_files_of_one_name_and_bare_numbers_are_refused_and_never_two_assets(tmp_path: Path, names: tuple[str, str]):
+    """Parts, intervals, copies, or assets: only whoever named them knows."""
+    for name, part in zip(names, (PRICES[:2], PRICES[2:]), strict=True):
+        part.drop("symbol").write_csv(tmp_path / f"{name}.csv")
+    with pytest.raises(DataError, match=r"named alike but for a number: name parts of one history `BTC-part1`"):
+        _load(tmp_path)
+    for name, part in zip(names, (PRICES[:2], PRICES[2:]), strict=True):
+        part.write_csv(tmp_path / f"{name}.csv")
+    assert _load(tmp_path).prices.equals(PRICES), "a symbol column says which asset they are of"
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "form"),
+    [
+        ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "text"),
+        ("%Y-%m-%d", "%Y-%m-%d", "text"),
+        ("%Y-%m-%d", "%s000", "ms since 1970"),
+    ],
+)
+def test_two_clocks_that_agree_in_every_row_are_one(tmp_path: Path, date: str, time: str, form: str):
+    stamped = PRICES.with_columns(
+        pl.col("date").dt.to_string(date), pl.col("date").cast(pl.Datetime("us")).dt.strftime(time).alias("timestamp")
+    )
+    stamped.write_csv(tmp_path / "near.csv")
+    tables = _load(tmp_path / "near.csv")
+    assert tables.prices.equals(PRICES) and tables.onchain is None
+    assert tables.account is not None
+    clock, same = ("date", "timestamp") if time == date else ("timestamp", "date")
+    roles = {column.name: (column.role, column.why) for column in tables.account.columns}
+    assert roles[clock] == ("time", form)
+    assert roles[same] == ("left out", f"the same times as {clock}")
+
+
 def test_a_day_that_two_parts_share_is_whole(tmp_path: Path):
     hours = pl.datetime_range(pl.datetime(2021, 1, 1), pl.datetime(2021, 1, 4, 23), "1h", eager=True)
     table = pl.DataFrame({"symbol": "NEAR", "time": hours}).with_columns(
