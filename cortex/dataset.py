@@ -4,7 +4,7 @@ import json
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.errors import DataError, UsageError
+from cortex.limits import RECORD_BYTES, read_file, read_json
 from cortex.market.config import DataConfig, FilesConfig, SimulatorConfig
 from cortex.market.examples import build_examples
 from cortex.market.features import Feature, build_features
@@ -77,9 +78,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     """What a dataset says of itself."""
     path = folder / DESCRIPTION
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: object = read_json(read_file(path, RECORD_BYTES))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no description that `cortex dataset build` wrote: {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path} is no description that `cortex dataset build` wrote: it holds no JSON object")
+    return cast(dict[str, Any], found)
 
 
 def take_evenly(frame: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -33,10 +33,13 @@ SIGNATURE_BYTES = 16 * MIB
 """`model.sig` names every file once more, in base64."""
 
 CONFIG_BYTES = 1 * MIB
-"""A model's `config.json`, a checkpoint's state."""
+"""A model's `config.json`."""
 
 ANSWER_BYTES = 1 * MIB
-"""An answer of a registry, a metadata service, a price list's page, or a machine that is asked by SSH."""
+"""An answer of a registry, or of a machine that is asked by SSH."""
+
+METADATA_BYTES = 64 * KIB
+"""An answer of a cloud's metadata service, or of whoever listens at its address; real ones have hundreds."""
 
 FILE_BYTES = 2**50
 """One file, as a manifest may state it: 1 PiB, so that sums stay numbers that can be computed with."""

@@ -6,10 +6,12 @@ markup that becomes a link. What cannot be seen is written out (`\\x1b`, `\\u202
 """
 
 import codecs
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 LONGEST = 2000
 """Characters of one text that are shown; no honest name, reason or error of the kit's is longer."""
@@ -61,6 +63,11 @@ def code(text: object, *, limit: int = LONGEST) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", plain)), default=0))
     pad = " " if plain.startswith("`") or plain.endswith("`") or not plain else ""
     return f"{fence}{pad}{plain}{pad}{fence}"
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON that may be shown, too: its escapes leave out one control character, DEL."""
+    return json.dumps(value, indent=1).replace("\x7f", "\\u007f")
 
 
 class LogFilter:

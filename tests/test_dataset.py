@@ -5,8 +5,17 @@ import polars as pl
 import pytest
 
 from cortex.artifacts.verify import verify
-from cortex.dataset import DESCRIPTION, EXAMPLES, build_dataset, describe_dataset, read_examples, take_evenly
+from cortex.dataset import (
+    DESCRIPTION,
+    EXAMPLES,
+    build_dataset,
+    describe_dataset,
+    read_description,
+    read_examples,
+    take_evenly,
+)
 from cortex.errors import DataError, UsageError
+from cortex.limits import RECORD_BYTES, TooLargeError
 from tests.conftest import Cortex
 from tests.tables import bars, write_csv
 
@@ -66,6 +75,14 @@ def test_a_horizon_longer_than_the_data_leaves_nothing_behind(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"too little history: .* has 150 daily bars; .*horizon_days 60 need at least"):
         build_dataset(csv, tmp_path / "out", 60, "full")
     assert [path.name for path in tmp_path.iterdir()] == ["prices.csv"]
+
+
+@pytest.mark.parametrize("data", [b"[]", b"NaN", b"\xff", b"[" * 10_000, b"{}" + b" " * RECORD_BYTES])
+def test_a_description_that_is_none_of_ours_is_not_used(data: bytes, csv: Path, tmp_path: Path) -> None:
+    build_dataset(csv, tmp_path / "out", 1, "full")
+    (tmp_path / "out" / DESCRIPTION).write_bytes(data)
+    with pytest.raises((DataError, TooLargeError), match=DESCRIPTION):
+        read_description(tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", [EXAMPLES, DESCRIPTION])

@@ -30,6 +30,9 @@ def test_the_full_run_is_of_a_fixed_number_of_examples(monkeypatch: pytest.Monke
     runner = Fuzz(first_seed=0, seconds=0, full=300)
     runner(st.integers(), lambda number: None)
     assert runner.examples == 300
+    costly = Fuzz(first_seed=0, seconds=0, full=300)
+    costly(st.integers(), lambda number: None, cost=4)
+    assert costly.examples == 75
 
 
 def test_a_seed_repeats_its_examples(monkeypatch: pytest.MonkeyPatch) -> None:

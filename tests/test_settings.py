@@ -1,7 +1,9 @@
 import datetime as dt
 import importlib.util
 import os
+import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cortex.client_settings import CERTIFICATE_FILES, CERTIFICATES
 from cortex.errors import ConfigError
 from cortex.settings import Settings
 
@@ -105,16 +108,45 @@ def test_a_proxy_without_its_support_is_refused(name: str, monkeypatch: pytest.M
     assert "secret" not in str(raised.value)
 
 
-def test_settings_that_serve_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def certificate() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)
-    certificate = (
+    return (
         x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
         .public_bytes(Encoding.PEM)
     )
-    (tmp_path / "ca.pem").write_bytes(certificate)
+
+
+def test_a_file_of_certificates_is_parsed_once_and_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    class Counting(ssl.SSLContext):
+        def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+            parsed.append(cafile)
+            super().load_verify_locations(cafile, capath, cadata)
+
+    monkeypatch.setattr("cortex.client_settings.ssl.SSLContext", Counting)
+    file = tmp_path / "ca.pem"
+    file.write_bytes(certificate())
+    for name in (*CERTIFICATE_FILES, *CERTIFICATES):
+        monkeypatch.setenv(name, str(file))
+    Settings()
+    Settings()
+    assert parsed == [str(file)]
+    file.write_text("no longer one")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="holds no certificates"):
+            Settings()
+    file.write_bytes(certificate())
+    Settings()
+
+
+def test_settings_that_serve_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").write_bytes(certificate())
     given = {
         "HTTP_PROXY": "proxy.example.com:3128",
         "HTTPS_PROXY": "http://me:pass@proxy.example.com:3128",

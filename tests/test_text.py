@@ -1,3 +1,4 @@
+import json
 import re
 from io import StringIO
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cortex.console import Console, guard_log
-from cortex.text import LONGEST, LogFilter, code, harmless, markdown
+from cortex.text import LONGEST, LogFilter, code, harmless, json_text, markdown
 from tests.hostile import HOSTILE, odd_characters
 
 ANY = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(HOSTILE)
@@ -22,6 +23,13 @@ def test_every_character_shows_itself_and_nothing_else(text: str) -> None:
     assert harmless(line) == line
     assert odd_characters(harmless(text, lines=True)) == set()
     line.encode()
+
+
+@given(ANY)
+def test_json_shows_every_character_and_reads_back(text: str) -> None:
+    shown = json_text({text: [text]})
+    assert odd_characters(shown) == set() and shown.isascii()
+    assert json.loads(shown) == json.loads(json.dumps({text: [text]}))
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))

@@ -140,14 +140,17 @@ def _shell_path(path: str) -> str:
 
 def _tell_outage(release: LiveRelease) -> None:
     """Say why the release is still only there, where the instance's own ledger tells it."""
-    ledger = release.box.read(str(local_ledger(Path(release.path).parent)), LEDGER_BYTES).decode(errors="replace")
+    path = shlex.quote(str(local_ledger(Path(release.path).parent)))
+    # Its end tells it; a long one is no reason not to bring the release.
+    ledger = release.box.ask(f"tail -c {LEDGER_BYTES} -- {path} 2>/dev/null", LEDGER_BYTES).decode(errors="replace")
     outage = None
-    # Its last line may be one that is being written.
+    # The first line may be cut off, and the last one be written just now.
     for event in parse(line for line in ledger.splitlines() if line.endswith("}")):
         if event["event"] in ("bucket_unreachable", "bucket_answers", "stage_finished"):
             outage = event if event["event"] == "bucket_unreachable" else None
     if outage and "since" in outage:
         since = datetime.fromtimestamp(outage["since"], UTC)
         logger.warning(
-            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: {outage.get('reason')}"
+            f"{release.box.name} cannot reach its bucket since {since:%Y-%m-%d %H:%M} UTC: "
+            f"{outage.get('reason', 'it does not say why')}"
         )

@@ -11,6 +11,9 @@ Event = dict[str, Any]
 LATEST = 253_402_300_799.0
 """The last second of the year 9999, which is the last that dates can have."""
 
+EARLIEST = -62_135_596_800.0
+"""The first second of the year 1, before which dates cannot be."""
+
 Check = Callable[[object], bool]
 
 
@@ -47,7 +50,7 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(_text(each) for each in cast(list[object], value))
 
 
-_TIME, _SECONDS, _DOLLARS = _number(-LATEST, LATEST), _number(0, LATEST), _number(0, 1e9)
+_TIME, _SECONDS, _DOLLARS = _number(EARLIEST, LATEST), _number(0, LATEST), _number(0, 1e9)
 _SIGN: dict[str, Check] = {"machine": _text, "since?": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
 _MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget?": _DOLLARS}
 _OPTIONAL = _maybe(_text)

@@ -9,6 +9,7 @@ from cortex.artifacts.code_version import code_version
 from cortex.dataset import read_description
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
+from cortex.limits import EVALUATION_BYTES, read_file
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
@@ -25,7 +26,7 @@ def run(context: RunContext, output: Path) -> None:
     (output / "profile.json").write_bytes(context.profile.to_json())
     provenance = _provenance(context)
     (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    evaluation = Evaluation.from_json((judged / JSON_NAME).read_text(encoding="utf-8"), str(judged / JSON_NAME))
+    evaluation = Evaluation.from_json(read_file(judged / JSON_NAME, EVALUATION_BYTES), str(judged / JSON_NAME))
     (output / "README.md").write_text(model_card(_card(context, provenance), evaluation), encoding="utf-8")
     context.progress(1, 1)
 

@@ -1,6 +1,5 @@
 """Verbs that look before and after a run: is all ready for it, and is anything of it left over."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
+from cortex.text import json_text
 from cortex.verbs.words import INTERRUPTED, AsJson, read_path
 
 app = typer.Typer()
@@ -34,7 +34,7 @@ def preflight(
     documents = resolve(resolved, "preflight", pipeline=pipeline or SKY_YAML, settings=settings)
     findings = look(resolved, None, settings, documents)
     if as_json:
-        print(json.dumps([finding.to_json() for finding in findings], indent=1))
+        print(json_text([finding.to_json() for finding in findings]))
     else:
         Console().print(table(findings))
     faults = failed(findings)
@@ -78,7 +78,7 @@ def sweep(
     where = list(dict.fromkeys(regions or known))
     swept = look(store, where)
     if as_json:
-        print(json.dumps(swept.to_json(), indent=1))
+        print(json_text(swept.to_json()))
     elif swept.found:
         told.print(table(swept.found))
     else:

@@ -1,11 +1,11 @@
 """`cortex dataset`: what a run would learn from, without a run."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cortex.text import json_text
 from cortex.verbs.words import AsJson, read_path
 
 app = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
@@ -47,6 +47,6 @@ def dataset_show(
 
     described = describe_dataset(folder)
     if as_json:
-        print(json.dumps(described, indent=1))
+        print(json_text(described))
     else:
         print_dataset(described, Console())

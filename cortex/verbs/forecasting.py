@@ -1,12 +1,12 @@
 """The verb that says beforehand what a run will take."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortex.errors import UsageError
+from cortex.text import json_text
 from cortex.verbs.words import AsJson, read_path
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def forecast(
         except OSError as error:
             raise UsageError(f"{plot} cannot be written: {error.strerror}") from error
     if as_json:
-        print(json.dumps(result.to_json(), indent=1))
+        print(json_text(result.to_json()))
     else:
         print_forecast(result, Console())
         if plot:

@@ -1,12 +1,12 @@
 """Verbs that work on this machine: one stage, the whole pipeline, a drill."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cortex.text import json_text
 from cortex.verbs.words import INTERRUPTED, AsJson, read_path
 
 app = typer.Typer()
@@ -128,7 +128,7 @@ def drill(
         print("interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption
     if as_json:
-        print(json.dumps(report.to_json(), indent=1))
+        print(json_text(report.to_json()))
     else:
         print_report(report, Console())
     raise typer.Exit(0 if report.held else 1)

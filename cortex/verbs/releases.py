@@ -1,6 +1,5 @@
 """Verbs for what a run has made: looking at it, bringing it home, proving it, letting its machines go."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortex.errors import RefusedError, UsageError, VerificationError
+from cortex.text import json_text
 from cortex.verbs.words import AsJson, Run, read_path
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def show(run_id: Run, as_json: AsJson = False) -> None:
         described |= {"signed": str(signer), "signer_known": signer.known}
         trust.require(run_id, signer)
     if as_json:
-        print(json.dumps(described, indent=1))
+        print(json_text(described))
     else:
         print_run(described, Console())
 

@@ -1,11 +1,11 @@
 """Verbs that look at runs from any laptop with the bucket: how they stand, what they say, what they cost."""
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 
+from cortex.text import json_text
 from cortex.verbs.words import AsJson, Run
 
 app = typer.Typer()
@@ -30,7 +30,7 @@ def status(
         return
     found = read_status(store, run_id)
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print(json_text(found.to_json()))
     else:
         print_status(found, console)
 
@@ -46,7 +46,7 @@ def runs(as_json: AsJson = False) -> None:
     store = Store.open(Settings().bucket_url)
     found = read_runs(store)
     if as_json:
-        print(json.dumps(runs_json(found), indent=1))
+        print(json_text(runs_json(found)))
     else:
         print_runs(found, store.url, Console())
 
@@ -62,7 +62,7 @@ def cost(run_id: Run, as_json: AsJson = False) -> None:
 
     found = read_status(Store.open(Settings().bucket_url), run_id)
     if as_json:
-        print(json.dumps(cost_json(found), indent=1))
+        print(json_text(cost_json(found)))
     else:
         print_cost(found, Console())
 

@@ -81,6 +81,8 @@ class Registry:
     private: bool = False
     basic: bool = False
     """Ask for the login itself, as ECR does."""
+    token: bytes = b'{"token": "granted"}'
+    """What it answers where it gives one."""
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -92,7 +94,7 @@ class Registry:
             if self.private and request.authorization != f"Basic {self.LOGIN}":
                 return 401, {}, b"{}"
             assert "scope=repository%3Acortex%2Fsft%3Apull" in request.path, request.path
-            return 200, {}, b'{"token": "granted"}'
+            return 200, {}, self.token
         wanted = f"Basic {self.LOGIN}" if self.basic else "Bearer granted"
         if request.authorization != wanted:
             bearer = f'Bearer realm="{self.url}/token",service="registry",scope="repository:cortex/sft:pull"'

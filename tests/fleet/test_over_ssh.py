@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import time
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
+from loguru import logger
 
 from cortex.artifacts.artifact import Artifact
 from cortex.artifacts.manifest import MANIFEST
@@ -19,7 +22,8 @@ from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError, UsageError, VerificationError
 from cortex.fleet.box import Box, LostConnectionError
 from cortex.fleet.over_ssh import bring, find_release
-from cortex.limits import TooLargeError
+from cortex.limits import LEDGER_BYTES, TooLargeError
+from cortex.runs.context import local_ledger
 from tests.artifacts.faulty import free_port
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
@@ -369,3 +373,40 @@ def test_an_instance_that_answers_without_end_is_not_heard_to_its_end(ssh_server
         assert box.read(str(ssh_server.home / "large"), 101) == bytes(101)
         with pytest.raises(TooLargeError, match="more than the 100 bytes"):
             box.read(str(ssh_server.home / "large"), 100)
+
+
+def tell_of_outage(release: Artifact, data: bytes) -> list[str]:
+    """Write an instance's own ledger; what is warned of afterwards goes to the list."""
+    warnings: list[str] = []
+    logger.add(warnings.append, level="WARNING", format="{message}")
+    local_ledger(release.path.parent).write_bytes(data)
+    return warnings
+
+
+@pytest.mark.parametrize("since", [-62_135_596_800, 0, 253_402_300_799])
+@pytest.mark.parametrize("before", [0, 2 * LEDGER_BYTES])
+def test_an_instance_says_since_when_its_bucket_is_gone(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path, since: int, before: int
+) -> None:
+    told = {"event": "bucket_unreachable", "epoch": 1, "time": 1, "since": since, "reason": "it \x1b[2J is full"}
+    data = b" " * before + b"\n" + json.dumps(told).encode() + b'\n{"event": "bucket_ans'
+    warnings = tell_of_outage(on_the_box, data)
+    assert fetch(ssh_server, tmp_path / "home").manifest == on_the_box.digest
+    assert len(warnings) == 1 and re.search(r"cannot reach its bucket since \d+-\d\d-\d\d .*is full", warnings[0])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"since": since} for since in ("now", None, True, [], {}, float("nan"), 1e300, 10**400, -62_135_596_801)),
+        *({"since": 1, "reason": reason} for reason in (None, 1, ["x"], {}, "x" * 10_001)),
+        {"since": 1, "time": 10**400},
+    ],
+)
+def test_an_outage_told_in_odd_words_does_not_keep_a_release_back(
+    ssh_server: SshServer, on_the_box: Artifact, tmp_path: Path, told: dict[str, Any]
+) -> None:
+    data = json.dumps({"event": "bucket_unreachable", "epoch": 1, "time": 1, "reason": "x"} | told).encode()
+    warnings = tell_of_outage(on_the_box, data + b"\n")
+    assert fetch(ssh_server, tmp_path / "home").manifest == on_the_box.digest
+    assert warnings == []

@@ -33,7 +33,8 @@ class Fuzz:
     examples: int = 0
     """How many it has run."""
 
-    def __call__(self, strategy: SearchStrategy[Example], check: Callable[[Example], None]) -> None:
+    def __call__(self, strategy: SearchStrategy[Example], check: Callable[[Example], None], *, cost: int = 1) -> None:
+        """Run the check. An example that takes long counts as `cost` others, in a batch and in the full count."""
         end = time.monotonic() + self.seconds
         batch = 0
 
@@ -43,7 +44,7 @@ class Fuzz:
 
         # Without an example database the seed alone decides what is run. An input may be large, and slow to make.
         slow = (HealthCheck.too_slow, HealthCheck.data_too_large)
-        options = settings(max_examples=_BATCH, database=None, deadline=None, suppress_health_check=slow)
-        while self.examples < self.full if os.environ.get("CORTEX_FULL") else time.monotonic() < end:
+        options = settings(max_examples=_BATCH // cost, database=None, deadline=None, suppress_health_check=slow)
+        while self.examples * cost < self.full if os.environ.get("CORTEX_FULL") else time.monotonic() < end:
             seed(self.first_seed + batch)(options(given(strategy)(count)))()
             batch += 1

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cortex.errors import ConfigError, CortexError, RefusedError
 from cortex.fleet import aws
+from cortex.limits import ANSWER_BYTES, KIB, read_json
 
 _REFERENCE = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^@]+?)(:[^/@]+)?@(?P<digest>sha256:[0-9a-f]{64})")
 _ECR = re.compile(r"\d+\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
@@ -72,7 +73,7 @@ def is_there(image: Image, environment: Mapping[str, str]) -> bool:
                 answer = client.head(
                     image.url, headers={"Authorization": _authorization(client, answer, image, environment)}
                 )
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CortexError(f"registry {image.host} does not answer ({type(error).__name__})") from error
     if answer.status_code in (401, 403):
         raise RefusedError(f"registry {image.host} does not let us see {image.repository} ({answer.status_code})")
@@ -91,14 +92,37 @@ def _authorization(client: Any, challenge: Any, image: Image, environment: Mappi
         asked = dict(_PARAMETER.findall(rest))
         realm = asked.pop("realm", "")
         asked.setdefault("scope", f"repository:{image.repository}:pull")
-        answer = client.get(realm, params=asked, auth=login)
-        if answer.status_code != 200:
-            raise RefusedError(f"registry {image.host} gives no token for {image.repository} ({answer.status_code})")
-        given = answer.json()
-        return f"Bearer {given.get('token') or given.get('access_token')}"
+        with client.stream("GET", realm, params=asked, auth=login) as answer:
+            if answer.status_code != 200:
+                why = f"for {image.repository} ({answer.status_code})"
+                raise RefusedError(f"registry {image.host} gives no token {why}")
+            return f"Bearer {_token(_body(answer, image), image)}"
     if login is None:
         raise RefusedError(f"registry {image.host} asks for a login to see {image.repository}")
     return f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
+
+
+def _body(answer: Any, image: Image) -> bytes:
+    """An answer that is no longer than it may be, however well it was packed."""
+    body = bytearray()
+    for piece in answer.iter_bytes(64 * KIB):
+        body += piece
+        if len(body) > ANSWER_BYTES:
+            raise CortexError(f"registry {image.host} sends more than {ANSWER_BYTES:,} bytes in place of a token")
+    return bytes(body)
+
+
+def _token(body: bytes, image: Image) -> str:
+    try:
+        given: object = read_json(body)
+    except ValueError:
+        given = None
+    values = cast(dict[str, object], given) if isinstance(given, dict) else {}
+    token = values.get("token") or values.get("access_token")
+    # The characters of RFC 6750; others could not be sent in a header.
+    if not isinstance(token, str) or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        raise CortexError(f"registry {image.host} sends no token: see that {image.host} is a registry")
+    return token
 
 
 def _login(host: str, environment: Mapping[str, str]) -> Login | None:

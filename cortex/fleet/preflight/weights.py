@@ -1,10 +1,10 @@
 """How many bytes a profile's model, its checkpoints and its copies take on a disk."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortex.limits import CONFIG_BYTES, TooLargeError, read_file, read_json
 from cortex.runs.profile import Adapter, Profile
 
 HALF, FULL = 2, 4
@@ -94,12 +94,12 @@ def _trainable(adapter: Adapter | None, shape: Shape) -> int:
 
 def _in_folder(folder: Path) -> Shape | None:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(read_file((folder / "config.json").resolve(), CONFIG_BYTES))  # a hub's cache has links
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         heads = config["hidden_size"] // config["num_attention_heads"]
         width = heads * config.get("num_key_value_heads", config["num_attention_heads"])
         return Shape(
             size // HALF, config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], width
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, TooLargeError):
         return None

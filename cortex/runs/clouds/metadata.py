@@ -12,9 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cortex.errors import ConfigError
-
-LARGEST = 64 * 1024
-"""Bytes of an answer; real ones have hundreds."""
+from cortex.limits import METADATA_BYTES
 
 
 class MetadataError(Exception):
@@ -70,13 +68,13 @@ class Service:
             try:
                 connection.request(method, self._base + path, headers=dict(headers))
                 with connection.getresponse() as response:
-                    body = response.read(LARGEST + 1)
+                    body = response.read(METADATA_BYTES + 1)
             except TimeoutError as error:
                 raise SilentError(f"{self._name} took a connection and did not answer in {timeout:g} s") from error
             except (OSError, HTTPException) as error:
                 raise MetadataError(f"{self._name} did not answer in HTTP ({type(error).__name__})") from error
-        if len(body) > LARGEST:
-            raise MetadataError(f"{self._name} sent more than {LARGEST:,} bytes")
+        if len(body) > METADATA_BYTES:
+            raise MetadataError(f"{self._name} sent more than {METADATA_BYTES:,} bytes")
         received = {name.lower(): value for name, value in response.getheaders()}
         moment = datetime.now(UTC)
         with suppress(ValueError):

@@ -1,5 +1,6 @@
 """Checks against services that speak the real ones' protocols on loopback."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -46,6 +47,31 @@ def test_an_image_is_found_with_an_anonymous_token(ground: Make) -> None:
         found = images.check(ground(image(registry.url.removeprefix("http://"))))
     assert found.ok and "1 by digest" in found.detail, found
     assert [asked.partition("?")[0] for asked in registry.asked][1] == "GET /token"
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (b" " * 2**20 + b'{"token": "granted"}', "sends more than 1,048,576 bytes"),
+        *((body, "sends no token") for body in (b"", b"[]", b"<html>", b"[" * 9000, b'{"token": 1}', b"{}")),
+        *((json.dumps({"token": text}).encode(), "sends no token") for text in ("a\r\nX: y", "\u20ac", "a b")),
+    ],
+)
+def test_a_registry_that_gives_no_token_is_named(ground: Make, token: bytes, words: str) -> None:
+    registry = Registry(token=token)
+    with serving(registry) as registry.url:
+        host = registry.url.removeprefix("http://")
+        found = images.check(ground(image(host)))
+    assert found.ok is None and f"registry {host} {words}" in found.detail, found
+
+
+def test_a_registry_whose_tokens_come_from_nowhere_is_named(ground: Make) -> None:
+    def respond(request: Request) -> Answer:
+        return 401, {"WWW-Authenticate": 'Bearer realm="http://[::1/token"'}, b""
+
+    with serving(respond) as url:
+        found = images.check(ground(image(url.removeprefix("http://"))))
+    assert found.ok is None and "does not answer (InvalidURL)" in found.detail, found
 
 
 @pytest.mark.parametrize("basic", [False, True])

@@ -12,6 +12,7 @@ from cortex.fleet.preflight.disk import GIB
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.weights import SHAPES, need, shape_of
+from cortex.limits import CONFIG_BYTES
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.prices import Offer
 from cortex.runs.profile import PROFILES, Profile, load_profile
@@ -143,6 +144,16 @@ def test_a_local_base_is_read_from_its_folder(profile: Profile, tmp_path: Path) 
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
     shape = shape_of(local)
     assert shape and shape.parameters == 1000 and shape.key_value == 64
+
+
+@pytest.mark.parametrize(
+    "config",
+    [b"[]", b"[" * 9000, b'{"hidden_size": 64, "num_attention_heads": 0}', b"{}" + b" " * CONFIG_BYTES],
+)
+def test_a_local_base_that_says_nothing_of_use_is_not_known(profile: Profile, tmp_path: Path, config: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(config)
+    local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
+    assert shape_of(local) is None
 
 
 @pytest.mark.parametrize(
