@@ -18,6 +18,7 @@ from cortex.market.config import DataConfig, FilesConfig, SimulatorConfig
 from cortex.market.examples import build_examples
 from cortex.market.features import Feature, build_features
 from cortex.market.files import FilesSource
+from cortex.market.gaps import name_gaps
 from cortex.market.outcomes import is_up
 from cortex.market.source import MarketTables, Source
 from cortex.reasoning.protocol import Style, render_prompts
@@ -29,7 +30,8 @@ DESCRIPTION = "dataset.json"
 def write_dataset(source: Source, config: DataConfig, style: Style, output: Path) -> pl.DataFrame:
     """Build the examples of a source and write them, with an account of what they are, into a folder."""
     tables = source.load()
-    examples, features = _examples(tables, config, style)
+    examples, frame, features = _examples(tables, config, style)
+    account = None if tables.account is None else tables.account.with_notes(name_gaps(frame, config))
     try:
         examples.write_parquet(output / EXAMPLES)
     except pl.exceptions.PolarsError as error:
@@ -41,7 +43,7 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "style": style,
         "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
         "splits": _splits(examples),
-        "account": None if tables.account is None else tables.account.to_json(),
+        "account": None if account is None else account.to_json(),
     }
     (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
     return examples
@@ -53,12 +55,16 @@ def make_examples(source: Source, config: DataConfig, style: Style) -> tuple[pl.
     Raises:
         DataError: the source's tables cannot be used, or are too short for what is asked of them.
     """
-    return _examples(source.load(), config, style)
+    examples, _, features = _examples(source.load(), config, style)
+    return examples, features
 
 
-def _examples(tables: MarketTables, config: DataConfig, style: Style) -> tuple[pl.DataFrame, list[Feature]]:
-    _, features = build_features(tables, config)
-    return build_examples(tables, config, partial(render_prompts, style=style)), features
+def _examples(
+    tables: MarketTables, config: DataConfig, style: Style
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Feature]]:
+    """The examples, and the table of features that they were taken from."""
+    frame, features = build_features(tables, config)
+    return build_examples(tables, config, partial(render_prompts, style=style)), frame, features
 
 
 def read_examples(folder: Path) -> pl.DataFrame:

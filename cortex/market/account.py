@@ -1,7 +1,7 @@
 """The account of what was made of a user's files: every column, every day left out, everything joined."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Role = Literal["symbol", "time", "price", "metric", "left out"]
@@ -24,6 +24,10 @@ class Account:
 
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
+
+    def with_notes(self, notes: Sequence[str]) -> "Account":
+        """The same, with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
     def to_json(self) -> dict[str, object]:
         """Columns of several files that are alike stand once, with the names of the files."""

@@ -7,6 +7,7 @@ import polars as pl
 from cortex.errors import DataError
 from cortex.market.config import DataConfig
 from cortex.market.features import Feature, build_features, warmup_bars
+from cortex.market.gaps import name_gaps
 from cortex.market.outcomes import outcomes
 from cortex.market.source import MarketTables
 from cortex.market.splits import assign_splits
@@ -31,13 +32,16 @@ def build_examples(tables: MarketTables, config: DataConfig, render: Render) -> 
         .sort("decision_time", "symbol")
     )
     if decided.is_empty():
-        raise DataError(_too_short(tables, config))
-    split = assign_splits(
-        decided,
-        train_fraction=config.train_fraction,
-        validation_fraction=config.validation_fraction,
-        embargo_days=config.embargo,
-    )
+        raise DataError(_too_short(tables, frame, config))
+    try:
+        split = assign_splits(
+            decided,
+            train_fraction=config.train_fraction,
+            validation_fraction=config.validation_fraction,
+            embargo_days=config.embargo,
+        )
+    except DataError as error:
+        raise DataError("; ".join((str(error), *name_gaps(frame, config)[-1:]))) from error
     prompts = render(split.select("symbol", "date", "decision_time", *names), features, config.horizon_days)
     return _with_oracle(split, tables.oracle).select(
         pl.format("{}-{}", "symbol", "date").alias("example_id"),
@@ -63,7 +67,7 @@ def _with_oracle(examples: pl.DataFrame, oracle: pl.DataFrame | None) -> pl.Data
     return examples.join(known, on=["symbol", "date"], how="left", maintain_order="left")
 
 
-def _too_short(tables: MarketTables, config: DataConfig) -> str:
+def _too_short(tables: MarketTables, frame: pl.DataFrame, config: DataConfig) -> str:
     if tables.prices.is_empty():
         return "no prices at all: give daily bars of at least one symbol"
     bars = tables.prices.group_by("symbol").len("bars").sort("bars", "symbol", descending=[True, False])
@@ -72,7 +76,8 @@ def _too_short(tables: MarketTables, config: DataConfig) -> str:
     asked = f"window_days {config.window_days} and horizon_days {config.horizon_days} need at least {needed}"
     if most < needed:
         return f"too little history: {symbol}, the longest, has {most} daily bars; {asked}: give more, or lower them"
-    return (
+    refusal = (
         f"no decision has every feature and an outcome, though {symbol} has {most} daily bars and {asked}: "
         "look for gaps in the prices, and for metrics whose dates do not meet them"
     )
+    return "; ".join((refusal, *name_gaps(frame, config)[-1:]))

@@ -34,7 +34,7 @@ LABELS: Mapping[str, str] = {
     "stables": "stablecoin supply",
 }
 
-_PRICE_FEATURES = ("mom7", "mom30", "vol", "draw", "range")
+PRICE_FEATURES = ("mom7", "mom30", "vol", "draw", "range")
 _RESERVED = (
     "decision_time",
     "outcome",
@@ -83,13 +83,13 @@ def build_features(tables: MarketTables, config: DataConfig) -> tuple[pl.DataFra
     Every on-chain metric is one more feature, see `metric_features`. Raises DataError where a metric has a name that
     is taken.
     """
-    taken = {*_PRICE_FEATURES, *_RESERVED, *tables.prices.columns} & set(tables.metrics)
+    taken = {*PRICE_FEATURES, *_RESERVED, *tables.prices.columns} & set(tables.metrics)
     if taken:
         raise DataError(f"metric name {min(taken)!r} is taken by another column of the examples: rename it in the data")
     frame = _price_features(tables.prices, config)
     if tables.onchain is not None:
         frame = metric_features(frame, tables.onchain, lag_days=config.onchain_lag_days, window_days=config.window_days)
-    features = [_feature(name) for name in (*_PRICE_FEATURES, *tables.metrics)]
+    features = [_feature(name) for name in (*PRICE_FEATURES, *tables.metrics)]
     decision_time = pl.col("date").dt.offset_by("1d").cast(pl.Datetime("us", "UTC")).alias("decision_time")
     return frame.select("symbol", "date", decision_time, *(f.name for f in features)), features
 
