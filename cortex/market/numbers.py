@@ -120,7 +120,7 @@ class _Word:
 
 
 def _read_word(word: str, comma_groups: bool) -> _Word:
-    if word.lower() in MISSING:
+    if word.lower() in MISSING or word.lower().startswith("#n/a "):  # "#N/A N/A", "#N/A Field Not Applicable"
         return _Word(missing=True)
     match = _NUMBER.fullmatch(word)
     digits = match and match["whole"] + (match["fraction"] or "")

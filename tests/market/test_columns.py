@@ -50,6 +50,7 @@ LEFT_OUT: dict[str, tuple[str, Any, str]] = {
     "weekends as numbers": ("weekend", (PRICES["date"].dt.weekday() > 5).cast(pl.Int8), "clock"),
     "weekdays from Saturday": ("wd", (PRICES["date"].dt.weekday() + 2) % 7 + 10, "clock"),
     "a close without dividends": ("Adj Close", PRICES["close"], "a price: the same as close"),
+    "nothing of a terminal": ("px", ["#N/A N/A", "#N/A Field Not Applicable"] * (DAYS // 2), "no values"),
     "nothing": ("empty", ["NA", "-"] * (DAYS // 2), "no values"),
     "words": ("venue", ["spot"] * DAYS, "text, such as 'spot'"),
     "dates": ("updated", PRICES["date"], "holds dates"),
