@@ -44,6 +44,12 @@ def _check_file(path: Path) -> Path:
     return path
 
 
+def _check_there(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError("there is nothing: name a public key, or a folder of them")
+    return path
+
+
 def _check_word(text: str) -> str:
     unfit = re.search(r"[^!-~]", text)
     if unfit:
@@ -106,7 +112,7 @@ class Settings(BaseSettings):
     trust: Literal["any", "signed"] = "any"
     """`signed` refuses a release that no trusted key signed."""
 
-    trusted_keys: UserPath | None = None
+    trusted_keys: Annotated[UserPath, AfterValidator(_check_there)] | None = None
     """A public key, or a folder of them (`*.pub`), whose signatures count. Default: `home`/keys, the operator's own."""
 
     ssh_config: Annotated[UserPath, AfterValidator(_check_file)] | None = None

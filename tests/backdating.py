@@ -10,4 +10,5 @@ def backdate(store: Store, prefix: str, seconds: float) -> None:
     for entry in store.list(prefix):
         path = store.local_path(entry.key)
         assert path
-        os.utime(path, (entry.modified - seconds,) * 2)
+        then = entry.modified - seconds
+        os.utime(path, (then, then))

@@ -27,6 +27,14 @@ def check_order(rows: pl.DataFrame, file: str) -> None:
     _raise_first(rows, problem, file)
 
 
+def is_newest_first(rows: pl.DataFrame) -> bool:
+    """True where each symbol's times fall from row to row, as some exchanges' and sites' exports list them."""
+    before = pl.col("time").shift(1).over("symbol")
+    # Null where a symbol begins: no row speaks for it, nor against it.
+    falls = rows.select((pl.col("time") < before).alias("falls"))["falls"].drop_nulls()
+    return len(falls) > 0 and bool(falls.all()) and not rows["symbol"].is_null().any()
+
+
 def check_prices(rows: pl.DataFrame, file: str) -> None:
     """Raise DataError unless all prices are positive and finite, and open and close lie between low and high."""
     unusable = pl.lit(None, dtype=pl.String)

@@ -9,7 +9,7 @@ import polars as pl
 
 from cortex.errors import DataError
 from cortex.market.account import Account, Column, quoted, shortened
-from cortex.market.checks import OHLC, check_metrics, check_order, check_prices
+from cortex.market.checks import OHLC, check_metrics, check_order, check_prices, is_newest_first
 from cortex.market.columns import FILE, ROW, why_no_metric
 from cortex.market.config import FilesConfig
 from cortex.market.daily import DAILY_STEP, to_days
@@ -149,7 +149,8 @@ def _merge_symbols(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[
 
 
 def _check_rows(table: TableFile) -> None:
-    check_order(table.rows, table.name)
+    if not is_newest_first(table.rows):  # a history is sorted when its parts are joined
+        check_order(table.rows, table.name)
     if table.prices:
         check_prices(table.rows, table.name)
     check_metrics(table.rows, table.metrics, table.name)

@@ -31,6 +31,7 @@ from cortex.environments import environment, on_path  # noqa: E402
 from cortex.runs.context import RunContext  # noqa: E402
 from cortex.runs.ledger import Ledger  # noqa: E402
 from cortex.runs.profile import load_profile  # noqa: E402
+from cortex.runs.run_secret import RunSecret  # noqa: E402
 from cortex.settings import Settings  # noqa: E402
 from cortex.training.checkpoints import Checkpoints  # noqa: E402
 from cortex.training.launch import trainer_environment  # noqa: E402
@@ -119,7 +120,8 @@ def stage(told: dict[str, Any]) -> None:
     """The trainer under the kit's supervisor."""
     store, profile = Store.open(str(Path(told["work"], "bucket"))), load_profile(told["profile"])
     lease = Lease.take(store, RUN)
-    context = RunContext(RUN, profile, store, Path(told["work"]), lease, Ledger(store, RUN, lease.epoch))
+    secret = RunSecret(RUN, "0" * 64)  # what it is costs nothing
+    context = RunContext(RUN, profile, store, Path(told["work"]), lease, Ledger(store, RUN, lease.epoch), secret)
     checkpoints = Checkpoints(context, "sft", keep=2)
     resume = checkpoints.newest()
     task = Path(told["work"], "trainer.json")

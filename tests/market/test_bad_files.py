@@ -65,7 +65,11 @@ TABLES: dict[str, tuple[pl.DataFrame, str]] = {
     "high below close": (_with("high", 2, 2.9), "row 3 of NEAR contradicts itself, open 3.0 high 2.9"),
     "low above open": (_with("low", 2, 3.05), "row 3 of NEAR contradicts itself"),
     "unsorted": (GOOD[[0, 1, 3, 2, 4]], "row 4 is out of order, NEAR 2021-01-03 00:00 after 2021-01-04 00:00: sort"),
-    "newest first": (GOOD.reverse(), r"row 2 is out of order.*\(3 more rows are like it\)"),
+    "newest first but for one": (
+        GOOD.reverse()[[0, 1, 3, 2, 4]],
+        r"row 2 is out of order.*\(2 more rows are like it\)",
+    ),
+    "newest first, a day twice": (GOOD.reverse()[[0, 1, 1, 2, 3]], r"row 2 is out of order.*more rows are like it"),
     "duplicate": (GOOD[[0, 1, 1, 2, 3]], "row 3 repeats NEAR 2021-01-02 00:00: drop duplicate rows"),
     "no symbol": (_with("symbol", 2, None), "row 3 has no symbol"),
     "no date": (_with("date", 2, None), "'date' holds no date in row 3"),

@@ -100,6 +100,25 @@ def test_rows_may_be_grouped_by_date_as_well(tmp_path: Path, prices: pl.DataFram
     assert _load(tmp_path / "a.csv").prices.equals(prices)
 
 
+def test_a_history_may_be_listed_newest_first(tmp_path: Path, prices: pl.DataFrame):
+    for name, rows in {"by symbol": prices.reverse(), "by date": prices.sort("date", "symbol").reverse()}.items():
+        file = tmp_path / f"{name}.csv"
+        rows.write_csv(file)
+        assert _load(file).prices.equals(prices), name
+
+
+def test_shorter_bars_listed_newest_first_keep_their_opens_and_closes(tmp_path: Path):
+    hours = pl.DataFrame(
+        {
+            "time": [f"2021-01-0{1 + hour // 24} {hour % 24:02}:00" for hour in range(48)],
+            **{price: [float(hour + 1) for hour in range(48)] for price in ("open", "high", "low", "close")},
+        }
+    )
+    hours.reverse().write_csv(tmp_path / "NEAR.csv")
+    days = _load(tmp_path / "NEAR.csv").prices
+    assert days["open"].to_list() == [1.0, 25.0] and days["close"].to_list() == [24.0, 48.0]
+
+
 def test_other_numeric_columns_are_metrics_and_text_is_left_aside(tmp_path: Path, prices: pl.DataFrame):
     extra = prices.with_columns(
         Fees=pl.Series([1, None, 3, float("nan"), 5] * 2, strict=False),
