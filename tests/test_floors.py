@@ -58,6 +58,7 @@ FURTHER = {
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
     "cortex.market.flipside": {"flipside", "requests"},
     "cortex.reasoning.chat": {"openai"},
+    "cortex.runs.base_hub": {"httpx2"},
 }
 
 MODULES = {

@@ -45,6 +45,8 @@ class RunContext:
     """What shows that a checkpoint is this run's own."""
     meter: "Meter | None" = None
     """What watches the run's budget; None where nothing is metered."""
+    stages: tuple[str, ...] = ()
+    """All that this program was started for; those to come run on this machine, too."""
     seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
 
     def artifact(self, stage: str) -> Artifact:

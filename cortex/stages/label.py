@@ -11,14 +11,14 @@ from cortex.reasoning.chat import Endpoint
 from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
 from cortex.reasoning.labels import write_labels
 from cortex.reasoning.teacher import ask, scripted_teacher
-from cortex.runs.base_folder import check_base
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
+from cortex.stages.base_check import check_base_or_warn
 
 
 def run(context: RunContext, output: Path) -> None:
-    check_base(context.profile.model.base)  # before any answer is paid for
     settings, teacher = Settings(), context.profile.teacher
+    check_base_or_warn(context, settings)  # before any answer is paid for
     train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
     chosen = take_evenly(train, teacher.examples)
     prompts = dict(zip(chosen["example_id"], chosen["prompt"], strict=True))

@@ -41,13 +41,21 @@ def run_stages(
     """
     with Meter(store, run, profile.budget.dollars, " ".join(names)) as meter:
         for name in names:
-            yield name, run_stage(name, run, profile, store, settings, meter)
+            yield name, run_stage(name, run, profile, store, settings, meter, tuple(names))
 
 
 def run_stage(
-    name: str, run: str, profile: Profile, store: Store, settings: Settings, meter: Meter | None = None
+    name: str,
+    run: str,
+    profile: Profile,
+    store: Store,
+    settings: Settings,
+    meter: Meter | None = None,
+    stages: tuple[str, ...] = (),
 ) -> bool:
     """Run a stage unless it is done. True when its artifact was made now.
+
+    `stages` are all that run on this machine, this one among them.
 
     Raises:
         CortexError: what went wrong; nothing was published then.
@@ -63,7 +71,8 @@ def run_stage(
             return False
         secret = RunSecret.of(run, settings)
         lease = Lease.take(store, run)
-        context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), secret, meter)
+        ledger = Ledger(store, run, lease.epoch)
+        context = RunContext(run, profile, store, work, lease, ledger, secret, meter, stages)
         if context.finished(name):  # the holder until now may have published it in between
             if meter:
                 meter.under(lease.epoch)

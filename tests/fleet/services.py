@@ -104,22 +104,45 @@ class Registry:
         return (200 if found else 404), {}, b""
 
 
-def hub(request: Request) -> Answer:
-    """A model hub: `open/model` for anybody, `gated/model` for the user of the token `hf_let_in`."""
-    users = {"": None, "Bearer hf_let_in": "ada", "Bearer hf_new": "bob"}
-    if request.authorization not in users:
-        return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b'{"error": "Invalid"}'
-    user = users[request.authorization]
-    if request.path == "/api/whoami-v2":
-        return 200, {"Content-Type": "application/json"}, json.dumps({"name": user}).encode()
-    if request.path == "/api/models/open/model/auth-check":
-        return 200, {}, b"{}"
-    if request.path == "/api/models/gated/model/auth-check":
-        if user == "ada":
+TRAINABLE = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer.json": b'{"model": {"type": "BPE"}}',
+    "tokenizer_config.json": b'{"eos_token": "</s>", "chat_template": "{{ messages }}"}',
+    "model.safetensors": b"weights",
+}
+"""A model's files, of which `sft` could use each."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A model hub with the files of `open/model` for anybody, and of `gated/model` for the user of `hf_let_in`."""
+
+    files: Mapping[str, bytes | Answer] = field(default_factory=lambda: TRAINABLE)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Answer:
+        self.asked.append(request.path)
+        users = {"": None, "Bearer hf_let_in": "ada", "Bearer hf_new": "bob"}
+        if request.authorization not in users:
+            return 401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b'{"error": "Invalid"}'
+        user = users[request.authorization]
+        if request.path == "/api/whoami-v2":
+            return 200, {"Content-Type": "application/json"}, json.dumps({"name": user}).encode()
+        return self._of_model(request.path, user)
+
+    def _of_model(self, path: str, user: str | None) -> Answer:
+        base = next((name for name in ("open/model", "gated/model") if f"/{name}" in path), None)
+        if base is None:
+            return (404 if user else 401), {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Not found"}, b"{}"
+        if path == f"/api/models/{base}":  # anybody may see what a gated model holds
+            return 200, {}, json.dumps({"id": base, "siblings": [{"rfilename": name} for name in self.files]}).encode()
+        if base == "gated/model" and user != "ada":
+            words = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model gated/model is restricted"}
+            return (403 if user else 401), words, b"{}"
+        if path == f"/api/models/{base}/auth-check":
             return 200, {}, b"{}"
-        words = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model gated/model is restricted"}
-        return (403 if user else 401), words, b"{}"
-    return (404 if user else 401), {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Not found"}, b"{}"
+        found = self.files[path.removeprefix(f"/{base}/resolve/main/")]
+        return (200, {}, found) if isinstance(found, bytes) else found
 
 
 def quotas(values: Mapping[tuple[str, str], float]) -> Responder:

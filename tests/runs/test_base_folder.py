@@ -28,7 +28,20 @@ def test_a_whole_base_passes_and_a_hub_s_is_not_looked_at(tmp_path: Path) -> Non
     check_base(put(tmp_path / "b", **{"tokenizer_config.json": bare, "chat_template.jinja": "{{ messages }}"}))
     named = json.dumps({"eos_token": "</s>", "chat_template": [{"name": "default", "template": "{{ messages }}"}]})
     check_base(put(tmp_path / "c", **{"tokenizer_config.json": named}))
+    several = {"eos_token": "</s>", "chat_template": {"default": "{{ messages }}", "tool_use": "x"}}
+    check_base(put(tmp_path / "d", **{"tokenizer_config.json": json.dumps(several)}))
+    bare_map = {"tokenizer_config.json": '{"eos_token": null}', "special_tokens_map.json": bare}
+    check_base(put(tmp_path / "e", **bare_map, **{"chat_template.jinja": "{{ messages }}"}))
+    folder = Path(put(tmp_path / "f", **{"tokenizer_config.json": bare, "config.json": '{"time_step": Infinity}'}))
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "default.jinja").write_text("{{ messages }}", encoding="utf-8")
+    check_base(str(folder))
+    (tmp_path / "links").mkdir()
+    for path in (tmp_path / "a").iterdir():  # as the hub's cache lays a model out
+        (tmp_path / "links" / path.name).symlink_to(path)
+    check_base(str(tmp_path / "links"))
     check_base("somebody/model")
+    check_base("m" * 5000)
     check_base(None)
 
 
@@ -46,6 +59,12 @@ def test_a_whole_base_passes_and_a_hub_s_is_not_looked_at(tmp_path: Path) -> Non
         ({"tokenizer_config.json": '{"chat_template": "x"}'}, "names no eos_token"),
         ({"tokenizer_config.json": '{"eos_token": "x"}'}, "has no chat template"),
         ({"tokenizer_config.json": '{"eos_token": "x", "chat_template": []}'}, "has no chat template"),
+        (
+            {"tokenizer_config.json": '{"eos_token": "x", "chat_template": [{"name": "rag", "template": "x"}]}'},
+            "no chat",
+        ),
+        ({"chat_template.jinja": " "}, "has no chat template"),
+        ({"tokenizer_config.json": '{"eos_token": {"content": ""}, "chat_template": "x"}'}, "names no eos_token"),
         ({"tokenizer_config.json": None}, "names no eos_token"),
     ],
 )

@@ -1,31 +1,44 @@
-"""Whether the base model can be fetched: gated ones need an accepted licence and a token."""
+"""The base model: it can be fetched (a gated one needs its licence accepted and a token) and trained from."""
 
-from pathlib import Path
 from typing import Any
 
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.runs.base_folder import check_base, is_folder
+from cortex.runs.base_folder import check_base, is_folder, is_here
+from cortex.runs.base_hub import HubSilentError, check_hub_base
 
 NAME = "model"
 
+_FIX = "mend that, or name another model.base in the profile"
+_SHARE = 0.6
+"""The part of the checks' time that the hub's files may take; the questions before them take the rest."""
+
 
 def check(ground: Ground) -> Finding:
+    """Look at the base where it is: in a folder of this machine, or on the hub."""
+    base = ground.profile.model.base
+    if base is None:
+        return Finding(NAME, None, "the base is built from nothing: no hub is asked")
+    return _in_folder(base) if is_folder(base) else _on_hub(base, ground)
+
+
+def _in_folder(base: str) -> Finding:
+    if not is_here(base):
+        where = "it could not be looked at, and must be on the images of the machines that load it"
+        return Finding(NAME, None, f"the base {base} is a folder that is not on this machine: {where}")
+    try:
+        check_base(base)
+    except ConfigError as error:
+        return Finding(NAME, False, str(error), _FIX)
+    return Finding(NAME, None, f"the base {base} is a folder with what `sft` needs: it must be on the machines' image")
+
+
+def _on_hub(base: str, ground: Ground) -> Finding:
     """Ask the model hub with HF_TOKEN, which is what the machines get; a login kept on this disk does not go there.
 
     A hub that does not answer is no failure: it is the machines that fetch from it, not this one.
     """
-    base = ground.profile.model.base
-    if base is None:
-        return Finding(NAME, None, "the base is built from nothing: no hub is asked")
-    if is_folder(base):
-        if Path(base).expanduser().is_dir():
-            try:
-                check_base(base)
-            except ConfigError as error:
-                return Finding(NAME, False, str(error), "mend that, or name another model.base in the profile")
-        return Finding(NAME, None, f"the base {base} is a folder: it must be on the machines' image")
     from httpx import HTTPError, InvalidURL
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -43,7 +56,15 @@ def check(ground: Ground) -> Finding:
             f"{hub.endpoint} cannot be reached from here ({type(error).__name__}): access to {base} was not checked"
         )
         return Finding(NAME, None, detail)
-    return Finding(NAME, True, f"{base} can be fetched by {who or 'anybody'}")
+    opened = f"{base} can be fetched by {who or 'anybody'}"
+    try:
+        check_hub_base(base, ground.environment, _SHARE * ground.settings.preflight_seconds)
+    except ConfigError as error:
+        return Finding(NAME, False, str(error), _FIX)
+    except HubSilentError as error:
+        fix = "give it more time with CORTEX_PREFLIGHT_SECONDS, or see yourself that it has a chat template"
+        return Finding(NAME, True, f"{opened}, but its files were not looked at: {error}", fix)
+    return Finding(NAME, True, f"{opened}, and has what `sft` needs")
 
 
 def _refusal(hub: Any, base: str, who: str | None, given: bool, error: Any) -> Finding:

@@ -101,5 +101,5 @@ def _in_folder(folder: Path) -> Shape | None:
         return Shape(
             size // HALF, config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], width
         )
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, TooLargeError):
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError, TooLargeError):
         return None

@@ -14,8 +14,7 @@ from cortex.fleet.preflight.quota_codes import quota_code
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
-from tests.fleet.services import DIGEST, Answer, Aws, Registry, Request, hanging, quotas, serving
-from tests.fleet.services import hub as hub_service
+from tests.fleet.services import DIGEST, TRAINABLE, Answer, Aws, Hub, Registry, Request, hanging, quotas, serving
 
 Make = Callable[..., Ground]
 
@@ -140,7 +139,7 @@ def test_a_registry_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
     ],
 )
 def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool, words: str, fix: str | None) -> None:
-    with serving(hub_service) as url:
+    with serving(Hub()) as url:
         environment = {"HF_ENDPOINT": url} | ({"HF_TOKEN": token} if token else {})
         found = hub.check(ground(base=base, environment=environment))
     assert found.ok is ok and words in found.detail, found
@@ -151,13 +150,28 @@ def test_a_hub_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
     found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": "http://127.0.0.1:9"}))
     assert found.ok is None and "cannot be reached from here" in found.detail
     assert hub.check(ground()).ok is None
-    assert "is a folder" in hub.check(ground(base="/models/mine")).detail
+    absent = hub.check(ground(base="/models/mine"))
+    assert absent.ok is None and "not on this machine: it could not be looked at" in absent.detail
 
 
 def test_a_base_of_this_machine_that_cannot_be_trained_is_a_failure(ground: Make, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     found = hub.check(ground(base=str(tmp_path / "base")))
     assert found.ok is False and "holds no config.json" in found.detail
+
+
+def test_a_base_of_the_hub_that_cannot_be_trained_is_a_failure(ground: Make) -> None:
+    settings = TRAINABLE | {"tokenizer_config.json": b'{"eos_token": "</s>"}'}
+    with serving(Hub(settings)) as url:
+        found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
+    assert found.ok is False and "model.base open/model has no chat template" in found.detail
+    assert "another model.base" in str(found.fix)
+
+
+def test_a_hub_that_gives_no_files_in_time_leaves_a_warning(ground: Make) -> None:
+    with serving(Hub(TRAINABLE | {"tokenizer_config.json": (503, {}, b"busy")})) as url:
+        found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
+    assert found.word == "warning" and "can be fetched by anybody, but its files were not looked at" in found.detail
 
 
 @pytest.mark.parametrize(

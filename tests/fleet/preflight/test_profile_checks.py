@@ -1,5 +1,6 @@
 """Checks of what the profile itself says: keys, disks, budget, machines."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.fleet.preflight import cost, disk, keys, machines
+from cortex.fleet.preflight import cost, disk, images, keys, machines
 from cortex.fleet.preflight.disk import GIB
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -16,7 +17,8 @@ from cortex.limits import CONFIG_BYTES
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.prices import Offer
 from cortex.runs.profile import PROFILES, Profile, load_profile
-from cortex.settings import Settings
+from cortex.settings import CHECKOUT, Settings
+from scripts.images.build import NAMES as PUSHED
 
 
 def ground(profile: Profile, *documents: Mapping[str, Any], **values: Any) -> Ground:
@@ -227,14 +229,44 @@ def test_machines_that_the_catalog_does_not_have(profile: Profile) -> None:
 OFFLINE = (disk.check, keys.check)
 """Checks that ask nobody: with every key set, each shipped profile passes them."""
 
+PROFILE_NAMES = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+JOBS = sorted((CHECKOUT / "jobs").glob("*.yaml"))
 
-@pytest.mark.parametrize("check", OFFLINE, ids=lambda check: check.__module__.rpartition(".")[2])
-@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
-def test_every_shipped_profile_passes_with_the_shipped_pipeline(
-    name: str, check: Callable[[Ground], Finding], monkeypatch: pytest.MonkeyPatch
-) -> None:
+
+@pytest.fixture
+def all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORTEX_TEACHER_API_KEY", "k")
     monkeypatch.setenv("CORTEX_FLIPSIDE_API_KEY", "k")
+
+
+@pytest.mark.usefixtures("all_keys")
+@pytest.mark.parametrize("check", OFFLINE, ids=lambda check: check.__module__.rpartition(".")[2])
+@pytest.mark.parametrize("name", PROFILE_NAMES)
+def test_every_shipped_profile_passes_with_the_shipped_pipeline(name: str, check: Callable[[Ground], Finding]) -> None:
     documents = [document for document in read_documents(SKY_YAML) if "run" in document]
     found = check(ground(load_profile(name), *documents, settings=Settings()))
     assert found.ok is True and found.word == "ok", found
+
+
+@pytest.mark.usefixtures("all_keys")
+@pytest.mark.parametrize("check", OFFLINE, ids=lambda check: check.__module__.rpartition(".")[2])
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
+def test_every_shipped_job_passes(path: Path, check: Callable[[Ground], Finding]) -> None:
+    documents = read_documents(path)
+    assert documents and check(ground(load_profile("cortex-8b"), *documents, settings=Settings())).ok is not False
+
+
+@pytest.mark.parametrize("path", [SKY_YAML, *JOBS], ids=lambda path: path.stem)
+def test_every_image_that_a_shipped_file_names_is_one_that_is_pushed(path: Path, tmp_path: Path) -> None:
+    digests = tmp_path / "digests.json"
+    pushed = {name: f"127.0.0.1:9/cortex/{name}@sha256:{'0' * 64}" for name in PUSHED}
+    digests.write_text(json.dumps(pushed), encoding="utf-8")
+    found = images.check(ground(load_profile("cortex-8b"), *read_documents(path), digests=digests))
+    assert found.ok is None and "does not answer" in found.detail, "no image is unknown; their registry is not there"
+
+
+def test_the_teacher_s_disk_holds_the_weights_that_it_serves() -> None:
+    (task,) = read_documents(CHECKOUT / "jobs" / "teacher.yaml")
+    assert task["envs"]["TEACHER_MODEL"].endswith("-Llama-70B")
+    weights = 2 * SHAPES["meta-llama/Llama-3.3-70B-Instruct"].parameters / GIB
+    assert task["resources"]["disk_size"] > disk.SYSTEM + weights

@@ -7,7 +7,7 @@ import pytest
 
 from cortex.fleet.preflight.all_checks import CHECKS
 from tests.conftest import Cortex
-from tests.fleet.services import Aws, hub, serving
+from tests.fleet.services import Aws, Hub, serving
 from tests.testbed.catalog import write_catalogs
 
 PATIENT = {"CORTEX_PREFLIGHT_SECONDS": "300"}
@@ -35,7 +35,7 @@ def pipeline(tmp_path: Path, cloud: Aws) -> Path:
 
 
 def test_every_check_is_told_at_once_with_its_fix(cortex: Cortex, pipeline: Path, tmp_path: Path) -> None:
-    with serving(hub) as url:
+    with serving(Hub()) as url:
         variables = PATIENT | {"HOME": str(tmp_path), "CORTEX_BUCKET": "s3://mine/kit", "HF_ENDPOINT": url}
         done = cortex("preflight", "rehearsal", "--pipeline", pipeline, "--json", **variables)
     assert done.returncode == 78 and "Traceback" not in done.stderr, done.stderr

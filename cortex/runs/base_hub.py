@@ -1,0 +1,91 @@
+"""A base model on the hub, looked at before anything is paid for: its list of files, and the small ones among them."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import httpx2
+
+from cortex.errors import ConfigError, CortexError
+from cortex.limits import MIB, read_json
+from cortex.runs.base_rules import READ, BaseFiles, require_trainable
+
+PUBLIC = "https://huggingface.co"
+
+_LISTING_BYTES = 16 * MIB
+"""The most that is read of a model's entry: one of 100,000 files takes about 6 MB."""
+
+_NAME = re.compile(r"(?!.*(\.\.|--))\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
+
+
+class HubSilentError(CortexError):
+    """The hub could not be asked about a model, which says nothing of the model."""
+
+
+def check_hub_base(base: str, environment: Mapping[str, str], seconds: float) -> None:
+    """Refuse a model of the hub that `sft` could not train from, as HF_TOKEN shows it, or the public without one.
+
+    Raises:
+        ConfigError: what the model lacks, or that HF_TOKEN does not open it.
+        HubSilentError: the hub did not answer within `seconds`, answered something else, or asks for a token.
+    """
+    if not _NAME.fullmatch(base):
+        raise ConfigError(f"model.base {base!r} is no model's name: write owner/model, or a folder that is there")
+    if environment.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise HubSilentError("HF_HUB_OFFLINE is set: no hub was asked")
+    endpoint = (environment.get("HF_ENDPOINT") or PUBLIC).rstrip("/")
+    try:
+        files = asyncio.run(_fetch(base, endpoint, environment.get("HF_TOKEN") or None, seconds))
+    except TimeoutError as error:
+        raise HubSilentError(f"{endpoint} did not give the files of {base} within {seconds:.0f} s") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise HubSilentError(f"{endpoint} cannot be reached from here ({type(error).__name__})") from error
+    require_trainable(files)
+
+
+async def _fetch(base: str, endpoint: str, token: str | None, seconds: float) -> BaseFiles:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        asyncio.timeout(seconds),
+        # The hub sends on to where large files lie; httpx2 does not show the token to another host.
+        httpx2.AsyncClient(headers=headers, follow_redirects=True) as client,
+    ):
+        data = await _get(client, f"{endpoint}/api/models/{base}", _LISTING_BYTES, token)
+        names = _names(data, endpoint)
+        wanted = [name for name in READ if name in names]
+        addresses = [f"{endpoint}/{base}/resolve/main/{quote(name)}" for name in wanted]
+        contents = [
+            await _get(client, address, READ[name], token) for name, address in zip(wanted, addresses, strict=True)
+        ]
+    return BaseFiles(base, names, dict(zip(wanted, contents, strict=True)))
+
+
+async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | None) -> bytes:
+    """An answer's body, read to its limit at most."""
+    async with client.stream("GET", url) as response:
+        status = response.status_code
+        if token and _refuses(response.headers):
+            raise ConfigError(f"{url} answers {status}: HF_TOKEN does not open that model, or there is none")
+        if status != 200:
+            raise HubSilentError(f"{url} answers {status}" + ("" if token else " without HF_TOKEN"))
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > limit:
+                raise ConfigError(f"{url} has more than the {limit:,} bytes that such a file of a model may have")
+    return bytes(body)
+
+
+def _refuses(headers: Mapping[str, str]) -> bool:
+    """True where the hub itself says no; a proxy, or where large files lie, may answer 403 for reasons of its own."""
+    known = headers.get("X-Error-Code") in ("GatedRepo", "RepoNotFound")
+    return known or "Invalid credentials" in headers.get("X-Error-Message", "")
+
+
+def _names(data: bytes, endpoint: str) -> frozenset[str]:
+    """The names of a model's files; raises HubSilentError where it was not a hub that answered."""
+    try:
+        return frozenset(str(entry["rfilename"]) for entry in read_json(data, nan=True)["siblings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise HubSilentError(f"{endpoint} answers with something that is no list of a model's files") from error

@@ -1,0 +1,95 @@
+"""The rules that a base model's files must meet for `sft` to load it and to give it a conversation.
+
+They are the same for a folder of this machine and for a model of the hub, and need the standard library alone. What
+only the trainer's libraries can tell, such as a template that fails on a message, still shows in `sft`: a template is a
+program that somebody else wrote, and nothing here bounds how long it runs or how much it writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cortex.errors import ConfigError
+from cortex.limits import MIB, read_json
+
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
+TOKENIZER, SETTINGS, SPECIAL = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
+TEMPLATE, MORE_TEMPLATES = "chat_template.jinja", "additional_chat_templates/"
+
+READ = {CONFIG: 8 * MIB, SPECIAL: 8 * MIB, SETTINGS: 8 * MIB, TEMPLATE: 8 * MIB, TOKENIZER: 128 * MIB}
+"""The files that are read, with the most bytes that each may have: a tokenizer of 256,000 words takes about 35 MB."""
+
+_TOKENIZERS = (TOKENIZER, "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+@dataclass(frozen=True)
+class BaseFiles:
+    """What is seen of a base model: its files' names, and the bytes of those of `READ` that it has."""
+
+    base: str
+    names: frozenset[str]
+    contents: Mapping[str, bytes]
+
+
+def require_trainable(files: BaseFiles) -> None:
+    """Return if `sft` could train from a base with these files.
+
+    Raises:
+        ConfigError: what the base lacks, and what to do about it.
+    """
+    where = f"model.base {files.base}"
+    if CONFIG not in files.names:
+        if ADAPTER in files.names:
+            raise ConfigError(f"{where} holds an adapter alone: merge it into its base, and name the merged model")
+        raise ConfigError(f"{where} holds no {CONFIG}: name what `save_pretrained` wrote")
+    _read_object(files, CONFIG)
+    tokenizer = next((name for name in _TOKENIZERS if name in files.names), None)
+    if tokenizer is None:
+        raise ConfigError(f"{where} holds no tokenizer ({', '.join(_TOKENIZERS)}): copy the base's own beside it")
+    if tokenizer == TOKENIZER and not isinstance(_read_object(files, TOKENIZER).get("model"), dict):
+        raise ConfigError(f"{files.base}/{TOKENIZER} is no tokenizer: it has no `model`; copy the base's own again")
+    if not any(_names_end(_read_object(files, name)) for name in (SETTINGS, SPECIAL)):
+        raise ConfigError(f"{files.base}/{SETTINGS} names no eos_token: an answer would have no end; name it")
+    # One that is passed to the trainer alone would not do: `evaluate` asks the base itself, under its own template.
+    if not _has_template(files):
+        raise ConfigError(
+            f"{where} has no chat template (chat_template in {SETTINGS}, or {TEMPLATE}): take the instruction-tuned "
+            "model, or copy its template there"
+        )
+
+
+def _names_end(settings: Mapping[str, Any]) -> bool:
+    """True where the token that ends an answer is named, by itself or with its flags."""
+    token = settings.get("eos_token")
+    if isinstance(token, dict):
+        token = cast(dict[str, Any], token).get("content")
+    return isinstance(token, str) and bool(token)
+
+
+def _has_template(files: BaseFiles) -> bool:
+    """True where transformers would find a template of the name `default`; templates in files of their own go first."""
+    if TEMPLATE in files.names:
+        return bool(files.contents[TEMPLATE].strip())
+    more = [name for name in files.names if name.startswith(MORE_TEMPLATES) and name.endswith(".jinja")]
+    if more:
+        return f"{MORE_TEMPLATES}default.jinja" in more
+    given: Any = _read_object(files, SETTINGS).get("chat_template")
+    if isinstance(given, list):  # several, each with its name
+        named = [cast(dict[str, Any], one) for one in cast(list[Any], given) if isinstance(one, dict)]
+        given = {str(one.get("name")): one.get("template") for one in named}
+    if isinstance(given, dict):
+        given = cast(dict[str, Any], given).get("default")
+    return isinstance(given, str) and bool(given.strip())
+
+
+def _read_object(files: BaseFiles, name: str) -> dict[str, Any]:
+    """A file's JSON object; an empty one for a file that is not there."""
+    if name not in files.names:
+        return {}
+    try:
+        found: Any = read_json(files.contents[name].decode(), nan=True)  # shapes of some models hold Infinity
+    except ValueError as error:
+        raise ConfigError(f"{files.base}/{name} is not JSON ({error}): copy it again") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{files.base}/{name} holds no JSON object: copy it again")
+    return cast(dict[str, Any], found)

@@ -1,0 +1,49 @@
+"""The base model, looked at before the stages that pay for labels: what `sft` would refuse is refused there."""
+
+import os
+
+from loguru import logger
+
+from cortex.runs.base_folder import check_base, is_folder, is_here
+from cortex.runs.base_hub import HubSilentError, check_hub_base
+from cortex.runs.context import RunContext
+from cortex.settings import Settings
+
+LOADING = frozenset({"sft", "dpo", "grpo", "export", "evaluate"})
+"""The stages that load the base."""
+
+HUB_SECONDS = 120.0
+"""How long the hub's files may take: little beside a stage, and enough for a large tokenizer on a slow line."""
+
+
+def check_base_folder(context: RunContext, settings: Settings) -> None:
+    """Refuse a base in a folder that `sft` could not train from.
+
+    In a launched run, `data` and `label` have a machine of their own, and the folder may be on the other machines'
+    images alone: only there is an absent folder no fault.
+
+    Raises:
+        ConfigError: what it lacks.
+    """
+    base = context.profile.model.base
+    elsewhere = settings.profile_digest is not None and LOADING.isdisjoint(context.stages)
+    if base and is_folder(base) and not is_here(base) and elsewhere:
+        logger.warning(f"model.base {base} is not on this machine, so it was not looked at: `sft` needs it on its own")
+        return
+    check_base(base)
+
+
+def check_base_or_warn(context: RunContext, settings: Settings) -> None:
+    """Refuse any base that `sft` could not train from; where no hub can be asked, say so and go on.
+
+    Raises:
+        ConfigError: what it lacks.
+    """
+    base = context.profile.model.base
+    check_base_folder(context, settings)
+    if base is None or is_folder(base):
+        return
+    try:
+        check_hub_base(base, os.environ, HUB_SECONDS)
+    except HubSilentError as error:
+        logger.warning(f"model.base {base} was not looked at before its labels: {error}")
