@@ -35,7 +35,9 @@ def brought_home(store: FolderStore, release: Artifact, tmp_path: Path) -> Recei
 def test_a_run_that_never_left_this_machine_has_nothing_to_destroy(teardown: Cortex, tmp_path: Path) -> None:
     done = teardown(RUN)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"nothing to destroy: SkyPilot has no job, cluster or service of run {RUN}\n"
+    unsigned, nothing = done.stdout.splitlines()
+    assert unsigned == f"the release of run {RUN} is unsigned"
+    assert nothing == f"nothing to destroy: SkyPilot has no job, cluster or service of run {RUN}"
     assert not (tmp_path / ".sky" / "api_server").exists(), "a server was started only to say so"
 
 
