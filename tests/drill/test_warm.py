@@ -30,9 +30,9 @@ def python(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (tmp_path / "under_test.py").write_text(MODULE)
     folder = tmp_path_factory.mktemp("w")
     spaced = tmp_path / "a space"
-    spaced.symlink_to(Path(sys.executable).parent)  # as in a checkout whose path has one
+    spaced.symlink_to(Path(sys.executable).parent.parent)  # an environment in a checkout whose path has one
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(tmp_path)]), "WORD": "server's"}
-    command = [spaced / Path(sys.executable).name, "-m", "cortex.drill.warm", folder, "json"]
+    command = [spaced / "bin" / Path(sys.executable).name, "-m", "cortex.drill.warm", folder, "json"]
     with running(command, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         yield folder / "python"
