@@ -172,9 +172,7 @@ def _send(
     # Asked for once more, for stores that would replace it; then the lease, so that nothing comes between.
     there = find(store, prefix)
     if there is None:
-        if lease:
-            lease.check()
-        create(store, f"{prefix}/{MANIFEST}", manifest.data)
+        create(store, f"{prefix}/{MANIFEST}", manifest.data, lease.check if lease else _unchecked)
         # Read back whoever wrote it: another publisher may have been first.
         there = find(store, prefix)
     if there is None:

@@ -1,5 +1,7 @@
 """Objects that are written once and never replaced: leases, manifests, profiles, entries of a ledger."""
 
+from collections.abc import Callable
+
 from loguru import logger
 
 from cortex.artifacts.patience import Patience
@@ -17,16 +19,18 @@ class _UnsettledError(StoreError):
     """The store refused to create an object, and has none."""
 
 
-def create(store: Store, key: str, data: bytes) -> bool:
+def create(store: Store, key: str, data: bytes, check: Callable[[], None] = lambda: None) -> bool:
     """Write an object that is never replaced. True when it is there with these bytes, False when it has others.
 
-    An answer that was lost, and a refusal while nothing is there, are settled by reading the object back.
+    An answer that was lost, and a refusal while nothing is there, are settled by reading the object back. `check` is
+    called before each attempt, and raises when this process must not write any more.
 
     Raises:
         StoreError: the store does not answer, or refuses for too long what it does not have.
     """
 
     def attempt() -> bool:
+        check()
         if store.put_if_absent(key, data):
             return True
         try:

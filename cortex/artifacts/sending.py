@@ -27,8 +27,8 @@ def send(
 ) -> tuple[FileEntry, ...]:
     """Send files, and prove each by reading it back. What is there already, and right, is not sent again.
 
-    `present` has the sizes of the keys that a listing found there. `check` is called before each file, and raises when
-    this process must not write any more.
+    `present` has the sizes of the keys that a listing found there. `check` is called before each file, and
+    again before each sending of it; it raises when this process must not write any more.
 
     Raises:
         DataError: a file changed while it was sent.
@@ -44,6 +44,7 @@ def send(
             if hash_object(store, key, found.size) == found:
                 return FileEntry(name=name, size=found.size, sha256=found.sha256)
         for _ in range(ATTEMPTS):
+            check()  # once more: reading what is there, or back, takes as long as the file is large
             sent = store.upload(path, key)
             if hash_object(store, key, sent.size) == sent:
                 return FileEntry(name=name, size=sent.size, sha256=sent.sha256)

@@ -58,6 +58,8 @@ class _Attempt:
     since: float
     until: float
     ended: bool = False
+    counted: bool = False
+    """Whether a sign said how many seconds it had cost, by a clock that does not jump."""
     ahead: float = 0.0
     """Seconds that its events' times are ahead of `since` and `until`, which may be by its cloud's clock."""
 
@@ -66,6 +68,7 @@ class _Attempt:
         until = sign.get("until", sign["time"])
         if "seconds" in sign:
             self.until = max(self.until, self.since + sign["seconds"])
+            self.counted = True
         else:
             self.reach(until)
         self.ahead = sign["time"] - until
@@ -82,7 +85,7 @@ def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
 
     An attempt is known by its machine and its beginning, which each `machine_...` event names. It lasts for as many
     seconds as its signs of life say that it has cost, which they count by a clock that does not jump; where they say
-    none, and by other events of an epoch that it wrote under, until those, unless they are further ahead than
+    none, until them, and until other events of an epoch that it wrote under, unless they are further ahead than
     `PLAUSIBLE`: then a clock was set. Of two prices of a machine the one entered under the later epoch holds for all
     its time.
     """
@@ -98,7 +101,9 @@ def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
             by_epoch[event["epoch"]] = attempt
             attempt.hear(event)
     for event in known:
-        if event["event"] not in SIGNS and (attempt := by_epoch.get(event["epoch"])):
+        attempt = None if event["event"] in SIGNS else by_epoch.get(event["epoch"])
+        # Such an event may be dated by the bucket, and a sign by its writer: their difference would come and go.
+        if attempt and not attempt.counted:
             attempt.reach(event["time"] - attempt.ahead)
     machines: dict[str, list[_Attempt]] = {}
     for attempt in attempts.values():

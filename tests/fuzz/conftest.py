@@ -19,10 +19,15 @@ def first_seed() -> int:
 def fuzz(
     request: pytest.FixtureRequest, first_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> Generator[Fuzz, None, None]:
-    """A `Fuzz` with an equal share of the time, or of its module's examples, for each test that asks for one."""
-    sharing = [item for item in request.session.items if "fuzz" in getattr(item, "fixturenames", ())]
-    subject = sum(item.path == request.node.path for item in sharing)
-    runner = Fuzz(first_seed, SECONDS / len(sharing), FULL_EXAMPLES // subject)
+    """A `Fuzz` with an equal share of the time, or of its module's examples, for each test that asks for one.
+
+    A module's `FUZZ_SECONDS` are its own; all others share `SECONDS`.
+    """
+    asking = [item for item in request.session.items if "fuzz" in getattr(item, "fixturenames", ())]
+    subject = sum(item.path == request.node.path for item in asking)
+    own: float | None = getattr(request.module, "FUZZ_SECONDS", None)
+    sharing = sum(not hasattr(getattr(item, "module", None), "FUZZ_SECONDS") for item in asking)
+    runner = Fuzz(first_seed, own / subject if own else SECONDS / sharing, FULL_EXAMPLES // subject)
     # At once, not at the end: an example may take the whole process down.
     with capsys.disabled():
         print(f"\n{request.node.name}: CORTEX_FUZZ_SEED={first_seed}", flush=True)

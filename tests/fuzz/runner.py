@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 SECONDS = 60.0
-"""How long all fuzz tests take together: long enough for thousands of examples, short enough for every `make test`."""
+"""How long all fuzz tests take together, but those of modules with a time of their own: long enough for thousands of
+examples, short enough for every `make test`."""
 
 FULL_EXAMPLES = 20_000
 """How many examples the tests of a module take instead where CORTEX_FULL is set, however long that lasts."""

@@ -1,180 +1,233 @@
 """A simulated bucket and its writers, of which one runs at a time: a seed decides who, and what goes wrong."""
 
 import threading
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
 from random import Random
 
-from cortex.artifacts.hashing import FileHash, hash_file
+from cortex.artifacts.lease import CHECK_SECONDS
 from cortex.artifacts.manifest import MANIFEST
-from cortex.artifacts.store import RECORD_BYTES, MissingObjectError, Store, StoredObject, StoreError
+from tests.protocol.rules import Rule, ViolationError
+
+STEPS = 4000
+"""Requests of one schedule, several times what the longest right one makes: beyond them a program runs in circles."""
+
+CHANGES_WITHIN = 60
+"""Steps within which a schedule by priority pauses its writers: about as many as two of them take."""
+
+ANSWER_SECONDS = 30.0
+"""How long a program may compute between two requests."""
 
 
 class Killed(BaseException):
     """The writer's machine is gone."""
 
 
-class ViolationError(AssertionError):
-    """Something happened that must never happen."""
+@dataclass(frozen=True)
+class Write:
+    """A request to write that was sent: it lands now, later, or never."""
+
+    key: str
+    data: bytes
+    conditional: bool
+    writer: "Writer"
+    sent: float
+    since_taken: int | None
+    """Its writer's, when it was let go."""
 
 
 class World:
-    """The objects of a bucket, what it looked like before, and the rules that every write is held against."""
+    """The objects of a bucket, what it looked like before, and the rules that every step is held against."""
 
-    def __init__(self, rng: Random, faults: float) -> None:
-        self.rng, self.faults, self.now = rng, faults, 1e9
+    def __init__(self, rng: Random, faults: float, *, conditional: bool = True) -> None:
+        self.rng, self.faults, self.conditional, self.now = rng, faults, conditional, 1e9
         self.objects: dict[str, tuple[bytes, float]] = {}
         self.past: list[dict[str, tuple[bytes, float]]] = [{}]
+        self.first: dict[str, bytes] = {}
+        """What is written once, as it was first seen."""
+        self.late: list[Write] = []
+        """Under way, though their writers were killed, or have given them up."""
         self.writers: list[Writer] = []
+        self.damaged = False
+        """Whether the bucket stored other bytes than it was given."""
         self.overtaken = False
-        """Whether a write was under way when its writer lost the run."""
+        """Whether a writer that had lost the run wrote a file, as it may for as long as it may not know."""
 
-    def write(self, key: str, data: bytes, writer: "Writer") -> None:
-        there = self.objects.get(key)
-        kept = key.endswith(f"/{MANIFEST}") or "/lease/" in key or "/ledger/" in key
-        if kept and there is not None and there[0] != data:
-            raise ViolationError(f"{key} was replaced")
-        if "/lease/" in key and there is None:
-            epoch = int(key.rpartition("/")[2])
-            if epoch != 1 + sum("/lease/" in known for known in self.objects):
-                raise ViolationError(f"epoch {epoch} leaves a gap")
-            for other in self.writers:
-                if other is not writer:
-                    other.since_taken = other.since_taken or 0
-            writer.since_taken = None
-        if "/a/" in key and writer.since_taken is not None:
-            self.overtaken = self.overtaken or writer.since_taken == 0
-            if key.endswith(f"/{MANIFEST}") and writer.since_taken > 0:
-                raise ViolationError(f"{writer.name} published after it could have known that the run was taken over")
-        self.objects = {**self.objects, key: (data, self.now)}
+    def play(self, *, kills: float, look: Callable[[], None] = lambda: None) -> None:
+        """Let the programs run to their ends, one request of one of them at a time, and look after each."""
+        choose = self.rng.choice([self._at_random, self._by_priority])()
+        try:
+            for _ in range(STEPS):
+                waiting = [writer for writer in self.writers if not writer.ended]
+                if not waiting:
+                    break
+                self.now += self.rng.choice([0.0, 0.1, 1.0, 30.0])
+                if self.late and self.rng.random() < 0.1:
+                    self.land(self.late.pop(self.rng.randrange(len(self.late))))
+                choose(waiting).step(kill=self.rng.random() < kills)
+                self._look()
+                look()
+            else:
+                raise ViolationError(Rule.ENDS, f"{STEPS:,} requests, and no end")
+            while self.late:
+                self.land(self.late.pop(self.rng.randrange(len(self.late))))
+            self._look()
+            look()
+        finally:
+            for writer in self.writers:
+                writer.end()
+
+    def _at_random(self) -> "Choice":
+        """Any writer next, or the same one for a while."""
+        stay, current = self.rng.choice([0.0, 0.8]), self.writers[0]
+
+        def choose(waiting: Sequence[Writer]) -> Writer:
+            nonlocal current
+            if current not in waiting or self.rng.random() >= stay:
+                current = self.rng.choice(waiting)
+            return current
+
+        return choose
+
+    def _by_priority(self) -> "Choice":
+        """The first in a random order, who goes to its end at a few random steps: so that one is paused at any one
+        point while the others go on to their ends.
+
+        Source: Burckhardt et al., A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs, 2010.
+        """
+        order = self.rng.sample(self.writers, len(self.writers))
+        changes = {self.rng.randrange(CHANGES_WITHIN) for _ in range(self.rng.choice([1, 2, 3]))}
+        steps = count()
+
+        def choose(waiting: Sequence[Writer]) -> Writer:
+            current = next(writer for writer in order if writer in waiting)
+            if next(steps) in changes:
+                order.remove(current)
+                order.append(current)
+            return current
+
+        return choose
+
+    def land(self, write: Write) -> bool:
+        """Let a write come to the bucket; whether it created its object."""
+        there = self.objects.get(write.key)
+        if there is not None and write.conditional and self.conditional:
+            return False
+        if "/lease/" in write.key and there is None:
+            self._take(write)
+        if "/a/" in write.key and write.writer.taken is not None:
+            self._require_leave(write, write.writer.taken)
+        self.objects = {**self.objects, write.key: (write.data, self.now)}
         self.past.append(self.objects)
+        return there is None
+
+    def _require_leave(self, write: Write, taken: float) -> None:
+        """Refuse what was sent although its writer could have known that somebody else had taken the run."""
+        self.overtaken = True
+        if not write.since_taken:
+            return  # it was under way then
+        late = write.sent - taken
+        if write.key.endswith(f"/{MANIFEST}") or late > CHECK_SECONDS:
+            raise ViolationError(Rule.ONE_WRITER, f"{write.writer.name} put {write.key} {late:g} s after the takeover")
+
+    def _take(self, write: Write) -> None:
+        epoch = int(write.key.rpartition("/")[2])
+        if epoch != 1 + sum("/lease/" in known for known in self.objects):
+            raise ViolationError(Rule.NO_GAP, f"epoch {epoch} was taken")
+        for other in self.writers:
+            if other.taken is None:
+                other.taken, other.since_taken = self.now, 0
+        write.writer.taken = write.writer.since_taken = None
+
+    def _look(self) -> None:
+        for key, (data, _) in self.objects.items():
+            if _is_written_once(key):
+                self.first.setdefault(key, data)
+        for key, data in self.first.items():
+            if key not in self.objects or self.objects[key][0] != data:
+                raise ViolationError(Rule.WRITTEN_ONCE, key)
+        for writer in self.writers:
+            if writer.failure:
+                raise writer.failure
+
+
+Choice = Callable[[Sequence["Writer"]], "Writer"]
+"""Who of those that wait goes on."""
+
+
+def _is_written_once(key: str) -> bool:
+    return key.endswith((f"/{MANIFEST}", "/profile.json")) or "/lease/" in key or "/ledger/" in key
 
 
 class Writer:
     """A program in a thread of its own, which stops at each request until it is let go on."""
 
-    def __init__(self, world: World, name: str, program: "Callable[[Bucket], None]") -> None:
+    def __init__(self, world: World, name: str, program: Callable[["Writer"], None]) -> None:
         self.world, self.name, self.ended, self.killed = world, name, False, False
-        self.failure: BaseException | None = None
+        self.failure: ViolationError | None = None
+        self.taken: float | None = None
+        """When somebody else took the run; None while nobody has."""
         self.since_taken: int | None = None
-        """Requests it began since somebody else took the run; None while nobody has."""
+        """Requests it began since then."""
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
         world.writers.append(self)
         threading.Thread(target=self._run, args=(program,), name=name, daemon=True).start()
-        self._back.acquire()
+        self._wait()
 
-    def step(self, *, kill: bool) -> None:
+    def step(self, *, kill: bool = False) -> None:
         """Let it make the request at which it waits, and go on to its next, or kill it there."""
         self.killed = self.killed or kill
         self._go.release()
-        self._back.acquire()
+        self._wait()
 
-    def request(self) -> None:
-        """Wait for leave to make a request."""
+    def end(self) -> None:
+        """Kill it, unless it has ended."""
+        while not self.ended:
+            self.step(kill=True)
+
+    def request(self, key: str = "", data: bytes | None = None, *, conditional: bool = False) -> Write | None:
+        """Wait for leave to make a request. What it writes, if it writes something, is its caller's to land.
+
+        Killed here, it may have sent the request all the same, which then lands some time, or never.
+        """
         if self.killed:
             raise Killed
+        sent = self.world.now
         self._back.release()
         self._go.acquire()
+        write = None if data is None else Write(key, data, conditional, self, sent, self.since_taken)
         if self.killed:
+            if write:
+                self.lose(write)
             raise Killed
+        return write
 
-    def _run(self, program: "Callable[[Bucket], None]") -> None:
+    def lose(self, write: Write) -> None:
+        """Hear no answer to a write: it never came, or will come."""
+        if self.world.rng.random() < 0.5:
+            self.world.late.append(write)
+
+    def began(self) -> None:
+        """Count a request that began after somebody else took the run."""
+        if self.since_taken is not None:
+            self.since_taken += 1
+
+    def _wait(self) -> None:
+        if not self._back.acquire(timeout=ANSWER_SECONDS):
+            self.ended = True  # so that nobody waits for it again
+            raise ViolationError(Rule.ENDS, f"{self.name} computes for {ANSWER_SECONDS:g} s without a request")
+
+    def _run(self, program: Callable[["Writer"], None]) -> None:
         try:
             self.request()
-            program(Bucket(self.world, self))
+            program(self)
         except Killed:
             pass
-        except BaseException as error:
+        except ViolationError as error:
             self.failure = error
+        except Exception as error:
+            self.failure = ViolationError(Rule.NO_SURPRISE, f"{self.name}: {type(error).__name__}: {error}")
+            self.failure.__cause__ = error
         self.ended = True
         self._back.release()
-
-
-class Bucket(Store):
-    """The bucket as one writer's client sees it: a refusal in conflict, a lost answer, a listing of long ago."""
-
-    def __init__(self, world: World, writer: Writer | None = None) -> None:
-        super().__init__("sim://bucket")
-        self.world, self.writer = world, writer
-
-    def _request(self) -> None:
-        if self.writer:
-            self.writer.request()
-
-    def _began(self) -> None:
-        if self.writer and self.writer.since_taken is not None:
-            self.writer.since_taken += 1
-
-    def _fails(self, share: float = 1.0) -> bool:
-        return self.writer is not None and self.world.rng.random() < self.world.faults * share
-
-    def put(self, key: str, data: bytes) -> None:
-        self._request()
-        assert self.writer
-        self.world.write(key, data, self.writer)
-        self._began()
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        self._request()
-        assert self.writer
-        if self._fails():
-            self._began()
-            return False  # in conflict with another's write (409), or as if it were
-        if self._fails(0.3):
-            raise StoreError(f"{key}: it does not answer")
-        created = key not in self.world.objects
-        if created:
-            self.world.write(key, data, self.writer)
-        self._began()
-        if self._fails(0.3):
-            raise StoreError(f"{key}: the answer was lost")
-        return created and not self._fails()  # an answer that was lost, and asked for again, is no
-
-    def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
-        del limit
-        self._request()
-        self._began()
-        if key not in self.world.objects:
-            raise MissingObjectError(key)
-        return self.world.objects[key][0]
-
-    def folders(self, prefix: str = "") -> list[str]:
-        return sorted({entry.key.removeprefix(f"{prefix}/").partition("/")[0] for entry in self.list(prefix)})
-
-    def list(self, prefix: str = "") -> list[StoredObject]:
-        self._request()
-        self._began()
-        seen = self.world.rng.choice(self.world.past) if self._fails() else self.world.objects
-        return [
-            StoredObject(key, len(data), at)
-            for key, (data, at) in sorted(seen.items())
-            if key.startswith(f"{prefix}/" if prefix else "")
-        ]
-
-    def upload(self, path: Path, key: str) -> FileHash:
-        self.put(key, path.read_bytes())
-        return hash_file(path)
-
-    def get_range(self, key: str, start: int, length: int) -> memoryview:
-        return memoryview(self.get(key)[start : start + length])
-
-    def stream(self, key: str, start: int, length: int) -> Generator[bytes]:
-        yield self.get(key)[start : start + length]
-
-    def size(self, key: str) -> int:
-        return len(self.get(key))
-
-    def exists(self, key: str) -> bool:
-        try:
-            return bool(self.get(key)) or True
-        except MissingObjectError:
-            return False
-
-    def download(self, key: str, path: Path) -> None:
-        path.write_bytes(self.get(key))
-
-    def delete(self, prefix: str) -> int:
-        raise NotImplementedError(prefix)
-
-    def now(self) -> float:
-        return self.world.now

@@ -176,4 +176,11 @@ def test_what_a_sign_counts_itself_holds_whatever_its_clock_says(ahead: float) -
             alive(base + ahead + hours * HOUR, base) | {"until": base + hours * HOUR, "seconds": hours * HOUR}
         )
         assert spent(events) == pytest.approx(30.0 * hours)
-        assert spent([*events, progress(base + ahead + hours * HOUR + 36)]) == pytest.approx(30.0 * (hours + 0.01))
+        assert spent([*events, progress(base + ahead + hours * HOUR + 36)]) == pytest.approx(30.0 * hours)
+
+
+def test_the_next_sign_takes_nothing_back_of_a_machine_whose_clock_the_bucket_corrects() -> None:
+    """Its first sign came to the bucket at once, the second after half a minute, just behind a stage's word."""
+    events = [started(0, 0) | {"until": 0.0, "seconds": 0.0}, alive(90, 0) | {"until": 60.0, "seconds": 60.0}]
+    word = progress(89)
+    assert spent([events[0], word]) <= spent([*events, word])
