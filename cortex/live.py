@@ -106,8 +106,7 @@ def _attempts(report: StageReport) -> str:
 
 
 def _seconds(report: StageReport) -> str:
-    under_way = time.time() - report.started if report.started and report.state == "running" else 0.0
-    spent = report.seconds + under_way
+    spent = report.seconds + report.under_way
     return f"{spent:6.1f} s" if spent or report.state != "waiting" else ""
 
 

@@ -17,6 +17,9 @@ from cortex.urls import check_http_url, read_bucket_url
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
 
+SECRET_CHARACTERS = 32
+"""Of a run's secret at least: fewer could be guessed."""
+
 
 def _user() -> str:
     try:
@@ -27,6 +30,12 @@ def _user() -> str:
 
 def _check_secret(secret: SecretStr) -> SecretStr:
     check_key(secret.get_secret_value())
+    return secret
+
+
+def _check_length(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SECRET_CHARACTERS:
+        raise ValueError(f"has fewer than {SECRET_CHARACTERS} characters: copy it whole, or leave it out")
     return secret
 
 
@@ -91,7 +100,7 @@ class Settings(BaseSettings):
     flipside_api_key: Secret | None = None
     """Flipside's key, where a profile's data come from there."""
 
-    run_secret: Secret | None = Field(default=None, min_length=32)
+    run_secret: Annotated[Secret, AfterValidator(_check_length)] | None = None
     """The secret of the run that this machine works for; without it, one is made from the key in `home`."""
 
     profile_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -140,8 +149,8 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = f"CORTEX_{first['loc'][0]}".upper()
             message = first["msg"].removeprefix("Value error, ")
-            # A key is shown to nobody; what is said of a bucket shows it already.
-            shown = "" if name.endswith("_KEY") or name == "CORTEX_BUCKET" else f"is {first['input']!r}: "
+            # A key or a secret is shown to nobody; what is said of a bucket shows it already.
+            shown = "" if name.endswith(("_KEY", "_SECRET")) or name == "CORTEX_BUCKET" else f"is {first['input']!r}: "
             raise ConfigError(f"{name} {shown}{message}".replace("CORTEX_BUCKET store", "CORTEX_BUCKET")) from None
         try:
             check_network(os.environ)

@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,13 +81,17 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("words", "limit"), [((), "$1,234.00"), (("--budget", "2000"), "$2,000.00")])
-def test_a_run_is_resumed_under_the_cap_that_it_was_raised_to(
-    words: tuple[str, ...], limit: str, store: Store, tmp_path: Path, cortex: Cortex
+@pytest.mark.parametrize(
+    ("words", "limit", "skew"),
+    [((), "$1,234.00", -400 * 86_400.0), ((), "$1,234.00", 400 * 86_400.0), (("--budget", "2000"), "$2,000.00", 0.0)],
+)
+def test_a_run_is_resumed_under_the_cap_that_it_was_last_raised_to_by_any_clock(
+    words: tuple[str, ...], limit: str, skew: float, store: Store, tmp_path: Path, cortex: Cortex
 ) -> None:
     write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
     create_run(store, "r1", load_profile("cortex-70b"))
-    Ledger(store, "r1", 1).append("budget_raised", dollars=1234)
+    Ledger(store, "r1", 1, lambda: time.time() + skew).append("budget_raised", dollars=999)
+    Ledger(store, "r1", 2).append("budget_raised", dollars=1234)
     pipeline = tmp_path / "mine.yaml"
     resources = {"infra": "aws", "accelerators": "H100:8", "use_spot": True}
     pipeline.write_text(yaml.safe_dump({"name": "sft", "resources": resources, "run": "cortex run sft"}))

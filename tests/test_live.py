@@ -1,14 +1,30 @@
 import io
+import time
+from pathlib import Path
 
 import pytest
 
+from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.store import Store
 from cortex.console import Console
 from cortex.live import LiveStages
 from cortex.runs.ledger import Ledger
 from cortex.runs.report import RunFollower
+from tests.backdating import backdate
 
 STAGES = ["data", "sft"]
+DAY = 86_400.0
+
+
+def true_time() -> float:
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
+class Bucket(FolderStore):
+    """Whose clock is right, as the disk's is, whatever this program's says."""
+
+    def now(self) -> float:
+        return true_time()
 
 
 def test_elsewhere_than_on_a_terminal_every_change_is_one_line(store: Store) -> None:
@@ -42,6 +58,23 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
     for word in ("data", "sft", "30/60", "loss 0.2500", "reward 0.8750", "making environment sft"):
         assert word in shown
     assert "entropy" not in shown
+
+
+@pytest.mark.parametrize("skew", [-400 * DAY, -DAY, -60.0, 60.0, DAY, 400 * DAY])
+@pytest.mark.parametrize("whose", ["the machine's", "the laptop's"])
+def test_the_time_of_a_stage_is_by_the_buckets_clock(
+    skew: float, whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Bucket(tmp_path)
+    Ledger(store, "a", 1, lambda: true_time() + skew * (whose == "the machine's")).append("stage_started", stage="data")
+    backdate(store, "runs/a/ledger", 30)
+    if whose == "the laptop's":
+        monkeypatch.setattr(time, "time", lambda: true_time() + skew)
+    text = io.StringIO()
+    with LiveStages(RunFollower(store, "a", STAGES), Console(file=text, width=120)):
+        pass
+    stage, state, seconds, _ = text.getvalue().split()
+    assert (stage, state) == ("data", "running") and 29 < float(seconds) < 45
 
 
 def test_an_error_leaves_the_table_and_goes_on_its_way(store: Store) -> None:

@@ -100,6 +100,13 @@ def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="expected: SOCKS is supported here")
+def test_a_runs_secret_that_was_cut_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORTEX_RUN_SECRET", "hush" * 7)
+    with pytest.raises(ConfigError, match=r"^CORTEX_RUN_SECRET has fewer than 32 characters: copy it whole") as caught:
+        Settings()
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"])
 def test_a_proxy_without_its_support_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "socks5://me:secret@127.0.0.1:1080")

@@ -34,7 +34,9 @@ class StageReport:
     """Attempts that ended because their machine was taken away: with notice, or killed and begun again."""
     manifest: str | None = None
     started: float | None = None
-    """When the attempt under way began, in seconds since 1970."""
+    """When the bucket heard that the attempt under way had begun, in seconds since 1970 by the bucket's clock."""
+    under_way: float = 0.0
+    """Seconds that a running attempt has taken by now, by the bucket's clock: machines' and laptops' may disagree."""
     seen: float | None = None
     """When the bucket took the newest attempt's last sign of life, in seconds since 1970 by the bucket's clock."""
     epoch: int | None = None
@@ -103,9 +105,12 @@ class RunFollower:
                 if entry.event["event"] in SIGNS or entry.event["epoch"] in self._attempts:
                     self.heard = max(self.heard or 0.0, entry.written)
         for report in self.stages.values():
+            report.under_way = 0.0
             if report.state in ("running", "silent"):
-                silent = self._store.now() - (report.seen or 0.0) > SILENT_SECONDS
-                report.state = "silent" if silent else "running"
+                now = self._store.now()
+                report.state = "silent" if now - (report.seen or 0.0) > SILENT_SECONDS else "running"
+                if report.state == "running" and report.started is not None:
+                    report.under_way = max(0.0, now - report.started)
 
     def _take(self, event: Event, written: float) -> None:
         kind, epoch = event["event"], event["epoch"]
@@ -143,7 +148,7 @@ class RunFollower:
         self._attempts[epoch] = _Attempt(report)
         report.attempts += 1
         if epoch >= (report.epoch or 0):
-            report.epoch, report.state, report.started, report.seen = epoch, "running", event["time"], written
+            report.epoch, report.state, report.started, report.seen = epoch, "running", written, written
             report.code, report.reason, report.pace = None, None, None
             report.step, report.total, report.values = None, None, None
 

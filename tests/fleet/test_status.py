@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from collections.abc import Callable
 
@@ -149,6 +150,24 @@ def test_following_ends_with_the_run_and_says_each_change_once(profile: Profile,
     text = io.StringIO()
     follow(store, RUN, Console(file=text, width=200, force_terminal=True), every=0.01)
     assert "spent [/on/this]" in text.getvalue()
+
+
+@pytest.mark.parametrize("skew", [-400 * 86_400.0, -86_400.0, -60.0, 60.0, 86_400.0, 400 * 86_400.0])
+def test_following_tells_the_same_whatever_the_machines_clock_says(skew: float, profile: Profile, store: Store) -> None:
+    """A machine whose clock is wrong goes on where one was lost whose clock was right; then its stage fails."""
+    create_run(store, RUN, profile)
+    silent(Ledger(store, RUN, 1))
+    wrong = Ledger(store, RUN, 2, lambda: time.time() + skew)
+    begun(wrong)
+    text = io.StringIO()
+    end = threading.Timer(0.3, wrong.append, ["stage_failed"], {"stage": "data", "seconds": 7.0, "code": 1})
+    end.start()
+    follow(store, RUN, Console(file=text, width=200), every=0.01)
+    end.join()
+    running, failed, summary = text.getvalue().splitlines()
+    assert running.split()[:2] == ["data", "running"] and float(running.split()[2]) < 5
+    assert failed.split()[:4] == ["data", "failed", "7.0", "s"] and "attempt 2, 1 preempted" in failed
+    assert summary.startswith("failed  ·  spent $0.00")
 
 
 def test_all_runs_are_listed_and_a_bad_one_hides_no_other(profile: Profile, store: Store) -> None:
