@@ -1,6 +1,6 @@
 """Everything that this machine can check: `make test`.
 
-The tiers, in order: `lint` (format, lint, types), `unit`, `fuzz` (generated inputs, for a minute), `infra` (the cloud's
+The tiers, in order: `lint` (format, lint, types), `unit`, `fuzz` (generated inputs, minutes), `infra` (the cloud's
 ground in an emulated cloud), `trainers` (the real trainers, killed at any moment, minutes), `testbed` (the real
 SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes, as root
 where none answers) and `rehearsal` (the shipped pipeline against the clock, minutes). Each has the machine for itself.

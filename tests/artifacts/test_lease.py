@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex.artifacts.creating import create
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import LAST_EPOCH, Lease
 from cortex.artifacts.store import StoredObject
@@ -112,6 +113,24 @@ def test_an_epoch_that_is_refused_while_it_is_free_is_not_skipped(tmp_path: Path
     second.check()
     with pytest.raises(RefusedError, match="taken over"):
         first.check()
+
+
+class TakenMeanwhile(FolderStore):
+    """A store that refuses a manifest once although nothing is there, while somebody else takes the run."""
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        if key.endswith("manifest.json") and not self.exists("runs/r/lease/00000002"):
+            Lease.take(self, "r")
+            return False
+        return super().put_if_absent(key, data)
+
+
+def test_a_manifest_that_was_refused_is_put_again_by_a_holder_alone(tmp_path: Path) -> None:
+    store = TakenMeanwhile(tmp_path)
+    lease = Lease.take(store, "r")
+    with pytest.raises(RefusedError, match="taken over"):
+        create(store, "runs/r/a/manifest.json", b"{}", lease.check)
+    assert not store.exists("runs/r/a/manifest.json")
 
 
 def test_any_higher_epoch_ends_a_holder_not_only_the_next(tmp_path: Path) -> None:
