@@ -10,7 +10,7 @@ from tests.protocol.scenario import play
 __all__ = ["hasty"]
 
 SCHEDULES = 5000
-"""At most: half of them are found by the first hundred."""
+"""At most: most mistakes are found by the first hundred."""
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
