@@ -16,7 +16,7 @@ MODE = {"read_text": None, "write_text": None, "open": 0, "fdopen": 1, "NamedTem
 """Calls that open text, and which of their words is the mode; `open` of a path has it first, the function second."""
 PROGRAMS = {"run", "Popen", "call", "check_call", "check_output"}
 """Calls that read what a program says as text, where they are asked to."""
-OTHERS = {"os", "Store", "gzip"}
+OTHERS = {"os", "Store", "gzip", "_connection"}
 """Owners of an `open` that opens no text."""
 
 
@@ -32,7 +32,7 @@ def text_without_encoding(source: str) -> Iterator[int]:
             continue
         if name in PROGRAMS and {"text", "universal_newlines"} & words.keys():
             yield call.lineno
-        elif name in MODE and not (name == "open" and isinstance(owner, ast.Name) and owner.id in OTHERS):
+        elif name in MODE and not (name == "open" and getattr(owner, "id", getattr(owner, "attr", "")) in OTHERS):
             place = 1 if name == "open" and owner is None else MODE[name]
             at_place = call.args[place] if place is not None and len(call.args) > place else None
             mode = ast.unparse(words.get("mode") or at_place or ast.Constant("w+b" if name[0] == "N" else "r"))
@@ -57,6 +57,8 @@ def test_the_locale_decides_no_encoding(path: Path) -> None:
         ("open(path, 'wb')", False),
         ("os.fdopen(number, 'w')", True),
         ("Store.open(url)", False),
+        ("self._connection.open()", False),
+        ("self.folder.open()", True),
         ("subprocess.run(words, text=True)", True),
         ("subprocess.run(words, text=True, encoding='utf-8')", False),
         ("subprocess.run(words)", False),

@@ -55,7 +55,9 @@ def require_rsync() -> str:
         raise ConfigError(
             "rsync is not installed here: install it (Debian: apt install rsync, macOS: brew install rsync)"
         )
-    asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
+    asked = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, encoding="utf-8", check=False, timeout=10
+    )
     found = _VERSION.match(asked.stdout)
     if found is None or tuple(map(int, found.groups())) < OLDEST:
         said = harmless(asked.stdout.partition("\n")[0], limit=60) or "says no version"
