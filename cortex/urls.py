@@ -66,6 +66,9 @@ def check_http_url(text: str) -> str:
         raise ValueError(f"does not begin with http:// or https://: write http://{rest or 'host:port'}")
     try:
         parts = urlsplit(text)
+    except ValueError as error:  # of misplaced brackets, by some Pythons, where others give a host that is none
+        raise ValueError(f"{shown!r} names no host: write http://host:port") from error
+    try:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise ValueError(f"cannot be read ({error}): write http://host:port, the port from 1 to 65535") from error

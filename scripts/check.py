@@ -1,7 +1,8 @@
 """Everything that this machine can check: `make test`.
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `fuzz` (generated inputs, minutes), `infra` (the cloud's
-ground in an emulated cloud), `trainers` (the real trainers, killed at any moment, minutes), `testbed` (the real
+ground in an emulated cloud), `anyone` (the kit set up and used by a plain user on an awkward machine, with each Python
+that is here, as root, minutes), `trainers` (the real trainers, killed at any moment, minutes), `testbed` (the real
 SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes, as root
 where none answers) and `rehearsal` (the shipped pipeline against the clock, minutes). Each has the machine for itself.
 One that fails does not hide the others; the last lines say how each went.
@@ -27,7 +28,7 @@ TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 
 MODULE = [sys.executable, "-m"]
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
-ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("fuzz", "infra", "testbed", "containers")]
+ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("anyone", "fuzz", "infra", "testbed", "containers")]
 """What has a tier of its own: for its time, its environment, or its engine."""
 
 Command = list[str | Path]
@@ -53,6 +54,7 @@ TIERS: dict[str, list[Command]] = {
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
     "fuzz": [[sys.executable, *PYTEST, "tests/fuzz"]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
+    "anyone": [[sys.executable, *PYTEST, "tests/anyone"]],
     "trainers": [
         [sys.executable, *PYTEST, "-m", "rehearsal and not timed", "-n", "2", "--dist", "loadfile", *ELSEWHERE]
     ],
