@@ -68,7 +68,7 @@ class Bench:
 
     def step(self, machine: Path, step: int) -> Break:
         """A break just after a step."""
-        return self.stop(machine, rf'"event": "step", "step": {step}\b')
+        return self.stop(machine, rf'"event": ?"step", ?"step": ?{step}\b')  # JSON with blanks or without
 
     def undisturbed(self, side: Side) -> None:
         """Train to the end, for the weights and losses that every other training is compared with.

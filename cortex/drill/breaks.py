@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ class Break:
     """Stop the first program in which this happens, once."""
 
     at: Literal["writes", "renames", "says"]
-    """A file is opened to be written, a path is renamed, a line is printed."""
+    """A file is opened to be written, a path is renamed, a line is printed or, as the kit's events are, written to a pipe."""
     what: str
     """A regular expression: of the path (a rename's target), or of the line."""
     marker: str
@@ -45,6 +46,7 @@ def install() -> None:
     if not one.reached:
         if one.at == "says":
             sys.stdout = _Watched(one)
+            os.write = _watched_write(one)
         else:
             sys.addaudithook(lambda event, values: _audit(one, event, values))
 
@@ -73,6 +75,18 @@ class _Watched(io.TextIOWrapper):
             self.flush()
             _stop_at(self._one, line)
         return written
+
+
+def _watched_write(one: Break) -> Callable[[int, bytes], int]:
+    """`os.write` that stops after a line."""
+    write = os.write
+
+    def write_and_stop(file: int, data: bytes) -> int:
+        written = write(file, data)
+        _stop_at(one, bytes(data).decode(errors="replace"))
+        return written
+
+    return write_and_stop
 
 
 def _stop_at(one: Break, found: str | bytes) -> None:
