@@ -20,7 +20,7 @@ class Break:
     """Stop the first program in which this happens, once."""
 
     at: Literal["writes", "renames", "says"]
-    """A file is opened to be written, a path is renamed, a line is printed or, as the kit's events are, written to a pipe."""
+    """A file is opened to be written, a path is renamed, a line is printed, or written to the pipe of events."""
     what: str
     """A regular expression: of the path (a rename's target), or of the line."""
     marker: str

@@ -111,7 +111,7 @@ class Kit(Side):
 
     def copy(self, machine: Path, target: Path) -> None:
         shutil.copytree(machine / "bucket", self.bucket(target))
-        shutil.copytree(machine / "home", target / "home")
+        shutil.copytree(machine / "home", target / "home", ignore=_pipes)
 
     def join(self, machine: Path, target: Path) -> None:
         (target / "home").mkdir(parents=True)
@@ -160,6 +160,11 @@ class KitFromS3(Kit):
 
     def variables(self, machine: Path) -> dict[str, str]:
         return {**super().variables(machine), "CORTEX_BUCKET": f"s3://{machine.name}/bucket", **self._server}
+
+
+def _pipes(folder: str, names: list[str]) -> list[str]:
+    """The pipe of events of a supervisor that was killed: a disk that moves to another machine brings no open pipe."""
+    return [name for name in names if Path(folder, name).is_fifo()]
 
 
 class Bare(Side):
