@@ -223,9 +223,12 @@ class Profile(Section):
             ConfigError: it is not a profile of this version.
         """
         try:
-            return cls.model_validate_json(data)
+            # As a YAML file is read, with the same rules: pydantic's own JSON mode takes no path where text was.
+            return cls.model_validate(json.loads(data))
         except ValidationError as error:
             raise ConfigError(f"{where}: {_first(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{where}: no JSON: {error}") from error
 
 
 def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> Profile:

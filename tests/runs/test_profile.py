@@ -212,6 +212,21 @@ def test_the_digest_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypa
     assert load_profile("rehearsal").digest == digest
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"kind": "files", "paths": ["/data/daily.parquet", "more"], "symbols": ["BTC"], "metrics": []},
+        {"kind": "flipside", "chains": ["near", "solana"], "start": "2021-03-01", "end": "2024-01-01"},
+        {"kind": "simulator", "chains": 2, "days": 400, "start": "2019-01-01"},
+    ],
+    ids=lambda source: source["kind"],
+)
+def test_every_kind_of_source_comes_back_from_the_bucket(source: dict[str, Any]) -> None:
+    profile = changed(data__source=source)
+    again = Profile.from_json(profile.to_json(), "profile.json")
+    assert (again, again.digest) == (profile, profile.digest)
+
+
 def test_a_stored_profile_that_was_tampered_with_is_named() -> None:
     with pytest.raises(ConfigError, match=r"runs/a/profile\.json: "):
         Profile.from_json(b'{"name": 1', "runs/a/profile.json")
