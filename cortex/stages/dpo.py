@@ -12,7 +12,7 @@ from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import reward
 from cortex.runs.context import RunContext
 from cortex.training.generate import generate
-from cortex.training.models import chat, load_model, load_tokenizer
+from cortex.training.models import chat, load_tokenizer, loaded
 from cortex.training.trl_stage import train_with_trl
 
 PAIRS = "pairs.jsonl"
@@ -40,17 +40,20 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
     train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
     chosen = take_evenly(train, dpo.prompts)
     folder = context.artifact("sft").path / "model"
-    sampled = generate(
-        load_model(folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention),
-        load_tokenizer(folder),
-        chosen["prompt"].to_list(),
-        batch_size=profile.evaluate.batch_size,
-        max_new_tokens=profile.grpo.max_completion_length,
-        samples=dpo.samples,
-        temperature=dpo.temperature,
-        seed=profile.seed,
-        on_batch=context.progress,
-    )
+    with loaded(
+        folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention
+    ) as model:
+        sampled = generate(
+            model,
+            load_tokenizer(folder),
+            chosen["prompt"].to_list(),
+            batch_size=profile.evaluate.batch_size,
+            max_new_tokens=profile.grpo.max_completion_length,
+            samples=dpo.samples,
+            temperature=dpo.temperature,
+            seed=profile.seed,
+            on_batch=context.progress,
+        )
     known = frozenset(vocabulary(context.artifact("label").path))
     rows: list[str] = []
     for prompt, outcome, answers in zip(chosen["prompt"], chosen["outcome"], sampled, strict=True):

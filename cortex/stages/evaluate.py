@@ -14,7 +14,7 @@ from cortex.runs.profile import Profile
 from cortex.runs.stages import models
 from cortex.training.copies import accepted_copies
 from cortex.training.generate import generate
-from cortex.training.models import load_model, load_tokenizer
+from cortex.training.models import load_tokenizer, loaded
 
 SAMPLES = 4
 """Test examples that the report shows in full."""
@@ -70,17 +70,17 @@ def forecasts(answers: list[str], climatology: Climatology) -> Forecasts:
 def _answers(context: RunContext, folder: str, prompts: list[str], number: int, count: int) -> list[str]:
     profile: Profile = context.profile
     tokenizer = load_tokenizer(folder)
-    model = load_model(
+    with loaded(
         folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention
-    )
-    sampled = generate(
-        model,
-        tokenizer,
-        prompts,
-        batch_size=profile.evaluate.batch_size,
-        max_new_tokens=profile.evaluate.max_new_tokens,
-        on_batch=lambda done, total: context.progress(number * total + done, count * total),
-    )
+    ) as model:
+        sampled = generate(
+            model,
+            tokenizer,
+            prompts,
+            batch_size=profile.evaluate.batch_size,
+            max_new_tokens=profile.evaluate.max_new_tokens,
+            on_batch=lambda done, total: context.progress(number * total + done, count * total),
+        )
     return [answers[0] for answers in sampled]
 
 

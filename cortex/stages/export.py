@@ -11,7 +11,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Gptq, Profile
 from cortex.training.copies import QuantizedCopy, judge_copy, write_copies
 from cortex.training.generate import generate
-from cortex.training.models import load_merged, load_model, load_tokenizer
+from cortex.training.models import load_tokenizer, loaded
 from cortex.training.quantize import gptq, mean_divergence
 
 
@@ -19,10 +19,9 @@ def run(context: RunContext, output: Path) -> None:
     profile = context.profile
     trained = context.artifact("grpo").path / "model"
     whole = output / "model"
-    model = load_merged(trained, base=profile.model.base, device=profile.hardware.device)
-    tokenizer = load_tokenizer(trained)
-    model.save_pretrained(whole)
-    tokenizer.save_pretrained(whole)
+    with loaded(trained, base=profile.model.base, device=profile.hardware.device, merged=True) as model:
+        model.save_pretrained(whole)
+    load_tokenizer(trained).save_pretrained(whole)
 
     held_out = take_evenly(
         read_examples(context.artifact("data").path).filter(pl.col("split") == "validation"),
@@ -50,14 +49,11 @@ def run(context: RunContext, output: Path) -> None:
 def _measured(
     profile: Profile, whole: Path, target: Path, wanted: Gptq, held_out: pl.DataFrame, answers: list[str]
 ) -> QuantizedCopy:
-    kl = mean_divergence(
-        load_model(whole, device=profile.hardware.device),
-        load_model(target, device=profile.hardware.device),
-        load_tokenizer(whole),
-        held_out["prompt"].to_list(),
-        answers,
-        profile.evaluate.batch_size,
-    )
+    device = profile.hardware.device
+    with loaded(whole, device=device) as full, loaded(target, device=device) as copy:
+        kl = mean_divergence(
+            full, copy, load_tokenizer(whole), held_out["prompt"].to_list(), answers, profile.evaluate.batch_size
+        )
     return judge_copy(
         target.name,
         wanted,
@@ -69,11 +65,12 @@ def _measured(
 
 
 def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str]:
-    sampled = generate(
-        load_model(folder, device=profile.hardware.device, attention=profile.model.attention),
-        load_tokenizer(folder),
-        examples["prompt"].to_list(),
-        batch_size=profile.evaluate.batch_size,
-        max_new_tokens=profile.evaluate.max_new_tokens,
-    )
+    with loaded(folder, device=profile.hardware.device, attention=profile.model.attention) as model:
+        sampled = generate(
+            model,
+            load_tokenizer(folder),
+            examples["prompt"].to_list(),
+            batch_size=profile.evaluate.batch_size,
+            max_new_tokens=profile.evaluate.max_new_tokens,
+        )
     return [answers[0] for answers in sampled]

@@ -1,15 +1,61 @@
-"""Loading a trained model, whether its folder holds all weights or an adapter."""
+"""Loading a trained model, whether its folder holds all weights or an adapter, and letting go of it again."""
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.hooks import remove_hook_from_module
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.errors import DataError
 
 ADAPTER_FILE = "adapter_config.json"
+
+
+@contextmanager
+def loaded(
+    folder: str | Path,
+    *,
+    base: str | None = None,
+    device: str = "cpu",
+    attention: str = "sdpa",
+    merged: bool = False,
+) -> Generator[PreTrainedModel | PeftModel]:
+    """Hold a model for reading: `with loaded(folder) as model:`. At its end the memory of the weights is free.
+
+    That holds although the caller's variable, or a traceback, still names the model, which is an empty shell then.
+    `merged` folds an adapter into the weights.
+
+    Raises:
+        DataError: the folder holds an adapter and no base was given.
+    """
+    model = load_model(folder, base=base, device=device, attention=attention)
+    shell = model
+    try:
+        yield model.merge_and_unload() if merged and isinstance(model, PeftModel) else model
+    finally:
+        free(shell)
+
+
+def free(model: torch.nn.Module) -> None:
+    """Give back the memory of a model's weights, whoever still refers to the model.
+
+    Over several GPUs, or with weights kept in the host's memory, accelerate hooks every module's `forward`. These hooks
+    and their modules refer to each other, so that `del` alone frees nothing until Python happens to collect cycles,
+    by when the next model may have run out of memory.
+    """
+    for module in model.modules():
+        # A hook that ends loads what it had offloaded: module by module, never all of them at once.
+        remove_hook_from_module(module)
+        module._parameters.clear()
+        module._buffers.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def load_model(
@@ -34,15 +80,9 @@ def load_model(
     if base is None:
         raise DataError(f"{folder} holds an adapter: its base model is needed too")
     whole = AutoModelForCausalLM.from_pretrained(base, **options)
-    return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable)
-
-
-def load_merged(folder: Path, *, base: str | None, device: str) -> PreTrainedModel:
-    """Load a model with its adapter, if it has one, folded into the weights."""
-    model = load_model(folder, base=base, device=device)
-    if isinstance(model, PeftModel):
-        return model.merge_and_unload()  # type: ignore[no-any-return]
-    return model
+    # The adapter's file is read into the host's memory: by itself PEFT has every rank read it onto the first GPU
+    # (github.com/huggingface/peft/issues/3793).
+    return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable, torch_device="cpu")
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:

@@ -1,21 +1,17 @@
 """The shipped profiles, as the trainers' own configuration classes see them, each in its image's environment."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cortex.environments import environment, on_path
 from cortex.errors import ConfigError
 from cortex.runs.profile import PROFILES, Profile, load_profile
-from cortex.settings import CHECKOUT, Settings
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from tests.training.programs import HERE, in_image
 
-HERE = Path(__file__).parent
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 DPO = {"learning_rate": 5e-6, "max_steps": 60, "save_steps": 30}
 
@@ -34,21 +30,6 @@ def dpo(profile: Profile) -> dict[str, Any]:
 
 def gpus(profile: Profile) -> int:
     return profile.hardware.gpus if profile.hardware.device == "cuda" else 0
-
-
-def in_image(image: str, program: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
-    folder = environment(image, Settings())
-    variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [folder / "bin" / "python", *program],
-        input=text,
-        env=variables,
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 def refusals(image: str, program: str, cases: list[dict[str, Any]]) -> tuple[dict[str, str | None], str]:

@@ -1,0 +1,26 @@
+"""Programs of these tests, run in an image's environment."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from cortex.environments import environment, on_path
+from cortex.settings import CHECKOUT, Settings
+
+HERE = Path(__file__).parent
+
+
+def in_image(image: str, program: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python there, without a GPU and without a model hub; `text` is its standard input."""
+    folder = environment(image, Settings())
+    variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [folder / "bin" / "python", *program],
+        input=text,
+        env=variables,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
