@@ -2,14 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
 from cortex.errors import ConfigError, CortexError
 from cortex.limits import MIB, read_json
-from cortex.runs.base_rules import READ, BaseFiles, require_trainable
+from cortex.runs.base_rules import CONFIG, READ, BaseFiles, read_object, require_trainable
 
 PUBLIC = "https://huggingface.co"
 
@@ -30,21 +31,37 @@ def check_hub_base(base: str, environment: Mapping[str, str], seconds: float) ->
         ConfigError: what the model lacks, or that HF_TOKEN does not open it.
         HubSilentError: the hub did not answer within `seconds`, answered something else, or asks for a token.
     """
+    require_trainable(_read_files(base, READ, environment, seconds))
+
+
+def read_hub_config(base: str, environment: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    """Read the `config.json` of a model of the hub, and nothing else of it.
+
+    Raises:
+        ConfigError: the model has none that can be read, or HF_TOKEN does not open it.
+        HubSilentError: as `check_hub_base`.
+    """
+    files = _read_files(base, (CONFIG,), environment, seconds)
+    if CONFIG not in files.names:
+        raise ConfigError(f"model.base {base} has no {CONFIG} on the hub: name a whole model")
+    return read_object(files, CONFIG)
+
+
+def _read_files(base: str, wanted: Iterable[str], environment: Mapping[str, str], seconds: float) -> BaseFiles:
     if not _NAME.fullmatch(base):
         raise ConfigError(f"model.base {base!r} is no model's name: write owner/model, or a folder that is there")
     if environment.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise HubSilentError("HF_HUB_OFFLINE is set: no hub was asked")
     endpoint = (environment.get("HF_ENDPOINT") or PUBLIC).rstrip("/")
     try:
-        files = asyncio.run(_fetch(base, endpoint, environment.get("HF_TOKEN") or None, seconds))
+        return asyncio.run(_fetch(base, wanted, endpoint, environment.get("HF_TOKEN") or None, seconds))
     except TimeoutError as error:
         raise HubSilentError(f"{endpoint} did not give the files of {base} within {seconds:.0f} s") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         raise HubSilentError(f"{endpoint} cannot be reached from here ({type(error).__name__})") from error
-    require_trainable(files)
 
 
-async def _fetch(base: str, endpoint: str, token: str | None, seconds: float) -> BaseFiles:
+async def _fetch(base: str, wanted: Iterable[str], endpoint: str, token: str | None, seconds: float) -> BaseFiles:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         asyncio.timeout(seconds),
@@ -53,12 +70,12 @@ async def _fetch(base: str, endpoint: str, token: str | None, seconds: float) ->
     ):
         data = await _get(client, f"{endpoint}/api/models/{base}", _LISTING_BYTES, token)
         names = _names(data, endpoint)
-        wanted = [name for name in READ if name in names]
-        addresses = [f"{endpoint}/{base}/resolve/main/{quote(name)}" for name in wanted]
+        there = [name for name in wanted if name in names]
+        addresses = [f"{endpoint}/{base}/resolve/main/{quote(name)}" for name in there]
         contents = [
-            await _get(client, address, READ[name], token) for name, address in zip(wanted, addresses, strict=True)
+            await _get(client, address, READ[name], token) for name, address in zip(there, addresses, strict=True)
         ]
-    return BaseFiles(base, names, dict(zip(wanted, contents, strict=True)))
+    return BaseFiles(base, names, dict(zip(there, contents, strict=True)))
 
 
 async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | None) -> bytes:

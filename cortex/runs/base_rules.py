@@ -42,13 +42,13 @@ def require_trainable(files: BaseFiles) -> None:
         if ADAPTER in files.names:
             raise ConfigError(f"{where} holds an adapter alone: merge it into its base, and name the merged model")
         raise ConfigError(f"{where} holds no {CONFIG}: name what `save_pretrained` wrote")
-    _read_object(files, CONFIG)
+    read_object(files, CONFIG)
     tokenizer = next((name for name in _TOKENIZERS if name in files.names), None)
     if tokenizer is None:
         raise ConfigError(f"{where} holds no tokenizer ({', '.join(_TOKENIZERS)}): copy the base's own beside it")
-    if tokenizer == TOKENIZER and not isinstance(_read_object(files, TOKENIZER).get("model"), dict):
+    if tokenizer == TOKENIZER and not isinstance(read_object(files, TOKENIZER).get("model"), dict):
         raise ConfigError(f"{files.base}/{TOKENIZER} is no tokenizer: it has no `model`; copy the base's own again")
-    if not any(_names_end(_read_object(files, name)) for name in (SETTINGS, SPECIAL)):
+    if not any(_names_end(read_object(files, name)) for name in (SETTINGS, SPECIAL)):
         raise ConfigError(f"{files.base}/{SETTINGS} names no eos_token: an answer would have no end; name it")
     # One that is passed to the trainer alone would not do: `evaluate` asks the base itself, under its own template.
     if not _has_template(files):
@@ -73,7 +73,7 @@ def _has_template(files: BaseFiles) -> bool:
     more = [name for name in files.names if name.startswith(MORE_TEMPLATES) and name.endswith(".jinja")]
     if more:
         return f"{MORE_TEMPLATES}default.jinja" in more
-    given: Any = _read_object(files, SETTINGS).get("chat_template")
+    given: Any = read_object(files, SETTINGS).get("chat_template")
     if isinstance(given, list):  # several, each with its name
         named = [cast(dict[str, Any], one) for one in cast(list[Any], given) if isinstance(one, dict)]
         given = {str(one.get("name")): one.get("template") for one in named}
@@ -82,7 +82,7 @@ def _has_template(files: BaseFiles) -> bool:
     return isinstance(given, str) and bool(given.strip())
 
 
-def _read_object(files: BaseFiles, name: str) -> dict[str, Any]:
+def read_object(files: BaseFiles, name: str) -> dict[str, Any]:
     """A file's JSON object; an empty one for a file that is not there."""
     if name not in files.names:
         return {}
