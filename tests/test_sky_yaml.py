@@ -13,6 +13,8 @@ from sky.utils import dag_utils
 from sky.utils.registry import JOBS_RECOVERY_STRATEGY_REGISTRY
 
 from cortex.errors import ConfigError, PreemptedError
+from cortex.fleet.preflight import disk
+from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.tasks import dump, find_job, resolve, resolve_job
 from cortex.runs.pipeline import SKY_YAML, read_pipeline
 from cortex.runs.profile import PROFILES, load_profile
@@ -58,7 +60,7 @@ def test_skypilot_reads_what_is_submitted_for_every_profile(profile: str, tmp_pa
 
 def test_a_gpu_is_asked_for_in_the_profiles_order() -> None:
     """A set would leave SkyPilot to take what is cheapest by the hour."""
-    for task in load(SKY_YAML).tasks[1:4]:
+    for task in load(SKY_YAML).tasks[1:5]:
         assert isinstance(task.resources, list)
         kinds = [next(iter(resources.accelerators or {})) for resources in task.resources]
         assert list(dict.fromkeys(kinds)) == ["H100", "H200", "A100-80GB"]
@@ -69,6 +71,19 @@ def test_no_failure_but_a_preemption_starts_a_task_again() -> None:
         for resources in task.resources:
             assert (resources.job_recovery or {}).get("max_restarts_on_errors") == 0
             assert resources.max_hourly_cost
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_shipped_profile_fits_the_disks_of_the_shipped_pipeline(profile: str) -> None:
+    read, settings = load_profile(profile), Settings(bucket="s3://kit")
+    found = disk.check(Ground(read, None, settings, resolve(read, "r1", settings=settings)))
+    assert found.ok, found
+
+
+def test_weights_are_written_to_a_fast_disk() -> None:
+    for task in load(SKY_YAML).tasks[1:]:
+        for resources in task.resources:
+            assert str(resources.disk_tier) == "DiskTier.HIGH", task.name
 
 
 def test_what_is_no_run_ends_itself() -> None:

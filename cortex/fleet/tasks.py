@@ -26,6 +26,8 @@ DIGESTS = CHECKOUT / "images" / "digests.json"
 
 JOBS = CHECKOUT / "jobs"
 
+_ON_ALL_GPUS = {"sft", "dpo", "grpo", "evaluate"}
+
 _STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
 _ECR = re.compile(r"^docker:(?P<server>[^/]+\.dkr\.ecr\.[^/]+)/")
 
@@ -56,7 +58,7 @@ def resolve(
         wanted = [stage for stage in named if find_stage(stage).wanted(profile)]
         if named and not wanted:
             continue
-        gpus = profile.hardware.gpus if {"sft", "dpo", "grpo"} & set(wanted) else profile.hardware.gpus_to_export
+        gpus = profile.hardware.gpus if _ON_ALL_GPUS & set(wanted) else profile.hardware.export_gpus
         task = {**document, "run": _with_stages(str(document["run"]), wanted)}
         task["envs"] = {"RUN_ID": None, "CORTEX_BUCKET": None, **(document.get("envs") or {})}
         if named:

@@ -137,17 +137,12 @@ class Hardware(Section):
     """`cpu` turns off what needs a GPU."""
     gpus: int = Field(default=1, ge=1)
     """GPUs per machine; more than one trains sharded under FSDP2."""
-    export_gpus: int | None = Field(default=None, ge=1)
-    """GPUs of the machine that exports and evaluates, where fewer do: they hold the whole model in bf16 beside its
-    largest copy. None: as many as train."""
+    export_gpus: int = Field(default=1, ge=1)
+    """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)
     """CPU threads of each process: fixed, since sums depend on it."""
-
-    @property
-    def gpus_to_export(self) -> int:
-        return self.export_gpus or self.gpus
 
 
 class Budget(Section):

@@ -33,12 +33,13 @@ def write(path: Path, *documents: dict[str, Any]) -> Path:
 
 def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_path: Path) -> None:
     tasks = by_name(resolve(load_profile("cortex-70b"), "r1", settings=S3, digests=tmp_path / "none", environment={}))
-    assert list(tasks) == ["data", "sft", "grpo", "export", "release"]
-    assert all("ordered" in tasks[name]["resources"] for name in ("sft", "grpo", "export")), (
+    assert list(tasks) == ["data", "sft", "grpo", "export", "evaluate", "release"]
+    assert all("ordered" in tasks[name]["resources"] for name in ("sft", "grpo", "export", "evaluate")), (
         "not the cheapest: the first"
     )
     kin = [("aws", "H100:8"), ("aws", "H200:8"), ("aws", "A100-80GB:8")]
-    assert [machines(tasks[name]) for name in ("sft", "grpo", "export")] == [kin] * 3
+    assert [machines(tasks[name]) for name in ("sft", "grpo", "evaluate")] == [kin] * 3
+    assert machines(tasks["export"]) == [(cloud, kind.replace(":8", ":1")) for cloud, kind in kin]
     assert [machines(tasks[name]) for name in ("data", "release")] == [[("aws", None)]] * 2
     assert tasks["grpo"]["run"] == "cortex run grpo"  # this profile asks for no dpo
     for task in tasks.values():
@@ -51,9 +52,9 @@ def test_a_run_of_70b_asks_for_its_gpus_and_their_kin_where_its_bucket_is(tmp_pa
     ("hardware", "trains", "exports"),
     [
         ({"gpus": 1}, "H100:1", "H100:1"),
-        ({"gpus": 8, "export_gpus": 1}, "H100:8", "H100:1"),
-        ({"gpus": 8, "accelerator": "A100-80GB"}, "A100-80GB:8", "A100-80GB:8"),
-        ({"gpus": 4, "accelerator": "L40S"}, "L40S:4", "L40S:4"),
+        ({"gpus": 8, "export_gpus": 2}, "H100:8", "H100:2"),
+        ({"gpus": 8, "accelerator": "A100-80GB"}, "A100-80GB:8", "A100-80GB:1"),
+        ({"gpus": 4, "accelerator": "L40S"}, "L40S:4", "L40S:1"),
         ({"device": "cpu"}, None, None),
     ],
 )
@@ -63,6 +64,7 @@ def test_the_profile_says_which_gpus_come_first_and_how_many(
     profile = load_profile("cortex-8b", {f"hardware.{key}": value for key, value in hardware.items()})
     tasks = by_name(resolve(profile, "r1", settings=S3))
     assert (machines(tasks["sft"])[0][1], machines(tasks["export"])[0][1]) == (trains, exports)
+    assert machines(tasks["evaluate"])[0][1] == trains
     kinds = {accelerators for _, accelerators in machines(tasks["sft"])}
     assert len(kinds) == (1 if trains in (None, "L40S:4") else 3)
 

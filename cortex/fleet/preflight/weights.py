@@ -21,6 +21,7 @@ class Shape:
     layers: int
     key_value: int
     """Width of all key heads together, and of all value heads."""
+    vocabulary: int
 
     def adapter_parameters(self, r: int) -> int:
         """Of LoRA on every linear layer: r x (width in + width out) each. https://arxiv.org/abs/2106.09685"""
@@ -29,8 +30,8 @@ class Shape:
 
 
 SHAPES = {
-    "meta-llama/Llama-3.1-8B-Instruct": Shape(8_030_261_248, 4096, 14336, 32, 1024),
-    "meta-llama/Llama-3.3-70B-Instruct": Shape(70_553_706_496, 8192, 28672, 80, 1024),
+    "meta-llama/Llama-3.1-8B-Instruct": Shape(8_030_261_248, 4096, 14336, 32, 1024, 128256),
+    "meta-llama/Llama-3.3-70B-Instruct": Shape(70_553_706_496, 8192, 28672, 80, 1024, 128256),
 }
 """Of the shipped profiles: as the hub's own pages and `config.json` say."""
 
@@ -42,7 +43,8 @@ def shape_of(profile: Profile) -> Shape | None:
         # Embedding and head; query, key, value and output; gate, up and down.
         block = 4 * scratch.hidden_size**2 + 3 * scratch.hidden_size * scratch.intermediate_size
         count = 2 * scratch.vocabulary * scratch.hidden_size + scratch.layers * block
-        return Shape(count, scratch.hidden_size, scratch.intermediate_size, scratch.layers, scratch.hidden_size)
+        width = scratch.hidden_size
+        return Shape(count, width, scratch.intermediate_size, scratch.layers, width, scratch.vocabulary)
     assert base is not None
     return SHAPES.get(base) or _in_folder(Path(base).expanduser())
 
@@ -67,8 +69,9 @@ def need(profile: Profile, shape: Shape, stages: Sequence[str]) -> Need:
     base: the weights in bf16, once, for any stage that loads a model.
     checkpoints: for each training stage, those that are kept, one that is being written and one that is being
     fetched or replaced: (keep + 2) x (what is trained + its two Adam moments in float32).
-    models: what is trained, twice (made, and sealed for the bucket); for export the merged weights and every quantized
-    copy, twice; for evaluate and release these again, as they come in and as they are laid out.
+    models: what is trained, twice (made, and sealed for the bucket); for export the merged weights, every quantized
+    copy, and the log-probabilities in float32 by which copies are judged; for evaluate these models as they come in;
+    for release twice, as they come in and as they are laid out.
     """
     whole = HALF * shape.parameters
     trained = FULL * shape.adapter_parameters(profile.model.adapter.r) if profile.model.adapter else whole
@@ -80,7 +83,10 @@ def need(profile: Profile, shape: Shape, stages: Sequence[str]) -> Need:
         if section:
             checkpoints += (section.keep_checkpoints + 2) * (trained + moments)
             models += 2 * trained
-        elif stage in ("export", "release"):
+        elif stage == "export":
+            judged = profile.export.check_examples * profile.evaluate.max_new_tokens if profile.export.gptq else 0
+            models += whole + copies + FULL * judged * shape.vocabulary
+        elif stage == "release":
             models += 2 * (whole + copies)
         elif stage == "evaluate" and "export" not in stages:
             models += whole + copies
@@ -98,8 +104,7 @@ def _in_folder(folder: Path) -> Shape | None:
         size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         heads = config["hidden_size"] // config["num_attention_heads"]
         width = heads * config.get("num_key_value_heads", config["num_attention_heads"])
-        return Shape(
-            size // HALF, config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], width
-        )
+        widths = config["hidden_size"], config["intermediate_size"]
+        return Shape(size // HALF, *widths, config["num_hidden_layers"], width, config["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError, TooLargeError):
         return None

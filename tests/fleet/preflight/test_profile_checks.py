@@ -120,10 +120,12 @@ def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
     whole, trained = 2 * shape.parameters, 4 * shape.adapter_parameters(profile.model.adapter.r)
     copies = sum(round(1.1 * shape.parameters * copy.bits / 8) for copy in profile.export.gptq)
     assert copies > 0.5 * shape.parameters
+    judged = 4 * profile.export.check_examples * profile.evaluate.max_new_tokens * 128256
     expected = {
         ("sft",): (whole, 2 * trained),
         ("dpo", "grpo"): (whole, 2 * 2 * trained),
-        ("export", "evaluate"): (whole, 2 * (whole + copies)),
+        ("export",): (whole, whole + copies + judged),
+        ("export", "evaluate"): (whole, whole + copies + judged),
         ("evaluate",): (whole, whole + copies),
         ("release",): (0, 2 * (whole + copies)),
     }
@@ -140,7 +142,8 @@ def test_a_model_from_nothing_is_counted(profile: Profile) -> None:
 
 def test_a_local_base_is_read_from_its_folder(profile: Profile, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
-        '{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}'
+        '{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,'
+        ' "vocab_size": 100}'
     )
     (tmp_path / "model.safetensors").write_bytes(bytes(2000))
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
