@@ -67,7 +67,7 @@ def axolotl_config(
     }
     config |= _on_gpu() if profile.hardware.device == "cuda" else _on_cpu()
     if profile.model.adapter:
-        config |= _adapter(profile.model.adapter, gpu=profile.hardware.device == "cuda")
+        config |= _adapter(profile.model.adapter)
     if profile.hardware.gpus > 1:
         config |= _sharded(quantized=profile.model.adapter is not None and profile.model.adapter.kind == "qlora")
     if resume:
@@ -101,18 +101,21 @@ def _on_cpu() -> dict[str, Any]:
     return {"bf16": False, "fp16": False, "tf32": False, "float32": True, "gradient_checkpointing": False}
 
 
-def _adapter(adapter: Adapter, *, gpu: bool) -> dict[str, Any]:
-    config: dict[str, Any] = {
+def _adapter(adapter: Adapter) -> dict[str, Any]:
+    return {
         "adapter": adapter.kind,
         "load_in_4bit": adapter.kind == "qlora",
         "lora_r": adapter.r,
         "lora_alpha": adapter.alpha,
         "lora_dropout": adapter.dropout,
         "lora_target_linear": True,
+        # Left out, Axolotl turns its fused Triton kernels on wherever it finds a GPU: the paid machine would then train
+        # by code that no rehearsal on a CPU can run, to save a part of a stage of minutes. `sft.axolotl` turns them on.
+        "lora_mlp_kernel": False,
+        "lora_qkv_kernel": False,
+        "lora_o_kernel": False,
+        "lora_embedding_kernel": False,
     }
-    if not gpu:  # Axolotl's fused kernels are written for GPUs alone
-        config |= {"lora_mlp_kernel": False, "lora_qkv_kernel": False, "lora_o_kernel": False}
-    return config
 
 
 def _sharded(*, quantized: bool) -> dict[str, Any]:
@@ -122,8 +125,8 @@ def _sharded(*, quantized: bool) -> dict[str, Any]:
             "offload_params": False,
             # with 4-bit weights, loading on the first rank alone deadlocks while the others wait for their shards
             "cpu_ram_efficient_loading": not quantized,
+            # by the classes that the model itself names: see cortex/training/layers.py
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            "transformer_layer_cls_to_wrap": "LlamaDecoderLayer",
             "state_dict_type": "SHARDED_STATE_DICT",
             "final_state_dict_type": "FULL_STATE_DICT",
             "reshard_after_forward": True,

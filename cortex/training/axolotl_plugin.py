@@ -3,17 +3,25 @@
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
-from transformers import Trainer, TrainerCallback, set_seed
+from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 
 from cortex.training.callbacks import kit_callbacks
+from cortex.training.layers import name_layers_to_shard
 
 
 class CortexPlugin(BasePlugin):
-    """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that."""
+    """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that.
+
+    It also names the layers that are sharded.
+    """
 
     def pre_model_load(self, cfg: Any) -> None:
         # The trainer sets the seed, but a new adapter is drawn before there is one: each start would draw another.
         set_seed(cfg.seed)
+
+    def post_model_build(self, cfg: Any, model: PreTrainedModel) -> None:
+        if cfg.fsdp_config:
+            name_layers_to_shard(model)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return kit_callbacks()

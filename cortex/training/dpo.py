@@ -5,12 +5,17 @@ from pathlib import Path
 
 from trl import DPOConfig, DPOTrainer
 
+from cortex.training.adapter_saves import AdapterSaves
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
+
+
+class KitDPOTrainer(AdapterSaves, DPOTrainer):
+    """TRL's trainer, with the kit's saves."""
 
 
 def main() -> None:
     task = TrlTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    train(DPOTrainer(args=DPOConfig(**task.arguments), **trainer_inputs(task)), task)
+    train(KitDPOTrainer(args=DPOConfig(**task.arguments), **trainer_inputs(task)), task)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import Reward, reward
+from cortex.training.adapter_saves import AdapterSaves
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
+from cortex.training.vllm_sync import keep_base_unmerged
 
 
 class GrpoTask(TrlTask):
@@ -21,6 +23,10 @@ class GrpoTask(TrlTask):
     vocabulary: list[str]
     """Words that count as spelled right."""
     rewards: RewardWeights
+
+
+class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
+    """TRL's trainer, with the kit's saves."""
 
 
 def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
@@ -42,8 +48,9 @@ def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
 
 def main() -> None:
     task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    keep_base_unmerged()
     paid = reward_function(task.rewards, frozenset(task.vocabulary))
-    train(GRPOTrainer(reward_funcs=[paid], args=GRPOConfig(**task.arguments), **trainer_inputs(task)), task)
+    train(KitGRPOTrainer(reward_funcs=[paid], args=GRPOConfig(**task.arguments), **trainer_inputs(task)), task)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ def _sharded() -> dict[str, Any]:
         "fsdp": True,
         "fsdp_config": {
             "version": 2,
+            # by the classes that the model itself names: see cortex/training/layers.py
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"],
             # sharded, `Trainer.save_model` would write no model at all
             "state_dict_type": "FULL_STATE_DICT",
             "reshard_after_forward": True,

@@ -8,6 +8,7 @@ from peft import LoraConfig, PeftModel
 from pydantic import BaseModel, ConfigDict
 
 from cortex.training.callbacks import kit_callbacks
+from cortex.training.layers import name_layers_to_shard
 from cortex.training.models import load_model, load_tokenizer
 
 
@@ -36,7 +37,12 @@ class TrlTask(BaseModel):
 def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     """The keyword arguments that every TRL trainer takes alike."""
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
+    # cost of a write of all that memory. It does not make a run repeatable.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     model = load_model(task.model, base=task.base, device=task.device, attention=task.attention, trainable=True)
+    if task.arguments.get("fsdp"):
+        name_layers_to_shard(model)
     new_adapter = task.adapter and not isinstance(model, PeftModel)
     return {
         "model": model,
