@@ -2,17 +2,16 @@
 
 import os
 import sys
-from pathlib import Path
 
 import typer
 from dotenv import load_dotenv
 
 from cortex.errors import CortexError
-from cortex.surroundings import settle
+from cortex.surroundings import ROOT, settle
 from cortex.text import harmless
 from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
 
-ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+ENV_FILE = ROOT / ".env"
 """In the checkout; `make infra-up` writes it."""
 
 app = typer.Typer(

@@ -1,21 +1,40 @@
 """Variables that the kit, and whatever it starts, runs under on any machine: set once, when a program begins."""
 
 import os
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+SKY_CONFIG = "SKYPILOT_PROJECT_CONFIG"
+"""Names SkyPilot's project configuration, which it would else look for in the working folder alone."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """This very machine: a proxy that is asked for it would look for the server on its own."""
 
 
 def settle(environment: MutableMapping[str, str]) -> None:
-    """Add what is missing: loopback goes through no proxy, and caches go where they can be written."""
+    """Add what is missing.
+
+    Loopback goes through no proxy, and caches go where they can be written. The programs that were installed with the
+    kit are found after a user's own: SkyPilot asks `aws`, and takes AWS for not installed without one. SkyPilot is
+    configured by what `make infra-up` wrote in the checkout, from whichever folder it is called.
+    """
+    environment["PATH"] = _with_own_programs(environment.get("PATH", os.defpath))
+    if (ROOT / ".sky.yaml").exists():
+        environment.setdefault(SKY_CONFIG, str(ROOT / ".sky.yaml"))
     environment.update({name: _with_loopback(environment.get(name, "")) for name in _proxy_exceptions(environment)})
     if not _can_make(_user_caches(environment)):
-        from cortex.settings import CHECKOUT  # here, for most verbs do without what settings import
-
-        home = Path(environment.get("CORTEX_HOME") or CHECKOUT / ".cortex")
+        home = Path(environment.get("CORTEX_HOME") or ROOT / ".cortex")
         environment["XDG_CACHE_HOME"] = str(home.absolute() / "cache")
+
+
+def _with_own_programs(path: str) -> str:
+    # By the environment's own path, not by that of the Python which its link leads to.
+    own = str(Path(sys.executable).absolute().parent)
+    return path if own in path.split(os.pathsep) else os.pathsep.join((path, own))
 
 
 def _proxy_exceptions(environment: MutableMapping[str, str]) -> list[str]:
