@@ -5,6 +5,7 @@ a stack is taken down only once every release is proven to be on this disk.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -15,12 +16,16 @@ from pathlib import Path
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, CortexError, StageError
 from cortex.settings import CHECKOUT, Settings
+from cortex.yaml_reader import read_yaml
 from infra import kit_files
 from infra.config import read
 from infra.outputs import GroundOutputs
 from infra.releases import require_copies
 
 PROGRAM = Path(__file__).resolve().parent
+
+PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+"""Of what encrypts a stack's secrets, where no service keeps its state. An empty one is one, too."""
 
 
 class Stack:
@@ -76,7 +81,26 @@ class Stack:
         printed = self._pulumi("stack", "output", "--json", quiet=True)
         return None if printed.strip() in ("", "{}") else GroundOutputs.parse(printed)
 
+    def _require_passphrase(self) -> None:
+        """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.
+
+        Raised without one, a stack would be up and billed before its outputs could be read, and could not be taken down.
+        """
+        if any(name in os.environ for name in PASSPHRASE):
+            return
+        settings = read_yaml(PROGRAM / f"Pulumi.{self.name}.yaml")
+        if settings.get("secretsprovider", "passphrase") not in ("passphrase", "default"):
+            return
+        backend = str(json.loads(self._pulumi("whoami", "--json", quiet=True)).get("url", ""))
+        if not backend.startswith(("https://", "http://")):
+            raise ConfigError(
+                f"Pulumi keeps its state in {backend}, and needs a passphrase for each stack's secrets there: export "
+                f"{PASSPHRASE[0]} (an empty one will do) or {PASSPHRASE[1]}, or give the stack a key of the cloud: "
+                f"`pulumi stack change-secrets-provider awskms://<key> --stack {self.name}`"
+            )
+
     def _select(self) -> None:
+        self._require_passphrase()
         self._pulumi("stack", "select", self.name, "--create", quiet=True)
 
     def _pulumi(self, *arguments: str, quiet: bool = False) -> str:

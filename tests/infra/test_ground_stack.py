@@ -17,7 +17,7 @@ from cortex.fleet.download import download
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
 from infra.releases import released, require_copies
-from infra.stack import Stack, main
+from infra.stack import PASSPHRASE, Stack, main
 from tests.infra.samples import OUTPUTS, OWNER
 
 ENGINE = """#!/usr/bin/env python3
@@ -26,6 +26,8 @@ here = pathlib.Path(__file__).parent
 with (here / "asked").open("a") as asked:
     asked.write(" ".join(sys.argv[1:]) + "\\n")
 (here / "python").write_text(shutil.which("python3"))
+if sys.argv[1] == "whoami":
+    print((here / "backend.json").read_text())
 if sys.argv[1:3] == ["stack", "output"]:
     print((here / "outputs.json").read_text())
 sys.exit(5 if (here / "broken").exists() and sys.argv[1] == "up" else 0)
@@ -41,6 +43,10 @@ class Engine:
         program.write_text(ENGINE)
         program.chmod(0o755)
         self.give(OUTPUTS.model_dump_json())
+        self.keep_state("https://app.pulumi.com/quant")
+
+    def keep_state(self, url: str) -> None:
+        (self.folder / "backend.json").write_text(json.dumps({"user": "quant", "url": url}))
 
     def give(self, outputs: str) -> None:
         (self.folder / "outputs.json").write_text(outputs)
@@ -62,6 +68,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr(stack_module, "PROGRAM", program)
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for name in PASSPHRASE:
+        monkeypatch.delenv(name, raising=False)
     return Engine(folder)
 
 
@@ -79,14 +87,44 @@ def _release(store: Store, run: str, tmp_path: Path) -> None:
 
 def test_up_selects_the_stack_raises_it_and_points_the_kit_at_it(engine: Engine, tmp_path: Path) -> None:
     written = Stack("dev").up(tmp_path)
-    assert engine.asked == ["stack select dev --create", "up", "stack output --json"]
+    assert engine.asked == ["whoami --json", "stack select dev --create", "up", "stack output --json"]
     assert [path.name for path in written] == [".sky.yaml", ".env"]
     assert f"CORTEX_BUCKET={OUTPUTS.bucket_url}" in (tmp_path / ".env").read_text()
 
 
 def test_preview_changes_nothing(engine: Engine) -> None:
     Stack("prod").preview()
-    assert engine.asked == ["stack select prod --create", "preview --diff"]
+    assert engine.asked == ["whoami --json", "stack select prod --create", "preview --diff"]
+
+
+@pytest.mark.parametrize("backend", ["s3://our-state", "file://~"])
+@pytest.mark.parametrize("verb", ["up", "down", "preview"])
+def test_a_passphrase_that_pulumi_would_ask_for_is_asked_for_before_anything_is_raised(
+    engine: Engine, tmp_path: Path, backend: str, verb: str
+) -> None:
+    engine.keep_state(backend)
+    words = {"up": [tmp_path], "down": [tmp_path, tmp_path / "home"], "preview": []}[verb]
+    with pytest.raises(ConfigError, match=rf"state in {backend}.*export PULUMI_CONFIG_PASSPHRASE \(an empty one"):
+        getattr(Stack("dev"), verb)(*words)
+    assert engine.asked == ["whoami --json"]
+
+
+@pytest.mark.parametrize("name", PASSPHRASE)
+def test_a_stack_with_a_passphrase_is_raised(
+    engine: Engine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.keep_state("s3://our-state")
+    monkeypatch.setenv(name, "")
+    Stack("dev").up(tmp_path)
+    assert "up" in engine.asked
+
+
+def test_a_stack_whose_secrets_a_cloud_s_key_encrypts_needs_no_passphrase(engine: Engine, tmp_path: Path) -> None:
+    engine.keep_state("s3://our-state")
+    settings = stack_module.PROGRAM / "Pulumi.dev.yaml"
+    settings.write_text("secretsprovider: awskms://alias/cortex\n" + settings.read_text())
+    Stack("dev").up(tmp_path)
+    assert "up" in engine.asked
 
 
 def test_pulumi_runs_the_program_in_this_environment(engine: Engine) -> None:
