@@ -84,7 +84,8 @@ class Stack:
     def _require_passphrase(self) -> None:
         """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.
 
-        Raised without one, a stack would be up and billed before its outputs could be read, and could not be taken down.
+        Raised without one, a stack would be up and billed before its outputs could be read, and could not be taken
+        down.
         """
         if any(name in os.environ for name in PASSPHRASE):
             return
