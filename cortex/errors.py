@@ -35,6 +35,8 @@ class PreemptedError(CortexError):
     """The machine is being taken away. Progress is safe: the same command continues."""
 
     exit_code = 75
+    gone_by: float | None = None
+    """In seconds of `time.monotonic()`, where its cloud has said when."""
 
 
 class HungError(CortexError):

@@ -18,6 +18,9 @@ from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.clouds.metadata import AbsentError, MetadataError
 from cortex.runs.clouds.source import Advice, Reclaim, Source
 
+SIGTERM = "SIGTERM"
+"""Who says so, where it is a signal."""
+
 SIGTERM_SECONDS = 25.0
 """From SIGTERM to SIGKILL: Slurm's and Kubernetes' thirty, less a margin."""
 
@@ -36,6 +39,11 @@ class Notice:
     """By when all must be saved, in seconds of `time.monotonic()`: a margin before the machine goes."""
     text: str
     """A line for the log and the ledger."""
+
+    @property
+    def gone_by(self) -> float | None:
+        """When the machine goes, as far as its cloud has said; whoever sends a signal says nothing of the machine."""
+        return None if self.source == SIGTERM else self.deadline
 
 
 class Watch:
@@ -101,7 +109,7 @@ class Watch:
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         # No lock, no log: the code that this interrupts may be holding the locks of either.
-        self._by_signal = Notice("SIGTERM", self._clock() + SIGTERM_SECONDS, "SIGTERM: this machine is to be given up")
+        self._by_signal = Notice(SIGTERM, self._clock() + SIGTERM_SECONDS, "SIGTERM: this machine is to be given up")
         signal.signal(signal.SIGTERM, self._previous)
         if isinstance(getattr(self._previous, "__self__", None), Watch):
             self._previous(number, frame)

@@ -17,6 +17,7 @@ from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
+from cortex.runs.departure import stay_until_taken
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
@@ -41,7 +42,12 @@ def run_stages(
     """
     with Meter(store, run, profile.budget.dollars, " ".join(names)) as meter:
         for name in names:
-            yield name, run_stage(name, run, profile, store, settings, meter, tuple(names))
+            try:
+                made = run_stage(name, run, profile, store, settings, meter, tuple(names))
+            except PreemptedError as left:
+                stay_until_taken(left)  # here, for the machine costs until it goes
+                raise
+            yield name, made
 
 
 def run_stage(

@@ -226,7 +226,9 @@ def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Co
         sent = committer.settle(max(0.0, notice.deadline - time.monotonic()))
         reporter.append("preempted", stage=trainer.stage, source=notice.source, settled=sent)
         safe = "all it had saved is safe" if sent else "the checkpoint before stays the newest in the bucket"
-        raise PreemptedError(f"{trainer.stage}: {notice.source}: the trainer left, {safe}; the same command continues")
+        left = PreemptedError(f"{trainer.stage}: {notice.source}: the trainer left, {safe}; the same command continues")
+        left.gone_by = notice.gone_by
+        raise left
     committer.settle(SETTLE_SECONDS)
     committer.require()
     if trainer.over and code == PreemptedError.exit_code:

@@ -10,6 +10,7 @@ import pytest
 
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
+from cortex.runs.departure import MANAGED
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Budget, Profile
@@ -120,3 +121,33 @@ def test_at_the_cap_a_stage_that_is_no_trainer_stops_too_and_is_not_begun_again(
     again = go()
     assert again.returncode == 76
     assert len(events(store)) == len(known), "nothing of it was begun"
+
+
+TAKEN = """
+import sys, time
+from types import ModuleType
+from cortex import cli
+from cortex.errors import PreemptedError
+from cortex.runs import departure
+departure.GRACE = 0.5
+def body(context, output):
+    left = PreemptedError("data: aws spot instance-action: it left")
+    left.gone_by = time.monotonic() + 1.5
+    raise left
+module = ModuleType("cortex.stages.data"); module.run = body
+sys.modules["cortex.stages.data"] = module
+cli.main()
+"""
+
+
+def test_who_was_told_when_its_machine_goes_stays_until_then_and_is_charged(
+    profile: Profile, store: Store, tmp_path: Path
+) -> None:
+    begin(store, profile, 0.0, Offer(cloud="aws", region="r", instance_type="t", spot=True, dollars_per_hour=3600))
+    variables = environment(tmp_path) | {"AWS_EC2_METADATA_DISABLED": "true", MANAGED: "sky-1_r1"}
+    words = [sys.executable, "-c", TAKEN, "run", "data", "--run", RUN]
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 75, done.stderr
+    assert "all is saved: waiting for this machine to be taken, 2 s at most" in done.stdout
+    told = {event["event"]: event for event in events(store)}
+    assert told["machine_ended"]["time"] - told["stage_failed"]["time"] >= 1.9
