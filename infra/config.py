@@ -53,8 +53,9 @@ class StackConfig(BaseModel):
 
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
 
-    zones: tuple[Annotated[str, Field(pattern=r"^[a-h]$")], ...] = Field(min_length=2)
-    """Letters of the availability zones; spot capacity differs between them, so take all that have the GPUs."""
+    zones: tuple[Annotated[str, Field(pattern=r"^[a-h]$")], ...] | None = Field(default=None, min_length=2)
+    """Letters of the availability zones. Default: every zone of the region, since spot capacity differs between them
+    from one day to the next, and a subnet costs nothing."""
 
     cidr: IPv4Network = IPv4Network("10.40.0.0/16")
     """The network's addresses, divided evenly among eight zones."""
@@ -91,7 +92,7 @@ class StackConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "StackConfig":
-        if len(set(self.zones)) < len(self.zones):
+        if self.zones and len(set(self.zones)) < len(self.zones):
             raise ValueError("zones: a letter stands twice; name each zone once")
         if not self.cidr.is_private or not WIDEST_VPC <= self.cidr.prefixlen <= NARROWEST_VPC:
             raise ValueError(f"cidr: {self.cidr} is no private network from /{WIDEST_VPC} to /{NARROWEST_VPC}")

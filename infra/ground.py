@@ -9,7 +9,7 @@ from infra.config import PROJECT, SECTION, StackConfig, parse
 from infra.gcs import GcsBucket
 from infra.key import DataKey
 from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
-from infra.network import WorkerNetwork
+from infra.network import WorkerNetwork, every_zone
 from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
 from infra.storage import PrivateBucket, old_checkpoints, old_versions
@@ -73,7 +73,7 @@ def declare(config: StackConfig) -> None:
         "network",
         vpc_name=names.prefix,
         cidr=config.cidr,
-        zones=[names.zone(letter) for letter in config.zones],
+        zones=[names.zone(letter) for letter in config.zones] if config.zones else every_zone(here),
         ssh_from=[str(source) for source in config.ssh_from],
         region=config.region,
         account=config.account,

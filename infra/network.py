@@ -15,6 +15,15 @@ ZONE_BITS = 3
 SSH = 22
 
 
+def every_zone(provider: aws.Provider) -> list[str]:
+    """The full names of a region's availability zones: no local or wavelength zones, which an account opts in to."""
+    kinds = aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])
+    found = aws.get_availability_zones(
+        state="available", filters=[kinds], opts=pulumi.InvokeOptions(provider=provider)
+    )
+    return sorted(found.names)
+
+
 class WorkerNetwork(pulumi.ComponentResource):
     """A VPC over several zones, a free gateway to S3, and the security group that SkyPilot gives its machines.
 

@@ -40,6 +40,14 @@ def test_without_a_second_bucket_there_is_none() -> None:
     assert not any(resource.type.startswith("gcp:") for resource in world.declared)
 
 
+def test_without_a_choice_the_network_is_in_every_zone_of_the_region() -> None:
+    with emulated_cloud():
+        world = bring_up(zones=None)
+        found = {subnet["AvailabilityZone"] for subnet in world.in_vpc("subnets")}
+        there = world.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    assert found == {zone["ZoneName"] for zone in there} and len(found) == 6
+
+
 def test_adding_a_zone_moves_no_other() -> None:
     def places(*zones: str) -> dict[str, str]:
         with emulated_cloud():

@@ -44,8 +44,9 @@ class Emulator(Storage, Network, Access, pulumi.runtime.Mocks):
         # Pulumi registers resources from many threads; moto's services are not safe in them.
         self._one_at_a_time = threading.RLock()
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
-        raise NotImplementedError(args.token)
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        with self._one_at_a_time:
+            return getattr(self, _maker(args.token))(_plain(args.args)), []
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
@@ -79,7 +80,7 @@ class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
 
 
 def _maker(type_token: str) -> str:
-    """`aws:s3/bucketPolicy:BucketPolicy` is made by `s3_bucket_policy`."""
+    """`aws:s3/bucketPolicy:BucketPolicy` is made by `s3_bucket_policy`; functions are called by the same rule."""
     _, module, name = type_token.split(":")
     return f"{module.partition('/')[0]}_{_snake(name)}"
 

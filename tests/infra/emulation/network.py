@@ -6,7 +6,13 @@ from tests.infra.emulation.account import Account, Inputs, Made, pascal, tags
 
 
 class Network(Account):
-    """Each method makes the resource of its name."""
+    """Each method makes the resource of its name, or answers as the function of its name."""
+
+    def index_get_availability_zones(self, i: Inputs) -> dict[str, Any]:
+        asked = [{"Name": "state", "Values": [i["state"]]}]
+        asked += [{"Name": filter["name"], "Values": filter["values"]} for filter in i["filters"]]
+        found = self.client("ec2").describe_availability_zones(Filters=asked)["AvailabilityZones"]
+        return {"id": self.region, "names": [zone["ZoneName"] for zone in found]}
 
     def ec2_vpc(self, i: Inputs) -> Made:
         ec2 = self.client("ec2")
