@@ -18,9 +18,7 @@ SSH = 22
 def every_zone(provider: aws.Provider) -> list[str]:
     """The full names of a region's availability zones: no local or wavelength zones, which an account opts in to."""
     kinds = aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])
-    found = aws.get_availability_zones(
-        state="available", filters=[kinds], opts=pulumi.InvokeOptions(provider=provider)
-    )
+    found = aws.get_availability_zones(state="available", filters=[kinds], opts=pulumi.InvokeOptions(provider=provider))
     return sorted(found.names)
 
 

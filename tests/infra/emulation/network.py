@@ -10,7 +10,7 @@ class Network(Account):
 
     def index_get_availability_zones(self, i: Inputs) -> dict[str, Any]:
         asked = [{"Name": "state", "Values": [i["state"]]}]
-        asked += [{"Name": filter["name"], "Values": filter["values"]} for filter in i["filters"]]
+        asked += [{"Name": each["name"], "Values": each["values"]} for each in i["filters"]]
         found = self.client("ec2").describe_availability_zones(Filters=asked)["AvailabilityZones"]
         return {"id": self.region, "names": [zone["ZoneName"] for zone in found]}
 
