@@ -18,8 +18,8 @@ REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 def push(image: Built, registry: str, *, dirty: bool = False) -> str:
     """Push an image to `<registry>/<name>`; the reference, by digest, under which the registry gives it out.
 
-    Its tag is made of the version and of what it holds: a registry whose tags never move takes the same image twice,
-    and never another under its tag.
+    Its tag is made of the version and of what it holds. What the registry has already is not pushed again: one whose
+    tags never move, as ECR's here, would refuse even the same image.
 
     Raises:
         ConfigError: `registry` is none.
@@ -38,14 +38,24 @@ def push(image: Built, registry: str, *, dirty: bool = False) -> str:
     repository = f"{registry}/{image.name}"
     version = labels["org.opencontainers.image.version"]
     target = f"{repository}:{version}-{image.variant}-{image.identity.removeprefix('sha256:')[:16]}"
-    docker("tag", image.tag, target)
-    docker_aloud("push", "--quiet", target)
+    if not _is_there(target, image.identity):
+        docker("tag", image.tag, target)
+        docker_aloud("push", "--quiet", target)
     reference = pushed_reference(image.tag, repository)
     # Asked for by its digest, the registry has to give out what was pushed: that is how machines ask for it.
     docker("pull", "--quiet", reference)
     if docker("image", "inspect", "--format", "{{.Id}}", reference) != image.identity:
         raise StageError(f"{reference} is not {image.tag}: the registry changed it")
     return reference
+
+
+def _is_there(target: str, identity: str) -> bool:
+    """Whether the registry has this image under its tag; one that does not answer is heard when it is pushed to."""
+    try:
+        docker("pull", "--quiet", target)  # of what this engine holds, no layer is fetched
+    except StageError:
+        return False
+    return docker("image", "inspect", "--format", "{{.Id}}", target) == identity
 
 
 def pushed_reference(tag: str, repository: str) -> str:

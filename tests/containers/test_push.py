@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,25 @@ NAME, VARIANT = "push-test", "none"
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A registry on loopback, which engines take for safe; its address with a folder."""
-    folder = tmp_path_factory.mktemp("registry")
+    with serving(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, address: str = "", *, readonly: bool = False) -> Generator[str]:
+    """A registry on loopback, which engines take for safe, at `address` or a free port; its address with a folder."""
     program = default_place() / "registry" / "usr/bin/docker-registry"
     with (folder / "log").open("wb") as log:
         if not program.exists():
             Debian(default_place(), log.fileno()).unpack(["docker-registry"], default_place() / "registry")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        if not address:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                address = f"127.0.0.1:{free.getsockname()[1]}"
+        maintenance = {"readonly": {"enabled": readonly}}
         settings = {
             "version": 0.1,
-            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "maintenance": maintenance},
             "http": {"addr": address},
         }
         (folder / "settings.yml").write_text(json.dumps(settings))
@@ -73,6 +81,17 @@ def test_what_is_pushed_is_pulled_by_its_digest(docker: Engine, registry: str, t
     assert task["resources"]["image_id"] == f"docker:{reference}", "what is pushed is what machines start from"
     other = made(docker, tmp_path, of="somewhere else")
     assert push(other, registry, dirty=True) != reference
+
+
+def test_an_image_that_is_there_is_not_pushed_again(docker: Engine, tmp_path: Path) -> None:
+    """ECR refuses a second push under a tag that never moves, even of the same image."""
+    image = made(docker, tmp_path, of="elsewhere")
+    with serving(tmp_path) as registry:
+        reference = push(image, registry, dirty=True)
+    with serving(tmp_path, registry.partition("/")[0], readonly=True):
+        assert push(image, registry, dirty=True) == reference
+        with pytest.raises(StageError, match="docker push failed"):
+            push(made(docker, tmp_path, of="somewhere else"), registry, dirty=True)
 
 
 def test_an_image_of_another_commit_is_refused(docker: Engine, registry: str, tmp_path: Path) -> None:
