@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     run_policy: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/[\w+=,.@/-]+$")
     """The ARN of the policy that confines a run's machines to their run (`make infra-up` writes it to .env)."""
 
+    network_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    """Where on AWS the network is that machines are to be in (`make infra-up` writes it to .env): there is none of its
+    name in any other region, so they are taken in this one."""
+
     registry: Annotated[str, AfterValidator(_check_registry)] | None = None
     """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
 

@@ -88,5 +88,6 @@ def environment(outputs: GroundOutputs) -> dict[str, str]:
         "CORTEX_BUCKET": outputs.bucket_url,
         "CORTEX_REGISTRY": outputs.registry,
         "CORTEX_RUN_POLICY": outputs.run_policy,
+        "CORTEX_NETWORK_REGION": outputs.region,
         "AWS_REGION": outputs.region,
     }

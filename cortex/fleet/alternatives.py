@@ -19,10 +19,12 @@ HOMES = {
 """A bucket's cloud, whose machines may use it as themselves; and what a task elsewhere has to bring along for it."""
 
 
-def fitted(task: Mapping[str, Any], hardware: Hardware | None, gpus: int, bucket: str) -> dict[str, Any]:
+def fitted(
+    task: Mapping[str, Any], hardware: Hardware | None, gpus: int, bucket: str, region: str | None = None
+) -> dict[str, Any]:
     """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket.
 
-    Without a profile's `hardware` the GPUs are as the task says.
+    Without a profile's `hardware` the GPUs are as the task says. On AWS, `region` is the only one with our network.
 
     Raises:
         ConfigError: no alternative is left.
@@ -38,6 +40,13 @@ def fitted(task: Mapping[str, Any], hardware: Hardware | None, gpus: int, bucket
             f"task {task.get('name')!r} names no machine of {home}, where the bucket {bucket} is: add `infra: {home}` "
             f"to its resources, or give it {key} as a secret"
         )
+    if region:
+        kept = _in_region(region, kept, resources)
+        if not kept:
+            raise ConfigError(
+                f"task {task.get('name')!r} names no machine in {region}, where the network is that `make infra-up` "
+                "raised: leave the region out of its resources, or raise a stack in the other one"
+            )
     if hardware and hardware.device == "cpu":
         resources.pop("accelerators", None)
     if len(kept) == 1:
@@ -80,6 +89,22 @@ def _reaching(
             kept.append({**entry, "infra": f"{home}/{place}" if place else home})
         elif cloud.lower() == home:
             kept.append(entry)
+    return _distinct(kept)
+
+
+def _in_region(region: str, alternatives: list[dict[str, Any]], resources: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of AWS in `region`, and all of other clouds: a network's name means nothing in another region."""
+    kept: list[dict[str, Any]] = []
+    for entry in alternatives:
+        merged = {**resources, **entry}
+        cloud, _, place = str(merged.get("infra") or merged.get("cloud") or "*").partition("/")
+        named = place.partition("/")[0] or str(merged.get("region") or "*")
+        if cloud.lower() != "aws" or named == region:
+            kept.append(entry)
+        elif named == "*":
+            zone = place.partition("/")[2]
+            others = {key: value for key, value in entry.items() if key != "cloud"}
+            kept.append({**others, "infra": f"aws/{region}" + (f"/{zone}" if zone else "")})
     return _distinct(kept)
 
 

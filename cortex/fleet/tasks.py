@@ -64,7 +64,7 @@ def resolve(
         if named:
             task["envs"][DIGEST_VARIABLE] = profile.digest
             task["secrets"] = {**(document.get("secrets") or {}), SECRET_VARIABLE: ""}
-        task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url)
+        task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
         resolved.append(fill(task))
     if not resolved:
         raise ConfigError(f"{pipeline} has no task that runs a stage of profile {profile.name}")
@@ -87,7 +87,7 @@ def resolve_job(
     tasks = _tasks(path)
     if len(tasks) != 1:
         raise ConfigError(f"{path} holds {len(tasks)} tasks with a `run`, not one")
-    task = {**tasks[0], "resources": fitted(tasks[0], None, 0, settings.bucket_url)}
+    task = {**tasks[0], "resources": fitted(tasks[0], None, 0, settings.bucket_url, settings.network_region)}
     return _Fill(path.stem, settings, _read_digests(digests), environment)(task)
 
 

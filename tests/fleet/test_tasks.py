@@ -107,6 +107,26 @@ def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Pr
         assert machines(resolve(profile, "r1", pipeline=write(path, pinned), settings=S3)[0]) == [(kept, None)]
 
 
+def test_machines_of_aws_are_taken_where_the_network_is(tmp_path: Path, profile: Profile) -> None:
+    settings = Settings(bucket="s3://kit", owner="a", network_region="us-east-1")
+    for task in resolve(profile, "r1", settings=settings):
+        assert {infra for infra, _ in machines(task)} == {"aws/us-east-1"}
+
+    def taken(*alternatives: dict[str, Any]) -> list[str | None]:
+        resources = {"any_of": list(alternatives)} if len(alternatives) > 1 else alternatives[0]
+        document = {"name": "a", "resources": resources, "run": "x", "secrets": {"AWS_ACCESS_KEY_ID": ""}}
+        path = write(tmp_path / "p.yaml", document)
+        return [infra for infra, _ in machines(resolve_job(path, settings=settings))]
+
+    assert taken({"infra": "aws"}, {"infra": "lambda"}) == ["aws/us-east-1", "lambda"]
+    assert taken({"infra": "aws/us-west-2"}, {"infra": "aws/us-east-1"}) == ["aws/us-east-1"]
+    assert taken({"infra": "aws/*/us-east-1b"}) == ["aws/us-east-1/us-east-1b"]
+    assert taken({"cloud": "aws"}) == ["aws/us-east-1"]
+    assert taken({"cloud": "aws", "region": "us-east-1"}) == [None]
+    with pytest.raises(ConfigError, match=r"task 'a' names no machine in us-east-1.*leave the region out"):
+        taken({"infra": "aws/us-west-2"})
+
+
 def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) -> None:
     digests = tmp_path / "digests.json"
     names = ("data", "sft", "grpo", "quantize")
