@@ -29,7 +29,10 @@ class SkyPilotJobs(SkyPilotMachines):
     def submit(
         self, documents: Sequence[dict[str, Any]], name: str, secrets: Mapping[str, str], identity: str | None = None
     ) -> int:
-        """Submit, with SkyPilot's own progress on the terminal. Secrets are in no text that SkyPilot keeps or shows.
+        """Submit, with SkyPilot's own progress on the terminal.
+
+        Secrets are in no log and nothing that SkyPilot shows; its database of jobs holds them, on its server's machine,
+        for the machines that replace the first ones.
 
         Raises:
             ConfigError: SkyPilot's server cannot be asked.

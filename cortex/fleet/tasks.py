@@ -29,7 +29,10 @@ JOBS = CHECKOUT / "jobs"
 _ON_ALL_GPUS = {"sft", "dpo", "grpo", "evaluate"}
 
 _STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
-_ECR = re.compile(r"^docker:(?P<server>[^/]+\.dkr\.ecr\.[^/]+)/")
+_ECR = re.compile(r".+\.dkr\.ecr\.[^/]+")
+
+SERVER, USERNAME, PASSWORD = (f"SKYPILOT_DOCKER_{name}" for name in ("SERVER", "USERNAME", "PASSWORD"))
+"""How SkyPilot is told of a login to a registry: all three among a task's `envs`, or all three among its `secrets`."""
 
 
 def resolve(
@@ -174,31 +177,38 @@ class _Fill:
 
     def __call__(self, task: dict[str, Any]) -> dict[str, Any]:
         resources = dict(task["resources"])
-        login = dict[str, str]()
+        login, secret = dict[str, str](), dict[str, str]()
         if isinstance(resources.get("image_id"), str):  # else it is none, or a cloud's own, region by region
-            resources["image_id"], login = self._image(resources["image_id"])
+            resources["image_id"] = self._image(resources["image_id"])
+            login, secret = self._login(resources["image_id"])
         tags = {
             RUN_TAG: run_label(self.run),
             OWNER_TAG: owner_label(self.settings.owner),
             BUCKET_TAG: bucket_label(self.settings.bucket_url),
         }
         resources["labels"] = {**(resources.get("labels") or {}), **tags}
-        return {**task, "resources": resources, "envs": {**self._variables(task.get("envs") or {}), **login}}
+        filled = {**task, "resources": resources, "envs": {**self._variables(task.get("envs") or {}), **login}}
+        return {**filled, "secrets": {**(task.get("secrets") or {}), **secret}} if secret else filled
 
     def _variables(self, variables: Mapping[str, Any]) -> dict[str, str]:
         given = {**self.environment, "RUN_ID": self.run, "CORTEX_BUCKET": self.settings.bucket_url}
         filled = {name: given.get(name) if value is None else str(value) for name, value in variables.items()}
         return {name: value for name, value in filled.items() if value is not None}
 
-    def _image(self, image_id: str) -> tuple[str, dict[str, str]]:
+    def _image(self, image_id: str) -> str:
         digest = self.digests.get(image_name(image_id) or "")
-        image = f"docker:{digest}" if digest else image_id
-        private = _ECR.match(image)
-        if private is None:
-            return image, {}
-        # With no password, SkyPilot has the machine log in to ECR as itself.
-        login = {"SERVER": private["server"], "USERNAME": "AWS", "PASSWORD": ""}
-        return image, {f"SKYPILOT_DOCKER_{key}": value for key, value in login.items()}
+        return f"docker:{digest}" if digest else image_id
+
+    def _login(self, image: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Variables and secrets with which a machine logs in to an image's registry: the caller's own login, if any."""
+        host = image.removeprefix("docker:").partition("/")[0]
+        given = {name: self.environment.get(name) for name in (SERVER, USERNAME, PASSWORD)}
+        if given[USERNAME] and given[PASSWORD] and (given[SERVER] or host) == host:
+            return {}, {SERVER: host, USERNAME: "", PASSWORD: ""}  # the values are filled in when it is submitted
+        if _ECR.fullmatch(host):
+            # With no password, SkyPilot has the machine log in to ECR as itself.
+            return {SERVER: host, USERNAME: "AWS", PASSWORD: ""}, {}
+        return {}, {}
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:

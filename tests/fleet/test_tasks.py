@@ -1,13 +1,26 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sky
 import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label
-from cortex.fleet.tasks import dump, find_job, resolve, resolve_job, secrets, stages, unpushed
+from cortex.fleet.tasks import (
+    PASSWORD,
+    SERVER,
+    USERNAME,
+    dump,
+    find_job,
+    resolve,
+    resolve_job,
+    secrets,
+    stages,
+    unpushed,
+)
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
 
@@ -146,6 +159,30 @@ def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) 
     digests.write_text('{"data": "registry/cortex-data:latest"}')
     with pytest.raises(ConfigError, match=r"digests\.json is not a mapping of images to digests: `make push`"):
         resolve(profile, "r1", settings=S3, digests=digests)
+
+
+@pytest.mark.parametrize("host", ["ghcr.io", ECR])
+def test_a_login_of_ones_own_to_a_registry_goes_along_as_a_secret(tmp_path: Path, profile: Profile, host: str) -> None:
+    digests = tmp_path / "digests.json"
+    digests.write_text(json.dumps({"data": f"{host}/kit/data@sha256:{'0' * 64}"}))
+    mine = {USERNAME: "me", PASSWORD: "token"}
+
+    def first(environment: dict[str, str]) -> dict[str, Any]:
+        return resolve(profile, "r1", settings=S3, digests=digests, environment=environment)[0]
+
+    task = first(mine)
+    assert {name: task["secrets"][name] for name in (SERVER, *mine)} == {SERVER: host, USERNAME: "", PASSWORD: ""}
+    assert not set(task["envs"]) & {SERVER, USERNAME, PASSWORD}
+    assert "token" not in json.dumps(task)
+    made = sky.Task.from_yaml_config(task)
+    made.update_secrets(mine)
+    for machine in made.resources:
+        login = machine.docker_login_config
+        assert login and asdict(login) == {"server": host, "username": "me", "password": "token"}
+    for other in ({**mine, SERVER: "elsewhere.example"}, {USERNAME: "me"}):
+        task = first(other)
+        assert not set(task.get("secrets") or {}) & {SERVER, USERNAME, PASSWORD}
+        assert task["envs"].get(USERNAME) == ("AWS" if host == ECR else None)
 
 
 def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path: Path, profile: Profile) -> None:
