@@ -126,7 +126,7 @@ def test_machines_of_aws_are_taken_where_the_network_is(tmp_path: Path, profile:
         assert {infra for infra, _ in machines(task)} == {"aws/us-east-1"}
 
     def taken(*alternatives: dict[str, Any]) -> list[str | None]:
-        resources = {"any_of": list(alternatives)} if len(alternatives) > 1 else alternatives[0]
+        resources = {"any_of": list(alternatives)} if len(alternatives) > 1 else next(iter(alternatives))
         document = {"name": "a", "resources": resources, "run": "x", "secrets": {"AWS_ACCESS_KEY_ID": ""}}
         path = write(tmp_path / "p.yaml", document)
         return [infra for infra, _ in machines(resolve_job(path, settings=settings))]
