@@ -119,8 +119,12 @@ def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
 
 def _grpo(profile: Profile, differs: list[str]) -> dict[str, Any]:
     grpo = profile.grpo
-    few = _few_steps(grpo, grpo.iterations if grpo.iterations > 1 else 2)
+    few = _few_steps(grpo, grpo.rollout_phase if grpo.rollout_phase > 1 else 2)
     few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8}
+    dropped = sorted(key for key, value in grpo.trl.items() if _GPU_ONLY.search(f"{key} {value}"))
+    if dropped:
+        few["trl"] = {key: value for key, value in grpo.trl.items() if key not in dropped}
+        differs.append(f"without grpo.trl's {', '.join(dropped)}, for GPUs")
     if grpo.vllm:
         differs.append("rollouts by transformers, not vLLM")
     return few

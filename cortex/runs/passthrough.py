@@ -54,6 +54,11 @@ def refused_keys(section: dict[str, Any]) -> Iterator[str]:
     for key, reason in LOADS_CODE.items():
         if key in section:
             yield f"{key!r} cannot be passed on: {reason}"
+    yield from refused_anywhere(section)
+
+
+def refused_anywhere(section: dict[str, Any]) -> Iterator[str]:
+    """Say of each key, at any depth, that would make transformers run code from elsewhere which it is and why."""
     for key in _nested(section):
         if reason := LOADS_CODE_ANYWHERE.get(key.lstrip("_")):
             yield f"{key!r} cannot be passed on: {reason}"

@@ -1,11 +1,13 @@
 """What a profile says of its trainers: steps, rates and batches, in the trainers' own terms."""
 
-from typing import Any, Literal, Self
+import math
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.runs.passthrough import refused_keys
+from cortex.runs.trl_passthrough import TrlStage, refused_trl_keys
 from cortex.section import Section
 
 
@@ -55,7 +57,7 @@ class Sft(Optimization):
     optimizer: str = "adamw_torch"
     """An optimizer by Axolotl's name."""
     sample_packing: bool = False
-    """Several examples in one sequence (needs flash attention)."""
+    """Several examples in one sequence, which none of them sees of another: under `sdpa`, too."""
     axolotl: dict[str, Any] = Field(default_factory=dict)
     """Further keys of Axolotl's own configuration, but for those that load code from elsewhere; checked against its
     schema when the stage starts."""
@@ -68,9 +70,25 @@ class Sft(Optimization):
         return section
 
 
-class Dpo(Optimization):
+class TrlOptimization(Optimization):
+    """What TRL's trainers take besides."""
+
+    stage: ClassVar[TrlStage]
+    trl: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of TRL's own configuration class, but for those that load code or that the kit sets itself."""
+
+    @field_validator("trl")
+    @classmethod
+    def _pass_on(cls, section: dict[str, Any]) -> dict[str, Any]:
+        for refusal in refused_trl_keys(cls.stage, section):
+            raise ValueError(refusal)
+        return section
+
+
+class Dpo(TrlOptimization):
     """Direct preference optimization on pairs of samples of one prompt, ranked by their realised score."""
 
+    stage = "dpo"
     prompts: int = Field(default=256, ge=2)
     """Training prompts that are sampled."""
     samples: int = Field(default=4, ge=2)
@@ -92,9 +110,10 @@ class Vllm(Section):
     """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
 
 
-class Grpo(Optimization):
+class Grpo(TrlOptimization):
     """Group-relative policy optimization on outcomes, by TRL."""
 
+    stage = "grpo"
     group_size: int = Field(default=8, ge=2)
     """Answers per prompt, compared with one another."""
     iterations: int = Field(default=1, ge=1)
@@ -118,23 +137,37 @@ class Grpo(Optimization):
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:
-        batch = self.micro_batch_size * self.gradient_accumulation
+        batch = self.micro_batch_size * self.generation_steps
         if batch % self.group_size:
+            factor = "trl.steps_per_generation" if "steps_per_generation" in self.trl else "gradient_accumulation"
             raise ValueError(
-                f"micro_batch_size x gradient_accumulation = {batch} is not a multiple of group_size "
+                f"micro_batch_size x {factor} = {batch} is not a multiple of group_size "
                 f"{self.group_size}: the nearest that is: {max(1, round(batch / self.group_size)) * self.group_size}"
             )
         return self
 
     @model_validator(mode="after")
     def _phase(self) -> Self:
-        if self.save_steps % self.iterations:
-            nearest = max(1, round(self.save_steps / self.iterations)) * self.iterations
+        if self.save_steps % self.rollout_phase:
+            nearest = max(1, round(self.save_steps / self.rollout_phase)) * self.rollout_phase
             raise ValueError(
-                f"save_steps {self.save_steps} is not a multiple of iterations {self.iterations}, so a resumed run "
-                f"would draw other rollouts than an undisturbed one: use {nearest}"
+                f"save_steps {self.save_steps} is not a multiple of the {self.rollout_phase} optimizer steps that "
+                f"share one batch of rollouts (iterations {self.iterations}), so a resumed run would draw other "
+                f"rollouts than an undisturbed one: use {nearest}"
             )
         return self
+
+    @property
+    def generation_steps(self) -> int:
+        """Forward passes that one batch of rollouts is for."""
+        return self.trl.get("steps_per_generation") or self.gradient_accumulation
+
+    @property
+    def rollout_phase(self) -> int:
+        """Optimizer steps after which a new batch of rollouts begins: no checkpoint holds rollouts."""
+        return (
+            math.lcm(self.generation_steps * self.iterations, self.gradient_accumulation) // self.gradient_accumulation
+        )
 
     @model_validator(mode="after")
     def _room_for_prompts(self) -> Self:

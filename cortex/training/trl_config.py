@@ -29,14 +29,21 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
             "vllm_tensor_parallel_size": grpo.vllm.tensor_parallel_size,
             "vllm_max_model_length": grpo.vllm.max_model_length,
             "vllm_enable_sleep_mode": True,
+            # vLLM's kernels round otherwise than the trainer's, so each token's probability differs a little. TRL would
+            # drop whole answers for that (sequence_mask, 3), the longest ones first; a bound on each token's weight is
+            # the gentler correction (Yao et al., "Your Efficient RL Framework Secretly Brings You Off-Policy RL
+            # Training", 2025).
+            "vllm_importance_sampling_mode": "token_truncate",
+            "vllm_importance_sampling_clip_max": 2.0,
         }
-    return arguments
+    return arguments | grpo.trl
 
 
 def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
     """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
-    assert profile.dpo is not None
-    return _common(profile, profile.dpo, output) | {"beta": profile.dpo.beta, "max_length": profile.sft.sequence_length}
+    dpo = profile.dpo
+    assert dpo is not None
+    return _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length} | dpo.trl
 
 
 def lora_arguments(adapter: Adapter) -> dict[str, Any]:

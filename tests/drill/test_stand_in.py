@@ -63,12 +63,22 @@ def test_a_gpu_optimizer_and_gpu_keys_are_replaced(tmp_path: Path) -> None:
     assert [text for text in small.differs if "flash_attention" in text]
 
 
+def test_keys_of_trl_for_gpus_are_replaced(tmp_path: Path) -> None:
+    further = {"optim": "adamw_bnb_8bit", "tf32": True, "epsilon_high": 0.28}
+    small = stand_in(load_profile("rehearsal", {"grpo.trl": further}), "grpo", tmp_path)
+    assert small.profile.grpo.trl == {"epsilon_high": 0.28}
+    assert [text for text in small.differs if "optim, tf32" in text]
+
+
 def test_rollouts_that_several_steps_share_are_kept_together(tmp_path: Path) -> None:
     profile = load_profile("rehearsal", {"grpo.iterations": 3, "grpo.save_steps": 9})
     small = stand_in(profile, "grpo", tmp_path)
     assert small.profile.grpo.iterations == 3
     assert small.section.save_steps % 3 == 0
     assert small.profile.grpo.micro_batch_size % small.profile.grpo.group_size == 0
+
+    generated = {"grpo.trl": {"steps_per_generation": 3}, "grpo.save_steps": 9}
+    assert stand_in(load_profile("rehearsal", generated), "grpo", tmp_path).section.save_steps % 3 == 0
 
 
 def test_the_trainers_are_given_what_the_profile_says(tmp_path: Path) -> None:

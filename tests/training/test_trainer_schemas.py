@@ -8,6 +8,8 @@ import pytest
 
 from cortex.errors import ConfigError
 from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.trl_passthrough import _CHOICES  # pyright: ignore[reportPrivateUsage]
+from cortex.settings import CHECKOUT
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 from tests.training.programs import HERE, in_image
@@ -114,6 +116,23 @@ def test_trl_and_peft_accept_every_shipped_profile_and_refuse_mistakes() -> None
     for label, (_, _, _, word) in TRL_MISTAKES.items():
         assert word in (found[label] or "accepted"), label
     assert "deprecated" not in complaints
+
+
+@pytest.mark.rehearsal
+def test_profiles_are_checked_against_the_keys_of_the_locked_trl() -> None:
+    done = in_image("grpo", ["scripts/trl_keys.py"])
+    assert done.returncode == 0, done.stderr[-2000:]
+    kept = CHECKOUT / "cortex" / "runs" / "trl_keys.json"
+    assert done.stdout == kept.read_text(encoding="utf-8"), "write it anew: see scripts/trl_keys.py"
+
+
+@pytest.mark.rehearsal
+def test_trl_looks_for_the_words_that_the_kit_takes() -> None:
+    read = "import inspect; from trl.trainer import grpo_trainer; print(inspect.getsource(grpo_trainer))"
+    done = in_image("grpo", ["-c", read])
+    for words in _CHOICES.values():
+        for word in words:
+            assert f'"{word}"' in done.stdout, word
 
 
 @pytest.mark.rehearsal
