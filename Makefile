@@ -48,9 +48,11 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
-.PHONY: preflight forecast train stop resume workbench teacher
+.PHONY: preflight plan forecast train stop resume workbench teacher
 preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
 	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
+plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=]
+	@$(CORTEX) plan "$(or $(PROFILE),cortex-70b)"
 forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
 	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
 train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]

@@ -9,7 +9,7 @@ from dotenv import load_dotenv
 from cortex.errors import CortexError
 from cortex.surroundings import ROOT, settle
 from cortex.text import harmless
-from cortex.verbs import checking, datasets, forecasting, here, launching, releases, watching
+from cortex.verbs import checking, datasets, forecasting, here, launching, planning, releases, watching
 
 ENV_FILE = ROOT / ".env"
 """In the checkout; `make infra-up` writes it."""
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, forecasting, launching, watching, releases):
+for verbs in (here, checking, planning, forecasting, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
 

@@ -38,8 +38,7 @@ def environment(image: str, settings: Settings) -> Path:
     Raises:
         StageError: uv could not install what the lock names, or a file is not the one that it names.
     """
-    lock = cpu_lock(image)
-    name = f"{image}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    lock, name = cpu_lock(image), _name(image)
     settings.environments.mkdir(parents=True, exist_ok=True)
     # Its programs name the place that they were installed at: a link to it may be gone tomorrow.
     root = settings.environments.resolve()
@@ -57,6 +56,12 @@ def environment(image: str, settings: Settings) -> Path:
     return folder
 
 
+def existing_environment(image: str, settings: Settings) -> Path | None:
+    """The folder of an image's venv if it is whole; None where it would first have to be made."""
+    folder = settings.environments.resolve() / _name(image)
+    return folder if (folder / _COMPLETE).exists() else None
+
+
 def on_path(folder: Path) -> dict[str, str]:
     """Variables under which programs run in an environment, with this checkout's code."""
     return {
@@ -67,6 +72,10 @@ def on_path(folder: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
+
+
+def _name(image: str) -> str:
+    return f"{image}-{hashlib.sha256(cpu_lock(image).read_bytes()).hexdigest()[:12]}"
 
 
 def _uv(*arguments: str | Path) -> None:

@@ -253,6 +253,21 @@ def load_profile(name_or_path: str, overrides: dict[str, Any] | None = None) -> 
         raise ConfigError(f"{path}: {_first(error)}") from error
 
 
+def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
+    """The profile with other values under some dotted keys, checked as one that is read.
+
+    Raises:
+        ConfigError: a value is wrong there.
+    """
+    raw = profile.model_dump(mode="json")
+    for dotted, value in overrides.items():
+        _put(raw, dotted, value)
+    try:
+        return Profile.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{profile.name}: {_first(error)}") from error
+
+
 def _put(raw: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for parent in parents:

@@ -1,0 +1,108 @@
+"""A dense decoder's sizes, from its `config.json`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cortex.errors import ConfigError
+
+BF16, FLOAT = 2, 4
+"""Bytes of a number."""
+
+_NEEDED = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths in numbers, not bytes."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    query: int
+    """Width of all query heads together."""
+    key_value: int
+    """Width of all key heads together, and of all value heads."""
+    vocabulary: int
+    tied: bool
+    """Whether the head is the embedding."""
+    context: int
+    """Longest sequence that the model can take, in tokens."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], where: str) -> "Architecture":
+        """Read a configuration; `where` names it in errors.
+
+        Raises:
+            ConfigError: it lacks one of the sizes.
+        """
+        missing = [key for key in _NEEDED if not config.get(key)]
+        if missing:
+            raise ConfigError(
+                f"{where}: config.json says nothing of {', '.join(missing)}: it is no decoder's that is known"
+            )
+        try:
+            heads = int(config["num_attention_heads"])
+            hidden = int(config["hidden_size"])
+            width = int(config.get("head_dim") or hidden // heads)
+            return cls(
+                hidden=hidden,
+                intermediate=int(config["intermediate_size"]),
+                layers=int(config["num_hidden_layers"]),
+                query=heads * width,
+                key_value=int(config.get("num_key_value_heads") or heads) * width,
+                vocabulary=int(config["vocab_size"]),
+                tied=bool(config.get("tie_word_embeddings", False)),
+                context=int(config.get("max_position_embeddings") or 2048),
+            )
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            raise ConfigError(f"{where}: config.json holds a size that is no number: copy it again") from error
+
+    @property
+    def linears(self) -> tuple[tuple[int, int], ...]:
+        """Each linear layer of one decoder layer: its inputs, its outputs."""
+        attention = ((self.hidden, self.query), (self.hidden, self.key_value), (self.hidden, self.key_value))
+        feed = ((self.hidden, self.intermediate), (self.hidden, self.intermediate), (self.intermediate, self.hidden))
+        return (*attention, (self.query, self.hidden), *feed)
+
+    @property
+    def layer(self) -> int:
+        """Parameters of one decoder layer, its two norms included."""
+        return sum(inputs * outputs for inputs, outputs in self.linears) + 2 * self.hidden
+
+    @property
+    def table(self) -> int:
+        """Parameters of the embedding, and of the head."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        return self.layers * self.layer + (1 if self.tied else 2) * self.table + self.hidden
+
+    @property
+    def multiplied(self) -> int:
+        """Parameters that every token is multiplied with: all but the embedding."""
+        return self.layers * self.layer + self.table
+
+    @property
+    def cache(self) -> int:
+        """Bytes of a token's keys and values in bf16."""
+        return 2 * BF16 * self.layers * self.key_value
+
+    def adapter(self, r: int) -> int:
+        """Parameters of LoRA on every linear layer: r x (inputs + outputs) each. https://arxiv.org/abs/2106.09685"""
+        return r * self.layers * sum(inputs + outputs for inputs, outputs in self.linears)
+
+    def packed(self) -> int:
+        """Bytes of the weights with the layers' in 4 bits, their scales included; embedding, head and norms in bf16.
+
+        A scale of 8 bits for 64 weights, and one of 32 for 256 of these: https://arxiv.org/abs/2305.14314
+        """
+        linear = self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
+        rest = self.parameters - linear
+        return linear // 2 + self.scales() + BF16 * rest
+
+    def scales(self) -> int:
+        """Bytes of the scales of weights in 4 bits."""
+        linear = self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
+        return linear // 64 + FLOAT * (linear // 64 // 256)

@@ -1,0 +1,173 @@
+"""Phases after training: merging, GPTQ, the judging of copies, and evaluation."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
+from cortex.fleet.capacity.lengths import PROMPT, usual_answer
+from cortex.fleet.capacity.phase import CONTEXT, NCCL, Knob, Phase
+from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
+from cortex.fleet.capacity.rollouts import Engine
+from cortex.fleet.capacity.sheets import GIB, GpuSheet
+from cortex.runs.profile import Gptq, Profile
+from cortex.runs.stages import models
+
+WEIGHTS_SHARE = 0.75
+"""Of a GPU's memory, what weights may fill where a model is read for its answers (`cortex.training.models`)."""
+PCIE = 25e9
+"""Bytes a second from the host's memory to a GPU: half of PCIe 5's, since the pages are not pinned."""
+READ = 4e9
+"""Bytes a second of weights from the page cache into tensors."""
+TOKEN_SECONDS = 40e-3
+"""Of a token by transformers' own generate, beside the reading of weights: some 1,500 kernels. An estimate."""
+BLOCK_SECONDS = 1e-4
+"""Of one column of GPTQ's loop: some ten small kernels. An estimate."""
+
+
+@dataclass(frozen=True)
+class ExportPhases:
+    """The phases of export and evaluation; one model at a time is in memory."""
+
+    profile: Profile
+    architecture: Architecture
+    sheet: GpuSheet
+    disk: float
+    """Bytes a second of the exporting machine's disk."""
+
+    def phases(self) -> Iterator[Phase]:
+        yield self._merge()
+        for copy in self.profile.export.gptq:
+            yield self._quantize(copy)
+        if self.profile.export.gptq:
+            yield self._check()
+        yield self._evaluate()
+
+    @property
+    def _gpus(self) -> int:
+        return self.profile.hardware.export_gpus
+
+    def _merge(self) -> Phase:
+        """The base comes in, the adapter is added on the host, weight by weight, and the whole is written."""
+        whole = BF16 * self.architecture.parameters
+        seconds = max(whole / NETWORK, whole / self.disk) + whole / READ + whole / self.disk + START
+        return Phase(
+            "export", "merge", seconds, gpus=self._gpus, host=2.1 * whole, disk=2 * whole, moved=whole,
+        )  # fmt: skip
+
+    def _quantize(self, copy: Gptq) -> Phase:
+        """Layer by layer on one GPU, the rest on the host (llm-compressor's sequential onloading).
+
+        A layer's weights, and for each of its linear layers a Hessian of inputs x inputs in float32, of which the
+        largest is inverted by Cholesky with two more like it; the calibration's activations before and after the layer.
+        Frantar et al., "GPTQ", 2023, section 3: Hessians take tokens x inputs^2 operations, the inverses inputs^3, and
+        the columns go one after the other. llm-compressor adds Hessians up in float32.
+        """
+        a, wanted = self.architecture, self.profile.export
+        tokens = wanted.calibration_examples * min(
+            self.profile.sft.sequence_length, PROMPT + usual_answer(self.profile.teacher.max_tokens)
+        )
+        hessians = [inputs * inputs for inputs, _ in a.linears]
+        largest = max(hessians)
+        gpu = (
+            BF16 * a.layer
+            + FLOAT * (sum(hessians) + 3 * largest)
+            + FLOAT * max(inputs * outputs for inputs, outputs in a.linears) * 2
+            + 2 * BF16 * tokens * a.hidden
+            + CONTEXT * GIB
+        )
+        per_layer = (
+            2.0 * tokens * sum(hessians) / self.sheet.flops32
+            + 4.0 * sum(size**1.5 for size in hessians) / self.sheet.flops32
+            + sum(inputs for inputs, _ in a.linears) * BLOCK_SECONDS
+            + 3 * BF16 * a.layer / PCIE
+            + 2 * 2.0 * tokens * a.layer / self.sheet.flops
+        )
+        size = a.parameters * copy.bits / 8 * 1.1
+        return Phase(
+            "export",
+            f"quantize w{copy.bits}",
+            a.layers * per_layer + size / self.disk + BF16 * a.parameters / READ,
+            gpu=gpu,
+            gpus=self._gpus,
+            capacity=self.sheet.bytes,
+            host=1.1 * BF16 * a.parameters + size,
+            disk=size,
+            knobs=(Knob("export.calibration_examples", tuple(range(wanted.calibration_examples - 8, 7, -8))),),
+        )
+
+    def _check(self) -> Phase:
+        """Answers to the held-out examples by the whole model and by each copy, which unpacks itself into bf16 at its
+        first pass; log-probabilities of each answer. What a GPU's share of weights does not hold comes from the host's
+        memory at every token."""
+        a, wanted, count = self.architecture, self.profile.export, 1 + len(self.profile.export.gptq)
+        whole = BF16 * a.parameters
+        room = WEIGHTS_SHARE * (self.sheet.bytes - CONTEXT * GIB) * self._gpus
+        spilled = max(0.0, whole - room)
+        rows = getattr(wanted, "batch_size", self.profile.evaluate.batch_size)
+        batches = -(-wanted.check_examples // rows)
+        longest = self.profile.evaluate.max_new_tokens
+        token = TOKEN_SECONDS + (whole - spilled) / self.sheet.bandwidth + spilled / PCIE
+        tables = BF16 * rows * longest * a.vocabulary + 6 * FLOAT * longest * a.vocabulary
+        cache = rows * (PROMPT + longest) * a.cache
+        kept = FLOAT * wanted.check_examples * usual_answer(longest) * a.vocabulary
+        gpu = (
+            min(whole, room) / self._gpus
+            + tables
+            + cache / self._gpus
+            + (BF16 * a.layer if spilled else 0)
+            + CONTEXT * GIB
+        )
+        return Phase(
+            "export",
+            "check copies",
+            count * (batches * longest * token + whole / READ + kept / self.disk),
+            gpu=gpu,
+            gpus=self._gpus,
+            capacity=self.sheet.bytes,
+            host=whole + kept / wanted.check_examples,
+            disk=kept,
+            knobs=(
+                Knob("export.batch_size", tuple(range(rows - 1, 0, -1))),
+                Knob("hardware.export_gpus", tuple(n for n in (2, 4, 8) if n > self._gpus)),
+            ),
+        )  # fmt: skip
+
+    def _evaluate(self) -> Phase:
+        """Every model by vLLM on all GPUs: the base with an adapter for each training stage, then each copy."""
+        a, wanted, hardware = self.architecture, self.profile.evaluate, self.profile.hardware
+        gpus = hardware.gpus
+        whole = BF16 * a.parameters
+        usual = usual_answer(wanted.max_new_tokens)
+        stages, copies = len(models(self.profile)), self.profile.export.gptq
+        sizes = [whole] * (1 if self.profile.model.adapter else 1 + stages)
+        sizes += [a.parameters * copy.bits / 8 * 1.1 for copy in copies]
+        answered = 1 + stages + len(copies)
+        seconds = START + max(sum(sizes) / NETWORK, sum(sizes) / self.disk)
+        for size in sizes:
+            engine = Engine(a, self.sheet, gpus, size)
+            asked = (answered - len(copies)) / (len(sizes) - len(copies)) if size == whole else 1.0
+            at_once = min(256.0, engine.room(0.9, PROMPT + usual))
+            one = engine.seconds(wanted.examples, PROMPT, wanted.max_new_tokens, usual, at_once)
+            seconds += ENGINE_START + size / READ / gpus + asked * one
+        engine = Engine(a, self.sheet, gpus, max(sizes))
+        lacking = max(0.0, engine.least(PROMPT + wanted.max_new_tokens) - 0.9 * self.sheet.bytes)
+        return Phase(
+            "evaluate",
+            "evaluate",
+            seconds,
+            gpu=0.9 * self.sheet.bytes + (NCCL * GIB if gpus > 1 else 0.0) + lacking,
+            gpus=gpus,
+            capacity=self.sheet.bytes,
+            lacking=lacking,
+            host=max(sizes) + 4 * GIB * gpus,
+            disk=sum(sizes),
+            moved=sum(sizes),
+            knobs=(Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > gpus)),),
+        )
+
+
+def export_phases(
+    profile: Profile, architecture: Architecture, sheet: GpuSheet, disks: Mapping[str, float]
+) -> list[Phase]:
+    """The phases of export and evaluation in order."""
+    return list(ExportPhases(profile, architecture, sheet, disks["export"]).phases())

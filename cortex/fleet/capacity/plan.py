@@ -1,0 +1,178 @@
+"""A profile's capacity plan: every phase that is computed, what does not fit, and what to change so that it does."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.fleet.capacity.architecture import Architecture
+from cortex.fleet.capacity.export_phases import export_phases
+from cortex.fleet.capacity.phase import CLOSED, TRACED, Phase
+from cortex.fleet.capacity.rates import BOOT, DISKS, IMAGE, NETWORK, disk_rate
+from cortex.fleet.capacity.requests import steps
+from cortex.fleet.capacity.sheets import GIB, GpuSheet, gpu_sheet
+from cortex.fleet.capacity.step_cost import StepCost, closed_form
+from cortex.fleet.capacity.traced import traced_steps
+from cortex.fleet.capacity.training_phases import TrainingPhases
+from cortex.fleet.tasks import stages as stages_of
+from cortex.runs.base_config import base_config
+from cortex.runs.pipeline import SKY_YAML, read_documents
+from cortex.runs.profile import Profile, with_overrides
+from cortex.runs.stages import models
+from cortex.settings import Settings
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A phase that needs more than its GPUs have, and the change of the profile after which it fits."""
+
+    phase: Phase
+    changes: Mapping[str, Any]
+    """By key; empty where no change of a single key is enough."""
+
+    def __str__(self) -> str:
+        phase = self.phase
+        needs = f"{phase.gpu / GIB:.1f} GiB of the {phase.capacity / GIB:.1f} of each GPU"
+        if phase.lacking > 0:
+            needs = f"{phase.lacking / GIB:.1f} GiB more than its share of each GPU"
+        return f"{phase.stage}, {phase.name}: needs {needs}: {self.fix}"
+
+    @property
+    def fix(self) -> str:
+        if not self.changes:
+            return "no single key of the profile makes it fit: take a GPU with more memory (hardware.accelerator)"
+        return "set " + ", and ".join(f"{key} to {value}" for key, value in self.changes.items())
+
+
+@dataclass(frozen=True)
+class CapacityPlan:
+    """What a run of a profile takes of each GPU, of the host, of the disk, of time and of money."""
+
+    profile: Profile
+    architecture: Architecture
+    sheet: GpuSheet
+    phases: tuple[Phase, ...]
+    misfits: tuple[Misfit, ...]
+    step_seconds: Mapping[str, float]
+    """Of an optimizer step of each training stage, rollouts included."""
+    save_seconds: float
+    """For which training stands still at a checkpoint, of the slowest stage."""
+    restart_seconds: float
+    """From the asking for a training machine to its first step."""
+    prices: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Dollars an hour of each stage's machine, where they are known."""
+
+    @property
+    def basis(self) -> str:
+        return TRACED if all(phase.basis == TRACED for phase in self.phases if phase.name == "step") else CLOSED
+
+    @property
+    def other_seconds(self) -> float:
+        """Of all but steps, saves and loads, as seconds of the training machine, by the GPUs that are paid for."""
+        counted = {"step", "rollout", "sync", "save", "load"}
+        trained = self.profile.hardware.gpus
+        return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in counted)
+
+    def dollars(self, phase: Phase) -> float | None:
+        price = self.prices.get(phase.stage)
+        return None if price is None else phase.seconds / 3600 * price
+
+    def require_fit(self) -> None:
+        """Return if every phase fits.
+
+        Raises:
+            ConfigError: the first that does not, with the key to change.
+        """
+        if self.misfits:
+            first, *others = self.misfits
+            more = f" (and {len(others)} more)" if others else ""
+            raise ConfigError(f"{self.profile.name} does not fit on {self.sheet.name}: {first}{more}")
+
+
+def plan_capacity(
+    profile: Profile,
+    settings: Settings,
+    *,
+    documents: Sequence[Document] | None = None,
+    prices: Mapping[str, float] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    closed: bool = False,
+    make: bool = False,
+    on_start: Callable[[str], None] = lambda words: None,
+) -> CapacityPlan:
+    """Compute the plan of a profile that trains on GPUs.
+
+    `documents` are the pipeline's tasks (default: `sky.yaml`), `prices` dollars an hour by stage. Steps are traced
+    where the environment for it is here (or, with `make`, is made) and `closed` does not forbid it.
+
+    Raises:
+        ConfigError: it trains on a CPU, or the shape of its base or its GPU is not known.
+        StageError: a step cannot be traced.
+    """
+    if profile.hardware.device != "cuda":
+        raise ConfigError(f"{profile.name} trains on a CPU: a capacity plan is for profiles with hardware.device cuda")
+    config = base_config(profile.model, environment)
+    architecture = Architecture.of(config, f"model.base {profile.model.base}")
+    sheet = gpu_sheet(profile.hardware.accelerator)
+    wanted = steps(profile)
+    costs = {stage: closed_form(step, architecture, sheet) for stage, step in wanted.items()}
+    disks = _disks(documents if documents is not None else read_documents(SKY_YAML))
+    now = costs
+    if not closed:
+        traced = traced_steps(wanted, config, architecture, sheet, settings, make=make, on_start=on_start)
+        costs = costs | traced
+    training, phases = _phases(profile, architecture, sheet, costs, disks)
+
+    def mends(changed: Profile, phase: Phase) -> bool:
+        """Whether the phase fits once the profile is changed, and every other that fits now still does."""
+        there = {stage: closed_form(step, architecture, sheet) for stage, step in steps(changed).items()}
+        shifted = {stage: costs[stage].shifted(now[stage], there[stage]) for stage in there}
+        _, again = _phases(changed, architecture, sheet, shifted, disks)
+        fitted = {(before.stage, before.name) for before in phases if before is phase or before.over <= 0}
+        return not any(after.over > 0 for after in again if (after.stage, after.name) in fitted)
+
+    misfits = tuple(Misfit(phase, _fix(profile, phase, mends)) for phase in phases if phase.over > 0)
+    return CapacityPlan(
+        profile=profile,
+        architecture=architecture,
+        sheet=sheet,
+        phases=tuple(phases),
+        misfits=misfits,
+        step_seconds={stage: training.step_seconds(stage) for stage in models(profile)},
+        save_seconds=max(training.save_seconds(stage) for stage in models(profile)),
+        restart_seconds=BOOT + IMAGE / NETWORK + max(phase.seconds for phase in phases if phase.name == "load"),
+        prices=prices or {},
+    )
+
+
+def _phases(
+    profile: Profile,
+    architecture: Architecture,
+    sheet: GpuSheet,
+    costs: Mapping[str, StepCost],
+    disks: Mapping[str, float],
+) -> tuple[TrainingPhases, list[Phase]]:
+    training = TrainingPhases(profile, architecture, sheet, steps(profile), costs, disks)
+    return training, [*training.phases(), *export_phases(profile, architecture, sheet, disks)]
+
+
+def _disks(documents: Sequence[Document]) -> dict[str, float]:
+    found = {stage: disk_rate(document) for document in documents for stage in stages_of(document, SKY_YAML)}
+    return dict.fromkeys(("sft", "dpo", "grpo", "export", "evaluate"), DISKS["medium"]) | found
+
+
+def _fix(profile: Profile, phase: Phase, mends: Callable[[Profile, Phase], bool]) -> dict[str, Any]:
+    """The first change of a knob, in their order, after which a phase fits; none where there is none."""
+    for knob in phase.knobs:
+        for value in knob.values:
+            changes = {knob.key: value, **(knob.change(profile, value) if knob.change else {})}
+            try:
+                changed = with_overrides(profile, changes)
+            except ConfigError:
+                continue  # the profile's own rules forbid it
+            if mends(changed, phase):
+                return changes
+    return {}

@@ -1,0 +1,27 @@
+"""Rates of a rented machine that no data sheet of a GPU has: its disk, its network, its start. Most are estimates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NETWORK = 1.0e9
+"""Bytes a second from a model hub or a bucket: of the 25 to 400 Gbit/s of such machines, what a few hundred connections
+of one program have been seen to take."""
+
+DISKS = {"low": 90e6, "medium": 218e6, "high": 437e6, "ultra": 1.0e9, "best": 437e6}
+"""Bytes a second by SkyPilot's `disk_tier`: what it asks of AWS's gp3 (IOPS / 16 MB/s, `sky.clouds.aws`)."""
+
+BOOT = 300.0
+"""Seconds from the asking for a machine until a container can start on it."""
+IMAGE = 12e9
+"""Bytes of an image with CUDA, compressed."""
+START = 60.0
+"""Seconds for a trainer to import its libraries, join its processes, and build its data set."""
+
+ENGINE_START = 150.0
+"""Seconds for vLLM to start beside the reading of the weights: kernels compiled, graphs captured, memory profiled."""
+
+
+def disk_rate(document: Mapping[str, Any]) -> float:
+    """Bytes a second that a task's disk takes."""
+    resources: Mapping[str, Any] = document.get("resources") or {}
+    return DISKS.get(str(resources.get("disk_tier") or "medium"), DISKS["medium"])

@@ -1,0 +1,113 @@
+"""Steps of a profile's trainers as requests to trace: read from the very arguments that the trainers are given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cortex.fleet.capacity.lengths import PROMPT, rollout_tokens, sft_tokens
+from cortex.fleet.capacity.sheets import GpuSheet
+from cortex.runs.profile import Profile
+from cortex.runs.stages import models
+from cortex.training.axolotl_config import axolotl_config
+from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+
+_NOWHERE = Path("/")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step of a training stage, in its trainer's own numbers."""
+
+    stage: str
+    rows: int
+    """Sequences of one forward pass of one GPU."""
+    passes: int
+    """Forward passes of an optimizer step."""
+    tokens: int
+    """Of the longest sequence."""
+    usual: int
+    """Of a usual one."""
+    scored: int
+    """Tokens of the longest that the loss is taken of."""
+    ranks: int
+    adapter: Mapping[str, Any] | None
+    packed: bool
+    checkpointing: bool
+    half: bool
+    attention: str
+    reshard: bool
+
+
+def steps(profile: Profile) -> dict[str, Step]:
+    """The step of each training stage of a profile."""
+    return {stage: _sft(profile) if stage == "sft" else _trl(profile, stage) for stage in models(profile)}
+
+
+def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet) -> dict[str, Any]:
+    """As `cortex.training.step_trace` reads it, for so many layers of the model."""
+    return {
+        "config": dict(config),
+        "kind": step.stage,
+        "layers": layers,
+        "rows": step.rows,
+        "tokens": step.tokens,
+        "scored": step.scored,
+        "ranks": step.ranks,
+        "adapter": dict(step.adapter) if step.adapter else None,
+        "packed": step.packed,
+        "checkpointing": step.checkpointing,
+        "half": step.half,
+        "attention": step.attention,
+        "reshard_after_forward": step.reshard,
+        "flops": sheet.flops,
+        "bandwidth": sheet.bandwidth,
+    }
+
+
+def _sft(profile: Profile) -> Step:
+    config = axolotl_config(profile, profile.model.base or "/", _NOWHERE, _NOWHERE, _NOWHERE, None)
+    longest, usual = sft_tokens(profile)
+    tokens = int(config["sequence_len"])
+    lora = profile.model.adapter
+    return Step(
+        stage="sft",
+        rows=int(config["micro_batch_size"]),
+        passes=int(config["gradient_accumulation_steps"]),
+        tokens=tokens,
+        usual=usual,
+        scored=max(1, tokens - PROMPT) if longest > PROMPT else tokens,
+        ranks=profile.hardware.gpus,
+        adapter=lora_arguments(lora) if lora else None,
+        packed=bool(config.get("load_in_4bit")),
+        checkpointing=bool(config["gradient_checkpointing"]),
+        half=bool(config["bf16"]),
+        attention=str(config["attn_implementation"]),
+        reshard=bool(config.get("fsdp_config", {}).get("reshard_after_forward", True)),
+    )
+
+
+def _trl(profile: Profile, stage: str) -> Step:
+    arguments = (dpo_arguments if stage == "dpo" else grpo_arguments)(profile, _NOWHERE)
+    rows = int(arguments["per_device_train_batch_size"])
+    if stage == "dpo":
+        tokens, usual = int(arguments["max_length"]), min(int(arguments["max_length"]), rollout_tokens(profile)[1])
+        scored, rows = max(1, tokens - PROMPT), 2 * rows  # the chosen answers and the rejected in one pass
+    else:
+        tokens, usual = rollout_tokens(profile)
+        scored = int(arguments["max_completion_length"])
+    return Step(
+        stage=stage,
+        rows=rows,
+        passes=int(arguments["gradient_accumulation_steps"]),
+        tokens=tokens,
+        usual=usual,
+        scored=scored,
+        ranks=profile.hardware.gpus,
+        adapter=lora_arguments(profile.model.adapter) if profile.model.adapter else None,
+        packed=False,
+        checkpointing=bool(arguments["gradient_checkpointing"]),
+        half=bool(arguments["bf16"]),
+        attention=profile.model.attention,
+        reshard=bool(arguments.get("fsdp_config", {}).get("reshard_after_forward", True)),
+    )

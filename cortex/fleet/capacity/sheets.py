@@ -1,0 +1,88 @@
+"""Data sheets of GPUs: what a profile's accelerator has of memory, arithmetic and bandwidth."""
+
+from dataclasses import dataclass
+
+from cortex.errors import ConfigError
+from cortex.section import nearest
+
+GIB = 1024**3
+TERA, GIGA = 1e12, 1e9
+
+MATRIX_SHARE = 0.7
+"""Of the sheet's bf16 peak, what large matrix products reach: PyTorch's own `RuntimeEstimator` takes 0.75."""
+MEMORY_SHARE = 0.8
+"""Of the sheet's memory bandwidth, what a kernel that only moves data reaches."""
+LINK_SHARE = 0.8
+"""Of a link's bandwidth in one direction, what NCCL's gathers of large buffers reach."""
+
+
+@dataclass(frozen=True)
+class GpuSheet:
+    """One GPU, by its maker's data sheet; dense arithmetic, and links in one direction."""
+
+    name: str
+    """By SkyPilot's name."""
+    memory: float
+    """GiB that CUDA gives to programs, which is less than what the sheet names."""
+    tflops: float
+    """bf16, with float32 sums, without sparsity."""
+    tflops32: float
+    """float32 outside of the tensor cores."""
+    memory_gbs: float
+    link_gbs: float
+    """To the other GPUs of the machine: NVLink, or PCIe where there is none."""
+    source: str
+
+    @property
+    def bytes(self) -> float:
+        return self.memory * GIB
+
+    @property
+    def flops(self) -> float:
+        """Matrix operations a second, as they are reached."""
+        return self.tflops * TERA * MATRIX_SHARE
+
+    @property
+    def flops32(self) -> float:
+        return self.tflops32 * TERA * MATRIX_SHARE
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes a second of its own memory, as they are reached."""
+        return self.memory_gbs * GIGA * MEMORY_SHARE
+
+    @property
+    def link(self) -> float:
+        """Bytes a second from the other GPUs, as they are reached."""
+        return self.link_gbs * GIGA * LINK_SHARE
+
+
+SHEETS = {
+    sheet.name: sheet
+    for sheet in (
+        GpuSheet("H100", 79.1, 989, 67, 3350, 450, "NVIDIA H100 data sheet, SXM5; memory as CUDA reports it"),
+        GpuSheet("H200", 139.8, 989, 67, 4800, 450, "NVIDIA H200 data sheet, SXM; memory as CUDA reports it"),
+        GpuSheet("B200", 178.3, 2250, 75, 8000, 900, "NVIDIA DGX B200 data sheet, per GPU; memory as CUDA reports it"),
+        GpuSheet(
+            "A100-80GB", 79.2, 312, 19.5, 2039, 300, "NVIDIA A100 data sheet, 80GB SXM; memory as CUDA reports it"
+        ),
+        GpuSheet("A100", 39.4, 312, 19.5, 1555, 300, "NVIDIA A100 data sheet, 40GB SXM; memory as CUDA reports it"),
+        GpuSheet("L40S", 44.4, 362, 91.6, 864, 32, "NVIDIA L40S data sheet, PCIe 4; memory as CUDA reports it"),
+        GpuSheet("A10G", 22.0, 70, 35, 600, 32, "AWS G5 and NVIDIA A10G data sheet, PCIe 4; memory as CUDA reports it"),
+        GpuSheet("L4", 22.0, 121, 30.3, 300, 32, "NVIDIA L4 data sheet, PCIe 4; memory as CUDA reports it"),
+    )
+}
+
+
+def gpu_sheet(accelerator: str) -> GpuSheet:
+    """The sheet of a GPU by SkyPilot's name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if accelerator not in SHEETS:
+        raise ConfigError(
+            f"hardware.accelerator {accelerator!r}: its memory and speed are not known here: "
+            f"{nearest(accelerator, list(SHEETS))}"
+        )
+    return SHEETS[accelerator]

@@ -1,0 +1,111 @@
+"""The memory and time of one training step by closed forms: where nothing is traced, and for what is asked "what if".
+
+A trace is exact where these are near; the difference between two closed forms is what changes when a key of the profile
+does (`shifted`).
+"""
+
+from dataclasses import dataclass, replace
+
+from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
+from cortex.fleet.capacity.requests import Step
+from cortex.fleet.capacity.sheets import GpuSheet
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward or backward pass over the longest sequences, on one GPU."""
+
+    seconds: float
+    """Of computing."""
+    moved: float = 0.0
+    """Bytes that come in from the other GPUs, and that are summed with theirs."""
+
+    def time(self, sheet: GpuSheet, share: float) -> float:
+        """Seconds, where sequences are as long as this share: the next layer comes in while one computes."""
+        return max(self.seconds * share, self.moved / sheet.link)
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One optimizer step on one GPU; bytes and seconds."""
+
+    peak: float
+    """Bytes that are alive at most."""
+    static: float
+    """Bytes that are alive between steps: weights, the adapter, the optimizer's moments."""
+    trained: int
+    """Parameters that are trained, of all GPUs together."""
+    forward: Pass
+    backward: Pass
+    """With the layers' recomputation."""
+    update: float
+    """Seconds of the optimizer."""
+    traced: bool
+    """Whether PyTorch's simulators counted it, rather than closed forms."""
+
+    def shifted(self, now: "StepCost", then: "StepCost") -> "StepCost":
+        """This cost after a change of the profile that moves the closed form from `now` to `then`."""
+        return replace(then, peak=self.peak + then.peak - now.peak, static=self.static + then.static - now.static)
+
+
+def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> StepCost:
+    """Memory and time of a step by closed forms.
+
+    Weights, gradients and moments: Rajbhandari et al., "ZeRO", 2020, section 3. Activations under recomputation: the
+    input of every layer, and all of one layer's: Korthikanti et al., "Reducing Activation Recomputation in Large
+    Transformer Models", 2022, section 4, its count of tensors fitted to traces of Llama (see `_of_one_layer`). Time: 2
+    operations a parameter and token for each product; 4 of 3 passes have no gradient of frozen weights.
+    """
+    a, tokens, ranks = architecture, step.rows * step.tokens, step.ranks
+    width = BF16 if step.half else FLOAT
+    trained = a.adapter(int(step.adapter["r"])) if step.adapter else a.parameters
+    frozen = 0 if not step.adapter else a.packed() - a.scales() if step.packed else width * a.parameters
+    # A sharded model's trained weights are made float32 (Accelerate), and so is every adapter (PEFT).
+    wide = FLOAT if step.adapter or ranks > 1 else width
+    static = (frozen + 3 * wide * trained) / ranks + (a.scales() if step.packed else 0)
+    per_layer = (0.5 if step.packed else width) * a.layer
+    inputs = (a.layers if step.checkpointing else 0) * tokens * a.hidden * width
+    inner = _of_one_layer(a, tokens, width) * (1 if step.checkpointing else a.layers)
+    unpacked = width * a.hidden * a.intermediate if step.packed else 0
+    gradients = wide * trained / ranks
+    # Under FSDP two layers are whole at a time, the one at work and the next; each comes in through a buffer.
+    whole = 2.1 * per_layer + (0 if step.adapter else width * a.layer) if ranks > 1 else 0
+    tables = 2 * width * a.table if ranks > 1 else 0
+    head = _of_head(step, a, tokens)
+    peak = static + max(
+        inputs + head + (tables / 2 if ranks > 1 else 0),
+        inputs + tables + whole,
+        inputs + inner + whole + unpacked,
+        inner + whole + gradients + tables / 2,
+        2 * gradients,
+    )
+    one = 2.0 * a.multiplied * tokens + 4.0 * tokens * step.tokens * a.query * a.layers
+    recomputed = one if step.checkpointing else 0.0
+    gathered = (a.layers * per_layer + width * 2 * a.table) * (ranks > 1)
+    return StepCost(
+        peak=peak,
+        static=static,
+        trained=trained,
+        forward=Pass(one / sheet.flops, gathered),
+        backward=Pass(
+            (recomputed + one * (1 if step.adapter else 2)) / sheet.flops,
+            gathered + (width * trained if ranks > 1 else 0),
+        ),
+        update=7 * wide * trained / ranks / sheet.bandwidth,
+        traced=False,
+    )
+
+
+def _of_one_layer(architecture: Architecture, tokens: int, width: int) -> float:
+    """Bytes that one layer keeps for its backward pass, and makes in it: 12 tensors as wide as the model and 9 as its
+    feed-forward part, as traces of Llama at 8B and 70B show."""
+    return tokens * width * (12 * architecture.hidden + 9 * architecture.intermediate)
+
+
+def _of_head(step: Step, architecture: Architecture, tokens: int) -> float:
+    """Bytes of the loss. transformers' own makes logits, their float32 copy, its log-softmax and their gradient: 12
+    bytes a word and token at once; TRL's works in tiles of 4096 tokens and 32768 words (`trl.kernels`)."""
+    if step.stage == "sft":
+        return 12.0 * tokens * architecture.vocabulary
+    tile = BF16 * min(tokens, 4096) * min(architecture.vocabulary, 32768)
+    return tile + 3 * FLOAT * tokens * architecture.hidden

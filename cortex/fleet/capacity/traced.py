@@ -1,0 +1,137 @@
+"""Training steps traced in a training environment, at two shallow depths each: the deep model lies on their line."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cortex.environments import cpu_lock, environment, existing_environment, on_path
+from cortex.errors import StageError
+from cortex.fleet.capacity.architecture import Architecture
+from cortex.fleet.capacity.requests import Step, request
+from cortex.fleet.capacity.sheets import GpuSheet
+from cortex.fleet.capacity.step_cost import Pass, StepCost
+from cortex.settings import CHECKOUT, Settings
+
+IMAGE = "grpo"
+"""Whose environment traces: TRL and transformers are in it, and it imports faster than Axolotl's."""
+
+DEPTHS = (5, 6)
+"""Layers: from five on every segment of a step lies on a line (tests/training/test_step_trace.py)."""
+
+PROGRAM = "cortex.training.step_trace"
+_SOURCES = ("step_trace", "roofline", "packed_linear")
+
+
+def traced_steps(
+    steps: Mapping[str, Step],
+    config: Mapping[str, Any],
+    architecture: Architecture,
+    sheet: GpuSheet,
+    settings: Settings,
+    *,
+    make: bool = False,
+    on_start: Callable[[str], None] = lambda words: None,
+) -> dict[str, StepCost]:
+    """The cost of each stage's step; none where nothing is kept and the environment is not here.
+
+    `make` makes the environment, some gigabytes, where it is not here; `on_start` is told what takes its time.
+
+    Raises:
+        StageError: the environment could not be made, or the model cannot be traced.
+    """
+    asked = {
+        stage: json.dumps([request(step, config, depth, sheet) for depth in DEPTHS], sort_keys=True)
+        for stage, step in steps.items()
+    }
+    kept = {stage: _kept(text, settings) for stage, text in asked.items()}
+    missing = [stage for stage, path in kept.items() if not path.is_file()]
+    if missing:
+        folder = existing_environment(IMAGE, settings)
+        if folder is None and make:
+            on_start(f"making the environment {IMAGE}")
+            folder = environment(IMAGE, settings)
+        if folder is None:
+            return {}
+        on_start(f"tracing a step of {', '.join(missing)}")
+        _trace({stage: asked[stage] for stage in missing}, kept, folder)
+    return {stage: _at_depth(path.read_text(encoding="utf-8"), architecture.layers) for stage, path in kept.items()}
+
+
+def _kept(asked: str, settings: Settings) -> Path:
+    """Where a trace is kept: by all that it depends on."""
+    digest = hashlib.sha256(asked.encode())
+    digest.update(cpu_lock(IMAGE).read_bytes())
+    for name in _SOURCES:
+        digest.update((CHECKOUT / "cortex" / "training" / f"{name}.py").read_bytes())
+    return settings.home / "capacity" / f"{digest.hexdigest()[:32]}.jsonl"
+
+
+def _trace(asked: Mapping[str, str], kept: Mapping[str, Path], folder: Path) -> None:
+    """Trace each stage in a program of its own, at the same time."""
+    variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+    command = [folder / "bin" / "python", "-m", PROGRAM]
+    programs = {
+        stage: subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=variables,
+            cwd=CHECKOUT,
+        )
+        for stage in asked
+    }
+    try:
+        for stage, program in programs.items():
+            assert program.stdin
+            program.stdin.write(asked[stage])
+            program.stdin.close()
+        for stage, program in programs.items():
+            assert program.stdout and program.stderr
+            found, complaints = program.stdout.read(), program.stderr.read()
+            if program.wait():
+                last = complaints.strip().splitlines()[-1:] or ["it says nothing"]
+                raise StageError(f"a step of {stage} cannot be traced: {last[0][:300]}; `--closed` plans without")
+            path = kept[stage]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = path.with_suffix(f".{os.getpid()}")
+            aside.write_text(found, encoding="utf-8")
+            aside.rename(path)
+    finally:
+        for program in programs.values():
+            program.kill()
+            program.wait()
+
+
+def _at_depth(text: str, layers: int) -> StepCost:
+    """What two shallow traces say of a model with so many layers."""
+    low, high = (json.loads(line) for line in text.splitlines())
+
+    def line(*keys: str) -> float:
+        below, above = low, high
+        for key in keys:
+            below, above = below[key], above[key]
+        return above + (layers - high["layers"]) * (above - below) / (high["layers"] - low["layers"])
+
+    segments = list(high["segments"])
+
+    def total(key: str, among: list[str]) -> float:
+        return sum(line("segments", segment, key) for segment in among)
+
+    back = [segment for segment in segments if segment not in ("forward", "optimizer")]
+    return StepCost(
+        # The middle layers lie between the last and the first, and so does what is alive there.
+        peak=max(line("segments", segment, "peak") for segment in segments if segment != "middle"),
+        static=line("static"),
+        trained=round(line("trained")),
+        forward=Pass(line("segments", "forward", "seconds"), line("segments", "forward", "gathered")),
+        backward=Pass(total("seconds", back), total("gathered", back) + total("scattered", back)),
+        update=line("segments", "optimizer", "seconds"),
+        traced=True,
+    )

@@ -1,0 +1,58 @@
+"""The verb that computes beforehand whether a run fits, and what its phases take."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.errors import UsageError
+from cortex.text import json_text
+from cortex.verbs.words import AsJson, read_path
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
+    pipeline: Annotated[
+        Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
+    ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Make the environment that steps are traced in, if it is not here.")
+    ] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Trace nothing: closed forms alone, at once.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Memory, time and dollars of every phase of a run, computed: exits 78 and names the key to change if one does not
+    fit."""
+    if trace and closed:
+        raise UsageError("--trace and --closed contradict each other: give one")
+
+    from cortex.console import Console
+    from cortex.fleet.capacity.plan import plan_capacity
+    from cortex.fleet.capacity.prices import PriceReader
+    from cortex.fleet.capacity.table import capacity_json, print_capacity
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.pipeline import SKY_YAML
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    resolved, settings = load_profile(profile), Settings()
+    documents = resolve(resolved, "plan", pipeline=pipeline or SKY_YAML, settings=settings)
+
+    def on_start(words: str) -> None:
+        print(f"{words} ...", file=sys.stderr, flush=True)
+
+    reading = PriceReader(resolved, documents)  # which takes seconds, while steps are traced
+    computed = plan_capacity(resolved, settings, documents=documents, closed=closed, make=trace, on_start=on_start)
+    computed = replace(computed, prices=reading.prices())
+    if reading.fault:
+        print(f"no dollars: {reading.fault}", file=sys.stderr)
+    if as_json:
+        print(json_text(capacity_json(computed)))
+    else:
+        print_capacity(computed, Console())
+    computed.require_fit()
