@@ -12,7 +12,7 @@ from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork, every_zone
 from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
-from infra.storage import PrivateBucket, old_checkpoints, old_versions
+from infra.storage import PrivateBucket, old_checkpoints, old_versions, superseded_bases
 from infra.vault import NamedSecrets
 
 OLD_DATA_DAYS = 30
@@ -41,7 +41,7 @@ def declare(config: StackConfig) -> None:
         "artifacts",
         bucket=names.bucket("artifacts"),
         key=key.arn,
-        rules=[old_checkpoints(config.checkpoint_days)],
+        rules=[old_checkpoints(config.checkpoint_days), superseded_bases()],
         create_only=WRITTEN_ONCE,
         tagged=[CHECKPOINTS],
         untagged=UNTAGGED,

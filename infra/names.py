@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cortex.artifacts.names import KEPT_FOLDERS, RUNS
-from cortex.fleet.names import RUN_TAG
+from cortex.artifacts.names import BASES, KEPT_FOLDERS, RUNS
+from cortex.fleet.names import BASE_TAG, RUN_TAG
 from infra.config import PROJECT, StackConfig
 
 CHECKPOINTS = f"{RUNS}/*/*/checkpoints/*"
@@ -15,15 +15,20 @@ UNTAGGED = tuple(f"{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS)
 WRITTEN_ONCE = (
     f"{RUNS}/*/profile.json",
     f"{RUNS}/*/bound.json",
+    f"{RUNS}/*/base.json",
     f"{RUNS}/*/lease/*",
     f"{RUNS}/*/ledger/*",
     f"{RUNS}/*/*/artifact/manifest.json",
     f"{RUNS}/*/release/manifest.json",
+    f"{BASES}/*/manifest.json",
 )
 """What would spoil a run if it could be replaced: the bucket itself lets nobody write it twice, or delete it."""
 
 OWN_RUN = f"{RUNS}/${{aws:PrincipalTag/{RUN_TAG}}}"
 """The folder of the run whose role asks. IAM fills the tag in; who has none owns no folder."""
+
+OWN_BASE = f"{BASES}/${{aws:PrincipalTag/{BASE_TAG}}}"
+"""The copy of the model that its run starts from. Who has no such tag writes none."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from cortex.artifacts.names import KEPT_FOLDERS, SIGNATURE
-from infra.names import OWN_RUN, RUNS
+from cortex.artifacts.names import BASES, KEPT_FOLDERS, SIGNATURE
+from infra.names import OWN_BASE, OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
 
@@ -107,15 +107,21 @@ def run_policy(
     """What a training machine may do, as the role of its run, which is tagged with it; all but the region are ARNs.
 
     Its own run: read and write; prune checkpoints, and delete nothing else. Another run: nothing, but for the names of
-    its objects. Data: read. Images: pull ours. Secrets: read the named ones. Key: only through S3 and Secrets Manager.
+    its objects. Base models: read; write the copy of its own. Data: read. Images: pull ours. Secrets: read the named
+    ones. Key: only through S3 and Secrets Manager.
     EC2: end itself when it is idle, and no other machine.
     """
     own = f"{artifacts}/{OWN_RUN}"
     statements: list[Statement] = [
         # No condition on the prefix: without this, S3 answers 403 and not 404 for an object that does not exist.
         _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        _allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{data}/*"]),
-        _allow("WriteRun", ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [f"{own}/*"]),
+        _allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
+        # A base's copy is checked against the run's own pin wherever it is read: this right spoils no other run.
+        _allow(
+            "WriteRun",
+            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+            [f"{own}/*", f"{artifacts}/{OWN_BASE}/*"],
+        ),
         _allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{own}/*/checkpoints/*"]),
         {
             "Sid": "ReleasesStay",
@@ -141,7 +147,7 @@ def worker_policy(
     """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
     return document(
         _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        _allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{data}/*"]),
+        _allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
         *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
     )
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from cortex.artifacts.names import CHECKPOINT_TAG
+from cortex.artifacts.names import BASES, CHECKPOINT_TAG
 from infra.policies import bucket_policy
 
 UPLOAD_DAYS = 2
@@ -127,12 +127,21 @@ def old_checkpoints(days: int) -> Rule:
     )
 
 
+def superseded_bases() -> Rule:
+    """Remove what a second writing of a base's copy replaced: equal bytes, or damaged ones, a hundred GB of them."""
+    return _superseded("superseded-bases", SUPERSEDED_DAYS, f"{BASES}/")
+
+
 def old_versions(days: int) -> Rule:
     """Remove what was overwritten or deleted that long ago."""
+    return _superseded("old-versions", days, "")
+
+
+def _superseded(name: str, days: int, below: str) -> Rule:
     return Rule(
-        id="old-versions",
+        id=name,
         status="Enabled",
-        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=below),
         noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
             noncurrent_days=days
         ),

@@ -58,7 +58,10 @@ FURTHER = {
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
     "cortex.market.flipside": {"flipside", "requests"},
     "cortex.reasoning.chat": {"openai"},
+    "cortex.runs.base_client": {"huggingface_hub"},
     "cortex.runs.base_hub": {"httpx2"},
+    "cortex.runs.base_revision": {"huggingface_hub"},
+    "cortex.runs.hub": {"httpx", "huggingface_hub"},
 }
 
 MODULES = {

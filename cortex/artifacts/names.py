@@ -25,6 +25,9 @@ CHECKPOINT_TAG = ("kind", "checkpoint")
 RUNS = "runs"
 """The folder of a bucket that holds every run."""
 
+BASES = "bases"
+"""The folder of a bucket that holds the hub's models from which runs start, as `bases/<owner>--<name>/<revision>/`."""
+
 KEPT_FOLDERS = ("artifact", "ledger", "lease", "logs", "quarantine", "release")
 """Folders of a run, at any depth, whose objects are never tagged, so that no rule for old checkpoints finds them."""
 

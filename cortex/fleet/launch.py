@@ -12,12 +12,14 @@ from loguru import logger
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError
 from cortex.fleet.jobs import Jobs
 from cortex.fleet.names import job_name
 from cortex.fleet.run_role import RunRole
 from cortex.fleet.teardown import destroy_each
+from cortex.runs.base_pin import bind_pin
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
 from cortex.runs.events import Event, order
@@ -51,6 +53,9 @@ class Order:
     owner: str
     secrets: Mapping[str, str]
     secret: RunSecret
+    base: Manifest | None = None
+    """What the hub has of the run's base, to which it is pinned; None where it is pinned already, or by its first task.
+    """
     role: RunRole | None = None
     """What the run's machines in AWS act as; None for the role that all share, or where there is none."""
     again: bool = False
@@ -85,6 +90,8 @@ def launch(order: Order, store: Store, jobs: Jobs) -> str:
         CortexError: SkyPilot does not take it, or (`ConfigError`) its server does not answer.
     """
     bind(store, order.secret, create_run(store, order.run, order.profile))
+    if order.base:
+        bind_pin(store, order.secret, order.base)
     finished(order.run, store)
     entries = LedgerReader(store, order.run, ticks=1).new_entries()
     events = [entry.event for entry in entries]

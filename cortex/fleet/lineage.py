@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.artifacts.names import BASES, RUNS
 from cortex.artifacts.store import Store
 from cortex.errors import DataError
 from cortex.fleet.download import release_of
@@ -114,7 +115,8 @@ class _Shelf:
         """By the bytes alone: another run's damaged manifest is nobody's input."""
         return {
             hashlib.sha256(self._store.get(f"{prefix}/{MANIFEST}", MANIFEST_BYTES)).hexdigest(): prefix
-            for prefix in self._prefixes("runs")
+            for folder in (BASES, RUNS)
+            for prefix in self._prefixes(folder)
         }
 
     def _parsed(self, folder: str) -> Iterator[tuple[str, Manifest]]:

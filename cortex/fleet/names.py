@@ -9,6 +9,9 @@ import re
 RUN_TAG = "cortex-run"
 """The tag that every machine of a run bears, with `run_label` as its value."""
 
+BASE_TAG = "cortex-base"
+"""The tag of a run's role that says which hub's model its machines may copy into the bucket."""
+
 OWNER_TAG = "cortex-owner"
 """The tag that says who launched it, with `owner_label` as its value."""
 

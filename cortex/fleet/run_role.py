@@ -1,8 +1,9 @@
 """A run's own role in AWS: its machines can read and write that run, and no other.
 
 The role carries the run's id as a tag, and the stack's one policy for runs, which speaks of the folder that the tag
-names (`aws:PrincipalTag`). A machine cannot change its role's tags, and gets fresh credentials of the role for as long
-as it lives, however long that is; so do the machines that replace it.
+names (`aws:PrincipalTag`); and the base that its launch pinned, of which alone it may write a copy. A machine cannot
+change its role's tags, and gets fresh credentials of the role for as long as it lives, however long that is; so do the
+machines that replace it.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 
 from cortex.errors import ConfigError, RefusedError
 from cortex.fleet import aws
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.names import BASE_TAG, RUN_TAG
 
 TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -31,6 +32,8 @@ class RunRole:
     run: str
     policy: str
     """The policy's ARN."""
+    base: str | None = None
+    """Which base its machines may copy into the bucket, as `<owner>--<name>/<revision>`; None for none."""
 
     @property
     def name(self) -> str:
@@ -46,6 +49,7 @@ class RunRole:
         """
         iam = aws.client("iam")
         tags = [{"Key": RUN_TAG, "Value": self.run}]
+        of_base = [{"Key": BASE_TAG, "Value": self.base}] if self.base else []
         try:
             _unless_there(
                 lambda: iam.create_role(
@@ -54,10 +58,12 @@ class RunRole:
                     Description="The machines of one run",
                     # Whatever else is attached to it by mistake, it can do no more than this.
                     PermissionsBoundary=self.policy,
-                    Tags=tags,
+                    Tags=[*tags, *of_base],
                 )
             )
             self._require_ours(iam)
+            if of_base:  # a first launch, which no hub answered, did not know it
+                iam.tag_role(RoleName=self.name, Tags=of_base)
             iam.attach_role_policy(RoleName=self.name, PolicyArn=self.policy)
             _unless_there(lambda: iam.create_instance_profile(InstanceProfileName=self.name, Tags=tags))
             _unless_there(lambda: iam.add_role_to_instance_profile(InstanceProfileName=self.name, RoleName=self.name))
@@ -97,7 +103,8 @@ class RunRole:
             each["PolicyArn"] for each in iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]
         ]
         trusted = role["AssumeRolePolicyDocument"] == TRUST
-        if tags.get(RUN_TAG) != self.run or inline or set(attached) - {self.policy} or not trusted:
+        named = tags.get(RUN_TAG) == self.run and tags.get(BASE_TAG) in (None, self.base)
+        if not named or inline or set(attached) - {self.policy} or not trusted:
             raise RefusedError(
                 f"the role {self.name} is not as a launch of run {self.run} makes it: somebody changed its tags, "
                 "policies or trust; delete it, then launch again"

@@ -41,7 +41,7 @@ def base_config(model: Model, environment: Mapping[str, str], seconds: float = H
     if folder:
         return _read(folder)
     try:
-        return read_hub_config(base, environment, seconds)
+        return read_hub_config(base, environment, seconds, model.revision)
     except HubSilentError as error:
         raise ConfigError(
             f"the shape of {base} is not known here: {error}; put its config.json into "

@@ -30,10 +30,15 @@ def check_base(base: str | None) -> None:
         raise ConfigError(
             f"model.base {base}: there is no such folder: correct it in the profile, or put the model there"
         )
-    require_trainable(_read_files(base))
+    require_trainable(read_base_files(base))
 
 
-def _read_files(base: str) -> BaseFiles:
+def read_base_files(base: str) -> BaseFiles:
+    """A folder's files as the rules for a base look at them.
+
+    Raises:
+        ConfigError: they cannot be read, or one of the small ones is not small.
+    """
     folder = Path(base).expanduser()
     try:
         there = [path for path in folder.iterdir() if path.is_file()]

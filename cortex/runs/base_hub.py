@@ -8,74 +8,81 @@ from urllib.parse import quote
 
 import httpx2
 
-from cortex.errors import ConfigError, CortexError
+from cortex.errors import ConfigError
 from cortex.limits import MIB, read_json
 from cortex.runs.base_rules import CONFIG, READ, BaseFiles, read_object, require_trainable
+from cortex.runs.hub import HubSilentError, check_name
 
 PUBLIC = "https://huggingface.co"
 
 _LISTING_BYTES = 16 * MIB
 """The most that is read of a model's entry: one of 100,000 files takes about 6 MB."""
 
-_NAME = re.compile(r"(?!.*(\.\.|--))\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class HubSilentError(CortexError):
-    """The hub could not be asked about a model, which says nothing of the model."""
-
-
-def check_hub_base(base: str, environment: Mapping[str, str], seconds: float) -> None:
+def check_hub_base(base: str, environment: Mapping[str, str], seconds: float, revision: str | None = None) -> str:
     """Refuse a model of the hub that `sft` could not train from, as HF_TOKEN shows it, or the public without one.
+
+    Looks at a commit, by default the one that the main branch is at, and returns it.
 
     Raises:
         ConfigError: what the model lacks, or that HF_TOKEN does not open it.
         HubSilentError: the hub did not answer within `seconds`, answered something else, or asks for a token.
     """
-    require_trainable(_read_files(base, READ, environment, seconds))
+    commit, files = _read_files(base, revision, READ, environment, seconds)
+    require_trainable(files)
+    return commit
 
 
-def read_hub_config(base: str, environment: Mapping[str, str], seconds: float) -> dict[str, Any]:
+def read_hub_config(
+    base: str, environment: Mapping[str, str], seconds: float, revision: str | None = None
+) -> dict[str, Any]:
     """Read the `config.json` of a model of the hub, and nothing else of it.
 
     Raises:
         ConfigError: the model has none that can be read, or HF_TOKEN does not open it.
         HubSilentError: as `check_hub_base`.
     """
-    files = _read_files(base, (CONFIG,), environment, seconds)
+    _, files = _read_files(base, revision, (CONFIG,), environment, seconds)
     if CONFIG not in files.names:
         raise ConfigError(f"model.base {base} has no {CONFIG} on the hub: name a whole model")
     return read_object(files, CONFIG)
 
 
-def _read_files(base: str, wanted: Iterable[str], environment: Mapping[str, str], seconds: float) -> BaseFiles:
-    if not _NAME.fullmatch(base):
-        raise ConfigError(f"model.base {base!r} is no model's name: write owner/model, or a folder that is there")
+def _read_files(
+    base: str, revision: str | None, wanted: Iterable[str], environment: Mapping[str, str], seconds: float
+) -> tuple[str, BaseFiles]:
+    check_name(base)
     if environment.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise HubSilentError("HF_HUB_OFFLINE is set: no hub was asked")
     endpoint = (environment.get("HF_ENDPOINT") or PUBLIC).rstrip("/")
     try:
-        return asyncio.run(_fetch(base, wanted, endpoint, environment.get("HF_TOKEN") or None, seconds))
+        return asyncio.run(_fetch(base, revision, wanted, endpoint, environment.get("HF_TOKEN") or None, seconds))
     except TimeoutError as error:
         raise HubSilentError(f"{endpoint} did not give the files of {base} within {seconds:.0f} s") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         raise HubSilentError(f"{endpoint} cannot be reached from here ({type(error).__name__})") from error
 
 
-async def _fetch(base: str, wanted: Iterable[str], endpoint: str, token: str | None, seconds: float) -> BaseFiles:
+async def _fetch(
+    base: str, revision: str | None, wanted: Iterable[str], endpoint: str, token: str | None, seconds: float
+) -> tuple[str, BaseFiles]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         asyncio.timeout(seconds),
         # The hub sends on to where large files lie; httpx2 does not show the token to another host.
         httpx2.AsyncClient(headers=headers, follow_redirects=True) as client,
     ):
-        data = await _get(client, f"{endpoint}/api/models/{base}", _LISTING_BYTES, token)
-        names = _names(data, endpoint)
+        at = f"/revision/{revision}" if revision else ""
+        data = await _get(client, f"{endpoint}/api/models/{base}{at}", _LISTING_BYTES, token)
+        commit, names = _listed(data, endpoint)
         there = [name for name in wanted if name in names]
-        addresses = [f"{endpoint}/{base}/resolve/main/{quote(name)}" for name in there]
+        addresses = [f"{endpoint}/{base}/resolve/{commit}/{quote(name)}" for name in there]
         contents = [
             await _get(client, address, READ[name], token) for name, address in zip(there, addresses, strict=True)
         ]
-    return BaseFiles(base, names, dict(zip(there, contents, strict=True)))
+    return commit, BaseFiles(base, names, dict(zip(there, contents, strict=True)))
 
 
 async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | None) -> bytes:
@@ -84,6 +91,8 @@ async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | No
         status = response.status_code
         if token and _refuses(response.headers):
             raise ConfigError(f"{url} answers {status}: HF_TOKEN does not open that model, or there is none")
+        if response.headers.get("X-Error-Code") == "RevisionNotFound":
+            raise ConfigError(f"{url} answers {status}: it has no such commit; correct model.revision, or leave it out")
         if status != 200:
             raise HubSilentError(f"{url} answers {status}" + ("" if token else " without HF_TOKEN"))
         body = bytearray()
@@ -100,9 +109,13 @@ def _refuses(headers: Mapping[str, str]) -> bool:
     return known or "Invalid credentials" in headers.get("X-Error-Message", "")
 
 
-def _names(data: bytes, endpoint: str) -> frozenset[str]:
-    """The names of a model's files; raises HubSilentError where it was not a hub that answered."""
+def _listed(data: bytes, endpoint: str) -> tuple[str, frozenset[str]]:
+    """A model's commit and the names of its files; raises HubSilentError where it was not a hub that answered."""
     try:
-        return frozenset(str(entry["rfilename"]) for entry in read_json(data, nan=True)["siblings"])
+        entry = read_json(data, nan=True)
+        commit, names = str(entry["sha"]), frozenset(str(file["rfilename"]) for file in entry["siblings"])
     except (ValueError, KeyError, TypeError) as error:
         raise HubSilentError(f"{endpoint} answers with something that is no list of a model's files") from error
+    if not _COMMIT.fullmatch(commit):
+        raise HubSilentError(f"{endpoint} names no commit beside a model's files")
+    return commit, names

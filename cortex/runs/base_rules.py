@@ -1,4 +1,4 @@
-"""The rules that a base model's files must meet for `sft` to load it and to give it a conversation.
+"""The rules that a base model's files must meet for `sft` to load it and to give it a conversation; which it loads.
 
 They are the same for a folder of this machine and for a model of the hub, and need the standard library alone. What
 only the trainer's libraries can tell, such as a template that fails on a message, still shows in `sft`: a template is a
@@ -9,17 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cortex.artifacts.names import SIDECARS
 from cortex.errors import ConfigError
 from cortex.limits import MIB, read_json
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 TOKENIZER, SETTINGS, SPECIAL = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
 TEMPLATE, MORE_TEMPLATES = "chat_template.jinja", "additional_chat_templates/"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
-READ = {CONFIG: 8 * MIB, SPECIAL: 8 * MIB, SETTINGS: 8 * MIB, TEMPLATE: 8 * MIB, TOKENIZER: 128 * MIB}
+_READ_WHOLE = (CONFIG, SPECIAL, SETTINGS, TEMPLATE, INDEX)
+READ = {**dict.fromkeys(_READ_WHOLE, 8 * MIB), TOKENIZER: 128 * MIB}
 """The files that are read, with the most bytes that each may have: a tokenizer of 256,000 words takes about 35 MB."""
 
 _TOKENIZERS = (TOKENIZER, "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+_KINDS = (".json", ".jinja", ".txt", ".model")
+"""Endings of the small files that loading may ask for: configurations, templates, vocabularies."""
+_TERMS = ("LICENSE", "NOTICE", "USE_POLICY")
+"""What a licence asks to be passed on with every copy."""
+_NOT_LOADED = frozenset({ADAPTER, "pytorch_model.bin.index.json", *SIDECARS})
+"""An adapter beside whole weights would be loaded on top of them, unasked; a copy's own manifest has a fixed name."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +48,7 @@ def require_trainable(files: BaseFiles) -> None:
         ConfigError: what the base lacks, and what to do about it.
     """
     where = f"model.base {files.base}"
-    if CONFIG not in files.names:
-        if ADAPTER in files.names:
-            raise ConfigError(f"{where} holds an adapter alone: merge it into its base, and name the merged model")
-        raise ConfigError(f"{where} holds no {CONFIG}: name what `save_pretrained` wrote")
+    weights_of(files)
     read_object(files, CONFIG)
     tokenizer = next((name for name in _TOKENIZERS if name in files.names), None)
     if tokenizer is None:
@@ -56,6 +63,51 @@ def require_trainable(files: BaseFiles) -> None:
             f"{where} has no chat template (chat_template in {SETTINGS}, or {TEMPLATE}): take the instruction-tuned "
             "model, or copy its template there"
         )
+
+
+def needed_files(files: BaseFiles) -> tuple[str, ...]:
+    """The names, sorted, of the files that are loaded from a base, and of its terms: neither pickles nor code, and no
+    second set of weights, such as the `original/` and `consolidated` ones beside a hub's model.
+
+    Raises:
+        ConfigError: as `weights_of`.
+    """
+    small = {
+        name
+        for name in files.names - _NOT_LOADED
+        if ("/" not in name and name.endswith(_KINDS))
+        or ("/" not in name and name.startswith(_TERMS))
+        or (name.startswith(MORE_TEMPLATES) and name.endswith(".jinja"))
+    }
+    return tuple(sorted(small | weights_of(files)))
+
+
+def weights_of(files: BaseFiles) -> frozenset[str]:
+    """The files that hold a base's weights: those of its index, or the one that needs none.
+
+    Raises:
+        ConfigError: it is no model, its weights are no safetensors, or one that the index names is not there.
+    """
+    where = f"model.base {files.base}"
+    if CONFIG not in files.names:
+        if ADAPTER in files.names:
+            raise ConfigError(f"{where} holds an adapter alone: merge it into its base, and name the merged model")
+        raise ConfigError(f"{where} holds no {CONFIG}: name what `save_pretrained` wrote")
+    if INDEX not in files.names:
+        if WEIGHTS not in files.names:
+            raise ConfigError(
+                f"{where} holds no {WEIGHTS} and no {INDEX}: name a model whose weights are safetensors, or load this "
+                "one and save it anew by `save_pretrained`"
+            )
+        return frozenset({WEIGHTS})
+    shards = read_object(files, INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise ConfigError(f"{files.base}/{INDEX} maps no weights to files (`weight_map`): copy it again")
+    named = frozenset(map(str, cast(dict[str, Any], shards).values()))
+    absent = sorted(named - files.names)
+    if absent:
+        raise ConfigError(f"{where} lacks {absent[0]!a}, which its {INDEX} names: copy the model again")
+    return named
 
 
 def _names_end(settings: Mapping[str, Any]) -> bool:

@@ -54,6 +54,9 @@ class Model(Section):
 
     base: NameOrFolder | None = None
     """A model hub's name or a local folder. Exactly one of `base` and `scratch` is given."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """The commit of the hub that the base is taken at, in 40 hexadecimal digits. None: the main branch's when the run
+    is launched, or, if no hub answers then, when the base is first loaded; the run keeps to it from there on."""
     scratch: ScratchModel | None = None
     """Build the base instead."""
     licence: str = "apache-2.0"
@@ -67,6 +70,8 @@ class Model(Section):
     def _one_origin(self) -> Self:
         if (self.base is None) == (self.scratch is None):
             raise ValueError("give exactly one of `base` (a name or a folder) and `scratch` (a shape to build)")
+        if self.revision and (self.base is None or self.base.startswith((".", "~", "/"))):
+            raise ValueError("`revision` is a commit of a model of the hub: a base of this machine has none; remove it")
         if self.scratch and self.adapter:
             raise ValueError("an adapter cannot be trained on a model built from scratch: remove `adapter`")
         return self

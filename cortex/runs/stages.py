@@ -65,6 +65,9 @@ STAGES: dict[str, Stage] = {
     )
 }
 
+LOADING = frozenset({"sft", "dpo", "grpo", "export", "evaluate"})
+"""The stages that load the base."""
+
 
 def find_stage(name: str) -> Stage:
     """The stage of this name.

@@ -6,11 +6,10 @@ from loguru import logger
 
 from cortex.runs.base_folder import check_base, is_folder, is_here
 from cortex.runs.base_hub import HubSilentError, check_hub_base
+from cortex.runs.base_pin import find_pin
 from cortex.runs.context import RunContext
+from cortex.runs.stages import LOADING
 from cortex.settings import Settings
-
-LOADING = frozenset({"sft", "dpo", "grpo", "export", "evaluate"})
-"""The stages that load the base."""
 
 HUB_SECONDS = 120.0
 """How long the hub's files may take: little beside a stage, and enough for a large tokenizer on a slow line."""
@@ -44,6 +43,8 @@ def check_base_or_warn(context: RunContext, settings: Settings) -> None:
     if base is None or is_folder(base):
         return
     try:
-        check_hub_base(base, os.environ, HUB_SECONDS)
+        pin = find_pin(context.store, context.secret)
+        revision = pin.meta.get("revision") if pin else context.profile.model.revision
+        check_hub_base(base, os.environ, HUB_SECONDS, str(revision) if revision else None)
     except HubSilentError as error:
         logger.warning(f"model.base {base} was not looked at before its labels: {error}")

@@ -10,6 +10,7 @@ from cortex.errors import DataError
 from cortex.reasoning.labels import vocabulary
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import reward
+from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.generate import generate
 from cortex.training.models import chat, load_tokenizer, loaded
@@ -41,7 +42,7 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
     chosen = take_evenly(train, dpo.prompts)
     folder = context.artifact("sft").path / "model"
     with loaded(
-        folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention
+        folder, base=base_folder(context), device=profile.hardware.device, attention=profile.model.attention
     ) as model:
         sampled = generate(
             model,

@@ -9,6 +9,7 @@ from cortex.evaluation.forecasts import Climatology, Forecasts
 from cortex.evaluation.record import Sample
 from cortex.evaluation.report import evaluate, write_report
 from cortex.reasoning.protocol import ProtocolError, parse_answer
+from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import models
@@ -46,9 +47,9 @@ def run(context: RunContext, output: Path) -> None:
 
 
 def model_folders(context: RunContext) -> dict[str, str]:
-    """The models to judge, in the order of their making: a name, and a folder or a hub's name."""
+    """The models to judge, in the order of their making: a name, and a folder."""
     export = context.artifact("export").path
-    base = context.profile.model.base or str(context.artifact("sft").path / "base")
+    base = str(base_folder(context) or context.artifact("sft").path / "base")
     trained = {stage: str(context.artifact(stage).path / "model") for stage in models(context.profile)}
     return {"base": base, **trained, **{name: str(export / name) for name in accepted_copies(export)}}
 
@@ -71,7 +72,7 @@ def _answers(context: RunContext, folder: str, prompts: list[str], number: int, 
     profile: Profile = context.profile
     tokenizer = load_tokenizer(folder)
     with loaded(
-        folder, base=profile.model.base, device=profile.hardware.device, attention=profile.model.attention
+        folder, base=base_folder(context), device=profile.hardware.device, attention=profile.model.attention
     ) as model:
         sampled = generate(
             model,

@@ -7,6 +7,7 @@ import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
 from cortex.reasoning.labels import accepted_conversations
+from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Gptq, Profile
 from cortex.training.copies import QuantizedCopy, judge_copy, write_copies
@@ -19,7 +20,7 @@ def run(context: RunContext, output: Path) -> None:
     profile = context.profile
     trained = context.artifact("grpo").path / "model"
     whole = output / "model"
-    with loaded(trained, base=profile.model.base, device=profile.hardware.device, merged=True) as model:
+    with loaded(trained, base=base_folder(context), device=profile.hardware.device, merged=True) as model:
         model.save_pretrained(whole)
     load_tokenizer(trained).save_pretrained(whole)
 

@@ -10,6 +10,7 @@ from cortex.dataset import read_description
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, read_file
+from cortex.runs.base_pin import find_pin
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
@@ -37,6 +38,7 @@ def _provenance(context: RunContext) -> dict[str, Any]:
     manifests = {name: context.artifact(name).manifest for name in stages}
     return {
         "profile": context.profile.digest,
+        "base": _base(context),
         "code": code_version(),
         "artifacts": {
             name: {
@@ -68,8 +70,24 @@ def _card(context: RunContext, provenance: dict[str, Any]) -> CardDetails:
         },
         features=[f"{feature['name']}: {feature['label']}" for feature in data["features"]],
         training=[_training(profile, stage) for stage in models(profile)],
-        provenance={"code": provenance["code"], "profile": provenance["profile"], **hashes},
+        provenance={"code": provenance["code"], "profile": provenance["profile"], **_of_base(provenance), **hashes},
     )
+
+
+def _base(context: RunContext) -> dict[str, Any] | None:
+    """The base that the run is pinned to; None for one that was built from nothing."""
+    name = context.profile.model.base
+    pin = find_pin(context.store, context.secret) if name else None
+    return {"name": name, "revision": pin.meta.get("revision"), "manifest": pin.digest} if pin else None
+
+
+def _of_base(provenance: dict[str, Any]) -> dict[str, str]:
+    """The base in the card's words; nothing for one that was built from nothing."""
+    base = provenance["base"]
+    if base is None:
+        return {}
+    revision = {"base revision": base["revision"]} if base["revision"] else {}
+    return {**revision, "base manifest": base["manifest"]}
 
 
 def _training(profile: Profile, stage: str) -> TrainingStage:

@@ -4,11 +4,11 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from cortex.artifacts.artifact import find
+from cortex.artifacts.artifact import Artifact, find
 from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
@@ -16,6 +16,8 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
+from cortex.runs.base_model import base_artifact, require_trained_on
+from cortex.runs.base_pin import KIND
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
 from cortex.runs.departure import stay_until_taken
 from cortex.runs.ledger import Ledger
@@ -23,9 +25,10 @@ from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
-from cortex.runs.stages import Stage, find_stage
+from cortex.runs.stages import LOADING, Stage, find_stage
 from cortex.settings import Settings
 from cortex.stages.publishing import publish_stage
+from cortex.training.launch import OFFLINE
 
 LAST_WORD = Patience(deadline=20.0)
 """For the entry that a stage failed: its machine may be going."""
@@ -110,7 +113,7 @@ def _make(context: RunContext, stage: Stage) -> str:
     missing = [name for name in inputs if not context.finished(name)]
     if missing:
         raise DataError(f"{stage.name} reads what {', '.join(missing)} makes, which is not there: run that stage first")
-    digests = {name: context.artifact(name).digest for name in inputs}
+    made = {name: context.artifact(name) for name in inputs}
     folder = context.folder(stage.name)
     output = output_folder(context.work, stage.name)
     (output / MANIFEST).unlink(missing_ok=True)  # what is half removed must not look whole
@@ -119,7 +122,10 @@ def _make(context: RunContext, stage: Stage) -> str:
     try:
         os.environ.update(thread_variables(context.profile.hardware.threads))
         with terminable():
-            stage.function(context, output)
+            digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
+            # Its modules are imported here, and the hub's client among them reads once whether it is offline.
+            with _offline() if stage.name in LOADING else nullcontext():
+                stage.function(context, output)
             if context.meter:
                 context.meter.finishing()
             artifact = publish_stage(context, stage.name, output, digests)
@@ -137,6 +143,31 @@ def _make(context: RunContext, stage: Stage) -> str:
     if stage.name != RELEASE or artifact.path != output:
         shutil.rmtree(folder)  # a bucket's release stays, to be fetched over SSH while this machine lives
     return artifact.digest
+
+
+def _base_digest(context: RunContext, stage: Stage, made: Mapping[str, Artifact]) -> dict[str, str]:
+    """The digest of the base that a stage loads, which is then on this machine; nothing where it loads none."""
+    base = base_artifact(context) if stage.name in LOADING else None
+    if base is None:
+        return {}
+    for name, artifact in made.items():
+        require_trained_on(base, name, artifact.manifest)
+    return {KIND: base.digest}
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep what a stage imports from asking the hub: all that it loads is on this machine."""
+    before = {name: os.environ.get(name) for name in OFFLINE}
+    os.environ.update(OFFLINE)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -5,19 +5,20 @@ from pathlib import Path
 import yaml
 
 from cortex.reasoning.labels import ACCEPTED, accepted_conversations
+from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.launch import AXOLOTL, distributed
 from cortex.training.scratch import build
 from cortex.training.supervisor import run_trainer
-from cortex.training.weights import collect_model
+from cortex.training.weights import collect_model, name_base
 
 
 def run(context: RunContext, output: Path) -> None:
     folder = context.folder("sft")
     labels = context.artifact("label").path
-    base = context.profile.model.base or str(_built_base(context, labels, output / "base"))
+    base = str(base_folder(context) or _built_base(context, labels, output / "base"))
     sft = context.profile.sft
     if sft.axolotl:  # else Axolotl's schema is not imported, which takes seconds of every restart
         check_passthrough(sft.axolotl)
@@ -29,6 +30,7 @@ def run(context: RunContext, output: Path) -> None:
     command = distributed(context.profile, AXOLOTL, "train", path, "--launcher", "python")
     run_trainer(context, checkpoints, command, sft.hang_limit)
     collect_model(checkpoints.saving, output / "model")
+    name_base(output / "model", context)
 
 
 def _built_base(context: RunContext, labels: Path, target: Path) -> Path:

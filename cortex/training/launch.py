@@ -19,7 +19,7 @@ _QUIET = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 _ON_CPU = {
     "CUDA_VISIBLE_DEVICES": "",
     "ACCELERATE_USE_CPU": "true",
@@ -28,11 +28,9 @@ _ON_CPU = {
 
 
 def trainer_environment(profile: Profile) -> dict[str, str]:
-    """The variables of trainers: quiet, with a fixed number of threads, offline where nothing is remote."""
-    environment = {**os.environ, **_QUIET}
+    """The variables of trainers: quiet, with a fixed number of threads, offline, for their base is on this machine."""
+    environment = {**os.environ, **_QUIET, **OFFLINE}
     environment |= {**thread_variables(profile.hardware.threads), "PYTHONHASHSEED": str(profile.seed)}
-    if profile.model.base is None or Path(profile.model.base).exists():
-        environment |= _OFFLINE
     if profile.hardware.device == "cpu":
         environment |= _ON_CPU
     else:

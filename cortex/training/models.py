@@ -20,7 +20,7 @@ ADAPTER_FILE = "adapter_config.json"
 def loaded(
     folder: str | Path,
     *,
-    base: str | None = None,
+    base: str | Path | None = None,
     device: str = "cpu",
     attention: str = "sdpa",
     merged: bool = False,
@@ -61,7 +61,7 @@ def free(model: torch.nn.Module) -> None:
 def load_model(
     folder: str | Path,
     *,
-    base: str | None = None,
+    base: str | Path | None = None,
     device: str = "cpu",
     attention: str = "sdpa",
     trainable: bool = False,
@@ -79,7 +79,7 @@ def load_model(
         return AutoModelForCausalLM.from_pretrained(str(folder), **options)
     if base is None:
         raise DataError(f"{folder} holds an adapter: its base model is needed too")
-    whole = AutoModelForCausalLM.from_pretrained(base, **options)
+    whole = AutoModelForCausalLM.from_pretrained(str(base), **options)
     # The adapter's file is read into the host's memory: by itself PEFT has every rank read it onto the first GPU
     # (github.com/huggingface/peft/issues/3793).
     return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable, torch_device="cpu")

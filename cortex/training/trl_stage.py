@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.launch import distributed
 from cortex.training.supervisor import run_trainer
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
-from cortex.training.weights import collect_model
+from cortex.training.weights import collect_model, name_base
 
 _ARGUMENTS = {"dpo": dpo_arguments, "grpo": grpo_arguments}
 
@@ -30,11 +31,12 @@ def train_with_trl(
     """
     profile, folder = context.profile, context.folder(stage)
     section = getattr(profile, stage)
+    base = base_folder(context)
     checkpoints, trained = Checkpoints(context, stage, keep=section.keep_checkpoints), folder / "trained"
     resume = checkpoints.newest()
     task = {
         "model": str(context.artifact(after).path / "model"),
-        "base": profile.model.base,
+        "base": str(base) if base else None,
         "attention": profile.model.attention,
         "device": profile.hardware.device,
         "adapter": lora_arguments(profile.model.adapter) if profile.model.adapter else None,
@@ -48,3 +50,4 @@ def train_with_trl(
     path.write_text(json.dumps(task), encoding="utf-8")
     run_trainer(context, checkpoints, distributed(profile, f"cortex.training.{stage}", path), section.hang_limit)
     collect_model(trained, output)
+    name_base(output, context)

@@ -1,7 +1,14 @@
 """What of a trainer's output is the model: weights, configuration and tokenizer, and nothing of the machine."""
 
+import json
 import shutil
 from pathlib import Path
+
+from cortex.limits import CONFIG_BYTES, read_file
+from cortex.runs.base_model import base_artifact
+from cortex.runs.context import RunContext
+
+ADAPTER = "adapter_config.json"
 
 _KINDS = (".safetensors", ".json", ".jinja", ".model")
 _NOT_THE_MODEL = ("trainer_state.json",)
@@ -16,3 +23,14 @@ def collect_model(trained: Path, target: Path) -> None:
     for path in sorted(trained.iterdir()):
         if path.is_file() and path.suffix in _KINDS and path.name not in _NOT_THE_MODEL:
             shutil.move(path, target / path.name)
+
+
+def name_base(folder: Path, context: RunContext) -> None:
+    """Write into an adapter's configuration which base it is of, by its name and revision: the trainer was given a
+    folder of this machine, which says nothing elsewhere, and differs from machine to machine."""
+    path, base = folder / ADAPTER, base_artifact(context)
+    if base is None or not path.exists():
+        return
+    config = json.loads(read_file(path, CONFIG_BYTES))
+    config |= {"base_model_name_or_path": context.profile.model.base, "revision": base.manifest.meta.get("revision")}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")

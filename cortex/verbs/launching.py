@@ -143,6 +143,7 @@ def _start(
     not the profile's."""
     import os
 
+    from cortex.artifacts.names import BASES
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.jobs import SkyPilotJobs
@@ -153,6 +154,8 @@ def _start(
     from cortex.fleet.run_role import RunRole
     from cortex.fleet.status import follow as watch
     from cortex.fleet.tasks import resolve
+    from cortex.runs.base_pin import mirror_prefix
+    from cortex.runs.base_revision import pin_now
     from cortex.runs.pipeline import SKY_YAML
     from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
@@ -177,7 +180,11 @@ def _start(
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
     secret = RunSecret.of(run, settings)
-    role = RunRole(run, settings.run_policy) if settings.run_policy else None
+    base = pin_now(store, secret, profile.model, os.environ)
+    if base:
+        print(f"base {base.meta['base']} at revision {base.meta['revision']}: {base.size / 1e9:.1f} GB", flush=True)
+    mirrored = (mirror_prefix(base) or "").removeprefix(f"{BASES}/") if base else None
+    role = RunRole(run, settings.run_policy, mirrored) if settings.run_policy else None
     order = Order(
         run,
         profile,
@@ -187,6 +194,7 @@ def _start(
         plan.owner,
         dict(os.environ),
         secret,
+        base=base,
         role=role,
         again=again,
         budget=budget,

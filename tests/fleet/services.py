@@ -1,6 +1,7 @@
 """Services as the fleet meets them, on loopback: moto's AWS, an image registry, a model hub, one that never answers."""
 
 import base64
+import hashlib
 import json
 import socket
 import threading
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import pytest
 
@@ -59,9 +61,11 @@ def serving(respond: Responder, clock: Callable[[], float] | None = None) -> Gen
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -113,12 +117,23 @@ TRAINABLE = {
 """A model's files, of which `sft` could use each."""
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+"""What the hub's main branch is at."""
+
+
 @dataclass(frozen=True)
 class Hub:
-    """A model hub with the files of `open/model` for anybody, and of `gated/model` for the user of `hf_let_in`."""
+    """A model hub with the files of `open/model` for anybody, and of `gated/model` for the user of `hf_let_in`.
+
+    It has them at one commit, and speaks of them as the hub's API does: weights are kept by Git LFS, under their
+    SHA-256; every other file under Git's own id. An `Answer` in place of a file's bytes is given to who asks for it.
+    """
 
     files: Mapping[str, bytes | Answer] = field(default_factory=lambda: TRAINABLE)
     asked: list[str] = field(default_factory=list)
+    commit: str = COMMIT
+    listed: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """What the listing says of files, where it is not what the hub then gives."""
 
     def __call__(self, request: Request) -> Answer:
         self.asked.append(request.path)
@@ -134,15 +149,49 @@ class Hub:
         base = next((name for name in ("open/model", "gated/model") if f"/{name}" in path), None)
         if base is None:
             return (404 if user else 401), {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Not found"}, b"{}"
-        if path == f"/api/models/{base}":  # anybody may see what a gated model holds
-            return 200, {}, json.dumps({"id": base, "siblings": [{"rfilename": name} for name in self.files]}).encode()
+        asked = path.removeprefix(f"/api/models/{base}")
+        if asked in ("", f"/revision/{self.commit}"):  # anybody may see what a gated model holds
+            siblings = [{"rfilename": name} for name in self.files]
+            return 200, {}, json.dumps({"id": base, "sha": self.commit, "siblings": siblings}).encode()
+        if asked.startswith("/revision/"):
+            return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}, b"{}"
         if base == "gated/model" and user != "ada":
             words = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model gated/model is restricted"}
             return (403 if user else 401), words, b"{}"
-        if path == f"/api/models/{base}/auth-check":
+        if asked == "/auth-check":
             return 200, {}, b"{}"
-        found = self.files[path.removeprefix(f"/{base}/resolve/main/")]
-        return (200, {}, found) if isinstance(found, bytes) else found
+        return self._content(base, path)
+
+    def _content(self, base: str, path: str) -> Answer:
+        """The tree of the one commit, or a file of it."""
+        if path.startswith(f"/api/models/{base}/tree/{self.commit}?"):
+            return 200, {"Content-Type": "application/json"}, json.dumps([*map(self._entry, self.files)]).encode()
+        found = self.files[unquote(path.removeprefix(f"/{base}/resolve/{self.commit}/"))]
+        if not isinstance(found, bytes):
+            return found
+        name = path.rpartition("/")[2]
+        return 200, {"X-Repo-Commit": self.commit, "ETag": f'"{self._id(name, found)}"'}, found
+
+    def _entry(self, name: str) -> dict[str, object]:
+        found = self.listed.get(name, self.files[name])
+        data = found if isinstance(found, bytes) else b""
+        entry: dict[str, object] = {"type": "file", "path": name, "size": len(data), "oid": git_id(data)}
+        if _by_lfs(name):
+            entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+        return entry
+
+    @staticmethod
+    def _id(name: str, data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest() if _by_lfs(name) else git_id(data)
+
+
+def git_id(data: bytes) -> str:
+    """As `git hash-object` prints it."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _by_lfs(name: str) -> bool:
+    return name.endswith((".safetensors", ".bin", ".pth", ".pt"))
 
 
 def quotas(values: Mapping[tuple[str, str], float]) -> Responder:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -43,6 +44,11 @@ def test_it_is_made_once_tagged_with_its_run_and_goes_without_a_trace(iam: Any, 
     profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
     assert [each["RoleName"] for each in profile["Roles"]] == [name]
     assert RunRole("my-run2", role.policy).make() != name
+    # The hub answers at the second launch only: from then on its base is named, too.
+    pinned = replace(role, base="open--model/0123")
+    assert pinned.make() == pinned.make() == name
+    tagged = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=name)["Role"]["Tags"]}
+    assert tagged == {"cortex-run": "my-run", "cortex-base": "open--model/0123"}
     role.remove()
     role.remove()
     assert name not in [each["RoleName"] for each in iam.list_roles()["Roles"]]
@@ -54,10 +60,11 @@ def test_it_is_made_once_tagged_with_its_run_and_goes_without_a_trace(iam: Any, 
     [
         lambda iam, name: iam.tag_role(RoleName=name, Tags=[{"Key": "cortex-run", "Value": "another"}]),
         lambda iam, name: iam.untag_role(RoleName=name, TagKeys=["cortex-run"]),
+        lambda iam, name: iam.tag_role(RoleName=name, Tags=[{"Key": "cortex-base", "Value": "another"}]),
         lambda iam, name: iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=json.dumps(POLICY)),
         lambda iam, name: iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(WIDER)),
     ],
-    ids=["another run's tag", "no tag", "a further policy", "a wider trust"],
+    ids=["another run's tag", "no tag", "another base", "a further policy", "a wider trust"],
 )
 def test_a_role_that_somebody_changed_is_not_used(spoil: Any, iam: Any, role: RunRole) -> None:
     spoil(iam, role.make())

@@ -119,13 +119,13 @@ class World:
         found = self.client("secretsmanager").list_secrets()["SecretList"]
         return [secret for secret in found if not secret["Name"].startswith(OTHERS)]
 
-    def run_role(self, run: str = RUN) -> str:
-        """The role that a launch makes for a run."""
-        return RunRole(run, self.outputs.run_policy).make()
+    def run_role(self, run: str = RUN, base: str | None = None) -> str:
+        """The role that a launch makes for a run, which starts from a base of the hub."""
+        return RunRole(run, self.outputs.run_policy, base).make()
 
-    def as_run(self, run: str = RUN) -> AbstractContextManager["Worker"]:
+    def as_run(self, run: str = RUN, base: str | None = None) -> AbstractContextManager["Worker"]:
         """Calls with the credentials of a run's machine."""
-        return self.acting_as(self.run_role(run))
+        return self.acting_as(self.run_role(run, base))
 
     @contextmanager
     def acting_as(self, name: str) -> Iterator["Worker"]:

@@ -8,6 +8,7 @@ from cortex.runs.base_folder import check_base
 from tests.conftest import Cortex
 
 GOOD = {
+    "model.safetensors": "weights",
     "config.json": '{"model_type": "llama"}',
     "tokenizer.json": '{"model": {"type": "BPE"}}',
     "tokenizer_config.json": '{"eos_token": "</s>", "chat_template": "{{ messages }}"}',
@@ -51,6 +52,8 @@ def test_a_whole_base_passes_and_a_hub_s_is_not_looked_at(tmp_path: Path) -> Non
         ({"config.json": None}, "holds no config.json"),
         ({"config.json": None, "adapter_config.json": "{}"}, "adapter alone"),
         ({"config.json": "["}, "config.json is not JSON"),
+        ({"model.safetensors": None}, "holds no model.safetensors and no model.safetensors.index.json"),
+        ({"model.safetensors.index.json": '{"weight_map": {"a": "other.safetensors"}}'}, "lacks 'other.safetensors'"),
         ({"tokenizer.json": None}, "holds no tokenizer"),
         ({"tokenizer.json": "{"}, "tokenizer.json is not JSON"),
         ({"tokenizer.json": "[]"}, "holds no JSON object"),

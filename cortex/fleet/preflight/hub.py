@@ -58,13 +58,15 @@ def _on_hub(base: str, ground: Ground) -> Finding:
         return Finding(NAME, None, detail)
     opened = f"{base} can be fetched by {who or 'anybody'}"
     try:
-        check_hub_base(base, ground.environment, _SHARE * ground.settings.preflight_seconds)
+        seconds, revision = _SHARE * ground.settings.preflight_seconds, ground.profile.model.revision
+        commit = check_hub_base(base, ground.environment, seconds, revision)
     except ConfigError as error:
         return Finding(NAME, False, str(error), _FIX)
     except HubSilentError as error:
         fix = "give it more time with CORTEX_PREFLIGHT_SECONDS, or see yourself that it has a chat template"
         return Finding(NAME, True, f"{opened}, but its files were not looked at: {error}", fix)
-    return Finding(NAME, True, f"{opened}, and has what `sft` needs")
+    at = "the profile's revision" if revision else "the main branch's revision, now"
+    return Finding(NAME, True, f"{opened}, and has what `sft` needs at {at} {commit[:12]}")
 
 
 def _refusal(hub: Any, base: str, who: str | None, given: bool, error: Any) -> Finding:

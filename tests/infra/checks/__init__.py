@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     access.worker_can_work,
     access.worker_is_confined,
     access.a_run_reaches_its_own_folder_alone,
+    access.a_run_writes_the_copy_of_its_own_base_alone,
     access.other_machines_read_and_write_no_run,
     access.a_role_that_is_no_runs_reaches_no_run,
     access.only_machines_take_the_role,

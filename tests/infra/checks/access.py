@@ -7,7 +7,7 @@ from typing import Any
 from parliament import analyze_policy_string
 
 from cortex.artifacts.names import CHECKPOINT_TAG
-from infra.names import RUN_TAG
+from infra.names import BASE_TAG, RUN_TAG
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import allowed
 from tests.infra.world import OTHERS, Worker, World
@@ -102,6 +102,27 @@ def a_run_reaches_its_own_folder_alone(world: World) -> None:
     assert size <= 6144, f"IAM takes no managed policy of {size} letters"
 
 
+def a_run_writes_the_copy_of_its_own_base_alone(world: World) -> None:
+    own, other = "bases/open--model/0123", "bases/open--model/4567"
+    with world.as_run("of-a-base", base=own.removeprefix("bases/")) as worker:
+        s3 = worker.client("s3")
+        s3.put_object(Bucket=world.artifacts, Key=f"{own}/model.safetensors", Body=b"weights")
+        s3.put_object(Bucket=world.artifacts, Key=f"{own}/manifest.json", Body=b"{}", IfNoneMatch="*")
+        refused(lambda: s3.put_object(Bucket=world.artifacts, Key=f"{own}/manifest.json", Body=b"{ }"))
+        for name in (own, f"{own}/model.safetensors", f"{own}/manifest.json"):
+            refused(lambda: s3.delete_object(Bucket=world.artifacts, Key=name))  # noqa: B023 - called at once
+        for name in (f"{other}/x", "bases/x", "bases//x", f"{own}x/x"):
+            refused(lambda: s3.put_object(Bucket=world.artifacts, Key=name, Body=b"", IfNoneMatch="*"))  # noqa: B023
+    # Whose launch pinned no base, and who is no run, reads the copies and writes none.
+    for role in (world.run_role(), world.names.worker):
+        with world.acting_as(role) as machine:
+            s3 = machine.client("s3")
+            found = s3.get_object(Bucket=world.artifacts, Key=f"{own}/model.safetensors")
+            assert found["Body"].read() == b"weights"
+            for name in (f"{own}/y", "bases//y", "bases/${aws:PrincipalTag/cortex-base}/y"):
+                refused(lambda: s3.put_object(Bucket=world.artifacts, Key=name, Body=b""))  # noqa: B023
+
+
 def other_machines_read_and_write_no_run(world: World) -> None:
     world.client("s3").put_object(Bucket=world.artifacts, Key=RELEASE, Body=b"weights")
     with world.acting_as(world.names.worker) as machine:
@@ -147,7 +168,10 @@ def policies_are_sound(world: World) -> None:
     ]
     roles = [policy for role in (world.run_role(), world.names.worker) for policy in world.policies(role)]
     # The linter does not know this variable: it is given what IAM puts in its place.
-    filled = [policy.replace(f"${{aws:PrincipalTag/{RUN_TAG}}}", "r1") for policy in roles]
+    filled = [
+        policy.replace(f"${{aws:PrincipalTag/{RUN_TAG}}}", "r1").replace(f"${{aws:PrincipalTag/{BASE_TAG}}}", "m/1")
+        for policy in roles
+    ]
     for policy in (*filled, *of_buckets, endpoint["PolicyDocument"]):
         faults = [f"{finding.issue} {finding.detail}" for finding in analyze_policy_string(policy).findings]
         assert not [fault for fault in faults if not any(gap in fault for gap in LINTER_GAPS)]

@@ -74,6 +74,7 @@ THIRD = "runs/r3"
 ONCE = (
     f"{THIRD}/profile.json",
     f"{THIRD}/bound.json",
+    f"{THIRD}/base.json",
     f"{THIRD}/lease/00000001",
     f"{THIRD}/ledger/00000001-000000.jsonl",
     f"{THIRD}/sft/artifact/manifest.json",
@@ -102,6 +103,8 @@ def what_decides_a_run_is_written_once_and_stays(world: World) -> None:
     assert not denied(policy, "s3:DeleteObject", pruned, secure)
 
 
+BASE = "bases/open--model/0123/model.safetensors"
+
 OTHER = "runs/r2"
 NO_CHECKPOINTS = (
     f"{OTHER}/release/model.safetensors",
@@ -113,7 +116,7 @@ NO_CHECKPOINTS = (
     f"{OTHER}/lease/00000001",
     f"{OTHER}/profile.json",
     "runs/release/model.safetensors",
-    "models/base/model.safetensors",
+    BASE,
 )
 
 
@@ -145,6 +148,8 @@ def checkpoints_go_and_releases_stay(world: World) -> None:
     checkpoint: dict[str, str] = {key: value}
     assert _days(rules, CHECKPOINT, checkpoint, "Expiration") == world.config.checkpoint_days
     assert _days(rules, CHECKPOINT, checkpoint, "NoncurrentVersionExpiration") is not None
+    assert _days(rules, BASE, {}, "Expiration") is None
+    assert _days(rules, BASE, {}, "NoncurrentVersionExpiration") is not None, "a second copy is a hundred GB"
     for key in (RELEASE, f"{RUN}/ledger/1-1.jsonl", f"{RUN}/sft/artifact/manifest.json", f"{RUN}/profile.json"):
         assert _days(rules, key, {}, "Expiration") is None, key
         assert _days(rules, key, {}, "NoncurrentVersionExpiration") is None, key

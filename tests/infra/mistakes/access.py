@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cortex.artifacts.names import RUNS
-from infra.names import OWN_RUN
+from cortex.artifacts.names import BASES, RUNS
+from infra.names import OWN_BASE, OWN_RUN
 from tests.infra.checks import access
 from tests.infra.mistakes.edits import forget, in_statement, put, role_open_to, statement, without_statement
 from tests.infra.mistakes.mistake import Mistake
@@ -13,7 +13,17 @@ def _of_every_run(statement: dict[str, Any]) -> None:
     statement["Resource"] = [resource.replace(OWN_RUN, f"{RUNS}/*") for resource in statement["Resource"]]
 
 
+def _of_every_base(statement: dict[str, Any]) -> None:
+    statement["Resource"] = [resource.replace(OWN_BASE, f"{BASES}/*") for resource in statement["Resource"]]
+
+
 MISTAKES = (
+    Mistake(
+        "a run writes every base",
+        "Policy",
+        in_statement("WriteRun", _of_every_base),
+        access.a_run_writes_the_copy_of_its_own_base_alone,
+    ),
     Mistake("wildcard action", "Policy", statement("WriteRun", Action=["s3:*"]), access.policies_are_sound),
     Mistake("wildcard resource", "Policy", statement("ReadInputs", Resource=["*"]), access.worker_is_confined),
     Mistake("wildcard read action", "Policy", statement("FindObjects", Action=["s3:List*"]), access.policies_are_sound),
