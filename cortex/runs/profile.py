@@ -158,7 +158,10 @@ class Budget(Section):
 
 
 class Estimates(Section):
-    """How long things are expected to take, for the forecast alone. A run that was is a better source: `--like`."""
+    """How long things are expected to take, for the forecast alone, in place of what `cortex plan` computes.
+
+    A run that was is a better source than both: `--like`.
+    """
 
     sft: float | None = Field(default=None, gt=0)
     """Seconds an optimizer step of SFT."""
@@ -166,11 +169,11 @@ class Estimates(Section):
     """Seconds an optimizer step of DPO."""
     grpo: float | None = Field(default=None, gt=0)
     """Seconds an optimizer step of GRPO, with its rollouts."""
-    other_hours: float = Field(default=0.0, ge=0)
+    other_hours: float | None = Field(default=None, ge=0)
     """Hours of everything else on such a machine: labels, pairs, export, evaluation."""
-    restart_minutes: float = Field(default=10.0, ge=0)
+    restart_minutes: float | None = Field(default=None, ge=0)
     """From the asking for a machine to its first step: boot, image, weights."""
-    save_seconds: float = Field(default=30.0, ge=0)
+    save_seconds: float | None = Field(default=None, ge=0)
     """For which training stands still at a checkpoint."""
 
 

@@ -47,7 +47,8 @@ def plan(
         print(f"{words} ...", file=sys.stderr, flush=True)
 
     reading = PriceReader(resolved, documents)  # which takes seconds, while steps are traced
-    computed = plan_capacity(resolved, settings, documents=documents, closed=closed, make=trace, on_start=on_start)
+    tracing = "never" if closed else "made" if trace else "here"
+    computed = plan_capacity(resolved, settings, documents=documents, tracing=tracing, on_start=on_start)
     computed = replace(computed, prices=reading.prices())
     if reading.fault:
         print(f"no dollars: {reading.fault}", file=sys.stderr)

@@ -13,7 +13,7 @@ from cortex.fleet.capacity.rates import BOOT, DISKS, IMAGE, NETWORK, disk_rate
 from cortex.fleet.capacity.requests import steps
 from cortex.fleet.capacity.sheets import GIB, GpuSheet, gpu_sheet
 from cortex.fleet.capacity.step_cost import StepCost, closed_form
-from cortex.fleet.capacity.traced import traced_steps
+from cortex.fleet.capacity.traced import Tracing, traced_steps
 from cortex.fleet.capacity.training_phases import TrainingPhases
 from cortex.fleet.tasks import stages as stages_of
 from cortex.runs.base_config import base_config
@@ -99,14 +99,12 @@ def plan_capacity(
     documents: Sequence[Document] | None = None,
     prices: Mapping[str, float] | None = None,
     environment: Mapping[str, str] = os.environ,
-    closed: bool = False,
-    make: bool = False,
+    tracing: Tracing = "here",
     on_start: Callable[[str], None] = lambda words: None,
 ) -> CapacityPlan:
     """Compute the plan of a profile that trains on GPUs.
 
-    `documents` are the pipeline's tasks (default: `sky.yaml`), `prices` dollars an hour by stage. Steps are traced
-    where the environment for it is here (or, with `make`, is made) and `closed` does not forbid it.
+    `documents` are the pipeline's tasks (default: `sky.yaml`), `prices` dollars an hour by stage.
 
     Raises:
         ConfigError: it trains on a CPU, or the shape of its base or its GPU is not known.
@@ -121,9 +119,8 @@ def plan_capacity(
     costs = {stage: closed_form(step, architecture, sheet) for stage, step in wanted.items()}
     disks = _disks(documents if documents is not None else read_documents(SKY_YAML))
     now = costs
-    if not closed:
-        traced = traced_steps(wanted, config, architecture, sheet, settings, make=make, on_start=on_start)
-        costs = costs | traced
+    if tracing != "never":
+        costs = costs | traced_steps(wanted, config, architecture, sheet, settings, tracing, on_start=on_start)
     training, phases = _phases(profile, architecture, sheet, costs, disks)
 
     def mends(changed: Profile, phase: Phase) -> bool:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cortex.environments import cpu_lock, environment, existing_environment, on_path
 from cortex.errors import StageError
@@ -22,6 +22,10 @@ IMAGE = "grpo"
 DEPTHS = (5, 6)
 """Layers: from five on every segment of a step lies on a line (tests/training/test_step_trace.py)."""
 
+Tracing = Literal["never", "kept", "here", "made"]
+"""How far a plan goes for its traces: closed forms alone; what was traced before; in the environment, if it is here; in
+an environment that is made first, some gigabytes."""
+
 PROGRAM = "cortex.training.step_trace"
 _SOURCES = ("step_trace", "roofline", "packed_linear")
 
@@ -32,13 +36,13 @@ def traced_steps(
     architecture: Architecture,
     sheet: GpuSheet,
     settings: Settings,
+    tracing: Tracing = "here",
     *,
-    make: bool = False,
     on_start: Callable[[str], None] = lambda words: None,
 ) -> dict[str, StepCost]:
-    """The cost of each stage's step; none where nothing is kept and the environment is not here.
+    """The cost of each stage's step; none where one of them may not be traced, or not here.
 
-    `make` makes the environment, some gigabytes, where it is not here; `on_start` is told what takes its time.
+    `on_start` is told what takes its time.
 
     Raises:
         StageError: the environment could not be made, or the model cannot be traced.
@@ -50,8 +54,8 @@ def traced_steps(
     kept = {stage: _kept(text, settings) for stage, text in asked.items()}
     missing = [stage for stage, path in kept.items() if not path.is_file()]
     if missing:
-        folder = existing_environment(IMAGE, settings)
-        if folder is None and make:
+        folder = existing_environment(IMAGE, settings) if tracing in ("here", "made") else None
+        if folder is None and tracing == "made":
             on_start(f"making the environment {IMAGE}")
             folder = environment(IMAGE, settings)
         if folder is None:

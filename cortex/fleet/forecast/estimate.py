@@ -1,14 +1,19 @@
-"""How long a profile's work takes: measured in a run that was, or else as the profile estimates it."""
+"""How long a profile's work takes: measured in a run that was, else as the profile says, else as its plan computes."""
 
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from cortex.artifacts.store import Store
-from cortex.errors import DataError, UsageError
+from cortex.errors import CortexError, DataError, UsageError
+from cortex.fleet.capacity.plan import plan_capacity
 from cortex.runs.ledger import Event, LedgerReader
-from cortex.runs.profile import Profile
+from cortex.runs.profile import Estimates, Profile
 from cortex.runs.stages import models
+from cortex.settings import Settings
+
+RESTART, SAVE = 600.0, 30.0
+"""Seconds of a start and of a checkpoint where neither the profile nor a plan knows better."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +33,27 @@ class Estimate:
 
 
 def estimated(profile: Profile) -> Estimate:
-    """What the profile says, in `estimates`.
+    """What the profile says in `estimates`, and its capacity plan where it says nothing.
 
     Raises:
-        UsageError: it does not say how long a step of one of its stages takes.
+        UsageError: neither says how long a step of one of its stages takes.
     """
-    steps = {stage: getattr(profile.estimates, stage) for stage in models(profile)}
+    times, basis = _times(profile)
+    steps = {stage: getattr(times, stage) for stage in models(profile)}
     missing = [stage for stage, seconds in steps.items() if seconds is None]
     if missing:
         raise UsageError(
-            f"profile {profile.name} does not say how long a step of {' and '.join(missing)} takes: give --work HOURS, "
-            f"or --like a run, or add `estimates: {{{missing[0]}: SECONDS}}` to the profile"
+            f"how long a step of {' and '.join(missing)} takes is not known ({basis}): give --work HOURS, or --like a "
+            f"run, or add `estimates: {{{missing[0]}: SECONDS}}` to profile {profile.name}"
         )
-    return _from_steps(profile, steps, profile.estimates.other_hours * 3600, "estimated in the profile")
+    return _from_steps(profile, times, steps, (times.other_hours or 0.0) * 3600, basis)
 
 
 def given(profile: Profile, hours: float) -> Estimate:
-    """So many hours of work; everything else as the profile estimates it."""
-    steps = {stage: getattr(profile.estimates, stage) for stage in models(profile)}
-    known = {stage: seconds for stage, seconds in steps.items() if seconds is not None}
-    spared = _from_steps(profile, known, 0.0, "")
+    """So many hours of work; everything else as the profile, or its plan, estimates it."""
+    times, _ = _times(profile)
+    steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
+    spared = _from_steps(profile, times, steps, 0.0, "")
     return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals)
 
 
@@ -71,15 +77,40 @@ def measured(profile: Profile, store: Store, run: str) -> Estimate:
             "takes: name a run that has trained longer, or give --work HOURS"
         )
     other = sum(seconds for stage, seconds in others.items() if stage not in trained)
-    return _from_steps(profile, {stage: steps[stage] for stage in trained}, other, f"measured in run {run}")
+    times, _ = _times(profile)
+    return _from_steps(profile, times, {stage: steps[stage] for stage in trained}, other, f"measured in run {run}")
 
 
-def _from_steps(profile: Profile, steps: dict[str, float], other: float, basis: str) -> Estimate:
+def _times(profile: Profile) -> tuple[Estimates, str]:
+    """The profile's estimates with the plan's in place of those that it leaves out, and where they are from."""
+    own = profile.estimates
+    wanted = (*models(profile), "other_hours", "restart_minutes", "save_seconds")
+    missing = [name for name in wanted if getattr(own, name) is None]
+    if not missing:
+        return own, "estimated in the profile"
+    try:
+        # Only what was traced before is taken: a forecast is asked for more often than a profile changes.
+        plan = plan_capacity(profile, Settings(), tracing="kept")
+    except CortexError as error:
+        return own, f"it cannot be planned: {error}"
+    planned: dict[str, float] = {
+        **plan.step_seconds,
+        "other_hours": plan.other_seconds / 3600,
+        "restart_minutes": plan.restart_seconds / 60,
+        "save_seconds": plan.save_seconds,
+    }
+    basis = f"planned, {plan.basis}"
+    if len(missing) < len(wanted):
+        basis = f"estimated in the profile, the rest {basis}"
+    return own.model_copy(update={name: planned[name] for name in missing}), basis
+
+
+def _from_steps(profile: Profile, times: Estimates, steps: dict[str, float], other: float, basis: str) -> Estimate:
     sections = {stage: getattr(profile, stage) for stage in steps}
     return Estimate(
         work=other + sum(seconds * sections[stage].max_steps for stage, seconds in steps.items()),
-        restart=profile.estimates.restart_minutes * 60,
-        save=profile.estimates.save_seconds,
+        restart=RESTART if times.restart_minutes is None else times.restart_minutes * 60,
+        save=SAVE if times.save_seconds is None else times.save_seconds,
         basis=basis,
         intervals={stage: seconds * sections[stage].save_steps for stage, seconds in steps.items()},
     )

@@ -7,7 +7,20 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from cortex.errors import CortexError
-from cortex.fleet.preflight import bucket, clock, clouds, cost, credentials, disk, hub, images, keys, machines, quota
+from cortex.fleet.preflight import (
+    bucket,
+    clock,
+    clouds,
+    cost,
+    credentials,
+    disk,
+    hub,
+    images,
+    keys,
+    machines,
+    memory,
+    quota,
+)
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground
 from cortex.runs.profile import Profile
@@ -33,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     Check(images.NAME, images.check),
     Check(hub.NAME, hub.check),
     Check(keys.NAME, keys.check),
+    Check(memory.NAME, memory.check),
     Check(disk.NAME, disk.check),
     Check(clock.NAME, clock.check),
     Check(cost.NAME, cost.check),

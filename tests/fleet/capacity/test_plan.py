@@ -15,7 +15,7 @@ NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 
 
 def planned(name: str, overrides: dict[str, Any] | None = None) -> CapacityPlan:
-    return plan_capacity(load_profile(name, overrides), Settings(), environment=NOWHERE, closed=True)
+    return plan_capacity(load_profile(name, overrides), Settings(), environment=NOWHERE, tracing="never")
 
 
 def phase(plan: CapacityPlan, stage: str, name: str) -> Phase:

@@ -13,6 +13,7 @@ import pytest
 from cortex import cli
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError, UsageError
+from cortex.fleet.capacity.plan import plan_capacity
 from cortex.fleet.forecast import estimated, forecast, given, measured
 from cortex.fleet.forecast.plot import plot
 from cortex.fleet.forecast.replay import Outcomes
@@ -20,6 +21,7 @@ from cortex.fleet.forecast.result import PolicyForecast, Range
 from cortex.runs.ledger import Ledger
 from cortex.runs.prices import Offer
 from cortex.runs.profile import load_profile
+from cortex.settings import Settings
 
 PRICES = ("--price-spot", "25", "--price-on-demand", "55")
 
@@ -55,6 +57,25 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
     assert drawn == plot(found)
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
     assert not re.search(r"var\(--(?!ink|muted|grid|surface|accent|series-[0-2])", drawn)
+
+
+def test_what_a_profile_does_not_estimate_is_planned() -> None:
+    whole, bare = load_profile("cortex-70b"), load_profile("cortex-70b", {"estimates": {}})
+    plan = plan_capacity(bare, Settings(), tracing="kept")
+    found = estimated(bare)
+    assert found.basis == f"planned, {plan.basis}"
+    assert found.intervals == {
+        stage: getattr(bare, stage).save_steps * seconds for stage, seconds in plan.step_seconds.items()
+    }
+    trained = sum(getattr(bare, stage).max_steps * seconds for stage, seconds in plan.step_seconds.items())
+    assert found.work == pytest.approx(trained + plan.other_seconds)
+    assert (found.restart, found.save) == pytest.approx((plan.restart_seconds, plan.save_seconds))
+
+    partly = estimated(load_profile("cortex-70b", {"estimates": {"sft": 7.0, "restart_minutes": 1.0}}))
+    assert partly.intervals["sft"] == 7.0 * whole.sft.save_steps
+    assert partly.intervals["grpo"] == found.intervals["grpo"]
+    assert partly.restart == 60.0
+    assert partly.basis == f"estimated in the profile, the rest planned, {plan.basis}"
 
 
 def test_half_and_nine_tenths_of_the_replays_are_within_what_is_said() -> None:
@@ -115,7 +136,7 @@ def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -
 
 
 def test_what_cannot_be_forecast_is_said() -> None:
-    with pytest.raises(UsageError, match="does not say how long a step of sft and grpo takes: give --work"):
+    with pytest.raises(UsageError, match=r"a step of sft and grpo takes is not known .*trains on a CPU.*give --work"):
         estimated(load_profile("rehearsal"))
     profile = load_profile("cortex-8b")
     refused: tuple[tuple[dict[str, Any], str], ...] = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.fleet.preflight import cost, disk, images, keys, machines
+from cortex.fleet.preflight import cost, disk, images, keys, machines, memory
 from cortex.fleet.preflight.disk import GIB
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -273,3 +273,17 @@ def test_the_teacher_s_disk_holds_the_weights_that_it_serves() -> None:
     assert task["envs"]["TEACHER_MODEL"].endswith("-Llama-70B")
     weights = 2 * SHAPES["meta-llama/Llama-3.3-70B-Instruct"].parameters / GIB
     assert task["resources"]["disk_size"] > disk.SYSTEM + weights
+
+
+def test_a_profile_that_does_not_fit_onto_its_gpus_is_refused_with_the_key_to_change() -> None:
+    found = memory.check(ground(load_profile("cortex-8b")))
+    assert found.ok and "GiB of a GPU" in found.detail
+    found = memory.check(ground(load_profile("cortex-8b", {"grpo.vllm.gpu_memory_utilization": 0.85})))
+    assert found.ok is False and "grpo rollout" in found.detail
+    assert found.fix == "set grpo.vllm.gpu_memory_utilization to 0.79"
+
+
+def test_memory_is_not_judged_where_nothing_is_known_of_the_gpu(profile: Profile) -> None:
+    assert memory.check(ground(profile)).ok is None
+    found = memory.check(ground(load_profile("cortex-8b", {"hardware.accelerator": "V100"})))
+    assert found.ok is None and "'V100'" in found.detail
