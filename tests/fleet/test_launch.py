@@ -10,17 +10,24 @@ from loguru import logger
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
 from cortex.fleet.status import read_status
+from cortex.runs.base_pin import bind_pin, find_pin
+from cortex.runs.base_revision import pin_now
 from cortex.runs.budget import cap
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Model, Profile, ScratchModel, load_profile
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 from tests.backdating import backdate
+from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving
+from tests.runs.conftest import log
+
+__all__ = ["log"]
 
 RUN = "r1"
 SECRET = RunSecret(RUN, "the secret of a run in these tests")
@@ -352,3 +359,30 @@ def test_a_folder_is_no_bucket_for_a_cloud() -> None:
     with pytest.raises(ConfigError, match=r"folder /home/me/b,.*CORTEX_BUCKET=s3://.*make infra-up.*make rehearse"):
         require_bucket("/home/me/b")
     require_bucket("s3://b")
+
+
+def test_a_launch_pins_the_base_that_the_hub_has_now_and_a_later_one_changes_nothing(
+    store: FolderStore, order: Order
+) -> None:
+    pins = [Manifest(kind="base", files=(), meta={"base": "open/model", "revision": c * 40}) for c in "01"]
+    server = Server()
+    launch(replace(order, base=pins[0]), store, server)
+    server.up.clear()
+    stop(RUN, store, server)
+    launch(replace(order, base=pins[1], again=True), store, server)
+    assert find_pin(store, SECRET) == pins[0]
+
+
+def test_what_a_launch_pins_is_asked_of_the_hub_once(store: FolderStore, log: list[str]) -> None:
+    model = Model(base="open/model")
+    assert pin_now(store, SECRET, Model(scratch=ScratchModel()), {}) is None
+    assert pin_now(store, SECRET, Model(base="./here"), {}) is None
+    assert pin_now(store, SECRET, model, {"HF_ENDPOINT": "http://127.0.0.1:9"}) is None
+    assert any("the first task that loads open/model will choose its revision" in line for line in log)
+    with serving(Hub(TRAINABLE)) as url:
+        pin = pin_now(store, SECRET, model, {"HF_ENDPOINT": url})
+        with pytest.raises(ConfigError, match="is gated, and HF_TOKEN is not set"):
+            pin_now(store, SECRET, Model(base="gated/model"), {"HF_ENDPOINT": url})
+    assert pin and pin.meta["revision"] == COMMIT
+    bind_pin(store, SECRET, pin)
+    assert pin_now(store, SECRET, model, {"HF_ENDPOINT": "http://127.0.0.1:9"}) == pin

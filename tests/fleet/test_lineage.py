@@ -91,3 +91,9 @@ def test_names_kinds_and_code_are_shown_as_text(store: FolderStore, text: str) -
     with console.capture() as captured:
         console.print(draw(lineage(store, RUN)))
     assert odd_characters(captured.get()) == set()
+
+
+def test_the_copy_of_a_base_is_found(store: FolderStore, tmp_path: Path) -> None:
+    base = publish(write(tmp_path / "b", {"x": b"1"}), store, "bases/open--model/0123", kind="base")
+    publish(write(tmp_path / "r", {"x": b"2"}), store, "runs/own/release", kind="release", inputs={"base": base.digest})
+    assert [one.prefix for one in lineage(store, "own").walk()] == ["runs/own/release", "bases/open--model/0123"]

@@ -230,3 +230,18 @@ def test_every_kind_of_source_comes_back_from_the_bucket(source: dict[str, Any])
 def test_a_stored_profile_that_was_tampered_with_is_named() -> None:
     with pytest.raises(ConfigError, match=r"runs/a/profile\.json: "):
         Profile.from_json(b'{"name": 1', "runs/a/profile.json")
+
+
+def test_a_revision_is_a_commit_of_a_model_of_the_hub() -> None:
+    def of(**model: Any) -> Profile:
+        return changed(model={"base": "owner/model", **model})
+
+    pinned = of(revision="0" * 40)
+    assert pinned.model.revision == "0" * 40 and pinned.digest != of().digest
+    for revision in ("main", "0" * 39, "A" * 40, "0" * 41):
+        with pytest.raises(ConfigError, match=r"model\.revision"):
+            of(revision=revision)
+    here = [{"base": base} for base in ("./model", "~/model", "/model")]
+    for model in (*here, {"base": None, "scratch": {"layers": 1}}):
+        with pytest.raises(ConfigError, match="a base of this machine has none; remove it"):
+            of(revision="0" * 40, **model)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from cortex.artifacts.artifact import find
+from cortex.artifacts.artifact import find, publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store, StoreError
@@ -22,6 +22,7 @@ from cortex.runs.report import stage_reports
 from cortex.settings import Settings
 from cortex.stages.runner import run_stage
 from tests.conftest import environment
+from tests.fleet.services import TRAINABLE
 
 RUN = "run-1"
 StageBody = Callable[[RunContext, Path], None]
@@ -256,3 +257,53 @@ def test_a_second_process_at_the_same_stage_is_refused_until_the_first_is_killed
     while time.monotonic() < deadline and stage_reports(store, RUN, ["data"])[0].attempts < 2:
         time.sleep(0.05)
     assert stage_reports(store, RUN, ["data"])[0].attempts == 2
+
+
+def test_a_stage_that_loads_the_base_is_offline_and_names_it_among_its_inputs(
+    profile: Profile, store: Store, settings: Settings, become: Become, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", "0")
+    base = tmp_path / "base"
+    base.mkdir()
+    for name, data in TRAINABLE.items():
+        (base / name).write_bytes(data)
+    based = Profile.model_validate(profile.model_dump() | {"model": {"base": str(base)}})
+    seen: dict[str, list[str | None]] = {}
+
+    def look(stage: str) -> StageBody:
+        def body(context: RunContext, output: Path) -> None:
+            seen[stage] = [os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")]
+            write(context, output)
+
+        return body
+
+    for stage in ("data", "label", "sft"):
+        become(stage, look(stage))
+        assert run_stage(stage, RUN, based, store, settings)
+    assert seen == {"data": [None, "0"], "label": [None, "0"], "sft": ["1", "1"]}
+    assert os.environ.get("HF_HUB_OFFLINE") is None and os.environ["TRANSFORMERS_OFFLINE"] == "0"
+    made = find(store, artifact_prefix(RUN, "sft"))
+    assert made and set(made.inputs) == {"label", "base"}
+    data = find(store, artifact_prefix(RUN, "data"))
+    assert data and not data.inputs
+
+
+def test_what_was_trained_on_another_base_is_not_trained_further(
+    profile: Profile, store: Store, settings: Settings, become: Become, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for name, data in TRAINABLE.items():
+        (base / name).write_bytes(data)
+    based = Profile.model_validate(profile.model_dump() | {"model": {"base": str(base)}})
+    for stage in ("data", "label", "grpo"):
+        become(stage, write)
+        assert stage == "grpo" or run_stage(stage, RUN, based, store, settings)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "adapter_config.json").write_text("{}")
+    publish(theirs, store, artifact_prefix(RUN, "sft"), kind="sft", inputs={"base": "f" * 64})
+    with pytest.raises(DataError, match="what sft made was trained on another base"):
+        run_stage("grpo", RUN, based, store, settings)
+    assert not published(store, "grpo")

@@ -14,7 +14,19 @@ from cortex.fleet.preflight.quota_codes import quota_code
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
-from tests.fleet.services import DIGEST, TRAINABLE, Answer, Aws, Hub, Registry, Request, hanging, quotas, serving
+from tests.fleet.services import (
+    COMMIT,
+    DIGEST,
+    TRAINABLE,
+    Answer,
+    Aws,
+    Hub,
+    Registry,
+    Request,
+    hanging,
+    quotas,
+    serving,
+)
 
 Make = Callable[..., Ground]
 
@@ -143,6 +155,7 @@ def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool,
         environment = {"HF_ENDPOINT": url} | ({"HF_TOKEN": token} if token else {})
         found = hub.check(ground(base=base, environment=environment))
     assert found.ok is ok and words in found.detail, found
+    assert not ok or found.detail.endswith(f"at the main branch's revision, now {COMMIT[:12]}"), found
     assert (found.fix is None) == (fix is None) and (fix or "") in (found.fix or "")
 
 
