@@ -120,7 +120,7 @@ def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
 def _grpo(profile: Profile, differs: list[str]) -> dict[str, Any]:
     grpo = profile.grpo
     few = _few_steps(grpo, grpo.rollout_phase if grpo.rollout_phase > 1 else 2)
-    few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8}
+    few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8, "collapse": None, "samples": 0}
     dropped = sorted(key for key, value in grpo.trl.items() if _GPU_ONLY.search(f"{key} {value}"))
     if dropped:
         few["trl"] = {key: value for key, value in grpo.trl.items() if key not in dropped}
@@ -137,6 +137,9 @@ def _few_steps(section: Optimization, save_steps: int) -> dict[str, Any]:
         "save_steps": save_steps,
         "warmup_steps": min(section.warmup_steps, 2),
         "gradient_accumulation": min(section.gradient_accumulation, 2),
+        # the bare trainer, which it is compared with, ends with its last weights
+        "validate_steps": None,
+        "patience": None,
         # a limit that a tiny model's steps never come near, and a hang passes soon
         "hang_limit": {"steps": 50, "least_seconds": 5, "start_seconds": 120},
     }

@@ -50,6 +50,10 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(_text(each) for each in cast(list[object], value))
 
 
+def _numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(_measure(each) for each in cast(dict[str, object], value).values())
+
+
 _TIME, _SECONDS, _DOLLARS = _number(EARLIEST, LATEST), _number(0, LATEST), _number(0, 1e9)
 _SIGN: dict[str, Check] = {"machine": _text, "since?": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
 _MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget?": _DOLLARS}
@@ -76,6 +80,7 @@ VALUES: dict[str, dict[str, Check]] = {
     "stage_finished": {"stage?": _text, "seconds?": _SECONDS, "manifest?": _OPTIONAL},
     "stage_failed": {"stage?": _text, "seconds?": _SECONDS, "code?": _maybe(_code), "reason?": _OPTIONAL},
     "progress": {"step": _count, "total": _count},
+    "validated": {"stage": _text, "step": _count, "values": _numbers},
     "launching": {"name?": _text, "owner?": _OPTIONAL},
     "launched": {"job?": _maybe(_count), "name?": _text},
     "stopped": {"job?": _maybe(_count)},

@@ -33,6 +33,10 @@ TICK = "-tick.jsonl"
 CLOCK_SLACK = 5.0
 """Seconds that a right clock and a bucket's, which may leave out the fraction, may differ by."""
 
+BATCH_BYTES = 1024**2
+"""The size of an object above which what is held back goes into a further one: readers take no object over
+`LEDGER_BYTES`, and a training's metrics come to more in an outage of some hours."""
+
 READERS = 32
 """Objects that are read at a time: each is small, and waits for the bucket."""
 
@@ -108,10 +112,16 @@ class Ledger:
         """What is held back, made ready to be sent; None for nothing."""
         if not self._pending:
             return None
-        lines = "".join(_line(event) for event in self._pending)
-        key = self._key(all(event["event"] in TICKS for event in self._pending))
-        self._pending.clear()
-        return key, lines.encode()
+        lines: list[str] = []
+        size, ticks = 0, True
+        for event in self._pending:
+            size += len(line := _line(event))  # in ASCII: letters are bytes
+            if lines and size > BATCH_BYTES:
+                break
+            lines.append(line)
+            ticks = ticks and event["event"] in TICKS
+        del self._pending[: len(lines)]
+        return self._key(ticks), "".join(lines).encode()
 
     def _key(self, tick: bool) -> str:
         writer = f"{self.epoch:08d}-{self.name}{'-' if self.name else ''}"

@@ -197,6 +197,8 @@ class Profile(Section):
     hardware: Hardware = Hardware()
     budget: Budget = Budget()
     estimates: Estimates = Estimates()
+    tracking: Items[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = ()
+    """Where trainings are drawn, besides the ledger, from which they are drawn: docs/tracking.md."""
 
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:

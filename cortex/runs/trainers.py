@@ -44,9 +44,28 @@ class Optimization(Section):
     save_steps: int = Field(ge=1)
     """Optimizer steps between checkpoints."""
     keep_checkpoints: int = Field(default=2, ge=1)
-    """How many of the newest checkpoints stay, on the disk and in the bucket; the best one stays besides."""
+    """How many of the newest checkpoints stay, on the disk and in the bucket; the best validated one stays besides."""
+    validate_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps between validations on held-out examples, and one at the end: the best validated weights are
+    released. A multiple of `save_steps`, for only what was saved can be gone back to. None: the last are released."""
+    validation_examples: int = Field(default=256, ge=8)
+    """How many held-out examples a validation takes: fewer are cheaper, and say less of small differences."""
+    patience: int | None = Field(default=None, ge=1)
+    """End the training after so many validations without a better one. None goes on to `max_steps`."""
     hang_limit: HangLimit = HangLimit()
     """When a trainer that makes no step counts as hung."""
+
+    @model_validator(mode="after")
+    def _validated_are_saved(self) -> Self:
+        if self.validate_steps and self.validate_steps % self.save_steps:
+            nearest = max(1, round(self.validate_steps / self.save_steps)) * self.save_steps
+            raise ValueError(
+                f"validate_steps {self.validate_steps} is not a multiple of save_steps {self.save_steps}, so what was "
+                f"validated could not be gone back to: use {nearest}"
+            )
+        if self.patience and not self.validate_steps:
+            raise ValueError("patience counts validations, and there are none: give validate_steps, or remove patience")
+        return self
 
 
 class Sft(Optimization):
@@ -110,6 +129,24 @@ class Vllm(Section):
     """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
 
 
+class Collapse(Section):
+    """Signs that nothing is learned any more. A training ends when the mean of one over `window` steps is past its
+    bound; None leaves a sign out."""
+
+    window: int = Field(default=20, ge=1)
+    """Steps over which each sign is averaged."""
+    max_groups_alike: float | None = Field(default=0.98, gt=0, lt=1)
+    """Share of groups whose answers were all paid alike: they teach nothing."""
+    max_truncated: float | None = Field(default=0.95, gt=0, lt=1)
+    """Share of answers that were cut off at `max_completion_length`."""
+    min_entropy: float | None = Field(default=None, gt=0)
+    """Entropy of the next token, in nats. Its scale is the model's own: look at a good training's first."""
+    min_length: float | None = Field(default=None, gt=0)
+    """Tokens an answer."""
+    max_kl: float | None = Field(default=None, gt=0)
+    """Divergence from the SFT model, in nats a token; measured only where `beta` is above 0."""
+
+
 class Grpo(TrlOptimization):
     """Group-relative policy optimization on outcomes, by TRL."""
 
@@ -134,6 +171,12 @@ class Grpo(TrlOptimization):
     """What an answer is paid for."""
     vllm: Vllm | None = None
     """None samples with transformers' own generate."""
+    collapse: Collapse | None = Collapse()
+    """When a training counts as collapsed; None: never."""
+    sample_steps: int = Field(default=10, ge=1)
+    """Steps between two of which sampled answers are kept in the bucket, to be read."""
+    samples: int = Field(default=8, ge=0, le=64)
+    """How many answers are kept each time; 0 keeps none."""
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:
@@ -168,6 +211,12 @@ class Grpo(TrlOptimization):
         return (
             math.lcm(self.generation_steps * self.iterations, self.gradient_accumulation) // self.gradient_accumulation
         )
+
+    @model_validator(mode="after")
+    def _measured_divergence(self) -> Self:
+        if self.collapse and self.collapse.max_kl and not self.beta:
+            raise ValueError("collapse.max_kl bounds what is measured only with beta above 0: set beta, or remove it")
+        return self
 
     @model_validator(mode="after")
     def _room_for_prompts(self) -> Self:

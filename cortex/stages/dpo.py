@@ -13,6 +13,7 @@ from cortex.reasoning.rewards import reward
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.generate import generate
+from cortex.training.held_out import hold_out
 from cortex.training.models import chat, load_tokenizer, loaded
 from cortex.training.trl_stage import train_with_trl
 
@@ -23,7 +24,12 @@ def run(context: RunContext, output: Path) -> None:
     pairs = context.folder("dpo") / PAIRS
     if not pairs.exists():
         _sample_pairs(context, pairs)
-    train_with_trl(context, "dpo", after="sft", dataset=pairs, output=output / "model")
+    dpo = context.profile.dpo
+    assert dpo is not None
+    dataset, validation = pairs, None
+    if dpo.validate_steps:
+        dataset, validation = hold_out(pairs, dpo.validation_examples, context.folder("dpo"))
+    train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
     pairs.rename(output / PAIRS)
 
 

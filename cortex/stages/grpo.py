@@ -5,26 +5,36 @@ from pathlib import Path
 
 import polars as pl
 
-from cortex.dataset import read_examples
+from cortex.dataset import read_examples, take_evenly
 from cortex.reasoning.labels import vocabulary
 from cortex.runs.context import RunContext
 from cortex.runs.stages import before_grpo
+from cortex.training.tracking.keeper import tracking_folder
 from cortex.training.trl_stage import train_with_trl
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile = context.profile
-    dataset = context.folder("grpo") / "prompts.jsonl"
-    write_prompts(read_examples(context.artifact("data").path).filter(pl.col("split") == "train"), dataset)
+    profile, folder = context.profile, context.folder("grpo")
+    examples = read_examples(context.artifact("data").path)
+    dataset, validation = folder / "prompts.jsonl", None
+    write_prompts(examples.filter(pl.col("split") == "train"), dataset)
+    if profile.grpo.validate_steps:
+        validation = folder / "validation.jsonl"
+        held_out = examples.filter(pl.col("split") == "validation")
+        write_prompts(take_evenly(held_out, profile.grpo.validation_examples), validation)
     train_with_trl(
         context,
         "grpo",
         after=before_grpo(profile),
         dataset=dataset,
         output=output / "model",
+        validation=validation,
         further={
             "vocabulary": vocabulary(context.artifact("label").path),
             "rewards": profile.grpo.rewards.model_dump(),
+            "samples": str(tracking_folder(context, "grpo") / "samples"),
+            "sample_count": profile.grpo.samples,
+            "sample_steps": profile.grpo.sample_steps,
         },
     )
 

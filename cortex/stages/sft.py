@@ -9,7 +9,9 @@ from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.checkpoints import Checkpoints
+from cortex.training.held_out import hold_out
 from cortex.training.launch import AXOLOTL, distributed
+from cortex.training.rules import TrainingRules
 from cortex.training.scratch import build
 from cortex.training.supervisor import run_trainer
 from cortex.training.weights import collect_model, name_base
@@ -24,11 +26,18 @@ def run(context: RunContext, output: Path) -> None:
         check_passthrough(sft.axolotl)
     checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
     resume = checkpoints.newest()
-    config = axolotl_config(context.profile, base, labels / ACCEPTED, checkpoints.saving, folder / "prepared", resume)
+    dataset, validation = labels / ACCEPTED, None
+    if sft.validate_steps:
+        dataset, validation = hold_out(dataset, sft.validation_examples, folder)
+        checkpoints.bring_best()
+    config = axolotl_config(
+        context.profile, base, dataset, checkpoints.saving, folder / "prepared", resume, validation=validation
+    )
     path = folder / "axolotl.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     command = distributed(context.profile, AXOLOTL, "train", path, "--launcher", "python")
-    run_trainer(context, checkpoints, command, sft.hang_limit)
+    rules = TrainingRules.of(sft, checkpoints.committed)
+    run_trainer(context, checkpoints, command, sft.hang_limit, rules=rules)
     collect_model(checkpoints.saving, output / "model")
     name_base(output / "model", context)
 

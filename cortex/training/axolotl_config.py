@@ -12,12 +12,20 @@ PLUGIN = "cortex.training.axolotl_plugin.CortexPlugin"
 
 
 def axolotl_config(
-    profile: Profile, base: str, dataset: Path, output: Path, prepared: Path, resume: Path | None
+    profile: Profile,
+    base: str,
+    dataset: Path,
+    output: Path,
+    prepared: Path,
+    resume: Path | None,
+    *,
+    validation: Path | None = None,
 ) -> dict[str, Any]:
     """What the YAML given to `axolotl train` holds.
 
-    `base` is a model's folder or hub name, `dataset` a JSONL of chat messages, `output` the folder for checkpoints and
-    the final weights, `prepared` Axolotl's cache of the tokenized set, `resume` the checkpoint to continue from.
+    `base` is a model's folder or hub name, `dataset` a JSONL of chat messages, `validation` one of held-out messages,
+    `output` the folder for checkpoints and the final weights, `prepared` Axolotl's cache of the tokenized set, `resume`
+    the checkpoint to continue from.
     """
     sft = profile.sft
     config: dict[str, Any] = {
@@ -26,16 +34,7 @@ def axolotl_config(
         "model_type": "AutoModelForCausalLM",
         "trust_remote_code": False,
         "plugins": [PLUGIN],
-        "datasets": [
-            {
-                "path": str(dataset),
-                "ds_type": "json",
-                "type": "chat_template",
-                "field_messages": "messages",
-                "roles_to_train": ["assistant"],
-                "train_on_eos": "turn",
-            }
-        ],
+        "datasets": [_conversations(dataset)],
         "chat_template": "tokenizer_default",
         "dataset_prepared_path": str(prepared),
         # 0 is the trainer's own process; each other one would first import all of Axolotl, at every restart
@@ -70,9 +69,24 @@ def axolotl_config(
         config |= _adapter(profile.model.adapter)
     if profile.hardware.gpus > 1:
         config |= _sharded(quantized=profile.model.adapter is not None and profile.model.adapter.kind == "qlora")
+    if validation:
+        # The kit's callback says when, so that the validated steps are steps that are saved.
+        config |= {"test_datasets": [_conversations(validation) | {"split": "train"}], "eval_strategy": "no"}
+        config |= {"eval_sample_packing": False}
     if resume:
         config["resume_from_checkpoint"] = str(resume)
     return config | sft.axolotl
+
+
+def _conversations(path: Path) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+        "roles_to_train": ["assistant"],
+        "train_on_eos": "turn",
+    }
 
 
 def check_passthrough(keys: Iterable[str]) -> None:

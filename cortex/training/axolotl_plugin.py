@@ -24,4 +24,4 @@ class CortexPlugin(BasePlugin):
             name_layers_to_shard(model)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
-        return kit_callbacks()
+        return kit_callbacks(trainer)

@@ -3,28 +3,38 @@
 import faulthandler
 import math
 import os
+import random
 import shutil
 import signal
 import sys
 import time
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from cortex.errors import ConfigError, PreemptedError
+from cortex.training.best import return_to_best
 from cortex.training.events import (
     LEAVE_VARIABLE,
+    RESERVED,
     Failed,
-    Progressed,
     Saved,
     Saving,
     Started,
     Stepped,
+    Stopped,
+    Validated,
+    Validating,
     Waiting,
     emit,
+    measured,
 )
+from cortex.training.ranks import barrier, highest
+from cortex.training.rules import EVAL, TrainingRules
 
 QUEUE = 2
 """Saved checkpoints that may wait to be committed, before the trainer waits, too."""
@@ -32,19 +42,31 @@ QUEUE = 2
 FULL_DISK_SECONDS = 600.0
 """How long a trainer waits for room for its next checkpoint."""
 
-_WATCHED = ("loss", "reward", "grad_norm", "learning_rate", "entropy")
+
+class _Next(IntEnum):
+    """What all ranks do after a step: what the highest of them wants."""
+
+    GO_ON = 0
+    SAVE_AND_LEAVE = 1
+    STOP = 2
+    FAIL = 3
 
 
 class KitCallback(TrainerCallback):
     """One for each process of a trainer."""
 
-    def __init__(self, leave: Path | None) -> None:
-        self._leave = leave
+    def __init__(self, trainer: Trainer, leave: Path | None, rules: TrainingRules) -> None:
+        self._trainer, self._leave, self._rules = trainer, leave, rules
         self._leaving = False
+        self._stopped = False
         self._size = 0
         self._rank = 0
+        self._random: dict[str, Any] | None = None
+        """The state of all random generators before the validation under way."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        # Axolotl wants one wherever there are held-out examples: at each restart anew, of weights that were seen.
+        args.eval_on_start = False
         # Asked by this signal, a process that hangs says where.
         faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
@@ -55,20 +77,41 @@ class KitCallback(TrainerCallback):
     ) -> TrainerControl:
         if self._rank == 0:
             emit(Stepped(step=state.global_step))
-        if state.global_step >= state.max_steps:
+        last = state.global_step >= state.max_steps
+        if last:
             # The model itself comes next. Continued from here, the trainer would make a step too many.
             control.should_save = False
-            return control
-        if self._asked_to_leave() and state.global_step % rollout_phase(args) == 0:
-            control.should_save = self._leaving = True
+        else:
+            self._go_on_or_not(args, state, control)
+        if not self._stopped and self._rules.validates(state.global_step, state.max_steps):
+            control.should_evaluate = True
+            self._begin_validation(args, state)
         if control.should_save:
             self._make_room(Path(args.output_dir or "."))
-            if self._rank == 0:
-                emit(Saving(step=state.global_step))
+            if not control.should_evaluate:
+                self._tell(Saving(step=state.global_step))
         return control
 
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if self._random is not None:
+            _restore_random_states(self._random)
+            self._random = None
+        values = _numbers(metrics or {})
+        loss = values.get(self._rules.metric)
+        plain = {name.removeprefix(EVAL): value for name, value in values.items()}
+        self._tell(Validated(step=state.global_step, score=None if loss is None else -loss, values=plain))
+        if control.should_save:
+            self._tell(Saving(step=state.global_step))
+
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        _barrier()  # every rank's files have to be there
+        barrier()  # every rank's files have to be there
         if self._rank == 0:
             folder = Path(args.output_dir or ".", f"checkpoint-{state.global_step}")
             self._size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -84,20 +127,54 @@ class KitCallback(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if state.is_world_process_zero and logs and state.global_step:
-            values = {name: float(logs[name]) for name in _WATCHED if name in logs}
-            finite = {name: value for name, value in values.items() if math.isfinite(value)}
-            if finite:
-                emit(Progressed(step=state.global_step, total=state.max_steps, values=finite))
+        if not state.is_world_process_zero or not logs or not state.global_step:
+            return
+        if any(name.startswith(EVAL) for name in logs):
+            return  # `on_evaluate` tells of it
+        for event in measured(state.global_step, state.max_steps, _numbers(logs) | _gpu_memory()):
+            emit(event)
 
-    def _asked_to_leave(self) -> bool:
-        """Whether any rank has seen that it shall leave: all have to do the same at the same step."""
-        asked = self._leave is not None and self._leave.exists()
-        if not torch.distributed.is_initialized():
-            return asked
-        seen = torch.tensor([int(asked)], device="cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
-        torch.distributed.all_reduce(seen, op=torch.distributed.ReduceOp.MAX)
-        return bool(seen.item())
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        return_to_best(self._trainer, self._rules, self._rank)
+
+    def _go_on_or_not(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        """Save and leave, or stop, where any rank has seen why: all have to do the same at the same step."""
+        reason, wanted = None, _Next.GO_ON
+        if self._leave is not None and self._leave.exists():
+            wanted = _Next.SAVE_AND_LEAVE
+        if self._rank == 0:
+            collapsed = self._rules.collapsed(state.log_history)
+            reason = collapsed or self._rules.out_of_patience(state.log_history)
+            if reason:
+                wanted = _Next.STOP if self._rules.ranked(state.log_history) else _Next.FAIL
+        wanted = highest(wanted)
+        if wanted == _Next.SAVE_AND_LEAVE and state.global_step % rollout_phase(args) == 0:
+            control.should_save = self._leaving = True
+        elif wanted in (_Next.STOP, _Next.FAIL):
+            # What is saved now would be continued from, to make this decision once more.
+            control.should_save, control.should_training_stop, self._stopped = False, True, True
+            if reason:
+                emit(Stopped(step=state.global_step, reason=reason))
+        if wanted == _Next.FAIL:
+            if reason:
+                emit(
+                    Failed(
+                        reason=f"it collapsed by step {state.global_step}: {reason}; no validation came before, so "
+                        "there is no checkpoint to release: lower learning_rate, validate more often "
+                        "(validate_steps), or loosen or remove collapse in the profile"
+                    )
+                )
+            sys.exit(ConfigError.exit_code)
+
+    def _begin_validation(self, args: TrainingArguments, state: TrainerState) -> None:
+        """Draw the same in each validation, and leave what the training draws as if there were none."""
+        self._tell(Validating(step=state.global_step))
+        self._random = _random_states()
+        set_seed(args.seed + self._rank)
+
+    def _tell(self, event: Any) -> None:
+        if self._rank == 0:
+            emit(event)
 
     def _make_room(self, output: Path) -> None:
         """Wait until few enough checkpoints wait to be committed, and the disk takes one more; else end."""
@@ -117,7 +194,7 @@ class KitCallback(TrainerCallback):
                     emit(Waiting(reason=room))
                     told = True
                 time.sleep(0.05)
-        _barrier()
+        barrier()
 
 
 def rollout_phase(args: TrainingArguments) -> int:
@@ -130,12 +207,44 @@ def rollout_phase(args: TrainingArguments) -> int:
     )
 
 
-def kit_callbacks() -> list[TrainerCallback]:
+def kit_callbacks(trainer: Trainer) -> list[TrainerCallback]:
     """What a trainer that the kit started is given."""
     leave = os.environ.get(LEAVE_VARIABLE)
-    return [KitCallback(Path(leave) if leave else None)]
+    return [KitCallback(trainer, Path(leave) if leave else None, TrainingRules.given())]
 
 
-def _barrier() -> None:
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
+def _numbers(logs: dict[str, Any]) -> dict[str, float]:
+    """All that was measured, by its name; `not_finite` counts what diverged, since a ledger holds numbers alone."""
+    values = {
+        name: float(value)
+        for name, value in logs.items()
+        if isinstance(value, int | float | np.number) and name not in RESERVED and name.isascii() and " " not in name
+    }
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    return finite if len(finite) == len(values) else finite | {"not_finite": float(len(values) - len(finite))}
+
+
+def _gpu_memory() -> dict[str, float]:
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "gpu/peak_allocated_gib": torch.cuda.max_memory_allocated() / 2**30,
+        "gpu/reserved_gib": torch.cuda.memory_reserved() / 2**30,
+    }
+
+
+def _random_states() -> dict[str, Any]:
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None,
+    }
+
+
+def _restore_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["cpu"])
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state_all(states["cuda"])

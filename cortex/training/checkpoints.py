@@ -39,7 +39,7 @@ class Committed:
 
     @property
     def score(self) -> float | None:
-        """What the best has most of; None where nothing was measured."""
+        """What the best has most of, by its validation; None where there was none."""
         score = self.manifest.meta.get("score")
         return float(score) if isinstance(score, int | float) else None
 
@@ -82,6 +82,25 @@ class Checkpoints:
                 print(f"resuming from checkpoint-{step}", flush=True)
                 return self._local.local_path(self._key(step))
         return None
+
+    @property
+    def committed(self) -> Path:
+        """Where this machine's committed checkpoints lie, each in a folder that its step names."""
+        return self._local.local_path(self._prefix)
+
+    def bring_best(self) -> None:
+        """Have the best checkpoint up to the one that is resumed from on this machine, verified; or the next best.
+
+        Each better one that does not verify is quarantined. Without one that was validated there is nothing to bring.
+
+        Raises:
+            StoreError: the bucket does not answer.
+        """
+        known = {one.step: one for store in (self._bucket, self._local) for one in self._committed(store)}
+        validated = [one for one in known.values() if one.score is not None and one.step <= (self.resumed or 0)]
+        for one in sorted(validated, key=lambda one: (-(one.score or 0.0), one.step)):
+            if self._trusted(one.step):
+                return
 
     def commit(self, folder: Path, step: int, ranks: int, score: float | None) -> None:
         """Make what the trainer saved in `folder` a checkpoint that can be resumed from, and take the folder over.

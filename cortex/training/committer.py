@@ -1,4 +1,8 @@
-"""Committing checkpoints beside the training: hashed and renamed by one thread, sent to the bucket by another."""
+"""Committing checkpoints beside the training: hashed and renamed by one thread, sent to the bucket by another.
+
+Sending skips what a newer commit has overtaken, so it never lags; but never the best validated one, which is sent
+before anything newer: whichever checkpoint a machine continues from, the bucket has the best up to there, too.
+"""
 
 import shutil
 import threading
@@ -29,15 +33,18 @@ class NewCheckpoint:
 
 
 class Committer:
-    """Takes over what a trainer saves, in order. Sending skips what a newer commit has overtaken, so it never lags."""
+    """Takes over what a trainer saves, in order."""
 
     def __init__(self, checkpoints: Checkpoints, ranks: int, told: Told) -> None:
         self._checkpoints, self._ranks, self._told = checkpoints, ranks, told
         self._saved: SimpleQueue[NewCheckpoint | None] = SimpleQueue()
         self._changed = threading.Condition()
         self._uncommitted = 0
-        self._to_send: int | None = None
+        self._to_send: list[int] = []
+        """The best, if it waits, then the newest."""
         self._sending: int | None = None
+        self._best: NewCheckpoint | None = None
+        """Of those that this process committed."""
         self._closed = False
         self._failure: CortexError | None = None
         """Why no more will be committed or sent."""
@@ -56,7 +63,7 @@ class Committer:
     ) -> None:
         with self._changed:
             self._closed = True
-            self._to_send = None
+            self._to_send.clear()
             self._changed.notify_all()
         self._saved.put(None)
 
@@ -88,7 +95,7 @@ class Committer:
         """
 
         def settled() -> bool:
-            return self._uncommitted == 0 and not (sent and (self._sending, self._to_send) != (None, None))
+            return self._uncommitted == 0 and not (sent and (self._sending is not None or self._to_send))
 
         with self._changed:
             self._changed.wait_for(lambda: settled() or self._failure is not None, seconds)
@@ -138,12 +145,24 @@ class Committer:
             with self._changed:
                 self._uncommitted -= 1
                 if committed and self._checkpoints.remote and not self._closed:
-                    self._to_send = saved.step
+                    self._queue(saved)
                 self._changed.notify_all()
+
+    def _queue(self, saved: NewCheckpoint) -> None:
+        """Have a commit sent next, after the best if that waits."""
+        if self._is_best(saved):
+            self._best = saved
+        waiting = [step for step in self._to_send if self._best and step == self._best.step]
+        self._to_send = [*waiting, saved.step]
+
+    def _is_best(self, saved: NewCheckpoint) -> bool:
+        if saved.score is None:
+            return False
+        return self._best is None or self._best.score is None or saved.score > self._best.score
 
     def _prune(self) -> None:
         with self._changed:
-            leaving = {self._sending, self._to_send}
+            leaving = {self._sending, *self._to_send}
         try:
             self._checkpoints.prune(leaving)
         except RefusedError:
@@ -154,11 +173,10 @@ class Committer:
     def _send_newest(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._to_send is not None or self._closed)
-                if self._to_send is None:
+                self._changed.wait_for(lambda: self._to_send or self._closed)
+                if not self._to_send:
                     return
-                step, self._to_send = self._to_send, None
-                self._sending = step
+                self._sending = step = self._to_send.pop(0)
             started = time.monotonic()
             try:
                 self._checkpoints.upload(step)

@@ -7,13 +7,22 @@ name reaches every rank: launchers such as torchrun pass environment variables o
 import os
 import select
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from loguru import logger
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+)
 
 PIPE_VARIABLE = "CORTEX_EVENTS_PIPE"
 """Names the pipe."""
@@ -24,13 +33,29 @@ LEAVE_VARIABLE = "CORTEX_LEAVE_FILE"
 REASON_LENGTH = 500
 """Keeps an event below what a pipe takes in one piece (4096 bytes), whatever its letters are: ranks write at once."""
 
+LINE_BYTES = 4096
+"""What a pipe takes in one piece (PIPE_BUF)."""
+
+RESERVED = frozenset({"time", "epoch", "event", "step", "total"})
+"""What the ledger's own entries say; no metric has such a name."""
+
 MAX_LINE = 65536
 """Bytes without an end of line after which what stands in the pipe is no event."""
 
 PIPE_BYTES = 2**20
 """The most that a pipe holds (`/proc/sys/fs/pipe-max-size`): one reading empties it."""
 
+
+def _unreserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name} is no metric")
+    return name
+
+
 Step = Annotated[int, Field(ge=0, lt=2**53)]
+Metric = Annotated[str, Field(pattern=r"^[!-~]{1,100}$"), AfterValidator(_unreserved)]
+"""The name of something measured, as trainers write it: `completions/mean_length`."""
+Values = Annotated[dict[Metric, FiniteFloat], Field(max_length=128)]
 Reason = Annotated[str, BeforeValidator(lambda text: text[:REASON_LENGTH] if isinstance(text, str) else text)]
 
 
@@ -56,12 +81,44 @@ class Stepped(_Told):
 
 
 class Progressed(_Told):
-    """What was measured at a step."""
+    """What was measured at a step, or a part of it: see `measured`."""
 
     event: Literal["progress"] = "progress"
     step: Step
     total: Step
-    values: dict[str, FiniteFloat] = Field(max_length=16)
+    values: Values
+
+
+class Validating(_Told):
+    """A validation on held-out examples begins."""
+
+    event: Literal["validating"] = "validating"
+    step: Step
+
+
+class Validated(_Told):
+    """What it measured; the best checkpoint is the one with the highest `score`."""
+
+    event: Literal["validated"] = "validated"
+    step: Step
+    score: FiniteFloat | None
+    values: Values
+
+
+class Stopped(_Told):
+    """The trainer makes no further step, though there were more to make."""
+
+    event: Literal["stopped"] = "stopped"
+    step: Step
+    reason: Reason
+
+
+class Chosen(_Told):
+    """The weights of this step are the model."""
+
+    event: Literal["chosen"] = "chosen"
+    step: Step
+    score: FiniteFloat
 
 
 class Saving(_Told):
@@ -93,7 +150,7 @@ class Failed(_Told):
 
 
 Event = Annotated[
-    Started | Stepped | Progressed | Saving | Saved | Waiting | Failed,
+    Started | Stepped | Progressed | Validating | Validated | Stopped | Chosen | Saving | Saved | Waiting | Failed,
     Field(discriminator="event"),
 ]
 
@@ -109,6 +166,21 @@ def emit(event: Event) -> None:
     pipe = _pipe()
     if pipe is not None:
         os.write(pipe, event.model_dump_json().encode() + b"\n")
+
+
+def measured(step: int, total: int, values: Mapping[str, float]) -> Iterator[Progressed]:
+    """What was measured at a step as events, each of which the pipe takes in one piece."""
+    part: dict[str, float] = {}
+    for name, value in values.items():
+        if (
+            part
+            and len(Progressed(step=step, total=total, values={**part, name: value}).model_dump_json()) >= LINE_BYTES
+        ):
+            yield Progressed(step=step, total=total, values=part)
+            part = {}
+        part[name] = value
+    if part:
+        yield Progressed(step=step, total=total, values=part)
 
 
 class EventPipe:

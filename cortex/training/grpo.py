@@ -4,15 +4,18 @@ TRL samples a group of answers to each prompt; each is paid by `cortex.reasoning
 what pays above its group's mean is made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import Reward, reward
-from cortex.training.adapter_saves import AdapterSaves
+from cortex.training.grpo_trainer import Judge, KitGRPOTrainer, judged
+from cortex.training.samples import SampleWriter
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 from cortex.training.vllm_sync import keep_base_unmerged
 
@@ -23,24 +26,45 @@ class GrpoTask(TrlTask):
     vocabulary: list[str]
     """Words that count as spelled right."""
     rewards: RewardWeights
+    samples: str | None = None
+    """The folder for sampled answers that are kept; None keeps none."""
+    sample_count: int = 0
+    sample_steps: int = 1
 
 
-class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
-    """TRL's trainer, with the kit's saves."""
+def make_judge(weights: RewardWeights, vocabulary: frozenset[str]) -> Judge:
+    """What judges an answer."""
+    return partial(_judge, weights=weights, vocabulary=vocabulary)
 
 
-def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
-    """TRL's reward function: conversations and the outcome column in, weighted rewards out."""
+def reward_function(
+    weights: RewardWeights,
+    judge: Judge,
+    samples: SampleWriter | None = None,
+    sample_steps: int = 1,
+    iterations: int = 1,
+) -> Any:
+    """TRL's reward function: conversations and the outcome column in, weighted rewards out.
+
+    Of the rollouts after every `sample_steps` steps some are kept; `iterations` steps share the same rollouts.
+    """
 
     def paid(prompts: list[Any], completions: list[Any], outcome: list[float], **context: Any) -> list[float]:
-        parts = [
-            reward(completion[-1]["content"], prompt[-1]["content"], result, weights, vocabulary)
-            for prompt, completion, result in zip(prompts, completions, outcome, strict=True)
+        rows = [
+            (prompt[-1]["content"], answer[-1]["content"]) for prompt, answer in zip(prompts, completions, strict=True)
         ]
+        parts = [judge(prompt, answer, result) for (prompt, answer), result in zip(rows, outcome, strict=True)]
         log = context.get("log_metric")
         if log:
             for name in Reward.__dataclass_fields__:
                 log(f"reward/{name}", sum(getattr(part, name) for part in parts) / len(parts))
+        state = context.get("trainer_state")
+        if samples and state and state.global_step % sample_steps < iterations:
+            kept = [
+                judged(prompt, answer, result, part, weights)
+                for (prompt, answer), result, part in zip(rows, outcome, parts, strict=True)
+            ]
+            samples.write(state.global_step + 1, "train", kept)
         return [part.total(weights) for part in parts]
 
     return paid
@@ -49,8 +73,20 @@ def reward_function(weights: RewardWeights, vocabulary: frozenset[str]) -> Any:
 def main() -> None:
     task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     keep_base_unmerged()
-    paid = reward_function(task.rewards, frozenset(task.vocabulary))
-    train(KitGRPOTrainer(reward_funcs=[paid], args=GRPOConfig(**task.arguments), **trainer_inputs(task)), task)
+    judge = make_judge(task.rewards, frozenset(task.vocabulary))
+    first = os.environ.get("RANK", "0") == "0"
+    samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
+    arguments = GRPOConfig(**task.arguments)
+    paid = reward_function(task.rewards, judge, samples, task.sample_steps, arguments.num_iterations)
+    inputs = trainer_inputs(task)
+    trainer = KitGRPOTrainer(
+        judge=judge, weights=task.rewards, samples=samples, reward_funcs=[paid], args=arguments, **inputs
+    )
+    train(trainer, task)
+
+
+def _judge(prompt: str, answer: str, outcome: float, weights: RewardWeights, vocabulary: frozenset[str]) -> Reward:
+    return reward(answer, prompt, outcome, weights, vocabulary)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ from there.
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from cortex.training.committer import Committer, NewCheckpoint
 from cortex.training.events import (
     LEAVE_VARIABLE,
     PIPE_VARIABLE,
+    Chosen,
     Event,
     EventPipe,
     Failed,
@@ -36,10 +36,17 @@ from cortex.training.events import (
     Saving,
     Started,
     Stepped,
+    Stopped,
+    Validated,
+    Validating,
     Waiting,
 )
+from cortex.training.gpu_meter import GpuMeter
 from cortex.training.launch import trainer_environment
 from cortex.training.reporter import Reporter
+from cortex.training.rules import RULES_VARIABLE, TrainingRules
+from cortex.training.tracking.keeper import Keeper
+from cortex.training.tracking.trackers import Trackers
 from cortex.training.watchdog import Watchdog
 
 LOOK_SECONDS = 0.2
@@ -54,6 +61,9 @@ DUMP_SECONDS = 2.0
 MARGIN_SECONDS = 1.0
 """What is left of a notice's time, at least, when the trainer is ended for not having left."""
 
+_SAID = ("brier", "loss", "reward", "valid", "truncated")
+"""What of a validation is printed; the ledger has it all."""
+
 HANGS = 3
 """A trainer that hung so often since the same checkpoint is not begun again by itself."""
 
@@ -64,8 +74,11 @@ def run_trainer(
     command: Sequence[str | Path],
     limit: HangLimit,
     watch: Callable[[], Watch] = Watch,
+    rules: TrainingRules | None = None,
 ) -> None:
     """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
+
+    `rules` say when it validates and stops; without them it makes all its steps, and its last weights are the model.
 
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
@@ -76,18 +89,24 @@ def run_trainer(
     """
     leave = context.folder(checkpoints.stage) / "leave"
     leave.unlink(missing_ok=True)
-    variables = {LEAVE_VARIABLE: str(leave), PIPE_VARIABLE: str(context.folder(checkpoints.stage) / "events")}
+    variables = {
+        LEAVE_VARIABLE: str(leave),
+        PIPE_VARIABLE: str(context.folder(checkpoints.stage) / "events"),
+        RULES_VARIABLE: (rules or TrainingRules()).model_dump_json(),
+    }
     environment = trainer_environment(context.profile) | variables
     sys.stdout.flush()
     with (
         Reporter(context) as reporter,
+        Keeper(context, checkpoints.stage),
+        Trackers(context, checkpoints.stage, checkpoints.resumed, reporter.append) as trackers,
         Committer(checkpoints, context.profile.hardware.gpus, reporter.append) as committer,
         watch() as notices,
         context.lease.watched() as require_lease,
         EventPipe(Path(variables[PIPE_VARIABLE])) as events,
         running(command, env=environment, stderr=subprocess.STDOUT) as process,
     ):
-        trainer = _Trainer(checkpoints, process, events, reporter, committer, limit)
+        trainer = _Trainer(checkpoints, process, events, reporter, trackers, committer, limit)
         while trainer.listen():
             require_lease()
             committer.require()
@@ -113,6 +132,7 @@ class _Trainer:
         process: "subprocess.Popen[str]",
         events: EventPipe,
         reporter: Reporter,
+        trackers: Trackers,
         committer: Committer,
         limit: HangLimit,
     ) -> None:
@@ -122,11 +142,13 @@ class _Trainer:
         self.unsaved: Path | None = None
         """The checkpoint that it is in the middle of saving."""
         self._checkpoints, self._process, self._events = checkpoints, process, events
-        self._reporter, self._committer = reporter, committer
+        self._reporter, self._trackers, self._committer = reporter, trackers, committer
+        self._gpus = GpuMeter()
         self._watchdog = Watchdog(limit, time.monotonic())
         self.pids: set[int] = set()
         """Its processes, of which each said that it began to train."""
-        self._measured: list[float] = []
+        self._score: float | None = None
+        """The validation's, of the step that was made last, if there was one."""
         self.over: BudgetError | None = None
         """Why it was asked to stop at the cap."""
         self._notice: Notice | None = None
@@ -135,6 +157,7 @@ class _Trainer:
     def listen(self) -> bool:
         """Act on what it tells, waiting for it a little; False once it has ended, and all that it told is heard."""
         alive = self._process.poll() is None
+        self._gpus.sample(time.monotonic())
         for event in self._events.read(LOOK_SECONDS if alive else 0.0):
             self._take(event, time.monotonic())
         return alive
@@ -189,18 +212,33 @@ class _Trainer:
                 self.pids.add(event.pid)
             case Stepped():
                 self._watchdog.step(now)
+                self._score = None
             case Progressed():
-                self._reporter.progress(event.step, event.total, event.values)
-                self._measured.append(event.values.get("reward", -event.values.get("loss", 0.0)))
+                values = event.values | self._gpus.since_last()
+                self._reporter.progress(event.step, event.total, values)
+                self._trackers.add(event.step, values)
+            case Validating():
+                self._watchdog.pause(now)
+            case Validated():
+                self._watchdog.resume(now)
+                self._score = event.score
+                self._reporter.append("validated", stage=self.stage, step=event.step, values=event.values)
+                self._trackers.add_validation(event.step, event.values)
+                print(f"{self.stage} step {event.step}: validated: {_in_words(event.values)}", flush=True)
+            case Stopped():
+                self._reporter.append("stopped_early", stage=self.stage, step=event.step, reason=event.reason)
+                print(f"{self.stage} step {event.step}: stopped early: {event.reason}", flush=True)
+            case Chosen():
+                self._watchdog.pause(now)  # its weights are loaded, and the model is written
+                self._reporter.append("chosen", stage=self.stage, step=event.step, score=event.score)
+                print(f"{self.stage}: the weights of step {event.step} are the best validated", flush=True)
             case Saving():
                 self._watchdog.pause(now)
                 self.unsaved = self._folder(event.step)
             case Saved():
                 self._watchdog.resume(now)
                 self.unsaved = None
-                score = statistics.fmean(self._measured) if self._measured else None
-                self._measured.clear()
-                self._committer.take(NewCheckpoint(self._folder(event.step), event.step, score))
+                self._committer.take(NewCheckpoint(self._folder(event.step), event.step, self._score))
             case Waiting():
                 self._watchdog.pause(now)
                 self._reporter.append("trainer_waiting", stage=self.stage, reason=event.reason)
@@ -237,6 +275,10 @@ def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Co
     if failure:
         raise ConfigError(f"{trainer.stage}: {failure}")
     raise StageError(f"{trainer.stage}: the trainer exited with {code}; its log says why")
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()) if name in _SAID)
 
 
 def _lack_of_room(unsaved: Path) -> str | None:

@@ -12,6 +12,7 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
     grpo = profile.grpo
     arguments = _common(profile, grpo, output) | {
         "num_generations": grpo.group_size,
+        "num_generations_eval": 1,
         "num_iterations": grpo.iterations,
         "temperature": grpo.temperature,
         "top_p": grpo.top_p,
@@ -62,6 +63,7 @@ def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, 
     arguments: dict[str, Any] = {
         "output_dir": str(output),
         "per_device_train_batch_size": section.micro_batch_size,
+        "per_device_eval_batch_size": section.micro_batch_size,
         "gradient_accumulation_steps": section.gradient_accumulation,
         "learning_rate": section.learning_rate,
         "lr_scheduler_type": section.scheduler,

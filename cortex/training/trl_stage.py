@@ -9,6 +9,7 @@ from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.launch import distributed
+from cortex.training.rules import TrainingRules
 from cortex.training.supervisor import run_trainer
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 from cortex.training.weights import collect_model, name_base
@@ -23,17 +24,22 @@ def train_with_trl(
     after: str,
     dataset: Path,
     output: Path,
+    validation: Path | None = None,
     further: Mapping[str, Any] | None = None,
 ) -> None:
     """Train on `dataset` from the model of the stage `after`, resuming where an earlier attempt stopped.
 
-    The model goes to `output`; `further` is what the trainer's own task holds besides `trl_task.TrlTask`.
+    `validation` holds the held-out examples, where the profile validates. The model goes to `output`; `further` is what
+    the trainer's own task holds besides `trl_task.TrlTask`.
     """
     profile, folder = context.profile, context.folder(stage)
     section = getattr(profile, stage)
     base = base_folder(context)
     checkpoints, trained = Checkpoints(context, stage, keep=section.keep_checkpoints), folder / "trained"
     resume = checkpoints.newest()
+    rules = TrainingRules.of(section, checkpoints.committed)
+    if validation:
+        checkpoints.bring_best()
     task = {
         "model": str(context.artifact(after).path / "model"),
         "base": str(base) if base else None,
@@ -41,6 +47,7 @@ def train_with_trl(
         "device": profile.hardware.device,
         "adapter": lora_arguments(profile.model.adapter) if profile.model.adapter else None,
         "dataset": str(dataset),
+        "validation": str(validation) if validation else None,
         "arguments": _ARGUMENTS[stage](profile, checkpoints.saving),
         "resume": str(resume) if resume else None,
         "output": str(trained),
@@ -48,6 +55,7 @@ def train_with_trl(
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task), encoding="utf-8")
-    run_trainer(context, checkpoints, distributed(profile, f"cortex.training.{stage}", path), section.hang_limit)
+    command = distributed(profile, f"cortex.training.{stage}", path)
+    run_trainer(context, checkpoints, command, section.hang_limit, rules=rules)
     collect_model(trained, output)
     name_base(output, context)

@@ -26,6 +26,8 @@ class TrlTask(BaseModel):
     """Arguments of a new LoRA adapter; None trains what the folder holds."""
     dataset: str
     """A JSONL in the columns that the trainer reads."""
+    validation: str | None = None
+    """Another, of held-out examples; None where nothing is validated."""
     arguments: dict[str, Any]
     """Of the trainer's own configuration class."""
     resume: str | None
@@ -46,16 +48,22 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     new_adapter = task.adapter and not isinstance(model, PeftModel)
     return {
         "model": model,
-        "train_dataset": load_dataset("json", data_files=task.dataset, split="train"),
+        "train_dataset": _read(task.dataset),
+        "eval_dataset": _read(task.validation) if task.validation else None,
         "processing_class": load_tokenizer(task.model),
         "peft_config": LoraConfig(**task.adapter) if task.adapter and new_adapter else None,
-        "callbacks": kit_callbacks(),
     }
 
 
 def train(trainer: Any, task: TrlTask) -> None:
     """Train to the end, and save the model with its tokenizer."""
+    for callback in kit_callbacks(trainer):
+        trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=task.resume)
     trainer.save_model(task.output)
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(task.output)
+
+
+def _read(path: str) -> Any:
+    return load_dataset("json", data_files=path, split="train")

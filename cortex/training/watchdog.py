@@ -9,8 +9,8 @@ RECENT = 50
 """Steps whose median is the time that a step takes."""
 
 
-PAUSES = 2
-"""How often its time begins anew between two steps: a save may first wait for room. What goes on so is hung."""
+PAUSES = 3
+"""How often its time begins anew between two steps: waiting for room, validating, saving. What goes on so is hung."""
 
 
 class Watchdog:

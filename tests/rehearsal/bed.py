@@ -34,6 +34,7 @@ class Case:
     stage: StageName
     lora: bool = False
     iterations: int = 1
+    validated: bool = False
 
     @property
     def image(self) -> Trainer:
@@ -41,14 +42,16 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.stage}{'-lora' if self.lora else ''}{f'-{self.iterations}' if self.iterations > 1 else ''}"
+        words = [self.stage, "lora" * self.lora, str(self.iterations) * (self.iterations > 1), "best" * self.validated]
+        return "-".join(word for word in words if word)
 
 
 SFT, SFT_LORA, DPO, GRPO = Case("sft"), Case("sft", lora=True), Case("dpo", lora=True), Case("grpo")
 GRPO_REUSED = Case("grpo", iterations=2)
+GRPO_BEST, DPO_BEST, SFT_BEST = Case("grpo", validated=True), Case("dpo", True, validated=True), Case("sft", validated=True)
 
 
-ALL = (GRPO, GRPO_REUSED, DPO, SFT, SFT_LORA)
+ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, SFT, SFT_LORA, SFT_BEST)
 
 
 @dataclass
@@ -65,7 +68,15 @@ class Bed:
     def task(self, case: Case, run: str, *, save_steps: int = SAVE_STEPS, work: Path | None = None) -> Task:
         """A run's stage; it works in `work`, or in a folder of the bed."""
         profile, model = self.folder / f"{case.name}-{save_steps}.yaml", self.folder / "model"
-        write_profile(profile, model, steps=STEPS, save_steps=save_steps, lora=case.lora, iterations=case.iterations)
+        write_profile(
+            profile,
+            model,
+            steps=STEPS,
+            save_steps=save_steps,
+            lora=case.lora,
+            iterations=case.iterations,
+            validated=case.validated,
+        )
         work = work or self.folder / "work" / run
         python, inputs = str(self.python(case.image)), str(self.folder / "inputs")
         return Task(case.stage, str(profile), inputs, URL, str(work), run, python)

@@ -24,6 +24,8 @@ from cortex.runs.ledger import Ledger
 from cortex.runs.profile import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.stages import sft
+from cortex.training.held_out import hold_out
+from cortex.training.tracking.keeper import tracking_folder
 from cortex.training.trl_stage import train_with_trl
 
 StageName = Literal["sft", "dpo", "grpo"]
@@ -64,11 +66,19 @@ def stage(task: Task) -> str:
     if task.stage == "sft":
         sft.run(context, output)
     elif task.stage == "dpo":
-        train_with_trl(context, "dpo", after="sft", dataset=labels / _PAIRS, output=output / "model")
+        dataset, validation = labels / _PAIRS, None
+        if profile.dpo and profile.dpo.validate_steps:
+            dataset, validation = hold_out(dataset, profile.dpo.validation_examples, context.folder("dpo"))
+        train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
     else:
         further: dict[str, Any] = {"vocabulary": _WORDS[::2], "rewards": profile.grpo.rewards.model_dump()}
-        dataset = labels / _PROMPTS
-        train_with_trl(context, "grpo", after="sft", dataset=dataset, output=output / "model", further=further)
+        further |= {"samples": str(tracking_folder(context, "grpo") / "samples"), "sample_count": 2}
+        dataset, validation = labels / _PROMPTS, None
+        if profile.grpo.validate_steps:
+            dataset, validation = hold_out(dataset, profile.grpo.validation_examples, context.folder("grpo"))
+        train_with_trl(
+            context, "grpo", after="sft", dataset=dataset, output=output / "model", validation=validation, further=further
+        )
     return digest(output / "model")
 
 
@@ -97,8 +107,13 @@ def make_inputs(folder: Path, model: Path) -> None:
     publish(trained, store, "sft", kind="sft", code="")
 
 
-def write_profile(path: Path, model: Path, *, steps: int, save_steps: int, lora: bool, iterations: int) -> None:
-    """A profile under which a trainer makes `steps` steps on `model`, in seconds."""
+def write_profile(
+    path: Path, model: Path, *, steps: int, save_steps: int, lora: bool, iterations: int, validated: bool = False
+) -> None:
+    """A profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are drawn, too.
+
+    `validated` looks at held-out examples every second save, and ends with the best.
+    """
     trainer = {
         "learning_rate": 1e-2,
         "warmup_steps": 2,
@@ -107,8 +122,12 @@ def write_profile(path: Path, model: Path, *, steps: int, save_steps: int, lora:
         "micro_batch_size": 4,
         "hang_limit": {"least_seconds": 120},
     }
+    if validated:
+        trainer |= {"validate_steps": 2 * save_steps, "validation_examples": 8}
     rewards = {"misspelling": 1.0, "repetition": 1.0, "padding": 1.0, "max_reasoning_words": 2}
     grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12, "rewards": rewards}
+    # an untrained model ends none of its answers
+    grpo |= {"collapse": None, "samples": 2}
     profile = {
         "name": "tiny",
         "style": "compact",
@@ -117,6 +136,7 @@ def write_profile(path: Path, model: Path, *, steps: int, save_steps: int, lora:
         "dpo": trainer,
         "grpo": trainer | grpo,
         "hardware": {"device": "cpu", "threads": 1},
+        "tracking": ["tensorboard"],
     }
     path.write_text(yaml.safe_dump(profile), encoding="utf-8")
 

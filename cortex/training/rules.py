@@ -1,0 +1,106 @@
+"""When a trainer validates, when it stops early, and which of its weights become the model.
+
+All of it follows from the trainer's own history, which every checkpoint holds: a training that was killed and continued
+decides as one that nothing disturbed.
+"""
+
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cortex.runs.trainers import Collapse, Grpo, Optimization
+
+RULES_VARIABLE = "CORTEX_TRAINING_RULES"
+"""Holds them, as JSON, in a trainer's environment."""
+
+EVAL = "eval_"
+"""What the Hugging Face Trainer puts before the name of each metric of a validation."""
+
+History = Sequence[dict[str, Any]]
+"""`TrainerState.log_history`: what was logged, in order, each with its `step`."""
+
+_SIGNS = (
+    ("frac_reward_zero_std", "max_groups_alike", 1, "of the groups have answers that were all paid alike"),
+    ("completions/clipped_ratio", "max_truncated", 1, "of the answers are cut off at their longest"),
+    ("entropy", "min_entropy", -1, "nats of entropy a token"),
+    ("completions/mean_length", "min_length", -1, "tokens an answer"),
+    ("kl", "max_kl", 1, "nats a token away from the SFT model"),
+)
+"""TRL's metric, the bound's name in `Collapse`, 1 where it bounds from above, and the metric in words."""
+
+
+class TrainingRules(BaseModel):
+    """What a stage tells its trainer's callback."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validate_steps: int | None = None
+    patience: int | None = None
+    metric: str = "eval_loss"
+    """What is least in the best validation."""
+    collapse: Collapse | None = None
+    committed: str = ""
+    """The folder of this machine's committed checkpoints, by step."""
+
+    @classmethod
+    def of(cls, section: Optimization, committed: Path) -> "TrainingRules":
+        """The rules that a profile's section asks for."""
+        return cls(
+            validate_steps=section.validate_steps,
+            patience=section.patience,
+            metric="eval_brier" if isinstance(section, Grpo) else "eval_loss",
+            collapse=section.collapse if isinstance(section, Grpo) else None,
+            committed=str(committed),
+        )
+
+    @classmethod
+    def given(cls) -> "TrainingRules":
+        """The rules in this process's environment; none where there are none."""
+        text = os.environ.get(RULES_VARIABLE)
+        return cls.model_validate_json(text) if text else cls()
+
+    def validates(self, step: int, last: int) -> bool:
+        """True for a step after which held-out examples are looked at; the last is always one."""
+        return self.validate_steps is not None and (step % self.validate_steps == 0 or step >= last)
+
+    def validations(self, history: History) -> list[tuple[int, float]]:
+        """Each validated step with its loss, in order; one that was no number is infinite."""
+        found = {int(entry["step"]): float(entry[self.metric]) for entry in history if self.metric in entry}
+        return [(step, loss if math.isfinite(loss) else math.inf) for step, loss in sorted(found.items())]
+
+    def ranked(self, history: History) -> list[tuple[int, float]]:
+        """Validated steps, the best first; of equals the earlier, which moved less from where it started."""
+        finite = [(step, loss) for step, loss in self.validations(history) if math.isfinite(loss)]
+        return sorted(finite, key=lambda pair: (pair[1], pair[0]))
+
+    def out_of_patience(self, history: History) -> str | None:
+        """Why no further step is worth its price, by the validations."""
+        ranked = self.ranked(history)
+        if self.patience is None or not ranked:
+            return None
+        best, loss = ranked[0]
+        since = sum(step > best for step, _ in self.validations(history))
+        if since < self.patience:
+            return None
+        name = self.metric.removeprefix(EVAL)
+        return f"{since} validations without one better than that of step {best} ({name} {loss:.4f})"
+
+    def collapsed(self, history: History) -> str | None:
+        """Why nothing is learned any more, by what was measured in the newest steps, with the figures."""
+        if self.collapse is None:
+            return None
+        steps = [entry for entry in history if "loss" in entry][-self.collapse.window :]
+        for metric, bound_name, above, words in _SIGNS:
+            bound = getattr(self.collapse, bound_name)
+            values = [float(entry[metric]) for entry in steps if entry.get(metric) is not None]
+            if bound is None or len(values) < self.collapse.window:
+                continue
+            mean = statistics.fmean(values)
+            if not math.isfinite(mean) or (mean - bound) * above > 0:
+                return f"over the last {len(values)} steps, {mean:.3g} {words} (collapse.{bound_name} {bound:g})"
+        return None

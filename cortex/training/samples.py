@@ -1,0 +1,42 @@
+"""Answers that a trainer sampled, a few of them kept to be read: collapse, truncation, reward hacking can be seen."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+TEXT_LENGTH = 8_000
+"""Letters of a prompt or an answer that are kept: the rest says so."""
+
+
+@dataclass(frozen=True)
+class SampleWriter:
+    """Writes a JSONL for each step of which answers are kept; the same step gives the same file, however often."""
+
+    folder: Path
+    count: int
+    """Answers a file, evenly over those that were sampled."""
+
+    def write(self, step: int, split: Literal["train", "validation"], rows: Sequence[dict[str, Any]]) -> None:
+        """Keep some of the answers that were sampled at `step`: each row's `prompt`, `completion`, and figures."""
+        chosen = [rows[index * len(rows) // self.count] for index in range(self.count)] if self.count else []
+        if len(rows) < self.count:
+            chosen = list(rows)
+        if not chosen:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{split}-{step:08d}.jsonl"
+        lines = [json.dumps({"step": step, "split": split, **_shortened(row)}) + "\n" for row in chosen]
+        aside = path.with_suffix(".partial")
+        aside.write_text("".join(lines), encoding="utf-8")
+        aside.rename(path)
+
+
+def _shortened(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{value[:TEXT_LENGTH]}... ({len(value):,} letters)"
+        if isinstance(value, str) and len(value) > TEXT_LENGTH
+        else value
+        for name, value in row.items()
+    }

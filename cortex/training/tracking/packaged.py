@@ -1,0 +1,87 @@
+"""Trackers whose own packages are in an image: Weights & Biases, and Trackio."""
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.training.tracking.curve import Point
+from cortex.training.tracking.tracker import Training
+
+PROJECT = "cortex"
+
+
+class Wandb:
+    """A run of the project `cortex`, under an id of ours, so that a resumed training continues it."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+        self._wandb = _package("wandb")
+        self._run: Any = None
+
+    def open(self) -> int:
+        training = self._training
+        training.scratch.mkdir(parents=True, exist_ok=True)
+        self._run = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
+            id=training.name,
+            name=training.name,
+            group=training.run,
+            resume="allow",
+            dir=str(training.scratch),
+            config=training.profile.model_dump(mode="json"),
+            settings=self._wandb.Settings(console="off", silent=True, init_timeout=30),
+        )
+        return int(self._run.step) - 1 if self._run.resumed else -1
+
+    def draw(self, points: Sequence[Point]) -> None:
+        for point in points:
+            self._run.log({**point.values, "_timestamp": point.time}, step=point.step)
+
+    def close(self) -> None:
+        self._run.finish(quiet=True)
+
+
+class Trackio:
+    """A run of the project `cortex`, on this machine or in the Space that TRACKIO_SPACE_ID names."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+        os.environ.setdefault("TRACKIO_DIR", str(training.folder / "trackio"))
+        self._trackio = _package("trackio")
+        self._run: Any = None
+
+    def open(self) -> int:
+        last = max((int(entry.get("step") or 0) for entry in self._logged()), default=-1)
+        self._run = self._trackio.init(
+            project=PROJECT,
+            name=self._training.name,
+            group=self._training.run,
+            space_id=os.environ.get("TRACKIO_SPACE_ID"),
+            resume="allow",
+            embed=False,
+            auto_log_gpu=False,
+        )
+        return last
+
+    def draw(self, points: Sequence[Point]) -> None:
+        for point in points:
+            self._run.log(point.values, step=point.step)
+
+    def close(self) -> None:
+        self._trackio.finish()
+
+    def _logged(self) -> list[dict[str, Any]]:
+        storage = importlib.import_module("trackio.sqlite_storage").SQLiteStorage
+        return storage.get_logs(PROJECT, self._training.name) or []
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(
+            f"tracking: {name} is not in this stage's image: add it to its requirements.in and `make locks`, or take "
+            "tensorboard or mlflow, which need no package"
+        ) from error

@@ -1,0 +1,42 @@
+"""What every tracker can do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cortex.runs.profile import Profile
+from cortex.training.tracking.curve import Point
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is tracked: one stage of a run, the same curve on whichever machine it goes on."""
+
+    run: str
+    stage: str
+    profile: Profile
+    folder: Path
+    """Where a tracker may keep files of its own; they reach the bucket."""
+    scratch: Path
+    """Where it may keep others."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.run}-{self.stage}"
+
+
+class Tracker(Protocol):
+    """A tracker's end, used by one thread. Every method may raise any error of its library or its server."""
+
+    def open(self) -> int:
+        """Begin or continue the curve of a training; the last step that it has of it, -1 for none."""
+        ...
+
+    def draw(self, points: Sequence[Point]) -> None:
+        """Add points, in the order of their steps."""
+        ...
+
+    def close(self) -> None:
+        """The training makes no further step on this machine."""
+        ...

@@ -1,0 +1,76 @@
+"""The trackers that a profile names, fed from the same events as the ledger, whichever trainer it is."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+
+from cortex.runs.context import RunContext
+from cortex.runs.ledger import LedgerReader
+from cortex.training.tracking.curve import Point, curve, up_to, validation_values
+from cortex.training.tracking.feed import Feed, Told
+from cortex.training.tracking.keeper import tracking_folder
+from cortex.training.tracking.mlflow import Mlflow
+from cortex.training.tracking.packaged import Trackio, Wandb
+from cortex.training.tracking.tensorboard import TensorBoard
+from cortex.training.tracking.tracker import Tracker, Training
+
+KINDS: dict[str, Callable[[Training], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "mlflow": Mlflow,
+    "wandb": Wandb,
+    "trackio": Trackio,
+}
+
+CLOSE_SECONDS = 20.0
+"""How long the end of a training waits for what its trackers have not drawn."""
+
+LEAVE_SECONDS = 2.0
+"""The same where it did not come to its end: its machine may be going."""
+
+
+class Trackers:
+    """All of a training's. None of them ever holds it up, or ends it."""
+
+    def __init__(self, context: RunContext, stage: str, resumed: int | None, told: Told) -> None:
+        """`resumed`: the step that the training goes on from, None from the beginning."""
+        self._stage = stage
+        folder = context.folder(stage)
+        training = Training(context.run, stage, context.profile, tracking_folder(context, stage), folder / "trackers")
+
+        def history() -> list[Point]:
+            if not resumed:
+                return []
+            events = LedgerReader(context.store, context.run).new_events()
+            before = [event for event in events if event["epoch"] < context.lease.epoch]
+            return up_to(curve(before, stage), resumed)
+
+        self._feeds = [
+            Feed(name, partial(KINDS[name], training), history, partial(told, stage=stage))
+            for name in context.profile.tracking
+        ]
+
+    def __enter__(self) -> "Trackers":
+        for feed in self._feeds:
+            feed.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        end = time.monotonic() + (CLOSE_SECONDS if error is None else LEAVE_SECONDS)
+        for feed in self._feeds:
+            missing = feed.close(max(0.1, end - time.monotonic()))
+            if missing:
+                print(
+                    f"{missing} points of {self._stage} are not drawn in {feed.name}; the ledger has them", flush=True
+                )
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Draw what was measured at a step."""
+        for feed in self._feeds:
+            feed.add(Point(step, time.time(), values))
+
+    def add_validation(self, step: int, values: dict[str, float]) -> None:
+        """Draw what a validation measured."""
+        self.add(step, validation_values(values))
