@@ -1,4 +1,4 @@
-"""TRL's GRPO trainer with the kit's saves and validation: held-out prompts, answered as rollouts are, judged by outcomes."""
+"""TRL's GRPO trainer with the kit's saves and a validation of its own: held-out prompts, judged by their outcomes."""
 
 import statistics
 from collections.abc import Callable, Sequence

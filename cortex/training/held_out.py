@@ -11,7 +11,8 @@ def hold_out(dataset: Path, count: int, folder: Path) -> tuple[Path, Path]:
 
     Lines are in the order of time: no neighbour of those held out, whose days are nearly theirs, is trained on.
     """
-    lines = dataset.read_text(encoding="utf-8").splitlines(keepends=True)
+    with dataset.open(encoding="utf-8") as file:
+        lines = file.readlines()
     held = max(1, min(count, len(lines) // SHARE))
     train, validation = folder / "train.jsonl", folder / "validation.jsonl"
     train.write_text("".join(lines[:-held]), encoding="utf-8")

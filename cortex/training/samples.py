@@ -20,11 +20,10 @@ class SampleWriter:
 
     def write(self, step: int, split: Literal["train", "validation"], rows: Sequence[dict[str, Any]]) -> None:
         """Keep some of the answers that were sampled at `step`: each row's `prompt`, `completion`, and figures."""
-        chosen = [rows[index * len(rows) // self.count] for index in range(self.count)] if self.count else []
-        if len(rows) < self.count:
-            chosen = list(rows)
-        if not chosen:
+        count = min(self.count, len(rows))
+        if not count:
             return
+        chosen = [rows[index * len(rows) // count] for index in range(count)]
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{split}-{step:08d}.jsonl"
         lines = [json.dumps({"step": step, "split": split, **_shortened(row)}) + "\n" for row in chosen]

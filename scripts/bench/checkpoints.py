@@ -166,8 +166,9 @@ def train(told: dict[str, Any]) -> None:
         disable_tqdm=True,
     )
     rows: Any = [{"input_ids": row, "labels": row} for row in torch.randint(4096, (256, 64))]
-    callbacks = [*(kit_callbacks() if told.get("kit") else ()), first]
-    trainer = Trainer(LlamaForCausalLM(config), arguments, train_dataset=rows, callbacks=callbacks)
+    trainer = Trainer(LlamaForCausalLM(config), arguments, train_dataset=rows)
+    for callback in (*(kit_callbacks(trainer) if told.get("kit") else ()), first):
+        trainer.add_callback(callback)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=told["resume"])
     measured = {"training": time.monotonic() - began, "first_step": first.at}

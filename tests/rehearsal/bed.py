@@ -48,7 +48,11 @@ class Case:
 
 SFT, SFT_LORA, DPO, GRPO = Case("sft"), Case("sft", lora=True), Case("dpo", lora=True), Case("grpo")
 GRPO_REUSED = Case("grpo", iterations=2)
-GRPO_BEST, DPO_BEST, SFT_BEST = Case("grpo", validated=True), Case("dpo", True, validated=True), Case("sft", validated=True)
+GRPO_BEST, DPO_BEST, SFT_BEST = (
+    Case("grpo", validated=True),
+    Case("dpo", True, validated=True),
+    Case("sft", validated=True),
+)
 
 
 ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, SFT, SFT_LORA, SFT_BEST)

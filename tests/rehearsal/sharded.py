@@ -22,6 +22,7 @@ from cortex.runs.run_secret import RunSecret
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.events import LEAVE_VARIABLE
 from cortex.training.launch import distributed
+from cortex.training.rules import TrainingRules
 from cortex.training.supervisor import run_trainer
 
 RUN = "sharded"
@@ -55,7 +56,9 @@ def stage(task: Task) -> str:
     further = {"saving": str(checkpoints.saving), "resume": str(resume) if resume else None}
     told.write_text(json.dumps({**asdict(task), **further}))
     command = distributed(profile, "tests.rehearsal.sharded", "train", told)
-    run_trainer(context, checkpoints, command, profile.sft.hang_limit)
+    checkpoints.bring_best()
+    rules = TrainingRules.of(profile.sft, checkpoints.committed)
+    run_trainer(context, checkpoints, command, profile.sft.hang_limit, rules=rules)
     return (checkpoints.saving / "weights").read_text()
 
 
@@ -113,7 +116,11 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
         disable_tqdm=True,
     )
     rows: Any = [{"input_ids": row, "labels": row} for row in tokens]
-    trainer = ShardedTrainer(model=model, args=arguments, train_dataset=rows, callbacks=kit_callbacks())
+    others = torch.randint(64, (8, 16), generator=torch.Generator().manual_seed(2))
+    held_out: Any = [{"input_ids": row, "labels": row} for row in others]
+    trainer = ShardedTrainer(model=model, args=arguments, train_dataset=rows, eval_dataset=held_out)
+    for callback in kit_callbacks(trainer):
+        trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=resume)
     whole = get_model_state_dict(trainer.model_wrapped, options=StateDictOptions(full_state_dict=True))
     if rank == 0:

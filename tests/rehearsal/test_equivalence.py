@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from cortex.artifacts.store import Store
 from cortex.errors import PreemptedError
-from tests.rehearsal.bed import ALL, GRPO, GRPO_REUSED, STEPS, Bed, Case, events
+from cortex.runs.ledger import LedgerReader
+from cortex.training.tracking.curve import Point, curve
+from tests.rehearsal.bed import ALL, GRPO_BEST, GRPO_REUSED, STEPS, URL, Bed, Case, events
 from tests.rehearsal.killing import Chain, kill_often
 
 pytestmark = pytest.mark.rehearsal
@@ -30,7 +33,7 @@ def each(cases: Sequence[Case]) -> list[Any]:
     return [pytest.param(case, id=case.name) for case in cases]
 
 
-@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO,)))
+@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO_BEST,)))
 def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed: Bed, capsys: Any) -> None:
     expected = bed.expected(case)
     began = time.monotonic()
@@ -44,6 +47,25 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed:
         # A kill leaves nothing that looks whole and is not.
         assert not events(f"{case.name}-killed-{number}", "checkpoint_quarantined")
         assert not events(f"{case.name}-killed-{number}", "checkpoint_failed")
+        measured = [point.step for point in drawn(f"{case.name}-killed-{number}", case) if "loss" in point.values]
+        assert measured == list(range(1, STEPS + 1)), "one curve, each step once"
+    if case.validated:
+        chosen = [event["step"] for event in events(f"{case.name}-undisturbed", "chosen")]
+        assert chosen == [event["step"] for event in events(f"{case.name}-killed-0", "chosen")]
+        assert chosen != [STEPS]
+
+
+@pytest.mark.parametrize("case", each([case for case in ALL if case.validated] if STRICT else (GRPO_BEST,)))
+def test_a_validation_leaves_the_training_as_it_is(case: Case, bed: Bed) -> None:
+    bed.expected(case)
+    run = f"{case.name}-last-alone"
+    Chain(bed.task(case, run, save_steps=STEPS // 2), bed.bucket, bed.variables).weights()
+    assert len(events(run, "validated")) == 1
+    often, once = (
+        [(point.step, point.values["loss"]) for point in drawn(name, case) if "loss" in point.values]
+        for name in (f"{case.name}-undisturbed", run)
+    )
+    assert often == once
 
 
 @pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO_REUSED,)))
@@ -65,6 +87,12 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
         left = saved
     assert chain.weights() == bed.expected(case)
     assert f"resuming from checkpoint-{left}" in chain.output
+
+
+def drawn(run: str, case: Case) -> list[Point]:
+    """What trackers show of a run; its trainer's summary at the very end is left out."""
+    points = curve(LedgerReader(Store.open(URL), run).new_events(), case.stage)
+    return [point for point in points if "train_runtime" not in point.values]
 
 
 def await_steps(chain: Chain, process: "subprocess.Popen[str]", count: int) -> None:

@@ -116,6 +116,16 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def validated_profile(profile: Path) -> Path:
+    """The same, but that it ends with the best validated weights. What is learned by heart is worse on other tokens."""
+    raw = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    raw["sft"] |= {"validate_steps": SAVE_STEPS, "max_steps": 4 * STEPS, "learning_rate": 3e-2}
+    path = profile.with_name("validated.yaml")
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def python(profile: Path) -> Iterator[Path]:
     made = environment("grpo", Settings())
     variables = trainer_environment(load_profile(str(profile))) | on_path(made)
@@ -162,6 +172,25 @@ def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(st
 
     assert stage.weights() == undisturbed.output.splitlines()[-1].removeprefix("weights ")
     assert "resuming from checkpoint-3" in stage.output
+
+
+def test_sharded_weights_return_to_the_best_validated(tmp_path: Path, validated_profile: Path, python: Path) -> None:
+    best = Stage(tmp_path / "best", validated_profile, python)
+    weights = best.weights()
+    events = LedgerReader(Store.open(str(best.folder / "bucket")), RUN).new_events()
+    losses = {event["step"]: event["values"]["loss"] for event in events if event["event"] == "validated"}
+    [chosen] = [event["step"] for event in events if event["event"] == "chosen"]
+    assert chosen == min(losses, key=lambda step: (losses[step], step)) < max(losses) == 4 * STEPS
+    assert chosen in best.committed()
+
+    killed = Stage(tmp_path / "killed", validated_profile, python)
+    process = killed.start()
+    killed.await_(lambda: len(killed.committed()) > 0 and killed.committed()[-1] >= 2 * STEPS, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1)  # its trainer dies of it, and says so in the same log
+    assert killed.weights() == weights
+    assert "resuming from checkpoint-" in killed.output
 
 
 @pytest.mark.parametrize("blind", [0, 1])

@@ -59,6 +59,7 @@ def stage(task: Task) -> str:
     context = RunContext(
         task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), secret, seen=inputs
     )
+    context.ledger.append("stage_started", stage=task.stage)
     output = context.folder(task.stage) / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
@@ -77,7 +78,13 @@ def stage(task: Task) -> str:
         if profile.grpo.validate_steps:
             dataset, validation = hold_out(dataset, profile.grpo.validation_examples, context.folder("grpo"))
         train_with_trl(
-            context, "grpo", after="sft", dataset=dataset, output=output / "model", validation=validation, further=further
+            context,
+            "grpo",
+            after="sft",
+            dataset=dataset,
+            output=output / "model",
+            validation=validation,
+            further=further,
         )
     return digest(output / "model")
 

@@ -12,8 +12,9 @@ import pytest
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.store import Store, StoreError
+from cortex.limits import LEDGER_BYTES
 from cortex.runs.events import VALUES, parse
-from cortex.runs.ledger import Ledger, LedgerReader
+from cortex.runs.ledger import BATCH_BYTES, Ledger, LedgerReader
 
 
 @dataclass
@@ -69,6 +70,21 @@ def test_progress_is_held_back_but_never_lost(store: Store) -> None:
     ledger.progress(step=11, total=11)
     ledger.append("stage_finished", seconds=1.0)
     assert [event["event"] for event in reader.new_events()] == ["progress", "stage_finished"]
+
+
+def test_what_an_outage_held_back_goes_into_objects_that_readers_take(store: Store) -> None:
+    ledger = Ledger(store, "a", 1)
+    metrics = {f"a/metric/with/a/name/{number}": number / 7 for number in range(60)}
+    for step in range(4000):
+        ledger.hold("progress", step=step, total=4000, **metrics)
+    ledger.append("preempted", stage="sft")
+    objects = store.list("runs/a/ledger")
+    assert sum(entry.size for entry in objects) > LEDGER_BYTES, "one object of it would be refused"
+    assert max(entry.size for entry in objects) <= BATCH_BYTES
+    reader = LedgerReader(store, "a")
+    found = reader.new_events()
+    assert [event["step"] for event in found[:-1]] == list(range(4000))
+    assert found[-1]["event"] == "preempted" and not reader.damaged
 
 
 def test_a_reader_beside_writers_never_meets_half_an_event(store: Store) -> None:
@@ -143,6 +159,7 @@ WELL: dict[str, dict[str, Any]] = {
     "stage_finished": {"stage": "sft", "seconds": 1.5, "manifest": "ab"},
     "stage_failed": {"stage": "sft", "seconds": 1.5, "code": 75, "reason": "x"},
     "progress": {"step": 1, "total": 2, "loss": math.nan},
+    "validated": {"stage": "grpo", "step": 1, "values": {"brier": 0.2, "kl": math.inf}},
     "unheard of": {"what": ["ever"]},
 }
 ODD = (math.nan, math.inf, -1, -0.5, 1e308, 10**30, "1", None, True, [], {}, [1])
@@ -176,6 +193,7 @@ def test_an_event_that_says_all_is_taken_and_one_that_lacks_a_value_is_damaged(k
         *(("machine_alive", "seconds", value) for value in (math.nan, -1.0, math.inf, "x")),
         *(("machine_started", "machine", value) for value in (None, 7, ["i-1"])),
         *(("progress", "loss", value) for value in ("low", None, [], 10**400)),
+        *(("validated", "values", value) for value in ("low", None, [], {"brier": "low"}, {"brier": None})),
     ],
 )
 def test_a_value_that_would_turn_a_cap_off_or_break_a_reader_is_damage(kind: str, name: str, value: Any) -> None:

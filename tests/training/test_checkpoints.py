@@ -382,6 +382,42 @@ def test_the_newest_and_the_best_are_kept(new_context: NewContext) -> None:
     assert sorted(int(path.name) for path in local.iterdir()) == [20, 40, 50, 60]
 
 
+SCORES = ((10, -2.0), (20, -1.0), (30, None), (40, -1.0), (50, None), (60, -3.0))
+
+
+def new_machine(context: RunContext) -> Checkpoints:
+    shutil.rmtree(context.work, ignore_errors=True)
+    return stage(context)
+
+
+def test_the_best_comes_to_a_new_machine_with_the_newest(new_context: NewContext) -> None:
+    checkpoints = stage(new_context())
+    for step, score in SCORES:
+        commit(checkpoints, step, score)
+    other = new_machine(new_context())
+    found = other.newest()
+    assert found is not None and found.name == "60"
+    other.bring_best()
+    assert (other.committed / "20" / MANIFEST).is_file(), "of equals the earlier"
+    if other.remote:
+        assert sorted(int(path.name) for path in other.committed.iterdir()) == [20, 60]
+
+
+def test_a_damaged_best_is_put_aside_and_the_next_best_is_brought(new_context: NewContext) -> None:
+    context = new_context()
+    checkpoints = stage(context)
+    for step, score in SCORES:
+        commit(checkpoints, step, score)
+    key = f"runs/{RUN}/sft/checkpoints/20/{WEIGHTS}"
+    context.store.put(key, bytes(len(context.store.get(key))))
+    other = new_machine(new_context())
+    other.newest()
+    other.bring_best()
+    assert (other.committed / "40" / MANIFEST).is_file()
+    assert not (other.committed / "20").exists()
+    assert [step for step, _ in quarantined(context.store)] == [20]
+
+
 def test_a_damaged_manifest_is_left_for_the_next_start_and_the_others_are_pruned(new_context: NewContext) -> None:
     checkpoints = stage(new_context())
     for step in (10, 20, 30, 40, 50):

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,20 @@ def test_committing_does_not_wait_for_sending_and_sending_skips_what_was_overtak
         slow.gate.set()
         assert committer.settle(20)
     assert slow.sent in ([10, 40], [40], [20, 40], [30, 40])
+
+
+def test_the_best_is_sent_before_whatever_has_overtaken_it(slow: SlowCheckpoints) -> None:
+    """Else a machine could go on from a newer one, and have lost what is to be released."""
+    with Committer(slow, 1, ignore) as committer:
+        committer.take(saved(slow, 10))
+        assert wait_until(lambda: slow.sending == 10)
+        for step, score in ((20, -3.0), (30, -1.0), (40, -2.0), (50, None), (60, -1.0)):
+            committer.take(replace(saved(slow, step), score=score))
+        assert committer.settle(20, sent=False)
+        assert {30, 50, 60} <= slow.on_disk()
+        slow.gate.set()
+        assert committer.settle(20)
+    assert slow.sent == [10, 30, 60], "a better one takes the place of the best that waits; an equal one does not"
 
 
 def test_while_the_bucket_does_not_answer_the_disk_is_pruned_all_the_same(slow: SlowCheckpoints) -> None:

@@ -8,7 +8,10 @@ import pytest
 from loguru import logger
 
 from cortex.training.events import (
+    LINE_BYTES,
     PIPE_VARIABLE,
+    RESERVED,
+    Chosen,
     Event,
     EventPipe,
     Failed,
@@ -17,13 +20,22 @@ from cortex.training.events import (
     Saving,
     Started,
     Stepped,
+    Stopped,
+    Validated,
+    Validating,
     Waiting,
+    measured,
 )
 
 EVERY: tuple[Event, ...] = (
     Started(rank=3, pid=77, step=0, total=9),
     Stepped(step=3),
     Progressed(step=1, total=9, values={"loss": 0.25}),
+    Validating(step=1),
+    Validated(step=1, score=-0.25, values={"brier": 0.25}),
+    Validated(step=1, score=None, values={}),
+    Stopped(step=2, reason="entropy"),
+    Chosen(step=1, score=-0.25),
     Saving(step=5),
     Saved(step=5),
     Waiting(reason="a line\nwith an end"),
@@ -121,6 +133,12 @@ def test_without_a_supervisor_nothing_is_told_and_nobody_waits(tmp_path: Path) -
         b'{"event": "started", "rank": 0, "pid": 1, "step": 0, "total": 1}',
         b'{"event": "progress", "step": 1, "total": 2, "values": {"loss": NaN}}',
         b'{"event": "progress", "step": 1, "total": 2, "values": {"loss": "low"}}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"epoch": 9}}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"step": 9}}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"a\\u001b[31m": 9}}',
+        b'{"event": "progress", "step": 1, "total": 2, "values": {"": 9}}',
+        b'{"event": "validated", "step": 1, "score": NaN, "values": {}}',
+        b'{"event": "validated", "step": 1, "score": "high", "values": {}}',
         b'{"event": "failed", "reason": ["a"]}',
         b'{"event": "exec", "reason": "a"}',
         b"\xff\xfe",
@@ -139,6 +157,22 @@ def test_a_line_without_end_is_not_kept(pipe: EventPipe) -> None:
         assert not list(pipe.read(0))
     write(pipe, b"\n" + Stepped(step=4).model_dump_json().encode() + b"\n")
     assert list(pipe.read(0)) == [Stepped(step=4)]
+
+
+def test_many_metrics_are_told_in_pieces_that_the_pipe_takes_whole() -> None:
+    values = {f"rewards/a_function_with_a_long_name_{number}/mean": number / 7 for number in range(300)}
+    told = list(measured(5, 9, values))
+    assert len(told) > 1
+    assert all(len(event.model_dump_json()) + 1 <= LINE_BYTES and event.step == 5 for event in told)
+    assert {name: value for event in told for name, value in event.values.items()} == values
+    assert len(list(measured(5, 9, {"loss": 1.0}))) == 1
+    assert not list(measured(5, 9, {}))
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_no_metric_takes_the_place_of_what_the_ledger_says(name: str) -> None:
+    with pytest.raises(ValueError, match="is no metric"):
+        Progressed(step=1, total=2, values={name: 1.0})
 
 
 @pytest.mark.parametrize("letter", ["x", "\x01", "\U0001f600", '"'])

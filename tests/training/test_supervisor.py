@@ -1,7 +1,9 @@
 import json
 import os
 import random
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from cortex.drill.warmth import warm
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.settings import CHECKOUT
+from cortex.training.tracking.curve import curve
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
@@ -101,6 +104,50 @@ def test_undisturbed_it_ends_and_keeps_the_newest_and_the_best(task: Task, start
     # neither for the last of them nor for the pruning after it.
     kept = steps_kept(task)
     assert kept <= set(committed) and 1 <= len(kept) <= task.keep + 1 if "s3:" in task.url else kept == {30, 35}
+
+
+def test_the_best_validated_checkpoint_is_kept_and_sent_and_all_is_in_the_ledger(task: Task, start: Start) -> None:
+    process = start(replace(task, step_seconds=0.05, validate_steps=5, best_step=10))
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 0, (process.returncode, output, error)
+    assert {event["step"]: event["values"]["loss"] for event in events(task, "validated")} == {
+        step: abs(step - 10) for step in range(5, 41, 5)
+    }
+    assert "sft step 10: validated: loss 0" in output
+    assert 10 in steps_kept(task), "newer ones have overtaken it, and it is the best"
+    assert events(task, "progress")[-1]["loss"] == 1 / 40
+
+
+def test_killed_and_continued_it_is_drawn_as_one_curve(task: Task, start: Start) -> None:
+    task = replace(task, step_seconds=0.03, validate_steps=5)
+    process = start(task)
+    await_step(process, task, 10)
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    shutil.rmtree(Path(task.work))  # the next machine has the bucket alone
+    assert start(task).wait(60) == 0
+    store, folder = Store.open(task.url), f"runs/{RUN}/sft/tracking"
+    [key] = [entry.key for entry in store.list(folder)]
+    data = store.get(key)
+    assert key == f"{folder}/tensorboard/events.out.tfevents.0000000000.{RUN}-sft"
+    points = curve(LedgerReader(store, RUN).new_events(), "sft")
+    assert [point.step for point in points if "loss" in point.values] == list(range(1, task.steps + 1))
+    assert steps_drawn(data) == [point.step for point in points if "loss" in point.values]
+    assert data.count(b"validation/loss") == 8 and data.count(b"reward/format") == 8
+
+
+def steps_drawn(data: bytes) -> list[int]:
+    """The steps of an event file's records; TensorBoard's own reader is asked in `tracking/test_tensorboard.py`."""
+    found: list[int] = []
+    at = 0
+    while at < len(data):
+        [length] = struct.unpack_from("<Q", data, at)
+        record = data[at + 12 : at + 12 + length]
+        if record[9:10] == b"\x10" and b"validation/" not in record:  # after the time, eight bytes behind their tag
+            found.append(record[10])
+        at += 16 + length
+    return found
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start: Start) -> None:

@@ -23,7 +23,18 @@ from cortex.runs.profile import load_profile
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.completeness import STATE
-from cortex.training.events import LEAVE_VARIABLE, Failed, Progressed, Saved, Saving, Started, Stepped, emit
+from cortex.training.events import (
+    LEAVE_VARIABLE,
+    Failed,
+    Progressed,
+    Saved,
+    Saving,
+    Started,
+    Stepped,
+    Validated,
+    Validating,
+    emit,
+)
 from cortex.training.supervisor import run_trainer
 from tests.training.conftest import RUN, context_of
 
@@ -45,6 +56,9 @@ class Task:
     fault_step: int = 12
     hang_seconds: float = 30
     notice_seconds: float = notice.SIGTERM_SECONDS
+    validate_steps: int = 0
+    """Steps between validations, of which the one at `best_step` is the best; 0 for none."""
+    best_step: int = 10
     budget: float = 0.0
     """Dollars; where it is given, the stage is metered, at what the run's price list says."""
 
@@ -62,8 +76,10 @@ def stage(task: Task) -> str:
 
 
 def supervise(task: Task, context: RunContext) -> str:
+    context.ledger.append("stage_started", stage="sft")
     checkpoints = Checkpoints(context, "sft", keep=task.keep)
     resume = checkpoints.newest()
+    checkpoints.bring_best()
     options = {**asdict(task), "saving": str(checkpoints.saving), "resume": str(resume) if resume else None}
     options_file = context.folder("sft") / "task.json"
     options_file.write_text(json.dumps(options))
@@ -90,6 +106,10 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
         emit(Progressed(step=step, total=task.steps, values={"loss": 1 / step}))
         if task.fault and step == task.fault_step:
             misbehave(task.fault)
+        if task.validate_steps and step % task.validate_steps == 0:
+            emit(Validating(step=step))
+            far = float(abs(step - task.best_step))
+            emit(Validated(step=step, score=-far, values={"loss": far, "reward/format": 1.0}))
         leaving = leave.exists() and task.fault != "ignores notices"
         if step < task.steps and (leaving or step % task.save_steps == 0):
             emit(Saving(step=step))

@@ -110,6 +110,6 @@ class Feed:
     def _say_that_it_fails(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
-            reason = f"{type(error).__name__}: {error}"[:500]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             self._told("tracker_fails", tracker=self.name, reason=reason)
             logger.warning(f"{self.name} is not drawn ({reason}): the training goes on, and it is caught up later")

@@ -93,13 +93,16 @@ class Mlflow:
         request = urllib.request.Request(f"{self._url}/api/2.0/mlflow/{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-                return json.loads(answer.read(ANSWER_BYTES))
+                found = json.loads(answer.read(ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             raise MlflowError(
                 f"{self._url} answers {error.code}: {error.read(300).decode(errors='replace')}"
             ) from error
         except (OSError, ValueError) as error:
             raise MlflowError(f"{self._url}: {error}") from error
+        if not isinstance(found, dict):
+            raise MlflowError(f"{self._url} is no MLflow server: it answers {path} with {str(found)[:80]!r}")
+        return found
 
 
 def _login() -> dict[str, str]:

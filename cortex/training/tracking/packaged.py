@@ -22,14 +22,16 @@ class Wandb:
 
     def open(self) -> int:
         training = self._training
-        training.scratch.mkdir(parents=True, exist_ok=True)
+        # Offline, its files are all there is, and are kept; else they are what the server has.
+        folder = training.folder if os.environ.get("WANDB_MODE") == "offline" else training.scratch
+        folder.mkdir(parents=True, exist_ok=True)
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             id=training.name,
             name=training.name,
             group=training.run,
             resume="allow",
-            dir=str(training.scratch),
+            dir=str(folder),
             config=training.profile.model_dump(mode="json"),
             settings=self._wandb.Settings(console="off", silent=True, init_timeout=30),
         )
@@ -40,7 +42,7 @@ class Wandb:
             self._run.log({**point.values, "_timestamp": point.time}, step=point.step)
 
     def close(self) -> None:
-        self._run.finish(quiet=True)
+        self._run.finish()
 
 
 class Trackio:

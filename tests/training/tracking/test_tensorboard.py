@@ -1,0 +1,59 @@
+"""TensorBoard's event files, read by TensorBoard."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cortex.runs.profile import Profile
+from cortex.training.tracking.curve import Point
+from cortex.training.tracking.tensorboard import TensorBoard, write_curve
+from cortex.training.tracking.tracker import Training
+from tests.training.programs import in_image
+
+pytestmark = pytest.mark.rehearsal
+
+READ = """
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+read = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
+read.Reload()
+found = {tag: [[each.step, each.value, each.wall_time] for each in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+json.dump(found, sys.stdout)
+"""
+Curves = dict[str, list[list[float]]]
+
+
+@pytest.fixture
+def training(tmp_path: Path, profile: Profile) -> Training:
+    return Training("run-1", "sft", profile, tmp_path / "kept", tmp_path / "scratch")
+
+
+def read(folder: Path) -> Curves:
+    """What TensorBoard sees; its package is in SFT's image."""
+    done = in_image("sft", ["-c", READ, str(folder / "tensorboard")], "")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_tensorboard_reads_what_was_drawn(training: Training) -> None:
+    points = [Point(step, 1.7e9 + step, {"loss": 1 / step, "reward/format": 0.5}) for step in range(1, 301)]
+    points.append(Point(2**40, 1.7e9, {"loss": 1e300, "a/long name \u00e9" * 20: -1.0}))
+    board = TensorBoard(training)
+    assert board.open() == -1
+    board.draw(points[:100])
+    board.draw(points[100:])
+    board.close()
+    curves = read(training.folder)
+    assert [int(step) for step, _, _ in curves["loss"]] == [point.step for point in points]
+    assert [value for _, value, _ in curves["loss"][:300]] == pytest.approx([1 / step for step in range(1, 301)])
+    assert curves["loss"][300][1] == float("inf")
+    assert curves["loss"][6][2] == 1.7e9 + 7
+    assert curves["a/long name \u00e9" * 20] == [[2**40, -1.0, 1.7e9]]
+
+
+def test_an_attempt_writes_its_file_anew(training: Training) -> None:
+    write_curve([Point(step, step, {"loss": 1.0}) for step in range(1, 30)], training)
+    path = write_curve([Point(step, step, {"loss": 2.0}) for step in range(1, 4)], training)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert read(training.folder)["loss"] == [[1, 2.0, 1], [2, 2.0, 2], [3, 2.0, 3]]
