@@ -14,6 +14,7 @@ from trl import GRPOConfig
 
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import Reward, reward
+from cortex.training.callbacks import rollout_phase
 from cortex.training.grpo_trainer import Judge, KitGRPOTrainer, judged
 from cortex.training.samples import SampleWriter
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
@@ -42,11 +43,11 @@ def reward_function(
     judge: Judge,
     samples: SampleWriter | None = None,
     sample_steps: int = 1,
-    iterations: int = 1,
+    phase: int = 1,
 ) -> Any:
     """TRL's reward function: conversations and the outcome column in, weighted rewards out.
 
-    Of the rollouts after every `sample_steps` steps some are kept; `iterations` steps share the same rollouts.
+    Of the rollouts after every `sample_steps` steps some are kept; `phase` steps share the same rollouts.
     """
 
     def paid(prompts: list[Any], completions: list[Any], outcome: list[float], **context: Any) -> list[float]:
@@ -59,7 +60,7 @@ def reward_function(
             for name in Reward.__dataclass_fields__:
                 log(f"reward/{name}", sum(getattr(part, name) for part in parts) / len(parts))
         state = context.get("trainer_state")
-        if samples and state and state.global_step % sample_steps < iterations:
+        if samples and state and state.global_step % sample_steps < phase:
             kept = [
                 judged(prompt, answer, result, part, weights)
                 for (prompt, answer), result, part in zip(rows, outcome, parts, strict=True)
@@ -77,7 +78,7 @@ def main() -> None:
     first = os.environ.get("RANK", "0") == "0"
     samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
     arguments = GRPOConfig(**task.arguments)
-    paid = reward_function(task.rewards, judge, samples, task.sample_steps, arguments.num_iterations)
+    paid = reward_function(task.rewards, judge, samples, task.sample_steps, rollout_phase(arguments))
     inputs = trainer_inputs(task)
     trainer = KitGRPOTrainer(
         judge=judge, weights=task.rewards, samples=samples, reward_funcs=[paid], args=arguments, **inputs

@@ -76,7 +76,7 @@ def stage(task: Task) -> str:
 
 
 def supervise(task: Task, context: RunContext) -> str:
-    context.ledger.append("stage_started", stage="sft")
+    context.ledger.hold("stage_started", stage="sft")
     checkpoints = Checkpoints(context, "sft", keep=task.keep)
     resume = checkpoints.newest()
     checkpoints.bring_best()

@@ -171,8 +171,10 @@ def test_an_address_that_cannot_be_one_is_told_with_its_variable(
         Mlflow(training)
 
 
-def test_a_server_that_is_no_mlflow_is_an_error_of_one_line(server: Server, training: Training) -> None:
-    server.answer = lambda *_: (200, ["no", "object"])
+def test_a_server_that_is_no_mlflow_is_an_error_of_one_line(
+    server: Server, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "answer", lambda *_: (200, ["no", "object"]))
     with pytest.raises(MlflowError, match="is no MLflow server"):
         Mlflow(training).open()
 
