@@ -40,6 +40,7 @@ class TrainingRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     validate_steps: int | None = None
+    save_steps: int = 1
     patience: int | None = None
     metric: str = "eval_loss"
     """What is least in the best validation."""
@@ -52,6 +53,7 @@ class TrainingRules(BaseModel):
         """The rules that a profile's section asks for."""
         return cls(
             validate_steps=section.validate_steps,
+            save_steps=section.save_steps,
             patience=section.patience,
             metric="eval_brier" if isinstance(section, Grpo) else "eval_loss",
             collapse=section.collapse if isinstance(section, Grpo) else None,
@@ -65,8 +67,13 @@ class TrainingRules(BaseModel):
         return cls.model_validate_json(text) if text else cls()
 
     def validates(self, step: int, last: int) -> bool:
-        """True for a step after which held-out examples are looked at; the last is always one."""
-        return self.validate_steps is not None and (step % self.validate_steps == 0 or step >= last)
+        """True for a step after which held-out examples are looked at: a save's, or the last."""
+        if self.validate_steps is None:
+            return False
+        if step >= last:
+            return True
+        before = step - self.save_steps
+        return step % self.save_steps == 0 and step // self.validate_steps > before // self.validate_steps
 
     def validations(self, history: History) -> list[tuple[int, float]]:
         """Each validated step with its loss, in order; one that was no number is infinite."""

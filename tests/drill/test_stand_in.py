@@ -71,7 +71,7 @@ def test_keys_of_trl_for_gpus_are_replaced(tmp_path: Path) -> None:
 
 
 def test_rollouts_that_several_steps_share_are_kept_together(tmp_path: Path) -> None:
-    profile = load_profile("rehearsal", {"grpo.iterations": 3, "grpo.save_steps": 9, "grpo.validate_steps": 9})
+    profile = load_profile("rehearsal", {"grpo.iterations": 3, "grpo.save_steps": 9})
     small = stand_in(profile, "grpo", tmp_path)
     assert small.profile.grpo.iterations == 3
     assert small.section.save_steps % 3 == 0
