@@ -89,6 +89,7 @@ _REFUSED = {
     "do_predict": "the trainer only trains",
     "eval_strategy": "the kit decides when it validates",
     "eval_steps": "the kit decides when it validates",
+    "num_generations_eval": "a validation samples one answer to each prompt",
     "eval_on_start": "the kit decides when it validates",
     "dataloader_num_workers": "a resumed run would draw other examples than an undisturbed one",
     "dataloader_in_order": "a resumed run would draw other examples than an undisturbed one",

@@ -71,10 +71,7 @@ def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
         ({"sft__learning_rate": float("nan")}, r"sft\.learning_rate: .*finite"),
         ({"sft__max_steps": 0}, r"sft\.max_steps"),
         ({"sft__max_steps": "many"}, r"sft\.max_steps: .*\(given: 'many'\)"),
-        (
-            {"grpo__save_steps": 20, "grpo__iterations": 3},
-            r"save_steps 20 is not a multiple of the 3 opt.*use 21",
-        ),
+        ({"grpo__save_steps": 20, "grpo__iterations": 3}, r"save_steps 20 is not a multiple of the 3 opt.*use 21"),
         ({"grpo__micro_batch_size": 6}, r"= 6 is not a multiple of group_size 4: the nearest that is: 8"),
         ({"data__source": {"kind": "simulater"}}, r"data\.source: .*'simulater'.*'simulator', 'files', 'flipside'"),
         ({"data__source": {"kind": "files", "paths": []}}, r"data\.source\.paths"),

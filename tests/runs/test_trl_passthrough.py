@@ -10,7 +10,12 @@ from cortex.runs.trl_passthrough import TrlStage, refused_trl_keys, trl_keys
 from cortex.training.trl_config import dpo_arguments, grpo_arguments
 
 DPO = {"learning_rate": 5e-6, "max_steps": 60, "save_steps": 30}
-OURS_TO_TUNE = {"vllm_importance_sampling_mode", "vllm_importance_sampling_clip_max", "gradient_checkpointing"}
+OURS_TO_TUNE = {
+    "vllm_importance_sampling_mode",
+    "vllm_importance_sampling_clip_max",
+    "gradient_checkpointing",
+    "per_device_eval_batch_size",
+}
 """What the kit only starts from, so that a profile may say otherwise."""
 
 
