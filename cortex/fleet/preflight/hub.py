@@ -2,11 +2,16 @@
 
 from typing import Any
 
-from cortex.errors import ConfigError
+from cortex.artifacts.artifact import find
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.store import Store, StoreError
+from cortex.errors import ConfigError, RefusedError, VerificationError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.runs.base_folder import check_base, is_folder, is_here
 from cortex.runs.base_hub import HubSilentError, check_hub_base
+from cortex.runs.base_pin import find_pin, mirror_prefix
+from cortex.runs.run_secret import RunSecret
 
 NAME = "model"
 
@@ -20,7 +25,9 @@ def check(ground: Ground) -> Finding:
     base = ground.profile.model.base
     if base is None:
         return Finding(NAME, None, "the base is built from nothing: no hub is asked")
-    return _in_folder(base) if is_folder(base) else _on_hub(base, ground)
+    if is_folder(base):
+        return _in_folder(base)
+    return _in_bucket(base, ground) or _on_hub(base, ground)
 
 
 def _in_folder(base: str) -> Finding:
@@ -32,6 +39,26 @@ def _in_folder(base: str) -> Finding:
     except ConfigError as error:
         return Finding(NAME, False, str(error), _FIX)
     return Finding(NAME, None, f"the base {base} is a folder with what `sft` needs: it must be on the machines' image")
+
+
+def _in_bucket(base: str, ground: Ground) -> Finding | None:
+    """What a run that was begun is pinned to, where the bucket has a copy: its machines ask no hub, and need no token.
+
+    None where it has none, or cannot be asked: that the bucket's own check says.
+    """
+    if ground.run is None:
+        return None
+    try:
+        store = Store.open(ground.settings.bucket_url, Patience(deadline=3.0, longest=1.0))
+        pin = find_pin(store, RunSecret.of(ground.run, ground.settings))
+        prefix = mirror_prefix(pin) if pin else None
+        there = find(store, prefix) if prefix else None
+    except (StoreError, VerificationError, RefusedError):
+        return None
+    if pin is None or there is None or there.digest != pin.digest:
+        return None
+    detail = f"the bucket has {base} at the run's revision {str(pin.meta['revision'])[:12]}: no hub is asked"
+    return Finding(NAME, True, detail)
 
 
 def _on_hub(base: str, ground: Ground) -> Finding:

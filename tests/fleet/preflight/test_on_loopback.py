@@ -3,16 +3,21 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.store import Store
 from cortex.fleet.preflight import bucket, clock, credentials, hub, images, quota
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.quota_codes import quota_code
+from cortex.runs.base_pin import bind_pin
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
+from cortex.runs.run_secret import RunSecret
 from cortex.settings import Settings
 from tests.fleet.services import (
     COMMIT,
@@ -157,6 +162,22 @@ def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool,
     assert found.ok is ok and words in found.detail, found
     assert not ok or found.detail.endswith(f"at the main branch's revision, now {COMMIT[:12]}"), found
     assert (found.fix is None) == (fix is None) and (fix or "") in (found.fix or "")
+
+
+def test_a_run_whose_base_is_in_the_bucket_asks_no_hub(ground: Make, tmp_path: Path) -> None:
+    begun = replace(ground(base="gated/model", bucket=str(tmp_path / "bucket")), run="r1")
+    store = Store.open(begun.settings.bucket_url)
+    pin = Manifest(kind="base", files=(), meta={"base": "gated/model", "revision": COMMIT})
+    bind_pin(store, RunSecret.of("r1", begun.settings), pin)
+    silent = replace(begun, environment={"HF_ENDPOINT": "http://127.0.0.1:9"})
+    with serving(Hub()) as url:
+        assert hub.check(replace(begun, environment={"HF_ENDPOINT": url})).ok is False, "no copy, and no token"
+    store.put(f"bases/gated--model/{COMMIT}/manifest.json", Manifest(kind="base", files=(), meta={"x": 1}).data)
+    assert hub.check(silent).ok is None, "something else is no copy"
+    store.put(f"bases/gated--model/{COMMIT}/manifest.json", pin.data)
+    found = hub.check(silent)
+    assert found.ok and f"has gated/model at the run's revision {COMMIT[:12]}" in found.detail
+    assert hub.check(replace(silent, run="r2")).ok is None, "another run may be pinned to another revision"
 
 
 def test_a_hub_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
