@@ -12,7 +12,7 @@ deep one (`cortex.fleet.capacity.traced`).
 import gc
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -117,7 +117,7 @@ def trace(request: StepRequest) -> StepTrace:
         ids = torch.zeros((request.rows, request.tokens), dtype=torch.long)
         recorder = Recorder(model, optimizer, request, ids)
         with recorder:
-            _step(model, optimizer, request, ids, recorder)
+            _step(model, optimizer, request, ids, recorder.mark)
     return StepTrace(layers=request.layers, static=recorder.static, trained=trained, segments=recorder.segments)
 
 
@@ -219,16 +219,21 @@ class Recorder:
 
 
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, request: StepRequest, ids: torch.Tensor, recorder: Recorder
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    request: StepRequest,
+    ids: torch.Tensor,
+    on_mark: Callable[[str], None],
 ) -> None:
+    """One optimizer step; `on_mark` is told of each of its parts that ends."""
     half = torch.autocast("cpu", torch.bfloat16) if request.half else nullcontext()
     loss = _loss(model, request, ids, half)
-    recorder.mark("forward")
+    on_mark("forward")
     loss.backward()
-    recorder.mark("first")
+    on_mark("first")
     nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 1.0, foreach=False)
     optimizer.step()
-    recorder.mark("optimizer")
+    on_mark("optimizer")
 
 
 def _loss(model: nn.Module, request: StepRequest, ids: torch.Tensor, half: AbstractContextManager[Any]) -> torch.Tensor:
