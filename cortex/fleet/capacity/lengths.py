@@ -1,6 +1,5 @@
 """Tokens of prompts and answers, of which a profile knows the longest alone."""
 
-from cortex.fleet.capacity.architecture import Architecture
 from cortex.runs.profile import Profile
 
 PROMPT = 512
@@ -26,9 +25,3 @@ def rollout_tokens(profile: Profile) -> tuple[int, int]:
     """The longest sequence of GRPO, and the usual one."""
     completion = profile.grpo.max_completion_length
     return PROMPT + completion, PROMPT + usual_answer(completion)
-
-
-def vllm_length(profile: Profile, architecture: Architecture) -> int:
-    """The longest sequence that vLLM keeps room for."""
-    given = profile.grpo.vllm.max_model_length if profile.grpo.vllm else None
-    return given or architecture.context

@@ -39,6 +39,40 @@ class Step:
     reshard: bool
 
 
+@dataclass(frozen=True)
+class Rollout:
+    """GRPO's sampling by vLLM on the training GPUs, in TRL's own numbers."""
+
+    share: float
+    """Of each GPU's memory, that vLLM takes."""
+    tensor: int
+    """GPUs that share one copy of the model."""
+    length: int | None
+    """Longest sequence that room is kept for; None: the longest that the model can take."""
+    answers: int
+    """Of one batch, for each GPU."""
+    tokens: int
+    """Of the longest answer."""
+    batches: int
+    """In the whole training."""
+
+
+def rollout(profile: Profile) -> Rollout | None:
+    """The sampling of a profile's GRPO; None where transformers samples."""
+    arguments = grpo_arguments(profile, _NOWHERE)
+    if not arguments["use_vllm"]:
+        return None
+    length = arguments["vllm_max_model_length"]
+    return Rollout(
+        share=float(arguments["vllm_gpu_memory_utilization"]),
+        tensor=int(arguments["vllm_tensor_parallel_size"]),
+        length=int(length) if length else None,
+        answers=int(arguments["per_device_train_batch_size"]) * profile.grpo.generation_steps,
+        tokens=int(arguments["max_completion_length"]),
+        batches=max(1, int(arguments["max_steps"]) // profile.grpo.rollout_phase),
+    )
+
+
 def steps(profile: Profile) -> dict[str, Step]:
     """The step of each training stage of a profile."""
     return {stage: _sft(profile) if stage == "sft" else _trl(profile, stage) for stage in models(profile)}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
-from cortex.fleet.capacity.lengths import PROMPT, usual_answer, vllm_length
+from cortex.fleet.capacity.lengths import PROMPT, usual_answer
 from cortex.fleet.capacity.phase import CLOSED, CONTEXT, FRAGMENTED, NCCL, TRACED, Knob, Phase
 from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
-from cortex.fleet.capacity.requests import Step
+from cortex.fleet.capacity.requests import Rollout, Step, rollout
 from cortex.fleet.capacity.rollouts import GRAPHS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.step_cost import StepCost
@@ -36,10 +36,13 @@ class TrainingPhases:
             yield self._load(stage)
             if stage == "dpo":
                 yield self._sampling()
-            if stage == "grpo" and self.profile.grpo.vllm:
-                yield self._rollout()
-                yield self._sync()
+            sampled = rollout(self.profile) if stage == "grpo" else None
+            if sampled:
+                yield self._rollout(sampled)
+                yield self._sync(sampled)
             yield self._step(stage)
+            if getattr(self.profile, stage).validate_steps:
+                yield self._validate(stage)
             yield self._save(stage)
 
     def step_seconds(self, stage: str) -> float:
@@ -124,44 +127,47 @@ class TrainingPhases:
             knobs=(*self._smaller_batches(stage), *self._shorter(stage), self._more_gpus()),
         )
 
-    def _engine(self) -> Engine:
-        vllm = self.profile.grpo.vllm
-        tensor = vllm.tensor_parallel_size if vllm else 1
-        return Engine(self.architecture, self.sheet, tensor, BF16 * self.architecture.parameters)
+    def _engine(self, sampled: Rollout) -> Engine:
+        return Engine(self.architecture, self.sheet, sampled.tensor, BF16 * self.architecture.parameters)
 
-    def _rollout(self) -> Phase:
+    def _length(self, sampled: Rollout) -> int:
+        return sampled.length or self.architecture.context
+
+    def _sampling_seconds(self, sampled: Rollout, answers: float) -> float:
+        """Of a batch of so many answers of each GPU."""
+        engine, usual = self._engine(sampled), usual_answer(sampled.tokens)
+        each = answers * sampled.tensor  # of one engine
+        at_once = min(each, engine.room(sampled.share, PROMPT + usual))
+        return engine.seconds(each, PROMPT, sampled.tokens, usual, at_once)
+
+    def _rollout(self, sampled: Rollout) -> Phase:
         """Answers by vLLM on the training GPUs, which keep their shards: vLLM takes a share of the whole GPU, whatever
         is on it besides, and refuses to start where one sequence of `max_model_length` has no room in it."""
-        grpo, engine = self.profile.grpo, self._engine()
-        assert grpo.vllm
-        share, length = grpo.vllm.gpu_memory_utilization, vllm_length(self.profile, self.architecture)
-        answers = grpo.micro_batch_size * grpo.gradient_accumulation * self._gpus
-        each = answers * engine.tensor / self._gpus  # of one engine
-        usual = usual_answer(grpo.max_completion_length)
-        at_once = min(each, engine.room(share, PROMPT + usual))
-        static = self.costs["grpo"].static
-        needed = engine.least(length)
+        static, needed = self.costs["grpo"].static, self._engine(sampled).least(self._length(sampled))
         # Too small a share is a phase that does not fit either: it needs more of its GPU than it is given.
-        lacking = max(0.0, needed - share * self.sheet.bytes)
+        lacking = max(0.0, needed - sampled.share * self.sheet.bytes)
         free = self.sheet.bytes - static - self._beside
-        seconds = engine.seconds(each, PROMPT, grpo.max_completion_length, usual, at_once)
         return self._phase(
             "grpo",
             "rollout",
-            seconds * grpo.max_steps / grpo.iterations,
-            static + share * self.sheet.bytes + lacking,
+            sampled.batches * self._sampling_seconds(sampled, sampled.answers),
+            static + sampled.share * self.sheet.bytes + lacking,
             lacking=lacking,
-            times=max(1, grpo.max_steps // grpo.iterations),
+            times=sampled.batches,
             host=4 * GIB * self._gpus,
-            knobs=(self._share(needed, free), self._tensor(), self._length(), self._more_gpus()),
+            knobs=(
+                self._other_share(sampled, needed, free),
+                self._more_tensor(sampled),
+                self._less_length(sampled),
+                self._more_gpus(),
+            ),
         )
 
-    def _sync(self) -> Phase:
+    def _sync(self, sampled: Rollout) -> Phase:
         """Each weight is gathered whole, added to its adapter's product in float32, and handed to vLLM, one by one;
         vLLM's cache is not there yet (`sleep` level 2)."""
-        a, grpo, engine = self.architecture, self.profile.grpo, self._engine()
+        a, engine, times = self.architecture, self._engine(sampled), sampled.batches
         whole = BF16 * a.parameters
-        times = max(1, grpo.max_steps // grpo.iterations)
         largest = max(a.table, *(inputs * outputs for inputs, outputs in a.linears))
         tensors = 9 * a.layers + 3
         each = (whole / self.sheet.link if self._gpus > 1 else 0.0) + 8 * whole / self.sheet.bandwidth
@@ -172,7 +178,7 @@ class TrainingPhases:
             self.costs["grpo"].static + engine.weights + GRAPHS * GIB + largest * (2 * BF16 + 2 * FLOAT),
             moved=times * whole if self._gpus > 1 else 0.0,
             times=times,
-            knobs=(self._tensor(), self._more_gpus()),
+            knobs=(self._more_tensor(sampled), self._more_gpus()),
         )
 
     def _sampling(self) -> Phase:
@@ -187,6 +193,18 @@ class TrainingPhases:
         at_once = min(256.0, engine.room(0.9, PROMPT + usual))
         seconds = engine.seconds(answers, PROMPT, longest, usual, at_once)
         return self._phase("dpo", "sample", seconds + ENGINE_START, 0.9 * self.sheet.bytes - self._beside)
+
+    def _validate(self, stage: str) -> Phase:
+        """A look at held-out examples: a forward pass of each, and for GRPO an answer to each by vLLM."""
+        section, step, cost = getattr(self.profile, stage), self.steps[stage], self.costs[stage]
+        times = max(1, section.max_steps // section.validate_steps)
+        passes = -(-section.validation_examples // (step.rows * step.ranks))
+        each = passes * cost.forward.time(self.sheet, step.usual / step.tokens)
+        sampled = rollout(self.profile) if stage == "grpo" else None
+        if sampled:
+            each += self._sampling_seconds(sampled, section.validation_examples / self._gpus)
+        # It holds no more than a step does, which the backward pass makes the larger.
+        return Phase(stage, "validate", times * each, gpus=self._gpus, times=times)
 
     def _save(self, stage: str) -> Phase:
         """What is trained in float32, with its two moments; training stands still until the disk has it."""
@@ -226,19 +244,17 @@ class TrainingPhases:
     def _more_gpus(self) -> Knob:
         return Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > self._gpus))
 
-    def _share(self, needed: float, free: float) -> Knob:
+    def _other_share(self, sampled: Rollout, needed: float, free: float) -> Knob:
         """The nearest share that leaves the trainer its part and holds a sequence."""
         least, most = needed / self.sheet.bytes, free / self.sheet.bytes
         hundredths = [n / 100 for n in range(1, 100) if least <= n / 100 <= most]
-        given = self.profile.grpo.vllm.gpu_memory_utilization if self.profile.grpo.vllm else 0.0
-        return Knob("grpo.vllm.gpu_memory_utilization", tuple(sorted(hundredths, key=lambda n: abs(n - given))))
+        nearest = sorted(hundredths, key=lambda share: abs(share - sampled.share))
+        return Knob("grpo.vllm.gpu_memory_utilization", tuple(nearest))
 
-    def _tensor(self) -> Knob:
-        given = self.profile.grpo.vllm.tensor_parallel_size if self.profile.grpo.vllm else 1
-        values = tuple(n for n in range(given + 1, self._gpus + 1) if self._gpus % n == 0)
+    def _more_tensor(self, sampled: Rollout) -> Knob:
+        values = tuple(n for n in range(sampled.tensor + 1, self._gpus + 1) if self._gpus % n == 0)
         return Knob("grpo.vllm.tensor_parallel_size", values)
 
-    def _length(self) -> Knob:
-        needed = PROMPT + self.profile.grpo.max_completion_length
-        given = vllm_length(self.profile, self.architecture)
+    def _less_length(self, sampled: Rollout) -> Knob:
+        needed, given = PROMPT + sampled.tokens, self._length(sampled)
         return Knob("grpo.vllm.max_model_length", tuple(n for n in (8192, 4096, 2048, needed) if needed <= n < given))
