@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from cortex.evaluation.record import Evaluation, Interval, label
+from cortex.evaluation.record import Derived, Evaluation, Interval, label
 from cortex.text import code, harmless, markdown
 
 LIMITS = (
@@ -49,6 +49,8 @@ class CardDetails(BaseModel):
     features: list[str]
     """What a prompt holds, in words."""
     training: list[TrainingStage]
+    folders: dict[str, str] = {}
+    """The release's folders of weights, and what each holds."""
     provenance: dict[str, str]
     """Hashes by what they are of: code, profile, and each artifact's manifest."""
 
@@ -123,12 +125,23 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     yield "## Scores"
     yield "On the test period, with 95% intervals (circular block bootstrap over decision dates)."
     yield _scores(evaluation)
+    if details.folders:
+        yield "## Weights"
+        divergences = {weights.name: weights for weights in evaluation.derived}
+        yield _table(("Folder", "What it is"), _weights(details.folders, divergences))
     yield "## Limits"
     yield "\n".join(f"- {limit}" for limit in LIMITS)
     yield "## License"
     yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
     yield "## Provenance"
     yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
+
+
+def _weights(folders: Mapping[str, str], derived: Mapping[str, Derived]) -> Iterable[tuple[str, str]]:
+    for name, what in folders.items():
+        weights = derived.get(name)
+        far = f": {weights.divergence:.2g} nats a token from {weights.made_of}" if weights else ""
+        yield code(name), markdown(f"{what}{far}")
 
 
 def _scores(evaluation: Evaluation) -> str:

@@ -1,12 +1,13 @@
 """The evaluation as one HTML page that needs no script, no other file and no network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from cortex.evaluation import plots
 from cortex.evaluation.record import (
     Comparison,
     DataSummary,
+    Derived,
     Evaluated,
     Evaluation,
     Interval,
@@ -85,6 +86,7 @@ def _body(evaluation: Evaluation) -> Iterable[str]:
         plots.interval_coverage(evaluation),
     )
     yield from _comparisons(evaluation)
+    yield from _derived(evaluation.derived)
     yield from _samples(evaluation.samples)
     yield from _reading(evaluation.data)
 
@@ -174,6 +176,18 @@ def _comparison_cell(comparison: Comparison | None) -> str:
     shade = {"beats": ' class="beats"', "worse than": ' class="worse"'}.get(comparison.relation, "")
     interval = comparison.interval
     return f"<td{shade}>{comparison.difference:+z.3f}<small>{interval.low:+z.3f} to {interval.high:+z.3f}</small></td>"
+
+
+def _derived(derived: Sequence[Derived]) -> Iterable[str]:
+    for index, weights in enumerate(derived):
+        if not index:
+            yield "<h2>Released weights</h2>"
+            yield '<p class="note">The mean divergence of next-token distributions along held-out answers, in nats.</p>'
+            yield "<table><thead><tr><th></th><th>Made of</th><th>Divergence</th></tr></thead><tbody>"
+        name, made_of = html_text(label(weights.name)), html_text(weights.made_of)
+        yield f"<tr><th>{name}</th><td>{made_of}</td><td>{weights.divergence:.2g}</td></tr>"
+    if derived:
+        yield "</tbody></table>"
 
 
 def _samples(samples: Iterable[Sample]) -> Iterable[str]:

@@ -131,6 +131,15 @@ class Sample(Record):
     """The model's name, and its answer in full."""
 
 
+class Derived(Record):
+    """Weights that were made of others, and how far their predictions are from those of what they were made of."""
+
+    name: str
+    made_of: str
+    divergence: float
+    """Mean Kullback-Leibler divergence of next-token distributions along held-out answers, in nats."""
+
+
 class Evaluation(Record):
     """The whole record. Mappings keep the order in which the models were given."""
 
@@ -140,6 +149,8 @@ class Evaluation(Record):
     baselines: dict[str, Evaluated]
     comparisons: list[Comparison]
     samples: list[Sample]
+    derived: list[Derived] = []
+    """The released weights that are not as they were trained."""
 
     @property
     def forecasters(self) -> dict[str, Evaluated]:

@@ -18,6 +18,7 @@ from cortex.evaluation.record import (
     Comparison,
     Curves,
     DataSummary,
+    Derived,
     Evaluated,
     Evaluation,
     ReliabilityBin,
@@ -39,6 +40,7 @@ def evaluate(
     source: str,
     simulated: bool,
     samples: Sequence[Sample] = (),
+    derived: Sequence[Derived] = (),
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -98,6 +100,7 @@ def evaluate(
         baselines={name: evaluated[name] for name in baselines},
         comparisons=comparisons,
         samples=list(samples),
+        derived=list(derived),
     )
 
 

@@ -56,7 +56,7 @@ class RunContext:
             DataError: it is not complete, or its bytes are not what its manifest says.
         """
         if stage not in self.seen:
-            self.seen[stage] = fetch(self.store, artifact_prefix(self.run, stage), self.work / "inputs")
+            self.seen[stage] = fetch(self.store, artifact_prefix(self.run, stage), inputs_folder(self.work))
         return self.seen[stage]
 
     def finished(self, stage: str) -> Manifest | None:
@@ -83,6 +83,11 @@ class RunContext:
 def output_folder(work: Path, stage: str) -> Path:
     """The folder that a stage fills, under a run's scratch folder; a bucket's release stays there, sealed."""
     return work / stage / "output"
+
+
+def inputs_folder(work: Path) -> Path:
+    """The artifacts of a bucket that were brought to this machine, or made here for a later stage: by their digests."""
+    return work / "inputs"
 
 
 def local_ledger(folder: Path) -> Path:

@@ -107,8 +107,8 @@ class Gptq(Section):
     """Weights that share one scale."""
     max_kl: float = Field(gt=0)
     """Bound of the mean divergence of its next-token distributions, in nats, on held-out answers."""
-    max_brier_loss: float = Field(ge=0)
-    """Bound of the rise of its Brier score on held-out examples."""
+    max_brier_loss: float | None = Field(ge=0)
+    """Bound of the rise of its Brier score on held-out examples; null leaves its scores to the evaluation."""
 
 
 class Export(Section):
@@ -120,6 +120,27 @@ class Export(Section):
     """Training examples that GPTQ sees."""
     check_examples: int = Field(default=256, ge=8)
     """Validation examples on which the copies are compared with the full weights."""
+    batch_size: int = Field(default=16, ge=1)
+    """Validation examples in one batch: where the weights do not fit onto the GPU, each token of a batch moves them."""
+    answer_tokens: int | None = Field(default=None, ge=8)
+    """How far into an answer a copy is compared; None: to the end. Shorter ones state no probability to be scored."""
+
+    @model_validator(mode="after")
+    def _scored(self) -> Self:
+        if self.answer_tokens is not None and any(copy.max_brier_loss is not None for copy in self.gptq):
+            raise ValueError(
+                "answers that end at answer_tokens have no Brier score: set max_brier_loss of each copy to null, or "
+                "remove answer_tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        bits = [copy.bits for copy in self.gptq]
+        twice = next((number for number in bits if bits.count(number) > 1), None)
+        if twice is not None:
+            raise ValueError(f"gptq has two copies of {twice} bits, and both would be called gptq-w{twice}: remove one")
+        return self
 
 
 class Evaluate(Section):

@@ -13,6 +13,7 @@ from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import models
+from cortex.stages.released import derived_weights
 from cortex.training.copies import accepted_copies
 from cortex.training.generate import generate
 from cortex.training.models import load_tokenizer, loaded
@@ -40,6 +41,7 @@ def run(context: RunContext, output: Path) -> None:
         source=str(description["source"]["name"]),
         simulated=bool(description["simulated"]),
         samples=_samples(chosen, answers),
+        derived=derived_weights(context.artifact("export").path),
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )

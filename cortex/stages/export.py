@@ -1,77 +1,182 @@
-"""export: the final weights, whole, and the GPTQ copies that stay close enough to them."""
+"""export: the final weights, whole, and the GPTQ copies that stay close enough to them.
 
+No two models are in memory at once: what one is compared with lies on the disk, as log-probabilities. Each model, its
+answers and each judgement is kept as soon as it is whole, so that a lost machine loses the one under way alone.
+"""
+
+import json
+import math
 import shutil
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from cortex.dataset import read_examples, take_evenly
+from cortex.errors import DataError
 from cortex.reasoning.labels import accepted_conversations
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
-from cortex.runs.profile import Gptq, Profile
-from cortex.training.copies import QuantizedCopy, judge_copy, write_copies
+from cortex.runs.profile import Gptq
+from cortex.training.copies import ExportSummary, QuantizedCopy, judge_copy, mean_brier, write_summary
+from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
 from cortex.training.generate import generate
+from cortex.training.items import Items, lay_out
 from cortex.training.models import load_tokenizer, loaded
-from cortex.training.quantize import gptq, mean_divergence
+from cortex.training.quantize import gptq
+from cortex.training.weights import ADAPTER, copy_adapter, is_adapter
+
+_RECORD = "record.json"
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile = context.profile
-    trained = context.artifact("grpo").path / "model"
-    whole = output / "model"
-    with loaded(trained, base=base_folder(context), device=profile.hardware.device, merged=True) as model:
-        model.save_pretrained(whole)
-    load_tokenizer(trained).save_pretrained(whole)
-
-    held_out = take_evenly(
-        read_examples(context.artifact("data").path).filter(pl.col("split") == "validation"),
-        profile.export.check_examples,
-    )
-    steps = 1 + len(profile.export.gptq)
-    context.progress(1, steps)
+    gptq_copies, trained = context.profile.export.gptq, context.artifact("grpo").path / "model"
+    adapted = is_adapter(trained)
+    done, steps = count(1), 1 + adapted + 2 * len(gptq_copies)
+    export = _Export(context, trained)
+    lay_out(export.whole, output / "model")
+    context.progress(next(done), steps)
+    merging_kl = None
+    if adapted:
+        copy_adapter(trained, output / ADAPTER)
+        merging_kl = export.merging_kl()
+        context.progress(next(done), steps, {"kl": merging_kl})
     copies: list[QuantizedCopy] = []
-    if profile.export.gptq:
-        answers = _answers(profile, whole, held_out)
-        calibration = accepted_conversations(context.artifact("label").path)
-        calibration = calibration[:: max(1, len(calibration) // profile.export.calibration_examples)]
-        for number, wanted in enumerate(profile.export.gptq, start=2):
-            target = output / f"gptq-w{wanted.bits}"
-            gptq(whole, target, wanted, calibration[: profile.export.calibration_examples], profile.seed)
-            copy = _measured(profile, whole, target, wanted, held_out, answers)
-            copies.append(copy)
-            if not copy.accepted:
-                shutil.rmtree(target)
-            context.progress(number, steps, {"kl": copy.kl})
-            print(f"{copy.name}: {'accepted' if copy.accepted else 'rejected'}: {copy.reason}", flush=True)
-    write_copies(copies, output)
+    for wanted in gptq_copies:
+        folder = export.quantized(wanted)
+        context.progress(next(done), steps)
+        copy = export.judged(wanted, folder)
+        context.progress(next(done), steps, {"kl": copy.kl})
+        print(f"{copy.name}: {'accepted' if copy.accepted else 'rejected'}: {copy.reason}", flush=True)
+        if copy.accepted:
+            lay_out(folder, output / copy.name)
+        copies.append(copy)
+    write_summary(ExportSummary(tuple(copies), merging_kl), output)
 
 
-def _measured(
-    profile: Profile, whole: Path, target: Path, wanted: Gptq, held_out: pl.DataFrame, answers: list[str]
-) -> QuantizedCopy:
-    device = profile.hardware.device
-    with loaded(whole, device=device) as full, loaded(target, device=device) as copy:
-        kl = mean_divergence(
-            full, copy, load_tokenizer(whole), held_out["prompt"].to_list(), answers, profile.evaluate.batch_size
-        )
-    return judge_copy(
-        target.name,
-        wanted,
-        kl,
-        answers=_answers(profile, target, held_out),
-        answers_of_full=answers,
-        outcome=held_out["outcome"].to_numpy(),
-    )
+@dataclass
+class _Export:
+    """The items of one export; what is asked for is made, unless it is there."""
 
+    context: RunContext
+    trained: Path
 
-def _answers(profile: Profile, folder: Path, examples: pl.DataFrame) -> list[str]:
-    with loaded(folder, device=profile.hardware.device, attention=profile.model.attention) as model:
+    @cached_property
+    def items(self) -> Items:
+        read = ("data", "label", "grpo")
+        return Items(self.context, "export", {name: self.context.artifact(name).digest for name in read})
+
+    @cached_property
+    def base(self) -> Path | None:
+        """The base's folder on this machine; None where all weights were trained."""
+        return base_folder(self.context)
+
+    @cached_property
+    def whole(self) -> Path:
+        """The final weights, an adapter merged into them."""
+
+        def merge(folder: Path) -> None:
+            profile = self.context.profile
+            device = profile.hardware.device
+            # On the host, which has room for the largest of models: merging is a few additions a weight.
+            with loaded(self.trained, base=self.base, device=device, on_host=True, merged=True) as model:
+                model.save_pretrained(folder)
+            load_tokenizer(self.trained).save_pretrained(folder)
+
+        return self.items.make("model", merge)
+
+    @cached_property
+    def held_out(self) -> pl.DataFrame:
+        examples = read_examples(self.context.artifact("data").path)
+        return take_evenly(examples.filter(pl.col("split") == "validation"), self.context.profile.export.check_examples)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """The held-out prompts with the final weights' own answers."""
+
+        def answer(folder: Path) -> None:
+            with self._loaded(self.whole) as model:
+                answers = self._answers(model, self.whole)
+            _write(folder, answers)
+
+        prompts = self.held_out["prompt"].to_list()
+        return Exchange(prompts, _read(self.items.make("answers", answer)), self.context.profile.export.batch_size)
+
+    @cached_property
+    def log_probs(self) -> Path:
+        """The final weights' log-probabilities along their answers; one pass makes them again, so they are no item."""
+        folder, exchange = self.context.folder("export") / "log-probs", self.exchange
+        shutil.rmtree(folder, ignore_errors=True)
+        with self._loaded(self.whole) as model:
+            store_log_probs(model, load_tokenizer(self.whole), exchange, folder)
+        return folder
+
+    def merging_kl(self) -> float:
+        """How far merging and rounding have moved the predictions from those of base and adapter."""
+
+        def measure(folder: Path) -> None:
+            stored = self.log_probs
+            with self._loaded(self.trained, base=self.base) as model:
+                kl = divergence_from_copy(model, load_tokenizer(self.whole), self.exchange, stored)
+            if not math.isfinite(kl):
+                raise DataError("the merged weights predict no numbers: train again with a lower learning rate")
+            _write(folder, kl)
+
+        return _read(self.items.make("merging-check", measure))
+
+    def quantized(self, wanted: Gptq) -> Path:
+        """A quantized copy of the final weights."""
+        profile = self.context.profile
+
+        def quantize(folder: Path) -> None:
+            conversations = accepted_conversations(self.context.artifact("label").path)
+            conversations = conversations[:: max(1, len(conversations) // profile.export.calibration_examples)]
+            chosen = conversations[: profile.export.calibration_examples]
+            gptq(self.whole, folder, wanted, chosen, seed=profile.seed, device=profile.hardware.device)
+
+        return self.items.make(_name(wanted), quantize)
+
+    def judged(self, wanted: Gptq, copy: Path) -> QuantizedCopy:
+        """A quantized copy's judgement."""
+
+        def judge(folder: Path) -> None:
+            stored, exchange = self.log_probs, self.exchange
+            with self._loaded(copy) as model:
+                kl = divergence_of_copy(model, load_tokenizer(self.whole), exchange, stored)
+                answers = None if wanted.max_brier_loss is None else self._answers(model, copy)
+            outcome = self.held_out["outcome"].to_numpy()
+            briers = (mean_brier(answers, outcome), mean_brier(exchange.answers, outcome)) if answers else None
+            _write(folder, asdict(judge_copy(_name(wanted), wanted, kl, briers)))
+
+        return QuantizedCopy(**_read(self.items.make(f"{_name(wanted)}-check", judge)))
+
+    def _loaded(self, folder: Path, base: Path | None = None) -> AbstractContextManager[Any]:
+        profile = self.context.profile
+        return loaded(folder, base=base, device=profile.hardware.device, attention=profile.model.attention)
+
+    def _answers(self, model: Any, folder: Path) -> list[str]:
+        profile = self.context.profile
         sampled = generate(
             model,
             load_tokenizer(folder),
-            examples["prompt"].to_list(),
-            batch_size=profile.evaluate.batch_size,
-            max_new_tokens=profile.evaluate.max_new_tokens,
+            self.held_out["prompt"].to_list(),
+            batch_size=profile.export.batch_size,
+            max_new_tokens=profile.export.answer_tokens or profile.evaluate.max_new_tokens,
         )
-    return [answers[0] for answers in sampled]
+        return [answers[0] for answers in sampled]
+
+
+def _name(wanted: Gptq) -> str:
+    return f"gptq-w{wanted.bits}"
+
+
+def _write(folder: Path, record: Any) -> None:
+    (folder / _RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def _read(folder: Path) -> Any:
+    return json.loads((folder / _RECORD).read_text(encoding="utf-8"))

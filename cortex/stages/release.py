@@ -15,20 +15,23 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
 from cortex.runs.trainers import Optimization
-from cortex.training.copies import accepted_copies
+from cortex.stages.released import released_folders
+from cortex.training.copies import SUMMARY
 
 
 def run(context: RunContext, output: Path) -> None:
     export, judged = context.artifact("export").path, context.artifact("evaluate").path
-    for name in ("model", *accepted_copies(export)):
+    folders = released_folders(export)
+    for name in folders:
         shutil.copytree(export / name, output / name)
+    shutil.copyfile(export / SUMMARY, output / SUMMARY)
     for name in (JSON_NAME, HTML_NAME):
         shutil.copyfile(judged / name, output / name)
     (output / "profile.json").write_bytes(context.profile.to_json())
     provenance = _provenance(context)
     (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     evaluation = Evaluation.from_json(read_file(judged / JSON_NAME, EVALUATION_BYTES), str(judged / JSON_NAME))
-    (output / "README.md").write_text(model_card(_card(context, provenance), evaluation), encoding="utf-8")
+    (output / "README.md").write_text(model_card(_card(context, folders, provenance), evaluation), encoding="utf-8")
     context.progress(1, 1)
 
 
@@ -52,7 +55,7 @@ def _provenance(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _card(context: RunContext, provenance: dict[str, Any]) -> CardDetails:
+def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, Any]) -> CardDetails:
     profile = context.profile
     data = read_description(context.artifact("data").path)
     hashes = {f"{name} artifact": entry["manifest"] for name, entry in provenance["artifacts"].items()}
@@ -70,6 +73,7 @@ def _card(context: RunContext, provenance: dict[str, Any]) -> CardDetails:
         },
         features=[f"{feature['name']}: {feature['label']}" for feature in data["features"]],
         training=[_training(profile, stage) for stage in models(profile)],
+        folders=folders,
         provenance={"code": provenance["code"], "profile": provenance["profile"], **_of_base(provenance), **hashes},
     )
 

@@ -18,7 +18,7 @@ from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
 from cortex.runs.base_model import base_artifact, require_trained_on
 from cortex.runs.base_pin import KIND
-from cortex.runs.context import RunContext, artifact_prefix, output_folder
+from cortex.runs.context import RunContext, artifact_prefix, inputs_folder, output_folder
 from cortex.runs.departure import stay_until_taken
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
@@ -28,6 +28,7 @@ from cortex.runs.run_secret import RunSecret
 from cortex.runs.stages import LOADING, Stage, find_stage
 from cortex.settings import Settings
 from cortex.stages.publishing import publish_stage
+from cortex.training.items import discard_items
 from cortex.training.launch import OFFLINE
 
 LAST_WORD = Patience(deadline=20.0)
@@ -140,6 +141,13 @@ def _make(context: RunContext, stage: Stage) -> str:
             f"{error.filename or folder}: {error.strerror or error}; what was finished is kept: free space or mend the "
             "disk, then run the same command again"
         ) from error
+    discard_items(context, stage.name)
+    if artifact.path == output and _read_here(context, stage):
+        # The next stage looks for it there, and verifies it, in place of bringing it from the bucket.
+        place = inputs_folder(context.work) / artifact.digest
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            output.rename(place)
     if stage.name != RELEASE or artifact.path != output:
         shutil.rmtree(folder)  # a bucket's release stays, to be fetched over SSH while this machine lives
     return artifact.digest
@@ -168,6 +176,12 @@ def _offline() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _read_here(context: RunContext, stage: Stage) -> bool:
+    """True if a later stage that runs on this machine reads this one's artifact."""
+    later = context.stages[context.stages.index(stage.name) + 1 :] if stage.name in context.stages else ()
+    return any(stage.name in find_stage(name).inputs(context.profile) for name in later)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Quantized copies: which an export made, how close each came to the full weights, and which were accepted."""
+"""Copies of a model, quantized or merged: how far each is from what it was made of, and which are accepted."""
 
 import json
 from collections.abc import Sequence
@@ -23,36 +23,30 @@ class QuantizedCopy:
     bits: int
     kl: float
     """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
-    brier: float
-    brier_of_full: float
+    brier: float | None
+    brier_of_full: float | None
+    """Brier scores; None where no answers were compared."""
     accepted: bool
     reason: str
 
 
-def judge_copy(
-    name: str,
-    wanted: Gptq,
-    kl: float,
-    *,
-    answers: Sequence[str],
-    answers_of_full: Sequence[str],
-    outcome: NDArray[np.float64],
-) -> QuantizedCopy:
+def judge_copy(name: str, wanted: Gptq, kl: float, briers: tuple[float, float] | None) -> QuantizedCopy:
     """Accept a copy that is no further from the full weights than the profile's bounds; just at a bound is within it.
 
-    Both sets of answers are to the same N held-out examples, whose outcomes are fractions.
+    `briers` are the copy's and the full weights' scores on the same held-out examples.
     """
-    brier, full = mean_brier(answers, outcome), mean_brier(answers_of_full, outcome)
+    measured: list[tuple[str, float, float]] = [("divergence", kl, wanted.max_kl)]
+    reason = f"divergence {kl:.2g}"
+    if briers and wanted.max_brier_loss is not None:
+        brier, full = briers
+        measured.append(("rise of the Brier score", brier - full, wanted.max_brier_loss))
+        reason += f", Brier score {brier:.4f} against {full:.4f}"
     faults = [
         f"{what} {value:.2g} is over the bound {bound:g}"
-        for what, value, bound in (
-            ("divergence", kl, wanted.max_kl),
-            ("rise of the Brier score", brier - full, wanted.max_brier_loss),
-        )
+        for what, value, bound in measured
         if not value <= bound  # so that NaN is over any bound
     ]
-    reason = "; ".join(faults) or f"divergence {kl:.2g}, Brier score {brier:.4f} against {full:.4f}"
-    return QuantizedCopy(name, wanted.bits, kl, brier, full, not faults, reason)
+    return QuantizedCopy(name, wanted.bits, kl, *(briers or (None, None)), not faults, "; ".join(faults) or reason)
 
 
 def mean_brier(answers: Sequence[str], outcome: NDArray[np.float64]) -> float:
@@ -60,20 +54,30 @@ def mean_brier(answers: Sequence[str], outcome: NDArray[np.float64]) -> float:
     return float(np.mean((np.array([_p_up(text) for text in answers]) - is_up(outcome)) ** 2))
 
 
-def write_copies(copies: Sequence[QuantizedCopy], folder: Path) -> None:
-    """Record the copies that were made, the rejected ones too."""
-    (folder / SUMMARY).write_text(
-        json.dumps({"copies": [asdict(copy) for copy in copies]}, indent=1) + "\n", encoding="utf-8"
-    )
+@dataclass(frozen=True)
+class ExportSummary:
+    """What an export has measured."""
+
+    copies: tuple[QuantizedCopy, ...]
+    """The rejected ones too."""
+    merging_kl: float | None
+    """Mean divergence of the merged, rounded weights from base and adapter; None where there was no adapter."""
+
+
+def write_summary(summary: ExportSummary, folder: Path) -> None:
+    """Record in an export's folder what was measured."""
+    (folder / SUMMARY).write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+
+
+def read_summary(folder: Path) -> ExportSummary:
+    """The record of an export artifact."""
+    read = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return ExportSummary(tuple(QuantizedCopy(**copy) for copy in read["copies"]), read["merging_kl"])
 
 
 def accepted_copies(folder: Path) -> list[str]:
     """The folders of an export artifact that hold accepted copies."""
-    return [
-        copy["name"]
-        for copy in json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["copies"]
-        if copy["accepted"]
-    ]
+    return [copy.name for copy in read_summary(folder).copies if copy.accepted]
 
 
 def _p_up(text: str) -> float:

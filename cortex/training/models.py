@@ -1,19 +1,25 @@
 """Loading a trained model, whether its folder holds all weights or an adapter, and letting go of it again."""
 
 import gc
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.hooks import remove_hook_from_module
+from accelerate.utils import get_max_memory
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.errors import DataError
+from cortex.training.weights import is_adapter
 
-ADAPTER_FILE = "adapter_config.json"
+WEIGHTS_SHARE = 0.75
+"""Of a GPU's free memory. By itself accelerate fills nine tenths with weights. Where the model is larger than the GPU,
+that leaves too little for a batch: a layer on its way in, activations, the cache of keys and values, the logits."""
 
 
 @contextmanager
@@ -23,17 +29,19 @@ def loaded(
     base: str | Path | None = None,
     device: str = "cpu",
     attention: str = "sdpa",
+    on_host: bool = False,
     merged: bool = False,
-) -> Generator[PreTrainedModel | PeftModel]:
+) -> Generator[Any]:
     """Hold a model for reading: `with loaded(folder) as model:`. At its end the memory of the weights is free.
 
     That holds although the caller's variable, or a traceback, still names the model, which is an empty shell then.
-    `merged` folds an adapter into the weights.
+    `on_host` keeps all weights in the host's memory, in the type that `device` asks for. `merged` folds an adapter
+    into the weights.
 
     Raises:
         DataError: the folder holds an adapter and no base was given.
     """
-    model = load_model(folder, base=base, device=device, attention=attention)
+    model = load_model(folder, base=base, device=device, attention=attention, on_host=on_host)
     shell = model
     try:
         yield model.merge_and_unload() if merged and isinstance(model, PeftModel) else model
@@ -65,17 +73,27 @@ def load_model(
     device: str = "cpu",
     attention: str = "sdpa",
     trainable: bool = False,
+    on_host: bool = False,
 ) -> PreTrainedModel | PeftModel:
-    """Load the weights in `folder`, or the adapter in it on top of `base`; in bf16 on a GPU, float32 on a CPU.
+    """Load the weights in `folder`, or the adapter in it on top of `base`; in bf16 for a GPU, float32 for a CPU.
+
+    For reading they are spread over the GPUs, and over the host's memory where these are too small; to be trained, or
+    `on_host`, they are all in the host's memory.
 
     Raises:
         DataError: the folder holds an adapter and no base was given.
     """
     options: dict[str, Any] = {"attn_implementation": attention}
     options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
-    if device == "cuda" and not trainable:
-        options["device_map"] = "auto"
-    if not (Path(folder) / ADAPTER_FILE).is_file():
+    spread = device == "cuda" and not trainable and not on_host
+    if _quantized(Path(folder)):
+        # To be computed with, its weights are written out in full. By itself a copy that fits onto the GPU does that
+        # there, in its first pass, and no longer fits: so it is done on the host, and spread as it is then.
+        model = _load_in_full(Path(folder), options)
+        return _spread(model) if spread else model
+    if spread:
+        options |= {"device_map": "auto", "max_memory": _room()}
+    if not is_adapter(Path(folder)):
         return AutoModelForCausalLM.from_pretrained(str(folder), **options)
     if base is None:
         raise DataError(f"{folder} holds an adapter: its base model is needed too")
@@ -83,6 +101,37 @@ def load_model(
     # The adapter's file is read into the host's memory: by itself PEFT has every rank read it onto the first GPU
     # (github.com/huggingface/peft/issues/3793).
     return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable, torch_device="cpu")
+
+
+def _quantized(folder: Path) -> bool:
+    """True for a folder that holds a copy as llm-compressor writes it."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False  # an adapter, or a hub's name
+    return (config.get("quantization_config") or {}).get("quant_method") == "compressed-tensors"
+
+
+def _load_in_full(copy: Path, options: Mapping[str, Any]) -> PreTrainedModel:
+    """Load a quantized copy into the host's memory, its weights written out."""
+    from compressed_tensors.offload import remove_dispatch  # which the quantize image alone has
+    from transformers import CompressedTensorsConfig
+
+    quantization = CompressedTensorsConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(str(copy), quantization_config=quantization, **options)
+    return remove_dispatch(model)  # its library's own way to move weights, which accelerate's stumbles over
+
+
+def _room() -> dict[int | str, int]:
+    """The bytes of each GPU that weights may take."""
+    return {gpu: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(gpu)[0]) for gpu in range(torch.cuda.device_count())}
+
+
+def _spread(model: PreTrainedModel) -> PreTrainedModel:
+    """Lay a model over the GPUs. What does not fit stays in the host's memory, and visits them layer by layer."""
+    whole_modules = list(model._no_split_modules or ())
+    places = infer_auto_device_map(model, get_max_memory(_room()), no_split_module_classes=whole_modules)
+    return dispatch_model(model, places, skip_keys=model._skip_keys_device_placement)
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:

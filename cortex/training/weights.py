@@ -8,7 +8,13 @@ from cortex.limits import CONFIG_BYTES, read_file
 from cortex.runs.base_model import base_artifact
 from cortex.runs.context import RunContext
 
-ADAPTER = "adapter_config.json"
+ADAPTER = "adapter"
+"""The folder of an export, and of a release, that holds the adapter as it was trained."""
+
+ADAPTER_FILE = "adapter_config.json"
+"""What makes a folder an adapter's."""
+
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 _KINDS = (".safetensors", ".json", ".jinja", ".model")
 _NOT_THE_MODEL = ("trainer_state.json",)
@@ -28,9 +34,21 @@ def collect_model(trained: Path, target: Path) -> None:
 def name_base(folder: Path, context: RunContext) -> None:
     """Write into an adapter's configuration which base it is of, by its name and revision: the trainer was given a
     folder of this machine, which says nothing elsewhere, and differs from machine to machine."""
-    path, base = folder / ADAPTER, base_artifact(context)
+    path, base = folder / ADAPTER_FILE, base_artifact(context)
     if base is None or not path.exists():
         return
     config = json.loads(read_file(path, CONFIG_BYTES))
     config |= {"base_model_name_or_path": context.profile.model.base, "revision": base.manifest.meta.get("revision")}
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def is_adapter(folder: Path) -> bool:
+    """True where a folder holds an adapter, which needs its base."""
+    return (folder / ADAPTER_FILE).is_file()
+
+
+def copy_adapter(trained: Path, target: Path) -> None:
+    """Copy an adapter, and nothing else, out of a trained model's folder."""
+    target.mkdir()
+    for name in (ADAPTER_FILE, _ADAPTER_WEIGHTS):
+        shutil.copyfile(trained / name, target / name)

@@ -186,6 +186,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def test_the_digest_changes_with_every_number_and_only_then() -> None:
     raw = yaml.safe_load((PROFILES / "rehearsal.yaml").read_text())
+    del raw["export"]["gptq"][1]  # so that the other's bits may become these
     digest = Profile.model_validate(raw).digest
     assert Profile.model_validate(dict(reversed(raw.items()))).digest == digest
     doubled = 0
@@ -195,14 +196,28 @@ def test_the_digest_changes_with_every_number_and_only_then() -> None:
         for key in path[:-1]:
             inner = inner[key]
         if isinstance(inner[path[-1]], int | float) and path not in (("data", "source", "chains"),):
-            inner[path[-1]] = 8 if path[-1] == "bits" and inner["bits"] == 4 else inner[path[-1]] * 2 or 1
+            inner[path[-1]] = 4 if path[-1] == "bits" else inner[path[-1]] * 2 or 1
             if path[-1] == "top_p":
                 inner["top_p"] = 0.5
-            if path[-1] == "bits" and inner["bits"] == 16:
-                inner["bits"] = 4
             assert Profile.model_validate(other).digest != digest, path
             doubled += 1
     assert doubled > 20
+
+
+def test_two_copies_of_the_same_bits_are_refused() -> None:
+    """They would share one folder, and the second would replace the first, or be taken for it."""
+    copies = [{"bits": 4, "group_size": size, "max_kl": 0.1, "max_brier_loss": 0.1} for size in (32, 128)]
+    with pytest.raises(ConfigError, match=r"export: gptq has two copies of 4 bits, .* called gptq-w4: remove one"):
+        load_profile("rehearsal", {"export.gptq": copies})
+
+
+def test_a_score_of_answers_that_are_cut_is_refused() -> None:
+    copies = [{"bits": 8, "group_size": 128, "max_kl": 0.1, "max_brier_loss": 0.1}]
+    with pytest.raises(ConfigError, match=r"export: answers that end at answer_tokens have no Brier score"):
+        load_profile("rehearsal", {"export.gptq": copies, "export.answer_tokens": 16})
+    assert load_profile(
+        "rehearsal", {"export.gptq": [{**copies[0], "max_brier_loss": None}], "export.answer_tokens": 16}
+    )
 
 
 def test_the_digest_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

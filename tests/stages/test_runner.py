@@ -15,12 +15,13 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store, StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, PreemptedError, RefusedError, StageError, UsageError
-from cortex.runs.context import RunContext, artifact_prefix
+from cortex.runs.context import RunContext, artifact_prefix, inputs_folder
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.profile import Profile
 from cortex.runs.report import stage_reports
 from cortex.settings import Settings
 from cortex.stages.runner import run_stage
+from tests.artifacts.faulty import Proxy, Request
 from tests.conftest import environment
 from tests.fleet.services import TRAINABLE
 
@@ -307,3 +308,42 @@ def test_what_was_trained_on_another_base_is_not_trained_further(
     with pytest.raises(DataError, match="what sft made was trained on another base"):
         run_stage("grpo", RUN, based, store, settings)
     assert not published(store, "grpo")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_was_made_here_is_not_brought_from_the_bucket_again(
+    damaged: bool, profile: Profile, proxy: Proxy, settings: Settings, become: Become
+) -> None:
+    """On the same machine the next stage reads what was published: verified, and fetched only where it is damaged."""
+    store = Store.open("s3://bucket/kit")
+    asked: list[str] = []
+
+    def listen(request: Request) -> None:
+        if request.method == "GET" and request.key.endswith("/examples"):
+            asked.append(request.key)
+
+    def read(context: RunContext, output: Path) -> None:
+        (output / "labels").write_text((context.artifact("data").path / "examples").read_text())
+
+    become("data", write)
+    become("label", read)
+    stages = ("data", "label")
+    assert run_stage("data", RUN, profile, store, settings, stages=stages)
+    [kept] = inputs_folder(settings.work(RUN)).iterdir()
+    if damaged:
+        (kept / "examples").write_text("two\n")
+    proxy.plan = listen
+    assert run_stage("label", RUN, profile, store, settings, stages=stages)
+    assert store.get(f"{artifact_prefix(RUN, 'label')}/labels") == b"one\n"
+    assert bool(asked) is damaged
+
+
+def test_what_no_later_stage_reads_here_is_not_kept(
+    profile: Profile, proxy: Proxy, settings: Settings, become: Become
+) -> None:
+    assert proxy
+    become("data", write)
+    for stages in (("data",), ("data", "sft"), ("label", "data")):
+        store, run = Store.open("s3://bucket/kit"), f"run-{'-'.join(stages)}"
+        assert run_stage("data", run, profile, store, settings, stages=stages)
+        assert not inputs_folder(settings.work(run)).exists()

@@ -8,7 +8,14 @@ import pytest
 
 from cortex.reasoning.protocol import Answer, render_answer
 from cortex.runs.profile import Gptq
-from cortex.training.copies import accepted_copies, judge_copy, mean_brier, write_copies
+from cortex.training.copies import (
+    ExportSummary,
+    accepted_copies,
+    judge_copy,
+    mean_brier,
+    read_summary,
+    write_summary,
+)
 
 BOUNDS = Gptq(bits=8, max_kl=0.25, max_brier_loss=0.25)
 
@@ -38,17 +45,24 @@ def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
     ],
 )
 def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str | None) -> None:
-    full, answers = [stating(1.0)] * 2, [stating(p_up)] * 2
-    copy = judge_copy("gptq-w8", BOUNDS, kl, answers=answers, answers_of_full=full, outcome=np.array([0.01, 0.02]))
+    outcome = np.array([0.01, 0.02])
+    briers = mean_brier([stating(p_up)] * 2, outcome), mean_brier([stating(1.0)] * 2, outcome)
+    copy = judge_copy("gptq-w8", BOUNDS, kl, briers)
     assert copy.accepted is (fault is None)
     assert copy.reason == fault if fault else copy.reason.startswith("divergence ")
     assert (copy.name, copy.bits, copy.brier_of_full) == ("gptq-w8", 8, 0)
 
 
+def test_without_answers_the_divergence_alone_decides() -> None:
+    bounds = BOUNDS.model_copy(update={"max_brier_loss": None})
+    near, far = (judge_copy("gptq-w8", bounds, kl, None) for kl in (0.25, 0.26))
+    assert (near.accepted, near.reason, near.brier, near.brier_of_full) == (True, "divergence 0.25", None, None)
+    assert (far.accepted, far.reason) == (False, "divergence 0.26 is over the bound 0.25")
+
+
 def test_only_accepted_copies_are_read_back(tmp_path: Path) -> None:
-    copies = [
-        judge_copy(name, BOUNDS, kl, answers=["-"], answers_of_full=["-"], outcome=np.array([0.01]))
-        for name, kl in (("gptq-w8", 0.1), ("gptq-w4", 0.9))
-    ]
-    write_copies(copies, tmp_path)
+    copies = tuple(judge_copy(name, BOUNDS, kl, (0.25, 0.25)) for name, kl in (("gptq-w8", 0.1), ("gptq-w4", 0.9)))
+    summary = ExportSummary(copies, merging_kl=0.001)
+    write_summary(summary, tmp_path)
+    assert read_summary(tmp_path) == summary
     assert accepted_copies(tmp_path) == ["gptq-w8"]

@@ -84,8 +84,8 @@ def need(profile: Profile, shape: Shape, stages: Sequence[str]) -> Need:
             checkpoints += (section.keep_checkpoints + 2) * (trained + moments)
             models += 2 * trained
         elif stage == "export":
-            judged = profile.export.check_examples * profile.evaluate.max_new_tokens if profile.export.gptq else 0
-            models += whole + copies + FULL * judged * shape.vocabulary
+            tokens = profile.export.answer_tokens or profile.evaluate.max_new_tokens
+            models += whole + copies + FULL * profile.export.check_examples * tokens * shape.vocabulary
         elif stage == "release":
             models += 2 * (whole + copies)
         elif stage == "evaluate" and "export" not in stages:

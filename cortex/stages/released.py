@@ -1,0 +1,24 @@
+"""The weights of an export that are released: what each folder holds, and how far it is from what it was made of."""
+
+from pathlib import Path
+
+from cortex.evaluation.record import Derived
+from cortex.training.copies import read_summary
+from cortex.training.weights import ADAPTER
+
+
+def released_folders(export: Path) -> dict[str, str]:
+    """The folders of weights that a release takes from an export artifact, each with what it holds."""
+    summary = read_summary(export)
+    held = {"model": "The weights in full"}
+    if summary.merging_kl is not None:
+        held = {"model": "The weights in full, the adapter merged into them", ADAPTER: "The adapter as it was trained"}
+    return held | {copy.name: f"A copy in {copy.bits} bits (GPTQ)" for copy in summary.copies if copy.accepted}
+
+
+def derived_weights(export: Path) -> list[Derived]:
+    """Those of them that are not as they were trained."""
+    summary = read_summary(export)
+    merged = [] if summary.merging_kl is None else [("model", "base and adapter", summary.merging_kl)]
+    copies = [(copy.name, "model", copy.kl) for copy in summary.copies if copy.accepted]
+    return [Derived(name=name, made_of=made_of, divergence=kl) for name, made_of, kl in (*merged, *copies)]
