@@ -20,6 +20,8 @@ _MARKS = {
     "done": Text("✓", "green"),
 }
 _SHOWN = ("loss", "reward", "kl")
+_SHOWN_OF_VALIDATIONS = ("brier", "loss")
+"""Of these the first that was measured: it decides which checkpoint is the best."""
 _LINE_SECONDS = 15.0
 
 
@@ -118,5 +120,9 @@ def _progress(report: StageReport) -> str:
 
 
 def _values(report: StageReport) -> str:
-    values = report.values or {}
-    return "  ".join(f"{name} {values[name]:.4f}" for name in _SHOWN if name in values)
+    values, validation = report.values or {}, report.validation or {}
+    words = [f"{name} {values[name]:.4f}" for name in _SHOWN if name in values]
+    judged_by = next((name for name in _SHOWN_OF_VALIDATIONS if name in validation), None)
+    if judged_by:
+        words.append(f"validated {report.validated}: {judged_by} {validation[judged_by]:.4f}")
+    return "  ".join(words)

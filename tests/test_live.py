@@ -54,8 +54,25 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
     with LiveStages(RunFollower(store, "a", STAGES), console) as live:
         live.waiting_for = "environment sft"
         live.refresh()
+        # What was measured of a step may come in parts; a validation stays beside them.
+        ledger.append("validated", stage="sft", step=30, values={"brier": 0.1875, "loss": 3.0})
+        ledger.progress(step=31, total=60, loss=0.125)
+        ledger.progress(step=31, total=60, reward=0.5)
+        ledger.flush()
+        live.refresh()
     shown = text.getvalue()
-    for word in ("data", "sft", "30/60", "loss 0.2500", "reward 0.8750", "making environment sft"):
+    for word in (
+        "data",
+        "sft",
+        "30/60",
+        "loss 0.2500",
+        "reward 0.8750",
+        "making environment sft",
+        "31/60",
+        "loss 0.1250",
+        "reward 0.5000",
+        "validated 30: brier 0.1875",
+    ):
         assert word in shown
     assert "entropy" not in shown
 

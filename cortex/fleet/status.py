@@ -70,6 +70,8 @@ class RunStatus:
             "step": stage.step if stage else None,
             "total": stage.total if stage else None,
             "values": (stage.values if stage else None) or {},
+            "validated": stage.validated if stage else None,
+            "validation": (stage.validation if stage else None) or {},
             "seconds_left": stage.seconds_left if stage else None,
             "attempts": sum(report.attempts for report in self.stages),
             "preemptions": sum(report.preemptions for report in self.stages),

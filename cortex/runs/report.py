@@ -45,6 +45,10 @@ class StageReport:
     total: int | None = None
     values: dict[str, float] | None = None
     """What was measured last, such as `loss`."""
+    validated: int | None = None
+    """The step that was last looked at on held-out examples."""
+    validation: dict[str, float] | None = None
+    """What was measured there, such as `brier` or `loss`."""
     code: int | None = None
     """The exit code of the last attempt, if it failed."""
     reason: str | None = None
@@ -132,6 +136,8 @@ class RunFollower:
         report.seen = max(written, report.seen or 0.0)
         if kind == "progress":
             self._progress(attempt, event)
+        elif kind == "validated" and event["stage"] == report.name:
+            report.validated, report.validation = event["step"], event["values"]
         elif kind in ("stage_finished", "stage_failed"):
             report.state = "done" if kind == "stage_finished" else "failed"
             report.manifest = event.get("manifest")
@@ -155,9 +161,11 @@ class RunFollower:
     @staticmethod
     def _progress(attempt: _Attempt, event: Event) -> None:
         report = attempt.report
-        report.step, report.total = event["step"], event["total"]
         known = {"time", "epoch", "event", "step", "total"}
-        report.values = {key: value for key, value in event.items() if key not in known}
+        values = {key: value for key, value in event.items() if key not in known}
+        # A step of which much was measured is told in parts.
+        report.values = (report.values or {}) | values if event["step"] == report.step else values
+        report.step, report.total = event["step"], event["total"]
         attempt.steps = [*attempt.steps[-50:], (event["time"], event["step"])]
         (began, first), (now, last) = attempt.steps[0], attempt.steps[-1]
         report.pace = (now - began) / (last - first) if last > first else None

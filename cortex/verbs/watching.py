@@ -1,6 +1,7 @@
 """Verbs that look at runs from any laptop with the bucket: how they stand, what they say, what they cost."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,23 @@ def status(
         print(json_text(found.to_json()))
     else:
         print_status(found, console)
+
+
+@app.command()
+def curves(
+    run_id: Run,
+    out: Annotated[Path, typer.Option("--out", help="The folder for TensorBoard's files, one a stage.")],
+) -> None:
+    """Draw a run's trainings from its ledger, as TensorBoard reads them."""
+    from cortex.artifacts.store import Store
+    from cortex.runs.context import load_run
+    from cortex.settings import Settings
+    from cortex.training.tracking.redrawing import draw_run
+
+    store = Store.open(Settings().bucket_url)
+    load_run(store, run_id)
+    for path in draw_run(store, run_id, out):
+        print(path)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,11 +116,19 @@ def make_inputs(folder: Path, model: Path) -> None:
 
 
 def write_profile(
-    path: Path, model: Path, *, steps: int, save_steps: int, lora: bool, iterations: int, validated: bool = False
+    path: Path,
+    model: Path,
+    *,
+    steps: int,
+    save_steps: int,
+    lora: bool,
+    iterations: int,
+    validated: bool = False,
+    further: Mapping[str, Any] | None = None,
 ) -> None:
     """A profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are drawn, too.
 
-    `validated` looks at held-out examples every second save, and ends with the best.
+    `validated` looks at held-out examples every second save, and ends with the best; `further` is GRPO's alone.
     """
     trainer = {
         "learning_rate": 1e-2,
@@ -141,7 +150,7 @@ def write_profile(
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
         "sft": {**trainer, "sequence_length": 64},
         "dpo": trainer,
-        "grpo": trainer | grpo,
+        "grpo": trainer | grpo | dict(further or {}),
         "hardware": {"device": "cpu", "threads": 1},
         "tracking": ["tensorboard"],
     }

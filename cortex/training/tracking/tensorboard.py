@@ -19,32 +19,38 @@ class TensorBoard:
     """One file a stage, written anew by each attempt, without what an earlier one measured beyond its checkpoint."""
 
     def __init__(self, training: Training) -> None:
-        # TensorBoard takes a name that holds `tfevents` for its own, and sorts by what follows.
-        self.path = training.folder / "tensorboard" / f"events.out.tfevents.0000000000.{training.name}"
+        self._folder, self._name = training.folder / "tensorboard", training.name
+        self._path = self._folder
 
     def open(self) -> int:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(_record(_double(1, 0.0) + _bytes(3, FILE_VERSION.encode())))
+        self._path = write_curve([], self._folder, self._name)
         return -1
 
     def draw(self, points: Sequence[Point]) -> None:
-        with self.path.open("ab") as file:
-            file.write(b"".join(_record(_event(point)) for point in points))
+        with self._path.open("ab") as file:
+            file.write(_records(points))
 
     def close(self) -> None:
         pass
 
 
-def write_curve(points: Sequence[Point], training: Training) -> Path:
-    """Draw a whole curve into an event file; its path."""
-    board = TensorBoard(training)
-    board.open()
-    board.draw(points)
-    return board.path
+def write_curve(points: Sequence[Point], folder: Path, name: str) -> Path:
+    """Draw a whole curve into an event file of a folder, in place of an earlier one of this name; its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # TensorBoard takes a name that holds `tfevents` for its own, and sorts by what follows.
+    path = folder / f"events.out.tfevents.0000000000.{name}"
+    path.write_bytes(_record(_double(1, 0.0) + _bytes(3, FILE_VERSION.encode())) + _records(points))
+    return path
+
+
+def _records(points: Sequence[Point]) -> bytes:
+    return b"".join(_record(_event(point)) for point in points)
 
 
 def _event(point: Point) -> bytes:
-    summary = b"".join(_bytes(1, _bytes(1, name.encode()) + _float(2, value)) for name, value in point.values.items())
+    summary = b"".join(
+        _bytes(1, _bytes(1, name.encode(errors="replace")) + _float(2, value)) for name, value in point.values.items()
+    )
     return _double(1, point.time) + _varint_field(2, point.step) + _bytes(5, summary)
 
 

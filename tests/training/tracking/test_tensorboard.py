@@ -53,7 +53,8 @@ def test_tensorboard_reads_what_was_drawn(training: Training) -> None:
 
 
 def test_an_attempt_writes_its_file_anew(training: Training) -> None:
-    write_curve([Point(step, step, {"loss": 1.0}) for step in range(1, 30)], training)
-    path = write_curve([Point(step, step, {"loss": 2.0}) for step in range(1, 4)], training)
+    folder = training.folder / "tensorboard"
+    write_curve([Point(step, step, {"loss": 1.0}) for step in range(1, 30)], folder, training.name)
+    path = write_curve([Point(step, step, {"loss": 2.0}) for step in range(1, 4)], folder, training.name)
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert read(training.folder)["loss"] == [[1, 2.0, 1], [2, 2.0, 2], [3, 2.0, 3]]
