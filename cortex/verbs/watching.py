@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, Run
+from cortex.verbs.words import AsJson, Run, read_path
 
 app = typer.Typer()
 
@@ -39,7 +39,9 @@ def status(
 @app.command()
 def curves(
     run_id: Run,
-    out: Annotated[Path, typer.Option("--out", help="The folder for TensorBoard's files, one a stage.")],
+    out: Annotated[
+        Path, typer.Option(parser=read_path, metavar="PATH", help="The folder for TensorBoard's files, one a stage.")
+    ],
 ) -> None:
     """Draw a run's trainings from its ledger, as TensorBoard reads them."""
     from cortex.artifacts.store import Store
