@@ -96,32 +96,31 @@ class ExportPhases:
         )
 
     def _check(self) -> Phase:
-        """Answers to the held-out examples by the whole model and by each copy, which unpacks itself into bf16 at its
-        first pass; log-probabilities of each answer. What a GPU's share of weights does not hold comes from the host's
-        memory at every token."""
-        a, wanted, count = self.architecture, self.profile.export, 1 + len(self.profile.export.gptq)
+        """The whole model's answers to the held-out examples, and its log-probabilities along them; those of base and
+        adapter, and of each copy, which unpacks itself into bf16 at its first pass; and the answers of copies whose
+        scores are bounded. What a GPU's share of weights does not hold comes from the host's memory in every pass, and
+        for answers that is at every token (`cortex.stages.export`)."""
+        a, wanted = self.architecture, self.profile.export
         whole = BF16 * a.parameters
         room = WEIGHTS_SHARE * (self.sheet.bytes - CONTEXT * GIB) * self._gpus
         spilled = max(0.0, whole - room)
-        rows = getattr(wanted, "batch_size", self.profile.evaluate.batch_size)
+        rows = min(wanted.batch_size, wanted.check_examples)
         batches = -(-wanted.check_examples // rows)
-        longest = self.profile.evaluate.max_new_tokens
-        token = TOKEN_SECONDS + (whole - spilled) / self.sheet.bandwidth + spilled / PCIE
+        longest = wanted.answer_tokens or self.profile.evaluate.max_new_tokens
+        answering = 1 + sum(copy.max_brier_loss is not None for copy in wanted.gptq)
+        passing = 1 + (self.profile.model.adapter is not None) + len(wanted.gptq)
+        one = (whole - spilled) / self.sheet.bandwidth + spilled / PCIE
+        through = 2.0 * a.multiplied * rows * (PROMPT + longest) / self.sheet.flops
+        kept = FLOAT * wanted.check_examples * (wanted.answer_tokens or usual_answer(longest)) * a.vocabulary
+        seconds = answering * batches * longest * (TOKEN_SECONDS + one) + passing * batches * (one + through)
         tables = BF16 * rows * longest * a.vocabulary + 6 * FLOAT * longest * a.vocabulary
-        cache = rows * (PROMPT + longest) * a.cache
-        kept = FLOAT * wanted.check_examples * usual_answer(longest) * a.vocabulary
-        gpu = (
-            min(whole, room) / self._gpus
-            + tables
-            + cache / self._gpus
-            + (BF16 * a.layer if spilled else 0)
-            + CONTEXT * GIB
-        )
+        cache = rows * (PROMPT + longest) * a.cache / self._gpus
+        arriving = BF16 * a.layer if spilled else 0
         return Phase(
             "export",
             "check copies",
-            count * (batches * longest * token + whole / READ + kept / self.disk),
-            gpu=gpu,
+            seconds + (answering + passing) * whole / READ + kept / self.disk,
+            gpu=min(whole, room) / self._gpus + tables + cache + arriving + CONTEXT * GIB,
             gpus=self._gpus,
             capacity=self.sheet.bytes,
             host=whole + kept / wanted.check_examples,
@@ -130,7 +129,7 @@ class ExportPhases:
                 Knob("export.batch_size", tuple(range(rows - 1, 0, -1))),
                 Knob("hardware.export_gpus", tuple(n for n in (2, 4, 8) if n > self._gpus)),
             ),
-        )  # fmt: skip
+        )
 
     def _evaluate(self) -> Phase:
         """Every model by vLLM on all GPUs: the base with an adapter for each training stage, then each copy."""

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
+from cortex.fleet.capacity.export_phases import WEIGHTS_SHARE
 from cortex.fleet.capacity.phase import Phase
 from cortex.fleet.capacity.plan import CapacityPlan, plan_capacity
 from cortex.fleet.capacity.sheets import GIB, SHEETS, gpu_sheet
 from cortex.runs.profile import load_profile
-from cortex.settings import Settings
+from cortex.settings import CHECKOUT, Settings
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 
@@ -34,7 +35,7 @@ def test_every_shipped_profile_fits(name: str) -> None:
 MISFITS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a batch": (
         "cortex-8b",
-        {"sft.micro_batch_size": 32, "sft.gradient_accumulation": 1},
+        {"sft.micro_batch_size": 32, "sft.gradient_accumulation": 1, "sft.sequence_length": 2048},
         "set sft.micro_batch_size to 16, and sft.gradient_accumulation to 2",
     ),
     "a sequence": (
@@ -87,6 +88,15 @@ def test_one_gib_over_is_over_and_one_gib_under_is_not(monkeypatch: pytest.Monke
         over = phase(planned("cortex-8b", {"grpo.vllm.gpu_memory_utilization": 0.3}), "sft", "step").over
         assert (over <= 0) is fits
         assert over == pytest.approx(-spare * GIB, abs=GIB / 100)
+
+
+def test_weights_that_one_gpu_does_not_hold_come_in_at_every_token() -> None:
+    rows = {"export.batch_size": 16, "export.check_examples": 16, "export.answer_tokens": None}
+    spilled = phase(planned("cortex-70b", rows | {"hardware.export_gpus": 1}), "export", "check copies")
+    held = phase(planned("cortex-70b", rows | {"hardware.export_gpus": 4}), "export", "check copies")
+    assert spilled.seconds > 5 * held.seconds
+    assert held.gpu < spilled.gpu < spilled.capacity
+    assert f"WEIGHTS_SHARE = {WEIGHTS_SHARE}\n" in (CHECKOUT / "cortex/training/models.py").read_text(encoding="utf-8")
 
 
 def test_an_unknown_gpu_and_a_cpu_are_refused() -> None:
