@@ -6,10 +6,15 @@ from axolotl.integrations.base import BasePlugin
 from transformers import Trainer, TrainerCallback
 
 from cortex.drill.witness import Witness
+from cortex.training.packing import pack_in_order
 
 
 class WitnessPlugin(BasePlugin):
-    """Adds the witness to Axolotl's trainer."""
+    """Adds the witness to Axolotl's trainer, and packs examples in the order that the kit packs them in."""
+
+    def post_trainer_create(self, cfg: Any, trainer: Trainer) -> None:
+        if cfg.sample_packing:
+            pack_in_order(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return [Witness()]

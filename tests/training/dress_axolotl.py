@@ -92,7 +92,7 @@ def described(parameter: Any) -> dict[str, Any]:
         "whole": list(parameter.shape),
         "held": list(held.shape),
         "dtype": str(parameter.dtype),
-        "packed": type(held).__name__ == "Params4bit",
+        "packed": type(getattr(parameter, "_local_tensor", parameter)).__name__ == "Params4bit",
         "trains": parameter.requires_grad,
     }
 
