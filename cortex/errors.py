@@ -61,3 +61,9 @@ class ConfigError(CortexError, ValueError):
     """A profile, a setting or the machine is not fit for what was asked."""
 
     exit_code = 78
+
+
+def error_of(code: int, text: str) -> CortexError:
+    """The error that a program ended with, by its exit code."""
+    kinds = (UsageError, DataError, PreemptedError, BudgetError, RefusedError, ConfigError)
+    return next((kind(text) for kind in kinds if kind.exit_code == code), StageError(text))

@@ -29,9 +29,11 @@ class PlannedTask:
     stages: tuple[str, ...]
     image: str
     offers: tuple[Offer, ...]
-    """As the task asks, the cheapest first."""
+    """As the task asks, the cheapest first: each of one machine."""
     other: tuple[Offer, ...]
     """The same on demand, where the task asks for spot, and on spot where it does not; none where none is sold so."""
+    nodes: int = 1
+    """Machines that it has at once."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
         image=str(document["resources"].get("image_id", "")).removeprefix("docker:"),
         offers=asked,
         other=_other(document, spot=not asked[0].spot),
+        nodes=document.get("num_nodes", 1),
     )
 
 
@@ -161,8 +164,9 @@ def _rows(task: PlannedTask) -> Iterable[tuple[str, str, str, str, str]]:
             other for other in task.other if (other.cloud, other.instance_type) == (offer.cloud, offer.instance_type)
         )
         other = next(same, None)
-        prices = [f"{found.dollars_per_hour:.2f}" if found else "-" for found in (offer, other)]
+        prices = [f"{found.dollars_per_hour * task.nodes:.2f}" if found else "-" for found in (offer, other)]
         spot, on_demand = prices if offer.spot else reversed(prices)
-        yield f"{offer.cloud} {offer.instance_type}", offer.accelerators or "", spot, on_demand, offer.region
+        machine = f"{f'{task.nodes} x ' if task.nodes > 1 else ''}{offer.cloud} {offer.instance_type}"
+        yield machine, offer.accelerators or "", spot, on_demand, offer.region
     if len(best) > SHOWN:
         yield f"and {len(best) - SHOWN} more", "", "", "", ""

@@ -17,7 +17,7 @@ from cortex.paths import expand
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
-from cortex.runs.stages import find_stage
+from cortex.runs.stages import TRAINERS, find_stage
 from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 
@@ -67,6 +67,7 @@ def resolve(
         if named:
             task["envs"][DIGEST_VARIABLE] = profile.digest
             task["secrets"] = {**(document.get("secrets") or {}), SECRET_VARIABLE: ""}
+        task |= _num_nodes(document, wanted, profile, pipeline)
         task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
         resolved.append(fill(task))
     if not resolved:
@@ -155,6 +156,29 @@ def _read_digests(path: Path) -> dict[str, str]:
     if not isinstance(read, dict) or not all("@sha256:" in str(digest) for digest in read.values()):
         raise ConfigError(f"{path} is not a mapping of images to digests: `make push` writes it again")
     return read
+
+
+def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile, where: Path) -> dict[str, int]:
+    """SkyPilot's `num_nodes` of a task: the profile's `hardware.nodes` for one that trains, none for any other.
+
+    Raises:
+        ConfigError: the file asks for another number, or the task does more than train.
+    """
+    trains = [stage for stage in wanted if stage in TRAINERS]
+    nodes = profile.hardware.nodes if trains else 1
+    asked = document.get("num_nodes", nodes)
+    if asked != nodes or isinstance(asked, bool):
+        raise ConfigError(
+            f"{where}, task {document.get('name')!r}: num_nodes is {asked!r}, and profile {profile.name} has "
+            f"{nodes} for it: remove it, and set hardware.nodes in the profile, which tasks that train go by"
+        )
+    if nodes > 1 and len(trains) < len(wanted):
+        others = " and ".join(stage for stage in wanted if stage not in TRAINERS)
+        raise ConfigError(
+            f"{where}, task {document.get('name')!r}: {others} would run on {nodes} machines at once: give it a task "
+            f"of its own, apart from {' and '.join(trains)}"
+        )
+    return {"num_nodes": nodes} if nodes > 1 else {}
 
 
 def _with_stages(text: str, wanted: list[str]) -> str:

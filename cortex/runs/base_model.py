@@ -139,6 +139,8 @@ def _from_bucket(context: RunContext, pin: Manifest, prefix: str, target: Path) 
 
 def _mirror(context: RunContext, pin: Manifest, prefix: str, folder: Path) -> Path:
     """Copy a base into the bucket, or mend the copy there; where the base lies then. What fails is warned of alone."""
+    if not context.leads:
+        return folder  # of machines that train together the first one copies it
     store = context.store.patient(MIRRORING)
     try:
         there = find(store, prefix)

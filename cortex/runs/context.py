@@ -23,6 +23,7 @@ from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
 
 if TYPE_CHECKING:
+    from cortex.runs.gang import Gang
     from cortex.runs.meter import Meter
 
 _AT_ONCE = 32
@@ -45,9 +46,16 @@ class RunContext:
     """What shows that a checkpoint is this run's own."""
     meter: "Meter | None" = None
     """What watches the run's budget; None where nothing is metered."""
+    gang: "Gang | None" = None
+    """The other machines that train with this one; None where it is alone."""
     stages: tuple[str, ...] = ()
     """All that this program was started for; those to come run on this machine, too."""
     seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
+
+    @property
+    def leads(self) -> bool:
+        """Whether this machine holds the lease. A stage's output is its alone; another's is thrown away."""
+        return self.gang is None or self.gang.node.leads
 
     def artifact(self, stage: str) -> Artifact:
         """A finished stage's artifact on this machine, verified.

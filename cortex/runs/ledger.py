@@ -20,7 +20,7 @@ from cortex.errors import VerificationError
 from cortex.limits import LEDGER_BYTES
 from cortex.runs.events import Event, parse
 
-__all__ = ["Entry", "Event", "Ledger", "LedgerReader", "folder", "parse"]
+__all__ = ["Entry", "Event", "Ledger", "LedgerReader", "UnwrittenLedger", "folder", "parse"]
 
 FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
 """Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
@@ -136,6 +136,16 @@ class Ledger:
             ):  # a full disk must not end what is going on
                 file.write(_line(made))
         return made
+
+
+@dataclass
+class UnwrittenLedger(Ledger):
+    """The ledger of a process that does not hold the run's lease: nothing of it is written."""
+
+    def flush(self) -> None:
+        """Forget what is held back."""
+        with self._lock:
+            self._pending.clear()
 
 
 @dataclass

@@ -38,6 +38,9 @@ class Machine:
     accelerators: str | None = None
     spot: bool = False
     dollars_per_hour: float = 0.0
+    """Of all its nodes."""
+    nodes: int = 1
+    """Machines that work as one, of one kind: this one speaks for all of them."""
     ahead: float = 0.0
     """Seconds that this machine's clock is ahead of the one that `since` is by."""
 
@@ -53,8 +56,12 @@ class Machine:
         return {"machine": self.id, **values, "since": round(self.since, 3)}
 
 
-def identify(asked: Sequence[Identity], since: float, prices: PriceList | None, *, seconds: float = SECONDS) -> Machine:
-    """This machine; `since` is when it began to cost if no cloud knows, `prices` what it may cost.
+def identify(
+    asked: Sequence[Identity], since: float, prices: PriceList | None, *, seconds: float = SECONDS, nodes: int = 1
+) -> Machine:
+    """This machine, and those that work with it, `nodes` in all.
+
+    `since` is when it began to cost if no cloud knows, `prices` what it may cost.
 
     A machine that the list does not have costs as much as its dearest: a budget errs on the side of its owner. Without
     a list, nothing was rented for this run.
@@ -62,7 +69,7 @@ def identify(asked: Sequence[Identity], since: float, prices: PriceList | None, 
     rented = _first(asked, seconds)
     highest = (prices.highest if prices else None) or 0.0
     if rented is None:
-        return Machine(platform.node() or "localhost", since, dollars_per_hour=highest)
+        return Machine(platform.node() or "localhost", since, dollars_per_hour=highest * nodes, nodes=nodes)
     # By the cloud's clock, which knows when the machine was launched: this one's may be wrong.
     begun = since if rented.ahead is None or abs(rented.ahead) < RESOLUTION else since - rented.ahead
     where = (rented.cloud, rented.region, rented.zone, rented.instance_type, rented.spot)
@@ -81,7 +88,8 @@ def identify(asked: Sequence[Identity], since: float, prices: PriceList | None, 
         instance_type=rented.instance_type,
         accelerators=offer.accelerators if offer else None,
         spot=rented.spot,
-        dollars_per_hour=offer.dollars_per_hour if offer else highest,
+        dollars_per_hour=nodes * (offer.dollars_per_hour if offer else highest),
+        nodes=nodes,
     )
 
 

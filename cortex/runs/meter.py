@@ -52,14 +52,17 @@ class Meter:
         budget: float,
         task: str,
         *,
+        nodes: int = 1,
         asked: Sequence[Identity] | None = None,
         clock: Callable[[], float] = steady_time,
         every: float = EVERY,
         grace: float = GRACE,
     ) -> None:
-        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do. `clock` is
+        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do. `nodes`
+        machines like this one work together and are metered as one. `clock` is
         one that does not jump: what it says in between is what the machine costs."""
         self._run, self._budget, self._task = run, budget, task
+        self._nodes = nodes
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
         self._store = store.patient(PATIENCE)
         self._prices: PriceList | None = None
@@ -167,7 +170,7 @@ class Meter:
             asked = Endpoints.from_environment(os.environ).identities() if asked is None else asked
         except ConfigError as error:
             logger.warning(f"{error}: this machine goes by its host name")
-        return identify(asked or (), self._begun, self._prices)
+        return identify(asked or (), self._begun, self._prices, nodes=self._nodes)
 
     def _enter(self, started: bool, last: bool) -> None:
         """Hold this moment's entry: what the bucket does not take goes with the next."""

@@ -43,7 +43,7 @@ class Notice:
     @property
     def gone_by(self) -> float | None:
         """When the machine goes, as far as its cloud has said; whoever sends a signal says nothing of the machine."""
-        return None if self.source == SIGTERM else self.deadline
+        return None if self.source.endswith(SIGTERM) else self.deadline
 
 
 class Watch:

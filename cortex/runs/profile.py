@@ -162,13 +162,22 @@ class Hardware(Section):
     device: Literal["cpu", "cuda"] = "cuda"
     """`cpu` turns off what needs a GPU."""
     gpus: int = Field(default=1, ge=1)
-    """GPUs per machine; more than one trains sharded under FSDP2."""
+    """GPUs per machine; more than one trains sharded."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """Machines that train together, each with `gpus`; everything else runs on one."""
+    sharding: Literal["fsdp2", "zero3"] = "fsdp2"
+    """What splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
     export_gpus: int = Field(default=1, ge=1)
     """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)
     """CPU threads of each process: fixed, since sums depend on it."""
+
+    @property
+    def processes(self) -> int:
+        """That train: one for each GPU of each machine."""
+        return self.gpus * self.nodes
 
 
 class Budget(Section):
@@ -229,6 +238,21 @@ class Profile(Section):
             raise ValueError(
                 f"grpo.vllm.tensor_parallel_size {self.grpo.vllm.tensor_parallel_size} does not divide the {gpus} "
                 f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_machine_has_all(self) -> Self:
+        validating = [name for name in ("sft", "grpo") if getattr(self, name).validate_steps]
+        if validating and self.hardware.nodes > 1:
+            raise ValueError(
+                f"{validating[0]}.validate_steps goes back to the best checkpoint, which the first machine alone has: "
+                f"hardware.nodes is {self.hardware.nodes}: remove it, or train on one machine"
+            )
+        if self.dpo and self.hardware.nodes > 1:
+            raise ValueError(
+                f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "
+                "section, or train on one machine"
             )
         return self
 

@@ -10,6 +10,9 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.section import nearest
 
+TRAINERS = ("sft", "dpo", "grpo")
+"""The stages that train: they alone use all GPUs of a profile, and may share several machines."""
+
 StageFunction = Callable[[RunContext, Path], None]
 """Fills an empty folder from the context, and nothing else: that folder is the artifact."""
 

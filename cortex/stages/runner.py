@@ -20,13 +20,16 @@ from cortex.runs.base_model import base_artifact, require_trained_on
 from cortex.runs.base_pin import KIND
 from cortex.runs.context import RunContext, artifact_prefix, inputs_folder, output_folder
 from cortex.runs.departure import stay_until_taken
+from cortex.runs.gang import Leader
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
+from cortex.runs.nodes import Node, require_nodes
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
 from cortex.runs.stages import LOADING, Stage, find_stage
 from cortex.settings import Settings
+from cortex.stages.following import follow_stages
 from cortex.stages.publishing import publish_stage
 from cortex.training.items import discard_items
 from cortex.training.launch import OFFLINE
@@ -40,14 +43,24 @@ def run_stages(
 ) -> Iterator[tuple[str, bool]]:
     """Run stages one after another, metered; each one's name, and whether its artifact was made now.
 
+    Of several machines that SkyPilot gave to the task, the first runs them, and the others do their share of it.
+
     Raises:
         BudgetError: the run has reached its cap; what the stage under way had saved is kept.
         CortexError: as `run_stage`.
     """
-    with Meter(store, run, profile.budget.dollars, " ".join(names)) as meter:
+    node = Node.from_environment(os.environ)
+    require_nodes(node, names, profile)
+    if not node.leads:
+        yield from follow_stages(names, run, profile, store, settings, node)
+        return
+    with (
+        Leader(node, RunSecret.of(run, settings)) if node.count > 1 else nullcontext() as gang,
+        Meter(store, run, profile.budget.dollars, " ".join(names), nodes=node.count) as meter,
+    ):
         for name in names:
             try:
-                made = run_stage(name, run, profile, store, settings, meter, tuple(names))
+                made = run_stage(name, run, profile, store, settings, meter, tuple(names), gang)
             except PreemptedError as left:
                 stay_until_taken(left)  # here, for the machine costs until it goes
                 raise
@@ -62,6 +75,7 @@ def run_stage(
     settings: Settings,
     meter: Meter | None = None,
     stages: tuple[str, ...] = (),
+    gang: Leader | None = None,
 ) -> bool:
     """Run a stage unless it is done. True when its artifact was made now.
 
@@ -82,7 +96,7 @@ def run_stage(
         secret = RunSecret.of(run, settings)
         lease = Lease.take(store, run)
         ledger = Ledger(store, run, lease.epoch)
-        context = RunContext(run, profile, store, work, lease, ledger, secret, meter, stages)
+        context = RunContext(run, profile, store, work, lease, ledger, secret, meter, gang, stages)
         if context.finished(name):  # the holder until now may have published it in between
             if meter:
                 meter.under(lease.epoch)
@@ -91,6 +105,8 @@ def run_stage(
             meter.require()
         started = time.monotonic()
         context.ledger.append("stage_started", stage=name)
+        if gang:
+            gang.begin(name)
         try:
             # Where nothing is metered, the output is the caller's own.
             with logged(store, run, lease.epoch, name, work) if meter else nullcontext():

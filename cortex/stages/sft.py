@@ -25,7 +25,7 @@ def run(context: RunContext, output: Path) -> None:
     if sft.axolotl:  # else Axolotl's schema is not imported, which takes seconds of every restart
         check_passthrough(sft.axolotl)
     checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
-    resume = checkpoints.newest()
+    resume = checkpoints.choose()
     dataset, validation = labels / ACCEPTED, None
     if sft.validate_steps:
         dataset, validation = hold_out(dataset, sft.validation_examples, folder)
@@ -35,11 +35,12 @@ def run(context: RunContext, output: Path) -> None:
     )
     path = folder / "axolotl.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    command = distributed(context.profile, AXOLOTL, "train", path, "--launcher", "python")
+    command = distributed(context.profile, AXOLOTL, "train", path, "--launcher", "python", gang=context.gang)
     rules = TrainingRules.of(sft, checkpoints.committed)
     run_trainer(context, checkpoints, command, sft.hang_limit, rules=rules)
-    collect_model(checkpoints.saving, output / "model")
-    name_base(output / "model", context)
+    if context.leads:
+        collect_model(checkpoints.saving, output / "model")
+        name_base(output / "model", context)
 
 
 def _built_base(context: RunContext, labels: Path, target: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 from cortex.errors import ConfigError
 from cortex.runs.profile import Adapter, Profile
 from cortex.section import unknown_key
+from cortex.training.zero3 import zero3_config
 
 PLUGIN = "cortex.training.axolotl_plugin.CortexPlugin"
 
@@ -67,7 +68,12 @@ def axolotl_config(
     config |= _on_gpu() if profile.hardware.device == "cuda" else _on_cpu()
     if profile.model.adapter:
         config |= _adapter(profile.model.adapter)
-    if profile.hardware.gpus > 1:
+    if profile.hardware.processes > 1 and profile.hardware.device == "cpu":
+        # Else Axolotl puts each process's model onto the GPU of its number, whether or not there is one.
+        config["max_memory"] = {"cpu": "64GiB"}
+    elif profile.hardware.processes > 1 and profile.hardware.sharding == "zero3":
+        config["deepspeed"] = zero3_config()
+    elif profile.hardware.processes > 1:
         config |= _sharded(quantized=profile.model.adapter is not None and profile.model.adapter.kind == "qlora")
     if validation:
         # The kit's callback says when, so that the validated steps are steps that are saved.

@@ -22,6 +22,7 @@ from cortex.training.events import (
     LEAVE_VARIABLE,
     RESERVED,
     Failed,
+    Left,
     Saved,
     Saving,
     Started,
@@ -33,6 +34,7 @@ from cortex.training.events import (
     emit,
     measured,
 )
+from cortex.training.parts import Parts
 from cortex.training.ranks import barrier, highest
 from cortex.training.rules import EVAL, TrainingRules
 
@@ -70,6 +72,7 @@ class KitCallback(TrainerCallback):
         # Asked by this signal, a process that hangs says where.
         faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
+        self._parts = Parts()
         emit(Started(rank=self._rank, pid=os.getpid(), step=state.global_step, total=state.max_steps))
 
     def on_step_end(
@@ -111,12 +114,15 @@ class KitCallback(TrainerCallback):
             self._tell(Saving(step=state.global_step))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        folder = Path(args.output_dir or ".", f"checkpoint-{state.global_step}")
         barrier()  # every rank's files have to be there
+        self._parts.gather(folder)
         if self._rank == 0:
-            folder = Path(args.output_dir or ".", f"checkpoint-{state.global_step}")
             self._size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             emit(Saved(step=state.global_step))
         if self._leaving:
+            if self._rank == 0:
+                emit(Left(step=state.global_step))
             sys.exit(PreemptedError.exit_code)
 
     def on_log(
@@ -207,8 +213,15 @@ def rollout_phase(args: TrainingArguments) -> int:
     )
 
 
+def name_cpu_plainly(args: TrainingArguments) -> None:
+    """Have a trainer of several processes on a CPU resume: each calls it by its number, where torch.load finds none."""
+    if args.device.type == "cpu":
+        args._setup_devices = torch.device("cpu")  # pyright: ignore[reportPrivateUsage]
+
+
 def kit_callbacks(trainer: Trainer) -> list[TrainerCallback]:
     """What a trainer that the kit started is given."""
+    name_cpu_plainly(trainer.args)
     leave = os.environ.get(LEAVE_VARIABLE)
     return [KitCallback(trainer, Path(leave) if leave else None, TrainingRules.given())]
 

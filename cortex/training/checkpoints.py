@@ -24,6 +24,7 @@ from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from cortex.limits import MANIFEST_BYTES, TooLargeError
 from cortex.runs.context import RunContext
+from cortex.runs.gang import Follower, Leader
 from cortex.training.completeness import lacking
 from cortex.training.pickles import check_metadata
 
@@ -67,6 +68,46 @@ class Checkpoints:
     def remote(self) -> bool:
         """Whether a commit on this machine still has to be sent somewhere."""
         return self._local is not self._bucket
+
+    def choose(self) -> Path | None:
+        """The checkpoint to resume from, on this machine: `newest`; of several machines, the one that the first chose.
+
+        Raises:
+            StoreError: the bucket does not answer.
+            DataError: the first node's choice is not to be had here.
+        """
+        match self._context.gang:
+            case None:
+                return self.newest()
+            case Leader() as leader:
+                newest = self.newest()
+                if self.resumed is None:
+                    leader.resume(None, None)
+                    return None
+                if self.remote:
+                    self.upload(self.resumed)  # an earlier attempt's on this disk may never have been sent
+                leader.resume(self.resumed, Manifest.read(self._local.local_path(self._key(self.resumed))).digest)
+                return newest
+            case Follower() as follower:
+                self._discard_unfinished()
+                chosen = follower.resumed()
+                return None if chosen.step is None else self._adopt(chosen.step, chosen.digest)
+
+    def _adopt(self, step: int, digest: str | None) -> Path:
+        """The first node's choice, verified on this machine too. Nothing is quarantined here: that is for the first."""
+        folder = self._local.local_path(self._key(step))
+        if self.remote and (not folder.exists() or self._fault(folder, step) or Manifest.read(folder).digest != digest):
+            self._local.delete(self._key(step))
+            manifest = find(self._bucket, self._key(step))
+            if manifest is None or manifest.digest != digest:
+                raise DataError(f"checkpoint-{step}, which node 0 goes on from, is not in the bucket as node 0 has it")
+            receive(self._bucket, self._key(step), manifest, folder)
+        fault = self._fault(folder, step)
+        if fault or Manifest.read(folder).digest != digest:
+            raise DataError(f"checkpoint-{step} is not the one that node 0 goes on from: {fault or 'another manifest'}")
+        self.resumed = step
+        print(f"resuming from checkpoint-{step}", flush=True)
+        return folder
 
     def newest(self) -> Path | None:
         """The newest checkpoint of this stage that verifies, on this machine; each newer one is quarantined.
@@ -196,7 +237,7 @@ class Checkpoints:
 
     def _unfit(self, folder: Path, step: int) -> str | None:
         """Why a checkpoint whose bytes are right cannot be continued from."""
-        missing = lacking(folder, step, self._context.profile.hardware.gpus)
+        missing = lacking(folder, step, self._context.profile.hardware.processes)
         if missing:
             return f"it lacks {', '.join(missing)}"
         try:

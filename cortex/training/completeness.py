@@ -7,7 +7,7 @@ from pathlib import Path
 STATE = "trainer_state.json"
 
 _WEIGHTS = ("model*.safetensors", "adapter_model*.safetensors", "pytorch_model_fsdp_*/.metadata", "pytorch_model*.bin")
-_OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_*/.metadata")
+_OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_*/.metadata", "global_step*/*_optim_states.pt")
 
 
 def lacking(folder: Path, step: int, ranks: int) -> list[str]:
@@ -16,6 +16,7 @@ def lacking(folder: Path, step: int, ranks: int) -> list[str]:
     Files of the Hugging Face Trainer: weights or an adapter, the optimizer, the learning-rate schedule, the random
     state of every rank, and the state that says which batch comes next. A sharded part is a folder in the format of
     `torch.distributed.checkpoint`, whose `.metadata` is written last; a rank writes its random state after its shards.
+    Of DeepSpeed's ZeRO each rank writes two files, and the first one the name of their folder, `latest`, at the end.
     """
     found: list[str] = []
     if not _any(folder, _WEIGHTS):
@@ -26,6 +27,13 @@ def lacking(folder: Path, step: int, ranks: int) -> list[str]:
         found.append("scheduler.pt")
     random = ["rng_state.pth"] if ranks == 1 else [f"rng_state_{rank}.pth" for rank in range(ranks)]
     found += [name for name in random if not (folder / name).is_file()]
+    shards = folder / f"global_step{step}"
+    if shards.is_dir():
+        names = [
+            f"zero_pp_rank_{rank}_mp_rank_00_{part}_states.pt" for rank in range(ranks) for part in ("model", "optim")
+        ]
+        found += [name for name in names if not any(shards.glob(f"*{name}"))]
+        found += [] if (folder / "latest").is_file() else ["latest"]
     saved = _saved_step(folder / STATE)
     if saved is None:
         found.append(STATE)

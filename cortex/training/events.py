@@ -135,6 +135,13 @@ class Saved(_Told):
     step: Step
 
 
+class Left(_Told):
+    """It saved this step and ends, as it was asked to. A launcher of several ranks hides the exit code that says so."""
+
+    event: Literal["left"] = "left"
+    step: Step
+
+
 class Waiting(_Told):
     """No step is made, for a reason that may pass."""
 
@@ -150,7 +157,18 @@ class Failed(_Told):
 
 
 Event = Annotated[
-    Started | Stepped | Progressed | Validating | Validated | Stopped | Chosen | Saving | Saved | Waiting | Failed,
+    Started
+    | Stepped
+    | Progressed
+    | Validating
+    | Validated
+    | Stopped
+    | Chosen
+    | Saving
+    | Saved
+    | Left
+    | Waiting
+    | Failed,
     Field(discriminator="event"),
 ]
 

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from cortex.process import thread_variables
+from cortex.runs.gang import Gang
 from cortex.runs.profile import Profile
+from cortex.training.zero3 import require_deepspeed
 
 AXOLOTL = "axolotl.cli.main"
 """Axolotl's command line as a module: its console script names its interpreter in a line that the kernel may cut."""
@@ -38,9 +40,26 @@ def trainer_environment(profile: Profile) -> dict[str, str]:
     return environment
 
 
-def distributed(profile: Profile, module: str, *arguments: str | Path) -> list[str | Path]:
-    """The command that runs a trainer module on every GPU of the machine."""
-    if profile.hardware.gpus == 1:
+def distributed(profile: Profile, module: str, *arguments: str | Path, gang: Gang | None = None) -> list[str | Path]:
+    """The command that runs a trainer module on every GPU of the machine; with a gang, of all its machines.
+
+    Of torchrun's rendezvous the static one is used. The elastic one (`c10d`) numbers the nodes by their addresses, so
+    that rank 0, which saves, might not be on the node that holds the lease; and what it is for, to go on with other
+    nodes, is what the kit does by its checkpoints.
+
+    Raises:
+        ConfigError: the profile shards by ZeRO-3, and DeepSpeed is not installed.
+    """
+    hardware = profile.hardware
+    if (hardware.device, hardware.sharding) == ("cuda", "zero3") and hardware.processes > 1:
+        require_deepspeed()
+    if gang is None and profile.hardware.gpus == 1:
         return [sys.executable, "-m", module, *arguments]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={profile.hardware.gpus}"]
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={profile.hardware.gpus}"]
+    if gang is None:
+        torchrun += ["--standalone"]
+    else:
+        node = gang.node
+        torchrun += [f"--nnodes={node.count}", f"--node-rank={node.rank}"]
+        torchrun += [f"--master-addr={node.addresses[0]}", f"--master-port={gang.rendezvous_port}"]
     return [sys.executable, *torchrun, "-m", module, *arguments]

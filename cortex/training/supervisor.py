@@ -1,24 +1,22 @@
 """A trainer under supervision: its steps reach the ledger, its saves are committed, and it ends in time.
 
-Five things end it early: the machine is about to be taken away, another process took the run over, the run has spent
-its budget, it hangs, or this process itself is ended. What it had saved by then is committed; the same command goes on
-from there.
+Six things end it early: the machine is about to be taken away, another process took the run over, the run has spent
+its budget, it hangs, another machine that trains with this one leaves or fails, or this process itself is ended. What
+it had saved by then is committed; the same command goes on from there.
 """
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from cortex.errors import BudgetError, ConfigError, CortexError, HungError, PreemptedError, StageError
 from cortex.process import kill_group, running
 from cortex.runs.clouds.source import Advice
 from cortex.runs.context import RunContext
+from cortex.runs.gang import Follower
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.notice import Notice, Watch
 from cortex.runs.trainers import HangLimit
@@ -31,6 +29,7 @@ from cortex.training.events import (
     Event,
     EventPipe,
     Failed,
+    Left,
     Progressed,
     Saved,
     Saving,
@@ -41,8 +40,10 @@ from cortex.training.events import (
     Validating,
     Waiting,
 )
+from cortex.training.follower import dump_stacks, follow_trainer
 from cortex.training.gpu_meter import GpuMeter
 from cortex.training.launch import trainer_environment
+from cortex.training.peers import Peers
 from cortex.training.reporter import Reporter
 from cortex.training.rules import RULES_VARIABLE, TrainingRules
 from cortex.training.tracking.keeper import Keeper
@@ -64,6 +65,9 @@ MARGIN_SECONDS = 1.0
 _SAID = ("brier", "loss", "reward", "valid", "truncated")
 """What of a validation is printed; the ledger has it all."""
 
+PEER_SECONDS = 15.0
+"""How long the trainer here has to say by itself why it failed, once it has on another machine."""
+
 HANGS = 3
 """A trainer that hung so often since the same checkpoint is not begun again by itself."""
 
@@ -79,6 +83,7 @@ def run_trainer(
     """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
 
     `rules` say when it validates and stops; without them it makes all its steps, and its last weights are the model.
+    Of several machines the one that leads keeps what the trainer saves; each other only runs its share of it.
 
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
@@ -87,6 +92,9 @@ def run_trainer(
         HungError: it made no step for longer than `limit`.
         StageError, ConfigError: it failed.
     """
+    if isinstance(context.gang, Follower):
+        follow_trainer(context, context.gang, checkpoints.stage, command, rules or TrainingRules(), watch)
+        return
     leave = context.folder(checkpoints.stage) / "leave"
     leave.unlink(missing_ok=True)
     variables = {
@@ -96,11 +104,15 @@ def run_trainer(
     }
     environment = trainer_environment(context.profile) | variables
     sys.stdout.flush()
+    peers = Peers(context.gang)
+    if context.gang:
+        environment |= context.gang.node.network_variables()
+        context.gang.assemble(context.lease.checked())
     with (
         Reporter(context) as reporter,
         Keeper(context, checkpoints.stage),
         Trackers(context, checkpoints.stage, checkpoints.resumed, reporter.append) as trackers,
-        Committer(checkpoints, context.profile.hardware.gpus, reporter.append) as committer,
+        Committer(checkpoints, context.profile.hardware.processes, reporter.append) as committer,
         watch() as notices,
         context.lease.watched() as require_lease,
         EventPipe(Path(variables[PIPE_VARIABLE])) as events,
@@ -112,15 +124,22 @@ def run_trainer(
             committer.require()
             reporter.require()
             trainer.pass_on(notices.advice)
-            if notices.notice:
-                trainer.ask_to_leave(notices.notice, leave)
+            peers.listen()
+            notice = peers.first(notices.notice)
+            if notice:
+                trainer.ask_to_leave(notice, leave)
             if context.meter and (over := context.meter.over):
                 trainer.ask_to_stop(over, leave)
+            if peers.failed_for(PEER_SECONDS) and not (notice or trainer.over):
+                kill_group(process)  # without its peer it will not make another step
             if trainer.hung():
+                if context.gang:
+                    context.gang.dump()
                 reason = trainer.end_hung()
                 committer.settle(SETTLE_SECONDS)
                 raise _hung(context, checkpoints, reason)
-        _conclude(trainer, process.wait(), notices.notice, committer, reporter)
+        peers.listen()
+        _conclude(trainer, process.wait(), peers.first(notices.notice), peers, committer, reporter)
 
 
 class _Trainer:
@@ -149,6 +168,8 @@ class _Trainer:
         """Its processes, of which each said that it began to train."""
         self._score: float | None = None
         """The validation's, of the step that was made last, if there was one."""
+        self.left = False
+        """Whether it ended itself because it was asked to, with all of that step saved."""
         self.over: BudgetError | None = None
         """Why it was asked to stop at the cap."""
         self._notice: Notice | None = None
@@ -193,11 +214,7 @@ class _Trainer:
     def end_hung(self) -> str:
         """Have every rank say where it is, and end them all; what happened, in a line."""
         silence, limit = self._watchdog.silence(time.monotonic()), self._watchdog.limit
-        for pid in self.pids:
-            # A number that was told may be another's, or anybody's by now: only who holds the pipe is one of its own.
-            with suppress(ProcessLookupError):
-                if self._events.is_held_by(pid):
-                    os.kill(pid, signal.SIGUSR1)
+        dump_stacks(self.pids, self._events)
         end = time.monotonic() + DUMP_SECONDS
         while time.monotonic() < end and self.listen():
             pass
@@ -239,6 +256,8 @@ class _Trainer:
                 self._watchdog.resume(now)
                 self.unsaved = None
                 self._committer.take(NewCheckpoint(self._folder(event.step), event.step, self._score))
+            case Left():
+                self.left = True
             case Waiting():
                 self._watchdog.pause(now)
                 self._reporter.append("trainer_waiting", stage=self.stage, reason=event.reason)
@@ -249,7 +268,9 @@ class _Trainer:
         return self._checkpoints.saving / f"checkpoint-{step}"
 
 
-def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Committer, reporter: Reporter) -> None:
+def _conclude(
+    trainer: _Trainer, code: int, notice: Notice | None, peers: Peers, committer: Committer, reporter: Reporter
+) -> None:
     """Bring in what was saved, and say how the trainer ended."""
     if code == 0 and not trainer.pids:
         raise StageError(
@@ -269,11 +290,15 @@ def _conclude(trainer: _Trainer, code: int, notice: Notice | None, committer: Co
         raise left
     committer.settle(SETTLE_SECONDS)
     committer.require()
-    if trainer.over and code == PreemptedError.exit_code:
+    if trainer.over and trainer.left:
         raise trainer.over
     failure = trainer.failure or (trainer.unsaved and _lack_of_room(trainer.unsaved))
     if failure:
         raise ConfigError(f"{trainer.stage}: {failure}")
+    if peers.failure:
+        if isinstance(peers.failure, PreemptedError):
+            reporter.append("preempted", stage=trainer.stage, source="node", settled=True)
+        raise peers.failure
     raise StageError(f"{trainer.stage}: the trainer exited with {code}; its log says why")
 
 

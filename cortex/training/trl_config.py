@@ -5,6 +5,7 @@ from typing import Any
 
 from cortex.runs.profile import Adapter, Profile
 from cortex.runs.trainers import Optimization
+from cortex.training.zero3 import zero3_config
 
 
 def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
@@ -83,7 +84,9 @@ def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, 
         "report_to": [],
         "disable_tqdm": True,
     }
-    return arguments | (_sharded() if profile.hardware.gpus > 1 else {})
+    if not gpu or profile.hardware.processes == 1:
+        return arguments
+    return arguments | ({"deepspeed": zero3_config()} if profile.hardware.sharding == "zero3" else _sharded())
 
 
 def _sharded() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def train_with_trl(
     section = getattr(profile, stage)
     base = base_folder(context)
     checkpoints, trained = Checkpoints(context, stage, keep=section.keep_checkpoints), folder / "trained"
-    resume = checkpoints.newest()
+    resume = checkpoints.choose()
     rules = TrainingRules.of(section, checkpoints.committed)
     if validation:
         checkpoints.bring_best()
@@ -55,7 +55,8 @@ def train_with_trl(
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task), encoding="utf-8")
-    command = distributed(profile, f"cortex.training.{stage}", path)
+    command = distributed(profile, f"cortex.training.{stage}", path, gang=context.gang)
     run_trainer(context, checkpoints, command, section.hang_limit, rules=rules)
-    collect_model(trained, output)
-    name_base(output, context)
+    if context.leads:
+        collect_model(trained, output)
+        name_base(output, context)

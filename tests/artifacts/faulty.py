@@ -95,8 +95,8 @@ class Proxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, server: Server) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, server: Server, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Handler)
         self.upstream = server
         self.plan: Plan = lambda _: None
         self.seen: list[Request] = []

@@ -274,3 +274,46 @@ def test_a_job_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
     path.write_text("resources: {infra: aws}\nrun: 'true'\n")
     assert find_job(str(path)) == path
     assert resolve_job(path, settings=S3)["resources"]["labels"][RUN_TAG] == "mine"
+
+
+def test_only_what_trains_has_the_profiles_machines() -> None:
+    profile = load_profile("cortex-70b", {"hardware.nodes": 2})
+    tasks = by_name(resolve(profile, "r1", settings=S3))
+    assert {name for name, task in tasks.items() if task.get("num_nodes") == 2} == {"sft", "grpo"}
+    assert {name for name, task in tasks.items() if "num_nodes" not in task} == {
+        "data",
+        "export",
+        "evaluate",
+        "release",
+    }
+    one = resolve(load_profile("cortex-70b"), "r1", settings=S3)
+    assert not any("num_nodes" in task for task in one)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "task", "fault"),
+    [
+        (1, {"name": "sft", "run": "cortex run sft", "num_nodes": 2}, r"task 'sft': num_nodes is 2, .* has 1 for it"),
+        (2, {"name": "sft", "run": "cortex run sft", "num_nodes": 4}, "num_nodes is 4, .* has 2 for it: remove it"),
+        (2, {"name": "end", "run": "cortex run export", "num_nodes": 2}, "num_nodes is 2, .* has 1 for it"),
+        (2, {"name": "own", "run": "python my.py", "num_nodes": 2}, "num_nodes is 2, .* has 1 for it"),
+        (1, {"name": "sft", "run": "cortex run sft", "num_nodes": True}, "num_nodes is True"),
+        (1, {"name": "sft", "run": "cortex run sft", "num_nodes": "1"}, "num_nodes is '1'"),
+        (2, {"name": "all", "run": "cortex run sft export"}, "export would run on 2 machines at once"),
+    ],
+)
+def test_machines_that_the_profile_does_not_know_of_are_refused(
+    nodes: int, task: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    profile = load_profile("cortex-70b", {"hardware.nodes": nodes})
+    with pytest.raises(ConfigError, match=fault):
+        resolve(profile, "r1", pipeline=write(tmp_path / "mine.yaml", task), settings=Settings(bucket="/bucket"))
+
+
+def test_a_task_that_repeats_the_profiles_number_is_taken(tmp_path: Path) -> None:
+    task = {"name": "sft", "run": "cortex run sft", "num_nodes": 2}
+    profile = load_profile("cortex-70b", {"hardware.nodes": 2})
+    [resolved] = resolve(
+        profile, "r1", pipeline=write(tmp_path / "mine.yaml", task), settings=Settings(bucket="/bucket")
+    )
+    assert resolved["num_nodes"] == 2

@@ -260,3 +260,17 @@ def test_a_revision_is_a_commit_of_a_model_of_the_hub() -> None:
     for model in (*here, {"base": None, "scratch": {"layers": 1}}):
         with pytest.raises(ConfigError, match="a base of this machine has none; remove it"):
             of(revision="0" * 40, **model)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"dpo": {"learning_rate": 1e-6, "max_steps": 1, "save_steps": 1}}, "dpo samples its pairs on one machine"),
+        ({"grpo.validate_steps": 25}, r"grpo.validate_steps goes back to the best checkpoint"),
+        ({"hardware.sharding": "fsdp"}, r"hardware.sharding: Input should be 'fsdp2' or 'zero3'"),
+        ({"hardware.nodes": 0}, "hardware.nodes"),
+    ],
+)
+def test_what_several_machines_cannot_do_is_refused(change: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        load_profile("cortex-70b-2n", change)

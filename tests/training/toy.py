@@ -26,6 +26,7 @@ from cortex.training.completeness import STATE
 from cortex.training.events import (
     LEAVE_VARIABLE,
     Failed,
+    Left,
     Progressed,
     Saved,
     Saving,
@@ -116,6 +117,7 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
             save(saving / f"checkpoint-{step}", state, step, task.weight_bytes)
             emit(Saved(step=step))
             if leaving:
+                emit(Left(step=step))
                 sys.exit(PreemptedError.exit_code)
     (saving / "model").write_text(state.hex())
 

@@ -35,6 +35,11 @@ def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | N
 
 
 def of_its_own(profile: Profile, found: Sequence[Offer]) -> tuple[Offer, ...]:
-    """Of some machines those with the profile's own GPUs, as many as it says; all where there is none."""
+    """Of some machines those with the profile's own GPUs, as many as it says; all where there is none.
+
+    Where the profile trains on several at once, each stands for so many: their price is all of them together.
+    """
     gpus = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
-    return tuple(offer for offer in found if offer.accelerators == gpus) or tuple(found)
+    own = tuple(offer for offer in found if offer.accelerators == gpus) or tuple(found)
+    nodes = profile.hardware.nodes
+    return tuple(offer.model_copy(update={"dollars_per_hour": offer.dollars_per_hour * nodes}) for offer in own)

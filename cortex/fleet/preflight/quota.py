@@ -1,4 +1,4 @@
-"""Whether AWS would let the account run one machine of each task: new accounts may run no spot GPU at all."""
+"""Whether AWS would let the account run the machines of each task: new accounts may run no spot GPU at all."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,14 +39,15 @@ class Room:
     vcpus: dict[str, float]
     """Of one machine, by its type."""
 
-    def takes(self, offer: Offer) -> bool:
-        """Whether one machine fits, or nobody says that it does not."""
+    def takes(self, offer: Offer, nodes: int) -> bool:
+        """Whether so many machines fit at once, or nobody says that they do not."""
         limit = Limit.of(offer)
-        return limit not in self.allowed or self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
+        return limit not in self.allowed or nodes * self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
 
 
 def check(ground: Ground) -> Finding:
-    """Compare each limit with the vCPUs of one machine. A task is stuck where no place that may take it has room."""
+    """Compare each limit with the vCPUs of a task's machines. It is stuck where no place that may take it has room."""
+    nodes = {str(document.get("name")): int(document.get("num_nodes", 1)) for document in ground.documents}
     by_task = [(name, [offer for offer in found if offer.cloud == "aws"], found) for name, found in ground.offers]
     ours = [offer for _, found, _ in by_task for offer in found]
     if not any(map(Limit.of, ours)):
@@ -57,14 +58,17 @@ def check(ground: Ground) -> Finding:
     stuck = {
         name: min(found, key=lambda offer: offer.dollars_per_hour)
         for name, found, everywhere in by_task
-        if found and not any(map(room.takes, found)) and not _elsewhere(everywhere)
+        if found and not any(room.takes(offer, nodes[name]) for offer in found) and not _elsewhere(everywhere)
     }
     if stuck:
-        details = [f"{name}: {_words(offer, room)}" for name, offer in stuck.items()]
-        fixes = dict.fromkeys(_fix(offer, room) for offer in stuck.values())
+        details = [f"{name}: {_words(offer, room, nodes[name])}" for name, offer in stuck.items()]
+        fixes = dict.fromkeys(_fix(offer, room, nodes[name]) for name, offer in stuck.items())
         return Finding(NAME, False, "; ".join(details), "; ".join(fixes))
-    detail = "one machine of each task fits into its quota"
-    short = sorted({_name(offer) for offer in ours if not room.takes(offer)})
+    several = any(count > 1 for count in nodes.values())
+    detail = f"{'what' if several else 'one machine of'} each task {'needs ' if several else ''}fits into its quota"
+    short = sorted(
+        {_name(offer) for name, found, _ in by_task for offer in found if not room.takes(offer, nodes[name])}
+    )
     if short:
         more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
         fix = "SkyPilot has a wider choice once those quotas are raised, too"
@@ -114,18 +118,19 @@ def _name(offer: Offer) -> str:
     return f"{'spot ' if offer.spot else ''}{offer.instance_type} in {offer.region}"
 
 
-def _words(offer: Offer, room: Room) -> str:
+def _words(offer: Offer, room: Room, nodes: int) -> str:
     limit = Limit.of(offer)
     assert limit
     vcpus, allowed = room.vcpus[offer.instance_type], room.allowed[limit]
-    return f"one {_name(offer)} has {vcpus:.0f} vCPUs, the quota is {allowed:.0f}"
+    machines = f"one {_name(offer)} has" if nodes == 1 else f"{nodes} {_name(offer)} have"
+    return f"{machines} {nodes * vcpus:.0f} vCPUs, the quota is {allowed:.0f}"
 
 
-def _fix(offer: Offer, room: Room) -> str:
+def _fix(offer: Offer, room: Room, nodes: int) -> str:
     limit = Limit.of(offer)
     assert limit
     return (
         f"ask for more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {limit.code} "
-        f"--desired-value {room.vcpus[offer.instance_type]:.0f} --region {limit.region} (or at https://{limit.region}."
+        f"--desired-value {nodes * room.vcpus[offer.instance_type]:.0f} --region {limit.region} (or at https://{limit.region}."
         f"console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{limit.code}); it may take days"
     )

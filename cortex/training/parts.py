@@ -1,0 +1,80 @@
+"""A checkpoint that several machines saved, brought together on the first one, which commits it.
+
+Each node's processes write to their own node's disk: random states, and of sharded weights and optimizers their shards.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+CHUNK_BYTES = 64 * 2**20
+
+
+class Parts:
+    """One for each process of a trainer. All processes of all nodes have to make it, and to call it, together."""
+
+    def __init__(self) -> None:
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        self.nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1")) if dist.is_initialized() else 1
+        if self.nodes > 1:
+            self._rank = dist.get_rank()
+            self._senders = [node * local for node in range(1, self.nodes)]
+            # Of its own, for what is sent lies in memory: NCCL's groups carry what is on a GPU.
+            self._group = dist.new_group([0, *self._senders], backend="gloo")
+
+    def gather(self, folder: Path) -> None:
+        """Bring what other nodes have in `folder` to the first one's folder of the same step, and remove it there."""
+        if self.nodes == 1:
+            return
+        if self._rank == 0:
+            for sender in self._senders:
+                listing = json.loads(self._receive_bytes(sender))
+                wanted = [
+                    not (folder / name).exists() for name, _ in listing
+                ]  # some trainers write a file on each node
+                self._send_bytes(bytes(wanted), sender)
+                for name, size in (entry for entry, wants in zip(listing, wanted, strict=True) if wants):
+                    self._receive_file(folder / name, size, sender)
+        elif self._rank in self._senders:
+            files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            listing = [(str(path.relative_to(folder)), path.stat().st_size) for path in files]
+            self._send_bytes(json.dumps(listing).encode(), 0)
+            for path, wanted in zip(files, self._receive_bytes(0), strict=True):
+                if wanted:
+                    self._send_file(path)
+            shutil.rmtree(folder)
+
+    def _send_file(self, path: Path) -> None:
+        with path.open("rb") as file:
+            while data := file.read(CHUNK_BYTES):
+                dist.send(torch.frombuffer(bytearray(data), dtype=torch.uint8), 0, group=self._group)
+
+    def _receive_file(self, path: Path, size: int, sender: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for length in _lengths(size):
+                chunk = torch.empty(length, dtype=torch.uint8)
+                dist.recv(chunk, sender, group=self._group)
+                file.write(chunk.numpy().data)
+
+    def _send_bytes(self, data: bytes, rank: int) -> None:
+        dist.send(torch.tensor([len(data)]), rank, group=self._group)
+        dist.send(torch.frombuffer(bytearray(data), dtype=torch.uint8), rank, group=self._group)
+
+    def _receive_bytes(self, sender: int) -> bytes:
+        length = torch.zeros(1, dtype=torch.int64)
+        dist.recv(length, sender, group=self._group)
+        data = torch.empty(int(length), dtype=torch.uint8)
+        dist.recv(data, sender, group=self._group)
+        return data.numpy().tobytes()
+
+
+def _lengths(size: int) -> Iterator[int]:
+    """The chunks that a file of this size is sent in."""
+    for start in range(0, size, CHUNK_BYTES):
+        yield min(CHUNK_BYTES, size - start)
