@@ -3,13 +3,24 @@
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, set_seed
 
 from cortex.drill.witness import Witness
+from cortex.training.packing import pack_in_order
 
 
 class WitnessPlugin(BasePlugin):
-    """Adds the witness to Axolotl's trainer."""
+    """Adds the witness to Axolotl's trainer, and has it draw an adapter and pack examples as the kit's does.
+
+    Without that a bare trainer draws both anew at each start, and could be compared with nothing.
+    """
+
+    def pre_model_load(self, cfg: Any) -> None:
+        set_seed(cfg.seed)
+
+    def post_trainer_create(self, cfg: Any, trainer: Trainer) -> None:
+        if cfg.sample_packing:
+            pack_in_order(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return [Witness()]

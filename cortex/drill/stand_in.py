@@ -107,9 +107,6 @@ def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
     if _GPU_OPTIMIZER.search(sft.optimizer):
         few["optimizer"] = "adamw_torch"
         differs.append(f"optimizer adamw_torch, not {sft.optimizer}, which needs a GPU")
-    if sft.sample_packing:
-        few["sample_packing"] = False
-        differs.append("no sample_packing, which needs flash attention")
     dropped = sorted(key for key in sft.axolotl if _GPU_ONLY.search(key))
     if dropped:
         few["axolotl"] = {key: value for key, value in sft.axolotl.items() if key not in dropped}

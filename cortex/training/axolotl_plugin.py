@@ -7,12 +7,13 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 
 from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
+from cortex.training.packing import pack_in_order
 
 
 class CortexPlugin(BasePlugin):
     """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that.
 
-    It also names the layers that are sharded.
+    It also names the layers that are sharded, and packs examples in one order.
     """
 
     def pre_model_load(self, cfg: Any) -> None:
@@ -22,6 +23,10 @@ class CortexPlugin(BasePlugin):
     def post_model_build(self, cfg: Any, model: PreTrainedModel) -> None:
         if cfg.fsdp_config:
             name_layers_to_shard(model)
+
+    def post_trainer_create(self, cfg: Any, trainer: Trainer) -> None:
+        if cfg.sample_packing:
+            pack_in_order(trainer)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return kit_callbacks(trainer)

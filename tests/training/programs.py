@@ -10,10 +10,10 @@ from cortex.settings import CHECKOUT, Settings
 HERE = Path(__file__).parent
 
 
-def in_image(image: str, program: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run Python there, without a GPU and without a model hub; `text` is its standard input."""
+def in_image(image: str, program: list[str], text: str = "", **further: str) -> subprocess.CompletedProcess[str]:
+    """Run Python there, without a GPU or a model hub; `text` is its standard input, `further` are variables."""
     folder = environment(image, Settings())
-    variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+    variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", **further}
     return subprocess.run(
         [folder / "bin" / "python", *program],
         input=text,

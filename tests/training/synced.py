@@ -13,9 +13,6 @@ from typing import Any
 
 import peft.peft_model
 import torch
-import torch.distributed as dist
-from accelerate.state import PartialState
-from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from peft import PeftModel, get_peft_model, set_peft_model_state_dict
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule
@@ -24,28 +21,12 @@ from trl.generation.vllm_generation import VLLMGeneration
 from vllm import LLM
 
 from cortex.training import grpo
+from tests.training.cpu_ranks import shard_without_a_gpu
 
 TASK, OUT, MERGING = Path(sys.argv[1]), Path(sys.argv[2]), "--merging" in sys.argv
 RANK = int(os.environ["RANK"])
 BASE = json.loads(TASK.read_text(encoding="utf-8"))["base"]
 found: dict[str, Any] = {"syncs": [], "saves": []}
-
-
-def shard_without_a_gpu() -> None:
-    """Accelerate leaves FSDP out, without a word, where there is no GPU; gloo's barrier knows no devices."""
-    create, barrier = Trainer.create_accelerator_and_postprocess, dist.barrier
-
-    def create_sharded(self: Any) -> None:
-        create(self)
-        if self.args.fsdp:
-            state = self.accelerator.state
-            state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
-            state.fsdp_plugin.set_mixed_precision("bf16")
-            state.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
-            self.is_fsdp_enabled = True
-
-    Trainer.create_accelerator_and_postprocess = create_sharded
-    dist.barrier = lambda *_, device_ids=None, **options: barrier(**options)
 
 
 def merged_elsewhere(model: Any) -> dict[str, torch.Tensor]:

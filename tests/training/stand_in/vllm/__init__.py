@@ -46,7 +46,7 @@ class LLM:
         self.options = options
         self.weights: dict[str, torch.Tensor] = {}
         self.asleep = False
-        self._shape = AutoConfig.from_pretrained(model)
+        self._base = model
         runner = SimpleNamespace(model=SimpleNamespace(load_weights=self._load))
         worker = SimpleNamespace(model_runner=runner)
         self.llm_engine = SimpleNamespace(
@@ -69,7 +69,7 @@ class LLM:
     def generate(self, prompts: list[dict[str, Any]], sampling_params: Any, use_tqdm: bool) -> list[Any]:
         assert not self.asleep
         with torch.random.fork_rng(devices=[]):
-            model = AutoModelForCausalLM.from_config(self._shape).eval()
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(self._base)).eval()
             model.load_state_dict({name: weight.float() for name, weight in self.weights.items()}, strict=True)
             return [
                 self._answer(model, prompt["prompt_token_ids"], sampling_params, place)

@@ -1,0 +1,28 @@
+"""What Accelerate and gloo need to be told where there is no GPU, in programs of these tests that shard a model."""
+
+from typing import Any
+
+import torch.distributed as dist
+from accelerate.state import PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from transformers import Trainer
+
+
+def shard_without_a_gpu() -> None:
+    """Have a Trainer shard as its arguments say: by itself Accelerate leaves FSDP out, without a word.
+
+    Gloo's barrier knows no devices.
+    """
+    create, barrier = Trainer.create_accelerator_and_postprocess, dist.barrier
+
+    def create_sharded(self: Any) -> None:
+        create(self)
+        if self.args.fsdp:
+            state = self.accelerator.state
+            state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+            state.fsdp_plugin.set_mixed_precision("bf16")
+            state.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+            self.is_fsdp_enabled = True
+
+    Trainer.create_accelerator_and_postprocess = create_sharded
+    dist.barrier = lambda *_, device_ids=None, **options: barrier(**options)
