@@ -1,5 +1,6 @@
 """Killed in any stage and continued, a run gives the same bytes; so do two runs beside each other."""
 
+import json
 import signal
 import subprocess
 import threading
@@ -119,6 +120,11 @@ def test_lora_and_dpo_by_profile(
         assert (bucket / stage / "artifact" / "model" / "adapter_config.json").is_file()
     merged = Path(shown["release"]) / "model"
     assert not (merged / "adapter_config.json").exists()
+    adapter = merged.with_name("adapter")
+    trained = bucket / "grpo" / "artifact" / "model" / "adapter_model.safetensors"
+    assert (adapter / "adapter_model.safetensors").read_bytes() == trained.read_bytes()
+    assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base)
+    assert "nats a token from base and adapter" in (merged.parent / "README.md").read_text()
     assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
     assert (merged / "model.safetensors").stat().st_size == (base / "model.safetensors").stat().st_size
 
