@@ -56,7 +56,7 @@ MISFITS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a model on too few GPUs": (
         "cortex-70b",
         {"hardware.gpus": 4, "grpo.vllm.tensor_parallel_size": 4},
-        "gpu_memory_utilization to 0.45 (and 1 more)",
+        "set grpo.vllm.gpu_memory_utilization to 0.45",
     ),
     "all weights on one small GPU": (
         "cortex-8b",
