@@ -73,7 +73,7 @@ class CapacityPlan:
     def other_seconds(self) -> float:
         """Of all but steps, saves and loads, as seconds of the training machine, by the GPUs that are paid for."""
         counted = {"step", "rollout", "sync", "save", "load"}
-        trained = self.profile.hardware.gpus
+        trained = self.profile.hardware.processes
         return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in counted)
 
     def dollars(self, phase: Phase) -> float | None:
@@ -119,7 +119,7 @@ def plan_capacity(
     costs = {stage: closed_form(step, architecture, sheet) for stage, step in wanted.items()}
     disks = _disks(documents if documents is not None else read_documents(SKY_YAML))
     now = costs
-    if tracing != "never":
+    if tracing != "never" and profile.hardware.sharding == "fsdp2":  # the only one that PyTorch's trackers know
         costs = costs | traced_steps(wanted, config, architecture, sheet, settings, tracing, on_start=on_start)
     training, phases = _phases(profile, architecture, sheet, costs, disks)
 

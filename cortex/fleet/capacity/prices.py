@@ -17,13 +17,16 @@ SECONDS = 12.0
 
 
 def stage_prices(profile: Profile, documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """By stage: of the machines with the profile's own GPUs the cheapest, on spot where its task asks for that.
+    """By stage: of the machines with the profile's own GPUs the cheapest, on spot where its task asks for that; of a
+    task on several machines, all of them.
 
     Raises:
         ConfigError: the catalog cannot be read, or has no machine for a task.
     """
     return {
-        stage: _cheapest(profile, offers(document)) for document in documents for stage in stages_of(document, SKY_YAML)
+        stage: _cheapest(profile, offers(document)) * int(document.get("num_nodes") or 1)
+        for document in documents
+        for stage in stages_of(document, SKY_YAML)
     }
 
 

@@ -7,6 +7,10 @@ NETWORK = 1.0e9
 """Bytes a second from a model hub or a bucket: of the 25 to 400 Gbit/s of such machines, what a few hundred connections
 of one program have been seen to take."""
 
+NODE_LINK = 12.5e9
+"""Bytes a second between two machines: 100 Gbit/s of TCP. An estimate; EFA or InfiniBand, which nothing here sets up,
+would give ten times as much or more."""
+
 DISKS = {"low": 90e6, "medium": 218e6, "high": 437e6, "ultra": 1.0e9, "best": 437e6}
 """Bytes a second by SkyPilot's `disk_tier`: what it asks of AWS's gp3 (IOPS / 16 MB/s, `sky.clouds.aws`)."""
 

@@ -20,9 +20,10 @@ class Pass:
     moved: float = 0.0
     """Bytes that come in from the other GPUs, and that are summed with theirs."""
 
-    def time(self, sheet: GpuSheet, share: float) -> float:
-        """Seconds, where sequences are as long as this share: the next layer comes in while one computes."""
-        return max(self.seconds * share, self.moved / sheet.link)
+    def time(self, link: float, share: float) -> float:
+        """Seconds, where sequences are as long as this share: the next layer comes in while one computes. `link` is
+        bytes a second."""
+        return max(self.seconds * share, self.moved / link)
 
 
 @dataclass(frozen=True)

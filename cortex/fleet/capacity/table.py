@@ -19,7 +19,7 @@ def print_capacity(plan: CapacityPlan, console: Console) -> None:
     hardware, architecture = plan.profile.hardware, plan.architecture
     console.print(
         f"{plan.profile.name}: {architecture.parameters / 1e9:.1f}B parameters, {architecture.layers} layers, on "
-        f"{hardware.gpus} x {plan.sheet.name} ({plan.sheet.memory:.1f} GiB each)",
+        f"{hardware.processes} x {plan.sheet.name} ({plan.sheet.memory:.1f} GiB each)",
         soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False)

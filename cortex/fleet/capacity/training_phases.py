@@ -7,7 +7,7 @@ from typing import Any
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
 from cortex.fleet.capacity.lengths import PROMPT, usual_answer
 from cortex.fleet.capacity.phase import CLOSED, CONTEXT, FRAGMENTED, NCCL, TRACED, Knob, Phase
-from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
+from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, NODE_LINK, START
 from cortex.fleet.capacity.requests import Rollout, Step, rollout
 from cortex.fleet.capacity.rollouts import GRAPHS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
@@ -57,7 +57,17 @@ class TrainingPhases:
 
     @property
     def _gpus(self) -> int:
-        return self.profile.hardware.gpus
+        """Of all machines that train together."""
+        return self.profile.hardware.processes
+
+    @property
+    def _link(self) -> float:
+        """Bytes a second that every GPU takes in while all of them gather: over the slower of its ways.
+
+        A machine lacks what the others hold, and its GPUs share one link to them.
+        """
+        nodes = self.profile.hardware.nodes
+        return min(self.sheet.link, NODE_LINK * nodes / (nodes - 1)) if nodes > 1 else self.sheet.link
 
     @property
     def _beside(self) -> float:
@@ -96,7 +106,7 @@ class TrainingPhases:
             "load",
             fetched + whole / 4e9 + START + engine,
             gpu,
-            host=whole + (2 * GIB) * step.ranks,
+            host=whole + 2 * GIB * self.profile.hardware.gpus,
             disk=whole,
             moved=whole,
             knobs=(self._more_gpus(),),
@@ -105,15 +115,15 @@ class TrainingPhases:
     def _step(self, stage: str) -> Phase:
         step, cost, section = self.steps[stage], self.costs[stage], getattr(self.profile, stage)
         share = step.usual / step.tokens
-        one = cost.forward.time(self.sheet, share) + cost.backward.time(self.sheet, share)
+        one = cost.forward.time(self._link, share) + cost.backward.time(self._link, share)
         passes = step.passes * one
         moved = cost.forward.moved + cost.backward.moved
         if stage == "dpo" or (stage == "grpo" and (self.profile.grpo.vllm or self.profile.grpo.iterations > 1)):
             # The reference's probabilities, or those of the policy that sampled, take a forward pass of their own.
-            passes += step.passes * cost.forward.time(self.sheet, share)
+            passes += step.passes * cost.forward.time(self._link, share)
             moved += cost.forward.moved
         if stage == "grpo" and self.profile.grpo.beta:
-            passes += step.passes * cost.forward.time(self.sheet, share)
+            passes += step.passes * cost.forward.time(self._link, share)
         dynamic = (cost.peak - cost.static) * (1 + FRAGMENTED)
         return self._phase(
             stage,
@@ -121,7 +131,7 @@ class TrainingPhases:
             section.max_steps * (passes + cost.update),
             cost.static + dynamic + (self._asleep if stage == "grpo" else 0.0),
             moved=moved * step.passes * section.max_steps if step.ranks > 1 else 0.0,
-            host=4 * GIB * step.ranks,
+            host=4 * GIB * self.profile.hardware.gpus,
             times=section.max_steps,
             basis=TRACED if cost.traced else CLOSED,
             knobs=(*self._smaller_batches(stage), *self._shorter(stage), self._more_gpus()),
@@ -154,7 +164,7 @@ class TrainingPhases:
             static + sampled.share * self.sheet.bytes + lacking,
             lacking=lacking,
             times=sampled.batches,
-            host=4 * GIB * self._gpus,
+            host=4 * GIB * self.profile.hardware.gpus,
             knobs=(
                 self._other_share(sampled, needed, free),
                 self._more_tensor(sampled),
@@ -170,7 +180,7 @@ class TrainingPhases:
         whole = BF16 * a.parameters
         largest = max(a.table, *(inputs * outputs for inputs, outputs in a.linears))
         tensors = 9 * a.layers + 3
-        each = (whole / self.sheet.link if self._gpus > 1 else 0.0) + 8 * whole / self.sheet.bandwidth
+        each = (whole / self._link if self._gpus > 1 else 0.0) + 8 * whole / self.sheet.bandwidth
         return self._phase(
             "grpo",
             "sync",
@@ -186,7 +196,8 @@ class TrainingPhases:
         dpo = self.profile.dpo
         assert dpo
         whole = BF16 * self.architecture.parameters
-        tensor = next((n for n in (1, 2, 4, 8) if n <= self._gpus and whole / n < 0.7 * self.sheet.bytes), self._gpus)
+        gpus = self.profile.hardware.gpus
+        tensor = next((n for n in (1, 2, 4, 8) if n <= gpus and whole / n < 0.7 * self.sheet.bytes), gpus)
         engine = Engine(self.architecture, self.sheet, tensor, whole)
         longest = self.profile.grpo.max_completion_length
         usual, answers = usual_answer(longest), dpo.prompts * dpo.samples * tensor / self._gpus
@@ -199,7 +210,7 @@ class TrainingPhases:
         section, step, cost = getattr(self.profile, stage), self.steps[stage], self.costs[stage]
         times = max(1, section.max_steps // section.validate_steps)
         passes = -(-section.validation_examples // (step.rows * step.ranks))
-        each = passes * cost.forward.time(self.sheet, step.usual / step.tokens)
+        each = passes * cost.forward.time(self._link, step.usual / step.tokens)
         sampled = rollout(self.profile) if stage == "grpo" else None
         if sampled:
             each += self._sampling_seconds(sampled, section.validation_examples / self._gpus)
@@ -242,7 +253,7 @@ class TrainingPhases:
         yield Knob(key, tuple(range((longest - 1) // step * step, longest // 2, -step)))
 
     def _more_gpus(self) -> Knob:
-        return Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > self._gpus))
+        return Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > self.profile.hardware.gpus))
 
     def _other_share(self, sampled: Rollout, needed: float, free: float) -> Knob:
         """The nearest share that leaves the trainer its part and holds a sequence."""
@@ -252,7 +263,8 @@ class TrainingPhases:
         return Knob("grpo.vllm.gpu_memory_utilization", tuple(nearest))
 
     def _more_tensor(self, sampled: Rollout) -> Knob:
-        values = tuple(n for n in range(sampled.tensor + 1, self._gpus + 1) if self._gpus % n == 0)
+        gpus = self.profile.hardware.gpus
+        values = tuple(n for n in range(sampled.tensor + 1, gpus + 1) if gpus % n == 0)
         return Knob("grpo.vllm.tensor_parallel_size", values)
 
     def _less_length(self, sampled: Rollout) -> Knob:

@@ -9,7 +9,7 @@ from cortex.fleet.capacity.export_phases import WEIGHTS_SHARE
 from cortex.fleet.capacity.phase import Phase
 from cortex.fleet.capacity.plan import CapacityPlan, plan_capacity
 from cortex.fleet.capacity.sheets import GIB, SHEETS, gpu_sheet
-from cortex.runs.profile import load_profile
+from cortex.runs.profile import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
@@ -23,7 +23,7 @@ def phase(plan: CapacityPlan, stage: str, name: str) -> Phase:
     return next(found for found in plan.phases if (found.stage, found.name) == (stage, name))
 
 
-@pytest.mark.parametrize("name", ["cortex-8b", "cortex-70b"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("cortex-*.yaml")))
 def test_every_shipped_profile_fits(name: str) -> None:
     plan = planned(name)
     plan.require_fit()
@@ -97,6 +97,16 @@ def test_weights_that_one_gpu_does_not_hold_come_in_at_every_token() -> None:
     assert spilled.seconds > 5 * held.seconds
     assert held.gpu < spilled.gpu < spilled.capacity
     assert f"WEIGHTS_SHARE = {WEIGHTS_SHARE}\n" in (CHECKOUT / "cortex/training/models.py").read_text(encoding="utf-8")
+
+
+def test_a_second_machine_halves_the_weights_of_each_gpu_and_brings_them_over_a_slower_link() -> None:
+    shape = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.patience": None, "grpo.patience": None}
+    shape |= {"grpo.micro_batch_size": 1, "grpo.gradient_accumulation": 16}
+    one, two = (planned("cortex-70b", shape | {"hardware.nodes": nodes}) for nodes in (1, 2))
+    assert phase(two, "grpo", "save").gpu < 0.6 * phase(one, "grpo", "save").gpu
+    assert phase(two, "grpo", "step").gpu < phase(one, "grpo", "step").gpu
+    assert phase(two, "grpo", "step").seconds > 2 * phase(one, "grpo", "step").seconds
+    assert phase(two, "grpo", "step").gpus == 16
 
 
 def test_an_unknown_gpu_and_a_cpu_are_refused() -> None:
