@@ -53,7 +53,7 @@ def profile(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "data": {"source": {"kind": "simulator", "chains": 2, "days": 420}},
                 "teacher": {"examples": 40},
                 "sft": {**trainer, "sequence_length": 512},
-                "grpo": {**trainer, "group_size": 4, "max_completion_length": 12},
+                "grpo": {**trainer, "group_size": 4, "max_completion_length": 12, "collapse": None},
                 "hardware": {"device": "cpu", "threads": 1, "nodes": 2},
             }
         )

@@ -16,6 +16,7 @@ from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.capacity.plan import plan_capacity
 from cortex.fleet.forecast import estimated, forecast, given, measured
 from cortex.fleet.forecast.plot import plot
+from cortex.fleet.forecast.prices import of_its_own
 from cortex.fleet.forecast.replay import Outcomes
 from cortex.fleet.forecast.result import PolicyForecast, Range
 from cortex.runs.ledger import Ledger
@@ -39,12 +40,14 @@ def verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 
 
 def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> None:
-    profile = load_profile("cortex-70b")
+    # So long that half of the replays on spot alone are preempted.
+    long = {"sft": 6.0, "grpo": 140.0, "other_hours": 9.6, "restart_minutes": 15.0, "save_seconds": 60.0}
+    profile = load_profile("cortex-70b", {"estimates": long})
     offers = (offer(30, True), offer(25, True), offer(60, False), offer(55, False))
     found = forecast(profile, offers, replays=60, seed=3)
     assert (found.job.spot, found.job.on_demand) == (25, 55)
-    assert found.job.work / 3600 == pytest.approx(18, abs=0.1)
-    assert found.job.interval == min(125 * 6, 6 * 140)
+    assert found.job.work / 3600 == pytest.approx(17.8, abs=0.1)
+    assert found.job.interval == min(65 * 6, 25 * 140)
     switching, on_demand, spot = found["spot, then on-demand"], found["on-demand"], found["spot only"]
     assert (switching.late, on_demand.late) == (0, 0)
     assert switching.hours.p90 <= found.job.deadline / 3600 + 1e-6
@@ -57,6 +60,12 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
     assert drawn == plot(found)
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
     assert not re.search(r"var\(--(?!ink|muted|grid|surface|accent|series-[0-2])", drawn)
+
+
+def test_machines_that_train_together_are_paid_for_together() -> None:
+    offers = (offer(25, True), offer(55, False))
+    found = forecast(load_profile("cortex-70b-2n"), of_its_own(load_profile("cortex-70b-2n"), offers), replays=20)
+    assert (found.job.spot, found.job.on_demand) == (50, 110)
 
 
 def test_what_a_profile_does_not_estimate_is_planned() -> None:
