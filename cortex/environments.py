@@ -13,6 +13,8 @@ from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 
 IMAGES = CHECKOUT / "images"
+OVERRIDES = "overrides.txt"
+"""Beside an image's requirements: pins of its packages that do not hold here, be it for the lock or for installing."""
 _COMPLETE = "complete"
 
 
@@ -51,6 +53,9 @@ def environment(image: str, settings: Settings) -> Path:
             # Compiled now: where it is read only, or PYTHONDONTWRITEBYTECODE is set, every process would compile it.
             # What comes as sources is built with the lock's own versions, whose hashes are checked like all others.
             locked = ("--requirement", lock, "--build-constraints", lock)
+            overrides = lock.with_name(OVERRIDES)
+            if overrides.is_file():
+                locked += ("--overrides", overrides)
             _uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", *locked)
             (folder / _COMPLETE).touch()
     return folder

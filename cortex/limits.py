@@ -29,6 +29,9 @@ LEDGER_BYTES = 8 * MIB
 EVALUATION_BYTES = 32 * MIB
 """`evaluation.json`: a point for each decision date, and samples with their prompts."""
 
+KEPT_ANSWERS_BYTES = 256 * MIB
+"""One batch of a model's answers, which its run has kept: thousands of prompts with many long samples."""
+
 SIGNATURE_BYTES = 16 * MIB
 """`model.sig` names every file once more, in base64."""
 

@@ -95,7 +95,10 @@ class Settings(BaseSettings):
     """The key sent to the teacher's endpoint."""
 
     teacher_plain_http: bool = False
-    """Send the key to a teacher on another machine over plain HTTP all the same: for one in a network of your own."""
+    """Send keys to a teacher or sampler on another machine over plain HTTP all the same: in a network of your own."""
+
+    sampler_api_key: Secret = Field(default=SecretStr("none"))
+    """The key sent to the endpoint of a profile's `sampling` section."""
 
     flipside_api_key: Secret | None = None
     """Flipside's key, where a profile's data come from there."""

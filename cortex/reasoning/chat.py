@@ -18,7 +18,7 @@ REPLY_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a teacher answers, and how it is asked."""
+    """Where a model answers, be it a teacher or a trained one, and how it is asked."""
 
     url: str
     api_key: str
@@ -30,6 +30,14 @@ class Endpoint:
     """How long nobody may be answered before the endpoint counts as gone."""
     reply_seconds: float = 600.0
     """How long one reply may take to its last byte: as long as OpenAI's client waits for the first."""
+    top_p: float | None = None
+    """None leaves it to the server."""
+    role: str = "the teacher"
+    """By which messages name whoever answers there."""
+    section: str = "teacher"
+    """The profile's section that describes it."""
+    key_variable: str = "CORTEX_TEACHER_API_KEY"
+    """Where its key comes from."""
 
 
 class ChatClient:
@@ -51,8 +59,8 @@ class ChatClient:
     ) -> None:
         await self._client.close()
 
-    async def complete(self, prompt: str) -> Completion:
-        """Send one request, and read what comes of it."""
+    async def complete(self, prompt: str, seed: int | None = None) -> Completion:
+        """Send one request, and read what comes of it. Not every server heeds a seed."""
         endpoint = self._endpoint
         try:
             async with asyncio.timeout(endpoint.reply_seconds):
@@ -61,6 +69,8 @@ class ChatClient:
                     messages=[{"role": "user", "content": prompt}],
                     temperature=endpoint.temperature,
                     max_tokens=endpoint.max_tokens,
+                    top_p=openai.omit if endpoint.top_p is None else endpoint.top_p,
+                    seed=openai.omit if seed is None else seed,
                 )
         except openai.APIStatusError as error:
             response = error.response

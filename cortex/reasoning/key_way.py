@@ -1,4 +1,6 @@
-"""Where a teacher's key may go: over a way that nobody reads along."""
+"""Where an endpoint's key may go: over a way that nobody reads along."""
+
+from typing import Literal
 
 from cortex.settings import Settings
 from cortex.urls import lays_keys_open
@@ -9,9 +11,11 @@ KEEP_PRIVATE = (
 )
 
 
-def key_laid_open(url: str, settings: Settings) -> str | None:
-    """What would lay the teacher's key open to others on the way; None where nothing does, or no key is sent."""
-    key = settings.teacher_api_key.get_secret_value()
+def key_laid_open(
+    url: str, settings: Settings, setting: Literal["teacher_api_key", "sampler_api_key"] = "teacher_api_key"
+) -> str | None:
+    """What would lay an endpoint's key open to others on the way; None where nothing does, or no key is sent."""
+    key = getattr(settings, setting).get_secret_value()
     if key in ("", "none") or settings.teacher_plain_http or not lays_keys_open(url):
         return None
-    return f"CORTEX_TEACHER_API_KEY would travel to {url} over plain HTTP, for anybody on the way to read"
+    return f"CORTEX_{setting.upper()} would travel to {url} over plain HTTP, for anybody on the way to read"

@@ -68,20 +68,27 @@ def scripted_teacher(port: int, seed: int) -> Iterator[str]:
 
 
 def ask(
-    endpoint: Endpoint, prompts: Mapping[str, str], kept: Path, on_settled: Callable[[int, int], None]
+    endpoint: Endpoint,
+    prompts: Mapping[str, str],
+    kept: Path,
+    on_settled: Callable[[int, int], None],
+    *,
+    seeds: Mapping[str, int] | None = None,
+    trial: int = TRIAL,
 ) -> dict[str, Completion]:
     """What came of each prompt, by example id; what comes is kept in the journal `kept`, so that none is paid twice.
 
-    `on_settled` hears how many of how many prompts are settled: answered, or given up.
+    `on_settled` hears how many of how many prompts are settled: answered, or given up. `seeds` are of single prompts.
+    Of the first `trial` answers one has to follow the protocol; 0 takes them as they are.
 
     Raises:
         StageError: the endpoint cannot be reached, or serves nothing; what came before is kept.
         DataError: none of its first answers follows the protocol; what came before is kept.
     """
     with open_journal(kept, prompts) as journal:
-        if not any(_follows_protocol(completion) for completion in journal.settled.values()):
+        if trial and not any(_follows_protocol(completion) for completion in journal.settled.values()):
             journal.settled.clear()  # all that is there is a trial that failed: the endpoint may be another one now
-        session = _Session(endpoint, prompts, journal, on_settled)
+        session = _Session(endpoint, prompts, journal, on_settled, seeds or {}, trial)
         asyncio.run(session.run())
         return {example: journal.settled[example] for example in prompts}
 
@@ -90,9 +97,16 @@ class _Session:
     """One attempt at the prompts that are not settled, and what it has learned of the endpoint."""
 
     def __init__(
-        self, endpoint: Endpoint, prompts: Mapping[str, str], journal: Journal, on_settled: Callable[[int, int], None]
+        self,
+        endpoint: Endpoint,
+        prompts: Mapping[str, str],
+        journal: Journal,
+        on_settled: Callable[[int, int], None],
+        seeds: Mapping[str, int],
+        trial: int,
     ) -> None:
         self._endpoint, self._prompts, self._journal, self._on_settled = endpoint, prompts, journal, on_settled
+        self._seeds = seeds
         waiting = [example for example in prompts if example not in journal.settled]
         # Neighbours are alike, and may be refused together. Any order does; a fixed one repeats.
         random.Random(0).shuffle(waiting)
@@ -106,9 +120,9 @@ class _Session:
         self._given_up: dict[int, tuple[str, Completion, float]] = {}
         """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
         self._trial: list[Completion] = []
-        self._trial_size = min(TRIAL, len(waiting))
+        self._trial_size = min(trial, len(waiting))
         self._passed = asyncio.Event()
-        if journal.settled and len(waiting) < TRIAL:
+        if trial == 0 or (journal.settled and len(waiting) < trial):
             self._passed.set()  # too few to tell the endpoint by, and it has answered before
 
     async def run(self) -> None:
@@ -125,13 +139,13 @@ class _Session:
         lost = Counter(each.kind for each in self._journal.settled.values() if each.kind != "answered")
         if lost:
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
-            logger.warning(f"{self._name}: of {len(self._prompts)} prompts, {told}; rejected.jsonl will say why")
+            logger.warning(f"{self._name}: of {len(self._prompts)} prompts, {told}")
 
     async def _work(self, client: ChatClient) -> None:
         for position, example in self._waiting:
-            if position >= TRIAL:
+            if position >= self._trial_size:
                 await self._passed.wait()
-            completion, sent = await self._settle(client, self._prompts[example])
+            completion, sent = await self._settle(client, example)
             if completion.kind in ("answered", "truncated"):
                 self._believe(sent)
                 self._journal.add(example, self._prompts[example], completion)
@@ -141,18 +155,18 @@ class _Session:
             self._check_trial(completion)
             self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
 
-    async def _settle(self, client: ChatClient, prompt: str) -> tuple[Completion, float]:
+    async def _settle(self, client: ChatClient, example: str) -> tuple[Completion, float]:
         """Ask until there is an end: what came, and when what brought it was sent."""
         began = self._clock()
         attempt = blamed = 0
+        section = self._endpoint.section
         while True:
             sent = self._clock()
-            completion = await client.complete(prompt)
+            completion = await client.complete(self._prompts[example], self._seeds.get(example))
             now = self._clock()
             if completion.kind == "denied":
-                self._stop(
-                    f"refuses: {completion.reason}", "check CORTEX_TEACHER_API_KEY, teacher.model and teacher.url"
-                )
+                fix = f"check {self._endpoint.key_variable}, {section}.url, and that it serves this model"
+                self._stop(f"refuses: {completion.reason}", fix)
             if completion.kind in ("answered", "truncated"):
                 self._answered_at = now
             if completion.kind in ("answered", "truncated", "refused"):
@@ -168,7 +182,7 @@ class _Session:
                 left = max(began, self._answered_at) + self._patience.deadline - now
                 if left <= 0:
                     quiet = f"has answered nobody for {self._patience.deadline:g} s: {completion.reason}"
-                    self._stop(quiet, "wait until it answers, or raise teacher.patience_seconds")
+                    self._stop(quiet, f"wait until it answers, or raise {section}.patience_seconds")
                 wait = min(wait, left)
                 self._outage.failing(StageError(completion.reason))
             await asyncio.sleep(wait)
@@ -225,7 +239,7 @@ class _Session:
 
     @property
     def _name(self) -> str:
-        return f"the teacher {self._endpoint.model} at {self._endpoint.url}"
+        return f"{self._endpoint.role} {self._endpoint.model} at {self._endpoint.url}"
 
     @property
     def _kept(self) -> str:
@@ -234,7 +248,7 @@ class _Session:
     def _tell_outage(self, seconds: float, reason: str) -> None:
         logger.warning(
             f"{self._name} has answered nobody for {seconds:.0f} s ({reason}); it is asked on, for up to "
-            f"{self._patience.deadline:g} s (teacher.patience_seconds)"
+            f"{self._patience.deadline:g} s ({self._endpoint.section}.patience_seconds)"
         )
 
     def _tell_over(self, seconds: float) -> None:

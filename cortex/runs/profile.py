@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
 from cortex.paths import expand
+from cortex.runs.sampling import Sampling
 from cortex.runs.trainers import Dpo, Grpo, Sft
 from cortex.section import Items, NameOrFolder, Section, nearest
 from cortex.settings import CHECKOUT
@@ -149,7 +150,7 @@ class Evaluate(Section):
     examples: int = Field(default=1000, ge=50)
     """How many test examples, evenly over the period; fewer where there are fewer."""
     batch_size: int = Field(default=64, ge=1)
-    """Prompts per generation batch."""
+    """Prompts per generation batch of transformers, whose answers are kept together; see `sampling`."""
     max_new_tokens: int = Field(default=64, ge=8)
     """Longest answer."""
     resamples: int = Field(default=1000, ge=100)
@@ -169,6 +170,9 @@ class Hardware(Section):
     """What splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
     export_gpus: int = Field(default=1, ge=1)
     """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
+    evaluate_gpus: int | None = Field(default=None, ge=1)
+    """GPUs of the machine that evaluates, where fewer do: vLLM divides one model in bf16 among them. None: as many as
+    train."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)
@@ -178,6 +182,10 @@ class Hardware(Section):
     def processes(self) -> int:
         """That train: one for each GPU of each machine."""
         return self.gpus * self.nodes
+
+    @property
+    def gpus_to_evaluate(self) -> int:
+        return self.evaluate_gpus or self.gpus
 
 
 class Budget(Section):
@@ -223,6 +231,7 @@ class Profile(Section):
     dpo: Dpo | None = None
     grpo: Grpo
     export: Export = Export()
+    sampling: Sampling = Sampling()
     evaluate: Evaluate = Evaluate()
     hardware: Hardware = Hardware()
     budget: Budget = Budget()

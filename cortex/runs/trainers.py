@@ -108,6 +108,8 @@ class Dpo(TrlOptimization):
     """Answers per prompt, of which the best and the worst make the pair."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability."""
     beta: float = Field(default=0.1, gt=0)
     """How strongly the model is held to its start."""
 

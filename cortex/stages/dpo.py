@@ -10,11 +10,11 @@ from cortex.errors import DataError
 from cortex.reasoning.labels import vocabulary
 from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import reward
-from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
-from cortex.training.generate import generate
+from cortex.training.answers import sample_answers
 from cortex.training.held_out import hold_out
-from cortex.training.models import chat, load_tokenizer, loaded
+from cortex.training.models import chat
+from cortex.training.sampling import Asked, trained_model
 from cortex.training.trl_stage import train_with_trl
 
 PAIRS = "pairs.jsonl"
@@ -46,21 +46,20 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
     assert dpo is not None
     train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
     chosen = take_evenly(train, dpo.prompts)
-    folder = context.artifact("sft").path / "model"
-    with loaded(
-        folder, base=base_folder(context), device=profile.hardware.device, attention=profile.model.attention
-    ) as model:
-        sampled = generate(
-            model,
-            load_tokenizer(folder),
-            chosen["prompt"].to_list(),
-            batch_size=profile.evaluate.batch_size,
-            max_new_tokens=profile.grpo.max_completion_length,
+    sampled = sample_answers(
+        context,
+        "dpo",
+        [trained_model(context, "sft")],
+        chosen["prompt"].to_list(),
+        Asked(
+            max_tokens=profile.grpo.max_completion_length,
             samples=dpo.samples,
             temperature=dpo.temperature,
+            top_p=dpo.top_p,
             seed=profile.seed,
-            on_batch=context.progress,
-        )
+        ),
+        gpus=profile.hardware.gpus,
+    )["sft"]
     known = frozenset(vocabulary(context.artifact("label").path))
     rows: list[str] = []
     for prompt, outcome, answers in zip(chosen["prompt"], chosen["outcome"], sampled, strict=True):

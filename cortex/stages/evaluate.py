@@ -9,14 +9,12 @@ from cortex.evaluation.forecasts import Climatology, Forecasts
 from cortex.evaluation.record import Sample
 from cortex.evaluation.report import evaluate, write_report
 from cortex.reasoning.protocol import ProtocolError, parse_answer
-from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
-from cortex.runs.profile import Profile
 from cortex.runs.stages import models
 from cortex.stages.released import derived_weights
+from cortex.training.answers import sample_answers
 from cortex.training.copies import accepted_copies
-from cortex.training.generate import generate
-from cortex.training.models import load_tokenizer, loaded
+from cortex.training.sampling import Asked, SampledModel, trained_base, trained_model
 
 SAMPLES = 4
 """Test examples that the report shows in full."""
@@ -29,10 +27,15 @@ def run(context: RunContext, output: Path) -> None:
     chosen = take_evenly(everything.filter(pl.col("split") == "test"), profile.evaluate.examples)
     examples = pl.concat([everything.filter(pl.col("split") == "train"), chosen])
     climatology = Climatology.of(examples.filter(pl.col("split") == "train")["outcome"].to_numpy())
-    judged = model_folders(context)
-    answers: dict[str, list[str]] = {}
-    for number, (name, folder) in enumerate(judged.items()):
-        answers[name] = _answers(context, folder, chosen["prompt"].to_list(), number, len(judged))
+    sampled = sample_answers(
+        context,
+        "evaluate",
+        judged_models(context),
+        chosen["prompt"].to_list(),
+        Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed),
+        gpus=profile.hardware.gpus_to_evaluate,
+    )
+    answers = {name: [first for first, *_ in samples] for name, samples in sampled.items()}
     evaluation = evaluate(
         examples,
         {name: forecasts(texts, climatology) for name, texts in answers.items()},
@@ -48,12 +51,18 @@ def run(context: RunContext, output: Path) -> None:
     write_report(evaluation, output)
 
 
-def model_folders(context: RunContext) -> dict[str, str]:
-    """The models to judge, in the order of their making: a name, and a folder."""
-    export = context.artifact("export").path
-    base = str(base_folder(context) or context.artifact("sft").path / "base")
-    trained = {stage: str(context.artifact(stage).path / "model") for stage in models(context.profile)}
-    return {"base": base, **trained, **{name: str(export / name) for name in accepted_copies(export)}}
+def judged_models(context: RunContext) -> list[SampledModel]:
+    """The models to judge, in the order of their making."""
+    export = context.artifact("export")
+    base, base_origin = trained_base(context)
+    return [
+        SampledModel("base", base, None, base_origin),
+        *(trained_model(context, stage) for stage in models(context.profile)),
+        *(
+            SampledModel(name, str(export.path / name), None, (export.digest, name))
+            for name in accepted_copies(export.path)
+        ),
+    ]
 
 
 def forecasts(answers: list[str], climatology: Climatology) -> Forecasts:
@@ -68,23 +77,6 @@ def forecasts(answers: list[str], climatology: Climatology) -> Forecasts:
             columns.append((answer.p_up, answer.return_pct / 100, answer.low_pct / 100, answer.high_pct / 100))
     p_up, expected, low, high = (list(column) for column in zip(*columns, strict=True))
     return Forecasts.from_answers(p_up, expected, low, high, climatology)
-
-
-def _answers(context: RunContext, folder: str, prompts: list[str], number: int, count: int) -> list[str]:
-    profile: Profile = context.profile
-    tokenizer = load_tokenizer(folder)
-    with loaded(
-        folder, base=base_folder(context), device=profile.hardware.device, attention=profile.model.attention
-    ) as model:
-        sampled = generate(
-            model,
-            tokenizer,
-            prompts,
-            batch_size=profile.evaluate.batch_size,
-            max_new_tokens=profile.evaluate.max_new_tokens,
-            on_batch=lambda done, total: context.progress(number * total + done, count * total),
-        )
-    return [answers[0] for answers in sampled]
 
 
 def _samples(chosen: pl.DataFrame, answers: dict[str, list[str]]) -> list[Sample]:

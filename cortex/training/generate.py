@@ -17,6 +17,7 @@ def generate(
     max_new_tokens: int,
     samples: int = 1,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     seed: int = 0,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[list[str]]:
@@ -31,7 +32,10 @@ def generate(
     ]
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     answers: list[list[str]] = [[] for _ in texts]
-    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+    # Whatever is left unsaid here, the model's own generation_config.json says: Llama's, for one, cuts at top_p 0.9.
+    sampling = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    if temperature:
+        sampling |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     torch.manual_seed(seed)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]

@@ -20,6 +20,9 @@ _QUIET = {
     "TRACKIO_DISABLED": "1",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    # FlashInfer's sampler is compiled when it is first used, by nvcc, which no image has: the engine would end at its
+    # start (github.com/vllm-project/vllm/issues/49497). Without it vLLM samples by its own Triton and PyTorch code.
+    "VLLM_USE_FLASHINFER_SAMPLER": "0",
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 _ON_CPU = {

@@ -84,6 +84,14 @@ def only_triton_brings_a_compiler(text: str) -> bool:
     return len(gcc) == 1 and gcc[0].count("gcc") == 1 and condition in gcc[0]
 
 
+def vllm_finds_a_compiler_and_calls_no_nvcc(text: str) -> bool:
+    """In the images that have vLLM: `grpo` trains and judges with it, and `serve` serves."""
+    condition = """if [ "${VARIANT}" = cuda ] && grep -q '^vllm==' /image.lock; then echo g++ >> debian"""
+    needs = [rest for word, rest in stage(text, "needs") if word == "RUN"]
+    variables = " ".join(rest for word, rest in stage(text, "job") if word == "ENV")
+    return any(condition in rest for rest in needs) and "VLLM_USE_FLASHINFER_SAMPLER=0" in variables.split()
+
+
 def the_kit_comes_last(text: str) -> bool:
     layers = [rest for word, rest in stage(text, "job") if word in ("RUN", "COPY")]
     return layers[-1] == "--from=kit /tree /opt"
@@ -112,6 +120,8 @@ RULES: list[tuple[Callable[[str], bool], str, str]] = [
     (labels_are_set, "org.opencontainers.image.revision", "revision"),
     (no_cache_is_kept, "rm -rf /var/lib/apt/lists/*", "true"),
     (only_triton_brings_a_compiler, "echo tini > debian", "echo tini gcc > debian"),
+    (vllm_finds_a_compiler_and_calls_no_nvcc, "echo g++ >> debian", "true"),
+    (vllm_finds_a_compiler_and_calls_no_nvcc, "VLLM_USE_FLASHINFER_SAMPLER=0", "VLLM_USE_FLASHINFER_SAMPLER=1"),
     (the_kit_comes_last, "COPY --from=kit /tree /opt\n", ""),
     (serving_asks_for_a_token, '"python", "/opt/ready.py"', '"curl", "localhost:8000/health"'),
     (files_have_a_fixed_time, "unchecked-hash /tree/kit", "timestamp /tree/kit"),

@@ -110,7 +110,7 @@ def _under_way(ledger: Path, stage: str) -> bool:
     if not started:
         return False
     steps = [event["step"] for event in events if event["event"] == "progress" and event["epoch"] == started[-1]]
-    needed = {"sft": 12, "grpo": 3, "label": 1}.get(stage, 0)
+    needed = {"sft": 12, "grpo": 3, "label": 1, "evaluate": 2}.get(stage, 0)
     return needed == 0 or bool(steps and steps[-1] >= needed)
 
 

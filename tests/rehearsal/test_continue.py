@@ -47,6 +47,7 @@ def test_killed_in_every_stage_it_goes_on_to_the_same_bytes(
     logs = shared_home.folder / "work" / "killed" / "logs"
     for stage in ("sft", "grpo"):
         assert "resuming from checkpoint-" in (logs / f"{stage}.log").read_text()
+    assert "batches of answers are kept" in (logs / "evaluate.log").read_text()
 
 
 def test_two_runs_beside_each_other_do_not_disturb_one_another(

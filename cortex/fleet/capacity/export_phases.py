@@ -134,7 +134,7 @@ class ExportPhases:
     def _evaluate(self) -> Phase:
         """Every model by vLLM on all GPUs: the base with an adapter for each training stage, then each copy."""
         a, wanted, hardware = self.architecture, self.profile.evaluate, self.profile.hardware
-        gpus = hardware.gpus
+        gpus = hardware.gpus_to_evaluate
         whole = BF16 * a.parameters
         usual = usual_answer(wanted.max_new_tokens)
         stages, copies = len(models(self.profile)), self.profile.export.gptq
@@ -161,7 +161,7 @@ class ExportPhases:
             host=max(sizes) + 4 * GIB * gpus,
             disk=sum(sizes),
             moved=sum(sizes),
-            knobs=(Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > gpus)),),
+            knobs=(Knob("hardware.evaluate_gpus", tuple(n for n in (2, 4, 8) if n > gpus)),),
         )
 
 

@@ -1,0 +1,42 @@
+"""What a profile says of drawing answers from a trained model: by which engine, and how many at once."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cortex.section import Section
+from cortex.urls import check_http_url
+
+Engine = Literal["transformers", "vllm", "endpoint"]
+
+
+class Sampling(Section):
+    """How `evaluate`, and `dpo` for its pairs, get answers from a model."""
+
+    engine: Engine | None = None
+    """`transformers`: one batch after the other, in this process. `vllm`: vLLM on all GPUs of the machine. `endpoint`:
+    an OpenAI-compatible server that serves each model under its name here (`base`, `sft`, `grpo`, `gptq-w8`). None:
+    transformers on a CPU, vLLM on a GPU."""
+    batch_size: int = Field(default=256, ge=1)
+    """Prompts that vLLM or the endpoint gets at once. Their answers are kept together, so a preemption costs at most so
+    many. transformers takes `evaluate.batch_size`."""
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, lt=1)
+    """The share of each GPU's memory that vLLM takes; it has the GPUs for itself."""
+    url: Annotated[str, AfterValidator(check_http_url)] | None = None
+    """The endpoint's address."""
+    concurrency: int = Field(default=64, ge=1, le=512)
+    """Requests to the endpoint under way at once."""
+    patience_seconds: float = Field(default=900.0, ge=0, le=86400)
+    """How long the endpoint may answer nobody before the stage gives up."""
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.engine == "endpoint" and self.url is None:
+            raise ValueError("engine endpoint needs an address: give `url` beside it")
+        if self.engine != "endpoint" and self.url is not None:
+            raise ValueError("`url` is for engine endpoint: set `engine: endpoint`, or remove `url`")
+        return self
+
+    def engine_on(self, device: str) -> Engine:
+        """The engine that is used on a machine with this device."""
+        return self.engine or ("vllm" if device == "cuda" else "transformers")

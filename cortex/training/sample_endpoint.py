@@ -1,0 +1,64 @@
+"""Answers from an OpenAI-compatible server that has the models already.
+
+It cannot show which weights it serves; what it does show, under the model's name, is taken for that model's.
+"""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from cortex.errors import ConfigError
+from cortex.reasoning.chat import Endpoint
+from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.reasoning.teacher import ask
+from cortex.runs.sampling import Sampling
+from cortex.settings import Settings
+from cortex.training.sampling import Answers, Batch, derive_seed
+
+
+class EndpointSampler:
+    """A sampler that sends one request for each answer, and asks again as the teacher's client does."""
+
+    def __init__(self, sampling: Sampling, folder: Path) -> None:
+        """`folder` takes what has come of a batch under way.
+
+        Raises:
+            ConfigError: the key would be laid open on the way.
+        """
+        assert sampling.url is not None
+        settings = Settings()
+        if fault := key_laid_open(sampling.url, settings, "sampler_api_key"):
+            raise ConfigError(f"{fault}: {KEEP_PRIVATE}")
+        self._url, self._key = sampling.url, settings.sampler_api_key.get_secret_value()
+        self._sampling, self._folder = sampling, folder
+
+    def sample(self, batches: Sequence[Batch]) -> Generator[Answers]:
+        for batch in batches:
+            yield self._ask(batch)
+
+    def _ask(self, batch: Batch) -> Answers:
+        endpoint = Endpoint(
+            url=self._url,
+            api_key=self._key,
+            model=batch.model.name,
+            concurrency=self._sampling.concurrency,
+            temperature=batch.asked.temperature,
+            top_p=batch.asked.top_p,
+            max_tokens=batch.asked.max_tokens,
+            patience_seconds=self._sampling.patience_seconds,
+            role="the sampler",
+            section="sampling",
+            key_variable="CORTEX_SAMPLER_API_KEY",
+        )
+        prompts: dict[str, str] = {}
+        seeds: dict[str, int] = {}
+        names = [
+            [f"{position}-{sample}" for sample in range(batch.asked.samples)] for position in range(len(batch.prompts))
+        ]
+        for prompt, seed, of_prompt in zip(batch.prompts, batch.seeds(), names, strict=True):
+            for sample, name in enumerate(of_prompt):
+                prompts[name], seeds[name] = prompt, derive_seed(seed, sample)
+        journal = self._folder / f"{batch.key}.jsonl"
+        settled = ask(endpoint, prompts, journal, lambda done, total: None, seeds=seeds, trial=0)
+        journal.unlink()
+        # What was refused, or cannot be read, is no answer; it is judged as one that nobody can read.
+        return [[settled[name].text.strip() for name in of_prompt] for of_prompt in names]

@@ -1,0 +1,130 @@
+"""Answers from a model: what every engine is asked, and which engine a profile takes."""
+
+import hashlib
+import json
+import random
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cortex.runs.base_model import base_artifact
+from cortex.runs.context import RunContext
+from cortex.training.weights import is_adapter
+
+
+@dataclass(frozen=True)
+class SampledModel:
+    """A model to get answers from."""
+
+    name: str
+    """By which results name it, and an endpoint serves it."""
+    folder: str
+    """The folder of its weights, or of its adapter."""
+    base: str | None
+    """The folder of the weights that an adapter is applied to."""
+    origin: tuple[str, ...]
+    """Digests and names that tell these weights from any others: they come into the key of answers that are kept."""
+
+    @property
+    def is_adapter(self) -> bool:
+        return is_adapter(Path(self.folder))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How answers are drawn."""
+
+    max_tokens: int
+    samples: int = 1
+    """Answers to each prompt."""
+    temperature: float = 0.0
+    """0 takes the likeliest token each time."""
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts that are answered, and kept, together. Which they are never depends on what was answered before."""
+
+    model: SampledModel
+    number: int
+    """Its position among the batches of this model."""
+    prompts: tuple[str, ...]
+    asked: Asked
+
+    @property
+    def key(self) -> str:
+        """Equal for equal questions to equal weights. The engine is no part of it: a run's never changes."""
+        made_from = [self.model.name, self.model.origin, self.number, self.prompts, asdict(self.asked)]
+        return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+    @property
+    def seed(self) -> int:
+        """A seed of its own, so that a batch draws the same whether or not others were drawn before it."""
+        return derive_seed(self.asked.seed, self.number)
+
+    def seeds(self) -> list[int]:
+        """One seed for each prompt, for engines that draw each answer by itself."""
+        return [derive_seed(self.seed, position) for position in range(len(self.prompts))]
+
+
+Answers = list[list[str]]
+"""For each prompt of a batch, in order, its samples, without white space around them."""
+
+
+class Sampler(Protocol):
+    """An engine. Batches of one model follow one another; it holds one model at a time, and frees it at its end."""
+
+    def sample(self, batches: Sequence[Batch]) -> Generator[Answers]:
+        """Answer the batches in order, each as soon as it is done.
+
+        Raises:
+            ConfigError: the engine is not to be had here.
+            StageError: it failed.
+        """
+        ...
+
+
+def trained_base(context: RunContext) -> tuple[str, tuple[str, ...]]:
+    """What the run's training began from: where it lies, and what tells it from any other."""
+    given = base_artifact(context)
+    if given:
+        return str(given.path), (given.digest,)
+    built = context.artifact("sft")
+    return str(built.path / "base"), (built.digest, "base")
+
+
+def trained_model(context: RunContext, stage: str) -> SampledModel:
+    """The model that a training stage has made."""
+    made = context.artifact(stage)
+    base, origin = trained_base(context)
+    return SampledModel(stage, str(made.path / "model"), base, (made.digest, *origin))
+
+
+def open_sampler(context: RunContext, stage: str, gpus: int) -> Sampler:
+    """The engine that the run's profile asks for, on a machine with so many GPUs. Libraries are imported when used.
+
+    Raises:
+        ConfigError: the engine is not to be had here.
+    """
+    profile = context.profile
+    match profile.sampling.engine_on(profile.hardware.device):
+        case "transformers":
+            from cortex.training.sample_transformers import TransformersSampler
+
+            return TransformersSampler(profile.hardware.device, profile.model.attention)
+        case "vllm":
+            from cortex.training.sample_vllm import VllmSampler
+
+            return VllmSampler(profile, gpus, context.folder(stage))
+        case "endpoint":
+            from cortex.training.sample_endpoint import EndpointSampler
+
+            return EndpointSampler(profile.sampling, context.folder(stage))
+
+
+def derive_seed(seed: int, number: int) -> int:
+    """A seed from a seed and a number; 31 bits, as torch and NumPy take it everywhere."""
+    return random.Random(f"{seed}/{number}").getrandbits(31)
