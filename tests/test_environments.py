@@ -54,6 +54,19 @@ def test_what_is_installed_is_compiled(tmp_path: Path, settings: Settings, monke
     assert list(environment("small", settings).glob("lib/python*/site-packages/__pycache__/tiny.*.pyc"))
 
 
+def test_a_pin_that_is_overridden_is_not_installed(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    demanding = make_wheel(tmp_path, "tiny", "1.0", {"tiny.py": ""}, requires=("nowhere==1.0",))
+    image(tmp_path, locked(demanding))
+    with pytest.raises(StageError, match="nowhere"):
+        environment("small", settings)
+    (tmp_path / "images" / "small" / "overrides.txt").write_text('nowhere; python_version < "3"\n')
+    assert list(environment("small", settings).glob("lib/python*/site-packages/tiny.py"))
+
+
 def test_a_half_made_environment_is_made_again(tmp_path: Path, settings: Settings) -> None:
     image(tmp_path, "# nothing\n")
     folder = environment("small", settings)

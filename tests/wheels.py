@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
@@ -10,11 +10,12 @@ from zipfile import ZipFile, ZipInfo
 FORM = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def make_wheel(folder: Path, name: str, version: str, files: Mapping[str, str]) -> Path:
-    """A wheel with these files; what lies in `NAME-VERSION.data/scripts` becomes a program."""
+def make_wheel(folder: Path, name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = ()) -> Path:
+    """A wheel with these files, which requires others; what lies in `NAME-VERSION.data/scripts` becomes a program."""
     folder.mkdir(parents=True, exist_ok=True)
     path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
-    meta = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "WHEEL": FORM}
+    needs = "".join(f"Requires-Dist: {other}\n" for other in requires)
+    meta = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}", "WHEEL": FORM}
     held = {**files, **{f"{info}/{key}": text for key, text in meta.items()}}
     with ZipFile(path, "w") as archive:
         for inside, text in held.items():

@@ -17,6 +17,7 @@ from cortex.runs.sampling import Sampling
 from cortex.settings import Settings
 from cortex.training import answers as module
 from cortex.training.answers import KeptAnswers, sample_answers
+from cortex.training.launch import trainer_environment
 from cortex.training.sample_endpoint import EndpointSampler
 from cortex.training.sample_vllm import VllmSampler
 from cortex.training.sampling import Answers, Asked, Batch, SampledModel, open_sampler
@@ -214,6 +215,10 @@ def test_vllm_that_is_not_installed_is_named_before_anything_is_asked(profile: P
         open_sampler(context, "evaluate", 1)
     with pytest.raises(ConfigError, match="has no vLLM"):
         VllmSampler(profile, 1, tmp_path)
+
+
+def test_no_program_of_vllm_calls_a_compiler_of_cuda(profile: Profile) -> None:
+    assert trainer_environment(profile)["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
 
 
 def test_the_engine_follows_the_device() -> None:
