@@ -174,8 +174,9 @@ def train(told: dict[str, Any]) -> None:
             moments.append(time.perf_counter())
 
     torch.manual_seed(0)
-    callbacks = [Clock(), *(kit_callbacks() if told["part"].endswith("kit") else ())]
-    trainer = (_sft_trainer if told["part"].startswith("sft") else _grpo_trainer)(told, callbacks)
+    trainer = (_sft_trainer if told["part"].startswith("sft") else _grpo_trainer)(told)
+    for callback in (Clock(), *(kit_callbacks(trainer) if told["part"].endswith("kit") else ())):
+        trainer.add_callback(callback)
     began = time.perf_counter()
     trainer.train()
     seconds = [after - before for before, after in zip([began, *moments], moments, strict=False)]
@@ -228,17 +229,17 @@ def shape_of(told: dict[str, Any]) -> dict[str, Any]:
     return shape
 
 
-def _sft_trainer(told: dict[str, Any], callbacks: list[Any]) -> Any:
+def _sft_trainer(told: dict[str, Any]) -> Any:
     import torch
     from transformers import Trainer, TrainingArguments
 
     model = _model(told)
     model.enable_input_require_grads()
     rows: Any = [{"input_ids": row, "labels": row} for row in torch.randint(512, (64, told["tokens"]))]
-    return Trainer(model, TrainingArguments(**_arguments(told)), train_dataset=rows, callbacks=callbacks)
+    return Trainer(model, TrainingArguments(**_arguments(told)), train_dataset=rows)
 
 
-def _grpo_trainer(told: dict[str, Any], callbacks: list[Any]) -> Any:
+def _grpo_trainer(told: dict[str, Any]) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
@@ -259,7 +260,6 @@ def _grpo_trainer(told: dict[str, Any], callbacks: list[Any]) -> Any:
         args=GRPOConfig(**arguments),
         train_dataset=rows,
         processing_class=_tokenizer(),
-        callbacks=callbacks,
     )
 
 

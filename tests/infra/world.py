@@ -59,6 +59,12 @@ class World:
     emulator: Emulator
 
     @property
+    def zones(self) -> tuple[str, ...]:
+        """The letters of the zones that the network is to be in."""
+        every = self.client("ec2").describe_availability_zones()["AvailabilityZones"]
+        return self.config.zones or tuple(zone["ZoneName"][-1] for zone in every)
+
+    @property
     def artifacts(self) -> str:
         return self.names.bucket("artifacts")
 

@@ -13,7 +13,7 @@ from tests.infra.world import World
 
 def machines_reach_out_of_every_zone(world: World) -> None:
     subnets = world.in_vpc("subnets")
-    assert {subnet["AvailabilityZone"][-1] for subnet in subnets} == set(world.config.zones)
+    assert {subnet["AvailabilityZone"][-1] for subnet in subnets} == set(world.zones)
     assert all(subnet["MapPublicIpOnLaunch"] for subnet in subnets)
     public = {
         association["SubnetId"]
@@ -74,7 +74,7 @@ def skypilot_finds_its_way(world: World) -> None:
     ec2 = boto3.resource("ec2", region_name=world.names.region)
     given = sky_config(world.outputs)["aws"]
     before = world.in_vpc("security_groups")
-    for letter in world.config.zones:
+    for letter in world.zones:
         subnets, vpc = sky_aws._get_subnet_and_vpc_id(
             ec2,
             security_group_ids=None,
