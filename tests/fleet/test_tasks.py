@@ -278,7 +278,7 @@ def test_a_job_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
 
 
 def test_only_what_trains_has_the_profiles_machines() -> None:
-    profile = load_profile("cortex-70b", {"hardware.nodes": 2})
+    profile = load_profile("cortex-70b-2n", {"hardware.nodes": 2})
     tasks = by_name(resolve(profile, "r1", settings=S3))
     assert {name for name, task in tasks.items() if task.get("num_nodes") == 2} == {"sft", "grpo"}
     assert {name for name, task in tasks.items() if "num_nodes" not in task} == {
@@ -306,14 +306,14 @@ def test_only_what_trains_has_the_profiles_machines() -> None:
 def test_machines_that_the_profile_does_not_know_of_are_refused(
     nodes: int, task: dict[str, Any], fault: str, tmp_path: Path
 ) -> None:
-    profile = load_profile("cortex-70b", {"hardware.nodes": nodes})
+    profile = load_profile("cortex-70b-2n", {"hardware.nodes": nodes})
     with pytest.raises(ConfigError, match=fault):
         resolve(profile, "r1", pipeline=write(tmp_path / "mine.yaml", task), settings=Settings(bucket="/bucket"))
 
 
 def test_a_task_that_repeats_the_profiles_number_is_taken(tmp_path: Path) -> None:
     task = {"name": "sft", "run": "cortex run sft", "num_nodes": 2}
-    profile = load_profile("cortex-70b", {"hardware.nodes": 2})
+    profile = load_profile("cortex-70b-2n", {"hardware.nodes": 2})
     [resolved] = resolve(
         profile, "r1", pipeline=write(tmp_path / "mine.yaml", task), settings=Settings(bucket="/bucket")
     )
