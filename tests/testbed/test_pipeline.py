@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """What makes the rehearsal's profile so small that all of it takes a minute or two; its scores mean nothing."""
 
-MACHINES = (("data", "sft"), ("grpo", "export", "release"))
+MACHINES = (("data", "sft"), ("grpo", "export", "evaluate", "release"))
 """Tasks of `sky.yaml` that share a machine here, where each takes minutes of two cores to come up."""
 
 UNSEEN = 300.0
