@@ -70,7 +70,10 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     shown = " ".join(done.stdout.split())
     spot, on_demand = (price("p5.48xlarge", "us-west-2", spot) for spot in (True, False))
     assert f"aws p5.48xlarge │ H100:8 │ {spot:.2f} │ {on_demand:.2f} │ us-west-2" in shown, done.stdout + done.stderr
-    assert "$900.00 for the whole run" in shown and "CORTEX_TEACHER_API_KEY NOT SET, HF_TOKEN set" in shown
+    assert (
+        f"${load_profile('cortex-70b').budget.dollars:.2f} for the whole run" in shown
+        and "CORTEX_TEACHER_API_KEY NOT SET, HF_TOKEN set" in shown
+    )
     written = (tmp_path / "home" / "work" / "r1" / "launch.yaml").read_text()
     name, sft = yaml.safe_load_all(written)
     assert name == {"name": job_name("r1")} and sft["resources"]["accelerators"] == "H100:8"

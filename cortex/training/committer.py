@@ -35,8 +35,12 @@ class NewCheckpoint:
 class Committer:
     """Takes over what a trainer saves, in order."""
 
-    def __init__(self, checkpoints: Checkpoints, ranks: int, told: Told) -> None:
-        self._checkpoints, self._ranks, self._told = checkpoints, ranks, told
+    def __init__(
+        self, checkpoints: Checkpoints, ranks: int, told: Told, settle: Callable[[], object] = lambda: None
+    ) -> None:
+        """`settle` is called before each commit: what was measured up to a step has to be in the ledger before anybody
+        can go on from it, since those steps are not made again."""
+        self._checkpoints, self._ranks, self._told, self._settle = checkpoints, ranks, told, settle
         self._saved: SimpleQueue[NewCheckpoint | None] = SimpleQueue()
         self._changed = threading.Condition()
         self._uncommitted = 0
@@ -127,6 +131,7 @@ class Committer:
             started = time.monotonic()
             committed = False
             try:
+                self._settle()
                 self._checkpoints.commit(saved.folder, saved.step, self._ranks, saved.score)
                 committed = True
                 self._tell("checkpoint_committed", saved.step, seconds=_since(started))

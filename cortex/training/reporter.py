@@ -41,6 +41,19 @@ class Reporter:
         """As `Ledger.progress`, without waiting."""
         self._told.put(partial(self._context.ledger.progress, step=step, total=total, **values))
 
+    def settle(self, seconds: float = 5.0) -> None:
+        """Wait until all that was told so far is in the ledger, or for so long."""
+        written = threading.Event()
+
+        def write() -> None:
+            try:
+                self._context.ledger.flush()
+            finally:
+                written.set()
+
+        self._told.put(write)
+        written.wait(seconds)
+
     def require(self) -> None:
         """Return while the ledger is being written.
 

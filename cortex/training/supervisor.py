@@ -112,7 +112,7 @@ def run_trainer(
         Reporter(context) as reporter,
         Keeper(context, checkpoints.stage),
         Trackers(context, checkpoints.stage, checkpoints.resumed, reporter.append) as trackers,
-        Committer(checkpoints, context.profile.hardware.processes, reporter.append) as committer,
+        Committer(checkpoints, context.profile.hardware.processes, reporter.append, reporter.settle) as committer,
         watch() as notices,
         context.lease.watched() as require_lease,
         EventPipe(Path(variables[PIPE_VARIABLE])) as events,

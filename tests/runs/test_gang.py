@@ -262,7 +262,7 @@ def test_a_rank_that_cannot_be_is_refused(rank: str) -> None:
 
 
 def profile(nodes: int) -> Profile:
-    return load_profile("cortex-70b", {"hardware.nodes": nodes})
+    return load_profile("cortex-70b-2n", {"hardware.nodes": nodes})
 
 
 @pytest.mark.parametrize(

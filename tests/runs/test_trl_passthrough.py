@@ -95,7 +95,7 @@ def test_rollouts_that_more_steps_share_move_the_saves_and_the_groups() -> None:
 @pytest.mark.parametrize("stage", ["dpo", "grpo"])
 @pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
 def test_no_argument_of_ours_is_overruled(name: str, stage: TrlStage) -> None:
-    profile = load_profile(name, {"hardware.gpus": 2, "dpo": DPO, "grpo.vllm": {}})
+    profile = load_profile(name, {"hardware.gpus": 2, "hardware.nodes": 1, "dpo": DPO, "grpo.vllm": {}})
     arguments = (dpo_arguments if stage == "dpo" else grpo_arguments)(profile, Path("/out"))
     for key, value in arguments.items():
         if key not in OURS_TO_TUNE:

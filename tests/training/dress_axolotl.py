@@ -69,6 +69,7 @@ def built(cfg: Any, shape: Any, ranks: int) -> Any:
     patches._apply_fsdp2_bnb_patches()
     plugin = FullyShardedDataParallelPlugin()
     plugin.set_mixed_precision("bf16")
+    plugin.cpu_ram_efficient_loading = False  # it would hand out the first rank's weights, and there are none
     state = SimpleNamespace(fsdp_plugin=plugin, device_mesh=None)
     accelerator = SimpleNamespace(state=state, is_main_process=True, device=torch.device("cpu"))
     return fsdp2.fsdp2_prepare_model(accelerator, model)

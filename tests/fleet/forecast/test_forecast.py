@@ -151,7 +151,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
     refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "no spot price: give --price-spot"),
         ({"spot": 3.0}, "no on-demand price: give --price-on-demand"),
-        ({"spot": 3.0, "on_demand": 8.0, "deadline_hours": 9.0}, "cannot be met"),
+        ({"spot": 3.0, "on_demand": 8.0, "deadline_hours": 2.0}, "cannot be met"),
         ({"spot": 3.0, "on_demand": 8.0, "replays": 0}, "--replays is 0"),
         ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
