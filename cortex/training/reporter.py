@@ -30,6 +30,7 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._told.put(self._context.ledger.flush)  # progress is held back for the next event, and there may be none
         self._told.put(None)
         self._thread.join(self._patience)
 
