@@ -137,6 +137,8 @@ def _spread(model: PreTrainedModel) -> PreTrainedModel:
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer that pads on the left, as generation needs."""
     tokenizer = AutoTokenizer.from_pretrained(str(folder), padding_side="left")
+    # How it was fetched would be saved with it, and differ between machines that are online and those that are not.
+    tokenizer.init_kwargs.pop("local_files_only", None)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
