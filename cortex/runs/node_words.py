@@ -211,3 +211,8 @@ def _read(connection: socket.socket) -> dict[str, JsonValue]:
         return _OBJECT.validate_json(line)
     except ValueError as error:
         raise RefusedError("it does not speak as a node of a run does") from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, as a word to another node takes it."""
+    return " ".join(str(error).split())[:500] or type(error).__name__

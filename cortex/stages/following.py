@@ -9,7 +9,7 @@ from cortex.artifacts.store import Store
 from cortex.process import terminable
 from cortex.runs.base_model import base_artifact
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
-from cortex.runs.gang import Follower
+from cortex.runs.gang_follower import Follower
 from cortex.runs.ledger import UnwrittenLedger
 from cortex.runs.nodes import Node
 from cortex.runs.profile import Profile

@@ -20,7 +20,7 @@ from cortex.runs.base_model import base_artifact, require_trained_on
 from cortex.runs.base_pin import KIND
 from cortex.runs.context import RunContext, artifact_prefix, inputs_folder, output_folder
 from cortex.runs.departure import stay_until_taken
-from cortex.runs.gang import Leader
+from cortex.runs.gang_leader import Leader
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter

@@ -24,7 +24,8 @@ from cortex.artifacts.verify import verify
 from cortex.errors import DataError, VerificationError
 from cortex.limits import MANIFEST_BYTES, TooLargeError
 from cortex.runs.context import RunContext
-from cortex.runs.gang import Follower, Leader
+from cortex.runs.gang_follower import Follower
+from cortex.runs.gang_leader import Leader
 from cortex.training.completeness import lacking
 from cortex.training.pickles import check_metadata
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from cortex.errors import StageError
 from cortex.process import running
 from cortex.runs.context import RunContext
-from cortex.runs.gang import Follower
+from cortex.runs.gang_follower import Follower
 from cortex.runs.notice import Watch
 from cortex.training.events import LEAVE_VARIABLE, PIPE_VARIABLE, EventPipe, Failed, Started
 from cortex.training.launch import trainer_environment

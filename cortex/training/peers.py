@@ -3,7 +3,9 @@
 import time
 
 from cortex.errors import CortexError
-from cortex.runs.gang import Follower, Gang, fault_of
+from cortex.runs.gang import Gang
+from cortex.runs.gang_follower import Follower
+from cortex.runs.gang_leader import fault_of
 from cortex.runs.node_words import Noticed
 from cortex.runs.notice import Notice
 

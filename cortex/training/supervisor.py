@@ -16,7 +16,7 @@ from cortex.errors import BudgetError, ConfigError, CortexError, HungError, Pree
 from cortex.process import kill_group, running
 from cortex.runs.clouds.source import Advice
 from cortex.runs.context import RunContext
-from cortex.runs.gang import Follower
+from cortex.runs.gang_follower import Follower
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.notice import Notice, Watch
 from cortex.runs.trainers import HangLimit

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cortex.errors import BudgetError, ConfigError, PreemptedError, RefusedError, StageError
-from cortex.runs import gang as gang_module
-from cortex.runs.gang import Follower, Leader
+from cortex.runs import gang_follower, gang_leader
+from cortex.runs.gang_follower import Follower
+from cortex.runs.gang_leader import Leader
 from cortex.runs.node_words import Failed, Noticed, Word
 from cortex.runs.nodes import Node, interface_of, require_nodes
 from cortex.runs.profile import Profile, load_profile
@@ -31,8 +32,10 @@ def port() -> int:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FAREWELL_SECONDS", "GONE_SECONDS"):
-        monkeypatch.setattr(gang_module, name, 0.5)
+    # A node that comes before the leader listens tries again well within the time that a failed leader waits for it.
+    monkeypatch.setattr(gang_follower, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(gang_leader, "FAREWELL_SECONDS", 2.0)
+    monkeypatch.setattr(gang_follower, "GONE_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_a_node_that_fails_leaves_after_the_leader_and_as_it_does(port: int, poo
         assert (rank, word) == (1, Failed(code=78, reason="no room on the disk"))
         time.sleep(0.5)
         assert not ended
-        raise gang_module.fault_of(rank, word)
+        raise gang_leader.fault_of(rank, word)
     with pytest.raises(ConfigError, match="node 0: node 1: no room on the disk"):
         following.result(10)
 
@@ -152,7 +155,7 @@ def test_a_node_whose_program_was_killed_is_gone_at_once(port: int) -> None:
             assert process.stdout and process.stdout.readline() == "sft\n"
             process.kill()
             [(rank, word)] = heard(leader)
-    assert isinstance(gang_module.fault_of(rank, word), PreemptedError)
+    assert isinstance(gang_leader.fault_of(rank, word), PreemptedError)
     assert word is None
 
 
