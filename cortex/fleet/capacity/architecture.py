@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from reprlib import repr as shorten
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cortex.errors import ConfigError
 
@@ -10,6 +13,26 @@ BF16, FLOAT = 2, 4
 """Bytes of a number."""
 
 _NEEDED = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
+
+Size = Annotated[int, Field(gt=0, le=2**31)]
+
+
+class _Sizes(BaseModel):
+    """The sizes in a configuration, under its own names; other keys are left to the trainers."""
+
+    model_config = ConfigDict(strict=True)
+
+    model_type: str
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: Annotated[int, Field(gt=0, le=10_000)]
+    num_attention_heads: Size
+    vocab_size: Size
+    head_dim: Size | None = None
+    num_key_value_heads: Size | None = None
+    tie_word_embeddings: bool = False
+    max_position_embeddings: Size = 2048
 
 
 @dataclass(frozen=True)
@@ -25,7 +48,7 @@ class Architecture:
     """Width of all key heads together, and of all value heads."""
     vocabulary: int
     tied: bool
-    """Whether the head is the embedding."""
+    """True where the head is the embedding."""
     context: int
     """Longest sequence that the model can take, in tokens."""
 
@@ -34,7 +57,7 @@ class Architecture:
         """Read a configuration; `where` names it in errors.
 
         Raises:
-            ConfigError: it lacks one of the sizes.
+            ConfigError: it lacks one of the sizes, or holds one that none can be.
         """
         missing = [key for key in _NEEDED if not config.get(key)]
         if missing:
@@ -42,21 +65,27 @@ class Architecture:
                 f"{where}: config.json says nothing of {', '.join(missing)}: it is no decoder's that is known"
             )
         try:
-            heads = int(config["num_attention_heads"])
-            hidden = int(config["hidden_size"])
-            width = int(config.get("head_dim") or hidden // heads)
-            return cls(
-                hidden=hidden,
-                intermediate=int(config["intermediate_size"]),
-                layers=int(config["num_hidden_layers"]),
-                query=heads * width,
-                key_value=int(config.get("num_key_value_heads") or heads) * width,
-                vocabulary=int(config["vocab_size"]),
-                tied=bool(config.get("tie_word_embeddings", False)),
-                context=int(config.get("max_position_embeddings") or 2048),
+            sizes = _Sizes.model_validate({name: value for name, value in config.items() if value is not None})
+        except ValidationError as error:
+            found = error.errors()[0]
+            key, value = found["loc"][0], shorten(found["input"])
+            raise ConfigError(f"{where}: config.json says {key} {value}, which none can have: copy it again") from error
+        heads = sizes.num_attention_heads
+        width = sizes.head_dim or sizes.hidden_size // heads
+        if not width:
+            raise ConfigError(
+                f"{where}: config.json says {heads} heads of a width of {sizes.hidden_size}: copy it again"
             )
-        except (TypeError, ValueError, ZeroDivisionError) as error:
-            raise ConfigError(f"{where}: config.json holds a size that is no number: copy it again") from error
+        return cls(
+            hidden=sizes.hidden_size,
+            intermediate=sizes.intermediate_size,
+            layers=sizes.num_hidden_layers,
+            query=heads * width,
+            key_value=(sizes.num_key_value_heads or heads) * width,
+            vocabulary=sizes.vocab_size,
+            tied=sizes.tie_word_embeddings,
+            context=sizes.max_position_embeddings,
+        )
 
     @property
     def linears(self) -> tuple[tuple[int, int], ...]:

@@ -71,13 +71,19 @@ def test_options_that_contradict_each_other_and_a_base_that_nobody_knows_are_ref
     ("config", "words"),
     [
         ({"model_type": "gpt2", "n_embd": 768}, "says nothing of hidden_size, intermediate_size"),
-        ({"hidden_size": "wide"}, "a size that is no number"),
+        ({"hidden_size": "wide"}, "says hidden_size 'wide', which none can have"),
+        ({"hidden_size": True}, "says hidden_size True, which none can have"),
+        ({"num_hidden_layers": -3}, "says num_hidden_layers -3, which none can have"),
+        ({"num_hidden_layers": 10**12}, "says num_hidden_layers 1000000000000, which none can have"),
+        ({"vocab_size": 1e400}, "says vocab_size inf, which none can have"),
+        ({"model_type": 5}, "says model_type 5, which none can have"),
+        ({"num_attention_heads": 8192}, "says 8192 heads of a width of 4096"),
         ({"num_attention_heads": 0}, "says nothing of num_attention_heads"),
     ],
 )
 def test_a_configuration_without_sizes_is_refused(config: dict[str, object], words: str, tmp_path: Path) -> None:
     whole = base_config(load_profile("cortex-8b").model, {})
-    given = config if "n_embd" in config else {**whole, **config}
+    given = config if "n_embd" in config else {**whole, "head_dim": None, **config}
     (tmp_path / "config.json").write_text(json.dumps(given), encoding="utf-8")
     profile: Profile = load_profile("cortex-8b", {"model.base": str(tmp_path)})
     with pytest.raises(ConfigError, match=words):
