@@ -23,7 +23,7 @@ SILENT = 75
 
 
 class BaseRequest(BaseModel):
-    """What is asked of the hub."""
+    """A question to the hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

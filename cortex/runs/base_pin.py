@@ -43,7 +43,7 @@ def mirror_prefix(pin: Manifest) -> str | None:
 
 
 def find_pin(store: Store, secret: RunSecret) -> Manifest | None:
-    """What a run's base is pinned to; None while it is not.
+    """Read what a run's base is pinned to; None while it is not.
 
     Raises:
         RefusedError: what lies there was not made with the run's secret.

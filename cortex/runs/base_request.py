@@ -120,7 +120,7 @@ def _wait(request: BaseRequest, environment: dict[str, str], output: IO[str], fo
 
 
 def _bytes_below(folder: Path) -> int:
-    """What lies on the disk: a file that is written in many places at once has its full size from the start."""
+    """Count the bytes on the disk: a file that is written in many places at once has its full size from the start."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -54,7 +54,7 @@ class RunContext:
 
     @property
     def leads(self) -> bool:
-        """Whether this machine holds the lease. A stage's output is its alone; another's is thrown away."""
+        """True where this machine holds the lease. A stage's output is its alone; another's is thrown away."""
         return self.gang is None or self.gang.node.leads
 
     def artifact(self, stage: str) -> Artifact:

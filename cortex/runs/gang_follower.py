@@ -143,7 +143,7 @@ class Follower:
         self._link.send(Noticed(source=source, text=text, seconds=seconds))
 
     def dump_wanted(self) -> bool:
-        """Whether the leader has asked, since the last call, where each process of the trainer is.
+        """True where the leader has asked, since the last call, where each process of the trainer is.
 
         Raises:
             CortexError: the leader has ended with a fault, or is gone.

@@ -125,7 +125,7 @@ class Leader:
         self._tell(Go())
 
     def heard(self) -> Generator[tuple[int, Word | None]]:
-        """What nodes have said since it was asked last, by rank; None: that node is gone."""
+        """Give out what nodes have said since it was asked last, by rank; None: that node is gone."""
         while True:
             try:
                 rank, word = self._inbox.get_nowait()

@@ -214,5 +214,5 @@ def _read(connection: socket.socket) -> dict[str, JsonValue]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, as a word to another node takes it."""
+    """An error in one line, as a word to another node takes it."""
     return " ".join(str(error).split())[:500] or type(error).__name__

@@ -51,7 +51,7 @@ class Node:
 
     @property
     def leads(self) -> bool:
-        """Whether this one holds the lease: it alone writes to the bucket."""
+        """True where this one holds the lease: it alone writes to the bucket."""
         return self.rank == 0
 
     def network_variables(self) -> dict[str, str]:

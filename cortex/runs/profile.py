@@ -167,7 +167,7 @@ class Hardware(Section):
     nodes: int = Field(default=1, ge=1, le=64)
     """Machines that train together, each with `gpus`; everything else runs on one."""
     sharding: Literal["fsdp2", "zero3"] = "fsdp2"
-    """What splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
+    """The library that splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
     export_gpus: int = Field(default=1, ge=1)
     """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
     evaluate_gpus: int | None = Field(default=None, ge=1)

@@ -84,7 +84,7 @@ class Sft(Optimization):
 
 
 class TrlOptimization(Optimization):
-    """What TRL's trainers take besides."""
+    """The further keys of TRL's trainers."""
 
     stage: ClassVar[TrlStage]
     trl: dict[str, Any] = Field(default_factory=dict)

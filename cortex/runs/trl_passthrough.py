@@ -163,5 +163,5 @@ def _wrong(key: str, value: Any, kinds: list[str]) -> str | None:
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
-    """Whether a value is of this kind; `true` is no number."""
+    """True where a value is of this kind; `true` is no number."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

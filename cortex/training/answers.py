@@ -127,7 +127,7 @@ class KeptAnswers:
 
 
 def _words(batch: Batch, text: str) -> tuple[str, ...]:
-    """What the code of kept answers is made of."""
+    """The text that the code of kept answers is made of."""
     return "answers", batch.key, hashlib.sha256(text.encode()).hexdigest()
 
 

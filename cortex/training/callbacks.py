@@ -46,7 +46,7 @@ FULL_DISK_SECONDS = 600.0
 
 
 class _Next(IntEnum):
-    """What all ranks do after a step: what the highest of them wants."""
+    """The next thing that all ranks do after a step: the highest that any of them wants."""
 
     GO_ON = 0
     SAVE_AND_LEAVE = 1

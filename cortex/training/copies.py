@@ -56,7 +56,7 @@ def mean_brier(answers: Sequence[str], outcome: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What an export has measured."""
+    """The figures of an export."""
 
     copies: tuple[QuantizedCopy, ...]
     """The rejected ones too."""

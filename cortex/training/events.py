@@ -81,7 +81,7 @@ class Stepped(_Told):
 
 
 class Progressed(_Told):
-    """What was measured at a step, or a part of it: see `measured`."""
+    """The figures of a step, or a part of them: see `measured`."""
 
     event: Literal["progress"] = "progress"
     step: Step
@@ -97,7 +97,7 @@ class Validating(_Told):
 
 
 class Validated(_Told):
-    """What it measured; the best checkpoint is the one with the highest `score`."""
+    """Its figures; the best checkpoint is the one with the highest `score`."""
 
     event: Literal["validated"] = "validated"
     step: Step
@@ -187,7 +187,7 @@ def emit(event: Event) -> None:
 
 
 def measured(step: int, total: int, values: Mapping[str, float]) -> Iterator[Progressed]:
-    """What was measured at a step as events, each of which the pipe takes in one piece."""
+    """Split the figures of a step into events, each of which the pipe takes in one piece."""
     part: dict[str, float] = {}
     for name, value in values.items():
         if (

@@ -46,7 +46,7 @@ class GpuMeter:
 
 
 def nvml_reader() -> Callable[[], list[GpuUse]]:
-    """What reads this machine's GPUs; it finds none where the library or a driver is missing."""
+    """A reader of this machine's GPUs; it finds none where the library or a driver is missing."""
     try:
         import pynvml
     except ImportError:

@@ -34,7 +34,7 @@ class GrpoTask(TrlTask):
 
 
 def make_judge(weights: RewardWeights, vocabulary: frozenset[str]) -> Judge:
-    """What judges an answer."""
+    """The judge of an answer."""
     return partial(_judge, weights=weights, vocabulary=vocabulary)
 
 

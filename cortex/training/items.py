@@ -127,7 +127,7 @@ class Items:
         return None
 
     def _words(self, manifest: Manifest, name: str) -> tuple[str, ...]:
-        """What the code of an item covers: all that is in it, and that it is this item of this stage."""
+        """The text that an item's code covers: all that is in it, and that it is this item of this stage."""
         return KIND, self.stage, name, manifest.digest
 
     def _publish(self, folder: Path, store: Store, name: str) -> None:

@@ -36,5 +36,5 @@ class Peers:
         return min(known, key=lambda notice: notice.deadline, default=None)
 
     def failed_for(self, seconds: float) -> bool:
-        """Whether one has failed, so long ago."""
+        """True where one has failed, so long ago."""
         return self.failure is not None and time.monotonic() - self._failed_at >= seconds

@@ -26,7 +26,7 @@ _COPY_IN = "fsdp::all_gather_copy_in"
 
 @dataclass
 class Spent:
-    """What some operations took."""
+    """The cost of some operations."""
 
     seconds: float = 0.0
     operations: float = 0.0
@@ -43,7 +43,7 @@ class Roofline(TorchDispatchMode):
         self._spent = Spent()
 
     def take(self) -> Spent:
-        """What was spent since the last call."""
+        """The cost since the last call."""
         spent, self._spent = self._spent, Spent()
         return spent
 

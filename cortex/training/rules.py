@@ -35,7 +35,7 @@ _SIGNS = (
 
 
 class TrainingRules(BaseModel):
-    """What a stage tells its trainer's callback."""
+    """The rules that a stage hands to its trainer's callback."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

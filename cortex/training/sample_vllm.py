@@ -64,7 +64,7 @@ class VllmBatch(BaseModel):
 
 
 class VllmTask(BaseModel):
-    """What one process of vLLM is to do."""
+    """The task of one process of vLLM."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

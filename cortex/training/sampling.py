@@ -88,7 +88,7 @@ class Sampler(Protocol):
 
 
 def trained_base(context: RunContext) -> tuple[str, tuple[str, ...]]:
-    """What the run's training began from: where it lies, and what tells it from any other."""
+    """The model that the run's training began from: where it lies, and what tells it from any other."""
     given = base_artifact(context)
     if given:
         return str(given.path), (given.digest,)

@@ -59,14 +59,14 @@ class StepRequest(BaseModel):
     adapter: dict[str, Any] | None = None
     """Arguments of `peft.LoraConfig`; None trains all weights."""
     packed: bool = False
-    """Whether the layers' weights are held in 4 bits."""
+    """True where the layers' weights are held in 4 bits."""
     checkpointing: bool = True
-    """Whether layers keep their input alone, and are computed again for the backward pass."""
+    """True where layers keep their input alone, and are computed again for the backward pass."""
     half: bool = True
     """bf16 under autocast; else float32."""
     attention: str = "sdpa"
     reshard_after_forward: bool = True
-    """Whether FSDP lets go of a layer between its passes."""
+    """True where FSDP lets go of a layer between its passes."""
     flops: float = 1e15
     """The GPU's operations a second on matrices of the step's precision, as they are reached."""
     bandwidth: float = 1e12
@@ -89,7 +89,7 @@ class Segment(BaseModel):
 
 
 class StepTrace(BaseModel):
-    """What one step of a model with so many layers takes."""
+    """The memory and time of one step of a model with so many layers."""
 
     layers: int
     static: int

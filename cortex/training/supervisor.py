@@ -169,7 +169,7 @@ class _Trainer:
         self._score: float | None = None
         """The validation's, of the step that was made last, if there was one."""
         self.left = False
-        """Whether it ended itself because it was asked to, with all of that step saved."""
+        """True where it ended itself because it was asked to, with all of that step saved."""
         self.over: BudgetError | None = None
         """Why it was asked to stop at the cap."""
         self._notice: Notice | None = None

@@ -136,7 +136,7 @@ def _whole(generation: VLLMGeneration, parameter: torch.Tensor) -> torch.Tensor:
 
 
 def _is_inactive(name: str, adapters: list[str]) -> bool:
-    """Whether it is a weight that an adapter replaces whole, or that another adapter than the active ones brings."""
+    """True where it is a weight that an adapter replaces whole, or that another adapter than the active ones brings."""
     _, wrapped, inside = name.partition(".modules_to_save.")
     return ".original_module." in name or (bool(wrapped) and inside.split(".")[0] not in adapters)
 

@@ -40,7 +40,7 @@ class Phase:
     gpus: int = 0
     """GPUs of the machine."""
     capacity: float = 0.0
-    """What one GPU has."""
+    """Bytes that one GPU has."""
     lacking: float = 0.0
     """Bytes that are missing within a share of the GPU which the profile sets."""
     host: float = 0.0
@@ -53,7 +53,7 @@ class Phase:
     """How often it comes."""
     basis: str = CLOSED
     knobs: tuple[Knob, ...] = field(default=(), compare=False)
-    """What could make it fit."""
+    """Changes of the profile that could make it fit."""
 
     @property
     def over(self) -> float:

@@ -49,7 +49,7 @@ class Misfit:
 
 @dataclass(frozen=True)
 class CapacityPlan:
-    """What a run of a profile takes of each GPU, of the host, of the disk, of time and of money."""
+    """The needs of a profile's run: of each GPU, the host, the disk, time and money."""
 
     profile: Profile
     architecture: Architecture
@@ -124,7 +124,7 @@ def plan_capacity(
     training, phases = _phases(profile, architecture, sheet, costs, disks)
 
     def mends(changed: Profile, phase: Phase) -> bool:
-        """Whether the phase fits once the profile is changed, and every other that fits now still does."""
+        """True where the phase fits once the profile is changed, and every other that fits now still does."""
         there = {stage: closed_form(step, architecture, sheet) for stage, step in steps(changed).items()}
         shifted = {stage: costs[stage].shifted(now[stage], there[stage]) for stage in there}
         _, again = _phases(changed, architecture, sheet, shifted, disks)

@@ -46,7 +46,7 @@ class StepCost:
     update: float
     """Seconds of the optimizer."""
     traced: bool
-    """Whether PyTorch's simulators counted it, rather than closed forms."""
+    """True where PyTorch's simulators counted it, rather than closed forms."""
 
     def shifted(self, now: "StepCost", then: "StepCost") -> "StepCost":
         """This cost after a change of the profile that moves the closed form from `now` to `then`."""

@@ -114,7 +114,7 @@ def _trace(asked: Mapping[str, str], kept: Mapping[str, Path], folder: Path) -> 
 
 
 def _at_depth(text: str, layers: int) -> StepCost:
-    """What two shallow traces say of a model with so many layers."""
+    """Extend two shallow traces to a model with so many layers."""
     low, high = (json.loads(line) for line in text.splitlines())
 
     def line(*keys: str) -> float:

@@ -40,7 +40,7 @@ class Room:
     """Of one machine, by its type."""
 
     def takes(self, offer: Offer, nodes: int) -> bool:
-        """Whether so many machines fit at once, or nobody says that they do not."""
+        """True where so many machines fit at once, or nobody says that they do not."""
         limit = Limit.of(offer)
         return limit not in self.allowed or nodes * self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
 

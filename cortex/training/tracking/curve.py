@@ -12,7 +12,7 @@ VALIDATION = "validation/"
 
 @dataclass(frozen=True)
 class Point:
-    """What was measured at a step."""
+    """The figures of one step."""
 
     step: int
     time: float

@@ -11,7 +11,7 @@ from cortex.training.tracking.curve import Point
 
 @dataclass(frozen=True)
 class Training:
-    """What is tracked: one stage of a run, the same curve on whichever machine it goes on."""
+    """The curve of one stage of a run: the same on whichever machine it goes on."""
 
     run: str
     stage: str
