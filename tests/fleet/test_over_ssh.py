@@ -1,3 +1,4 @@
+import fcntl
 import json
 import multiprocessing
 import os
@@ -53,15 +54,18 @@ def slowed(server: SshServer, kilobytes: int) -> None:
     server.start()
 
 
-def fetch_when_free(server: SshServer, home: Path) -> Receipt:
-    """Once nothing writes any more: what a killed download left behind holds the folder for a moment longer."""
-    end = time.monotonic() + 10
-    while True:
-        try:
-            return fetch(server, home)
-        except RefusedError as error:
-            assert "another download" in str(error) and time.monotonic() < end
-            time.sleep(0.05)
+def wait_until_free(part: Path) -> None:
+    """Until nothing writes there any more: what a killed download began holds the folder for a moment longer."""
+    descriptor, end = os.open(part, os.O_RDONLY), time.monotonic() + 30
+    try:
+        while True:
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                assert time.monotonic() < end, "the killed download's rsync does not end"
+                time.sleep(0.005)
+    finally:
+        os.close(descriptor)
 
 
 def size_of(part: Path) -> int:
@@ -126,7 +130,8 @@ def test_killed_at_random_bytes_it_goes_on(ssh_server: SshServer, on_the_box: Ar
         process.join()
         kills += process.exitcode == -9
         assert size_of(part) >= byte and not (home / "releases" / RUN).exists()
-    assert kills >= 6 and verify(fetch_when_free(ssh_server, home).path).ok
+        wait_until_free(part)
+    assert kills >= 6 and verify(fetch(ssh_server, home).path).ok
 
 
 def test_a_connection_that_is_lost_half_way_is_made_again(
