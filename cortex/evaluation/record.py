@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from cortex.errors import DataError
-from cortex.evaluation.scores import Scores
 from cortex.text import harmless
 
 Relation = Literal["beats", "not distinguishable from", "worse than"]
@@ -14,12 +13,43 @@ Relation = Literal["beats", "not distinguishable from", "worse than"]
 
 JSON_NAME = "evaluation.json"
 HTML_NAME = "evaluation.html"
+CLIP = 1e-3
+"""Log loss reads a probability as within [CLIP, 1 - CLIP]: one wrong "certain" costs 6.9 nats, not infinity."""
 
 
 class Record(BaseModel):
     """A part of the record: immutable, and every number in it finite."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Scores(Record):
+    """How good N forecasts were. Returns are fractions."""
+
+    n: int
+    """Examples scored; abstentions count."""
+    valid_share: float
+    """The share of answers that could be read."""
+    accuracy: float
+    """The share of right directions. A probability of exactly 0.5 names none, and counts half."""
+    brier: float
+    """The mean squared error of the probability of up (Brier 1950), 0 to 1; 0.25 is a coin's."""
+    brier_skill: float
+    """1 - Brier / Brier of the training base rate: 0 knows nothing more, 1 knows all."""
+    log_loss: float
+    """The mean negative log likelihood in nats, probabilities clipped at `CLIP`."""
+    calibration_error: float
+    """The expected calibration error over 10 bins of equal mass."""
+    return_mae: float
+    """The mean absolute error of the expected return."""
+    no_change_mae: float
+    """The same of a forecast of 0."""
+    return_skill: float
+    """1 - return_mae / no_change_mae."""
+    coverage: float
+    """The share of outcomes inside the stated 90% interval, its ends included."""
+    interval_width: float
+    """The mean width of that interval: coverage is bought with width."""
 
 
 class Interval(Record):

@@ -7,7 +7,8 @@ from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error
 
 from cortex.errors import DataError
 from cortex.evaluation.forecasts import Forecasts
-from cortex.evaluation.scores import Scores, score, skill
+from cortex.evaluation.record import Scores
+from cortex.evaluation.scores import score, skill
 from tests.evaluation.simulation import stated
 
 N = 400
