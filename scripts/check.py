@@ -1,10 +1,11 @@
 """Everything that this machine can check: `make test`.
 
-The tiers, in order: `lint` (format, lint, types), `unit`, `fuzz` (generated inputs, minutes), `infra` (the cloud's
-ground in an emulated cloud), `anyone` (the kit set up and used by a plain user on an awkward machine, with each Python
-that is here, as root, minutes), `trainers` (the real trainers, killed at any moment, minutes), `testbed` (the real
-SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the images on a real Docker Engine, minutes, as root
-where none answers) and `rehearsal` (the shipped pipeline against the clock, minutes). Each has the machine for itself.
+The tiers, in order: `lint` (format, lint, types), `unit`, `integration` (programs and servers on loopback, minutes),
+`fuzz` (generated inputs, minutes), `infra` (the cloud's ground in an emulated cloud), `anyone` (the kit set up and used
+by a plain user on an awkward machine, with each Python that is here, as root, minutes), `trainers` (the real trainers,
+killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers`
+(the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the shipped pipeline against
+the clock, minutes). Each has the machine for itself.
 One that fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
 With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead.
@@ -51,7 +52,9 @@ TIERS: dict[str, list[Command]] = {
         [*MODULE, "pyright", "--pythonpath", TESTBED, "tests/testbed"],
         [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
-    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal", *ELSEWHERE]],
+    "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal and not integration", *ELSEWHERE]],
+    # Half of their time is waiting.
+    "integration": [[sys.executable, *PYTEST, "-n", "4", "-m", "integration and not rehearsal", *ELSEWHERE]],
     "fuzz": [[sys.executable, *PYTEST, "tests/fuzz"]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
     "anyone": [[sys.executable, *PYTEST, "tests/anyone"]],
@@ -85,7 +88,7 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     for name, result in results.items():
-        print(f"{name:<10} {'passed' if result.passed else 'FAILED'}  {result.seconds:6.0f} s")
+        print(f"{name:<11} {'passed' if result.passed else 'FAILED'}  {result.seconds:6.0f} s")
     passed = sum(result.passed for result in results.values())
     print(f"{passed} passed, {len(results) - passed} failed")
     sys.exit(passed < len(results))

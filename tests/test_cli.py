@@ -2,7 +2,6 @@ import json
 import resource
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, get_args, get_origin, get_type_hints
@@ -15,8 +14,10 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
 from cortex.cli import app
 from cortex.verbs.words import read_path
-from tests.conftest import Cortex, environment
+from tests.conftest import Cortex
 from tests.tables import bars, write_csv
+
+pytestmark = pytest.mark.integration
 
 
 def told(done: "subprocess.CompletedProcess[str]", code: int) -> str:
@@ -36,14 +37,6 @@ def test_help_names_the_verbs_and_comes_at_once(cortex: Cortex) -> None:
         assert done.returncode == 0
         assert all(verb in done.stdout for verb in ("run", "rehearse", "show", "verify", "teardown", "dataset"))
     assert statistics.median(seconds) < 0.6
-
-
-@pytest.mark.parametrize("verb", ["show", "download", "status", "plan"])
-def test_a_verb_that_computes_nothing_loads_no_arrays(verb: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "cortex", verb, "r9"]
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "cortex.cli" in loaded and not {"numpy", "polars", "torch"} & loaded
 
 
 def test_the_environment_file_holds_unless_the_environment_says_otherwise(tmp_path: Path, cortex: Cortex) -> None:

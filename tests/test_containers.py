@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import Cortex
 
+pytestmark = pytest.mark.integration
+
 NOWHERE = {"DOCKER_HOST": "unix:///nowhere/engine.sock", "CORTEX_CONTAINER_MEMORY": "1g"}
 
 REFUSED = {

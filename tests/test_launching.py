@@ -20,6 +20,8 @@ from tests.conftest import Cortex, environment
 from tests.test_cli import told
 from tests.testbed.catalog import price, write_catalogs
 
+pytestmark = pytest.mark.integration
+
 LAUNCH = ("launch", "--profile", "rehearsal")
 
 REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {

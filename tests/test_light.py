@@ -39,7 +39,9 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("words", [("--help",), ("status", "a"), ("runs",), ("cost", "a"), ("status", "a", "--json")])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("status", "a"), ("runs",), ("cost", "a"), ("status", "a", "--json"), ("show", "a")]
+)
 def test_nothing_heavy_is_imported(words: tuple[str, ...], profile: Profile, store: Store, tmp_path: Path) -> None:
     create_run(store, "a", profile)
     Ledger(store, "a", 1).append("stage_started", stage="data")

@@ -13,6 +13,8 @@ from cortex.settings import CHECKOUT
 from scripts.lock import blocks
 from tests.wheels import locked, make_sources, make_wheel
 
+pytestmark = pytest.mark.integration
+
 WRONG = "0" * 64
 LOCKS = sorted((CHECKOUT / "images").glob("*/requirements*.lock"))
 

@@ -16,6 +16,8 @@ from cortex.verbs.here import last_line
 from tests.conftest import Cortex
 from tests.evaluation.simulation import FEATURES, make_examples, stated
 
+pytestmark = pytest.mark.integration
+
 STAGES = ["data", "label", "sft", "grpo", "export", "evaluate", "release"]
 
 

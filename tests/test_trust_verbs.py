@@ -15,6 +15,8 @@ from cortex.runs.profile import Profile
 from tests.artifacts.strategies import write
 from tests.conftest import Cortex
 
+pytestmark = pytest.mark.integration
+
 RUN = "r1"
 
 

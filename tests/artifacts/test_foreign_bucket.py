@@ -7,6 +7,8 @@ import pytest
 from tests.artifacts.faulty import Fault, Proxy
 from tests.conftest import Cortex
 
+pytestmark = pytest.mark.integration
+
 RUN = "run-1"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from cortex.artifacts.artifact import find, publish, require
 from cortex.artifacts.receiving import receive
 from cortex.artifacts.remote_store import RemoteStore
@@ -13,6 +15,8 @@ from cortex.artifacts.store import PIECE
 from cortex.artifacts.verify import verify
 from tests.artifacts.killable import download, upload
 from tests.artifacts.strategies import write
+
+pytestmark = pytest.mark.integration
 
 KILLS = 50
 FILES = {f"part-{i}": Random(i).randbytes(PIECE + 1 if i == 0 else 50_000) for i in range(7)}

@@ -19,6 +19,8 @@ from cortex.limits import MANIFEST_BYTES, MANIFEST_FILES, TooLargeError
 from cortex.settings import CHECKOUT
 from tests.artifacts.faulty import BUCKET, Proxy, Server
 
+pytestmark = pytest.mark.integration
+
 MIB = 2**20
 
 PROGRAM = """
@@ -64,7 +66,7 @@ except VerificationError as error:
 @pytest.mark.parametrize(
     ("there", "stated"),
     [
-        *((1000 * MIB, stated) for stated in (10, 2 * MIB, 9 * MIB, 70 * MIB)),
+        *((200 * MIB, stated) for stated in (10, 2 * MIB, 9 * MIB, 70 * MIB)),
         *((100 * MIB, stated) for stated in (100 * MIB - 1, 100 * MIB + 1, 200 * MIB, 2000 * MIB)),
         *((100, stated) for stated in (99, 101, 5 * MIB, 2000 * MIB)),
     ],

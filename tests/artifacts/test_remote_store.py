@@ -20,6 +20,8 @@ from cortex.limits import RECORD_BYTES
 from tests.artifacts.faulty import BUCKET, Fault, Plan, Proxy, Request, Server
 from tests.artifacts.strategies import write
 
+pytestmark = pytest.mark.integration
+
 BIG = Random(7).randbytes(2 * PIECE + 12_345)
 FILES = {"big.bin": BIG, "dir/small.json": b"{}" * 700, "empty": b"", "é ü.txt": b"text"}
 

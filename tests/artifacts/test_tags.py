@@ -15,6 +15,8 @@ from tests.artifacts.strategies import write
 from tests.fleet.services import Aws, Request, cloud, moto_url, serving
 from tests.runs.conftest import log
 
+pytestmark = pytest.mark.integration
+
 __all__ = ["cloud", "log", "moto_url"]
 
 STEP = "runs/r/sft/checkpoints/000000010"

@@ -12,6 +12,8 @@ from cortex.runs.prices import Offer
 from cortex.settings import CHECKOUT
 from tests.testbed.catalog import ZONES, price, write_catalogs
 
+pytestmark = pytest.mark.integration
+
 ASK = """
 import json, sys
 from cortex.errors import ConfigError

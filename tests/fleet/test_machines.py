@@ -18,6 +18,8 @@ from cortex.settings import CHECKOUT
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def teardown(cortex: Cortex, store: FolderStore, tmp_path: Path) -> Cortex:

@@ -31,6 +31,8 @@ from tests.fleet.conftest import RUN
 from tests.fleet.killable import bring_over_ssh
 from tests.fleet.ssh_server import SshServer
 
+pytestmark = pytest.mark.integration
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HURRIED = Patience(deadline=2, first=0.01, longest=0.1)
 

@@ -14,6 +14,8 @@ from cortex.errors import ConfigError, RefusedError
 from cortex.fleet.jobs import _carrying
 from cortex.fleet.run_role import TRUST, RunRole
 
+pytestmark = pytest.mark.integration
+
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
 
 WIDER = {"Version": "2012-10-17", "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "*"}}]}

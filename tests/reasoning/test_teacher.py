@@ -25,6 +25,8 @@ from cortex.reasoning.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scri
 
 from .endpoint import PROMPTS, Reply, Teacher, completion, error, right, serving
 
+pytestmark = pytest.mark.integration
+
 ODD = "NEAR-20"
 """The example whose replies are odd, where one is."""
 RIGHT = {example: Completion("answered", answer(prompt)) for example, prompt in PROMPTS.items()}

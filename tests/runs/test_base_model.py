@@ -22,6 +22,8 @@ from tests.artifacts.faulty import BUCKET, Fault, Proxy, Server
 from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving
 from tests.training.conftest import context_of
 
+pytestmark = pytest.mark.integration
+
 __all__ = ["proxy"]
 
 DEAD = "http://127.0.0.1:9"

@@ -13,6 +13,8 @@ from tests.fleet.services import TRAINABLE, Hub
 from tests.fleet.services import serving as serving_hub
 from tests.reasoning.endpoint import Teacher, right, serving
 
+pytestmark = pytest.mark.integration
+
 RUN = "run-1"
 
 

@@ -1,6 +1,7 @@
 """`cortex run label` against odd endpoints: one line and an exit code, or labels that say what is missing."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import pytest
 
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
-from cortex.runs.profile import Profile
+from cortex.runs.profile import load_profile
 from tests.conftest import Cortex, environment
 from tests.reasoning.endpoint import Reply, Teacher, completion, error, right, serving
+
+pytestmark = pytest.mark.integration
 
 RUN = "run-1"
 
@@ -25,12 +28,22 @@ def teacher() -> Iterator[Teacher]:
         yield served
 
 
-@pytest.fixture
-def label(profile: Profile, store: Store, cortex: Cortex, teacher: Teacher) -> Callable[[], tuple[int, str]]:
-    """Run the stage; its exit code, and what it said."""
+@pytest.fixture(scope="module")
+def with_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a run whose `data` has ended."""
+    here, profile = tmp_path_factory.mktemp("with_data"), load_profile("rehearsal")
     values = {"examples": 60, "patience_seconds": 1.0, "max_tokens": 64}
-    create_run(store, RUN, profile.model_copy(update={"teacher": profile.teacher.model_copy(update=values)}))
-    assert cortex("run", "data", "--run", RUN).returncode == 0
+    changed = profile.model_copy(update={"teacher": profile.teacher.model_copy(update=values)})
+    create_run(Store.open(str(here / "home" / "bucket")), RUN, changed)
+    command = [sys.executable, "-m", "cortex", "run", "data", "--run", RUN]
+    subprocess.run(command, env=environment(here), check=True, capture_output=True)
+    return here / "home"
+
+
+@pytest.fixture
+def label(with_data: Path, cortex: Cortex, teacher: Teacher, tmp_path: Path) -> Callable[[], tuple[int, str]]:
+    """Run the stage; its exit code, and what it said."""
+    shutil.copytree(with_data, tmp_path / "home", symlinks=True)
 
     def run() -> tuple[int, str]:
         done = cortex("run", "label", "--run", RUN, CORTEX_TEACHER_URL=teacher.url)

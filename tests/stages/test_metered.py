@@ -17,6 +17,8 @@ from cortex.runs.profile import Budget, Profile
 from tests.conftest import Cortex, environment
 from tests.runs.metadata_server import AwsServer
 
+pytestmark = pytest.mark.integration
+
 RUN = "run-1"
 
 PROGRAM = """

@@ -34,6 +34,8 @@ from tests.artifacts.faulty import BUCKET, Fault, Proxy, Server
 from tests.artifacts.strategies import write
 from tests.fleet.ssh_server import SshServer
 
+pytestmark = pytest.mark.integration
+
 RUN = "run-1"
 OUTAGE = 2.0
 """Seconds for which the bucket is away."""

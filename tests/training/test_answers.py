@@ -26,6 +26,8 @@ from tests.reasoning.endpoint import Reply, Teacher, completion, error, serving
 
 from .conftest import RUN, NewContext, context_of
 
+pytestmark = pytest.mark.integration
+
 MODEL = SampledModel("sft", "/models/sft", None, ("digest",))
 BATCH = Batch(MODEL, 0, ("why?", "how?"), Asked(max_tokens=16, samples=2, temperature=1.0, seed=3))
 ANSWERS: Answers = [["because", "since"], ["so", "\u2028 thus"]]

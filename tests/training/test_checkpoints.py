@@ -21,6 +21,8 @@ from cortex.training.checkpoints import Checkpoints
 from tests.training.conftest import RUN, NewContext, context_of
 from tests.training.toy import chain, restore, save
 
+pytestmark = pytest.mark.integration
+
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optimizer.pt", "trainer_state.json"
 KEEP = 3
 

@@ -18,6 +18,8 @@ from tests.artifacts.conftest import hurried
 from tests.artifacts.faulty import Fault, Proxy, Request
 from tests.training.conftest import RUN, NewContext, context_of
 
+pytestmark = pytest.mark.integration
+
 INPUTS = {"grpo": "0" * 64}
 KEY = f"runs/{RUN}/export/checkpoints/model"
 

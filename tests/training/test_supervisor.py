@@ -25,6 +25,8 @@ from cortex.training.tracking.curve import curve
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
+pytestmark = pytest.mark.integration
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 

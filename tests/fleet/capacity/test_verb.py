@@ -14,6 +14,8 @@ from cortex.runs.profile import PROFILES, Profile, load_profile
 from cortex.settings import Settings
 from tests.conftest import Cortex
 
+pytestmark = pytest.mark.integration
+
 PARAMETERS = {"cortex-8b": 8_030_261_248, "cortex-70b": 70_553_706_496}
 """As the hub's own pages say."""
 

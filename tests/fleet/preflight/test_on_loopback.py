@@ -33,6 +33,8 @@ from tests.fleet.services import (
     serving,
 )
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., Ground]
 
 

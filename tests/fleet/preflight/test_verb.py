@@ -10,6 +10,8 @@ from tests.conftest import Cortex
 from tests.fleet.services import Aws, Hub, serving
 from tests.testbed.catalog import write_catalogs
 
+pytestmark = pytest.mark.integration
+
 PATIENT = {"CORTEX_PREFLIGHT_SECONDS": "300"}
 """What is asked is beside the time that a busy machine takes for it."""
 

@@ -29,6 +29,8 @@ from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
 from tests.fleet.services import Answer, Aws, Request, serving
 
+pytestmark = pytest.mark.integration
+
 EAST, WEST = "us-east-1", "us-west-2"
 DENIED = b"<Response><Errors><Error><Code>AuthFailure</Code><Message>no</Message></Error></Errors></Response>"
 
