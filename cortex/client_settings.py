@@ -18,8 +18,8 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 CERTIFICATE_FILES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE")
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """A file, or a folder of files."""
-KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
-ADDRESSES = ("HF_ENDPOINT",)
+KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN")
+ADDRESSES = ("HF_ENDPOINT", "WANDB_BASE_URL")
 
 BUCKET_VARIABLES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
 """How the variables begin that the client of each kind of bucket reads."""
@@ -55,7 +55,7 @@ def check_key(text: str) -> None:
 
 
 def check_network(environment: Mapping[str, str]) -> None:
-    """Check what every client of a service reads: proxies, certificates, and keys of the hubs."""
+    """Check what every client of a service reads: proxies, certificates, and keys of hubs and trackers."""
     for name, value in environment.items():
         if not value:
             continue

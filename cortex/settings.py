@@ -95,7 +95,8 @@ class Settings(BaseSettings):
     """The key sent to the teacher's endpoint."""
 
     teacher_plain_http: bool = False
-    """Send keys to a teacher or sampler on another machine over plain HTTP all the same: in a network of your own."""
+    """Send keys to a teacher, a sampler or a tracker on another machine over plain HTTP all the same: in a network of
+    your own."""
 
     sampler_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the endpoint of a profile's `sampling` section."""

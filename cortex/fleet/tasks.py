@@ -13,6 +13,7 @@ import yaml
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.alternatives import fitted
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
+from cortex.fleet.tracker_variables import with_trackers
 from cortex.paths import expand
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
 from cortex.runs.profile import Hardware, Profile
@@ -46,13 +47,14 @@ def resolve(
 
     Stages that the profile does not ask for are left out, and tasks that have no other. GPUs are the profile's, images
     are the digests that were pushed (as the file names them where they were not: see `unpushed`). RUN_ID and
-    CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes.
+    CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes. A task that
+    trains is given the variables of the profile's trackers, keys among its secrets.
 
     Raises:
         ConfigError: the file is not such a pipeline, or a task is left without a machine.
     """
     settings = settings or Settings()
-    fill = _Fill(run, settings, _read_digests(digests), environment)
+    fill = _Fill(run, settings, read_digests(digests), environment)
     resolved: list[dict[str, Any]] = []
     for document in _tasks(pipeline):
         named = stages(document, pipeline)
@@ -66,6 +68,8 @@ def resolve(
             task["envs"][DIGEST_VARIABLE] = profile.digest
             task["secrets"] = {**(document.get("secrets") or {}), SECRET_VARIABLE: ""}
         task |= _num_nodes(document, wanted, profile, pipeline)
+        if any(stage in TRAINERS for stage in wanted):
+            task |= with_trackers(task, profile.tracking, environment)
         task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
         resolved.append(fill(task))
     if not resolved:
@@ -90,7 +94,7 @@ def resolve_job(
     if len(tasks) != 1:
         raise ConfigError(f"{path} holds {len(tasks)} tasks with a `run`, not one")
     task = {**tasks[0], "resources": fitted(tasks[0], None, 0, settings.bucket_url, settings.network_region)}
-    return _Fill(path.stem, settings, _read_digests(digests), environment)(task)
+    return _Fill(path.stem, settings, read_digests(digests), environment)(task)
 
 
 def find_job(name: str) -> Path:
@@ -144,7 +148,12 @@ def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
     return yaml.safe_dump_all([{"name": name}, *map(dict, documents)], sort_keys=False, width=120)
 
 
-def _read_digests(path: Path) -> dict[str, str]:
+def read_digests(path: Path) -> dict[str, str]:
+    """The images that were pushed, by name; none where nothing was.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no such mapping.
+    """
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -16,6 +16,11 @@ def key_laid_open(
 ) -> str | None:
     """What would lay an endpoint's key open to others on the way; None where nothing does, or no key is sent."""
     key = getattr(settings, setting).get_secret_value()
-    if key in ("", "none") or settings.teacher_plain_http or not lays_keys_open(url):
+    return None if key in ("", "none") else variable_laid_open(f"CORTEX_{setting.upper()}", url, settings)
+
+
+def variable_laid_open(name: str, url: str, settings: Settings) -> str | None:
+    """What would lay a variable's value open that is sent to a service; None where nothing does."""
+    if settings.teacher_plain_http or not lays_keys_open(url):
         return None
-    return f"CORTEX_{setting.upper()} would travel to {url} over plain HTTP, for anybody on the way to read"
+    return f"{name} would travel to {url} over plain HTTP, for anybody on the way to read"

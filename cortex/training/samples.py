@@ -10,6 +10,15 @@ TEXT_LENGTH = 8_000
 """Letters of a prompt or an answer that are kept: the rest says so."""
 
 
+Split = Literal["train", "validation"]
+"""The examples whose answers they are."""
+
+
+def samples_name(split: Split, step: int) -> str:
+    """The name of the file of the answers that were sampled at a step."""
+    return f"{split}-{step:08d}.jsonl"
+
+
 @dataclass(frozen=True)
 class SampleWriter:
     """Writes a JSONL for each step of which answers are kept; the same step gives the same file, however often."""
@@ -18,14 +27,14 @@ class SampleWriter:
     count: int
     """Answers a file, evenly over those that were sampled."""
 
-    def write(self, step: int, split: Literal["train", "validation"], rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, step: int, split: Split, rows: Sequence[dict[str, Any]]) -> None:
         """Keep some of the answers that were sampled at `step`: each row's `prompt`, `completion`, and figures."""
         count = min(self.count, len(rows))
         if not count:
             return
         chosen = [rows[index * len(rows) // count] for index in range(count)]
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{split}-{step:08d}.jsonl"
+        path = self.folder / samples_name(split, step)
         lines = [json.dumps({"step": step, "split": split, **_shortened(row)}) + "\n" for row in chosen]
         aside = path.with_suffix(".partial")
         aside.write_text("".join(lines), encoding="utf-8")

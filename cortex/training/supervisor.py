@@ -240,7 +240,7 @@ class _Trainer:
                 self._watchdog.resume(now)
                 self._score = event.score
                 self._reporter.append("validated", stage=self.stage, step=event.step, values=event.values)
-                self._trackers.add_validation(event.step, event.values)
+                self._trackers.add(event.step, event.values, "validation")
                 print(f"{self.stage} step {event.step}: validated: {_in_words(event.values)}", flush=True)
             case Stopped():
                 self._reporter.append("stopped_early", stage=self.stage, step=event.step, reason=event.reason)

@@ -185,6 +185,67 @@ def test_a_login_of_ones_own_to_a_registry_goes_along_as_a_secret(tmp_path: Path
         assert task["envs"].get(USERNAME) == ("AWS" if host == ECR else None)
 
 
+TRACKED = {
+    "WANDB_API_KEY": "hush-wandb",
+    "WANDB_PROJECT": "mine",
+    "MLFLOW_TRACKING_URI": "https://me:hush-uri@mlflow.example",
+    "MLFLOW_TRACKING_TOKEN": "hush-mlflow",
+    "MLFLOW_TRACKING_PASSWORD": "",
+    "TRACKIO_SPACE_ID": "me/space",
+    "HF_TOKEN": "hush-hub",
+}
+"""A caller's variables, of which a task gets what its profile's trackers read."""
+
+
+@pytest.mark.parametrize(
+    ("trackers", "asked", "given"),
+    [
+        ([], set[str](), set[str]()),
+        (["tensorboard"], set[str](), set[str]()),
+        (["wandb"], {"WANDB_API_KEY"}, {"WANDB_PROJECT"}),
+        (["mlflow"], {"MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"}, set[str]()),
+        (["trackio", "wandb"], {"WANDB_API_KEY"}, {"WANDB_PROJECT", "TRACKIO_SPACE_ID"}),
+    ],
+)
+def test_what_trains_gets_its_trackers_keys_as_secrets_and_nothing_else_does(
+    trackers: list[str], asked: set[str], given: set[str]
+) -> None:
+    profile = load_profile("cortex-70b", {"tracking": trackers})
+    plain = by_name(resolve(load_profile("cortex-70b"), "r1", settings=S3, environment=TRACKED))
+    documents = resolve(profile, "r1", settings=S3, environment=TRACKED)
+    for name, task in by_name(documents).items():
+        further = asked if name in ("sft", "grpo") else set[str]()
+        assert set(task.get("secrets") or {}) == set(plain[name].get("secrets") or {}) | further, name
+        assert set(task["envs"]) - set(plain[name]["envs"]) == (given if name in ("sft", "grpo") else set[str]())
+        assert set((task.get("secrets") or {}).values()) <= {""}
+    assert "hush" not in dump(documents, "cortex-r1") + json.dumps(documents)
+    if asked:
+        made = sky.Task.from_yaml_config(by_name(documents)["sft"])
+        made.update_secrets({name: TRACKED[name] for name in asked})
+        assert {name: made.secrets[name].get_secret_value() for name in asked} == {
+            name: TRACKED[name] for name in asked
+        }
+        assert "hush" not in str(made.to_yaml_config(use_user_specified_yaml=False)["envs"])
+
+
+def test_a_key_that_is_not_set_is_asked_for_all_the_same_and_what_a_file_says_of_one_stays(tmp_path: Path) -> None:
+    profile = load_profile("cortex-8b", {"tracking": ["wandb", "mlflow", "trackio"]})
+    task = {"name": "a", "resources": {"infra": "aws"}, "run": "cortex run sft"}
+
+    def resolved(environment: dict[str, str], **further: dict[str, str]) -> dict[str, Any]:
+        pipeline = write(tmp_path / "p.yaml", {**task, **further})
+        return resolve(profile, "r1", pipeline=pipeline, settings=S3, environment=environment)[0]
+
+    keys = {"CORTEX_RUN_SECRET": ""}
+    assert resolved({})["secrets"] == {**keys, "MLFLOW_TRACKING_URI": "", "WANDB_API_KEY": ""}
+    offline = resolved({"WANDB_MODE": "offline", "TRACKIO_SPACE_ID": "me/space"})
+    assert offline["secrets"] == {**keys, "MLFLOW_TRACKING_URI": "", "HF_TOKEN": ""}
+    assert offline["envs"]["WANDB_MODE"] == "offline"
+    own = resolved(TRACKED, envs={"WANDB_PROJECT": "theirs", "MLFLOW_TRACKING_URI": "https://mlflow.example"})
+    assert (own["envs"]["WANDB_PROJECT"], own["envs"]["MLFLOW_TRACKING_URI"]) == ("theirs", "https://mlflow.example")
+    assert "MLFLOW_TRACKING_URI" not in own["secrets"]
+
+
 def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path: Path, profile: Profile) -> None:
     mine = {"AWS_REGION": "eu-west-1", "CORTEX_TEACHER_API_KEY": "hush", "HF_TOKEN": "hush", "RUN_ID": "another"}
     documents = resolve(profile, "r1", settings=S3, environment=mine)

@@ -20,6 +20,7 @@ from cortex.fleet.preflight import (
     machines,
     memory,
     quota,
+    tracking,
 )
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground
@@ -46,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     Check(images.NAME, images.check),
     Check(hub.NAME, hub.check),
     Check(keys.NAME, keys.check),
+    Check(tracking.NAME, tracking.check),
     Check(memory.NAME, memory.check),
     Check(disk.NAME, disk.check),
     Check(clock.NAME, clock.check),

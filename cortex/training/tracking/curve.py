@@ -1,10 +1,12 @@
 """A stage's training as one curve, from its ledger: each step once, by the attempt whose work the model holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from cortex.runs.events import Event
 from cortex.training.events import RESERVED
+from cortex.training.samples import Split, samples_name
 
 VALIDATION = "validation/"
 """What stands before the name of each figure of a validation."""
@@ -18,6 +20,9 @@ class Point:
     time: float
     """Seconds since 1970."""
     values: dict[str, float]
+    samples: str | None = None
+    """The file of the answers that were sampled for it, if any were kept: of a step that has several points, the first
+    of training and the first of validation name one, so that no answer is shown twice."""
 
 
 def curve(events: Iterable[Event], stage: str) -> list[Point]:
@@ -38,12 +43,21 @@ def curve(events: Iterable[Event], stage: str) -> list[Point]:
             epochs.add(epoch)
         elif kind == "resumed" and event.get("stage") == stage:
             resumed[epoch] = _step_of(str(event.get("checkpoint")))
-        elif epoch in epochs and (point := _point(event, stage)):
+        elif epoch in epochs and (found := _figures(event, stage)):
             if epoch not in started:
                 started.add(epoch)
                 points = [earlier for earlier in points if earlier.step <= resumed.get(epoch, 0)]
-            points.append(point)
+            points.append(next_point(points, *found))
     return points
+
+
+def next_point(before: Sequence[Point], split: Split, step: int, time: float, values: dict[str, float]) -> Point:
+    """The point of some figures, which were measured after those of the points `before`, in their order."""
+    name = samples_name(split, step)
+    if split == "validation":
+        values = {f"{VALIDATION}{figure}": value for figure, value in values.items()}
+    same_step = takewhile(lambda point: point.step == step, reversed(before))
+    return Point(step, time, values, None if any(point.samples == name for point in same_step) else name)
 
 
 def up_to(points: Iterable[Point], step: int) -> list[Point]:
@@ -51,17 +65,13 @@ def up_to(points: Iterable[Point], step: int) -> list[Point]:
     return [point for point in points if point.step <= step]
 
 
-def validation_values(values: dict[str, float]) -> dict[str, float]:
-    """A validation's figures by the names that trackers show."""
-    return {f"{VALIDATION}{name}": value for name, value in values.items()}
-
-
-def _point(event: Event, stage: str) -> Point | None:
+def _figures(event: Event, stage: str) -> tuple[Split, int, float, dict[str, float]] | None:
+    """What an entry of the ledger says that a point shows; None where it says nothing of the kind."""
     if event["event"] == "progress":
         values = {name: float(value) for name, value in event.items() if name not in RESERVED}
-        return Point(event["step"], event["time"], values)
+        return "train", event["step"], event["time"], values
     if event["event"] == "validated" and event["stage"] == stage:
-        return Point(event["step"], event["time"], validation_values(event["values"]))
+        return "validation", event["step"], event["time"], event["values"]
     return None
 
 

@@ -2,21 +2,29 @@
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex.errors import ConfigError
+from cortex.reasoning.key_way import KEEP_PRIVATE, variable_laid_open
+from cortex.settings import Settings
 from cortex.training.tracking.curve import Point
+from cortex.training.tracking.sample_tables import table_name
 from cortex.training.tracking.tracker import Training
 
 PROJECT = "cortex"
+
+WANDB_URL = "https://api.wandb.ai"
+"""The server that its package takes where WANDB_BASE_URL names none."""
 
 
 class Wandb:
     """A run of the project `cortex`, under an id of ours, so that a resumed training continues it."""
 
     def __init__(self, training: Training) -> None:
+        """Raises ConfigError where its package is missing, or others would read its key on the way."""
         self._training = training
+        wandb_server(os.environ, Settings())
         self._wandb = _package("wandb")
         self._run: Any = None
 
@@ -26,7 +34,7 @@ class Wandb:
         folder = training.folder if os.environ.get("WANDB_MODE") == "offline" else training.scratch
         folder.mkdir(parents=True, exist_ok=True)
         self._run = self._wandb.init(
-            project=os.environ.get("WANDB_PROJECT", PROJECT),
+            project=os.environ.get("WANDB_PROJECT") or PROJECT,
             id=training.name,
             name=training.name,
             group=training.run,
@@ -39,7 +47,12 @@ class Wandb:
 
     def draw(self, points: Sequence[Point]) -> None:
         for point in points:
-            self._run.log({**point.values, "_timestamp": point.time}, step=point.step)
+            shown: dict[str, Any] = {**point.values, "_timestamp": point.time}
+            rows = self._training.rows(point)
+            if rows:
+                lines = [list(row.values()) for row in rows]
+                shown[table_name(point)] = self._wandb.Table(columns=list(rows[0]), data=lines, allow_mixed_types=True)
+            self._run.log(shown, step=point.step)
 
     def close(self) -> None:
         self._run.finish()
@@ -69,7 +82,11 @@ class Trackio:
 
     def draw(self, points: Sequence[Point]) -> None:
         for point in points:
-            self._run.log(point.values, step=point.step)
+            shown: dict[str, Any] = dict(point.values)
+            rows = self._training.rows(point)
+            if rows:
+                shown[table_name(point)] = self._trackio.Table(data=rows)
+            self._run.log(shown, step=point.step)
 
     def close(self) -> None:
         self._trackio.finish()
@@ -77,6 +94,19 @@ class Trackio:
     def _logged(self) -> list[dict[str, Any]]:
         storage = importlib.import_module("trackio.sqlite_storage").SQLiteStorage
         return storage.get_logs(PROJECT, self._training.name) or []
+
+
+def wandb_server(environment: Mapping[str, str], settings: Settings) -> str:
+    """The address of the server that Weights & Biases' key is sent to.
+
+    Raises:
+        ConfigError: others would read the key on its way there.
+    """
+    url = (environment.get("WANDB_BASE_URL") or WANDB_URL).rstrip("/")
+    fault = variable_laid_open("WANDB_API_KEY", url, settings) if environment.get("WANDB_API_KEY") else None
+    if fault:
+        raise ConfigError(f"WANDB_BASE_URL: {fault}: {KEEP_PRIVATE}")
+    return url
 
 
 def _package(name: str) -> Any:

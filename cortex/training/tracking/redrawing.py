@@ -6,6 +6,7 @@ from cortex.artifacts.store import Store
 from cortex.errors import DataError
 from cortex.runs.ledger import LedgerReader
 from cortex.training.tracking.curve import curve
+from cortex.training.tracking.sample_tables import SampleTables
 from cortex.training.tracking.tensorboard import write_curve
 
 TRAININGS = ("sft", "dpo", "grpo")
@@ -22,6 +23,9 @@ def draw_run(store: Store, run: str, folder: Path) -> list[Path]:
     if not curves:
         raise DataError(f"no stage of run {run} has trained yet: `cortex status {run}` says how it stands")
     try:
-        return [write_curve(points, folder / stage, f"{run}-{stage}") for stage, points in curves.items()]
+        return [
+            write_curve(points, folder / stage, f"{run}-{stage}", SampleTables(store, run, stage).rows)
+            for stage, points in curves.items()
+        ]
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror}: name another folder (--out)") from error

@@ -1,18 +1,23 @@
 """TensorBoard's event files, written without TensorBoard, which no image but SFT's has.
 
 The format: records of TFRecord (tensorflow/core/lib/io/record_writer.h), each an `Event` message
-(tensorflow/core/util/event.proto), of which a curve needs four fields. The test reads them with TensorBoard's own
+(tensorflow/core/util/event.proto), of which a curve needs four fields, and a table of texts the tensor of
+tensorflow/core/framework/summary.proto besides. The test reads them with TensorBoard's own
 reader.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cortex.training.tracking.curve import Point
+from cortex.training.tracking.sample_tables import Rows, table_name
 from cortex.training.tracking.tracker import Training
 
 FILE_VERSION = "brain.Event:2"
+
+STRINGS = 7
+"""DT_STRING of tensorflow/core/framework/types.proto."""
 
 
 class TensorBoard:
@@ -20,7 +25,7 @@ class TensorBoard:
 
     def __init__(self, training: Training) -> None:
         self._folder, self._name = training.folder / "tensorboard", training.name
-        self._path = self._folder
+        self._path, self._rows = self._folder, training.rows
 
     def open(self) -> int:
         self._path = write_curve([], self._folder, self._name)
@@ -28,30 +33,46 @@ class TensorBoard:
 
     def draw(self, points: Sequence[Point]) -> None:
         with self._path.open("ab") as file:
-            file.write(_records(points))
+            file.write(_records(points, self._rows))
 
     def close(self) -> None:
         pass
 
 
-def write_curve(points: Sequence[Point], folder: Path, name: str) -> Path:
-    """Draw a whole curve into an event file of a folder, in place of an earlier one of this name; its path."""
+def write_curve(
+    points: Sequence[Point], folder: Path, name: str, rows: Callable[[Point], Rows] = lambda point: []
+) -> Path:
+    """Draw a whole curve into an event file of a folder, in place of an earlier one of this name; its path.
+
+    `rows` are the answers that were sampled for a point.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # TensorBoard takes a name that holds `tfevents` for its own, and sorts by what follows.
     path = folder / f"events.out.tfevents.0000000000.{name}"
-    path.write_bytes(_record(_double(1, 0.0) + _bytes(3, FILE_VERSION.encode())) + _records(points))
+    path.write_bytes(_record(_double(1, 0.0) + _bytes(3, FILE_VERSION.encode())) + _records(points, rows))
     return path
 
 
-def _records(points: Sequence[Point]) -> bytes:
-    return b"".join(_record(_event(point)) for point in points)
+def _records(points: Sequence[Point], rows: Callable[[Point], Rows]) -> bytes:
+    return b"".join(_record(_event(point, rows(point))) for point in points)
 
 
-def _event(point: Point) -> bytes:
-    summary = b"".join(
-        _bytes(1, _bytes(1, name.encode(errors="replace")) + _float(2, value)) for name, value in point.values.items()
-    )
+def _event(point: Point, rows: Rows) -> bytes:
+    shown = [(name, _float(2, value)) for name, value in point.values.items()]
+    if rows:
+        shown.append((table_name(point), _table(rows)))
+    summary = b"".join(_bytes(1, _bytes(1, name.encode(errors="replace")) + value) for name, value in shown)
     return _double(1, point.time) + _varint_field(2, point.step) + _bytes(5, summary)
+
+
+def _table(rows: Rows) -> bytes:
+    """The `tensor` and `metadata` of a value that TensorBoard's plug-in for texts shows: it renders a matrix of texts
+    as a table, each cell being Markdown, of which it removes what a browser would run."""
+    cells = [list(rows[0]), *(row.values() for row in rows)]
+    shape = b"".join(_bytes(2, _varint_field(1, size)) for size in (len(cells), len(rows[0])))
+    texts = b"".join(_bytes(8, str(cell).encode(errors="replace")) for line in cells for cell in line)
+    tensor = _varint_field(1, STRINGS) + _bytes(2, shape) + texts
+    return _bytes(8, tensor) + _bytes(9, _bytes(1, _bytes(1, b"text")))
 
 
 def _record(data: bytes) -> bytes:
@@ -89,7 +110,7 @@ def _float(number: int, value: float) -> bytes:
     return _varint(number << 3 | 5) + packed
 
 
-def _table() -> Iterator[int]:
+def _checksums() -> Iterator[int]:
     for byte in range(256):
         value = byte
         for _ in range(8):
@@ -97,7 +118,7 @@ def _table() -> Iterator[int]:
         yield value
 
 
-_CRC32C = tuple(_table())
+_CRC32C = tuple(_checksums())
 """Castagnoli's polynomial, which no module of the standard library computes."""
 
 

@@ -1,12 +1,13 @@
-"""What every tracker can do."""
+"""The protocol of a tracker, and the training that it draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cortex.runs.profile import Profile
 from cortex.training.tracking.curve import Point
+from cortex.training.tracking.sample_tables import Rows
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Training:
     """Where a tracker may keep files of its own; they reach the bucket."""
     scratch: Path
     """Where it may keep others."""
+    rows: Callable[[Point], Rows] = lambda point: []
+    """The answers that were sampled for a point, for trackers that show tables."""
 
     @property
     def name(self) -> str:
@@ -34,7 +37,7 @@ class Tracker(Protocol):
         ...
 
     def draw(self, points: Sequence[Point]) -> None:
-        """Add points, in the order of their steps."""
+        """Add points, in the order of their steps, each with a table of its answers if it has any."""
         ...
 
     def close(self) -> None:

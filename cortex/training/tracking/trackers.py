@@ -7,11 +7,13 @@ from types import TracebackType
 
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import LedgerReader
-from cortex.training.tracking.curve import Point, curve, up_to, validation_values
+from cortex.training.samples import Split
+from cortex.training.tracking.curve import Point, curve, next_point, up_to
 from cortex.training.tracking.feed import Feed, Told
 from cortex.training.tracking.keeper import tracking_folder
 from cortex.training.tracking.mlflow import Mlflow
 from cortex.training.tracking.packaged import Trackio, Wandb
+from cortex.training.tracking.sample_tables import SampleTables
 from cortex.training.tracking.tensorboard import TensorBoard
 from cortex.training.tracking.tracker import Tracker, Training
 
@@ -36,7 +38,11 @@ class Trackers:
         """`resumed`: the step that the training goes on from, None from the beginning."""
         self._stage = stage
         folder = context.folder(stage)
-        training = Training(context.run, stage, context.profile, tracking_folder(context, stage), folder / "trackers")
+        kept = tracking_folder(context, stage)
+        tables = SampleTables(context.store, context.run, stage, folder=kept / "samples", sent=resumed or -1)
+        training = Training(context.run, stage, context.profile, kept, folder / "trackers", tables.rows)
+        self._step: list[Point] = []
+        """The points of the step that is measured."""
 
         def history() -> list[Point]:
             if not resumed:
@@ -66,11 +72,10 @@ class Trackers:
                     f"{missing} points of {self._stage} are not drawn in {feed.name}; the ledger has them", flush=True
                 )
 
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """Draw what was measured at a step."""
+    def add(self, step: int, values: dict[str, float], split: Split = "train") -> None:
+        """Draw what was measured at a step, in training or in a validation."""
+        before = [point for point in self._step if point.step == step]
+        point = next_point(before, split, step, time.time(), values)
+        self._step = [*before, point]
         for feed in self._feeds:
-            feed.add(Point(step, time.time(), values))
-
-    def add_validation(self, step: int, values: dict[str, float]) -> None:
-        """Draw what a validation measured."""
-        self.add(step, validation_values(values))
+            feed.add(point)

@@ -49,3 +49,14 @@ def test_validations_and_the_parts_of_a_step_are_points_of_it() -> None:
     *_, last, part, validation = curve([*FIRST, more, validated], "sft")
     assert (last.step, part.values, validation.values) == (4, {"entropy": 2.0}, {"validation/loss": 0.5})
     assert up_to(curve([*FIRST, more, validated], "sft"), 3) == curve(FIRST, "sft")[:3]
+
+
+def test_the_answers_of_a_step_belong_to_one_of_its_points_and_a_validations_to_its_own() -> None:
+    parts = [event(1, "progress", step=4, total=9, **{name: 1.0}) for name in ("a", "b", "c")]
+    validated = event(1, "validated", stage="sft", step=4, values={"loss": 0.5})
+    again = event(1, "progress", step=4, total=9, d=1.0)
+    points = curve([*FIRST[:4], *parts, validated, again, *steps(1, 5)], "sft")
+    train = [f"train-{step:08d}.jsonl" for step in range(1, 6)]
+    assert [point.samples for point in points] == [*train[:4], None, None, "validation-00000004.jsonl", None, train[4]]
+    resumed = [event(2, "stage_started", stage="sft"), *steps(2, 1)]
+    assert curve([*FIRST, *resumed], "sft")[0].samples == train[0], "an attempt that begins anew samples anew"

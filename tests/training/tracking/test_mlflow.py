@@ -1,5 +1,7 @@
 """MLflow, through its REST API: a real server where its package is installed, and one that fails on purpose."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,12 @@ import pytest
 
 from cortex.errors import ConfigError
 from cortex.runs.profile import Profile
+from cortex.settings import Settings
 from cortex.training.tracking.curve import Point
 from cortex.training.tracking.feed import Feed
-from cortex.training.tracking.mlflow import Mlflow, MlflowError
+from cortex.training.tracking.mlflow import Mlflow
+from cortex.training.tracking.mlflow_api import MlflowApi, MlflowError
+from cortex.training.tracking.sample_tables import Rows
 from cortex.training.tracking.tracker import Training
 from tests.conftest import EXPECTED
 
@@ -43,12 +49,18 @@ class Server:
         self.down = False
         self.runs: dict[str, dict[str, Any]] = {}
         self.metrics: list[dict[str, Any]] = []
+        self.artifacts = "mlflow-artifacts:/1/r/artifacts"
+        self.files: dict[str, bytes] = {}
         self.asked = 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._answer({}, self.path.partition("?")[0])
+
+            def do_PUT(self) -> None:
+                server.files[self.path.removeprefix("/api/2.0/")] = self.rfile.read(int(self.headers["Content-Length"]))
+                self._answer({}, "/api/2.0/mlflow/put")
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -74,6 +86,7 @@ class Server:
         calls = {
             "experiments/get-by-name": lambda: (404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}),
             "experiments/create": lambda: (200, {"experiment_id": "1"}),
+            "put": lambda: (200, {}),
             "runs/search": lambda: (200, {"runs": list(self.runs.values())}),
             "runs/create": self._create,
             "runs/log-batch": lambda: self._log(body["metrics"]),
@@ -82,7 +95,7 @@ class Server:
         return calls[call]()
 
     def _create(self) -> tuple[int, Any]:
-        self.runs["r"] = {"info": {"run_id": "r"}, "data": {}}
+        self.runs["r"] = {"info": {"run_id": "r", "artifact_uri": self.artifacts}, "data": {}}
         return 200, {"run": self.runs["r"]}
 
     def _log(self, metrics: list[dict[str, Any]]) -> tuple[int, Any]:
@@ -162,6 +175,45 @@ def test_another_machine_goes_on_with_the_same_curve(server: Server, training: T
     assert len(server.runs) == 1
 
 
+def sampled(point: Point) -> Rows:
+    return [{"prompt": 'a, "b"\nc', "completion": "=1", "reward": 0.5}] if point.step == 2 else []
+
+
+def test_answers_are_a_table_of_the_run_once_however_often_they_are_drawn(server: Server, training: Training) -> None:
+    points = [replace(point(step), samples=f"train-{step:08d}.jsonl") for step in (1, 2, 3)]
+    for _ in range(2):
+        tracker = Mlflow(replace(training, rows=sampled))
+        tracker.open()
+        tracker.draw(points)
+    [(path, data)] = server.files.items()
+    assert path == "mlflow-artifacts/artifacts/1/r/artifacts/samples/train-00000002.csv"
+    assert list(csv.DictReader(io.StringIO(data.decode()))) == [
+        {"prompt": 'a, "b"\nc', "completion": "=1", "reward": "0.5"}
+    ]
+
+
+def test_a_server_that_keeps_artifacts_elsewhere_gets_figures_alone(server: Server, training: Training) -> None:
+    server.artifacts = "s3://elsewhere/1/r/artifacts"
+    tracker = Mlflow(replace(training, rows=sampled))
+    tracker.open()
+    tracker.draw([replace(point(2), samples="train-00000002.jsonl")])
+    assert server.files == {} and server.steps() == [2]
+
+
+def test_a_login_goes_over_tls_or_stays_on_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = {"MLFLOW_TRACKING_TOKEN": "hush"}
+    assert MlflowApi({"MLFLOW_TRACKING_URI": server.url, **login}, Settings()).url == server.url
+    elsewhere = {"MLFLOW_TRACKING_URI": "http://mlflow.example:5000", **login}
+    with pytest.raises(ConfigError, match=r"would travel to http://mlflow\.example:5000 over plain HTTP") as caught:
+        MlflowApi(elsewhere, Settings())
+    assert "hush" not in str(caught.value) and "CORTEX_TEACHER_PLAIN_HTTP=1" in str(caught.value)
+    assert MlflowApi({"MLFLOW_TRACKING_URI": "http://mlflow.example:5000"}, Settings()), (
+        "without a login nothing is told"
+    )
+    monkeypatch.setenv("CORTEX_TEACHER_PLAIN_HTTP", "1")
+    assert MlflowApi(elsewhere, Settings())
+
+
 @pytest.mark.parametrize("address", ["", "localhost:5000", "ftp://host", "http://host:99999"])
 def test_an_address_that_cannot_be_one_is_told_with_its_variable(
     address: str, training: Training, monkeypatch: pytest.MonkeyPatch
@@ -194,15 +246,18 @@ def test_a_real_server_shows_one_curve(training: Training, tmp_path: Path, monke
                 break
             time.sleep(0.5)
         for last in (5, 8):
-            tracker = Mlflow(training)
+            tracker = Mlflow(replace(training, rows=sampled))
             had = tracker.open()
-            tracker.draw([point(step) for step in range(1, last + 1) if step > had])
+            points = [replace(point(step), samples=f"train-{step:08d}.jsonl") for step in range(1, last + 1)]
+            tracker.draw([point for point in points if point.step > had])
             tracker.close()
         run = Mlflow(training)
         assert run.open() == 8
-        query = f"metrics/get-history?run_id={run._run}&metric_key=loss"
-        history = run._ask("GET", query, None)["metrics"]
+        query = f"mlflow/metrics/get-history?run_id={run._run}&metric_key=loss"
+        history = run._api.ask("GET", query)["metrics"]
         assert [(metric["step"], metric["value"]) for metric in history] == [(step, 1 / step) for step in range(1, 9)]
+        files = run._api.ask("GET", f"mlflow/artifacts/list?run_id={run._run}&path=samples")["files"]
+        assert [file["path"] for file in files] == ["samples/train-00000002.csv"]
     finally:
         os.killpg(process.pid, 15)
         process.wait()

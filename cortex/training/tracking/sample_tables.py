@@ -1,0 +1,64 @@
+"""The answers that a training sampled and kept, as the rows of a table: from its own disk, or from the bucket."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cortex.artifacts.store import Store
+from cortex.limits import read_json
+from cortex.training.tracking.curve import Point
+
+Rows = list[dict[str, Any]]
+"""Answers, each by the names of its columns; all have the same."""
+
+
+class SampleTables:
+    """The rows of each point of a stage's curve; most have none."""
+
+    def __init__(
+        self, store: Store, run: str, stage: str, *, folder: Path | None = None, sent: int | None = None
+    ) -> None:
+        """`folder`: where the training here keeps files. `sent`: the last step whose files are looked for in the
+        bucket, where they are not on this disk; None for all of them."""
+        self._store, self._prefix = store, f"runs/{run}/{stage}/tracking/samples"
+        self._folder, self._sent = folder, sent
+
+    def rows(self, point: Point) -> Rows:
+        """The answers that were sampled for a point. What is no table is left out.
+
+        Raises:
+            StoreError: the bucket does not answer.
+        """
+        if point.samples is None:
+            return []
+        here = self._folder / point.samples if self._folder else None
+        if here and here.is_file():
+            return _read(here.read_bytes())
+        if self._sent is not None and point.step > self._sent:
+            return []
+        return _read(self._store.get(self._kept[point.samples])) if point.samples in self._kept else []
+
+    @cached_property
+    def _kept(self) -> dict[str, str]:
+        """The keys of the bucket's files, by name: asked once, since few points have one."""
+        return {key.rpartition("/")[2]: key for key in (entry.key for entry in self._store.list(self._prefix))}
+
+
+def table_name(point: Point) -> str:
+    """The name that trackers show a point's answers under: `samples/train` or `samples/validation`."""
+    return f"samples/{str(point.samples).partition('-')[0]}"
+
+
+def _read(data: bytes) -> Rows:
+    """The lines that are rows with the columns of the first: others may have written the file, or cut it off."""
+    rows: Rows = []
+    for line in data.splitlines():
+        try:
+            row = read_json(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and row and (not rows or row.keys() == rows[0].keys()):
+            rows.append(
+                {str(name): value if isinstance(value, int | float) else str(value) for name, value in row.items()}
+            )
+    return rows
