@@ -20,11 +20,11 @@ from cortex.runs.profile import Profile
 from tests.artifacts.conftest import proxy
 from tests.artifacts.faulty import BUCKET, Fault, Proxy, Server
 from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving
-from tests.training.conftest import context_of
+from tests.training.conftest import context_of, kept
 
 pytestmark = pytest.mark.integration
 
-__all__ = ["proxy"]
+__all__ = ["kept", "proxy"]
 
 DEAD = "http://127.0.0.1:9"
 MIRROR = f"bases/open--model/{COMMIT}"
@@ -48,15 +48,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_request, "ASKING", Patience(deadline=1.0, first=0.1))
     monkeypatch.setattr(base_model, "MIRRORING", Patience(deadline=2.0, first=0.01, longest=0.1))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where runs are kept."""
-    if request.param == "folder":
-        return str(tmp_path / "bucket")
-    request.getfixturevalue("proxy")
-    return f"s3://{BUCKET}/kit"
 
 
 @pytest.fixture

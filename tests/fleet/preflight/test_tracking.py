@@ -14,6 +14,8 @@ from cortex.runs.profile import load_profile
 from cortex.settings import Settings
 from tests.fleet.services import DIGEST, Answer, Request, hanging, serving
 
+pytestmark = pytest.mark.integration
+
 GRPO = {"name": "grpo", "run": "cortex run dpo grpo", "resources": {"image_id": "docker:cortex-grpo"}}
 
 

@@ -30,6 +30,8 @@ from cortex.training.tracking.sample_tables import Rows
 from cortex.training.tracking.tracker import Training
 from tests.conftest import EXPECTED
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = os.environ.get("CORTEX_TEST_MLFLOW") or shutil.which("mlflow")
 
 
