@@ -3,17 +3,19 @@
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
+from peft import PeftModel
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 
 from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.packing import pack_in_order
+from cortex.training.precision import train_in_float32
 
 
 class CortexPlugin(BasePlugin):
     """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that.
 
-    It also names the layers that are sharded, and packs examples in one order.
+    It also names the layers that are sharded, holds what trains in float32, and packs examples in one order.
     """
 
     def pre_model_load(self, cfg: Any) -> None:
@@ -23,6 +25,9 @@ class CortexPlugin(BasePlugin):
     def post_model_build(self, cfg: Any, model: PreTrainedModel) -> None:
         if cfg.fsdp_config:
             name_layers_to_shard(model)
+
+    def post_model_load(self, cfg: Any, model: PreTrainedModel | PeftModel) -> None:
+        train_in_float32(model)  # after Axolotl's own conversions, which are for the embeddings and norms alone
 
     def post_trainer_create(self, cfg: Any, trainer: Trainer) -> None:
         if cfg.sample_packing:

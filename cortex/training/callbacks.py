@@ -176,7 +176,7 @@ class KitCallback(TrainerCallback):
         """Draw the same in each validation, and leave what the training draws as if there were none."""
         self._tell(Validating(step=state.global_step))
         self._random = _random_states()
-        set_seed(args.seed + self._rank)
+        set_seed(args.seed + self._rank // ranks_of_one_engine(args))
 
     def _tell(self, event: Any) -> None:
         if self._rank == 0:
@@ -211,6 +211,13 @@ def rollout_phase(args: TrainingArguments) -> int:
     return math.lcm(generated * getattr(args, "num_iterations", 1), args.gradient_accumulation_steps) // (
         args.gradient_accumulation_steps
     )
+
+
+def ranks_of_one_engine(args: TrainingArguments) -> int:
+    """Processes that sample as one: vLLM divides a model among so many, each with an engine that is told nothing by the
+    others. Their random states have to be equal: each draws every answer itself, and one that drew another token would
+    wait for collectives that the others never enter."""
+    return args.vllm_tensor_parallel_size if getattr(args, "use_vllm", False) else 1  # pyright: ignore
 
 
 def name_cpu_plainly(args: TrainingArguments) -> None:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from accelerate import dispatch_model, infer_auto_device_map
 from accelerate.hooks import remove_hook_from_module
-from accelerate.utils import get_max_memory
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -85,20 +85,24 @@ def load_model(
     """
     options: dict[str, Any] = {"attn_implementation": attention}
     options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
-    spread = device == "cuda" and not trainable and not on_host
-    if _quantized(Path(folder)):
-        # To be computed with, its weights are written out in full. By itself a copy that fits onto the GPU does that
-        # there, in its first pass, and no longer fits: so it is done on the host, and spread as it is then.
-        model = _load_in_full(Path(folder), options)
-        return _spread(model) if spread else model
-    if spread:
-        options |= {"device_map": "auto", "max_memory": _room()}
-    if not is_adapter(Path(folder)):
+    # Whatever it is, it is read into the host's memory, and spread as it is then. Loaded with a device map of its own,
+    # a copy would be written out in full on the GPU, where it no longer fits, and a base would be laid out anew under
+    # its adapter, by the little that its own weights leave free (`PeftModel.load_adapter`).
+    model = _load_on_host(Path(folder), base, options, trainable=trainable)
+    return _spread(model) if device == "cuda" and not trainable and not on_host else model
+
+
+def _load_on_host(
+    folder: Path, base: str | Path | None, options: Mapping[str, Any], *, trainable: bool
+) -> PreTrainedModel | PeftModel:
+    if _quantized(folder):
+        return _load_in_full(folder, options)
+    if not is_adapter(folder):
         return AutoModelForCausalLM.from_pretrained(str(folder), **options)
     if base is None:
         raise DataError(f"{folder} holds an adapter: its base model is needed too")
     whole = AutoModelForCausalLM.from_pretrained(str(base), **options)
-    # The adapter's file is read into the host's memory: by itself PEFT has every rank read it onto the first GPU
+    # By itself PEFT has every rank read the adapter's file onto the first GPU
     # (github.com/huggingface/peft/issues/3793).
     return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable, torch_device="cpu")
 
@@ -122,16 +126,22 @@ def _load_in_full(copy: Path, options: Mapping[str, Any]) -> PreTrainedModel:
     return remove_dispatch(model)  # its library's own way to move weights, which accelerate's stumbles over
 
 
-def _room() -> dict[int | str, int]:
-    """The bytes of each GPU that weights may take."""
-    return {gpu: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(gpu)[0]) for gpu in range(torch.cuda.device_count())}
-
-
-def _spread(model: PreTrainedModel) -> PreTrainedModel:
+def _spread(model: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
     """Lay a model over the GPUs. What does not fit stays in the host's memory, and visits them layer by layer."""
     whole_modules = list(model._no_split_modules or ())
-    places = infer_auto_device_map(model, get_max_memory(_room()), no_split_module_classes=whole_modules)
+    places = infer_auto_device_map(model, _room(), no_split_module_classes=whole_modules)
     return dispatch_model(model, places, skip_keys=model._skip_keys_device_placement)
+
+
+def _room() -> dict[int | str, int]:
+    """The bytes of each GPU that weights may take, and of the host's memory.
+
+    Accelerate has to be told of the host too: where a map's bounds do not name it, what does not fit onto the GPUs goes
+    to the disk, which `dispatch_model` refuses without a folder for it.
+    """
+    gpus = {gpu: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(gpu)[0]) for gpu in range(torch.cuda.device_count())}
+    # All of the weights are there already, so they fit, however little is free beside them.
+    return {**gpus, "cpu": psutil.virtual_memory().total}
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:

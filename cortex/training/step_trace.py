@@ -30,6 +30,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from cortex.training.layers import name_layers_to_shard
+from cortex.training.precision import train_in_float32
 from cortex.training.roofline import Roofline
 
 LEAST_LAYERS = 5
@@ -268,6 +269,7 @@ def _model(request: StepRequest) -> nn.Module:
         model = get_peft_model(model, LoraConfig(**request.adapter))
         if request.checkpointing:
             model.enable_input_require_grads()
+    train_in_float32(model)
     return model.train()
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.models import load_model, load_tokenizer
+from cortex.training.precision import train_in_float32
 
 
 class TrlTask(BaseModel):
@@ -46,6 +47,8 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     if task.arguments.get("fsdp"):
         name_layers_to_shard(model)
     new_adapter = task.adapter and not isinstance(model, PeftModel)
+    if not new_adapter:  # else the base does not train
+        train_in_float32(model)
     return {
         "model": model,
         "train_dataset": _read(task.dataset),

@@ -59,6 +59,7 @@ def built(cfg: Any, shape: Any, ranks: int) -> Any:
             pack(model)
         PluginManager.get_instance().post_model_build(cfg, model)
         model, _ = load_adapter(model, cfg, cfg.adapter)
+        PluginManager.get_instance().post_model_load(cfg, model)
     if cfg.gradient_checkpointing:
         model.gradient_checkpointing_enable(cfg.gradient_checkpointing_kwargs)
     if ranks == 1:

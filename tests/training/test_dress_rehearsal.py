@@ -80,9 +80,9 @@ def check_layout(found: dict[str, Any], config: dict[str, Any], profile: Profile
         assert {name: one["whole"] for name, one in trained.items()} == adapters(
             weights(config), profile.model.adapter.r
         )
-        assert {one["dtype"] for one in trained.values()} == {"torch.float32"}
     else:
         assert {name: one["whole"] for name, one in trained.items()} == weights(config)
+    assert {one["dtype"] for one in trained.values()} == {"torch.float32"}
     for name, one in found["parameters"].items():
         assert one["held"] == share(one["whole"], ranks), name
 

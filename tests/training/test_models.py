@@ -38,3 +38,23 @@ def test_deleting_a_spread_model_frees_nothing(cases: dict[str, dict[str, Any]])
     """The reason for `loaded`: were it otherwise, these tests would prove nothing."""
     assert cases["deleted"]["weight lives"]
     assert cases["deleted"]["left"] > WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    done = in_image("quantize", [str(HERE / "spread_models.py"), str(tmp_path_factory.mktemp("spread"))])
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    [("weights", "LlamaForCausalLM"), ("adapter", "PeftModelForCausalLM"), ("copy", "LlamaForCausalLM")],
+)
+def test_what_is_larger_than_the_gpu_stays_on_the_host_and_computes_the_same(
+    spread: dict[str, dict[str, Any]], case: str, kind: str
+) -> None:
+    assert spread[case]["places"].keys() == {"0", "cpu"}  # not the disk, for which there is no folder
+    assert spread[case]["difference"] == 0
+    assert spread[case]["kind"] == kind

@@ -13,6 +13,7 @@ import pytest
 from cortex.environments import environment, on_path
 from cortex.runs.profile import load_profile
 from cortex.settings import CHECKOUT, Settings
+from cortex.training.rules import RULES_VARIABLE, TrainingRules
 from cortex.training.trl_config import grpo_arguments
 
 pytestmark = pytest.mark.rehearsal
@@ -36,6 +37,9 @@ class Bed:
         """Run one in the grpo image's environment, with the stand-in for vLLM."""
         variables = {**os.environ, **on_path(self.python.parent.parent), "CUDA_VISIBLE_DEVICES": ""}
         variables |= {"ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        # One validation, at the end.
+        rules = TrainingRules(validate_steps=STEPS, save_steps=STEPS // 2, metric="eval_brier")
+        variables[RULES_VARIABLE] = rules.model_dump_json()
         variables["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(HERE / "stand_in")])
         done = subprocess.run(
             [self.python, *words], env=variables, cwd=CHECKOUT, capture_output=True, text=True, timeout=900, check=False
@@ -56,6 +60,8 @@ class Bed:
         prompts = self.folder / "prompts.jsonl"
         rows = [{"prompt": [{"role": "user", "content": "flow whales " * (1 + row % 5)}]} for row in range(64)]
         prompts.write_text("\n".join(map(json.dumps, rows)))
+        validation = self.folder / "validation.jsonl"
+        validation.write_text("\n".join(json.dumps(row | {"outcome": 0.01}) for row in rows[:12]))
         task = {
             "model": str(self.folder / "adapter"),
             "base": str(self.folder / "base"),
@@ -63,6 +69,7 @@ class Bed:
             "device": "cuda",  # for the weights' type: nothing is moved there
             "adapter": None,
             "dataset": str(prompts),
+            "validation": str(validation),
             "arguments": arguments | {"use_cpu": True, "ddp_backend": "gloo"},
             "resume": str(resume) if resume else None,
             "output": str(folder / "trained"),
@@ -103,6 +110,13 @@ def test_a_resumed_run_ends_in_the_same_bytes_on_the_same_base(bed: Bed, sharded
     assert resumed["sha256"] == sharded["sha256"]
     assert resumed["moved"] == 0
     assert 0 < len(resumed["syncs"]) < len(sharded["syncs"])
+
+
+def test_ranks_that_sample_as_one_engine_draw_the_same_in_a_validation_too(sharded: dict[str, Any]) -> None:
+    # the stand-in ends the training where they do not; while training they draw the same by its start
+    (validated,) = sharded["validations"]
+    assert validated["step"] == STEPS
+    assert 0 <= validated["eval_brier"] <= 1
 
 
 def test_saves_gather_the_adapter_alone(sharded: dict[str, Any]) -> None:

@@ -65,20 +65,21 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
     width = BF16 if step.half else FLOAT
     trained = a.adapter(int(step.adapter["r"])) if step.adapter else a.parameters
     frozen = 0 if not step.adapter else a.packed() - a.scales() if step.packed else width * a.parameters
-    # A sharded model's trained weights are made float32 (Accelerate), and so is every adapter (PEFT).
-    wide = FLOAT if step.adapter or ranks > 1 else width
-    static = (frozen + 3 * wide * trained) / ranks + (a.scales() if step.packed else 0)
+    # What trains is held in float32 (`cortex.training.precision`).
+    static = (frozen + 3 * FLOAT * trained) / ranks + (a.scales() if step.packed else 0)
     per_layer = (0.5 if step.packed else width) * a.layer
     inputs = (a.layers if step.checkpointing else 0) * tokens * a.hidden * width
     inner = _of_one_layer(a, tokens, width) * (1 if step.checkpointing else a.layers)
     unpacked = width * a.hidden * a.intermediate if step.packed else 0
-    gradients = wide * trained / ranks
+    gradients = FLOAT * trained / ranks
+    # Autocast keeps what it rounds of the weights until the forward pass is over; FSDP gathers it rounded.
+    rounded = BF16 * trained if step.half and ranks == 1 and not step.adapter else 0
     # Under FSDP two layers are whole at a time, the one at work and the next; each comes in through a buffer.
     whole = 2.1 * per_layer + (0 if step.adapter else width * a.layer) if ranks > 1 else 0
     tables = 2 * width * a.table if ranks > 1 else 0
     head = _of_head(step, a, tokens)
     peak = static + max(
-        inputs + head + (tables / 2 if ranks > 1 else 0),
+        inputs + head + rounded + (tables / 2 if ranks > 1 else 0),
         inputs + tables + whole,
         inputs + inner + whole + unpacked,
         inner + whole + gradients + tables / 2,
@@ -96,7 +97,7 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
             BESIDE * (recomputed + one * (1 if step.adapter else 2)) / sheet.flops,
             gathered + (width * trained if ranks > 1 else 0),
         ),
-        update=7 * wide * trained / ranks / sheet.bandwidth,
+        update=7 * FLOAT * trained / ranks / sheet.bandwidth,
         traced=False,
     )
 

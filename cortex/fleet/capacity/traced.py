@@ -27,7 +27,7 @@ Tracing = Literal["never", "kept", "here", "made"]
 an environment that is made first, some gigabytes."""
 
 PROGRAM = "cortex.training.step_trace"
-_SOURCES = ("step_trace", "roofline", "packed_linear")
+_SOURCES = ("step_trace", "roofline", "packed_linear", "precision")
 
 
 def traced_steps(

@@ -1,14 +1,17 @@
 """A stand-in for vLLM's engine in TRL's colocated mode: it keeps what it is sent, and samples from that.
 
-TRL's own `VLLMGeneration` talks to it. Equal prompts and weights give equal answers, as the same seed does in vLLM.
+TRL's own `VLLMGeneration` talks to it. As vLLM 0.31 does, it seeds the process's random generators at its start, and
+draws each request's seed from NumPy's (`vllm/v1/worker/gpu/sample/states.py`).
 """
 
+import random
 import sys
-import zlib
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+import torch.distributed as dist
 from transformers import AutoConfig, AutoModelForCausalLM
 
 __version__ = "0.31.0"
@@ -47,6 +50,9 @@ class LLM:
         self.weights: dict[str, torch.Tensor] = {}
         self.asleep = False
         self._base = model
+        random.seed(options["seed"])
+        np.random.seed(options["seed"])
+        torch.manual_seed(options["seed"])
         runner = SimpleNamespace(model=SimpleNamespace(load_weights=self._load))
         worker = SimpleNamespace(model_runner=runner)
         self.llm_engine = SimpleNamespace(
@@ -68,13 +74,22 @@ class LLM:
 
     def generate(self, prompts: list[dict[str, Any]], sampling_params: Any, use_tqdm: bool) -> list[Any]:
         assert not self.asleep
+        seeds = [int(np.random.randint(2**31)) for _ in prompts]
+        self._require_the_same_everywhere(seeds)
         with torch.random.fork_rng(devices=[]):
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(self._base)).eval()
             model.load_state_dict({name: weight.float() for name, weight in self.weights.items()}, strict=True)
             return [
-                self._answer(model, prompt["prompt_token_ids"], sampling_params, place)
-                for place, prompt in enumerate(prompts)
+                self._answer(model, prompt["prompt_token_ids"], sampling_params, seed)
+                for prompt, seed in zip(prompts, seeds, strict=True)
             ]
+
+    def _require_the_same_everywhere(self, seeds: list[int]) -> None:
+        """Each rank of a tensor-parallel engine samples by itself: where they draw otherwise, the real ones hang."""
+        if self.options["tensor_parallel_size"] > 1:
+            drawn: list[Any] = [None] * dist.get_world_size()
+            dist.all_gather_object(drawn, seeds)
+            assert all(other == seeds for other in drawn), "ranks of one engine draw other answers"
 
     def _load(self, weights: list[tuple[str, torch.Tensor]]) -> None:
         assert not self.asleep
@@ -84,12 +99,12 @@ class LLM:
 
     @staticmethod
     @torch.no_grad()
-    def _answer(model: Any, prompt: list[int], params: Any, place: int) -> Any:
-        random = torch.Generator().manual_seed(zlib.crc32(repr((prompt, place)).encode()))
+    def _answer(model: Any, prompt: list[int], params: Any, seed: int) -> Any:
+        drawn = torch.Generator().manual_seed(seed)
         ids, chosen = list(prompt), []
         for _ in range(params.max_tokens):
             scores = torch.log_softmax(model(torch.tensor([ids])).logits[0, -1] / params.temperature, -1)
-            token = int(torch.multinomial(scores.exp(), 1, generator=random))
+            token = int(torch.multinomial(scores.exp(), 1, generator=drawn))
             ids.append(token)
             chosen.append({token: SimpleNamespace(rank=1, logprob=float(scores[token]))})
         answer = SimpleNamespace(token_ids=ids[len(prompt) :], logprobs=chosen)
