@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.record import Derived, Evaluation, Interval, label
 from cortex.text import code, harmless, markdown
 
@@ -99,6 +100,10 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     yield f"**{verdict.headline.capitalize()}.** {markdown(verdict.reason)} {markdown(verdict.comparison)}"
     if data.simulated:
         yield SIMULATED_LIMIT
+    losses = copy_losses(evaluation)
+    for loss in losses:
+        if loss.warning:
+            yield f"**Warning:** {markdown(loss.warning)}"
     days = "day" if data.horizon_days == 1 else f"{data.horizon_days:g} days"
     origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
     yield (
@@ -128,7 +133,8 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     if details.folders:
         yield "## Weights"
         divergences = {weights.name: weights for weights in evaluation.derived}
-        yield _table(("Folder", "What it is"), _weights(details.folders, divergences))
+        lost = {loss.name: loss for loss in losses}
+        yield _table(("Folder", "What it is"), _weights(details.folders, divergences, lost))
     yield "## Limits"
     yield "\n".join(f"- {limit}" for limit in LIMITS)
     yield "## License"
@@ -137,11 +143,14 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
 
 
-def _weights(folders: Mapping[str, str], derived: Mapping[str, Derived]) -> Iterable[tuple[str, str]]:
+def _weights(
+    folders: Mapping[str, str], derived: Mapping[str, Derived], lost: Mapping[str, CopyLoss]
+) -> Iterable[tuple[str, str]]:
     for name, what in folders.items():
         weights = derived.get(name)
         far = f": {weights.divergence:.2g} nats a token from {weights.made_of}" if weights else ""
-        yield code(name), markdown(f"{what}{far}")
+        scored = f"; {lost[name].words}" if name in lost else ""
+        yield code(name), markdown(f"{what}{far}{scored}")
 
 
 def _scores(evaluation: Evaluation) -> str:

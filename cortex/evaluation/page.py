@@ -1,9 +1,10 @@
 """The evaluation as one HTML page that needs no script, no other file and no network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from cortex.evaluation import plots
+from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.record import (
     Comparison,
     DataSummary,
@@ -86,7 +87,7 @@ def _body(evaluation: Evaluation) -> Iterable[str]:
         plots.interval_coverage(evaluation),
     )
     yield from _comparisons(evaluation)
-    yield from _derived(evaluation.derived)
+    yield from _derived(evaluation.derived, {loss.name: loss for loss in copy_losses(evaluation)})
     yield from _samples(evaluation.samples)
     yield from _reading(evaluation.data)
 
@@ -178,16 +179,20 @@ def _comparison_cell(comparison: Comparison | None) -> str:
     return f"<td{shade}>{comparison.difference:+z.3f}<small>{interval.low:+z.3f} to {interval.high:+z.3f}</small></td>"
 
 
-def _derived(derived: Sequence[Derived]) -> Iterable[str]:
+def _derived(derived: Sequence[Derived], lost: Mapping[str, CopyLoss]) -> Iterable[str]:
     for index, weights in enumerate(derived):
         if not index:
             yield "<h2>Released weights</h2>"
             yield '<p class="note">The mean divergence of next-token distributions along held-out answers, in nats.</p>'
-            yield "<table><thead><tr><th></th><th>Made of</th><th>Divergence</th></tr></thead><tbody>"
+            yield "<table><thead><tr><th></th><th>Made of</th><th>Divergence</th><th>Scores</th></tr></thead><tbody>"
         name, made_of = html_text(label(weights.name)), html_text(weights.made_of)
-        yield f"<tr><th>{name}</th><td>{made_of}</td><td>{weights.divergence:.2g}</td></tr>"
+        scores = html_text(lost[weights.name].words) if weights.name in lost else ""
+        yield f"<tr><th>{name}</th><td>{made_of}</td><td>{weights.divergence:.2g}</td><td>{scores}</td></tr>"
     if derived:
         yield "</tbody></table>"
+    for loss in lost.values():
+        if loss.warning:
+            yield f'<p class="worse"><strong>Warning:</strong> {html_text(loss.warning)}</p>'
 
 
 def _samples(samples: Iterable[Sample]) -> Iterable[str]:

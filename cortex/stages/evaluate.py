@@ -11,7 +11,7 @@ from cortex.evaluation.report import evaluate, write_report
 from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.stages import models
-from cortex.stages.released import derived_weights
+from cortex.stages.released import derived_weights, tell_of_copies
 from cortex.training.answers import sample_answers
 from cortex.training.copies import accepted_copies
 from cortex.training.sampling import Asked, SampledModel, trained_base, trained_model
@@ -49,6 +49,7 @@ def run(context: RunContext, output: Path) -> None:
         seed=profile.seed,
     )
     write_report(evaluation, output)
+    tell_of_copies(evaluation)
 
 
 def judged_models(context: RunContext) -> list[SampledModel]:

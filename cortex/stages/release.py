@@ -15,7 +15,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
 from cortex.runs.trainers import Optimization
-from cortex.stages.released import released_folders
+from cortex.stages.released import released_folders, tell_of_copies
 from cortex.training.copies import SUMMARY
 
 
@@ -32,6 +32,7 @@ def run(context: RunContext, output: Path) -> None:
     (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     evaluation = Evaluation.from_json(read_file(judged / JSON_NAME, EVALUATION_BYTES), str(judged / JSON_NAME))
     (output / "README.md").write_text(model_card(_card(context, folders, provenance), evaluation), encoding="utf-8")
+    tell_of_copies(evaluation)
     context.progress(1, 1)
 
 

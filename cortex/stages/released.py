@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from cortex.evaluation.record import Derived
+from loguru import logger
+
+from cortex.evaluation.copy_loss import copy_losses
+from cortex.evaluation.record import Derived, Evaluation
 from cortex.training.copies import read_summary
 from cortex.training.weights import ADAPTER
 
@@ -22,3 +25,11 @@ def derived_weights(export: Path) -> list[Derived]:
     merged = [] if summary.merging_kl is None else [("model", "base and adapter", summary.merging_kl)]
     copies = [(copy.name, "model", copy.kl) for copy in summary.copies if copy.accepted]
     return [Derived(name=name, made_of=made_of, divergence=kl) for name, made_of, kl in (*merged, *copies)]
+
+
+def tell_of_copies(evaluation: Evaluation) -> None:
+    """Say in the log what each quantized copy has lost, and warn of one that should not be used."""
+    for loss in copy_losses(evaluation):
+        print(f"{loss.name}: {loss.words}", flush=True)
+        if loss.warning:
+            logger.warning(loss.warning)

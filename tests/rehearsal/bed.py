@@ -35,6 +35,7 @@ class Case:
     lora: bool = False
     iterations: int = 1
     validated: bool = False
+    packed: bool = False
 
     @property
     def image(self) -> Trainer:
@@ -42,7 +43,8 @@ class Case:
 
     @property
     def name(self) -> str:
-        words = [self.stage, "lora" * self.lora, str(self.iterations) * (self.iterations > 1), "best" * self.validated]
+        words = [self.stage, "lora" * self.lora, str(self.iterations) * (self.iterations > 1)]
+        words += ["best" * self.validated, "packed" * self.packed]
         return "-".join(word for word in words if word)
 
 
@@ -53,9 +55,9 @@ GRPO_BEST, DPO_BEST, SFT_BEST = (
     Case("dpo", True, validated=True),
     Case("sft", validated=True),
 )
+SFT_PACKED = Case("sft", lora=True, packed=True)
 
-
-ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, SFT, SFT_LORA, SFT_BEST)
+ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, SFT, SFT_LORA, SFT_BEST, SFT_PACKED)
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Bed:
             lora=case.lora,
             iterations=case.iterations,
             validated=case.validated,
+            packed=case.packed,
         )
         work = work or self.folder / "work" / run
         python, inputs = str(self.python(case.image)), str(self.folder / "inputs")

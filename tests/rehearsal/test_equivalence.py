@@ -18,13 +18,15 @@ from cortex.artifacts.store import Store
 from cortex.errors import PreemptedError
 from cortex.runs.ledger import LedgerReader
 from cortex.training.tracking.curve import Point, curve
-from tests.rehearsal.bed import ALL, GRPO_BEST, GRPO_REUSED, SAVE_STEPS, STEPS, URL, Bed, Case, events
+from tests.rehearsal.bed import ALL, GRPO_BEST, GRPO_REUSED, SAVE_STEPS, SFT_PACKED, STEPS, URL, Bed, Case, events
 from tests.rehearsal.killing import Chain, kill_often
 
 pytestmark = pytest.mark.rehearsal
 
 STRICT = bool(os.environ.get("CORTEX_STRICT"))
 KILLS = 25 if STRICT else 5
+FEW_KILLS = 3
+"""Of a packed SFT, where not STRICT: Axolotl starts slowly."""
 SEED = 4
 
 
@@ -33,16 +35,17 @@ def each(cases: Sequence[Case]) -> list[Any]:
     return [pytest.param(case, id=case.name) for case in cases]
 
 
-@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO_BEST,)))
+@pytest.mark.parametrize("case", each(ALL if STRICT else (GRPO_BEST, SFT_PACKED)))
 def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed: Bed, capsys: Any) -> None:
     expected = bed.expected(case)
     began = time.monotonic()
-    tally = kill_often(bed.task(case, f"{case.name}-killed"), bed.bucket, bed.variables, KILLS, random.Random(SEED))
+    kills = KILLS if STRICT or case != SFT_PACKED else FEW_KILLS
+    tally = kill_often(bed.task(case, f"{case.name}-killed"), bed.bucket, bed.variables, kills, random.Random(SEED))
     with capsys.disabled():
         print(f"\n{case.name}: {tally} {time.monotonic() - began:.0f} s")
-    assert tally.met.total() == KILLS
+    assert tally.met.total() == kills
     assert set(tally.digests) == {expected}
-    assert sum(count for what, count in tally.met.items() if what.startswith("in the")) >= KILLS // 3
+    assert sum(count for what, count in tally.met.items() if what.startswith("in the")) >= kills // 3
     for number in range(len(tally.digests)):
         # A kill leaves nothing that looks whole and is not.
         assert not events(f"{case.name}-killed-{number}", "checkpoint_quarantined")

@@ -124,11 +124,13 @@ def write_profile(
     lora: bool,
     iterations: int,
     validated: bool = False,
+    packed: bool = False,
     further: Mapping[str, Any] | None = None,
 ) -> None:
     """A profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are drawn, too.
 
-    `validated` looks at held-out examples every second save, and ends with the best; `further` is GRPO's alone.
+    `validated` looks at held-out examples every second save, and ends with the best; `packed` has SFT put several
+    examples into one sequence; `further` is GRPO's alone.
     """
     trainer = {
         "learning_rate": 1e-2,
@@ -148,7 +150,7 @@ def write_profile(
         "name": "tiny",
         "style": "compact",
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
-        "sft": {**trainer, "sequence_length": 64},
+        "sft": {**trainer, "sequence_length": 64, "sample_packing": packed},
         "dpo": trainer,
         "grpo": trainer | grpo | dict(further or {}),
         "hardware": {"device": "cpu", "threads": 1},

@@ -55,6 +55,6 @@ def test_card_and_page_show_it(tmp_path: Path) -> None:
     assert "| `adapter` | The adapter as it was trained |" in card
     assert "| `gptq-w8` | A copy in 8 bits (GPTQ): 0.0021 nats a token from model |" in card
     page = render_page(evaluation)
-    assert "<tr><th>model</th><td>base and adapter</td><td>0.003</td></tr>" in page
+    assert "<tr><th>model</th><td>base and adapter</td><td>0.003</td><td></td></tr>" in page
     assert "gptq-w4" not in card + page
     assert "Released weights" not in render_page(EVALUATION)

@@ -1,0 +1,76 @@
+"""How much worse a released copy of the judged model forecasts the test split, and when that calls for a warning."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cortex.evaluation.record import Evaluation, Interval, label
+
+LEAST_FALL = 0.05
+"""The fall of the share of readable answers that calls for one. Unreadable answers count as the base rate, so a copy
+that has forgotten how to answer may score like a careful one."""
+
+
+@dataclass(frozen=True)
+class CopyLoss:
+    """A quantized copy beside the model that it was made of, both asked the same."""
+
+    name: str
+    model: str
+    """The judged model's name."""
+    brier: float
+    rise: float
+    """The copy's Brier score less the model's: above 0 it forecasts worse."""
+    interval: Interval
+    """The 95% interval of the rise."""
+    valid_share: float
+    """Share of answers that can be read."""
+    model_valid_share: float
+
+    @property
+    def words(self) -> str:
+        """The figures in one line."""
+        return (
+            f"Brier score {self.brier:.4f}, {self.rise:+z.4f} on {label(self.model)}'s "
+            f"({self.interval.low:+z.4f} to {self.interval.high:+z.4f}); {self.valid_share:.1%} of answers readable"
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """Why the copy should not be used in the model's place; None where nothing speaks against it."""
+        faults: list[str] = []
+        if self.interval.low > 0:
+            faults.append(
+                f"its Brier score is {self.rise:.4f} higher than that of {label(self.model)} "
+                f"(95% interval {self.interval.low:+z.4f} to {self.interval.high:+z.4f})"
+            )
+        if self.model_valid_share - self.valid_share >= LEAST_FALL:
+            whole = f"{label(self.model)}'s {self.model_valid_share:.1%}"
+            faults.append(f"{self.valid_share:.1%} of its answers can be read, of {whole}")
+        if not faults:
+            return None
+        return (
+            f"{label(self.name)} is worse than what it was made of: {', and '.join(faults)}. Use the weights in full."
+        )
+
+
+def copy_losses(evaluation: Evaluation) -> list[CopyLoss]:
+    """What each quantized copy has lost; none for weights that were not judged beside the model."""
+    return list(_losses(evaluation))
+
+
+def _losses(evaluation: Evaluation) -> Iterable[CopyLoss]:
+    judged = evaluation.verdict.model
+    compared = {(one.first, one.second): one for one in evaluation.comparisons}
+    for weights in evaluation.derived:
+        comparison = compared.get((weights.name, judged))
+        if comparison:
+            scores, interval = evaluation.models[weights.name].scores, comparison.interval
+            yield CopyLoss(
+                name=weights.name,
+                model=judged,
+                brier=scores.brier,
+                rise=-comparison.difference,
+                interval=Interval(low=-interval.high, high=-interval.low),
+                valid_share=scores.valid_share,
+                model_valid_share=evaluation.models[judged].scores.valid_share,
+            )
