@@ -40,6 +40,9 @@ def axolotl_config(
         "dataset_prepared_path": str(prepared),
         # 0 is the trainer's own process; each other one would first import all of Axolotl, at every restart
         "dataset_num_proc": profile.hardware.threads if profile.hardware.device == "cuda" else 0,
+        # Left out, each rank starts as many as there are ranks, which prefetch 256 batches each: 64 processes on eight
+        # GPUs, forked from trainers that hold CUDA, to put together tokens that are there already.
+        "dataloader_num_workers": 0,
         "val_set_size": 0,
         "output_dir": str(output),
         "sequence_len": sft.sequence_length,

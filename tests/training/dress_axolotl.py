@@ -44,6 +44,7 @@ def main() -> None:
         "sharded": sorted(name for name, module in model.named_modules() if isinstance(module, FSDPModule)),
         "parameters": {name: described(parameter) for name, parameter in model.named_parameters()},
         "kernels": [key for key in cfg if key.startswith("lora_") and key.endswith("_kernel") and cfg[key]],
+        "workers": cfg.dataloader_num_workers,
         "step": None if ranks > 1 or cfg.load_in_4bit else step(model, given["rows"], given["tokens"]),
     }
     print(json.dumps(found))

@@ -134,6 +134,7 @@ def test_what_axolotl_shards_and_trains(profile: Profile) -> None:
     found = rehearsed("sft", "dress_axolotl.py", {"config": config, "axolotl": axolotl, **shapes})
     check_layout(found, config, profile, profile.hardware.gpus)
     assert not found["kernels"]
+    assert found["workers"] == 0
     packed = {name: one["whole"] for name, one in found["parameters"].items() if one["packed"]}
     if adapter and adapter.kind == "qlora":
         linear = {name: shape for name, shape in weights(config).items() if "_proj" in name}
