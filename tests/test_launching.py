@@ -14,7 +14,7 @@ from cortex.artifacts.store import Store
 from cortex.fleet.names import job_name
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import PROFILES, Profile, load_profile
 from tests.artifacts.strategies import write
 from tests.conftest import Cortex, environment
 from tests.test_cli import told
@@ -84,6 +84,43 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
     assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "shown", "failed"),
+    [
+        ({}, "WANDB_API_KEY is not set, and the profile draws in wandb", True),
+        ({"WANDB_API_KEY": "hush", "WANDB_BASE_URL": "http://127.0.0.1:9"}, "wandb could not be asked", False),
+        ({"WANDB_API_KEY": "hush", "WANDB_BASE_URL": "http://far.example"}, "over plain HTTP", True),
+    ],
+)
+def test_a_trackers_key_is_asked_for_before_anything_is_rented_and_shown_nowhere(
+    variables: dict[str, str], shown: str, failed: bool, tmp_path: Path, cortex: Cortex
+) -> None:
+    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    profile = tmp_path / "tracked.yaml"
+    shipped = (PROFILES / "cortex-70b.yaml").read_text(encoding="utf-8")
+    profile.write_text(shipped.replace("tracking: [tensorboard]", "tracking: [wandb]"), encoding="utf-8")
+    pipeline, resources = tmp_path / "mine.yaml", {"infra": "aws", "accelerators": "H100:8", "use_spot": True}
+    stages = [{"name": name, "resources": resources, "run": f"cortex run {name}"} for name in ("sft", "evaluate")]
+    pipeline.write_text(yaml.safe_dump_all(stages))
+    done = cortex(
+        *("launch", "--profile", profile, "--run", "r1", "--pipeline", pipeline, "--dry-run"),
+        HOME=str(tmp_path),
+        COLUMNS="250",
+        AWS_EC2_METADATA_DISABLED="true",
+        HTTPS_PROXY="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+        **variables,
+    )
+    output = done.stdout + done.stderr
+    assert shown in " ".join(done.stdout.split()) and "Traceback" not in output, output
+    assert ("tracking" in done.stderr.splitlines()[-1]) is failed and done.returncode == 78
+    assert f"WANDB_API_KEY {'set' if variables else 'NOT SET'}" in " ".join(done.stdout.split())
+    written = (tmp_path / "home" / "work" / "r1" / "launch.yaml").read_text()
+    _, sft, evaluate = yaml.safe_load_all(written)
+    assert sft["secrets"]["WANDB_API_KEY"] == "" and "WANDB_API_KEY" not in evaluate["secrets"]
+    assert "hush" not in output + written
 
 
 @pytest.mark.parametrize(

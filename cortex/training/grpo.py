@@ -41,13 +41,13 @@ def make_judge(weights: RewardWeights, vocabulary: frozenset[str]) -> Judge:
 def reward_function(
     weights: RewardWeights,
     judge: Judge,
-    samples: SampleWriter | None = None,
+    rollouts: list[dict[str, Any]] | None = None,
     sample_steps: int = 1,
     phase: int = 1,
 ) -> Any:
     """TRL's reward function: conversations and the outcome column in, weighted rewards out.
 
-    Of the rollouts after every `sample_steps` steps some are kept; `phase` steps share the same rollouts.
+    The rollouts after every `sample_steps` steps are put into `rollouts`; `phase` steps share the same rollouts.
     """
 
     def paid(prompts: list[Any], completions: list[Any], outcome: list[float], **context: Any) -> list[float]:
@@ -60,12 +60,11 @@ def reward_function(
             for name in Reward.__dataclass_fields__:
                 log(f"reward/{name}", sum(getattr(part, name) for part in parts) / len(parts))
         state = context.get("trainer_state")
-        if samples and state and state.global_step % sample_steps < phase:
-            kept = [
+        if rollouts is not None and state and state.global_step % sample_steps < phase:
+            rollouts[:] = [
                 judged(prompt, answer, result, part, weights)
                 for (prompt, answer), result, part in zip(rows, outcome, parts, strict=True)
             ]
-            samples.write(state.global_step + 1, "train", kept)
         return [part.total(weights) for part in parts]
 
     return paid
@@ -78,10 +77,16 @@ def main() -> None:
     first = os.environ.get("RANK", "0") == "0"
     samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
     arguments = GRPOConfig(**task.arguments)
-    paid = reward_function(task.rewards, judge, samples, task.sample_steps, rollout_phase(arguments))
-    inputs = trainer_inputs(task)
+    rollouts: list[dict[str, Any]] | None = [] if samples else None
+    paid = reward_function(task.rewards, judge, rollouts, task.sample_steps, rollout_phase(arguments))
     trainer = KitGRPOTrainer(
-        judge=judge, weights=task.rewards, samples=samples, reward_funcs=[paid], args=arguments, **inputs
+        judge=judge,
+        weights=task.rewards,
+        samples=samples,
+        rollouts=rollouts,
+        reward_funcs=[paid],
+        args=arguments,
+        **trainer_inputs(task),
     )
     train(trainer, task)
 

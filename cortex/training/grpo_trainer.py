@@ -28,9 +28,28 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
     logits.
     """
 
-    def __init__(self, *, judge: Judge, weights: RewardWeights, samples: SampleWriter | None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        weights: RewardWeights,
+        samples: SampleWriter | None,
+        rollouts: list[dict[str, Any]] | None = None,
+        **arguments: Any,
+    ) -> None:
+        """`rollouts` is where the reward function puts the answers of which some are to be kept, as `judged`."""
         super().__init__(**arguments)
-        self._judge, self._weights, self._samples = judge, weights, samples
+        self._judge, self._weights, self._samples, self._rollouts = judge, weights, samples, rollouts
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """As TRL's; of this rank's answers, some are kept with what they were paid and their advantages."""
+        scored = super()._generate_and_score_completions(inputs)
+        if self._samples and self._rollouts:
+            advantages = scored["advantages"].tolist()
+            rows = [{**row, "advantage": advantage} for row, advantage in zip(self._rollouts, advantages, strict=True)]
+            self._samples.write(self.state.global_step + 1, "train", rows)
+            self._rollouts.clear()
+        return scored
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validate: every rank answers its share of the prompts, and all are told the figures of the whole."""

@@ -4,6 +4,7 @@ The undisturbed run's trainer starts as trainers do; the others are forks of a p
 (`cortex.drill.warm`), so that each run that agrees shows as well that this makes no difference.
 """
 
+import json
 import os
 import random
 import signal
@@ -92,6 +93,19 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
         left = saved
     assert chain.weights() == bed.expected(case)
     assert f"resuming from checkpoint-{left}" in chain.output
+
+
+def test_answers_are_kept_with_what_they_were_paid_and_how_far_above_their_group(bed: Bed) -> None:
+    bed.expected(GRPO_BEST)
+    store, prefix = Store.open(URL), f"runs/{GRPO_BEST.name}-undisturbed/grpo/tracking/samples/"
+    files = {entry.key.removeprefix(prefix): store.get(entry.key) for entry in store.list(prefix.rstrip("/"))}
+    rows = {name: [json.loads(line) for line in data.splitlines()] for name, data in files.items()}
+    trained = [row for name, found in rows.items() if name.startswith("train-") for row in found]
+    assert trained and all(len(found) <= 2 for found in rows.values())
+    assert {"step", "prompt", "completion", "outcome", "reward", "format", "advantage"} <= trained[0].keys()
+    assert any(row["advantage"] for row in trained), "the answers of some group were paid differently"
+    validated = [row for name, found in rows.items() if name.startswith("validation-") for row in found]
+    assert validated and "advantage" not in validated[0]
 
 
 def drawn(run: str, case: Case) -> list[Point]:

@@ -68,17 +68,18 @@ class Trackio:
         self._run: Any = None
 
     def open(self) -> int:
+        space = os.environ.get("TRACKIO_SPACE_ID") or None
         last = max((int(entry.get("step") or 0) for entry in self._logged()), default=-1)
         self._run = self._trackio.init(
             project=PROJECT,
             name=self._training.name,
             group=self._training.run,
-            space_id=os.environ.get("TRACKIO_SPACE_ID"),
+            space_id=space,
             resume="allow",
             embed=False,
             auto_log_gpu=False,
         )
-        return last
+        return last_step_there(space, self._training.name) if space else last
 
     def draw(self, points: Sequence[Point]) -> None:
         for point in points:
@@ -94,6 +95,16 @@ class Trackio:
     def _logged(self) -> list[dict[str, Any]]:
         storage = importlib.import_module("trackio.sqlite_storage").SQLiteStorage
         return storage.get_logs(PROJECT, self._training.name) or []
+
+
+def last_step_there(space: str, run: str) -> int:
+    """The last step that a Space of Trackio's, or its server at an address, has of a run; -1 for none.
+
+    What a machine that is gone has drawn is nowhere else.
+    """
+    client = importlib.import_module("trackio.remote_client").RemoteClient(space, hf_token=os.environ.get("HF_TOKEN"))
+    last = client.predict(PROJECT, run, api_name="/get_run_summary").get("last_step")
+    return -1 if last is None else int(last)  # older servers answer with a text
 
 
 def wandb_server(environment: Mapping[str, str], settings: Settings) -> str:

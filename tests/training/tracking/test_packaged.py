@@ -34,10 +34,12 @@ def test_every_tracker_of_a_profile_can_be_drawn_by_every_image_that_trains() ->
 def test_trackio_goes_on_with_its_run_and_shows_answers_as_tables(image: str, tmp_path: Path) -> None:
     done = in_image(image, [PROGRAM, "trackio", str(tmp_path)], TRACKIO_DIR=str(tmp_path / "trackio"))
     assert done.returncode == 0, done.stderr[-2000:]
-    logged = json.loads((tmp_path / "logged.json").read_text(encoding="utf-8"))
+    told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
+    logged = told["logged"]
     assert [(entry["step"], entry["loss"]) for entry in logged] == [(step, 1 / step) for step in range(1, 9)]
     tables = {entry["step"]: entry["samples/train"]["_value"] for entry in logged if "samples/train" in entry}
     assert list(tables) == [3, 6] and [row["completion"] for row in tables[6]] == ["a\n0", "a\n1"]
+    assert told["there"] == [8, -1], "a server says how far it has each run"
 
 
 @pytest.mark.rehearsal
