@@ -2,12 +2,11 @@
 
 import time
 from contextlib import suppress
-from typing import Any
 
 import yaml
 
 from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
-from cortex.fleet.skypilot import answering, never_used
+from cortex.fleet.skypilot import answering, managed_jobs, never_used, none_without_controller
 
 END_SECONDS = 1800
 """How long a cancelled job may take to give its machines back."""
@@ -40,19 +39,12 @@ class SkyPilotMachines:
 
 
 def _jobs(run: str) -> list[str]:
-    import sky
-    from sky import jobs
-
-    fields = ("job_id", "job_name", "status", "user_yaml")
-    try:
-        found = sky.get(jobs.queue_v2(refresh=False, skip_finished=True, all_users=True, fields=fields))
-    except sky.exceptions.ClusterNotUpError as error:
-        return _none_without_controller(error)
+    found = managed_jobs(("job_id", "job_name", "status", "user_yaml"), finished=False)
     # A chain of tasks is one job, and a record a task.
     return list(
         dict.fromkeys(
             f"job/{record.job_id}"
-            for record in found[0]
+            for record in found
             if record.job_name == job_name(run) or run in _run_ids(record.user_yaml)
         )
     )
@@ -87,17 +79,8 @@ def _services(name: str) -> list[str]:
     try:
         found = sky.get(serve.status(None))
     except sky.exceptions.ClusterNotUpError as error:
-        return _none_without_controller(error)
+        return none_without_controller(error)
     return [f"service/{record['name']}" for record in found if record["name"] == name]
-
-
-def _none_without_controller(error: Any) -> list[str]:
-    """Nothing is there where SkyPilot's controller is not, or has stopped, which it does once it is idle."""
-    import sky
-
-    if error.cluster_status in (None, sky.ClusterStatus.STOPPED):
-        return []
-    raise error
 
 
 def _end_job(number: str) -> None:

@@ -9,7 +9,8 @@ from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.console import Console
 from cortex.errors import ConfigError, DataError, UsageError
-from cortex.fleet.status import RunStatus, place, read_status
+from cortex.fleet.status import RunStatus, read_status
+from cortex.fleet.status_view import place
 from cortex.live import duration
 from cortex.text import harmless
 

@@ -1,8 +1,9 @@
 """SkyPilot's server: whether it was ever used from here, and its errors as ours."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -48,6 +49,43 @@ def never_used() -> bool:
     )
 
 
+def require_server() -> None:
+    """Check that SkyPilot's server answers, and start none: to look at a run begins nothing.
+
+    Raises:
+        ApiServerConnectionError, APIVersionMismatchError: it does not, or is of another version.
+    """
+    from sky.server import common
+
+    common.check_server_healthy()
+
+
+def managed_jobs(fields: Sequence[str], *, finished: bool) -> list[Any]:
+    """The managed jobs of all users, a record a task; none where SkyPilot's controller is not, or has stopped."""
+    import sky
+    from sky import jobs
+
+    try:
+        found = sky.get(jobs.queue_v2(refresh=False, skip_finished=not finished, all_users=True, fields=fields))
+    except sky.exceptions.ClusterNotUpError as error:
+        return none_without_controller(error)
+    return found[0]
+
+
+def none_without_controller(error: Any) -> list[Any]:
+    """Nothing is there where SkyPilot's controller is not, or has stopped, which it does once it is idle."""
+    import sky
+
+    if error.cluster_status in (None, sky.ClusterStatus.STOPPED):
+        return []
+    raise error
+
+
+def uncoloured(text: str) -> str:
+    """SkyPilot's words without their colours."""
+    return Text.from_ansi(text).plain
+
+
 def _server() -> str:
     from sky.server import common
 
@@ -56,4 +94,4 @@ def _server() -> str:
 
 def _plain(error: Exception) -> str:
     """SkyPilot's words without their colours; the class says more where there are none."""
-    return Text.from_ansi(str(error)).plain.rstrip(". ") or type(error).__name__
+    return uncoloured(str(error)).rstrip(". ") or type(error).__name__

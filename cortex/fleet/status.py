@@ -1,17 +1,14 @@
-"""How a run stands, from its ledger alone: any laptop with the bucket can tell, whoever launched it."""
+"""How a run stands. From its ledger any laptop with the bucket can tell, whoever launched it; of what comes before the
+first entry of its machine, or after the last, the SkyPilot that launched it knows more."""
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-from rich.text import Text
 
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
-from cortex.console import Console
 from cortex.errors import BudgetError, PreemptedError
-from cortex.live import LiveStages, duration, stage_table
+from cortex.fleet.job_state import JobState, JobWatcher, can_ask
 from cortex.runs.budget import Charge, cap, charges
 from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.ledger import READERS, Event
@@ -22,9 +19,6 @@ State = Literal["waiting", "running", "silent", "recovering", "failed", "over bu
 
 ENDED: frozenset[State] = frozenset({"failed", "over budget", "stopped", "done"})
 """What a run does not leave by itself."""
-
-FOLLOW_SECONDS = 3.0
-"""Between two looks of one who follows."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,12 @@ class RunStatus:
     """When the bucket last heard of any of its machines, in seconds since 1970 by the bucket's clock, as `now`."""
     damaged: tuple[str, ...]
     """Objects of the ledger that could not be read whole."""
+    launch: Event | None
+    """The newest `launching` or `launched`; None for a run that never left the machine where it was begun."""
+    job: JobState | None = None
+    """What SkyPilot says; None where its server here does not know the run, or was not asked."""
+    unasked: str | None = None
+    """Why SkyPilot could not be asked."""
 
     @property
     def spent(self) -> float:
@@ -57,6 +57,18 @@ class RunStatus:
     def machine(self) -> Charge | None:
         """The one that works, or worked last."""
         return max(self.charges, key=lambda charge: charge.until, default=None)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it by itself."""
+        return self.state in ENDED or (self.job is not None and self.job.ended)
+
+    def joined(self, watcher: JobWatcher) -> "RunStatus":
+        """The same, with what SkyPilot says: a job that it has ended is over, though its program could not say so."""
+        job, state = watcher.state, self.state
+        if job and job.ended and state not in ENDED and job.state != "succeeded":
+            state = "failed" if job.failed else "stopped"
+        return replace(self, job=job, unasked=watcher.unasked, state=state)
 
     def to_json(self) -> dict[str, Any]:
         """What `cortex status RUN --json` prints."""
@@ -83,26 +95,33 @@ class RunStatus:
             "reason": stage.reason if stage else None,
             "stages": [report.to_json() | {"preemptions": report.preemptions} for report in self.stages],
             "damaged": list(self.damaged),
+            "skypilot": self.job.to_json() if self.job else None,
+            "skypilot_unasked": self.unasked,
         }
 
 
 class RunWatcher:
     """Looks at one run, again and again; what was read once is not read again."""
 
-    def __init__(self, store: Store, run: str, *, workers: int = READERS) -> None:
-        """Raises UsageError for a run that does not exist."""
-        self._store, self._run, self._workers = store, run, workers
+    def __init__(self, store: Store, run: str, *, workers: int = READERS, jobs: JobWatcher | None = None) -> None:
+        """Raises UsageError for a run that does not exist. With `jobs`, SkyPilot is asked where it may know more."""
+        self._store, self._run, self._jobs = store, run, jobs
         self._profile = load_run(store, run)
         names = [stage.name for stage in STAGES.values() if stage.wanted(self._profile)]
         self.follower = RunFollower(store, run, names, TICKS)
         self.follower.reader.workers = workers
 
-    def look(self) -> RunStatus:
-        """Read what is new, and say how the run stands."""
+    def look(self, *, wait: bool = False) -> RunStatus:
+        """Read what is new, and say how the run stands. With `wait`, an answer of SkyPilot's is waited for."""
         self.follower.update()
-        return self.status()
+        status = self._status()
+        if not self._jobs:
+            return status
+        if status.launch and status.state not in ENDED and can_ask():
+            (self._jobs.look if wait else self._jobs.ask)(status.launch)
+        return status.joined(self._jobs)
 
-    def status(self) -> RunStatus:
+    def _status(self) -> RunStatus:
         """How it stands by what was read."""
         follower = self.follower
         self._confirm(list(follower.stages.values()))
@@ -122,6 +141,11 @@ class RunWatcher:
             budget=cap(events, self._profile.budget.dollars),
             seen=follower.heard,
             damaged=tuple(follower.reader.damaged),
+            launch=max(
+                (event for event in events if event["event"] in ("launching", "launched")),
+                key=lambda event: (event["epoch"], event["event"] == "launched"),
+                default=None,
+            ),
         )
 
     def _confirm(self, reports: list[StageReport]) -> None:
@@ -134,60 +158,8 @@ class RunWatcher:
 
 
 def read_status(store: Store, run: str, *, workers: int = READERS) -> RunStatus:
-    """How a run stands now. Raises UsageError for a run that does not exist."""
+    """How a run stands now, by its ledger. Raises UsageError for a run that does not exist."""
     return RunWatcher(store, run, workers=workers).look()
-
-
-def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SECONDS) -> None:
-    """Show a run until it has ended, or Ctrl-C: a live table on a terminal, a line for each change elsewhere."""
-    watcher = RunWatcher(store, run)
-    latest = watcher.look()
-    try:
-        with LiveStages(watcher.follower, console, lambda: summary(latest)) as live:
-            while latest.state not in ENDED:
-                live.refresh()
-                time.sleep(every)
-                latest = watcher.look()
-    except KeyboardInterrupt:
-        console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
-        return
-    console.print(summary(latest), soft_wrap=True)
-
-
-def print_status(status: RunStatus, console: Console) -> None:
-    """The status for people."""
-    console.print(
-        Text.assemble((status.run, "bold"), f"  profile {status.profile}  in {status.bucket}"), soft_wrap=True
-    )
-    console.print(stage_table(status.stages))
-    console.print(summary(status), soft_wrap=True)
-
-
-def summary(status: RunStatus) -> str:
-    """State, money, machine and sign of life, and what is to be said besides, in lines."""
-    of = f" of ${status.budget:.2f}" if status.budget else ""
-    words = [status.state, f"spent ${status.spent:.2f}{of}"]
-    if machine := status.machine:
-        words.append(place(machine))
-    if status.seen:
-        words.append(f"last sign of life {duration(max(0.0, status.now - status.seen))} ago")
-    lines = ["  ·  ".join(words)]
-    if status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
-        lines.append(f"{status.stage.name}: {status.stage.reason}")
-    if status.damaged:
-        count, first = len(status.damaged), f"{status.bucket}/{status.damaged[0]}"
-        lines.append(
-            f"{count} damaged object{'s' if count > 1 else ''} of the ledger, from {first}: what could not be read of "
-            "it is missing here"
-        )
-    return "\n".join(lines)
-
-
-def place(machine: Charge) -> str:
-    """Which machine, and where: `i-0123 (aws us-east-1b p5.48xlarge spot, $31.50/h)`."""
-    where = [machine.cloud, machine.zone or machine.region, machine.instance_type, "spot" if machine.spot else None]
-    words = " ".join(word for word in where if word)
-    return f"{machine.machine} ({words + ', ' if words else ''}${machine.dollars_per_hour:.2f}/h)"
 
 
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:

@@ -152,7 +152,7 @@ def _start(
     from cortex.fleet.names import job_name
     from cortex.fleet.plan import make_plan
     from cortex.fleet.run_role import RunRole
-    from cortex.fleet.status import follow as watch
+    from cortex.fleet.status_view import follow as watch
     from cortex.fleet.tasks import resolve
     from cortex.runs.base_pin import mirror_prefix
     from cortex.runs.base_revision import pin_now

@@ -21,15 +21,17 @@ def status(
     """How a run stands: stages, steps, money, machine, last sign of life."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
-    from cortex.fleet.status import follow as follow_run
-    from cortex.fleet.status import print_status, read_status
+    from cortex.fleet.job_state import JobWatcher
+    from cortex.fleet.status import RunWatcher
+    from cortex.fleet.status_view import follow as follow_run
+    from cortex.fleet.status_view import print_status
     from cortex.settings import Settings
 
     store, console = Store.open(Settings().bucket_url), Console()
     if follow and not as_json:
         follow_run(store, run_id, console)
         return
-    found = read_status(store, run_id)
+    found = RunWatcher(store, run_id, jobs=JobWatcher(run_id)).look(wait=True)
     if as_json:
         print(json_text(found.to_json()))
     else:
@@ -95,8 +97,9 @@ def logs(
 ) -> None:
     """What a run's newest attempt wrote: the last part, as of the last minute."""
     from cortex.artifacts.store import Store
+    from cortex.fleet.job_state import JobWatcher
     from cortex.fleet.logs import follow_logs, read_logs
-    from cortex.fleet.status import ENDED, RunWatcher
+    from cortex.fleet.status import RunWatcher
     from cortex.runs.context import load_run
     from cortex.runs.stages import find_stage
     from cortex.settings import Settings
@@ -109,8 +112,8 @@ def logs(
     shown = LogFilter(colours=sys.stdout.isatty())
     try:
         if follow:
-            watcher = RunWatcher(store, run_id)
-            for part in follow_logs(store, run_id, stage, lambda: watcher.look().state in ENDED):
+            watcher = RunWatcher(store, run_id, jobs=JobWatcher(run_id))
+            for part in follow_logs(store, run_id, stage, lambda: watcher.look().over):
                 print(shown.feed(part), end="", flush=True)
         else:
             print(shown.feed(read_logs(store, run_id, stage)), end="")

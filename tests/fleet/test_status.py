@@ -13,7 +13,8 @@ from cortex.console import Console
 from cortex.errors import DataError
 from cortex.fleet.logs import follow_logs, read_logs
 from cortex.fleet.runs import print_runs, read_runs, runs_json
-from cortex.fleet.status import follow, print_status, read_status
+from cortex.fleet.status import read_status
+from cortex.fleet.status_view import follow, print_status
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import log_key

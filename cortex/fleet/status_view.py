@@ -1,0 +1,79 @@
+"""A run's status for people: once, or until the run has ended."""
+
+import time
+
+from rich.text import Text
+
+from cortex.artifacts.store import Store
+from cortex.console import Console
+from cortex.fleet.job_state import JobWatcher
+from cortex.fleet.status import RunStatus, RunWatcher
+from cortex.live import LiveStages, duration, stage_table
+from cortex.runs.budget import Charge
+
+FOLLOW_SECONDS = 3.0
+"""Between two looks of one who follows."""
+
+
+def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SECONDS) -> None:
+    """Show a run until it has ended, or Ctrl-C: a live table on a terminal, a line for each change elsewhere."""
+    watcher = RunWatcher(store, run, jobs=JobWatcher(run))
+    latest, told = watcher.look(), ""
+    try:
+        with LiveStages(watcher.follower, console, lambda: summary(latest)) as live:
+            while not latest.over:
+                live.refresh()
+                if (line := skypilot_line(latest)) != told and not console.is_terminal:
+                    console.print(line, soft_wrap=True)
+                    told = line
+                time.sleep(every)
+                latest = watcher.look()
+    except KeyboardInterrupt:
+        console.print(f"no longer following; {run} goes on: `cortex status {run} --follow` comes back", soft_wrap=True)
+        return
+    console.print(summary(latest), soft_wrap=True)
+
+
+def print_status(status: RunStatus, console: Console) -> None:
+    """The status for people."""
+    console.print(
+        Text.assemble((status.run, "bold"), f"  profile {status.profile}  in {status.bucket}"), soft_wrap=True
+    )
+    console.print(stage_table(status.stages))
+    console.print(summary(status), soft_wrap=True)
+
+
+def summary(status: RunStatus) -> str:
+    """State, money, machine and sign of life, and what is to be said besides, in lines."""
+    of = f" of ${status.budget:.2f}" if status.budget else ""
+    words = [status.state, f"spent ${status.spent:.2f}{of}"]
+    if machine := status.machine:
+        words.append(place(machine))
+    if status.seen:
+        words.append(f"last sign of life {duration(max(0.0, status.now - status.seen))} ago")
+    lines = ["  ·  ".join(words)]
+    if status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
+        lines.append(f"{status.stage.name}: {status.stage.reason}")
+    if line := skypilot_line(status):
+        lines.append(line)
+    if status.damaged:
+        count, first = len(status.damaged), f"{status.bucket}/{status.damaged[0]}"
+        lines.append(
+            f"{count} damaged object{'s' if count > 1 else ''} of the ledger, from {first}: what could not be read of "
+            "it is missing here"
+        )
+    return "\n".join(lines)
+
+
+def skypilot_line(status: RunStatus) -> str:
+    """What SkyPilot says of the run's job, or why it could not be asked; empty where it knows of none."""
+    if status.unasked:
+        return f"SkyPilot could not be asked: {status.unasked}"
+    return str(status.job) if status.job else ""
+
+
+def place(machine: Charge) -> str:
+    """Which machine, and where: `i-0123 (aws us-east-1b p5.48xlarge spot, $31.50/h)`."""
+    where = [machine.cloud, machine.zone or machine.region, machine.instance_type, "spot" if machine.spot else None]
+    words = " ".join(word for word in where if word)
+    return f"{machine.machine} ({words + ', ' if words else ''}${machine.dollars_per_hour:.2f}/h)"
