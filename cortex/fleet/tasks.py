@@ -15,8 +15,9 @@ from cortex.fleet.alternatives import fitted
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.fleet.tracker_variables import with_trackers
 from cortex.paths import expand
+from cortex.runs.gpus import gpus_of
 from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
-from cortex.runs.profile import Hardware, Profile
+from cortex.runs.profile import Profile
 from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
 from cortex.runs.stages import TRAINERS, find_stage
 from cortex.section import nearest
@@ -61,7 +62,7 @@ def resolve(
         wanted = [stage for stage in named if find_stage(stage).wanted(profile)]
         if named and not wanted:
             continue
-        gpus = max((_gpus(profile.hardware, stage) for stage in wanted), default=profile.hardware.export_gpus)
+        gpus = max((gpus_of(stage, profile.hardware) for stage in wanted), default=profile.hardware.export_gpus)
         task = {**document, "run": _with_stages(str(document["run"]), wanted)}
         task["envs"] = {"RUN_ID": None, "CORTEX_BUCKET": None, **(document.get("envs") or {})}
         if named:
@@ -186,13 +187,6 @@ def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile,
             f"of its own, apart from {' and '.join(trains)}"
         )
     return {"num_nodes": nodes} if nodes > 1 else {}
-
-
-def _gpus(hardware: Hardware, stage: str) -> int:
-    """GPUs of a machine that runs a stage, where it has any."""
-    if stage in TRAINERS:
-        return hardware.gpus
-    return hardware.gpus_to_evaluate if stage == "evaluate" else hardware.export_gpus
 
 
 def _with_stages(text: str, wanted: list[str]) -> str:

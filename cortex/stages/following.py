@@ -10,6 +10,7 @@ from cortex.process import terminable
 from cortex.runs.base_model import base_artifact
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
 from cortex.runs.gang_follower import Follower
+from cortex.runs.gpus import require_gpus
 from cortex.runs.ledger import UnwrittenLedger
 from cortex.runs.nodes import Node
 from cortex.runs.profile import Profile
@@ -48,6 +49,7 @@ def _do(context: RunContext, name: str) -> None:
     stage = find_stage(name)
     output = output_folder(context.work, name)
     with terminable():
+        require_gpus(name, context.profile.hardware)
         for needed in stage.inputs(context.profile):
             context.artifact(needed)  # from the bucket, verified
         base_artifact(context)

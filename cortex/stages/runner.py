@@ -21,6 +21,7 @@ from cortex.runs.base_pin import KIND
 from cortex.runs.context import RunContext, artifact_prefix, inputs_folder, output_folder
 from cortex.runs.departure import stay_until_taken
 from cortex.runs.gang_leader import Leader
+from cortex.runs.gpus import require_gpus
 from cortex.runs.ledger import Ledger
 from cortex.runs.logs import logged
 from cortex.runs.meter import Meter
@@ -139,6 +140,7 @@ def _make(context: RunContext, stage: Stage) -> str:
     try:
         os.environ.update(thread_variables(context.profile.hardware.threads))
         with terminable():
+            require_gpus(stage.name, context.profile.hardware)
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
             # Its modules are imported here, and the hub's client among them reads once whether it is offline.
             with _offline() if stage.name in LOADING else nullcontext():

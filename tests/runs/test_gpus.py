@@ -1,0 +1,70 @@
+"""GPUs are looked for before a stage downloads anything; this machine has none, and other ones are stood in for by what
+PyTorch would say there."""
+
+from pathlib import Path
+
+import pytest
+
+from cortex.errors import ConfigError
+from cortex.runs import gpus
+from cortex.runs.gpus import gpus_of, require_gpus
+from cortex.runs.profile import Hardware, load_profile
+
+TORCH = """
+class cuda:
+    device_count = staticmethod(lambda: {count})
+    init = staticmethod(lambda: None)
+
+def zeros(size, device):
+    {start}
+"""
+
+
+@pytest.fixture
+def torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of that name, to be filled, which programs that are started here import."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path / "torch.py"
+
+
+def test_who_uses_no_gpu_is_not_asked(torch: Path) -> None:
+    torch.write_text("raise SystemExit('asked')", encoding="utf-8")
+    require_gpus("sft", Hardware(device="cpu", gpus=8))
+    require_gpus("label", Hardware(gpus=8))
+    require_gpus("release", Hardware(gpus=8))
+
+
+def test_each_stage_is_asked_for_what_it_uses(torch: Path) -> None:
+    torch.write_text(TORCH.format(count=4, start="pass"), encoding="utf-8")
+    hardware = Hardware(gpus=8, export_gpus=1, evaluate_gpus=4)
+    assert [gpus_of(stage, hardware) for stage in ("sft", "grpo", "evaluate", "export")] == [8, 8, 4, 1]
+    require_gpus("evaluate", hardware)
+    require_gpus("export", hardware)
+    with pytest.raises(ConfigError, match=r"sft needs 8 GPUs, and PyTorch starts 4 on this machine: see `nvidia-smi`"):
+        require_gpus("sft", hardware)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            TORCH.format(count=8, start='raise RuntimeError("Error 802: system not yet initialized")'),
+            "starts 0 on this machine (RuntimeError: Error 802: system not yet initialized): its system runs no Fabric",
+        ),
+        (TORCH.format(count=1, start='raise RuntimeError("driver\\ntoo old")'), "(RuntimeError: driver too old): see"),
+        ("raise ImportError('libcuda.so.1')", "(ImportError: libcuda.so.1): see `nvidia-smi`"),
+        ("import os; os.abort()", "starts 0 on this machine (exit code -6"),
+        ("import time; time.sleep(60)", "(CUDA has not started in 1 s)"),
+    ],
+)
+def test_cudas_own_reason_is_told(text: str, said: str, torch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(gpus, "PATIENCE", 1.0 if "sleep" in text else 60.0)
+    with pytest.raises(ConfigError) as caught:
+        require_gpus("grpo", Hardware(gpus=1))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_shipped_profiles_ask_for_their_gpus_and_the_rehearsal_for_none() -> None:
+    require_gpus("sft", load_profile("rehearsal").hardware)
+    assert gpus_of("sft", load_profile("cortex-70b").hardware) == 8
