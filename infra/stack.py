@@ -21,6 +21,7 @@ from infra import kit_files
 from infra.config import read
 from infra.outputs import GroundOutputs
 from infra.releases import require_copies
+from infra.standing import require_empty
 
 PROGRAM = Path(__file__).resolve().parent
 
@@ -65,7 +66,7 @@ class Stack:
         """Take the stack down, all but what is protected; the files that pointed the kit at it.
 
         Raises:
-            RefusedError: a release in its bucket has no verified copy here.
+            RefusedError: a release in its bucket has no verified copy here, or a machine stands in its network.
         """
         self._select()
         outputs = self.outputs()
@@ -73,6 +74,7 @@ class Stack:
             os.environ.setdefault("AWS_REGION", outputs.region)
             for url in outputs.bucket_urls:
                 require_copies(open_store(url), home)
+            require_empty(outputs)
         self._pulumi("destroy", "--exclude-protected", *(["--yes"] if yes else []))
         return kit_files.remove(outputs, checkout) if outputs else []
 

@@ -6,14 +6,19 @@ Pulumi's engine has its place taken by a program that notes what it was asked an
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, RefusedError, StageError
 from cortex.fleet.download import download
+from cortex.fleet.names import RUN_TAG
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
 from infra.releases import released, require_copies
@@ -71,6 +76,27 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     for name in PASSPHRASE:
         monkeypatch.delenv(name, raising=False)
     return Engine(folder)
+
+
+@pytest.fixture(autouse=True)
+def account() -> Iterator[None]:
+    """An emulated account, in which nothing stands."""
+    with mock_aws():
+        yield
+
+
+def _machine(client: Any, network: str, tags: dict[str, str]) -> str:
+    block = client.describe_vpcs(VpcIds=[network])["Vpcs"][0]["CidrBlock"]
+    subnet = client.create_subnet(VpcId=network, CidrBlock=block)["Subnet"]["SubnetId"]
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    made = client.run_instances(
+        ImageId=client.describe_images()["Images"][0]["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": listed}] if listed else [],
+    )
+    return made["Instances"][0]["InstanceId"]
 
 
 @pytest.fixture
@@ -155,6 +181,48 @@ def test_down_goes_ahead_once_every_release_is_here(engine: Engine, bucket: Stor
     assert engine.asked[-1] == "destroy --exclude-protected --yes"
     assert [path.name for path in changed] == [".sky.yaml", ".env"]
     assert "CORTEX_BUCKET" not in (tmp_path / ".env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        (
+            {"skypilot-cluster-name": "sky-jobs-controller-1a2b3c4d-1a2b3c4d", "Name": "x"},
+            "(sky-jobs-controller-1a2b3c4d-1a2b3c4d, stopped): `sky down sky-jobs-controller-1a2b3c4d`",
+        ),
+        (
+            {"skypilot-cluster-name": "bench-1a2b3c4d", RUN_TAG: "r1"},
+            "(bench-1a2b3c4d, of run r1, stopped): `sky down bench`",
+        ),
+        ({}, "(without a name, stopped): `aws ec2 terminate-instances --instance-ids i-"),
+    ],
+)
+def test_down_names_what_stands_in_the_network_and_how_it_ends(
+    engine: Engine, bucket: Store, tmp_path: Path, tags: dict[str, str], told: str
+) -> None:
+    client = boto3.client("ec2", region_name=OUTPUTS.region)
+    mine, other = (client.create_vpc(CidrBlock=block)["Vpc"]["VpcId"] for block in ("10.1.0.0/16", "10.2.0.0/16"))
+    client.create_tags(Resources=[mine], Tags=[{"Key": "Name", "Value": OUTPUTS.vpc_name}])
+    machine = _machine(client, mine, tags)
+    _machine(client, other, {"Name": "somebody's"})
+    client.stop_instances(InstanceIds=[machine])
+    with pytest.raises(RefusedError) as caught:
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert f"{machine} {told}" in str(caught.value) and "somebody's" not in str(caught.value)
+    assert not any(asked.startswith("destroy") for asked in engine.asked)
+    client.terminate_instances(InstanceIds=[machine])
+    Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert engine.asked[-1] == "destroy --exclude-protected --yes"
+
+
+def test_down_says_that_aws_cannot_be_asked(
+    engine: Engine, bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(ConfigError, match=r"cannot look for machines in network cortex-dev of us-east-1"):
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert not any(asked.startswith("destroy") for asked in engine.asked)
 
 
 def test_down_asks_both_buckets(engine: Engine, bucket: Store, tmp_path: Path) -> None:
