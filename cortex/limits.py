@@ -32,6 +32,9 @@ EVALUATION_BYTES = 32 * MIB
 KEPT_ANSWERS_BYTES = 256 * MIB
 """One batch of a model's answers, which its run has kept: thousands of prompts with many long samples."""
 
+SAMPLES_BYTES = 8 * MIB
+"""The answers of one step that a training kept to be read: 64 of them, with their prompts, of 8,000 letters each."""
+
 SIGNATURE_BYTES = 16 * MIB
 """`model.sig` names every file once more, in base64."""
 

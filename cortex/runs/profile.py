@@ -251,6 +251,13 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _each_tracker_once(self) -> Self:
+        twice = next((name for name in self.tracking if self.tracking.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"tracking names {twice} twice, and every step would be drawn twice: remove one")
+        return self
+
+    @model_validator(mode="after")
     def _one_machine_has_all(self) -> Self:
         validating = [name for name in ("sft", "grpo") if getattr(self, name).validate_steps]
         if validating and self.hardware.nodes > 1:

@@ -83,6 +83,7 @@ def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
         ({"name": "My Profile"}, r"name: .*pattern"),
         ({"seed": -1}, r"seed"),
         ({"teacher__port": 70_000}, r"teacher\.port"),
+        ({"tracking": ["wandb", "tensorboard", "wandb"]}, r"tracking names wandb twice, .*: remove one"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:

@@ -13,7 +13,7 @@ from cortex.limits import read_json
 from cortex.runs.pipeline import image_name
 from cortex.runs.stages import TRAINERS
 from cortex.training.tracking.mlflow_api import MlflowApi, MlflowError, MlflowRefusedError
-from cortex.training.tracking.needs import NEEDS, missing_variable
+from cortex.training.tracking.needs import NEEDS, hide_keys, missing_variable
 from cortex.training.tracking.packaged import wandb_server
 
 NAME = "tracking"
@@ -26,12 +26,12 @@ _DOWN = "see that the machines can reach it: until they do, a training goes on u
 
 def check(ground: Ground) -> Finding:
     """Look at all trackers at once. A server that does not answer is warned of: a training goes on without it."""
-    trackers = tuple(dict.fromkeys(ground.profile.tracking))
+    trackers = ground.profile.tracking
     if not trackers:
         return Finding(NAME, None, "the profile names no tracker: `cortex curves` draws a run at any time")
     found = in_parallel(lambda tracker: _look(tracker, ground), trackers, len(trackers))
     faults = [finding for finding in found if not finding.ok] or [finding for finding in found if finding.fix]
-    detail = "; ".join(finding.detail for finding in faults or found)
+    detail = hide_keys("; ".join(finding.detail for finding in faults or found), ground.environment)
     fix = "; ".join(dict.fromkeys(str(finding.fix) for finding in faults)) or None
     return Finding(NAME, all(finding.ok for finding in found), detail, fix)
 

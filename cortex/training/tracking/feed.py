@@ -1,11 +1,13 @@
 """Feeding one tracker beside the training: it may be slow, or down, and the training goes on; then it catches up."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 
 from loguru import logger
 
 from cortex.training.tracking.curve import Point
+from cortex.training.tracking.needs import hide_keys
 from cortex.training.tracking.tracker import Tracker
 
 BATCH = 100
@@ -110,6 +112,6 @@ class Feed:
     def _say_that_it_fails(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            reason = " ".join(hide_keys(f"{type(error).__name__}: {error}", os.environ).split())[:500]
             self._told("tracker_fails", tracker=self.name, reason=reason)
             logger.warning(f"{self.name} is not drawn ({reason}): the training goes on, and it is caught up later")

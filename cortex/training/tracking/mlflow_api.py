@@ -18,6 +18,16 @@ SECONDS = 10.0
 """How long an answer is waited for."""
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirection as the answer that it is: urllib would send the login along, to whichever host it names."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
 class MlflowError(StageError):
     """The server did not answer, or not as an MLflow server."""
 
@@ -73,12 +83,14 @@ class MlflowApi:
         headers = {"Content-Type": kind, **self._login}
         request = urllib.request.Request(f"{self.url}/api/2.0/{path}", data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._seconds) as answer:
+            with _OPENER.open(request, timeout=self._seconds) as answer:
                 return answer.read(ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             refusal = MlflowRefusedError if error.code in (401, 403) else MlflowError
             words = " ".join(error.read(300).decode(errors="replace").split())
-            raise refusal(f"{self.url} answers {error.code}: {words}") from error
+            elsewhere = error.headers.get("Location") if 300 <= error.code < 400 else None
+            fix = f"it points to {elsewhere[:200]!r}: name the server itself" if elsewhere else words
+            raise refusal(f"{self.url} answers {error.code}: {fix}") from error
         except (OSError, ValueError, HTTPException) as error:
             raise MlflowError(f"{self.url}: {error}") from error
 

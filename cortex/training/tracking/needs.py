@@ -6,6 +6,12 @@ from dataclasses import dataclass
 PLAIN_HTTP = "CORTEX_TEACHER_PLAIN_HTTP"
 """Says that keys may go over plain HTTP: without it, a tracker's login is sent over TLS, or stays on the machine."""
 
+KEYS = ("WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN")
+"""Variables whose values nobody is shown."""
+
+SHORT = 6
+"""Letters below which a password is left where it stands in a text: it would be found in half of all words."""
+
 Environment = Mapping[str, str]
 
 
@@ -80,3 +86,12 @@ def tracker_secrets(trackers: Iterable[str], environment: Environment) -> set[st
     needs = [NEEDS[tracker] for tracker in trackers]
     given = {name for need in needs for name in need.secrets if environment.get(name)}
     return given | {name for need in needs if (name := need.required(environment))}
+
+
+def hide_keys(text: str, environment: Environment) -> str:
+    """A text without trackers' keys: a server, or whoever answers in its place, may send back what it was sent."""
+    for name in KEYS:
+        value = environment.get(name, "")
+        if len(value) >= SHORT:
+            text = text.replace(value, f"${name}")
+    return text

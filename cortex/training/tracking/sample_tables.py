@@ -4,12 +4,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cortex.artifacts.store import Store
-from cortex.limits import read_json
+from loguru import logger
+
+from cortex.artifacts.store import MissingObjectError, Store
+from cortex.limits import SAMPLES_BYTES, TooLargeError, read_file, read_json
 from cortex.training.tracking.curve import Point
 
 Rows = list[dict[str, Any]]
 """Answers, each by the names of its columns; all have the same."""
+
+
+MOST_ROWS = 64
+"""A profile's `grpo.samples` at most."""
 
 
 class SampleTables:
@@ -32,11 +38,15 @@ class SampleTables:
         if point.samples is None:
             return []
         here = self._folder / point.samples if self._folder else None
-        if here and here.is_file():
-            return _read(here.read_bytes())
-        if self._sent is not None and point.step > self._sent:
+        try:
+            if here and here.is_file():
+                return _read(read_file(here, SAMPLES_BYTES))
+            if (self._sent is not None and point.step > self._sent) or point.samples not in self._kept:
+                return []
+            return _read(self._store.get(self._kept[point.samples], SAMPLES_BYTES))
+        except (TooLargeError, MissingObjectError) as error:
+            logger.warning(f"the answers of step {point.step} are not drawn: {error}")
             return []
-        return _read(self._store.get(self._kept[point.samples])) if point.samples in self._kept else []
 
     @cached_property
     def _kept(self) -> dict[str, str]:
@@ -52,7 +62,9 @@ def table_name(point: Point) -> str:
 def _read(data: bytes) -> Rows:
     """The lines that are rows with the columns of the first: others may have written the file, or cut it off."""
     rows: Rows = []
-    for line in data.splitlines():
+    for line in data.split(b"\n"):
+        if len(rows) == MOST_ROWS:
+            break
         try:
             row = read_json(line)
         except ValueError:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 
+from cortex.artifacts.patience import Patience
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import LedgerReader
 from cortex.training.samples import Split
@@ -39,7 +40,8 @@ class Trackers:
         self._stage = stage
         folder = context.folder(stage)
         kept = tracking_folder(context, stage)
-        tables = SampleTables(context.store, context.run, stage, folder=kept / "samples", sent=resumed or -1)
+        store = context.store.patient(Patience(deadline=5.0))
+        tables = SampleTables(store, context.run, stage, folder=kept / "samples", sent=resumed or -1)
         training = Training(context.run, stage, context.profile, kept, folder / "trackers", tables.rows)
         self._step: list[Point] = []
         """The points of the step that is measured."""

@@ -92,6 +92,12 @@ def test_a_server_that_is_down_or_none_is_a_warning(answer: Answer) -> None:
     assert "a training goes on undrawn" in str(found.fix)
 
 
+def test_a_key_that_a_server_sends_back_is_not_shown() -> None:
+    with serving(lambda request: (401, {}, f"no {request.authorization}".encode())) as url:
+        found = tracking.check(ground(["mlflow"], MLFLOW_TRACKING_URI=url, MLFLOW_TRACKING_TOKEN="hush-hush"))
+    assert found.ok is False and "no Bearer $MLFLOW_TRACKING_TOKEN" in found.detail
+
+
 def test_servers_that_hang_are_waited_for_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "_SECONDS", 0.2)
     with hanging() as url:

@@ -29,6 +29,7 @@ from cortex.training.tracking.mlflow_api import MlflowApi, MlflowError
 from cortex.training.tracking.sample_tables import Rows
 from cortex.training.tracking.tracker import Training
 from tests.conftest import EXPECTED
+from tests.fleet.services import Answer, Request, serving
 
 pytestmark = pytest.mark.integration
 
@@ -214,6 +215,37 @@ def test_a_login_goes_over_tls_or_stays_on_this_machine(server: Server, monkeypa
     )
     monkeypatch.setenv("CORTEX_TEACHER_PLAIN_HTTP", "1")
     assert MlflowApi(elsewhere, Settings())
+
+
+def test_a_login_follows_no_redirection_to_another_host() -> None:
+    asked: list[str] = []
+
+    def other(request: Request) -> Answer:
+        asked.append(request.authorization)
+        return 200, {}, b"{}"
+
+    with serving(other) as elsewhere, serving(lambda request: (302, {"Location": f"{elsewhere}/x"}, b"")) as url:
+        api = MlflowApi({"MLFLOW_TRACKING_URI": url, "MLFLOW_TRACKING_TOKEN": "hush"}, Settings())
+        with pytest.raises(MlflowError, match=f"answers 302: it points to '{elsewhere}/x': name the server itself"):
+            api.ask("GET", "mlflow/experiments/search")
+    assert asked == []
+
+
+def test_a_key_that_a_server_sends_back_is_in_neither_ledger_nor_log(
+    training: Training, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    reasons: list[str] = []
+    with serving(lambda request: (401, {}, f"unknown {request.authorization}".encode())) as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hush-hush")
+        feed = Feed("mlflow", lambda: Mlflow(training), list, lambda event, **values: reasons.append(values["reason"]))
+        feed.start()
+        feed.add(point(1))
+        wait_until(lambda: reasons)
+        assert feed.close(5) == 1
+    shown = capsys.readouterr()
+    assert "unknown Bearer $MLFLOW_TRACKING_TOKEN" in reasons[0]
+    assert "hush-hush" not in reasons[0] + shown.out + shown.err
 
 
 @pytest.mark.parametrize("address", ["", "localhost:5000", "ftp://host", "http://host:99999"])

@@ -7,9 +7,10 @@ import pytest
 
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
+from cortex.limits import SAMPLES_BYTES
 from cortex.training.samples import SampleWriter
 from cortex.training.tracking.curve import Point
-from cortex.training.tracking.sample_tables import SampleTables, table_name
+from cortex.training.tracking.sample_tables import MOST_ROWS, SampleTables, table_name
 
 PREFIX = "runs/run-1/grpo/tracking/samples"
 
@@ -49,6 +50,14 @@ def test_what_is_no_table_is_left_out(store: Store, data: bytes, rows: int) -> N
     store.put(f"{PREFIX}/train-00000001.jsonl", data)
     found = SampleTables(store, "run-1", "grpo").rows(named(1))
     assert len(found) == rows and all(isinstance(row["a"], int | str) for row in found)
+
+
+def test_a_file_that_is_larger_than_any_of_ours_is_not_read_and_of_many_rows_the_first_are(store: Store) -> None:
+    key = f"{PREFIX}/train-00000001.jsonl"
+    store.put(key, b'{"a": 1}\n' * 1000)
+    assert len(SampleTables(store, "run-1", "grpo").rows(named(1))) == MOST_ROWS
+    store.put(key, b'{"a": "' + b"x" * SAMPLES_BYTES + b'"}\n')
+    assert SampleTables(store, "run-1", "grpo").rows(named(1)) == []
 
 
 def test_a_bucket_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
