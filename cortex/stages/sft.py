@@ -7,6 +7,7 @@ import yaml
 from cortex.reasoning.labels import ACCEPTED, accepted_conversations
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
+from cortex.training.answer_lengths import check_answer_lengths
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.held_out import hold_out
@@ -21,6 +22,7 @@ def run(context: RunContext, output: Path) -> None:
     folder = context.folder("sft")
     labels = context.artifact("label").path
     base = str(base_folder(context) or _built_base(context, labels, output / "base"))
+    check_answer_lengths(context.profile, labels, Path(base))
     sft = context.profile.sft
     if sft.axolotl:  # else Axolotl's schema is not imported, which takes seconds of every restart
         check_passthrough(sft.axolotl)
