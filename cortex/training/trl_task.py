@@ -39,10 +39,6 @@ class TrlTask(BaseModel):
 
 def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     """The keyword arguments that every TRL trainer takes alike."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
-    # cost of a write of all that memory. It does not make a run repeatable.
-    torch.utils.deterministic.fill_uninitialized_memory = False
     model = load_model(task.model, base=task.base, device=task.device, attention=task.attention, trainable=True)
     if task.arguments.get("fsdp"):
         name_layers_to_shard(model)
@@ -60,6 +56,11 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
 
 def train(trainer: Any, task: TrlTask) -> None:
     """Train to the end, and save the model with its tokenizer."""
+    # Not before: by now a trainer's vLLM has compiled its model and captured its CUDA graphs, as it does everywhere.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
+    # cost of a write of all that memory. It does not make a run repeatable.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     for callback in kit_callbacks(trainer):
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=task.resume)

@@ -83,7 +83,7 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
         inputs + tables + whole,
         inputs + inner + whole + unpacked,
         inner + whole + gradients + tables / 2,
-        2 * gradients,
+        (2 if ranks > 1 else 1) * gradients,
     )
     one = 2.0 * a.multiplied * tokens + 4.0 * tokens * step.tokens * a.query * a.layers
     recomputed = one if step.checkpointing else 0.0
