@@ -39,14 +39,18 @@ def answering(what: str) -> Generator[None]:
         raise CortexError(f"cannot {what}: SkyPilot says: {_plain(error)}; {fix}") from error
 
 
+def has_remote_server() -> bool:
+    """Whether a SkyPilot server other than this machine's own is named."""
+    from sky.server import common
+
+    return not common.is_api_server_local()
+
+
 def never_used() -> bool:
     """Whether no SkyPilot server was ever started here, and no other is named: then nothing was launched from here."""
-    from sky.server import common
     from sky.skylet import constants, runtime_utils
 
-    return (
-        common.is_api_server_local() and not Path(runtime_utils.expanduser(constants.API_SERVER_LOGS)).parent.exists()
-    )
+    return not has_remote_server() and not Path(runtime_utils.expanduser(constants.API_SERVER_LOGS)).parent.exists()
 
 
 def require_server() -> None:

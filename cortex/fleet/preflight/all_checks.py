@@ -20,6 +20,7 @@ from cortex.fleet.preflight import (
     machines,
     memory,
     quota,
+    tools,
     tracking,
 )
 from cortex.fleet.preflight.finding import Finding
@@ -39,6 +40,7 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check(tools.NAME, tools.check),
     Check(credentials.NAME, credentials.check, needed=True),
     Check(clouds.NAME, clouds.check, needed=True),
     Check(machines.NAME, machines.check),

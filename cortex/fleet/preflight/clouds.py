@@ -3,7 +3,7 @@
 from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.skypilot import answering
+from cortex.fleet.skypilot import answering, has_remote_server
 
 NAME = "clouds"
 
@@ -26,9 +26,7 @@ def _has_server() -> bool:
     """Whether another machine's server is named, or one runs on this machine."""
     from sky.server import common
 
-    if not common.is_api_server_local():
-        return True
-    return common.get_api_server_status().status != common.ApiServerStatus.UNHEALTHY
+    return has_remote_server() or common.get_api_server_status().status != common.ApiServerStatus.UNHEALTHY
 
 
 def _of_the_server() -> tuple[set[str], str]:

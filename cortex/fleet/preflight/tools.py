@@ -1,0 +1,29 @@
+"""The programs that SkyPilot's server starts, where that server is this machine's."""
+
+import shutil
+
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.skypilot import has_remote_server
+
+NAME = "tools"
+
+NEEDED = {"ssh": "openssh-client", "rsync": "rsync"}
+"""How it reaches a machine and brings a task's files to it, each with its Debian package. Where one is missing, a
+machine is rented, cannot be set up, and is given back, again and again. AWS's command line is in the kit's own lock."""
+
+
+def check(ground: Ground) -> Finding:
+    """Look for each on the PATH."""
+    if has_remote_server():
+        return Finding(NAME, True, "those of SkyPilot's server, which is another machine's")
+    missing = [program for program in NEEDED if shutil.which(program) is None]
+    if not missing:
+        return Finding(NAME, True, f"{' and '.join(NEEDED)} are here")
+    packages = " ".join(NEEDED[program] for program in missing)
+    return Finding(
+        NAME,
+        False,
+        f"{' and '.join(missing)} cannot be found on this machine's PATH, and SkyPilot sets up no machine without",
+        f"install {packages}: `sudo apt-get install {packages}`, or with this system's own package manager",
+    )
