@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
@@ -81,7 +82,9 @@ def _operations(func: Any, args: Any, kwargs: Any, out: Any) -> float:
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    """Of an expanded tensor the memory behind it counts, once."""
+    """Of an expanded tensor the memory behind it counts, once; of a sharded one this rank's part."""
+    if isinstance(tensor, DTensor):
+        tensor = tensor._local_tensor
     elements = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         elements *= size if stride else 1

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+import transformers
 from peft import LoraConfig, get_peft_model
 from pydantic import BaseModel, ConfigDict
 from torch import nn
@@ -27,8 +28,11 @@ from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from cortex.errors import ConfigError
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.precision import train_in_float32
 from cortex.training.roofline import Roofline
@@ -158,14 +162,19 @@ class _Memory(_Peak, MemTracker):
 class _ShardedMemory(_Peak, FSDPMemTracker):
     """Counts bytes of a sharded model of which some modules are never called: TRL's head reads its weight directly."""
 
+    def _fsdp_param_group_pre_backward(self, fsdp_mod: Any, orig_fsdp_param_group_pre_backward: Any) -> Any:
+        original = orig_fsdp_param_group_pre_backward
+        return self._where_called(fsdp_mod, super()._fsdp_param_group_pre_backward(fsdp_mod, original), original)
+
     def _fsdp_param_group_post_backward(self, fsdp_mod: Any, orig_fsdp_param_group_post_backward: Any) -> Any:
         original = orig_fsdp_param_group_post_backward
-        tracked = super()._fsdp_param_group_post_backward(fsdp_mod, original)
+        return self._where_called(fsdp_mod, super()._fsdp_param_group_post_backward(fsdp_mod, original), original)
 
-        def post_backward(*args: Any, **kwargs: Any) -> None:
+    def _where_called(self, fsdp_mod: Any, tracked: Callable[..., None], original: Callable[..., None]) -> Any:
+        def call(*args: Any, **kwargs: Any) -> None:
             (tracked if fsdp_mod in self.memory_tracking else original)(*args, **kwargs)
 
-        return post_backward
+        return call
 
 
 class Recorder:
@@ -254,7 +263,7 @@ def _loss(model: nn.Module, request: StepRequest, ids: torch.Tensor, half: Abstr
 def _model(request: StepRequest) -> nn.Module:
     settings = {**request.config, "num_hidden_layers": request.layers, "use_cache": False}
     settings.pop("layer_types", None)  # one entry a layer; the class makes its own
-    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    config = _config(settings.pop("model_type"), settings)
     dtype = torch.bfloat16 if request.half else torch.float32
     model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=request.attention)
     if request.kind != "sft":
@@ -271,6 +280,20 @@ def _model(request: StepRequest) -> nn.Module:
             model.enable_input_require_grads()
     train_in_float32(model)
     return model.train()
+
+
+def _config(family: str, settings: dict[str, Any]) -> PreTrainedConfig:
+    """A configuration as its family's class reads it.
+
+    Raises:
+        ConfigError: transformers has no such family, or no causal language model of it.
+    """
+    library = f"transformers {transformers.__version__}, by which the trainers load it,"
+    if family not in CONFIG_MAPPING_NAMES:
+        raise ConfigError(f"{library} knows no model_type {family!r} (config.json)")
+    if family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise ConfigError(f"{library} has no causal language model of model_type {family!r} (config.json)")
+    return AutoConfig.for_model(family, **settings)
 
 
 def _score_in_tiles(model: Any) -> None:
@@ -331,8 +354,11 @@ def _ranks(count: int) -> Iterator[DeviceMesh | None]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    for entry in json.load(sys.stdin):
-        print(trace(StepRequest.model_validate(entry)).model_dump_json(), flush=True)
+    try:
+        for entry in json.load(sys.stdin):
+            print(trace(StepRequest.model_validate(entry)).model_dump_json(), flush=True)
+    except ConfigError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

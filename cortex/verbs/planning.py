@@ -50,10 +50,10 @@ def plan(
     tracing = "never" if closed else "made" if trace else "here"
     computed = plan_capacity(resolved, settings, documents=documents, tracing=tracing, on_start=on_start)
     computed = replace(computed, prices=reading.prices())
-    if reading.fault:
-        print(f"no dollars: {reading.fault}", file=sys.stderr)
     if as_json:
         print(json_text(capacity_json(computed)))
     else:
-        print_capacity(computed, Console())
+        console = Console()
+        # What is read by a program, or kept in a file, is not cut to a terminal's 80 columns.
+        print_capacity(computed, console if console.is_terminal else Console(width=max(console.width, 120)))
     computed.require_fit()

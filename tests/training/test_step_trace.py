@@ -14,12 +14,13 @@ import pytest
 
 from cortex.environments import environment, on_path
 from cortex.fleet.capacity.architecture import Architecture
+from cortex.fleet.capacity.families import COUNTED
 from cortex.fleet.capacity.requests import steps
 from cortex.fleet.capacity.sheets import gpu_sheet
 from cortex.fleet.capacity.step_cost import closed_form
 from cortex.fleet.capacity.traced import IMAGE, traced_steps
 from cortex.runs.base_config import base_config
-from cortex.runs.profile import load_profile
+from cortex.runs.profile import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from tests.conftest import Cortex
 from tests.conftest import environment as variables
@@ -68,6 +69,7 @@ REAL: dict[str, dict[str, Any]] = {
     "LoRA by GRPO's loss": request(kind="grpo", adapter=LORA),
     "LoRA over two ranks": request(adapter=LORA, rows=2, ranks=2),
     "all weights over two ranks, in bf16": request(half=True, rows=2, ranks=2),
+    "all weights over two ranks by GRPO's loss": request(kind="grpo", half=True, rows=2, ranks=2),
 }
 
 
@@ -88,7 +90,7 @@ def traced() -> Mapping[str, dict[str, Any]]:
         **{f"layers {n}": request(**sharded, layers=n) for n in (5, 6, 11)},
         **{f"rank {n}": request(adapter=LORA | {"r": n}) for n in (8, 16, 24)},
         **{f"rows {n}": request(adapter=LORA, rows=n) for n in (2, 4, 6)},
-        **{f"GPUs {n}": request(half=True, ranks=n) for n in (2, 4, 8)},
+        **{f"GPUs {n}": request(half=True, ranks=n, bandwidth=1e8) for n in (2, 4, 8)},
         "packed": request(adapter=LORA, half=True, packed=True),
         "bf16": request(adapter=LORA, half=True),
     }
@@ -130,6 +132,9 @@ def test_twice_the_gpus_hold_half_of_the_weights_each_and_gather_as_much() -> No
     two, four, eight = (traced()[f"GPUs {count}"] for count in (2, 4, 8))
     assert two["static"] == pytest.approx(2 * four["static"], rel=0.05)
     assert four["static"] == pytest.approx(2 * eight["static"], rel=0.05)
+    # On memory so slow that nothing but bytes counts: the optimizer works on this rank's part alone.
+    updates = [trace["segments"]["optimizer"]["seconds"] for trace in (two, four, eight)]
+    assert updates == pytest.approx([updates[0], updates[0] / 2, updates[0] / 4], rel=0.05)
     gathered = [sum(s["gathered"] for s in trace["segments"].values()) for trace in (two, four, eight)]
     assert gathered == pytest.approx([gathered[0]] * 3, rel=0.02)
 
@@ -140,7 +145,50 @@ def test_weights_in_4_bits_take_a_quarter_of_those_in_bf16() -> None:
     assert plain - packed == pytest.approx(2 * shape.parameters - shape.packed(), rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["cortex-8b", "cortex-70b"])
+@pytest.mark.parametrize("tied", [True, False, None])
+def test_families_that_are_counted_have_as_many_parameters_as_transformers_builds(tied: bool | None) -> None:
+    sizes = {"vocab_size": 200_000, "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 3}
+    sizes |= {"num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 32}
+    sizes |= {} if tied is None else {"tie_word_embeddings": tied}
+    given = [sizes | {"model_type": family} for family in sorted(COUNTED)]
+    for config, found in zip(given, run("tests.training.count_parameters", given), strict=True):
+        counted = Architecture.of(config, str(config["model_type"]))
+        if tied is None:
+            assert counted.tied is found["tied"], config["model_type"]
+        elif counted.tied is tied:
+            assert counted.parameters == pytest.approx(found["parameters"], rel=1e-3), config["model_type"]
+
+
+UNTRACEABLE = {
+    "a family of nobody's": ({"model_type": "fancy"}, "knows no model_type 'fancy' (config.json)"),
+    "a family that writes nothing": ({"model_type": "vit"}, "has no causal language model of model_type 'vit' (config"),
+    "a value of no kind": ({"rope_scaling": 5}, "rope"),
+}
+
+
+@pytest.mark.parametrize("case", UNTRACEABLE)
+def test_what_cannot_be_traced_is_computed_by_closed_forms_and_the_plan_says_why(
+    case: str, cortex: Cortex, tmp_path: Path
+) -> None:
+    given, words = UNTRACEABLE[case]
+    whole = base_config(load_profile("cortex-8b").model, {}) | {"architectures": None} | given
+    (tmp_path / "config.json").write_text(json.dumps(whole), encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "environments").symlink_to(environment(IMAGE, Settings()).parent)
+    profile = tmp_path / "changed.yaml"
+    text = (PROFILES / "cortex-8b.yaml").read_text(encoding="utf-8")
+    profile.write_text(text.replace("meta-llama/Llama-3.1-8B-Instruct", str(tmp_path)), encoding="utf-8")
+    done = cortex("plan", profile, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["basis"] == "closed form, untraceable"
+    note = next(note for note in found["notes"] if "cannot be traced" in note)
+    assert words in note and note.endswith(": steps are computed by closed forms")
+    closed = json.loads(cortex("plan", profile, "--closed", "--json").stdout)
+    assert [phase["seconds"] for phase in found["phases"]] == [phase["seconds"] for phase in closed["phases"]]
+
+
+@pytest.mark.parametrize("name", ["cortex-8b", "cortex-8b-full", "cortex-70b"])
 def test_closed_forms_are_near_the_traces_of_shipped_profiles(name: str) -> None:
     profile = load_profile(name)
     config = base_config(profile.model, {})

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cortex.errors import ConfigError
+from cortex.fleet.capacity.families import COUNTED, TIED, require_countable
+from cortex.runs.base_config import base_config
+from cortex.runs.profile import Adapter, Model
 
 BF16, FLOAT = 2, 4
 """Bytes of a number."""
@@ -31,7 +34,7 @@ class _Sizes(BaseModel):
     vocab_size: Size
     head_dim: Size | None = None
     num_key_value_heads: Size | None = None
-    tie_word_embeddings: bool = False
+    tie_word_embeddings: bool | None = None
     max_position_embeddings: Size = 2048
 
 
@@ -51,18 +54,21 @@ class Architecture:
     """True where the head is the embedding."""
     context: int
     """Longest sequence that the model can take, in tokens."""
+    family: str
+    """Its `model_type`."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> "Architecture":
         """Read a configuration; `where` names it in errors.
 
         Raises:
-            ConfigError: it lacks one of the sizes, or holds one that none can be.
+            ConfigError: it is no dense decoder's, lacks one of the sizes, or holds one that none can be.
         """
+        require_countable(config, where)
         missing = [key for key in _NEEDED if not config.get(key)]
         if missing:
             raise ConfigError(
-                f"{where}: config.json says nothing of {', '.join(missing)}: it is no decoder's that is known"
+                f"{where}: config.json says nothing of {', '.join(missing)}: name a dense decoder, which has them"
             )
         try:
             sizes = _Sizes.model_validate({name: value for name, value in config.items() if value is not None})
@@ -83,9 +89,15 @@ class Architecture:
             query=heads * width,
             key_value=(sizes.num_key_value_heads or heads) * width,
             vocabulary=sizes.vocab_size,
-            tied=sizes.tie_word_embeddings,
+            tied=sizes.model_type in TIED if sizes.tie_word_embeddings is None else sizes.tie_word_embeddings,
             context=sizes.max_position_embeddings,
+            family=sizes.model_type,
         )
+
+    @property
+    def counted(self) -> bool:
+        """True where the family's layers are known to be those that are counted here."""
+        return self.family in COUNTED
 
     @property
     def linears(self) -> tuple[tuple[int, int], ...]:
@@ -122,6 +134,14 @@ class Architecture:
         """Parameters of LoRA on every linear layer: r x (inputs + outputs) each. https://arxiv.org/abs/2106.09685"""
         return r * self.layers * sum(inputs + outputs for inputs, outputs in self.linears)
 
+    def trained(self, adapter: Adapter | None) -> int:
+        """Parameters that are trained: an adapter's, or all."""
+        return self.adapter(adapter.r) if adapter else self.parameters
+
+    def copy(self, bits: int) -> float:
+        """Bytes of a quantized copy, with its scales and what stays in bf16: a tenth more than its bits."""
+        return 1.1 * self.parameters * bits / 8
+
     def packed(self) -> int:
         """Bytes of the weights with the layers' in 4 bits, their scales included; embedding, head and norms in bf16.
 
@@ -135,3 +155,13 @@ class Architecture:
         """Bytes of the scales of weights in 4 bits."""
         linear = self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
         return linear // 64 + FLOAT * (linear // 64 // 256)
+
+
+def read_architecture(model: Model, environment: Mapping[str, str]) -> tuple[dict[str, Any], Architecture]:
+    """A profile's base by its `config.json`: the whole of it, and the sizes in it.
+
+    Raises:
+        ConfigError: it cannot be had, or is not that of a dense decoder.
+    """
+    config = base_config(model, environment)
+    return config, Architecture.of(config, f"model.base {model.base}" if model.base else "model.scratch")

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
-from cortex.fleet.capacity.lengths import PROMPT, usual_answer
+from cortex.fleet.capacity.lengths import PROMPT, answer_tokens, usual_answer
 from cortex.fleet.capacity.phase import CONTEXT, NCCL, Knob, Phase
 from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
-from cortex.fleet.capacity.rollouts import Engine
+from cortex.fleet.capacity.rollouts import TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
+from cortex.fleet.capacity.sizes import judged_bytes
 from cortex.runs.profile import Gptq, Profile
 from cortex.runs.stages import models
 
@@ -18,8 +19,6 @@ PCIE = 25e9
 """Bytes a second from the host's memory to a GPU: half of PCIe 5's, since the pages are not pinned."""
 READ = 4e9
 """Bytes a second of weights from the page cache into tensors."""
-TOKEN_SECONDS = 40e-3
-"""Of a token by transformers' own generate, beside the reading of weights: some 1,500 kernels. An estimate."""
 BLOCK_SECONDS = 1e-4
 """Of one column of GPTQ's loop: some ten small kernels. An estimate."""
 
@@ -63,9 +62,7 @@ class ExportPhases:
         the columns go one after the other. llm-compressor adds Hessians up in float32.
         """
         a, wanted = self.architecture, self.profile.export
-        tokens = wanted.calibration_examples * min(
-            self.profile.sft.sequence_length, PROMPT + usual_answer(self.profile.teacher.max_tokens)
-        )
+        tokens = wanted.calibration_examples * min(self.profile.sft.sequence_length, answer_tokens(self.profile))
         hessians = [inputs * inputs for inputs, _ in a.linears]
         largest = max(hessians)
         gpu = (
@@ -82,7 +79,7 @@ class ExportPhases:
             + 3 * BF16 * a.layer / PCIE
             + 2 * 2.0 * tokens * a.layer / self.sheet.flops
         )
-        size = a.parameters * copy.bits / 8 * 1.1
+        size = a.copy(copy.bits)
         return Phase(
             "export",
             f"quantize w{copy.bits}",
@@ -111,7 +108,7 @@ class ExportPhases:
         passing = 1 + (self.profile.model.adapter is not None) + len(wanted.gptq)
         one = (whole - spilled) / self.sheet.bandwidth + spilled / PCIE
         through = 2.0 * a.multiplied * rows * (PROMPT + longest) / self.sheet.flops
-        kept = FLOAT * wanted.check_examples * (wanted.answer_tokens or usual_answer(longest)) * a.vocabulary
+        kept = judged_bytes(self.profile, a, wanted.answer_tokens or usual_answer(longest))
         seconds = answering * batches * longest * (TOKEN_SECONDS + one) + passing * batches * (one + through)
         tables = BF16 * rows * longest * a.vocabulary + 6 * FLOAT * longest * a.vocabulary
         cache = rows * (PROMPT + longest) * a.cache / self._gpus
@@ -124,7 +121,7 @@ class ExportPhases:
             gpus=self._gpus,
             capacity=self.sheet.bytes,
             host=whole + kept / wanted.check_examples,
-            disk=kept,
+            disk=judged_bytes(self.profile, a),
             knobs=(
                 Knob("export.batch_size", tuple(range(rows - 1, 0, -1))),
                 Knob("hardware.export_gpus", tuple(n for n in (2, 4, 8) if n > self._gpus)),
@@ -139,9 +136,12 @@ class ExportPhases:
         usual = usual_answer(wanted.max_new_tokens)
         stages, copies = len(models(self.profile)), self.profile.export.gptq
         sizes = [whole] * (1 if self.profile.model.adapter else 1 + stages)
-        sizes += [a.parameters * copy.bits / 8 * 1.1 for copy in copies]
+        sizes += [a.copy(copy.bits) for copy in copies]
+        # Artifacts come in whole: the merged weights of the export, too, though its copies alone are judged.
+        trained = FLOAT * a.trained(self.profile.model.adapter) if self.profile.model.adapter else whole
+        coming = 2 * whole + stages * trained + sum(a.copy(copy.bits) for copy in copies)
         answered = 1 + stages + len(copies)
-        seconds = START + max(sum(sizes) / NETWORK, sum(sizes) / self.disk)
+        seconds = START + max(coming / NETWORK, coming / self.disk)
         for size in sizes:
             engine = Engine(a, self.sheet, gpus, size)
             asked = (answered - len(copies)) / (len(sizes) - len(copies)) if size == whole else 1.0
@@ -159,8 +159,8 @@ class ExportPhases:
             capacity=self.sheet.bytes,
             lacking=lacking,
             host=max(sizes) + 4 * GIB * gpus,
-            disk=sum(sizes),
-            moved=sum(sizes),
+            disk=coming,
+            moved=coming,
             knobs=(Knob("hardware.evaluate_gpus", tuple(n for n in (2, 4, 8) if n > gpus)),),
         )
 

@@ -13,12 +13,17 @@ def usual_answer(longest: int) -> int:
     return max(1, round(FILLED * longest))
 
 
+def answer_tokens(profile: Profile) -> int:
+    """A prompt with a usual answer of the teacher."""
+    return PROMPT + usual_answer(profile.teacher.max_tokens)
+
+
 def sft_tokens(profile: Profile) -> tuple[int, int]:
     """The longest sequence of SFT, and the usual one."""
     longest = profile.sft.sequence_length
     if profile.sft.sample_packing:
         return longest, longest  # short ones share a sequence
-    return longest, min(longest, PROMPT + usual_answer(profile.teacher.max_tokens))
+    return longest, min(longest, answer_tokens(profile))
 
 
 def rollout_tokens(profile: Profile) -> tuple[int, int]:

@@ -14,7 +14,8 @@ FRAGMENTED = 0.05
 """Of what PyTorch allocates, so much is lost between its blocks. An estimate; with long and short sequences in turn it
 is more, unless PYTORCH_ALLOC_CONF=expandable_segments:True."""
 
-TRACED, CLOSED = "traced", "closed form"
+TRACED, CLOSED, UNTRACEABLE = "traced", "closed form", "closed form, untraceable"
+"""How a step was computed; the last where a trace was tried, and the trainers' libraries could not make it."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,19 @@ class Phase:
     gpu: float = 0.0
     """The most that one GPU holds."""
     gpus: int = 0
-    """GPUs of the machine."""
+    """GPUs at work: of one machine, or of all that train together."""
     capacity: float = 0.0
     """Bytes that one GPU has."""
     lacking: float = 0.0
     """Bytes that are missing within a share of the GPU which the profile sets."""
     host: float = 0.0
-    """Of the machine's memory, the page cache of the weights included."""
+    """Of each machine's memory, the page cache of the weights included."""
     disk: float = 0.0
-    """Written, and kept until the stage ends."""
+    """Of each machine's: written, and kept until the stage ends."""
     moved: float = 0.0
-    """Over the network, or between GPUs."""
+    """Over the network into each machine, or from the others into each GPU."""
+    crossed: float = 0.0
+    """Of what GPUs bring one another, the bytes that come into each machine from the others that train with it."""
     times: int = 1
     """How often it comes."""
     basis: str = CLOSED

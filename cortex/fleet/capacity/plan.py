@@ -2,21 +2,22 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cortex.errors import ConfigError
-from cortex.fleet.capacity.architecture import Architecture
+from cortex.fleet.capacity.architecture import Architecture, read_architecture
 from cortex.fleet.capacity.export_phases import export_phases
-from cortex.fleet.capacity.phase import CLOSED, TRACED, Phase
-from cortex.fleet.capacity.rates import BOOT, DISKS, IMAGE, NETWORK, disk_rate
+from cortex.fleet.capacity.phase import CLOSED, UNTRACEABLE, Phase
+from cortex.fleet.capacity.prices import StagePrices
+from cortex.fleet.capacity.rates import BOOT, DISKS, IMAGE, NETWORK, NODE_LINK, disk_rate
 from cortex.fleet.capacity.requests import steps
 from cortex.fleet.capacity.sheets import GIB, GpuSheet, gpu_sheet
 from cortex.fleet.capacity.step_cost import StepCost, closed_form
-from cortex.fleet.capacity.traced import Tracing, traced_steps
+from cortex.fleet.capacity.traced import Tracing, UntraceableError, traced_steps
+from cortex.fleet.capacity.training_machines import TrainingMachines
 from cortex.fleet.capacity.training_phases import TrainingPhases
 from cortex.fleet.tasks import stages as stages_of
-from cortex.runs.base_config import base_config
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.profile import Profile, with_overrides
 from cortex.runs.stages import models
@@ -62,12 +63,14 @@ class CapacityPlan:
     """For which training stands still at a checkpoint, of the slowest stage."""
     restart_seconds: float
     """From the asking for a training machine to its first step."""
-    prices: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Dollars an hour of each stage's machine, where they are known."""
+    notes: tuple[str, ...] = ()
+    """Assumptions of this plan that another profile's may not need."""
+    prices: StagePrices = field(default_factory=StagePrices)
 
     @property
     def basis(self) -> str:
-        return TRACED if all(phase.basis == TRACED for phase in self.phases if phase.name == "step") else CLOSED
+        found = {phase.basis for phase in self.phases if phase.name == "step"}
+        return found.pop() if len(found) == 1 else CLOSED
 
     @property
     def other_seconds(self) -> float:
@@ -77,8 +80,9 @@ class CapacityPlan:
         return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in counted)
 
     def dollars(self, phase: Phase) -> float | None:
-        price = self.prices.get(phase.stage)
-        return None if price is None else phase.seconds / 3600 * price
+        """Of a phase, by the hour of its stage's machines; None without a price."""
+        hour = self.prices.dollars.get(phase.stage)
+        return None if hour is None else phase.seconds / 3600 * hour
 
     def require_fit(self) -> None:
         """Return if every phase fits.
@@ -97,30 +101,33 @@ def plan_capacity(
     settings: Settings,
     *,
     documents: Sequence[Document] | None = None,
-    prices: Mapping[str, float] | None = None,
     environment: Mapping[str, str] = os.environ,
     tracing: Tracing = "here",
     on_start: Callable[[str], None] = lambda words: None,
 ) -> CapacityPlan:
     """Compute the plan of a profile that trains on GPUs.
 
-    `documents` are the pipeline's tasks (default: `sky.yaml`), `prices` dollars an hour by stage.
+    `documents` are the pipeline's tasks (default: `sky.yaml`). It has no prices yet.
 
     Raises:
         ConfigError: it trains on a CPU, or the shape of its base or its GPU is not known.
-        StageError: a step cannot be traced.
+        StageError: the environment to trace in cannot be made.
     """
     if profile.hardware.device != "cuda":
         raise ConfigError(f"{profile.name} trains on a CPU: a capacity plan is for profiles with hardware.device cuda")
-    config = base_config(profile.model, environment)
-    architecture = Architecture.of(config, f"model.base {profile.model.base}")
+    config, architecture = read_architecture(profile.model, environment)
     sheet = gpu_sheet(profile.hardware.accelerator)
     wanted = steps(profile)
     costs = {stage: closed_form(step, architecture, sheet) for stage, step in wanted.items()}
     disks = _disks(documents if documents is not None else read_documents(SKY_YAML))
     now = costs
+    notes = _notes(profile, architecture)
     if tracing != "never" and profile.hardware.sharding == "fsdp2":  # the only one that PyTorch's trackers know
-        costs = costs | traced_steps(wanted, config, architecture, sheet, settings, tracing, on_start=on_start)
+        try:
+            costs = costs | traced_steps(wanted, config, architecture, sheet, settings, tracing, on_start=on_start)
+        except UntraceableError as error:
+            costs = {stage: replace(cost, basis=UNTRACEABLE) for stage, cost in costs.items()}
+            notes = (*notes, f"{error}: steps are computed by closed forms")
     training, phases = _phases(profile, architecture, sheet, costs, disks)
 
     def mends(changed: Profile, phase: Phase) -> bool:
@@ -141,7 +148,7 @@ def plan_capacity(
         step_seconds={stage: training.step_seconds(stage) for stage in models(profile)},
         save_seconds=max(training.save_seconds(stage) for stage in models(profile)),
         restart_seconds=BOOT + IMAGE / NETWORK + max(phase.seconds for phase in phases if phase.name == "load"),
-        prices=prices or {},
+        notes=notes,
     )
 
 
@@ -152,8 +159,26 @@ def _phases(
     costs: Mapping[str, StepCost],
     disks: Mapping[str, float],
 ) -> tuple[TrainingPhases, list[Phase]]:
-    training = TrainingPhases(profile, architecture, sheet, steps(profile), costs, disks)
+    training = TrainingPhases(TrainingMachines(profile, architecture, sheet, steps(profile), costs, disks))
     return training, [*training.phases(), *export_phases(profile, architecture, sheet, disks)]
+
+
+def _notes(profile: Profile, architecture: Architecture) -> tuple[str, ...]:
+    found: list[str] = []
+    nodes = profile.hardware.nodes
+    if nodes > 1:
+        found.append(
+            f"{nodes} machines train as one, each joined to the others by {8 * NODE_LINK / 1e9:.0f} Gbit/s: an "
+            "estimate (docs/plan.md)"
+        )
+        if profile.hardware.sharding == "zero3":
+            found.append("ZeRO-3 is computed as FSDP2 would be")
+    if not architecture.counted:
+        found.append(
+            f"model.base {profile.model.base}: model_type {architecture.family!r} (config.json) is counted as Llama of "
+            "these sizes is: its layers are not known here"
+        )
+    return tuple(found)
 
 
 def _disks(documents: Sequence[Document]) -> dict[str, float]:

@@ -8,8 +8,10 @@ NETWORK = 1.0e9
 of one program have been seen to take."""
 
 NODE_LINK = 12.5e9
-"""Bytes a second between two machines: 100 Gbit/s of TCP. An estimate; EFA or InfiniBand, which nothing here sets up,
-would give ten times as much or more."""
+"""Bytes a second into one machine from the others that train with it: 100 Gbit/s of TCP, which is one network card of
+AWS's p5, and SkyPilot attaches one (EC2 User Guide, "Maximize network bandwidth on Amazon EC2 instances with multiple
+network cards": 32 cards, 3,200 Gbit/s). Not measured. EFA over all cards, which nothing here sets up, has many times as
+much."""
 
 DISKS = {"low": 90e6, "medium": 218e6, "high": 437e6, "ultra": 1.0e9, "best": 437e6}
 """Bytes a second by SkyPilot's `disk_tier`: what it asks of AWS's gp3 (IOPS / 16 MB/s, `sky.clouds.aws`)."""

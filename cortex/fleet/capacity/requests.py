@@ -40,15 +40,23 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """GRPO's sampling by vLLM on the training GPUs, in TRL's own numbers."""
+class VllmShare:
+    """vLLM on the training GPUs."""
 
     share: float
-    """Of each GPU's memory, that vLLM takes."""
+    """Of each GPU's memory, that it takes."""
     tensor: int
     """GPUs that share one copy of the model."""
     length: int | None
     """Longest sequence that room is kept for; None: the longest that the model can take."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """GRPO's sampling on the training GPUs, in TRL's own numbers."""
+
+    vllm: VllmShare | None
+    """None: transformers samples."""
     answers: int
     """Of one batch, for each GPU."""
     tokens: int
@@ -57,16 +65,19 @@ class Rollout:
     """In the whole training."""
 
 
-def rollout(profile: Profile) -> Rollout | None:
-    """The sampling of a profile's GRPO; None where transformers samples."""
+def rollout(profile: Profile) -> Rollout:
+    """The sampling of a profile's GRPO."""
     arguments = grpo_arguments(profile, _NOWHERE)
-    if not arguments["use_vllm"]:
-        return None
-    length = arguments["vllm_max_model_length"]
+    vllm = None
+    if arguments["use_vllm"]:
+        length = arguments["vllm_max_model_length"]
+        vllm = VllmShare(
+            share=float(arguments["vllm_gpu_memory_utilization"]),
+            tensor=int(arguments["vllm_tensor_parallel_size"]),
+            length=int(length) if length else None,
+        )
     return Rollout(
-        share=float(arguments["vllm_gpu_memory_utilization"]),
-        tensor=int(arguments["vllm_tensor_parallel_size"]),
-        length=int(length) if length else None,
+        vllm=vllm,
         answers=int(arguments["per_device_train_batch_size"]) * profile.grpo.generation_steps,
         tokens=int(arguments["max_completion_length"]),
         batches=max(1, int(arguments["max_steps"]) // profile.grpo.rollout_phase),

@@ -16,6 +16,9 @@ STEP_SECONDS = 3e-3
 REDUCE_SECONDS = 12e-6
 """Of one small sum over the GPUs of a machine; tensor parallelism needs two for each layer."""
 
+TOKEN_SECONDS = 40e-3
+"""Of a token by transformers' own generate, beside the reading of weights: some 1,500 kernels. An estimate."""
+
 
 @dataclass(frozen=True)
 class Engine:

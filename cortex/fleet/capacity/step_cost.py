@@ -7,6 +7,7 @@ does (`shifted`).
 from dataclasses import dataclass, replace
 
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
+from cortex.fleet.capacity.phase import CLOSED
 from cortex.fleet.capacity.requests import Step
 from cortex.fleet.capacity.sheets import GpuSheet
 
@@ -45,8 +46,8 @@ class StepCost:
     """With the layers' recomputation."""
     update: float
     """Seconds of the optimizer."""
-    traced: bool
-    """True where PyTorch's simulators counted it, rather than closed forms."""
+    basis: str
+    """How it was computed, in the plan's words."""
 
     def shifted(self, now: "StepCost", then: "StepCost") -> "StepCost":
         """This cost after a change of the profile that moves the closed form from `now` to `then`."""
@@ -98,7 +99,7 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
             gathered + (width * trained if ranks > 1 else 0),
         ),
         update=7 * FLOAT * trained / ranks / sheet.bandwidth,
-        traced=False,
+        basis=CLOSED,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cortex.environments import cpu_lock, environment, existing_environment, on_path
 from cortex.errors import StageError
 from cortex.fleet.capacity.architecture import Architecture
+from cortex.fleet.capacity.phase import TRACED
 from cortex.fleet.capacity.requests import Step, request
 from cortex.fleet.capacity.sheets import GpuSheet
 from cortex.fleet.capacity.step_cost import Pass, StepCost
@@ -30,6 +31,10 @@ PROGRAM = "cortex.training.step_trace"
 _SOURCES = ("step_trace", "roofline", "packed_linear", "precision")
 
 
+class UntraceableError(StageError):
+    """The trainers' libraries cannot make a step of this model; closed forms may still count it."""
+
+
 def traced_steps(
     steps: Mapping[str, Step],
     config: Mapping[str, Any],
@@ -45,7 +50,8 @@ def traced_steps(
     `on_start` is told what takes its time.
 
     Raises:
-        StageError: the environment could not be made, or the model cannot be traced.
+        StageError: the environment could not be made.
+        UntraceableError: the environment's libraries cannot build the model, or make a step of it.
     """
     asked = {
         stage: json.dumps([request(step, config, depth, sheet) for depth in DEPTHS], sort_keys=True)
@@ -100,8 +106,8 @@ def _trace(asked: Mapping[str, str], kept: Mapping[str, Path], folder: Path) -> 
             assert program.stdout and program.stderr
             found, complaints = program.stdout.read(), program.stderr.read()
             if program.wait():
-                last = complaints.strip().splitlines()[-1:] or ["it says nothing"]
-                raise StageError(f"a step of {stage} cannot be traced: {last[0][:300]}; `--closed` plans without")
+                last = complaints.strip().splitlines()[-1:] or [f"its program ended with {program.returncode}"]
+                raise UntraceableError(f"a step of {stage} cannot be traced: {last[0].strip()[:300]}")
             path = kept[stage]
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_suffix(f".{os.getpid()}")
@@ -137,5 +143,5 @@ def _at_depth(text: str, layers: int) -> StepCost:
         forward=Pass(line("segments", "forward", "seconds"), line("segments", "forward", "gathered")),
         backward=Pass(total("seconds", back), total("gathered", back) + total("scattered", back)),
         update=line("segments", "optimizer", "seconds"),
-        traced=True,
+        basis=TRACED,
     )

@@ -1,11 +1,13 @@
-"""Whether each task's disk holds its model, its checkpoints and its copies."""
+"""The disks: does each task's hold its model, its checkpoints and its copies?"""
 
 from typing import Any
 
 from cortex.errors import ConfigError
+from cortex.fleet.capacity.architecture import read_architecture
+from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground, resources
-from cortex.fleet.preflight.weights import need, shape_of
+from cortex.fleet.preflight.weights import need
 from cortex.fleet.tasks import stages
 from cortex.runs.pipeline import SKY_YAML
 
@@ -17,20 +19,19 @@ DEFAULT = 256
 SYSTEM = 60
 """GiB for the system, the image with its CUDA libraries, logs and caches: an estimate."""
 
-GIB = 1024**3
-
 
 def check(ground: Ground) -> Finding:
     """Compare every task's `disk_size` with what its stages hold at once (`weights.need`), and the system's part."""
     by_task = [(document, work) for document in ground.documents if (work := stages(document, SKY_YAML))]
     if not by_task:
         return Finding(NAME, None, "no task of the plan runs stages")
-    shape = shape_of(ground.profile)
-    if shape is None:
-        return Finding(NAME, None, f"the size of {ground.profile.model.base} is not known here")
+    try:
+        _, architecture = read_architecture(ground.profile.model, ground.environment)
+    except ConfigError as error:
+        return Finding(NAME, None, f"not checked: {error}")
     small, fixes, most = list[str](), list[str](), 0.0
     for document, work in by_task:
-        wanted = need(ground.profile, shape, work)
+        wanted = need(ground.profile, architecture, work)
         total = SYSTEM + wanted.total / GIB
         most = max(most, total)
         size = min(_size(document, entry) for entry in resources(document))

@@ -1,16 +1,22 @@
 """Capacity plans of the shipped profiles, and of ones that do not fit."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.export_phases import WEIGHTS_SHARE
-from cortex.fleet.capacity.phase import Phase
+from cortex.fleet.capacity.phase import CONTEXT, NCCL, Phase
 from cortex.fleet.capacity.plan import CapacityPlan, plan_capacity
+from cortex.fleet.capacity.rates import NODE_LINK
 from cortex.fleet.capacity.sheets import GIB, SHEETS, gpu_sheet
+from cortex.fleet.capacity.training_phases import validations
 from cortex.runs.profile import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
+from cortex.training.rules import TrainingRules
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 
@@ -99,14 +105,81 @@ def test_weights_that_one_gpu_does_not_hold_come_in_at_every_token() -> None:
     assert f"WEIGHTS_SHARE = {WEIGHTS_SHARE}\n" in (CHECKOUT / "cortex/training/models.py").read_text(encoding="utf-8")
 
 
-def test_a_second_machine_halves_the_weights_of_each_gpu_and_brings_them_over_a_slower_link() -> None:
-    shape = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.patience": None, "grpo.patience": None}
-    shape |= {"grpo.micro_batch_size": 1, "grpo.gradient_accumulation": 16}
-    one, two = (planned("cortex-70b", shape | {"hardware.nodes": nodes}) for nodes in (1, 2))
-    assert phase(two, "grpo", "save").gpu < 0.6 * phase(one, "grpo", "save").gpu
-    assert phase(two, "grpo", "step").gpu < phase(one, "grpo", "step").gpu
-    assert phase(two, "grpo", "step").seconds > 2 * phase(one, "grpo", "step").seconds
-    assert phase(two, "grpo", "step").gpus == 16
+SHARED = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.patience": None, "grpo.patience": None}
+"""What several machines can do: no validation goes back to a checkpoint that the first alone has."""
+
+
+def static(plan: CapacityPlan, stage: str) -> float:
+    """Bytes of a GPU's part of the model, its adapter and their moments: what a save finds there."""
+    return phase(plan, stage, "save").gpu - (CONTEXT + NCCL) * GIB
+
+
+def test_two_machines_hold_half_each_and_gather_as_much_over_their_network() -> None:
+    one, two = (planned("cortex-70b", SHARED | {"hardware.nodes": nodes}) for nodes in (1, 2))
+    for stage in ("sft", "grpo"):
+        step, steps = phase(one, stage, "step"), phase(two, stage, "step")
+        unsharded = one.architecture.scales() if stage == "sft" else 0  # of weights in 4 bits
+        assert static(two, stage) - unsharded == pytest.approx((static(one, stage) - unsharded) / 2)
+        assert steps.gpus == 2 * step.gpus == 16
+        assert steps.moved == pytest.approx(step.moved)
+        # NCCL's ring goes through each machine: all but the GPU's own sixteenth comes over its network.
+        assert (step.crossed, steps.crossed) == (0, pytest.approx(steps.moved * 15 / 16))
+        assert steps.seconds >= steps.moved / NODE_LINK > step.seconds > step.moved / one.sheet.link
+    for name in ("load", "save"):
+        alone, both = phase(one, "sft", name), phase(two, "sft", name)
+        assert (alone.host, alone.disk, alone.moved) == (both.host, both.disk, both.moved), "of each machine"
+    assert phase(one, "evaluate", "evaluate") == phase(two, "evaluate", "evaluate"), "on one machine in any case"
+    assert any("2 machines train as one, each joined to the others by 100 Gbit/s" in note for note in two.notes)
+    assert not one.notes
+
+
+def test_what_eight_gpus_do_not_hold_two_machines_may() -> None:
+    whole = SHARED | {"model.adapter": None, "hardware.gpus": 8, "grpo.vllm": None, "sft.sample_packing": False}
+    plan = planned("cortex-70b", whole)
+    misfit = next(found for found in plan.misfits if found.phase.name == "save")
+    assert misfit.changes == {"hardware.nodes": 2}
+    again = planned("cortex-70b", whole | dict(misfit.changes))
+    assert phase(again, misfit.phase.stage, "save").over <= 0
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 60))
+def test_validations_are_counted_as_the_trainers_rules_call_for_them(last: int, save: int, validate: int) -> None:
+    section = load_profile("cortex-70b").sft.model_copy(
+        update={"max_steps": last, "save_steps": save, "validate_steps": validate}
+    )
+    rules = TrainingRules.of(section, Path())
+    assert validations(section) == sum(rules.validates(step, last) for step in range(1, last + 1))
+
+
+def test_validations_take_time_and_money_with_their_examples_and_their_number() -> None:
+    plan, fewer = planned("cortex-70b"), planned("cortex-70b", SHARED)
+    spent = sum(found.seconds for found in plan.phases if found.name == "validate")
+    without = sum(found.seconds for found in fewer.phases)
+    assert spent > 60 and sum(found.seconds for found in plan.phases) == pytest.approx(without + spent)
+    assert plan.other_seconds == pytest.approx(fewer.other_seconds + spent)
+    for stage in ("sft", "grpo"):
+        often = {f"{stage}.validate_steps": getattr(plan.profile, stage).save_steps}
+        once = {f"{stage}.validate_steps": 10**6}
+        validating = [phase(planned("cortex-70b", overrides), stage, "validate") for overrides in (once, often)]
+        assert validating[1].times > validating[0].times == 1
+        assert validating[1].each == pytest.approx(validating[0].each)
+    # GRPO's validations sample as its rollouts do: 32 answers of each of 8 GPUs are two of its batches of 16.
+    assert phase(plan, "grpo", "validate").each == pytest.approx(2 * phase(plan, "grpo", "rollout").each)
+
+
+def test_a_validation_of_dpo_asks_its_reference_too() -> None:
+    dpo = {"dpo.validate_steps": 10, "dpo.validation_examples": 8, "dpo.prompts": 10_000}
+    one = phase(planned("cortex-8b", dpo), "dpo", "validate")
+    more = phase(planned("cortex-8b", dpo | {"dpo.validation_examples": 80}), "dpo", "validate")
+    few = phase(planned("cortex-8b", dpo | {"dpo.validation_examples": 80, "dpo.prompts": 80}), "dpo", "validate")
+    assert more.seconds == pytest.approx(10 * one.seconds) and few.seconds == pytest.approx(one.seconds)
+
+
+def test_rollouts_by_transformers_are_counted() -> None:
+    slow, fast = (planned("cortex-8b", {"grpo.vllm": vllm}) for vllm in (None, {"gpu_memory_utilization": 0.35}))
+    assert phase(slow, "grpo", "rollout").seconds > 3 * phase(fast, "grpo", "rollout").seconds
+    assert not any(found.name == "sync" for found in slow.phases)
 
 
 def test_an_unknown_gpu_and_a_cpu_are_refused() -> None:

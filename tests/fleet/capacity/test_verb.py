@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -67,6 +68,71 @@ def test_options_that_contradict_each_other_and_a_base_that_nobody_knows_are_ref
     done = cortex("plan", path, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 78 and "Traceback" not in done.stderr
     assert "put its config.json into jobs/shapes/nobody--knows/" in done.stderr
+
+
+OTHER_KINDS: dict[str, tuple[dict[str, object] | str, str]] = {
+    "no JSON": ('{"hidden_size": ', "is no model's configuration"),
+    "no object": ("[]", "holds no JSON object: copy it again"),
+    "a size is missing": ({"intermediate_size": None}, "says nothing of intermediate_size: name a dense decoder"),
+    "an encoder": (
+        {"architectures": ["BertForMaskedLM"], "model_type": "bert"},
+        "says architectures ['BertForMaskedLM']",
+    ),
+    "a classifier": ({"architectures": ["LlamaForSequenceClassification"]}, "that is no causal language model"),
+    "an encoder and a decoder": (
+        {"model_type": "t5", "architectures": None, "is_encoder_decoder": True},
+        "says is_enc",
+    ),
+    "pictures": ({"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {}}, "no causal language model"),
+    "experts": (
+        {"model_type": "mixtral", "num_local_experts": 8},
+        "says num_local_experts 8: memory and time of a mix",
+    ),
+    "experts by layers": ({"model_type": "ernie4_5_moe", "moe_num_experts": [64, 64]}, "says moe_num_experts [64, 64]"),
+    "latent attention": ({"model_type": "minicpm3", "kv_lora_rank": 256}, "says kv_lora_rank 256: memory and time of"),
+    "a state space": (
+        {"model_type": "falcon_h1", "mamba_d_ssm": 1024},
+        "says mamba_d_ssm 1024: memory and time of such",
+    ),
+    "linear attention": ({"model_type": "lfm2", "layer_types": ["conv", "full_attention"]}, "says layer_types 'conv'"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_KINDS)
+def test_a_base_of_another_kind_is_refused_in_one_line_with_its_key(case: str, cortex: Cortex, tmp_path: Path) -> None:
+    given, words = OTHER_KINDS[case]
+    whole = base_config(load_profile("cortex-8b").model, {})
+    text = given if isinstance(given, str) else json.dumps(whole | given)
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    done = cortex("plan", changed(tmp_path, model={"base": str(tmp_path)}), "--closed")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert words in done.stderr and f"{tmp_path}" in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("family", ["fancy", "starcoder2"])
+def test_a_family_that_is_not_known_is_counted_as_llama_and_the_plan_says_so(
+    family: str, cortex: Cortex, tmp_path: Path
+) -> None:
+    whole = base_config(load_profile("cortex-8b").model, {})
+    (tmp_path / "config.json").write_text(
+        json.dumps(whole | {"model_type": family, "architectures": [f"{family.title()}ForCausalLM"]}), encoding="utf-8"
+    )
+    done = cortex("plan", changed(tmp_path, model={"base": str(tmp_path)}), "--closed", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["parameters"] == PARAMETERS["cortex-8b"]
+    assert f"model_type '{family}' (config.json) is counted as Llama of these sizes" in " ".join(found["notes"])
+
+
+@pytest.mark.parametrize(("given", "tied"), [({}, True), ({"tie_word_embeddings": False}, False)])
+def test_a_head_is_the_embedding_where_the_family_says_so_and_the_file_does_not(
+    given: dict[str, Any], tied: bool
+) -> None:
+    whole = base_config(load_profile("cortex-8b").model, {})
+    bare = {key: value for key, value in whole.items() if key != "tie_word_embeddings"}
+    assert Architecture.of(bare | {"model_type": "gemma2"} | given, "here").tied is tied
+    assert Architecture.of(bare, "here").tied is False
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
+from cortex.fleet.capacity.architecture import Architecture, read_architecture
+from cortex.fleet.capacity.plan import plan_capacity
+from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.preflight import cost, disk, images, keys, machines, memory
-from cortex.fleet.preflight.disk import GIB
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.preflight.weights import SHAPES, need, shape_of
+from cortex.fleet.preflight.weights import need
 from cortex.limits import CONFIG_BYTES
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.prices import Offer
@@ -20,9 +22,15 @@ from cortex.runs.profile import PROFILES, Profile, load_profile
 from cortex.settings import CHECKOUT, Settings
 from scripts.images.build import NAMES as PUSHED
 
+NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+
 
 def ground(profile: Profile, *documents: Mapping[str, Any], **values: Any) -> Ground:
-    return Ground(profile, None, values.pop("settings", Settings()), list(documents), environment={}, **values)
+    return Ground(profile, None, values.pop("settings", Settings()), list(documents), environment=NOWHERE, **values)
+
+
+def shape_of(profile: Profile) -> Architecture:
+    return read_architecture(profile.model, NOWHERE)[1]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,6 @@ def test_a_disk_is_compared_with_what_its_stages_hold(size: object, ok: bool) ->
 def test_a_disk_just_large_enough_is_and_each_alternative_counts() -> None:
     profile = load_profile("cortex-70b")
     shape = shape_of(profile)
-    assert shape
     least = need(profile, shape, ("sft",)).total / GIB + disk.SYSTEM
 
     def fits(**resources: object) -> bool | None:
@@ -99,25 +106,27 @@ def test_a_size_that_is_none_names_the_task(profile: Profile) -> None:
 
 def test_what_cannot_be_known_is_not_checked(profile: Profile) -> None:
     other = Profile.model_validate(profile.model_dump() | {"model": {"base": "somebody/unknown"}})
-    assert disk.check(ground(other, TASK)).ok is None and disk.check(ground(profile)).ok is None
+    found = disk.check(ground(other, TASK))
+    assert found.ok is None and "the shape of somebody/unknown is not known here" in found.detail
+    assert disk.check(ground(profile)).ok is None
 
 
 def test_an_adapter_s_checkpoints_are_small_and_a_whole_model_s_are_not() -> None:
     lora = load_profile("cortex-8b")
     whole = Profile.model_validate(lora.model_dump() | {"model": {"base": lora.model.base}})
-    shape = SHAPES["meta-llama/Llama-3.1-8B-Instruct"]
-    assert shape.adapter_parameters(16) == 41_943_040, "as PEFT counts them"
+    shape = shape_of(lora)
+    assert shape.adapter(16) == 41_943_040, "as PEFT counts them"
     assert need(lora, shape, ("sft",)).checkpoints < 8 * GIB
-    # Weights in bf16 and two moments in float32, for those that are kept and two more.
-    assert need(whole, shape, ("sft",)).checkpoints == (lora.sft.keep_checkpoints + 2) * 10 * shape.parameters
+    # Weights and two moments in float32, for those that are kept and two more.
+    assert need(whole, shape, ("sft",)).checkpoints == (lora.sft.keep_checkpoints + 2) * 12 * shape.parameters
     assert need(lora, shape, ("data", "label")).total == 0
 
 
 def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
     profile = load_profile("cortex-8b")
     assert profile.model.adapter
-    shape = SHAPES["meta-llama/Llama-3.1-8B-Instruct"]
-    whole, trained = 2 * shape.parameters, 4 * shape.adapter_parameters(profile.model.adapter.r)
+    shape = shape_of(profile)
+    whole, trained = 2 * shape.parameters, 4 * shape.adapter(profile.model.adapter.r)
     copies = sum(round(1.1 * shape.parameters * copy.bits / 8) for copy in profile.export.gptq)
     assert copies > 0.5 * shape.parameters
     judged = 4 * profile.export.check_examples * profile.evaluate.max_new_tokens * 128256
@@ -125,8 +134,8 @@ def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
         ("sft",): (whole, 2 * trained),
         ("dpo", "grpo"): (whole, 2 * 2 * trained),
         ("export",): (whole, whole + copies + judged),
-        ("export", "evaluate"): (whole, whole + copies + judged),
-        ("evaluate",): (whole, whole + copies),
+        ("export", "evaluate"): (whole, whole + copies + judged + 3 * trained),
+        ("evaluate",): (whole, whole + copies + 3 * trained),
         ("release",): (0, 2 * (whole + copies)),
     }
     assert profile.dpo
@@ -135,30 +144,55 @@ def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
         assert (found.base, found.models) == sizes, stages
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("cortex-*.yaml")))
+def test_the_disk_that_is_asked_for_holds_what_the_plan_lays_on_it(name: str) -> None:
+    profile = load_profile(name)
+    plan = plan_capacity(profile, Settings(), environment=NOWHERE, tracing="never")
+    laid = {stage: sum(phase.disk for phase in plan.phases if phase.stage == stage) for stage in ("sft", "dpo", "grpo")}
+    for stage, size in laid.items():
+        if size:
+            wanted = need(profile, plan.architecture, (stage,))
+            assert size == wanted.base + wanted.checkpoints, stage
+    for stage in ("export", "evaluate"):
+        size = sum(phase.disk for phase in plan.phases if phase.stage == stage)
+        assert size == pytest.approx(need(profile, plan.architecture, (stage,)).total), stage
+
+
 def test_a_model_from_nothing_is_counted(profile: Profile) -> None:
-    shape = shape_of(profile)
-    assert shape and 500_000 < shape.parameters < 1_000_000
+    assert 500_000 < shape_of(profile).parameters < 1_000_000
 
 
-def test_a_local_base_is_read_from_its_folder(profile: Profile, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(
-        '{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,'
-        ' "vocab_size": 100}'
-    )
-    (tmp_path / "model.safetensors").write_bytes(bytes(2000))
+BASE = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+BASE |= {"num_attention_heads": 4, "vocab_size": 100}
+
+
+def test_a_local_base_is_counted_by_its_configuration_in_the_disk_as_in_the_plan(
+    profile: Profile, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(BASE))
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
-    shape = shape_of(local)
-    assert shape and shape.parameters == 1000 and shape.key_value == 64
+    assert disk.check(ground(local, TASK)).ok
+    block = 4 * 64 * 64 + 3 * 64 * 128 + 2 * 64
+    assert shape_of(local).parameters == 2 * block + 2 * 100 * 64 + 64
 
 
 @pytest.mark.parametrize(
-    "config",
-    [b"[]", b"[" * 9000, b'{"hidden_size": 64, "num_attention_heads": 0}', b"{}" + b" " * CONFIG_BYTES],
+    ("config", "words"),
+    [
+        (b"[]", "holds no JSON object"),
+        (b"[" * 9000, "is no model's configuration"),
+        (b"{" + b" " * CONFIG_BYTES, "is no model's configuration"),
+        (json.dumps(BASE | {"num_attention_heads": 0}).encode(), "says nothing of num_attention_heads"),
+        (json.dumps(BASE | {"model_type": "mixtral", "num_local_experts": 8}).encode(), "num_local_experts 8"),
+    ],
 )
-def test_a_local_base_that_says_nothing_of_use_is_not_known(profile: Profile, tmp_path: Path, config: bytes) -> None:
+def test_a_local_base_that_says_nothing_of_use_is_not_known(
+    profile: Profile, tmp_path: Path, config: bytes, words: str
+) -> None:
     (tmp_path / "config.json").write_bytes(config)
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
-    assert shape_of(local) is None
+    found = disk.check(ground(local, TASK))
+    assert found.ok is None and words in found.detail and str(tmp_path) in found.detail
 
 
 @pytest.mark.parametrize(
@@ -271,7 +305,7 @@ def test_every_image_that_a_shipped_file_names_is_one_that_is_pushed(path: Path,
 def test_the_teacher_s_disk_holds_the_weights_that_it_serves() -> None:
     (task,) = read_documents(CHECKOUT / "jobs" / "teacher.yaml")
     assert task["envs"]["TEACHER_MODEL"].endswith("-Llama-70B")
-    weights = 2 * SHAPES["meta-llama/Llama-3.3-70B-Instruct"].parameters / GIB
+    weights = 2 * shape_of(load_profile("cortex-70b")).parameters / GIB
     assert task["resources"]["disk_size"] > disk.SYSTEM + weights
 
 

@@ -1,0 +1,155 @@
+"""Phases of sampling on the GPUs that train: GRPO's rollouts, the sync of weights to vLLM, and DPO's pairs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cortex.fleet.capacity.architecture import BF16, FLOAT
+from cortex.fleet.capacity.lengths import PROMPT, usual_answer
+from cortex.fleet.capacity.phase import Knob, Phase
+from cortex.fleet.capacity.rates import ENGINE_START
+from cortex.fleet.capacity.requests import Rollout, VllmShare, rollout
+from cortex.fleet.capacity.rollouts import GRAPHS, TOKEN_SECONDS, Engine
+from cortex.fleet.capacity.sheets import GIB
+from cortex.fleet.capacity.training_machines import TrainingMachines
+
+TENSOR_SECONDS = 2e-3
+"""Of handing one tensor to vLLM, beside its bytes. An estimate."""
+
+
+@dataclass(frozen=True)
+class SamplingPhases:
+    """What samples while a profile trains."""
+
+    machines: TrainingMachines
+
+    def phases(self, stage: str) -> Iterator[Phase]:
+        """Those of one training stage."""
+        if stage == "dpo":
+            yield self._pairs()
+        elif stage == "grpo":
+            sampled = rollout(self.machines.profile)
+            if sampled.vllm:
+                yield self._rollout(sampled, sampled.vllm)
+                yield self._sync(sampled, sampled.vllm)
+            else:
+                yield self._generate(sampled)
+
+    @property
+    def asleep(self) -> float:
+        """Bytes of each GPU that a vLLM keeps while GRPO's trainer works."""
+        return GRAPHS * GIB if self.machines.profile.grpo.vllm else 0.0
+
+    def seconds(self, sampled: Rollout, answers: int) -> float:
+        """Of so many answers of each GPU, in batches as the training's."""
+        full, rest = divmod(answers, sampled.answers)
+        return full * self._batch(sampled, sampled.answers) + (self._batch(sampled, rest) if rest else 0.0)
+
+    def _batch(self, sampled: Rollout, answers: int) -> float:
+        usual = usual_answer(sampled.tokens)
+        if sampled.vllm is None:
+            # One pass a token over all weights, which a sharded model gathers each time, until the longest has ended.
+            machines = self.machines
+            one = machines.whole / (machines.link if machines.gpus > 1 else machines.sheet.bandwidth)
+            return sampled.tokens * (TOKEN_SECONDS + one)
+        engine = self._engine(sampled.vllm)
+        each = answers * sampled.vllm.tensor  # of one engine
+        at_once = min(each, engine.room(sampled.vllm.share, PROMPT + usual))
+        return engine.seconds(each, PROMPT, sampled.tokens, usual, at_once)
+
+    def _engine(self, vllm: VllmShare) -> Engine:
+        machines = self.machines
+        return Engine(machines.architecture, machines.sheet, vllm.tensor, machines.whole)
+
+    def _length(self, vllm: VllmShare) -> int:
+        return vllm.length or self.machines.architecture.context
+
+    def _generate(self, sampled: Rollout) -> Phase:
+        """Answers by transformers' own generate, with a cache of their keys and values in place of activations."""
+        machines, a = self.machines, self.machines.architecture
+        gathered = 2 * BF16 * max(a.layer, a.table) if machines.gpus > 1 else 0
+        cache = sampled.answers * (PROMPT + sampled.tokens) * a.cache
+        words = FLOAT * sampled.answers * a.vocabulary
+        passes = sampled.batches * sampled.tokens
+        return machines.phase(
+            "grpo",
+            "rollout",
+            sampled.batches * self.seconds(sampled, sampled.answers),
+            machines.costs["grpo"].static + gathered + cache + 2 * words,
+            gathered=passes * machines.whole if machines.gpus > 1 else 0.0,
+            times=sampled.batches,
+            host=4 * GIB * machines.profile.hardware.gpus,
+            knobs=machines.more_gpus(),
+        )
+
+    def _rollout(self, sampled: Rollout, vllm: VllmShare) -> Phase:
+        """Answers by vLLM on the training GPUs, which keep their shards: vLLM takes a share of the whole GPU, whatever
+        is on it besides, and refuses to start where one sequence of `max_model_length` has no room in it."""
+        machines = self.machines
+        static, needed = machines.costs["grpo"].static, self._engine(vllm).least(self._length(vllm))
+        # Too small a share is a phase that does not fit either: it needs more of its GPU than it is given.
+        lacking = max(0.0, needed - vllm.share * machines.sheet.bytes)
+        free = machines.sheet.bytes - static - machines.beside
+        return machines.phase(
+            "grpo",
+            "rollout",
+            sampled.batches * self.seconds(sampled, sampled.answers),
+            static + vllm.share * machines.sheet.bytes + lacking,
+            lacking=lacking,
+            times=sampled.batches,
+            host=4 * GIB * machines.profile.hardware.gpus,
+            knobs=(
+                self._other_share(vllm, needed, free),
+                self._more_tensor(vllm),
+                self._less_length(sampled, vllm),
+                *machines.more_gpus(),
+            ),
+        )
+
+    def _sync(self, sampled: Rollout, vllm: VllmShare) -> Phase:
+        """Each weight is gathered whole, added to its adapter's product in float32, and handed to vLLM, one by one;
+        vLLM's cache is not there yet (`sleep` level 2). A validation's weights are those of the next rollouts."""
+        machines, a, times = self.machines, self.machines.architecture, sampled.batches
+        largest = max(a.table, *(inputs * outputs for inputs, outputs in a.linears))
+        tensors = 9 * a.layers + 3
+        each = (machines.whole / machines.link if machines.gpus > 1 else 0.0) + (
+            8 * machines.whole / machines.sheet.bandwidth
+        )
+        engine = self._engine(vllm)
+        return machines.phase(
+            "grpo",
+            "sync",
+            times * (each + tensors * TENSOR_SECONDS),
+            machines.costs["grpo"].static + engine.weights + GRAPHS * GIB + largest * (2 * BF16 + 2 * FLOAT),
+            gathered=times * machines.whole if machines.gpus > 1 else 0.0,
+            times=times,
+            knobs=(self._more_tensor(vllm), *machines.more_gpus()),
+        )
+
+    def _pairs(self) -> Phase:
+        """DPO's pairs: answers of the SFT model by vLLM, on all GPUs, before the trainer starts."""
+        machines, profile = self.machines, self.machines.profile
+        dpo, gpus = profile.dpo, profile.hardware.gpus
+        assert dpo
+        tensor = next((n for n in (1, 2, 4, 8) if n <= gpus and machines.whole / n < 0.7 * machines.sheet.bytes), gpus)
+        engine = Engine(machines.architecture, machines.sheet, tensor, machines.whole)
+        longest = profile.grpo.max_completion_length
+        usual, answers = usual_answer(longest), dpo.prompts * dpo.samples * tensor / machines.gpus
+        at_once = min(256.0, engine.room(0.9, PROMPT + usual))
+        seconds = engine.seconds(answers, PROMPT, longest, usual, at_once)
+        return machines.phase("dpo", "sample", seconds + ENGINE_START, 0.9 * machines.sheet.bytes - machines.beside)
+
+    def _other_share(self, vllm: VllmShare, needed: float, free: float) -> Knob:
+        """The nearest share that leaves the trainer its part and holds a sequence."""
+        size = self.machines.sheet.bytes
+        hundredths = [n / 100 for n in range(1, 100) if needed / size <= n / 100 <= free / size]
+        nearest = sorted(hundredths, key=lambda share: abs(share - vllm.share))
+        return Knob("grpo.vllm.gpu_memory_utilization", tuple(nearest))
+
+    def _more_tensor(self, vllm: VllmShare) -> Knob:
+        gpus = self.machines.profile.hardware.gpus
+        values = tuple(n for n in range(vllm.tensor + 1, gpus + 1) if gpus % n == 0)
+        return Knob("grpo.vllm.tensor_parallel_size", values)
+
+    def _less_length(self, sampled: Rollout, vllm: VllmShare) -> Knob:
+        needed, given = PROMPT + sampled.tokens, self._length(vllm)
+        return Knob("grpo.vllm.max_model_length", tuple(n for n in (8192, 4096, 2048, needed) if needed <= n < given))

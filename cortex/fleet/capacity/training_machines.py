@@ -1,0 +1,76 @@
+"""The machines that train together: their GPUs, the links between these, and what each GPU holds anyhow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cortex.fleet.capacity.architecture import BF16, Architecture
+from cortex.fleet.capacity.phase import CONTEXT, NCCL, Knob, Phase
+from cortex.fleet.capacity.rates import NODE_LINK
+from cortex.fleet.capacity.requests import Step
+from cortex.fleet.capacity.sheets import GIB, GpuSheet
+from cortex.fleet.capacity.step_cost import StepCost
+from cortex.runs.profile import Profile
+
+
+@dataclass(frozen=True)
+class TrainingMachines:
+    """All machines that train together, and each stage's step on them."""
+
+    profile: Profile
+    architecture: Architecture
+    sheet: GpuSheet
+    steps: Mapping[str, Step]
+    costs: Mapping[str, StepCost]
+    disks: Mapping[str, float]
+    """Bytes a second of the disk of each stage's machine."""
+
+    @property
+    def whole(self) -> int:
+        """Bytes of the weights in bf16."""
+        return BF16 * self.architecture.parameters
+
+    @property
+    def gpus(self) -> int:
+        """Of all machines that train together."""
+        return self.profile.hardware.processes
+
+    @property
+    def link(self) -> float:
+        """Bytes a second that come into every GPU while all of them gather: over the slowest part of NCCL's ring.
+
+        Gathers and scattered sums go around a ring through all GPUs, for which NCCL has no other algorithm where a
+        machine has several (Hu et al., "Demystifying NCCL", 2025, https://arxiv.org/abs/2507.04786): so each machine
+        takes in nearly all of what is gathered, over the one link that its GPUs share.
+        """
+        return min(self.sheet.link, NODE_LINK) if self.profile.hardware.nodes > 1 else self.sheet.link
+
+    @property
+    def beside(self) -> float:
+        """Bytes of each GPU that no tensor of a trainer takes."""
+        return (CONTEXT + (NCCL if self.gpus > 1 else 0.0)) * GIB
+
+    def phase(self, stage: str, name: str, seconds: float, gpu: float, *, gathered: float = 0.0, **more: Any) -> Phase:
+        """A phase in which the trainer's tensors take `gpu` bytes, and `gathered` come into each GPU from others."""
+        several = self.profile.hardware.nodes > 1
+        crossed = gathered * (self.gpus - 1) / self.gpus if several else 0.0
+        if gathered:
+            more["moved"] = gathered
+        return Phase(
+            stage,
+            name,
+            seconds,
+            gpu=gpu + self.beside,
+            gpus=self.gpus,
+            capacity=self.sheet.bytes,
+            crossed=crossed,
+            **more,
+        )
+
+    def more_gpus(self) -> tuple[Knob, ...]:
+        """More GPUs of a machine, then more machines."""
+        hardware = self.profile.hardware
+        return (
+            Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > hardware.gpus)),
+            Knob("hardware.nodes", tuple(n for n in (2, 4, 8) if n > hardware.nodes)),
+        )
