@@ -63,7 +63,9 @@ def _started() -> tuple[int, str]:
     """How many GPUs start on this machine, and why no more do, where CUDA says it."""
     look = [sys.executable, "-c", LOOK]
     try:
-        done = subprocess.run(look, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run(
+            look, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
+        )
     except subprocess.TimeoutExpired:
         return 0, f"CUDA has not started in {PATIENCE:g} s"
     try:
