@@ -1,12 +1,11 @@
 """The disks: does each task's hold its model, its checkpoints and its copies?"""
 
-from typing import Any
-
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import read_architecture
 from cortex.fleet.capacity.sheets import GIB
+from cortex.fleet.preflight.amounts import read_gib
 from cortex.fleet.preflight.finding import Finding
-from cortex.fleet.preflight.ground import Document, Ground, resources
+from cortex.fleet.preflight.ground import Ground, resources
 from cortex.fleet.preflight.weights import need
 from cortex.fleet.tasks import stages
 from cortex.runs.pipeline import SKY_YAML
@@ -34,7 +33,7 @@ def check(ground: Ground) -> Finding:
         wanted = need(ground.profile, architecture, work)
         total = SYSTEM + wanted.total / GIB
         most = max(most, total)
-        size = min(_size(document, entry) for entry in resources(document))
+        size = min(read_gib(document, "disk_size", entry.get("disk_size") or DEFAULT) for entry in resources(document))
         if size < total:
             name = document.get("name")
             small.append(
@@ -45,19 +44,6 @@ def check(ground: Ground) -> Finding:
     if small:
         return Finding(NAME, False, "; ".join(small), "; ".join(fixes))
     return Finding(NAME, True, f"the fullest task needs about {most:.0f} GiB")
-
-
-def _size(document: Document, entry: dict[str, Any]) -> float:
-    """GiB; SkyPilot takes a number, or one with a unit."""
-    given = entry.get("disk_size") or DEFAULT
-    text = str(given).strip().lower().removesuffix("ib").removesuffix("b")
-    factor = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1.0, "t": 1024.0, "p": 1024.0**2}.get(text[-1:])
-    try:
-        return float(text[:-1]) * factor if factor else float(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"task {document.get('name')!r}: disk_size {given!r} is no size: write 512, or 512GB"
-        ) from error
 
 
 def _rounded(size: float) -> int:

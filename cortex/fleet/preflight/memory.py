@@ -1,11 +1,17 @@
-"""The capacity plan: does every phase fit onto the profile's own GPUs?"""
+"""The capacity plan: does every phase fit onto the profile's own GPUs, and into the memory that its task asks for?"""
+
+import math
+from collections.abc import Iterator, Sequence
 
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.phase import Phase
 from cortex.fleet.capacity.plan import CapacityPlan, plan_capacity
 from cortex.fleet.capacity.sheets import GIB
+from cortex.fleet.preflight.amounts import read_gib
 from cortex.fleet.preflight.finding import Finding
-from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.preflight.ground import Document, Ground, resources
+from cortex.fleet.tasks import stages
+from cortex.runs.pipeline import SKY_YAML
 
 NAME = "memory"
 
@@ -27,7 +33,31 @@ def check(ground: Ground) -> Finding:
         return Finding(NAME, None, f"not checked: {error}")
     if plan.misfits:
         return Finding(NAME, False, "; ".join(_needs(misfit.phase) for misfit in plan.misfits), plan.misfits[0].fix)
+    if small := list(_small_hosts(plan, ground.documents)):
+        return Finding(NAME, False, "; ".join(detail for detail, _ in small), "; ".join(fix for _, fix in small))
     return Finding(NAME, True, f"{_fullest(plan)} ({plan.basis}; `cortex plan {profile.name}` shows every phase)")
+
+
+def _small_hosts(plan: CapacityPlan, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
+    """Each task that asks for less memory than a phase of its stages fills, and the fix. One that asks for none gets
+    what comes with its GPUs."""
+    for document in documents:
+        work = stages(document, SKY_YAML)
+        fullest = max(
+            (found for found in plan.phases if found.stage in work), key=lambda found: found.host, default=None
+        )
+        asked = [
+            read_gib(document, "memory", given)
+            for entry in resources(document)
+            if (given := entry.get("memory")) is not None and not str(given).endswith("x")  # a multiple of its vCPUs
+        ]
+        if fullest and asked and min(asked) * GIB < fullest.host:
+            name, needed = document.get("name"), math.ceil(fullest.host / GIB)
+            yield (
+                f"task {name} may be given {min(asked):g} GiB of host memory, and {fullest.stage} {fullest.name} "
+                f"fills {needed}",
+                f"memory: {needed}+ in task {name}'s resources",
+            )
 
 
 def _needs(phase: Phase) -> str:

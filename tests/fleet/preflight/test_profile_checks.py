@@ -317,6 +317,34 @@ def test_a_profile_that_does_not_fit_onto_its_gpus_is_refused_with_the_key_to_ch
     assert found.fix == "set grpo.vllm.gpu_memory_utilization to 0.79"
 
 
+EXPORT = {"name": "export", "run": "cortex run export"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "small"), [("100+", 100), (100, 100), ("0.1TB", 102.4), ("512+", None), ("8x", None), (None, None)]
+)
+def test_a_task_that_asks_for_less_memory_than_its_stages_fill_is_refused(
+    asked: str | int | None, small: float | None
+) -> None:
+    resources = {"accelerators": "H100:1"} | ({"memory": asked} if asked else {})
+    found = memory.check(ground(load_profile("cortex-70b"), EXPORT | {"resources": resources}))
+    if small is None:
+        assert found.ok, found
+        return
+    assert found.ok is False and f"task export may be given {small:g} GiB of host memory, and export " in found.detail
+    least = int(str(found.fix).removeprefix("memory: ").partition("+")[0])
+    mended = {"resources": {"memory": f"{least}+"}}
+    assert memory.check(ground(load_profile("cortex-70b"), EXPORT | mended)).ok
+    short = {"resources": {"any_of": [{"memory": f"{least}+"}, {"memory": f"{least - 1}+"}]}}
+    assert memory.check(ground(load_profile("cortex-70b"), EXPORT | short)).ok is False, "any of them may be given"
+
+
+@pytest.mark.parametrize("name", ["cortex-8b", "cortex-8b-full", "cortex-70b", "cortex-70b-2n"])
+def test_the_shipped_tasks_ask_for_the_memory_that_the_shipped_profiles_fill(name: str) -> None:
+    found = memory.check(ground(load_profile(name), *read_documents(SKY_YAML)))
+    assert found.ok, found
+
+
 def test_memory_is_not_judged_where_nothing_is_known_of_the_gpu(profile: Profile) -> None:
     assert memory.check(ground(profile)).ok is None
     found = memory.check(ground(load_profile("cortex-8b", {"hardware.accelerator": "V100"})))
