@@ -109,6 +109,7 @@ def download(
     from cortex.console import Console
     from cortex.fleet.download import download as bring
     from cortex.fleet.download import release_of, sign_release
+    from cortex.fleet.egress import egress_line
     from cortex.fleet.progress import transfer_bar
     from cortex.settings import Settings
 
@@ -127,7 +128,10 @@ def download(
         raise UsageError("--remote-home says where things are on an instance: name that one with --from-cluster")
     else:
         store = Store.open(settings.bucket_url)
-        with transfer_bar(console, run_id, release_of(store, run_id).size) as advance:
+        size = release_of(store, run_id).size
+        if line := egress_line(store.url, size):
+            console.print(line, soft_wrap=True)
+        with transfer_bar(console, run_id, size) as advance:
             receipt = bring(run_id, store, home, to, trust=trust, advance=advance)
         own = settings.keys / PRIVATE_KEY
         if own.exists() and read_signature(receipt.path) is None:
