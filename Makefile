@@ -27,8 +27,9 @@ export PYTHONUTF8 := 1
 ifeq ($(shell folder="$${XDG_CACHE_HOME:-$${HOME:-/nowhere}/.cache}"; while [ ! -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; [ -d "$$folder" ] && [ -w "$$folder" ] && echo writable),)
 export XDG_CACHE_HOME := $(shell realpath -m "$(KIT)/cache")
 endif
-# Every file has the hash that the lock gives it, and nothing is built: a build backend would be in no lock.
-INSTALL := $(VENV)/bin/uv --quiet pip install --compile-bytecode --require-hashes --no-build
+# An environment holds what its lock names and nothing else. Every file has the hash that the lock gives it, and nothing is
+# built: a build backend would be in no lock.
+INSTALL := $(VENV)/bin/uv --quiet pip sync --compile-bytecode --require-hashes --no-build
 
 ##@ Start here
 .PHONY: help
@@ -97,7 +98,7 @@ $(STAMP): images/control/requirements.lock scripts/use_checkout.py Makefile
 	@echo "making the control environment in $(VENV)"
 	@rm -f $(STAMP)
 	@$(VENV)/bin/uv --version >/dev/null 2>&1 || { "$(PYTHON)" -m venv --clear $(VENV) && awk '/^[^ ]/ {wanted = /^uv==/} wanted' images/control/requirements.lock | $(VENV)/bin/python -m pip -qq --disable-pip-version-check install --require-hashes --only-binary :all: --requirement /dev/stdin; }
-	@$(INSTALL) --python $(VENV)/bin/python --requirement images/control/requirements.lock
+	@$(INSTALL) --python $(VENV)/bin/python images/control/requirements.lock
 	@$(VENV)/bin/python scripts/use_checkout.py
 	@touch $(STAMP)
 
@@ -105,14 +106,14 @@ $(INFRA_STAMP): images/infra/requirements.lock $(STAMP)
 	@echo "making the infra environment in $(INFRA)"
 	@rm -f "$(INFRA)/complete"
 	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(INFRA)"
-	@$(INSTALL) --python "$(INFRA)/bin/python" --requirement images/infra/requirements.lock
+	@$(INSTALL) --python "$(INFRA)/bin/python" images/infra/requirements.lock
 	@touch "$(INFRA)/complete"
 
 $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@echo "making the test bed's environment in $(TESTBED)"
 	@rm -f "$(TESTBED)/complete"
 	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(TESTBED)"
-	@$(INSTALL) --python "$(TESTBED)/bin/python" --requirement images/testbed/requirements.lock
+	@$(INSTALL) --python "$(TESTBED)/bin/python" images/testbed/requirements.lock
 	@"$(TESTBED)/bin/python" scripts/use_checkout.py
 	@touch "$(TESTBED)/complete"
 

@@ -83,6 +83,14 @@ def test_a_file_that_is_not_the_locks_is_refused(kit: Kit) -> None:
         assert not list((kit.root / ".venv").glob("lib/python*/site-packages/demo.py"))
 
 
+def test_what_the_lock_no_longer_names_goes(kit: Kit) -> None:
+    assert kit.setup(locked(kit.demo), locked(kit.uv)).returncode == 0
+    assert list((kit.root / ".venv").glob("lib/python*/site-packages/demo.py"))
+    done = kit.setup(locked(kit.uv))
+    assert done.returncode == 0 and kit.complete, done.stderr
+    assert not list((kit.root / ".venv").glob("lib/python*/site-packages/demo.py"))
+
+
 def test_nothing_is_built(kit: Kit) -> None:
     refused = kit.setup(locked(kit.uv), locked(make_sources(kit.uv.parent, "raw", "1.0")))
     assert refused.returncode and not kit.complete
