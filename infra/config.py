@@ -66,9 +66,6 @@ class StackConfig(BaseModel):
     images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve")
     """One image repository for each."""
 
-    secrets: tuple[Label, ...] = ("hugging-face-token", "teacher-api-key", "flipside-api-key")
-    """Names of secrets that workers may read. Their values are never part of the program or of its state."""
-
     monthly_budget_usd: int = Field(gt=0)
     """The account's spend per month at which the alarm sounds loudest."""
 
@@ -80,7 +77,7 @@ class StackConfig(BaseModel):
     """Days after which a checkpoint that nobody pruned is removed."""
 
     protect_data: bool = True
-    """Keep buckets, key and secrets when the rest is taken down; without it, they go with all they hold."""
+    """Keep buckets, key and repositories when the rest is taken down; without it, they go with all they hold."""
 
     gcs: GcsConfig | None = None
 

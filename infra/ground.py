@@ -13,7 +13,6 @@ from infra.network import WorkerNetwork, every_zone
 from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
 from infra.storage import PrivateBucket, old_checkpoints, old_versions, superseded_bases
-from infra.vault import NamedSecrets
 
 OLD_DATA_DAYS = 30
 """How long data that was overwritten or deleted can be brought back."""
@@ -56,13 +55,6 @@ def declare(config: StackConfig) -> None:
         emptied_on_delete=not config.protect_data,
         opts=kept,
     )
-    secrets = NamedSecrets(
-        "secrets",
-        secrets={name: names.secret(name) for name in config.secrets},
-        key=key.arn,
-        protected=config.protect_data,
-        opts=kept,
-    )
     registry = ImageRegistry(
         "images",
         repositories={image: names.repository(image) for image in config.images},
@@ -84,7 +76,6 @@ def declare(config: StackConfig) -> None:
         data=data.arn,
         key=key.arn,
         repositories=list(registry.arns.values()),
-        secrets=list(secrets.arns.values()),
     )
     of_workers = arns.apply(lambda known: worker_policy(**known, region=config.region))
     worker = WorkerRole("worker", role_name=names.worker, policy=of_workers, opts=plain)
@@ -107,7 +98,6 @@ def declare(config: StackConfig) -> None:
     pulumi.export("instance_profile", worker.instance_profile)
     pulumi.export("run_policy", run.arn)
     pulumi.export("repositories", registry.urls)
-    pulumi.export("secrets", secrets.arns)
     pulumi.export("tags", names.tags)
     if config.gcs:
         second = GcsBucket(

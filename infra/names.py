@@ -68,8 +68,5 @@ class Names:
     def repository(self, image: str) -> str:
         return f"{self.prefix}/{image}"
 
-    def secret(self, name: str) -> str:
-        return f"{self.prefix}/{name}"
-
     def zone(self, letter: str) -> str:
         return f"{self.region}{letter}"

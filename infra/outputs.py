@@ -28,9 +28,6 @@ class GroundOutputs(BaseModel):
     repositories: dict[str, str]
     """Each image's repository, without a tag."""
 
-    secrets: dict[str, str]
-    """Each secret's ARN, by the kit's name for it."""
-
     tags: dict[str, str]
     gcs_bucket: str | None = None
 

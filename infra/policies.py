@@ -101,14 +101,12 @@ def instance_trust() -> str:
     )
 
 
-def run_policy(
-    *, artifacts: str, data: str, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str
-) -> str:
+def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], region: str) -> str:
     """What a training machine may do, as the role of its run, which is tagged with it; all but the region are ARNs.
 
     Its own run: read and write; prune checkpoints, and delete nothing else. Another run: nothing, but for the names of
-    its objects. Base models: read; write the copy of its own. Data: read. Images: pull ours. Secrets: read the named
-    ones. Key: only through S3 and Secrets Manager.
+    its objects. Base models: read; write the copy of its own. Data: read. Images: pull ours. Key: only through
+    S3. Secrets: none; a launch hands each task its own.
     EC2: end itself when it is idle, and no other machine.
     """
     own = f"{artifacts}/{OWN_RUN}"
@@ -136,32 +134,26 @@ def run_policy(
             "Action": "s3:PutObject",
             "Resource": f"{own}/release/{SIGNATURE}",
         },
-        *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
+        *_of_a_machine(key=key, repositories=repositories, region=region),
     ]
     return document(*statements)
 
 
-def worker_policy(
-    *, artifacts: str, data: str, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str
-) -> str:
+def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], region: str) -> str:
     """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
     return document(
         _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
         _allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
-        *_of_a_machine(key=key, repositories=repositories, secrets=secrets, region=region),
+        *_of_a_machine(key=key, repositories=repositories, region=region),
     )
 
 
-def _of_a_machine(*, key: str, repositories: Sequence[str], secrets: Sequence[str], region: str) -> list[Statement]:
+def _of_a_machine(*, key: str, repositories: Sequence[str], region: str) -> list[Statement]:
     """What every machine may do, whatever it is for."""
     return [
         {
             **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),
-            "Condition": {
-                "StringEquals": {
-                    "kms:ViaService": [f"s3.{region}.amazonaws.com", f"secretsmanager.{region}.amazonaws.com"]
-                }
-            },
+            "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
         },
         _allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
         _allow(
@@ -177,7 +169,6 @@ def _of_a_machine(*, key: str, repositories: Sequence[str], secrets: Sequence[st
                 "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}
             },
         },
-        *([_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets)] if secrets else []),
     ]
 
 

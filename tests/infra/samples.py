@@ -30,6 +30,5 @@ OUTPUTS = GroundOutputs(
     instance_profile="cortex-dev-worker",
     run_policy="arn:aws:iam::123456789012:policy/cortex-dev-run",
     repositories={"sft": "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-dev/sft"},
-    secrets={},
     tags={"project": "cortex", "stack": "dev"},
 )

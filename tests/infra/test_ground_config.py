@@ -42,7 +42,7 @@ def test_two_stacks_share_no_name_and_no_network() -> None:
     dev, prod = (parse(stack, {**shipped(stack), **OWNER}) for stack in ("dev", "prod"))
     ours, theirs = Names.of(dev), Names.of(prod)
     assert ours.bucket("data") != theirs.bucket("data") and ours.worker != theirs.worker
-    assert ours.repository("sft") != theirs.repository("sft") and ours.secret("x") != theirs.secret("x")
+    assert ours.repository("sft") != theirs.repository("sft")
     assert not dev.cidr.overlaps(prod.cidr)
 
 
@@ -51,7 +51,7 @@ LABELS = st.from_regex(r"[a-z][a-z0-9]{0,4}(-[a-z0-9]{1,4}){0,3}", fullmatch=Tru
 
 @given(stack=LABELS.map(lambda text: text[:15].rstrip("-")).filter(lambda text: len(text) > 1), image=LABELS)
 def test_every_name_is_one_that_the_services_take(stack: str, image: str) -> None:
-    config = parse(stack, {**GOOD, "region": "ap-southeast-1", "images": [image], "secrets": [image]})
+    config = parse(stack, {**GOOD, "region": "ap-southeast-1", "images": [image]})
     names = Names.of(config)
     for bucket in (names.bucket("artifacts"), names.bucket("data")):
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket)

@@ -41,7 +41,6 @@ SETTINGS: dict[str, Any] = {
     "monthly_budget_usd": 200,
     "alert_emails": ["owner@example.com"],
     "images": ["sft", "serve"],
-    "secrets": ["teacher-api-key", "hugging-face-token"],
     "protect_data": True,
     "gcs": {"project": "cortex-lab", "location": "us-central1"},
 }
@@ -120,10 +119,6 @@ class World:
     def repositories(self) -> list[dict[str, Any]]:
         found = self.client("ecr").describe_repositories()["repositories"]
         return [repository for repository in found if not repository["repositoryName"].startswith(OTHERS)]
-
-    def secrets(self) -> list[dict[str, Any]]:
-        found = self.client("secretsmanager").list_secrets()["SecretList"]
-        return [secret for secret in found if not secret["Name"].startswith(OTHERS)]
 
     def run_role(self, run: str = RUN, base: str | None = None) -> str:
         """The role that a launch makes for a run, which starts from a base of the hub."""

@@ -35,7 +35,6 @@ CHECKS: tuple[Check, ...] = (
     network.skypilot_finds_its_way,
     estate.images_are_fixed_and_scanned,
     estate.spend_sounds_an_alarm,
-    estate.secrets_are_places_without_values,
     estate.everything_is_tagged,
     estate.everything_is_in_the_named_account,
     estate.data_outlives_the_stack,

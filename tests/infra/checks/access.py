@@ -29,8 +29,6 @@ EVERYWHERE = {
 def worker_can_work(world: World) -> None:
     owner = world.client("s3")
     owner.put_object(Bucket=world.data, Key="prices.parquet", Body=b"prices")
-    secret = world.outputs.secrets["teacher-api-key"]
-    world.client("secretsmanager").put_secret_value(SecretId=secret, SecretString="s3cret")
     with world.as_run() as worker:
         s3 = worker.client("s3")
         assert s3.get_object(Bucket=world.data, Key="prices.parquet")["Body"].read() == b"prices"
@@ -43,7 +41,6 @@ def worker_can_work(world: World) -> None:
         worker.client("ecr").get_authorization_token()
         image = [{"imageTag": "1"}]
         worker.client("ecr").batch_get_image(repositoryName=world.names.repository("sft"), imageIds=image)
-        assert worker.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"] == "s3cret"
         assert worker.client("ec2").describe_instances()["ResponseMetadata"]["HTTPStatusCode"] == 200
     for action in ("ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"):
         assert allowed(world.policies(world.run_role()), action, "*"), action
@@ -59,14 +56,14 @@ def worker_is_confined(world: World) -> None:
     for bucket, key in (("another-bucket", "runs/x"), (world.artifacts, "private/x"), (world.artifacts, RELEASE)):
         owner.put_object(Bucket=bucket, Key=key, Body=b"x")
     world.client("ecr").create_repository(repositoryName=f"{OTHERS}image")
-    made = world.client("secretsmanager").create_secret(Name=f"{OTHERS}secret", SecretString="x")
-    other_secret = made["ARN"]
+    secret = world.client("secretsmanager").create_secret(Name=f"{OTHERS}secret", SecretString="x")["ARN"]
     with world.as_run() as worker:
-        for call in _forbidden(world, worker, other_secret):
+        for call in _forbidden(world, worker, secret):
             refused(call)
     policies = world.policies(world.run_role())
     assert not allowed(policies, "kms:Decrypt", world.key, {"kms:ViaService": "ec2.us-east-1.amazonaws.com"})
-    assert not allowed(policies, "kms:Decrypt", world.key), "the key is for S3 and Secrets Manager to use"
+    assert not allowed(policies, "kms:Decrypt", world.key, {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"})
+    assert not allowed(policies, "kms:Decrypt", world.key), "the key is for S3 to use"
     assert not _ends(world, "i-1", "i-2"), "it ends no other machine"
     beyond = ("ec2:TerminateInstances", "ec2:RunInstances", "iam:PassRole", "sts:AssumeRole", "s3:PutBucketPolicy")
     for action in (*beyond, "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration", "kms:ScheduleKeyDeletion"):
@@ -189,7 +186,7 @@ def _ends(world: World, machine: str, other: str) -> bool:
     return allowed(world.policies(world.run_role()), "ec2:TerminateInstances", target, context)
 
 
-def _forbidden(world: World, worker: Worker, other_secret: str) -> Iterator[Callable[[], Any]]:
+def _forbidden(world: World, worker: Worker, secret: str) -> Iterator[Callable[[], Any]]:
     s3, ecr = worker.client("s3"), worker.client("ecr")
     yield lambda: s3.get_object(Bucket="another-bucket", Key="runs/x")
     yield lambda: s3.put_object(Bucket="another-bucket", Key="runs/x", Body=b"")
@@ -209,7 +206,7 @@ def _forbidden(world: World, worker: Worker, other_secret: str) -> Iterator[Call
     yield lambda: s3.list_objects_v2(Bucket="another-bucket")
     yield lambda: ecr.batch_get_image(repositoryName=f"{OTHERS}image", imageIds=[{"imageTag": "1"}])
     yield lambda: ecr.put_image(repositoryName=world.names.repository("sft"), imageManifest="{}")
-    yield lambda: worker.client("secretsmanager").get_secret_value(SecretId=other_secret)
+    yield lambda: worker.client("secretsmanager").get_secret_value(SecretId=secret)
     yield lambda: worker.client("secretsmanager").list_secrets()
     yield lambda: worker.client("ec2").describe_images()
     yield lambda: worker.client("iam").list_roles()

@@ -1,4 +1,4 @@
-"""Images, money, secrets, and the order of the whole house."""
+"""Images, money, and the order of the whole house."""
 
 import json
 from collections.abc import Iterator
@@ -33,13 +33,6 @@ def spend_sounds_an_alarm(world: World) -> None:
         assert notification["comparison_operator"] == "GREATER_THAN"
 
 
-def secrets_are_places_without_values(world: World) -> None:
-    listed = world.secrets()
-    assert {secret["Name"] for secret in listed} == {world.names.secret(name) for name in world.config.secrets}
-    assert {secret.get("KmsKeyId") for secret in listed} == {world.key}
-    assert not world.of_type("SecretVersion"), "a value in the program is a value in its state"
-
-
 def everything_is_tagged(world: World) -> None:
     ours = set(world.names.tags.items())
     for what, tags in _tagged(world):
@@ -59,15 +52,14 @@ def data_outlives_the_stack(world: World) -> None:
         (resource.type, resource.name) for resource in world.declared if world.protected[resource.type, resource.name]
     }
     kinds = {kind.rpartition(":")[2] for kind, _ in kept}
-    assert {"Bucket", "Key", "Secret", "Repository"} <= kinds
+    assert {"Bucket", "Key", "Repository"} <= kinds
     assert not kinds & {"Vpc", "Subnet", "SecurityGroup", "Role", "Budget"}, "only what holds data is kept"
-    for kind in ("Bucket", "Key", "Secret", "Repository"):
+    for kind in ("Bucket", "Key", "Repository"):
         for resource in world.of_type(kind):
             assert (resource.type, resource.name) in kept, resource.name
             assert not resource.inputs.get("force_destroy") and not resource.inputs.get("force_delete")
-    for resource in (*world.of_type("Key"), *world.of_type("Secret")):
-        days = resource.inputs.get("deletion_window_in_days", resource.inputs.get("recovery_window_in_days"))
-        assert days == 30, resource.name
+    for resource in world.of_type("Key"):
+        assert resource.inputs["deletion_window_in_days"] == 30, resource.name
 
 
 def outputs_name_what_is_there(world: World) -> None:
@@ -76,7 +68,6 @@ def outputs_name_what_is_there(world: World) -> None:
     world.client("s3").head_bucket(Bucket=outputs.data_bucket)
     assert set(outputs.repositories.values()) == {found["repositoryUri"] for found in world.repositories()}
     assert set(outputs.repositories) == set(world.config.images)
-    assert set(outputs.secrets.values()) == {found["ARN"] for found in world.secrets()}
     assert outputs.security_group_name in {group["GroupName"] for group in world.in_vpc("security_groups")}
     assert (outputs.stack, outputs.region) == (world.names.stack, world.names.region)
 
@@ -94,8 +85,6 @@ def _tagged(world: World) -> Iterator[tuple[str, set[tuple[str, str]]]]:
             yield kind, pairs(found.get("Tags", []))
     role = world.client("iam").get_role(RoleName=world.names.worker)["Role"]
     yield "role", pairs(role.get("Tags", []))
-    for secret in world.secrets():
-        yield secret["Name"], pairs(secret.get("Tags", []))
     for repository in world.repositories():
         arn = repository["repositoryArn"]
         yield arn, pairs(world.client("ecr").list_tags_for_resource(resourceArn=arn)["tags"])

@@ -1,4 +1,4 @@
-"""Keys, secrets and buckets."""
+"""Keys and buckets."""
 
 from typing import Any
 
@@ -19,11 +19,6 @@ class Storage(Account):
     def kms_alias(self, i: Inputs) -> Made:
         self.client("kms").create_alias(AliasName=i["name"], TargetKeyId=i["target_key_id"])
         return i["name"], {}
-
-    def secretsmanager_secret(self, i: Inputs) -> Made:
-        encryption = {"KmsKeyId": i["kms_key_id"]} if "kms_key_id" in i else {}
-        made = self.client("secretsmanager").create_secret(Name=i["name"], Tags=tags(i), **encryption)
-        return made["ARN"], {"arn": made["ARN"]}
 
     def s3_bucket(self, i: Inputs) -> Made:
         s3 = self.client("s3")

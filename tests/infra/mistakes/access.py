@@ -76,7 +76,12 @@ MISTAKES = (
         in_statement("PullImages", lambda found: found["Action"].append("ecr:PutImage")),
         access.worker_is_confined,
     ),
-    Mistake("all secrets", "Policy", statement("ReadSecrets", Resource=["*"]), access.worker_is_confined),
+    Mistake(
+        "all secrets",
+        "Policy",
+        in_statement("SignInToRegistry", lambda found: found["Action"].append("secretsmanager:GetSecretValue")),
+        access.worker_is_confined,
+    ),
     Mistake("workbench without a policy", "RolePolicy", forget, access.other_machines_read_and_write_no_run),
     Mistake(
         "a workbench writes into runs",

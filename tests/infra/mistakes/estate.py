@@ -1,4 +1,4 @@
-"""Mistakes about images, money, secrets and the order of the house."""
+"""Mistakes about images, money and the order of the house."""
 
 import json
 
@@ -27,14 +27,6 @@ MISTAKES = (
     Mistake("no alarm", "Budget", put(notifications=[]), estate.spend_sounds_an_alarm),
     Mistake("alarm for the year", "Budget", put(time_unit="ANNUALLY"), estate.spend_sounds_an_alarm),
     Mistake("budget in thousands", "Budget", put(limit_amount="200000"), estate.spend_sounds_an_alarm),
-    Mistake("secret under Amazon's key", "Secret", without("kms_key_id"), estate.secrets_are_places_without_values),
-    Mistake(
-        "secret under another name",
-        "Secret",
-        put(name="token"),
-        estate.secrets_are_places_without_values,
-        "secrets-hugging-face-token",
-    ),
     Mistake("no default tags", "aws", without("default_tags"), estate.everything_is_tagged),
     Mistake("any account", "aws", put(allowed_account_ids="[]"), estate.everything_is_in_the_named_account),
     Mistake(
