@@ -1,30 +1,44 @@
 """Who we are to each cloud that the run may go to."""
 
+import re
+
 from cortex.fleet import aws
 from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
+from cortex.fleet.skypilot import has_remote_server
 
 NAME = "credentials"
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRetrievalError", "SSOTokenLoadError"}
 _RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
 
+_TEMPORARY = re.compile(r":assumed-role/[^/]+/(?!i-[0-9a-f]+$)")
+"""Whose credentials last for hours: a role that somebody took, by `aws sso login`, too. A machine in AWS renews its
+own."""
+
+_EXPIRING = (
+    "temporary credentials: once they expire, SkyPilot's server on this machine replaces no lost machine and ends "
+    "none, until they are renewed (`aws sso login`); for a longer run name a server that stays up: `sky api login`"
+)
+
 
 def check(ground: Ground) -> Finding:
     """Ask each cloud who is calling. One that knows us is enough; the others' machines then drop out."""
-    known, unknown, fixes = list[str](), list[str](), list[str]()
+    known, unknown, fixes, advice = list[str](), list[str](), list[str](), list[str]()
     for cloud in sorted(ground.clouds()) or CLOUDS:
         who, fault, fix = _ask_aws() if cloud == "aws" else _ask(cloud)
         if who:
             known.append(f"{cloud}: {who}")
+            advice += [fix] if fix else []
         else:
             unknown.append(f"{cloud}: {fault}")
             fixes.append(fix)
     detail = "; ".join([*known, *(unknown if ground.clouds() or not known else [])])
     if not known:
         return Finding(NAME, False, detail, "; or ".join(dict.fromkeys(fixes)))
-    return Finding(NAME, True, detail, "; ".join(dict.fromkeys(fixes)) if unknown and ground.clouds() else None)
+    advice += dict.fromkeys(fixes) if unknown and ground.clouds() else []
+    return Finding(NAME, True, detail, "; ".join(advice) or None)
 
 
 def usable(cloud: str) -> bool:
@@ -33,12 +47,13 @@ def usable(cloud: str) -> bool:
 
 
 def _ask_aws() -> tuple[str | None, str, str]:
-    """The account and name; or what is wrong, and the fix."""
+    """The account and name, and advice; or what is wrong, and the fix."""
     try:
         found = aws.client("sts").get_caller_identity()
     except aws.errors() as error:
         return None, *_refusal(error)
-    return f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}", "", ""
+    expiring = _TEMPORARY.search(found["Arn"]) and not has_remote_server()
+    return f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}", "", _EXPIRING if expiring else ""
 
 
 def _refusal(error: Exception) -> tuple[str, str]:

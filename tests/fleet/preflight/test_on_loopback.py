@@ -11,6 +11,7 @@ import pytest
 
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
+from cortex.fleet import aws
 from cortex.fleet.preflight import bucket, clock, credentials, hub, images, quota
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.quota_codes import quota_code
@@ -283,6 +284,22 @@ def test_a_bucket_of_another_account(ground: Make, cloud: Aws, monkeypatch: pyte
 def test_aws_says_who_we_are(ground: Make, cloud: Aws) -> None:
     found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
     assert cloud and found.ok and "aws: account 123456789012" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("session", "temporary"), [("ada@example.com", True), ("i-lab", True), ("i-0123456789abcdef0", False)]
+)
+def test_credentials_that_last_for_hours_are_warned_of(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, session: str, temporary: bool
+) -> None:
+    role = "arn:aws:iam::123456789012:role/launcher"
+    given = aws.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+    found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+    assert cloud and found.ok and f"assumed-role/launcher/{session}" in found.detail
+    assert (found.word == "warning") == temporary == ("temporary credentials" in str(found.fix))
 
 
 @pytest.mark.parametrize(
