@@ -8,11 +8,13 @@ killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandb
 the clock, minutes). Each has the machine for itself.
 One that fails does not hide the others; the last lines say how each went.
 With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
-With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead.
+With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead, and all of the longest
+cases are run, of which otherwise some are drawn, by the seed that is printed (CORTEX_DRAW repeats it).
 """
 
 import argparse
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -79,6 +81,9 @@ def main() -> None:
         environment["CORTEX_STRICT"] = "1"
     if args.full:
         environment["CORTEX_FULL"] = "1"
+    else:
+        environment.setdefault("CORTEX_DRAW", str(secrets.randbelow(1_000_000)))
+        print(f"long cases are drawn by CORTEX_DRAW={environment['CORTEX_DRAW']}", flush=True)
     # A shell that runs this behind its back has it ignore Ctrl-C, and so would all that is started here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

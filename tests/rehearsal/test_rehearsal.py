@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.drawn_cases import draw_cases
 from tests.rehearsal.conftest import Home
 
 pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 8 * 60
-SEEDS = (pytest.param(0, marks=pytest.mark.timed), 1, 2)
+SEEDS = (pytest.param(0, marks=pytest.mark.timed), *draw_cases((1, 2), 1))
 """The first against the clock, the others beside whatever else there is."""
 
 Run = Callable[[int], dict[str, Any]]

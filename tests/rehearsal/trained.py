@@ -146,11 +146,14 @@ def write_profile(
     grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12, "rewards": rewards}
     # an untrained model ends none of its answers
     grpo |= {"collapse": None, "samples": 2}
+    # Of so small a model a step of SFT takes a millisecond: all would be over before a signal that is meant for their
+    # middle arrives.
+    sft = trainer | {"sequence_length": 64, "sample_packing": packed, "gradient_accumulation": 1 if packed else 8}
     profile = {
         "name": "tiny",
         "style": "compact",
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
-        "sft": {**trainer, "sequence_length": 64, "sample_packing": packed},
+        "sft": sft,
         "dpo": trainer,
         "grpo": trainer | grpo | dict(further or {}),
         "hardware": {"device": "cpu", "threads": 1},
