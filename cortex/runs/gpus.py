@@ -70,6 +70,7 @@ def _started() -> tuple[int, str]:
         return 0, f"CUDA has not started in {PATIENCE:g} s"
     try:
         found = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
+        there = int(found["gpus"])
+    except (ValueError, IndexError, TypeError, KeyError):  # it did not come to its last line
         return 0, harmless(([f"exit code {done.returncode}", *done.stderr.strip().splitlines()])[-1], limit=300)
-    return found["gpus"], harmless(found.get("error", ""), limit=300)
+    return there, harmless(found.get("error", ""), limit=300)

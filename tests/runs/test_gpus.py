@@ -54,6 +54,7 @@ def test_each_stage_is_asked_for_what_it_uses(torch: Path) -> None:
         (TORCH.format(count=1, start='raise RuntimeError("driver\\ntoo old")'), "(RuntimeError: driver too old): see"),
         ("raise ImportError('libcuda.so.1')", "(ImportError: libcuda.so.1): see `nvidia-smi`"),
         ("import os; os.abort()", "starts 0 on this machine (exit code -6"),
+        ("import os; print(5, flush=True); os._exit(3)", "starts 0 on this machine (exit code 3)"),
         ("import time; time.sleep(60)", "(CUDA has not started in 1 s)"),
     ],
 )
