@@ -9,10 +9,10 @@ import importlib.util
 import re
 import ssl
 from collections.abc import Callable, Mapping, MutableMapping
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import IPv4Network
 from pathlib import Path
 
-from cortex.urls import check_http_url
+from cortex.urls import check_http_url, is_host
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 CERTIFICATE_FILES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE")
@@ -129,12 +129,28 @@ def _check_proxy(value: str) -> None:
 
 def _check_no_proxy(value: str) -> None:
     for entry in (part.strip() for part in value.split(",")):
-        try:
-            several = entry.count(":") > 1 and "://" not in entry and not IPv6Address(entry)
-        except AddressValueError:
-            several = True
-        if several or not (entry.isascii() and entry.isprintable()):
-            raise ValueError(f"{entry!r} cannot be read: write hosts, and IPv6 addresses alone, such as ::1")
+        if entry not in ("", "*") and not _is_exempt_host(entry):
+            raise ValueError(
+                f"{entry!r} cannot be read: write hosts such as .example.com or host:80, networks such as 10.0.0.0/8, "
+                "and IPv6 addresses alone, such as ::1"
+            )
+
+
+def _is_exempt_host(entry: str) -> bool:
+    """Tell if an entry of NO_PROXY is one that every client can read.
+
+    The clients make an address of it, some with a `*` before the name, which no name in punycode (`xn--`) bears.
+    """
+    try:
+        if entry.count(":") > 1 and "://" not in entry:
+            return is_host(entry, bracketed=True)
+        if "/" in entry and "://" not in entry:
+            IPv4Network(entry, strict=False)
+        else:
+            check_http_url(entry if "://" in entry else f"http://{entry.removeprefix('*').removeprefix('.')}")
+    except ValueError:
+        return False
+    return "xn--" not in entry.lower()
 
 
 def _check_certificates(value: str) -> None:

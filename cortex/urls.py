@@ -74,7 +74,8 @@ def check_http_url(text: str) -> str:
         raise ValueError(f"cannot be read ({error}): write http://host:port, the port from 1 to 65535") from error
     if "@" in parts.netloc:
         raise ValueError("holds a user's name before an @, which would be shown in messages: leave it out")
-    if not is_host(host, bracketed="[" in parts.netloc) or ("[" in parts.netloc and parts.netloc[0] != "["):
+    bracketed = "[" in parts.netloc
+    if not is_host(host, bracketed=bracketed) or (bracketed and not re.fullmatch(r"\[[^]]*\](:\d*)?", parts.netloc)):
         raise ValueError(f"{shown!r} names no host: write http://host:port")
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("has no port after the colon that one could connect to: write one from 1 to 65535")
@@ -97,8 +98,20 @@ def is_host(host: str, *, bracketed: bool = False) -> bool:
             return True
     except AddressValueError:
         return False
+    if "xn--" in host.lower() and not _is_punycode(host):
+        return False
     labels = host.removesuffix(".").split(".")
     return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def _is_punycode(host: str) -> bool:
+    import idna  # comes with the clients that would decode the name
+
+    try:
+        idna.decode(host)
+    except UnicodeError:
+        return False
+    return True
 
 
 def read_bucket_url(text: str) -> str:
