@@ -259,12 +259,6 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _one_machine_has_all(self) -> Self:
-        validating = [name for name in ("sft", "grpo") if getattr(self, name).validate_steps]
-        if validating and self.hardware.nodes > 1:
-            raise ValueError(
-                f"{validating[0]}.validate_steps goes back to the best checkpoint, which the first machine alone has: "
-                f"hardware.nodes is {self.hardware.nodes}: remove it, or train on one machine"
-            )
         if self.dpo and self.hardware.nodes > 1:
             raise ValueError(
                 f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "

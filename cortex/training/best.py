@@ -7,6 +7,7 @@ from transformers import Trainer
 
 from cortex.artifacts.manifest import MANIFEST
 from cortex.training.events import Chosen, Waiting, emit
+from cortex.training.parts import Parts
 from cortex.training.ranks import barrier, highest
 from cortex.training.rules import TrainingRules
 
@@ -14,12 +15,17 @@ COMMIT_SECONDS = 600.0
 """How long a checkpoint that is still being committed is waited for."""
 
 
-def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int) -> None:
-    """Load the weights of the best validated step, where they are not the trainer's own by now.
+HANDED_OUT = "best"
+"""The folder, in a trainer's own, of what the first of several machines has given this one to load."""
+
+
+def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int, parts: Parts) -> None:
+    """Load the weights of the best validated step, where they are not the trainer's own by now. All ranks call it.
 
     They come from a committed checkpoint alone, of which every byte was right when it was committed, or resumed from. A
     better one that was lost is passed over; the supervisor has said so. It loads as a resumed training does, so that it
-    works for adapters and sharded weights, too. Without any validation the last weights stay.
+    works for adapters and sharded weights, too. Of several machines the first has it, and hands it to the others.
+    Without any validation the last weights stay.
     """
     if rules.validate_steps is None:
         return
@@ -27,7 +33,8 @@ def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int) -> None:
     if step < trainer.state.global_step:
         barrier()
         model = trainer.model_wrapped if trainer.is_fsdp_enabled else trainer.model
-        trainer._load_from_checkpoint(str(Path(rules.committed, str(step))), model)
+        copy = Path(trainer.args.output_dir or ".", HANDED_OUT)
+        trainer._load_from_checkpoint(str(parts.hand_out(Path(rules.committed, str(step)), copy)), model)
 
 
 def _best(trainer: Trainer, rules: TrainingRules) -> int:

@@ -141,7 +141,7 @@ class KitCallback(TrainerCallback):
             emit(event)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        return_to_best(self._trainer, self._rules, self._rank)
+        return_to_best(self._trainer, self._rules, self._rank, self._parts)
 
     def _go_on_or_not(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
         """Save and leave, or stop, where any rank has seen why: all have to do the same at the same step."""

@@ -134,10 +134,13 @@ class Checkpoints:
         """Have the best checkpoint up to the one that is resumed from on this machine, verified; or the next best.
 
         Each better one that does not verify is quarantined. Without one that was validated there is nothing to bring.
+        Of several machines the first alone does so: it hands it out when the training ends.
 
         Raises:
             StoreError: the bucket does not answer.
         """
+        if isinstance(self._context.gang, Follower):
+            return
         known = {one.step: one for store in (self._bucket, self._local) for one in self._committed(store)}
         validated = [one for one in known.values() if one.score is not None and one.step <= (self.resumed or 0)]
         for one in sorted(validated, key=lambda one: (-(one.score or 0.0), one.step)):

@@ -1,4 +1,4 @@
-"""A checkpoint that several machines saved, brought together on the first one, which commits it.
+"""A checkpoint of several machines: brought together on the first one, which commits it, and handed out again.
 
 Each node's processes write to their own node's disk: random states, and of sharded weights and optimizers their shards.
 """
@@ -11,6 +11,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+
+from cortex.artifacts.verify import verify
+from cortex.training.ranks import barrier
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -41,18 +44,39 @@ class Parts:
                 for name, size in (entry for entry, wants in zip(listing, wanted, strict=True) if wants):
                     self._receive_file(folder / name, size, sender)
         elif self._rank in self._senders:
-            files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-            listing = [(str(path.relative_to(folder)), path.stat().st_size) for path in files]
-            self._send_bytes(json.dumps(listing).encode(), 0)
+            files = _files(folder)
+            self._send_bytes(_listing(files, folder), 0)
             for path, wanted in zip(files, self._receive_bytes(0), strict=True):
                 if wanted:
-                    self._send_file(path)
+                    self._send_file(path, 0)
             shutil.rmtree(folder)
 
-    def _send_file(self, path: Path) -> None:
+    def hand_out(self, folder: Path, copy: Path) -> Path:
+        """Give each other node a copy of what the first has in `folder`. Returns where it lies for this process.
+
+        Raises:
+            VerificationError: the copy is not what its manifest says.
+        """
+        if self.nodes == 1:
+            return folder
+        if self._rank == 0:
+            files = _files(folder)
+            for node in self._senders:
+                self._send_bytes(_listing(files, folder), node)
+                for path in files:
+                    self._send_file(path, node)
+        elif self._rank in self._senders:
+            shutil.rmtree(copy, ignore_errors=True)
+            for name, size in json.loads(self._receive_bytes(0)):
+                self._receive_file(copy / name, size, 0)
+            verify(copy).require()
+        barrier()  # the other processes of a node load what its first one has received
+        return folder if self._rank < self._senders[0] else copy
+
+    def _send_file(self, path: Path, rank: int) -> None:
         with path.open("rb") as file:
             while data := file.read(CHUNK_BYTES):
-                dist.send(torch.frombuffer(bytearray(data), dtype=torch.uint8), 0, group=self._group)
+                dist.send(torch.frombuffer(bytearray(data), dtype=torch.uint8), rank, group=self._group)
 
     def _receive_file(self, path: Path, size: int, sender: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +96,14 @@ class Parts:
         data = torch.empty(int(length), dtype=torch.uint8)
         dist.recv(data, sender, group=self._group)
         return data.numpy().tobytes()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _listing(files: list[Path], folder: Path) -> bytes:
+    return json.dumps([(str(path.relative_to(folder)), path.stat().st_size) for path in files]).encode()
 
 
 def _lengths(size: int) -> Iterator[int]:

@@ -44,6 +44,7 @@ def profile(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [grpo / "bin" / "python", "-m", "tests.rehearsal.trained", "build", model]
     subprocess.run(build, env={**os.environ, **on_path(grpo)}, capture_output=True, check=True)
     trainer = {"learning_rate": 1e-2, "max_steps": STEPS, "save_steps": SAVE_STEPS, "micro_batch_size": 4}
+    trainer |= {"validate_steps": 4 * SAVE_STEPS, "validation_examples": 8}
     path.write_text(
         yaml.safe_dump(
             {
@@ -82,6 +83,13 @@ def begin(pair: Pair, inputs: Path, run: str, *stages: str, profile: bytes | Non
                 pair.store.put(f"runs/{run}/{path.relative_to(inputs)}", path.read_bytes())
 
 
+def chosen(pair: Pair, run: str) -> int:
+    """The step whose weights a run released: not its last one's, so that both machines had to go back to them."""
+    [step] = {event["step"] for event in pair.events(run) if event["event"] == "chosen"}
+    assert isinstance(step, int) and step < STEPS, f"{run} ended with its best weights anyway"
+    return step
+
+
 def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -> None:
     begin(pair, inputs, "undisturbed", "data", "label", "sft")
     pair.start("undisturbed", "grpo", "grpo")
@@ -118,6 +126,7 @@ def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -
     pair.start("disturbed", "grpo", "grpo")
     assert pair.finish() == (0, 0), pair.said()
     assert pair.files("disturbed", "grpo") == pair.files("undisturbed", "grpo")
+    assert chosen(pair, "disturbed") == chosen(pair, "undisturbed")
 
 
 def test_axolotl_trains_on_both_and_goes_on_after_a_kill(pair: Pair, inputs: Path) -> None:
@@ -132,6 +141,7 @@ def test_axolotl_trains_on_both_and_goes_on_after_a_kill(pair: Pair, inputs: Pat
     pair.start("killed", "sft", "sft")
     assert pair.finish() == (0, 0), pair.said()
     assert pair.files("killed", "sft") == pair.files("whole", "sft")
+    assert chosen(pair, "killed") == chosen(pair, "whole")
 
 
 def test_a_second_machine_that_the_profile_does_not_know_is_refused(pair: Pair, inputs: Path, profile: Path) -> None:

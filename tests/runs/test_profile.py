@@ -267,7 +267,6 @@ def test_a_revision_is_a_commit_of_a_model_of_the_hub() -> None:
     ("change", "fault"),
     [
         ({"dpo": {"learning_rate": 1e-6, "max_steps": 1, "save_steps": 1}}, "dpo samples its pairs on one machine"),
-        ({"grpo.validate_steps": 25}, r"grpo.validate_steps goes back to the best checkpoint"),
         ({"hardware.sharding": "fsdp"}, r"hardware.sharding: Input should be 'fsdp2' or 'zero3'"),
         ({"hardware.nodes": 0}, "hardware.nodes"),
     ],

@@ -30,6 +30,9 @@ class Estimate:
     """Where the work's seconds are from, for whoever reads the forecast."""
     intervals: dict[str, float] = field(default_factory=dict[str, float])
     """Per training stage whose step time is known: seconds between the profile's checkpoints."""
+    interval: float = 0.0
+    """On average over these stages: one that is short, and saves often by the hour, must not set how often all do. 0
+    where no step time is known."""
 
 
 def estimated(profile: Profile) -> Estimate:
@@ -54,7 +57,7 @@ def given(profile: Profile, hours: float) -> Estimate:
     times, _ = _times(profile)
     steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
     spared = _from_steps(profile, times, steps, 0.0, "")
-    return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals)
+    return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
 
 
 def measured(profile: Profile, store: Store, run: str) -> Estimate:
@@ -107,12 +110,15 @@ def _times(profile: Profile) -> tuple[Estimates, str]:
 
 def _from_steps(profile: Profile, times: Estimates, steps: dict[str, float], other: float, basis: str) -> Estimate:
     sections = {stage: getattr(profile, stage) for stage in steps}
+    trained = sum(seconds * sections[stage].max_steps for stage, seconds in steps.items())
+    saves = sum(section.max_steps / section.save_steps for section in sections.values())
     return Estimate(
-        work=other + sum(seconds * sections[stage].max_steps for stage, seconds in steps.items()),
+        work=other + trained,
         restart=RESTART if times.restart_minutes is None else times.restart_minutes * 60,
         save=SAVE if times.save_seconds is None else times.save_seconds,
         basis=basis,
         intervals={stage: seconds * sections[stage].save_steps for stage, seconds in steps.items()},
+        interval=trained / saves if saves else 0.0,
     )
 
 

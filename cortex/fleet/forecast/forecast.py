@@ -64,7 +64,7 @@ def forecast(
     groups = list((traces or dict(enumerate(generate(rng, copies=COPIES)))).values())
     between = mean_between(trace for group in groups for trace in group)
     # Without a cost or a preemption there is no best interval; one that is longer than the work has no meaning.
-    best = min(known.intervals.values(), default=0.0) or daly(between, known.save) or MINUTE
+    best = known.interval or daly(between, known.save) or MINUTE
     job = Job(
         work=known.work,
         deadline=slack * known.work if deadline_hours is None else deadline_hours * 3600,

@@ -105,8 +105,7 @@ def test_weights_that_one_gpu_does_not_hold_come_in_at_every_token() -> None:
     assert f"WEIGHTS_SHARE = {WEIGHTS_SHARE}\n" in (CHECKOUT / "cortex/training/models.py").read_text(encoding="utf-8")
 
 
-SHARED = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.patience": None, "grpo.patience": None}
-"""What several machines can do: no validation goes back to a checkpoint that the first alone has."""
+UNVALIDATED = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.patience": None, "grpo.patience": None}
 
 
 def static(plan: CapacityPlan, stage: str) -> float:
@@ -115,7 +114,7 @@ def static(plan: CapacityPlan, stage: str) -> float:
 
 
 def test_two_machines_hold_half_each_and_gather_as_much_over_their_network() -> None:
-    one, two = (planned("cortex-70b", SHARED | {"hardware.nodes": nodes}) for nodes in (1, 2))
+    one, two = (planned("cortex-70b", {"hardware.nodes": nodes}) for nodes in (1, 2))
     for stage in ("sft", "grpo"):
         step, steps = phase(one, stage, "step"), phase(two, stage, "step")
         unsharded = one.architecture.scales() if stage == "sft" else 0  # of weights in 4 bits
@@ -134,7 +133,7 @@ def test_two_machines_hold_half_each_and_gather_as_much_over_their_network() -> 
 
 
 def test_what_eight_gpus_do_not_hold_two_machines_may() -> None:
-    whole = SHARED | {"model.adapter": None, "hardware.gpus": 8, "grpo.vllm": None, "sft.sample_packing": False}
+    whole = {"model.adapter": None, "hardware.gpus": 8, "grpo.vllm": None, "sft.sample_packing": False}
     plan = planned("cortex-70b", whole)
     misfit = next(found for found in plan.misfits if found.phase.name == "save")
     assert misfit.changes == {"hardware.nodes": 2}
@@ -153,7 +152,7 @@ def test_validations_are_counted_as_the_trainers_rules_call_for_them(last: int, 
 
 
 def test_validations_take_time_and_money_with_their_examples_and_their_number() -> None:
-    plan, fewer = planned("cortex-70b"), planned("cortex-70b", SHARED)
+    plan, fewer = planned("cortex-70b"), planned("cortex-70b", UNVALIDATED)
     spent = sum(found.seconds for found in plan.phases if found.name == "validate")
     without = sum(found.seconds for found in fewer.phases)
     assert spent > 60 and sum(found.seconds for found in plan.phases) == pytest.approx(without + spent)

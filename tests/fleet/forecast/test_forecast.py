@@ -47,7 +47,7 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
     found = forecast(profile, offers, replays=60, seed=3)
     assert (found.job.spot, found.job.on_demand) == (25, 55)
     assert found.job.work / 3600 == pytest.approx(17.8, abs=0.1)
-    assert found.job.interval == min(65 * 6, 25 * 140)
+    assert found.job.interval == (260 * 6 + 200 * 140) / (260 / 65 + 200 / 25), "as many saves as there will be"
     switching, on_demand, spot = found["spot, then on-demand"], found["on-demand"], found["spot only"]
     assert (switching.late, on_demand.late) == (0, 0)
     assert switching.hours.p90 <= found.job.deadline / 3600 + 1e-6
