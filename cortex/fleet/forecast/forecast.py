@@ -11,7 +11,7 @@ from cortex.fleet.forecast.estimate import Estimate, estimated
 from cortex.fleet.forecast.generator import generate
 from cortex.fleet.forecast.interval import best_interval, daly, mean_between
 from cortex.fleet.forecast.job import Job
-from cortex.fleet.forecast.policies import OnDemandOnly, Policy, Reserve, SpotOnly
+from cortex.fleet.forecast.policies import Deadline, OnDemandOnly, Policy, SpotOnly
 from cortex.fleet.forecast.replay import Outcomes, replay
 from cortex.fleet.forecast.result import Forecast, PolicyForecast
 from cortex.fleet.forecast.traces import Trace, Windows, windows
@@ -23,7 +23,7 @@ SLACK: Final = 1.5
 GENERATED: Final = "generated, after nine zones of AWS in 2023 (V100)"
 COPIES: Final = 10
 """Of the nine zones, 45 days each: enough that replays seldom meet."""
-POLICIES: Final[tuple[Policy, ...]] = (SpotOnly(), OnDemandOnly(), Reserve())
+POLICIES: Final[tuple[Policy, ...]] = (SpotOnly(), OnDemandOnly(), Deadline())
 INTERVAL_REPLAYS: Final = 100
 """For each interval that is tried."""
 MOST: Final = 100_000
@@ -47,7 +47,7 @@ def forecast(
     replays: int = 1000,
     seed: int = 0,
 ) -> Forecast:
-    """Replay a profile's run: on spot machines only, on-demand only, and on spot with a switch for the deadline's sake.
+    """Replay a profile's run: on spot machines only, on-demand only, and on both, as one with a deadline does it.
 
     `offers` are the machines' prices, spot and on-demand, of which the cheapest of each kind counts; `spot` and
     `on_demand` (dollars an hour) go before them. `checkpoint` and `restart` (seconds) go before the estimate's. Without

@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.fleet.forecast.job import Job
+from cortex.runs.deadline import Outlook, leaves, net
 
 IDLE: Final = 0
 SPOT: Final = 1
 ON_DEMAND: Final = 2
+LEAVE: Final = 3
+"""Give the machine up for what SkyPilot has then: spot if it is to be had, else on-demand once more."""
 
 Kinds = NDArray[np.int8]
-"""replays: one of the three above."""
+"""replays: one of the four above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class View:
     """What runs."""
     spot: NDArray[np.bool_]
     """Whether a spot machine is to be had, or kept."""
+    running: NDArray[np.float64]
+    """Seconds since the machine that runs was asked for."""
+    outage: NDArray[np.float64]
+    """Seconds since a spot machine ran last, or since the start."""
 
     @property
     def slack(self) -> NDArray[np.float64]:
@@ -108,14 +115,17 @@ class UniformProgress:
 
 @dataclass(frozen=True)
 class Reserve:
-    """Spot with a switch to on-demand, which keeps a reserve of slack, so that it can come back to spot.
+    """Spot with a switch to on-demand, which waits for spot while it can, and sees when spot is back.
+
+    No run does so: nothing of a run is there while SkyPilot waits, and no machine sees whether spot is back. It shows
+    what both would be worth. It keeps a reserve of slack, so that it can come back to spot.
 
     Waiting costs slack second by second, each change of machines a restart. So outages are waited out while there is
     more than the reserve, and bridged with on-demand machines once there is not; from these it goes back to spot while
     it can afford to have gone in vain. The reserve pays for these changes.
     """
 
-    name: str = "spot, then on-demand"
+    name: str = "with waiting"
     reserve: float = 0.25
     """The share of the slack at the start that it keeps; the best of a few that were tried on the published traces."""
     back: float = 2.0
@@ -128,6 +138,34 @@ class Reserve:
         stay = bridging & (spare < self.back * restart)
         bridge = ~view.spot & (spare < self.reserve * (job.deadline - job.shortest))
         return _kinds(~view.safe | stay | bridge, view.spot)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """What a run with a deadline does: spot first, on demand where there is none, and back by tries that it can afford.
+
+    Its rule is that of the run's own machines (`cortex.runs.deadline`), which see no more of spot than what they are
+    given. With too little slack for any risk, the run is on demand from the start.
+    """
+
+    name: str = "spot, then on-demand"
+
+    def choose(self, view: View) -> Kinds:
+        job = view.job
+        if job.deadline - job.shortest < net(job.restart, job.stretch):
+            return np.full(view.spot.shape, ON_DEMAND, dtype=np.int8)
+        outlook = Outlook(
+            left=np.asarray(view.left),
+            need=view.need,
+            running=view.running,
+            outage=view.outage,
+            restart=job.restart,
+            stretch=job.stretch,
+            spot=job.spot,
+            on_demand=job.on_demand,
+        )
+        bridging = view.kind == ON_DEMAND
+        return np.where(bridging & leaves(outlook), np.int8(LEAVE), _kinds(bridging | ~view.spot, view.spot))
 
 
 def _kinds(on_demand: NDArray[np.bool_], spot: NDArray[np.bool_]) -> Kinds:

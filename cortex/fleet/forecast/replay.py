@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.fleet.forecast.job import Job
-from cortex.fleet.forecast.policies import IDLE, ON_DEMAND, SPOT, Policy, View
+from cortex.fleet.forecast.policies import IDLE, LEAVE, ON_DEMAND, SPOT, Policy, View
 from cortex.fleet.forecast.traces import Windows
 
 BLOCK: Final = 128
@@ -80,13 +80,27 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
             want = np.stack(
                 [
                     policy.choose(
-                        View(job, tick, job.deadline - now, job.total - done, job.total - saved, kind, any_up[at])
+                        View(
+                            job,
+                            tick,
+                            job.deadline - now,
+                            job.total - done,
+                            job.total - saved,
+                            kind,
+                            any_up[at],
+                            now - asked,
+                            now - last_spot,
+                        )
                     )
-                    for (job, policy), done, saved, kind in zip(cases, state.done, state.saved, state.kind, strict=True)
+                    for (job, policy), done, saved, kind, asked, last_spot in zip(
+                        cases, state.done, state.saved, state.kind, state.asked, state.last_spot, strict=True
+                    )
                 ]
             )
             want *= state.seconds == np.inf
-            _change(state, want, restart, zones[at])
+            left = want == LEAVE
+            np.copyto(want, np.where(any_up[at], np.int8(SPOT), np.int8(ON_DEMAND)), where=left)
+            _change(state, want, left, restart, zones[at], now)
             running = state.kind != IDLE
             needed = state.boot + (total - state.done)
             used = np.minimum(needed, tick) * running
@@ -101,6 +115,7 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
             if finished.any():
                 state.seconds[finished] = now + needed[finished]
                 state.kind[finished] = IDLE
+            np.copyto(state.last_spot, now + tick, where=state.kind == SPOT)
     state.put(ended, here, np.ones(here.size, dtype=bool))
     return [_outcomes(job, {name: values[case] for name, values in ended.items()}) for case, job in enumerate(rows)]
 
@@ -129,6 +144,10 @@ class _State:
     """The part of them that outlives the machine."""
     boot: NDArray[np.float64]
     """Seconds until the machine computes."""
+    asked: NDArray[np.float64]
+    """When it was asked for."""
+    last_spot: NDArray[np.float64]
+    """Until when a spot machine ran last."""
     seconds: NDArray[np.float64]
     paid: NDArray[np.float64]
     """Seconds of machines, of either kind."""
@@ -161,10 +180,19 @@ def _preempt(state: _State, up: NDArray[np.bool_]) -> None:
         state.kind[taken] = IDLE
 
 
-def _change(state: _State, want: NDArray[np.int8], restart: NDArray[np.float64], zones: NDArray[np.intp]) -> None:
-    changed = want != state.kind
+def _change(
+    state: _State,
+    want: NDArray[np.int8],
+    left: NDArray[np.bool_],
+    restart: NDArray[np.float64],
+    zones: NDArray[np.intp],
+    now: float,
+) -> None:
+    """Start what is wanted where something else runs, and where a machine is left, whatever kind comes after it."""
+    changed = (want != state.kind) | left
     if changed.any():
         np.copyto(state.saved, state.done, where=changed)
         np.copyto(state.boot, restart, where=changed)
         np.copyto(state.zone, zones, where=changed)
+        np.copyto(state.asked, now, where=changed)
         np.copyto(state.kind, want)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from cortex.fleet.forecast.job import Job
-from cortex.fleet.forecast.policies import IDLE, ON_DEMAND, SPOT, Policy, View
+from cortex.fleet.forecast.policies import IDLE, LEAVE, ON_DEMAND, SPOT, Policy, View
 from cortex.fleet.forecast.replay import PATIENCE
 from cortex.fleet.forecast.traces import Trace, Windows
 
@@ -23,6 +23,7 @@ def trace(up: list[bool], tick: float = 60.0, name: str = "zone") -> Trace:
 def by_hand(job: Job, policy: Policy, up: list[bool], tick: float = 60.0) -> tuple[float, float, int, float]:
     """Seconds, dollars, preemptions and lost seconds of one job in one zone."""
     kind, done, saved, boot, dollars, lost, preemptions = IDLE, 0.0, 0.0, 0.0, 0.0, 0.0, 0
+    asked = spot_until = 0.0
     price = {IDLE: 0.0, SPOT: job.spot / 3600, ON_DEMAND: job.on_demand / 3600}
     for number in range(math.ceil(PATIENCE * job.deadline / tick) + 1):
         now, here = number * tick, up[number % len(up)]
@@ -38,10 +39,16 @@ def by_hand(job: Job, policy: Policy, up: list[bool], tick: float = 60.0) -> tup
             np.array([job.total - saved]),
             np.array([kind], dtype=np.int8),
             np.array([here]),
+            np.array([now - asked]),
+            np.array([now - spot_until]),
         )
         want = int(policy.choose(view)[0])
+        if want == LEAVE:
+            kind, want = IDLE, SPOT if here else ON_DEMAND
         if want != kind:
-            kind, saved, boot = want, done, job.restart
+            kind, saved, boot, asked = want, done, job.restart, now
+        if kind == SPOT:
+            spot_until = now + tick
         if kind == IDLE:
             continue
         needed = boot + job.total - done

@@ -10,12 +10,23 @@ from cortex.fleet.forecast.generator import generate
 from cortex.fleet.forecast.interval import TRIED, Intervals, best_interval
 from cortex.fleet.forecast.job import Job
 from cortex.fleet.forecast.optimum import optimum
-from cortex.fleet.forecast.policies import Greedy, OnDemandOnly, Reserve, SpotOnly, UniformProgress
+from cortex.fleet.forecast.policies import (
+    LEAVE,
+    ON_DEMAND,
+    Deadline,
+    Greedy,
+    Kinds,
+    OnDemandOnly,
+    Reserve,
+    SpotOnly,
+    UniformProgress,
+    View,
+)
 from cortex.fleet.forecast.replay import replay
 from cortex.fleet.forecast.traces import windows
 from tests.fleet.forecast.slow import by_hand, one_window, trace
 
-PUNCTUAL = (OnDemandOnly(), Greedy(), UniformProgress(), Reserve())
+PUNCTUAL = (OnDemandOnly(), Greedy(), UniformProgress(), Reserve(), Deadline())
 ALL = (SpotOnly(), *PUNCTUAL)
 
 
@@ -82,6 +93,35 @@ def test_outages_are_waited_out_down_to_the_reserve_then_bridged_until_spot_is_b
     restarts = 2 if bridged else 1
     assert found.on_demand[0] == bridged * minute
     assert found.dollars[0] == pytest.approx((3 * bridged + 60 + restarts - bridged) * minute / 3600)
+
+
+@pytest.mark.parametrize(
+    ("hours", "starts"),
+    [
+        # Half an hour of slack, of which a machine is risked for none of it: on demand from the start, once.
+        (4.5, [0]),
+        # Spot for ten minutes, then none: left in vain after 40 minutes, again, and no more once little is left to do.
+        (9.0, [10, 50, 90, 130, 190]),
+    ],
+)
+def test_a_machine_on_demand_is_left_by_tries_that_grow_rarer_while_slack_allows(
+    hours: float, starts: list[int]
+) -> None:
+    minute, hour = 60, 3600
+    job = Job(4 * hour, hours * hour, 10 * minute, 10 * minute, 0, spot=1.0, on_demand=3.0)
+    asked: list[int] = []
+
+    class Recorded(Deadline):
+        def choose(self, view: View) -> Kinds:
+            kinds = super().choose(view)
+            begun = kinds[0] == LEAVE or (kinds[0] == ON_DEMAND != view.kind[0])
+            if begun and view.need[0]:  # whoever is done is asked on, and not heard
+                asked.append(round((job.deadline - view.left) / minute))
+            return kinds
+
+    (found,) = replay([(job, Recorded())], one_window([True] * 10 + [False] * 1000))
+    assert asked == starts
+    assert found.seconds[0] <= job.deadline
 
 
 def test_who_never_gets_a_spot_machine_is_given_up_after_four_deadlines() -> None:
