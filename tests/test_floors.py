@@ -62,6 +62,7 @@ FURTHER = {
     "cortex.runs.base_hub": {"httpx2"},
     "cortex.runs.base_revision": {"huggingface_hub"},
     "cortex.runs.hub": {"httpx", "huggingface_hub"},
+    "cortex.urls": {"idna"},
 }
 
 MODULES = {
