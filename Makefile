@@ -49,7 +49,9 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
-.PHONY: preflight plan forecast train stop resume workbench teacher
+.PHONY: doctor preflight plan forecast train stop resume workbench teacher
+doctor: setup ## from nothing to a first launch: what is there, and what to do next   [PROFILE=]
+	@$(CORTEX) doctor "$(or $(PROFILE),cortex-8b)"
 preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
 	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
 plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=]

@@ -11,6 +11,10 @@ from cortex.settings import CHECKOUT, Settings
 WITHOUT = "or leave CONTAINERS away"
 
 
+INSTALL = "docker is not installed", "install Docker Engine"
+"""A fault, and its fix."""
+
+
 def client() -> str:
     """The `docker` command.
 
@@ -19,19 +23,27 @@ def client() -> str:
     """
     found = shutil.which("docker")
     if found is None:
-        raise ConfigError(f"docker is not installed: install Docker Engine, {WITHOUT}")
+        raise ConfigError(f"{': '.join(INSTALL)}, {WITHOUT}")
     return found
 
 
+def engine_fault() -> tuple[str, str] | None:
+    """Why no engine answers, and the fix; None where one does."""
+    if shutil.which("docker") is None:
+        return INSTALL
+    asked = _ask("version", "--format", "{{.Server.Version}}")
+    return (f"no Docker Engine answers ({_line(asked.stderr)})", "start it") if asked.returncode else None
+
+
 def check_engine() -> None:
-    """Whether an engine answers.
+    """Return if an engine answers.
 
     Raises:
         ConfigError: none does.
     """
-    asked = _ask("version", "--format", "{{.Server.Version}}")
-    if asked.returncode:
-        raise ConfigError(f"no Docker Engine answers ({_line(asked.stderr)}): start it, {WITHOUT}")
+    fault = engine_fault()
+    if fault:
+        raise ConfigError(f"{': '.join(fault)}, {WITHOUT}")
 
 
 def cpu_image(name: str, settings: Settings, log: Path) -> str:

@@ -45,6 +45,32 @@ def preflight(
 
 
 @app.command()
+def doctor(
+    profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="What is to be run in the end.")] = "cortex-8b",
+    as_json: AsJson = False,
+) -> None:
+    """From nothing to a first launch, step by step: exits 0 once all is ready, or 78 and names what to do next."""
+    from cortex.console import Console
+    from cortex.fleet.doctor import examine, first_missing, page, to_json
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.pipeline import SKY_YAML
+    from cortex.runs.profile import load_profile
+    from cortex.settings import Settings
+
+    resolved, settings = load_profile(profile), Settings()
+    reached = examine(resolved, settings, resolve(resolved, "doctor", pipeline=SKY_YAML, settings=settings))
+    if as_json:
+        print(json_text(to_json(reached)))
+    else:
+        Console().print(page(reached))
+    missing = first_missing(reached)
+    if missing:
+        raise ConfigError(f"next, {missing.check}: {missing.fix}")
+    if not as_json:
+        print(f"ready: make train PROFILE={profile}")
+
+
+@app.command()
 def sweep(
     regions: Annotated[
         list[str] | None,

@@ -45,10 +45,14 @@ def failed(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.ok is False]
 
 
+def styled(finding: Finding) -> Text:
+    """Its word, in its colour."""
+    return Text(finding.word, style=_STYLES[finding.word])
+
+
 def table(findings: Sequence[Finding]) -> Table:
     """The findings for people."""
     made = Table("check", "", "found", "fix", box=None, pad_edge=False)
     for finding in findings:
-        word = Text(finding.word, style=_STYLES[finding.word])
-        made.add_row(finding.check, word, finding.detail, finding.fix or "")
+        made.add_row(finding.check, styled(finding), finding.detail, finding.fix or "")
     return made

@@ -1,0 +1,107 @@
+"""From nothing to a first launch: what is needed, in the order to do it, and how far this machine has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from cortex.fleet.preflight import (
+    bucket,
+    builder,
+    clock,
+    clouds,
+    cost,
+    credentials,
+    disk,
+    hub,
+    images,
+    keys,
+    machines,
+    memory,
+    quota,
+    spot,
+    stack,
+    tools,
+    tracking,
+)
+from cortex.fleet.preflight.all_checks import Check, ask_all
+from cortex.fleet.preflight.finding import Finding, styled
+from cortex.fleet.preflight.ground import Document, Ground
+from cortex.runs.profile import Profile
+from cortex.settings import Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to have before what follows can be had."""
+
+    name: str
+    checks: tuple[Check, ...]
+
+
+STEPS: tuple[Step, ...] = (
+    Step("this machine's programs", (Check(tools.NAME, tools.check), Check(builder.NAME, builder.check))),
+    Step("an account", (Check(credentials.NAME, credentials.check), Check(clock.NAME, clock.check))),
+    # Asked for early: an answer may take days.
+    Step("room for its machines", (Check(quota.NAME, quota.check), Check(spot.NAME, spot.check))),
+    Step("the ground", (Check(stack.NAME, stack.check), Check(bucket.NAME, bucket.check))),
+    Step("SkyPilot", (Check(clouds.NAME, clouds.check), Check(machines.NAME, machines.check))),
+    Step("images", (Check(images.NAME, images.check),)),
+    Step("keys", (Check(keys.NAME, keys.check), Check(hub.NAME, hub.check), Check(tracking.NAME, tracking.check))),
+    Step(
+        "the profile",
+        (Check(memory.NAME, memory.check), Check(disk.NAME, disk.check), Check(cost.NAME, cost.check)),
+    ),
+)
+"""In the order to do them. What preflight asks before a launch is among them, each where a newcomer comes to it."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A step, and what was found of it."""
+
+    step: Step
+    findings: tuple[Finding, ...]
+
+    @property
+    def missing(self) -> Finding | None:
+        """What it lacks first."""
+        return next((finding for finding in self.findings if finding.ok is False), None)
+
+
+def examine(profile: Profile, settings: Settings, documents: Sequence[Document]) -> list[Reached]:
+    """Ask all checks of all steps at the same time, as preflight does; `documents` are the tasks of a launch."""
+    import sky  # here, for checks that import parts of it at the same time would find it half made
+
+    assert sky
+    checks = [check for step in STEPS for check in step.checks]
+    found = iter(ask_all(Ground(profile, None, settings, documents), checks, settings.preflight_seconds))
+    return [Reached(step, tuple(next(found) for _ in step.checks)) for step in STEPS]
+
+
+def first_missing(reached: Sequence[Reached]) -> Finding | None:
+    """What to mend next; None where all is ready."""
+    return next((missing for each in reached if (missing := each.missing)), None)
+
+
+def page(reached: Sequence[Reached]) -> Group:
+    """The steps for people: under each what was found, and what to do about it."""
+    parts: list[RenderableType] = []
+    for number, each in enumerate(reached, start=1):
+        parts.append(Text(f"{number}. {each.step.name}", style="bold"))
+        rows = Table.grid(Column(width=13), Column(width=7), Column(), padding=(0, 1), pad_edge=True)
+        for finding in each.findings:
+            words = Text(finding.detail)
+            if finding.fix:
+                words.append(f"\n-> {finding.fix}", style="bold" if finding is first_missing(reached) else "")
+            rows.add_row(f"  {finding.check}", styled(finding), words)
+        parts.append(rows)
+    return Group(*parts)
+
+
+def to_json(reached: Sequence[Reached]) -> list[dict[str, Any]]:
+    """The steps for programs."""
+    return [{"step": each.step.name, "checks": [finding.to_json() for finding in each.findings]} for each in reached]

@@ -1,0 +1,18 @@
+"""The Docker Engine that images are built with, as long as they are not yet pushed."""
+
+from cortex.docker import engine_fault
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+
+NAME = "docker"
+
+
+def check(ground: Ground) -> Finding:
+    """Ask the engine for its version, unless `make push` wrote down already what machines start from."""
+    if ground.digests.exists():
+        return Finding(NAME, True, f"not needed: {ground.digests.name} names the images that were pushed")
+    fault = engine_fault()
+    if fault is None:
+        return Finding(NAME, True, "an engine answers, and can build the images")
+    what, fix = fault
+    return Finding(NAME, False, f"{what}, and the images are not pushed yet", f"{fix}: docs.docker.com/engine/install")

@@ -1,0 +1,126 @@
+"""The way from nothing to a first launch: each step's own checks in moto's AWS, and the whole as a program."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from cortex.fleet.doctor import STEPS, Reached, first_missing
+from cortex.fleet.preflight import builder, spot, stack
+from cortex.fleet.preflight.all_checks import CHECKS
+from cortex.fleet.preflight.finding import Finding
+from cortex.fleet.preflight.ground import Ground
+from cortex.runs.prices import Offer
+from cortex.runs.profile import Profile
+from cortex.settings import Settings
+from tests.conftest import Cortex
+from tests.fleet.services import Aws
+
+POLICY = "arn:aws:iam::123456789012:policy/cortex-dev-run"
+
+
+def offer(cloud: str) -> Offer:
+    return Offer(cloud=cloud, region="there", instance_type="gpus", spot=True, dollars_per_hour=1)
+
+
+def test_every_check_of_a_launch_is_a_step_of_the_way_once() -> None:
+    asked = [check.name for step in STEPS for check in step.checks]
+    assert len(asked) == len(set(asked))
+    assert {check.name for check in CHECKS} <= set(asked)
+
+
+def test_what_comes_next_is_the_first_fault_in_the_order_of_the_steps() -> None:
+    good, advised = Finding("a", True, "there"), Finding("b", True, "there", "better so")
+    unknown, bad, worse = (
+        Finding("c", None, "silent"),
+        Finding("d", False, "gone", "mend"),
+        Finding("e", False, "-", "x"),
+    )
+    assert first_missing([Reached(STEPS[0], (good, advised)), Reached(STEPS[1], (unknown,))]) is None
+    assert first_missing([Reached(STEPS[0], (good, unknown, bad)), Reached(STEPS[1], (worse,))]) is bad
+
+
+@pytest.mark.integration
+def test_a_newcomer_is_told_the_first_thing_to_do(cortex: Cortex, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    alone = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin"), "AWS_EC2_METADATA_DISABLED": "true"}
+    variables = nowhere | alone | {"CORTEX_PREFLIGHT_SECONDS": "300"}
+    told = cortex("doctor", **variables)
+    assert told.returncode == 78 and "Traceback" not in told.stderr, told.stderr
+    assert told.stderr.startswith("error: next, tools: install openssh-client rsync"), told.stderr
+    assert [line for line in told.stdout.splitlines() if line[:1].isdigit()] == [
+        f"{number}. {step.name}" for number, step in enumerate(STEPS, start=1)
+    ]
+    listed = json.loads(cortex("doctor", "cortex-70b", "--json", **variables).stdout)
+    assert [step["step"] for step in listed] == [step.name for step in STEPS]
+    found = {finding["check"]: finding for step in listed for finding in step["checks"]}
+    assert found["docker"]["detail"].startswith("docker is not installed") and found["stack"]["ok"] is False
+    assert not [finding for finding in found.values() if "could not be looked at" in finding["detail"]], found
+
+
+def test_an_unknown_profile_is_named(cortex: Cortex) -> None:
+    done = cortex("doctor", "cortex-7b")
+    assert done.returncode == 78 and "did you mean 'cortex-70b'" in done.stderr, done.stderr
+
+
+def test_an_engine_is_wanted_only_until_images_are_pushed(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ground = Ground(profile, None, Settings(), [], digests=tmp_path / "digests.json")
+    found = builder.check(ground)
+    assert found.ok is False and "docker is not installed" in found.detail and "install Docker" in str(found.fix)
+    (tmp_path / "docker").write_text("#!/bin/sh\necho no engine here >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    found = builder.check(ground)
+    assert found.ok is False and "no Docker Engine answers (no engine here)" in found.detail
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 29.0\n")
+    assert builder.check(ground).ok
+    (tmp_path / "docker").unlink()
+    ground.digests.write_text("{}")
+    assert builder.check(ground).ok
+
+
+def of_stack(profile: Profile, tmp_path: Path, vpc: str | None = None, **given: Any) -> Finding:
+    config = tmp_path / "sky.yaml"
+    config.write_text(json.dumps({"aws": {"vpc_name": vpc}} if vpc else {}))
+    environment = {"SKYPILOT_PROJECT_CONFIG": str(config)}
+    return stack.check(Ground(profile, None, Settings(home=tmp_path, **given), [], environment=environment))
+
+
+def test_a_stack_stands_where_its_network_is_found(profile: Profile, tmp_path: Path, cloud: Aws) -> None:
+    assert cloud
+    raised = {"run_policy": POLICY, "network_region": "us-west-2", "bucket": "s3://mine"}
+    gone = of_stack(profile, tmp_path, "cortex-dev", **raised)
+    assert gone.ok is False and "us-west-2 has no network cortex-dev" in gone.detail and gone.fix == "make infra-up"
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "cortex-dev"}]}]
+    boto3.client("ec2", region_name="us-west-2").create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=tags)  # type: ignore[arg-type]
+    assert of_stack(profile, tmp_path, "cortex-dev", **raised).ok
+    assert of_stack(profile, tmp_path, "cortex-prod", **raised).ok is False
+    unnamed = of_stack(profile, tmp_path, None, **raised)
+    assert unnamed.ok is False and "names no network" in unnamed.detail
+
+
+def test_without_a_stack_a_bucket_will_do(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    nothing = of_stack(profile, tmp_path)
+    assert nothing.ok is False and "install Pulumi" in str(nothing.fix)
+    own = of_stack(profile, tmp_path, bucket="s3://mine")
+    assert own.word == "warning" and "s3://mine" in own.detail
+    (tmp_path / "pulumi").write_text("#!/bin/sh\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    assert of_stack(profile, tmp_path).fix == "make infra-up"
+
+
+def test_an_account_that_never_used_spot_is_told_how_to(profile: Profile, cloud: Aws) -> None:
+    assert cloud
+    ground = Ground(profile, None, Settings(), [{"name": "sft"}], rentable=lambda _: (offer("aws"),))
+    new = spot.check(ground)
+    assert new.word == "warning" and "never used spot" in new.detail and "spot.amazonaws.com" in str(new.fix)
+    boto3.client("iam").create_service_linked_role(AWSServiceName="spot.amazonaws.com")
+    assert spot.check(ground).word == "ok"
+    others = Ground(profile, None, Settings(), [{"name": "sft"}], rentable=lambda _: (offer("gcp"),))
+    assert spot.check(others).word == "skipped"
