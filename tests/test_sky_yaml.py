@@ -159,7 +159,7 @@ MISTAKES: dict[str, tuple[str, str, Callable[[Path], object], type[Exception], s
         "docker:other-sft",
         read_pipeline,
         ConfigError,
-        "task 'sft': resources.image_id is not docker:<registry>/cortex-<image>",
+        "task 'sft': resources.image_id is not docker:<registry>/cortex-<image>, nor {docker: ",
     ),
     "another program": (
         "run: cortex run sft",

@@ -12,6 +12,7 @@ from cortex.errors import ConfigError, CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
+from cortex.runs.pipeline import container_of
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 
@@ -139,7 +140,7 @@ def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
     return PlannedTask(
         name=str(document.get("name")),
         stages=tuple(stages(document, where)),
-        image=str(document["resources"].get("image_id", "")).removeprefix("docker:"),
+        image=(container_of(document["resources"].get("image_id")) or "").removeprefix("docker:"),
         offers=asked,
         other=_other(document, spot=not asked[0].spot),
         nodes=document.get("num_nodes", 1),

@@ -16,7 +16,7 @@ from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, own
 from cortex.fleet.tracker_variables import with_trackers
 from cortex.paths import expand
 from cortex.runs.gpus import gpus_of
-from cortex.runs.pipeline import SKY_YAML, image_name, read_documents
+from cortex.runs.pipeline import SKY_YAML, container_of, image_name, read_documents, with_container
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
 from cortex.runs.stages import TRAINERS, find_stage
@@ -135,7 +135,7 @@ def stages(document: Mapping[str, Any], where: Path) -> list[str]:
 
 def unpushed(documents: list[dict[str, Any]]) -> list[str]:
     """Our images that the tasks name, but not by the digest that was pushed."""
-    named = [str(document["resources"].get("image_id", "")) for document in documents]
+    named = [container_of(document["resources"].get("image_id")) or "" for document in documents]
     return sorted({name for image in named if (name := image_name(image)) and "@sha256:" not in image})
 
 
@@ -210,9 +210,11 @@ class _Fill:
     def __call__(self, task: dict[str, Any]) -> dict[str, Any]:
         resources = dict(task["resources"])
         login, secret = dict[str, str](), dict[str, str]()
-        if isinstance(resources.get("image_id"), str):  # else it is none, or a cloud's own, region by region
-            resources["image_id"] = self._image(resources["image_id"])
-            login, secret = self._login(resources["image_id"])
+        container = container_of(resources.get("image_id"))
+        if container:
+            container = self._image(container)
+            resources["image_id"] = with_container(resources["image_id"], container)
+            login, secret = self._login(container)
         tags = {
             RUN_TAG: run_label(self.run),
             OWNER_TAG: owner_label(self.settings.owner),
@@ -227,9 +229,9 @@ class _Fill:
         filled = {name: given.get(name) if value is None else str(value) for name, value in variables.items()}
         return {name: value for name, value in filled.items() if value is not None}
 
-    def _image(self, image_id: str) -> str:
-        digest = self.digests.get(image_name(image_id) or "")
-        return f"docker:{digest}" if digest else image_id
+    def _image(self, container: str) -> str:
+        digest = self.digests.get(image_name(container) or "")
+        return f"docker:{digest}" if digest else container
 
     def _login(self, image: str) -> tuple[dict[str, str], dict[str, str]]:
         """Variables and secrets with which a machine logs in to an image's registry: the caller's own login, if any."""

@@ -1,7 +1,8 @@
 """The pipeline as `sky.yaml` writes it: a chain of tasks, each an image and the stages it runs.
 
 The cloud and the rehearsal read the same file. A task's `run` is one line, `cortex run STAGE...`; its image is
-`docker:<registry>/cortex-<name>...`, and `<name>` is the folder under `images/`.
+`docker:<registry>/cortex-<name>...`, and `<name>` is the folder under `images/`. The machine's own image may
+stand beside that: `{docker: <registry>/cortex-<name>..., us-east-1: ami-...}`.
 """
 
 import re
@@ -60,6 +61,24 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
     return documents
 
 
+def container_of(image_id: object) -> str | None:
+    """The container's image, as `docker:...`; None where there is no container.
+
+    SkyPilot takes a text, or a mapping that names the machine's own image by region, and the container's by `docker`.
+    """
+    if isinstance(image_id, dict):
+        named = cast(dict[str, Any], image_id).get("docker")
+        return f"docker:{str(named).removeprefix('docker:')}" if named else None
+    return image_id if isinstance(image_id, str) and image_id.startswith("docker:") else None
+
+
+def with_container(image_id: object, container: str) -> object:
+    """The same `image_id` with another container's image."""
+    if isinstance(image_id, dict):
+        return {**cast(dict[str, Any], image_id), "docker": container.removeprefix("docker:")}
+    return container
+
+
 def image_name(image_id: str) -> str | None:
     """The folder under `images/` that an `image_id` is made from; None for what is no image of ours."""
     found = _IMAGE.match(image_id)
@@ -70,9 +89,12 @@ def _task(path: Path, document: dict[str, Any]) -> Task:
     name = str(document.get("name"))
     resources: Any = document.get("resources")
     image_id = cast(dict[str, Any], resources).get("image_id") if isinstance(resources, dict) else None
-    image = image_name(str(image_id))
+    image = image_name(container_of(image_id) or "")
     if image is None:
-        raise ConfigError(f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>")
+        raise ConfigError(
+            f"{path}, task {name!r}: resources.image_id is not docker:<registry>/cortex-<image>, nor "
+            "{docker: <registry>/cortex-<image>, <region>: <the machine's own image>}"
+        )
     try:
         words = shlex.split(str(document["run"]), comments=True)
     except ValueError as error:

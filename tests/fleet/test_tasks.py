@@ -3,9 +3,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import sky
 import yaml
+from sky.utils import dag_utils
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label
@@ -21,8 +23,10 @@ from cortex.fleet.tasks import (
     stages,
     unpushed,
 )
+from cortex.runs.pipeline import read_pipeline
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
+from tests.fleet.services import Aws
 
 S3 = Settings(bucket="s3://kit", owner="Ada.L@example.org")
 TAGS = {OWNER_TAG: "ada-l-example-org", BUCKET_TAG: bucket_label("s3://kit")}
@@ -301,6 +305,28 @@ def test_an_image_that_a_cloud_names_region_by_region_is_left_as_it_is(tmp_path:
     path = write(tmp_path / "p.yaml", {"name": "a", "resources": {"image_id": images}, "run": "cortex run data"})
     [task] = resolve(profile, "r1", pipeline=path, settings=S3)
     assert task["resources"]["image_id"] == images and unpushed([task]) == []
+
+
+def test_a_container_beside_the_machines_own_image_is_the_one_that_was_pushed(
+    tmp_path: Path, profile: Profile, cloud: Aws
+) -> None:
+    """As SkyPilot itself reads it, and asks AWS for the machine's image."""
+    assert cloud
+    ami = boto3.client("ec2").register_image(Name="gpus", Architecture="x86_64")["ImageId"]
+    digests = tmp_path / "digests.json"
+    resources = {"image_id": {"docker": "cortex-data", "us-east-1": ami}, "infra": "aws", "cpus": 4}
+    path = write(tmp_path / "p.yaml", {"name": "a", "resources": resources, "run": "cortex run data"})
+    assert read_pipeline(path)[0].image == "data"
+    assert unpushed(resolve(profile, "r1", pipeline=path, settings=S3, digests=digests)) == ["data"]
+    pushed = f"{ECR}/data@sha256:{'0' * 64}"
+    digests.write_text(json.dumps({"data": pushed}))
+    documents = resolve(profile, "r1", pipeline=path, settings=S3, digests=digests)
+    [task] = documents
+    assert unpushed(documents) == [] and task["resources"]["image_id"] == {"docker": pushed, "us-east-1": ami}
+    assert task["envs"]["SKYPILOT_DOCKER_SERVER"] == ECR
+    [read] = dag_utils.load_chain_dag_from_yaml_str(dump(documents, "cortex-r1")).tasks
+    [machine] = read.resources
+    assert machine.extract_docker_image() == pushed and machine.image_id == {"us-east-1": ami}
 
 
 @pytest.mark.parametrize(

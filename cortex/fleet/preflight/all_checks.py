@@ -20,6 +20,7 @@ from cortex.fleet.preflight import (
     machines,
     memory,
     quota,
+    spot,
     tools,
     tracking,
 )
@@ -45,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     Check(clouds.NAME, clouds.check, needed=True),
     Check(machines.NAME, machines.check),
     Check(quota.NAME, quota.check),
+    Check(spot.NAME, spot.check),
     Check(bucket.NAME, bucket.check, needed=True),
     Check(images.NAME, images.check),
     Check(hub.NAME, hub.check),

@@ -9,7 +9,7 @@ from cortex.errors import ConfigError, CortexError, RefusedError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground, resources
 from cortex.fleet.preflight.registry import Image, is_there
-from cortex.runs.pipeline import image_name
+from cortex.runs.pipeline import container_of, image_name
 
 NAME = "images"
 
@@ -19,8 +19,8 @@ _LOG_IN = "log in: `docker login`, or SKYPILOT_DOCKER_USERNAME and SKYPILOT_DOCK
 
 def check(ground: Ground) -> Finding:
     """Ask for each image by the digest that `make push` wrote down, with a login that a machine would have, too."""
-    named = {str(entry.get("image_id") or "") for document in ground.documents for entry in resources(document)}
-    named = {image for image in named if image.startswith("docker:")}
+    every = (container_of(entry.get("image_id")) for document in ground.documents for entry in resources(document))
+    named = {container for container in every if container}
     if not named:
         return Finding(NAME, None, "the plan names no image: its tasks run on bare machines")
     try:

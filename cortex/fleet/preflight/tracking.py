@@ -10,7 +10,7 @@ from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground
 from cortex.fleet.tasks import read_digests, stages
 from cortex.limits import read_json
-from cortex.runs.pipeline import image_name
+from cortex.runs.pipeline import container_of, image_name
 from cortex.runs.stages import TRAINERS
 from cortex.training.tracking.mlflow_api import MlflowApi, MlflowError, MlflowRefusedError
 from cortex.training.tracking.needs import NEEDS, hide_keys, missing_variable
@@ -107,7 +107,7 @@ def _trains(task: Document) -> bool:
 
 def _image(task: Document, digests: Path) -> str | None:
     """The folder under `images/` that a task's image is made from, also where it is named by its digest."""
-    image = str((task.get("resources") or {}).get("image_id", ""))
+    image = container_of((task.get("resources") or {}).get("image_id")) or ""
     pushed = {f"docker:{digest}": name for name, digest in read_digests(digests).items()}
     name = pushed.get(image) or image_name(image)
     return name if name and _lock(name).is_file() else None
