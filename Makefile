@@ -70,7 +70,7 @@ teacher: setup ## a machine that serves a teacher, and ends itself when idle   [
 	@$(CORTEX) rent $@ $(ASKED)
 
 ##@ While it runs
-.PHONY: status logs runs cost
+.PHONY: status logs runs cost watch
 status: setup ## how a run stands: stages, steps, money, machine   RUN=<id> [FOLLOW=1]
 	@$(CORTEX) status "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(FOLLOW),--follow)
 logs: setup ## what its newest attempt wrote   RUN=<id> [STAGE= FOLLOW=1]
@@ -79,6 +79,8 @@ runs: setup ## all runs of the bucket
 	@$(CORTEX) runs
 cost: setup ## what a run has cost, machine by machine   RUN=<id>
 	@$(CORTEX) cost "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
+watch: setup ## end launches that go on failing, and enter what machines cost, where SkyPilot's server is (a launch starts it)
+	@$(CORTEX) watch
 
 ##@ After a run
 .PHONY: show download teardown sweep

@@ -140,10 +140,20 @@ class Lease:
         )
 
 
+def last_taken(store: Store, run: str) -> tuple[int, float]:
+    """The newest epoch, and when it was taken, in seconds since 1970 by the store's clock; zeros where none was.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    named = ((entry.key.removeprefix(f"{_folder(run)}/"), entry.modified) for entry in store.list(_folder(run)))
+    # Names that are no epoch's are somebody else's.
+    return max(((int(name), moment) for name, moment in named if _NAME.fullmatch(name)), default=(0, 0.0))
+
+
 def _newest(store: Store, run: str) -> int:
-    """The highest epoch of a listing; 0 for none. Names that are no epoch's are somebody else's."""
-    names = (entry.key.removeprefix(f"{_folder(run)}/") for entry in store.list(_folder(run)))
-    return max((int(name) for name in names if _NAME.fullmatch(name)), default=0)
+    """The highest epoch of a listing; 0 for none."""
+    return last_taken(store, run)[0]
 
 
 def _folder(run: str) -> str:

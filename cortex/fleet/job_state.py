@@ -6,11 +6,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from cortex.errors import CortexError
 from cortex.fleet.names import job_name
-from cortex.fleet.skypilot import answering, managed_jobs, never_used, require_server, uncoloured
+from cortex.fleet.skypilot import (
+    answering,
+    has_remote_server,
+    managed_jobs,
+    never_used,
+    require_server,
+    uncoloured,
+)
+from cortex.fleet.watch.background import is_watched
 from cortex.runs.events import Event
 from cortex.text import harmless
 
@@ -96,14 +105,17 @@ def find_job_state(records: Sequence[Any], run: str, launch: Event) -> JobState 
 class JobWatcher:
     """Asks SkyPilot for a run's job, on a thread of its own: a server that hangs holds nobody up."""
 
-    def __init__(self, run: str, *, patience: float = PATIENCE, every: float = EVERY) -> None:
-        self._run, self._patience, self._every = run, patience, every
+    def __init__(self, run: str, *, home: Path | None = None, patience: float = PATIENCE, every: float = EVERY) -> None:
+        """With `home`, which is CORTEX_HOME, it is looked for a watcher there, too."""
+        self._run, self._home, self._patience, self._every = run, home, patience, every
         self._asking: threading.Thread | None = None
         self._asked = -math.inf
         self.state: JobState | None = None
         """What SkyPilot said last."""
         self.unasked: str | None = None
         """Why it could not be asked."""
+        self.unwatched = False
+        """Whether the job goes on at this machine's own server, and no watcher is at work here."""
 
     def look(self, launch: Event) -> None:
         """Ask, and wait for the answer while patience lasts."""
@@ -124,6 +136,8 @@ class JobWatcher:
     def _ask(self, launch: Event) -> None:
         try:
             self.state, self.unasked = read_job_state(self._run, launch), None
+            if self._home and self.state and not self.state.ended:
+                self.unwatched = not has_remote_server() and not is_watched(self._home)
         except CortexError as error:
             self.unasked = str(error)
 

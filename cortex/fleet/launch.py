@@ -22,7 +22,7 @@ from cortex.fleet.teardown import destroy_each
 from cortex.runs.base_pin import bind_pin
 from cortex.runs.budget import cap, over_budget, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
-from cortex.runs.events import Event, order
+from cortex.runs.events import CLOUDS_WORD, Event, order
 from cortex.runs.ledger import Entry, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.runs.profile import Profile
@@ -36,7 +36,10 @@ SIGN_OF_LIFE = 180.0
 """Seconds after a machine's last entry in the ledger in which it counts as running: it makes one a minute."""
 
 _LAUNCHES = ("launching", "launch_failed", "launched", "stopped")
-_ENDS = ("launch_failed", "stopped", "budget_raised", "machine_ended", "budget_spent", "stage_failed", "destroyed")
+_ENDS = (
+    *("launch_failed", "stopped", "given_up", "budget_raised", "machine_ended", "budget_spent"),
+    *("stage_failed", "destroyed"),
+)
 """Entries after which nothing runs that SkyPilot does not know of."""
 
 
@@ -202,7 +205,8 @@ def _require_idle(run: str, entries: list[Entry], jobs: Jobs, now: float) -> tup
 
 def _last_word(entries: list[Entry], now: float) -> Entry | None:
     """The newest entry of the newest epoch, while it says that the run may be running; else None."""
-    newest = max(entries, key=lambda entry: (entry.event["epoch"], entry.written, order(entry.event)), default=None)
+    own = [entry for entry in entries if entry.event["event"] not in CLOUDS_WORD]
+    newest = max(own, key=lambda entry: (entry.event["epoch"], entry.written, order(entry.event)), default=None)
     if newest is None or newest.event["event"] in (*_ENDS, "launching") or _age(newest, now) >= SIGN_OF_LIFE:
         return None
     return newest

@@ -14,7 +14,7 @@ from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
 from cortex.runs.pipeline import container_of
 from cortex.runs.prices import Offer
-from cortex.runs.profile import Profile
+from cortex.runs.profile import Budget, Profile
 
 SHOWN = 3
 """Machine types shown for a task; it may be given dearer ones."""
@@ -49,6 +49,8 @@ class Plan:
     secrets: Mapping[str, bool]
     """By name: whether it is set here."""
     owner: str
+    wall: str | None
+    """What launches that fail may come to, in words; None for what is no run."""
     expected: str
     """What the forecast says that it takes; of what is no run, until when it stays."""
 
@@ -78,6 +80,7 @@ class Plan:
         return {
             "expected": self.expected,
             "budget": budget,
+            **({"launches": self.wall} if self.wall else {}),
             "bucket": self.bucket,
             "images": _NEXT_LINE.join(images) or "none: bare machines",
             "secrets": ", ".join(given) or "none",
@@ -101,6 +104,7 @@ def make_plan(
         ConfigError: SkyPilot's catalog is not here, or has no machine for a task.
     """
     planned = tuple(_planned(document, where) for document in documents)
+    clouds = {offer.cloud for task in planned for offer in task.offers}
     return Plan(
         title=title,
         bucket=bucket,
@@ -108,8 +112,21 @@ def make_plan(
         tasks=planned,
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
+        wall=_wall(profile.budget, clouds) if profile else None,
         expected=_expected(profile, documents) if profile else _until(documents),
     )
+
+
+def _wall(budget: Budget, clouds: set[str]) -> str:
+    """When launches that fail are given up, and where nobody counts them."""
+    count, dollars = budget.failed_launches, budget.failed_dollars
+    walls = [f"after {count} in a row"] if count is not None else []
+    walls += [f"at ${dollars:,.2f}"] if dollars is not None else []
+    elsewhere = sorted(clouds - {"aws"})
+    if elsewhere == sorted(clouds):
+        walls = []
+    failing = f"given up {' or '.join(walls)} without a sign of life" if walls else "tried again without end"
+    return failing + (f"; nobody counts them on {', '.join(elsewhere)}" if elsewhere else "")
 
 
 def _until(documents: list[dict[str, Any]]) -> str:

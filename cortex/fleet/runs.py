@@ -43,7 +43,7 @@ def read_runs(store: Store) -> list[RunStatus | Unreadable]:
 
 def runs_json(runs: list[RunStatus | Unreadable]) -> list[dict[str, Any]]:
     """What `cortex runs --json` prints."""
-    keys = ("run", "profile", "state", "stage", "step", "total", "spent", "budget", "seen", "silent_seconds")
+    keys = ("run", "profile", "state", "stage", "step", "total", "spent", "budget", "seen", "silent_seconds", "reason")
     return [
         {key: full[key] for key in keys}
         if (full := run.to_json() if isinstance(run, RunStatus) else None)
@@ -68,7 +68,7 @@ def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console
         steps = f" {stage.step}/{stage.total}" if stage and stage.step is not None else ""
         of = f" of ${run.budget:.2f}" if run.budget else ""
         age = f"{duration(max(0.0, run.now - run.seen))} ago" if run.seen else "never"
-        at = f"{stage.name}{steps}" if stage else ""
+        at = "launches failed" if run.given_up else f"{stage.name}{steps}" if stage else ""
         table.add_row(run.run, run.profile, run.state, at, f"${run.spent:.2f}{of}", age)
     console.print(table)
 
@@ -79,6 +79,7 @@ def cost_json(status: RunStatus) -> dict[str, Any]:
         "run": status.run,
         "budget": status.budget,
         "spent": round(status.spent, 6),
+        "given_up": status.given_up,
         "machines": [charge.to_json() for charge in status.charges],
     }
 
@@ -87,8 +88,11 @@ def print_cost(status: RunStatus, console: Console) -> None:
     """A row a machine, and the total."""
     table = Table("machine", "time", "dollars", "", box=None, pad_edge=False)
     for charge in status.charges:
-        note = "at work" if charge.open and status.state == "running" and charge is status.machine else ""
+        at_work = charge.open and status.state == "running" and charge is status.machine
+        note = "at work" if at_work else "" if charge.reached else "`cortex run` never began on it"
         table.add_row(place(charge), duration(charge.seconds), f"{charge.dollars:.2f}", note)
     console.print(table)
     of = f" of ${status.budget:.2f}, {status.spent / status.budget:.0%}" if status.budget else "; no budget is set"
     console.print(f"{status.run}: ${status.spent:.2f}{of}", soft_wrap=True)
+    if status.given_up:
+        console.print(f"given up: {status.given_up}", soft_wrap=True)

@@ -44,10 +44,14 @@ class RunStatus:
     """Objects of the ledger that could not be read whole."""
     launch: Event | None
     """The newest `launching` or `launched`; None for a run that never left the machine where it was begun."""
+    given_up: str | None = None
+    """Why `cortex watch` gave the run's launches up, where nothing was begun since."""
     job: JobState | None = None
     """What SkyPilot says; None where its server here does not know the run, or was not asked."""
     unasked: str | None = None
     """Why SkyPilot could not be asked."""
+    unwatched: bool = False
+    """Whether nobody ends its launches if they fail, though that is this machine's to do."""
 
     @property
     def spent(self) -> float:
@@ -68,7 +72,7 @@ class RunStatus:
         job, state = watcher.state, self.state
         if job and job.ended and state not in ENDED and job.state != "succeeded":
             state = "failed" if job.failed else "stopped"
-        return replace(self, job=job, unasked=watcher.unasked, state=state)
+        return replace(self, job=job, unasked=watcher.unasked, unwatched=watcher.unwatched, state=state)
 
     def to_json(self) -> dict[str, Any]:
         """What `cortex status RUN --json` prints."""
@@ -92,11 +96,12 @@ class RunStatus:
             "machine": machine.to_json() if machine else None,
             "seen": self.seen,
             "silent_seconds": round(self.now - self.seen, 1) if self.seen else None,
-            "reason": stage.reason if stage else None,
+            "reason": self.given_up or (stage.reason if stage else None),
             "stages": [report.to_json() | {"preemptions": report.preemptions} for report in self.stages],
             "damaged": list(self.damaged),
             "skypilot": self.job.to_json() if self.job else None,
             "skypilot_unasked": self.unasked,
+            "unwatched": self.unwatched,
         }
 
 
@@ -129,18 +134,20 @@ class RunWatcher:
         begun = [report for report in reports if report.epoch is not None]
         newest = max(begun, key=lambda report: report.epoch or 0, default=None)
         costs = charges(events)
+        given_up = _given_up(events)
         return RunStatus(
             run=self._run,
             profile=self._profile.name,
             bucket=self._store.url,
             now=self._store.now(),
-            state=_state(reports, newest, events),
+            state="failed" if given_up else _state(reports, newest, events),
             stages=reports,
             stage=newest,
             charges=costs,
             budget=cap(events, self._profile.budget.dollars),
             seen=follower.heard,
             damaged=tuple(follower.reader.damaged),
+            given_up=given_up,
             launch=max(
                 (event for event in events if event["event"] in ("launching", "launched")),
                 key=lambda event: (event["epoch"], event["event"] == "launched"),
@@ -160,6 +167,13 @@ class RunWatcher:
 def read_status(store: Store, run: str, *, workers: int = READERS) -> RunStatus:
     """How a run stands now, by its ledger. Raises UsageError for a run that does not exist."""
     return RunWatcher(store, run, workers=workers).look()
+
+
+def _given_up(events: list[Event]) -> str | None:
+    """Why the run's launches were given up; None where they were not, or anything took a later epoch since."""
+    last = max((event["epoch"] for event in events), default=0)
+    found = [event for event in events if event["event"] == "given_up" and event["epoch"] == last]
+    return str(found[-1]["reason"]) if found else None
 
 
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:

@@ -52,10 +52,14 @@ def summary(status: RunStatus) -> str:
     if status.seen:
         words.append(f"last sign of life {duration(max(0.0, status.now - status.seen))} ago")
     lines = ["  ·  ".join(words)]
-    if status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
+    if status.given_up:
+        lines.append(f"given up: {status.given_up}")
+    elif status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
         lines.append(f"{status.stage.name}: {status.stage.reason}")
     if line := skypilot_line(status):
         lines.append(line)
+    if status.unwatched and not status.over:
+        lines.append("no watcher is at work here, so that launches that fail are tried without end: `cortex watch`")
     if status.damaged:
         count, first = len(status.damaged), f"{status.bucket}/{status.damaged[0]}"
         lines.append(

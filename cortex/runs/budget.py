@@ -1,7 +1,7 @@
 """What a run has cost, and what it may cost: computed from its ledger's events alone.
 
-A machine costs from its launch, where its cloud says when that was, to its last sign of life. What comes after that,
-until the cloud has really taken it away, no entry can tell: at most the minute between two signs.
+A machine costs from its launch, where its cloud says when that was, to its last sign of life; and, where `cortex watch`
+has asked the cloud, until the cloud took it away, be it that no program of ours ever began on it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex.errors import BudgetError
-from cortex.runs.events import Event, order
+from cortex.runs.events import CLOUDS_WORD, Event, order
 
 WARN = 0.8
 """The share of a budget whose spending is warned of."""
@@ -35,12 +35,16 @@ class Charge:
     dollars_per_hour: float
     since: float
     until: float
-    """Its last sign of life."""
+    """Its last sign of life, or its end, where the cloud told that."""
     seconds: float
     """All that is paid for: overlapping attempts count once, and the time between two attempts of a machine that says
     when it was launched counts, too."""
     open: bool
     """Whether nothing has said that its work ended: it is at work, or was killed."""
+    reached: bool = True
+    """Whether `cortex run` began on it; if not, the cloud alone has said that it was there."""
+    gone: bool = False
+    """Whether the cloud has said that it took it away: `until` is that moment then, and no sign of life."""
 
     @property
     def dollars(self) -> float:
@@ -86,8 +90,8 @@ def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
     An attempt is known by its machine and its beginning, which each `machine_...` event names. It lasts for as many
     seconds as its signs of life say that it has cost, which they count by a clock that does not jump; where they say
     none, until them, and until other events of an epoch that it wrote under, unless they are further ahead than
-    `PLAUSIBLE`: then a clock was set. Of two prices of a machine the one entered under the later epoch holds for all
-    its time.
+    `PLAUSIBLE`: then a clock was set. What the cloud said of a machine is added, its own time with it counted once. Of
+    two prices of a machine the one entered under the later epoch holds for all its time, its own before the cloud's.
     """
     known = sorted(events, key=order)
     attempts: dict[tuple[str, float | None], _Attempt] = {}
@@ -101,12 +105,12 @@ def charges(events: Iterable[Event]) -> tuple[Charge, ...]:
             by_epoch[event["epoch"]] = attempt
             attempt.hear(event)
     for event in known:
-        attempt = None if event["event"] in SIGNS else by_epoch.get(event["epoch"])
+        attempt = None if event["event"] in {*SIGNS, *CLOUDS_WORD} else by_epoch.get(event["epoch"])
         # Such an event may be dated by the bucket, and a sign by its writer: their difference would come and go.
         if attempt and not attempt.counted:
             attempt.reach(event["time"] - attempt.ahead)
     machines: dict[str, list[_Attempt]] = {}
-    for attempt in attempts.values():
+    for attempt in (*attempts.values(), *(_seen(event) for event in known if event["event"] in CLOUDS_WORD)):
         machines.setdefault(attempt.started["machine"], []).append(attempt)
     return tuple(sorted((_charge(each) for each in machines.values()), key=lambda charge: charge.since))
 
@@ -130,9 +134,16 @@ def over_budget(run: str, dollars: float, limit: float) -> BudgetError:
     )
 
 
+def _seen(event: Event) -> _Attempt:
+    """The time for which a cloud has said that a machine was there."""
+    since, until = float(event["since"]), float(event["until"])
+    return _Attempt(event, since, max(since, until), ended=event["event"] == "machine_gone")
+
+
 def _charge(attempts: Sequence[_Attempt]) -> Charge:
-    newest = max(attempts, key=lambda attempt: order(attempt.started))
-    told = newest.started
+    own = [attempt for attempt in attempts if attempt.started["event"] not in CLOUDS_WORD]
+    newest = max(own or attempts, key=lambda attempt: order(attempt.started))
+    told, gone = newest.started, any(attempt.started["event"] == "machine_gone" for attempt in attempts)
     return Charge(
         machine=told["machine"],
         **{name: told.get(name) for name in ("cloud", "region", "zone", "instance_type", "accelerators")},
@@ -141,7 +152,9 @@ def _charge(attempts: Sequence[_Attempt]) -> Charge:
         since=min(attempt.since for attempt in attempts),
         until=max(attempt.until for attempt in attempts),
         seconds=_covered((attempt.since, attempt.until) for attempt in attempts),
-        open=not newest.ended,
+        open=not newest.ended and not gone,
+        reached=bool(own),
+        gone=gone,
     )
 
 

@@ -59,17 +59,19 @@ _SIGN: dict[str, Check] = {"machine": _text, "since?": _TIME, "until?": _TIME, "
 _MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget?": _DOLLARS}
 _OPTIONAL = _maybe(_text)
 
+_RENTED: dict[str, Check] = {
+    "machine": _text,
+    "since": _TIME,
+    # A price that is no number, or a negative one, would turn the cap off.
+    "dollars_per_hour": _number(0, 1e6),
+    **{f"{name}?": _OPTIONAL for name in ("cloud", "region", "zone", "instance_type", "accelerators", "task")},
+    "spot?": _flag,
+}
+
 VALUES: dict[str, dict[str, Check]] = {
-    "machine_started": {
-        "machine": _text,
-        "since": _TIME,
-        "until?": _TIME,
-        "seconds?": _SECONDS,
-        # A price that is no number, or a negative one, would turn the cap off.
-        "dollars_per_hour": _number(0, 1e6),
-        **{f"{name}?": _OPTIONAL for name in ("cloud", "region", "zone", "instance_type", "accelerators", "task")},
-        "spot?": _flag,
-    },
+    "machine_started": {**_RENTED, "until?": _TIME, "seconds?": _SECONDS},
+    "machine_standing": {**_RENTED, "until": _TIME},
+    "machine_gone": {**_RENTED, "until": _TIME},
     "machine_alive": _SIGN,
     "machine_ended": _SIGN,
     # A cap of 0 is none.
@@ -82,6 +84,7 @@ VALUES: dict[str, dict[str, Check]] = {
     "progress": {"step": _count, "total": _count},
     "validated": {"stage": _text, "step": _count, "values": _numbers},
     "launching": {"name?": _text, "owner?": _OPTIONAL},
+    "given_up": {"launches": _count, "dollars": _DOLLARS, "reason": _text},
     "launched": {"job?": _maybe(_count), "name?": _text},
     "stopped": {"job?": _maybe(_count)},
     "teardown": {"machines?": _texts},
@@ -90,6 +93,10 @@ VALUES: dict[str, dict[str, Check]] = {
     "bucket_answers": {"stage?": _text, "seconds?": _SECONDS},
 }
 """What the kinds that are reckoned with say; `?`: it may be missing. Kinds that are not here may say anything."""
+
+
+CLOUDS_WORD = frozenset({"machine_standing", "machine_gone"})
+"""What `cortex watch` enters of a machine, as the cloud says it: no machine's own word, and no sign of its life."""
 
 
 def parse(lines: Iterable[str]) -> list[Event]:

@@ -25,7 +25,7 @@ __all__ = ["Entry", "Event", "Ledger", "LedgerReader", "UnwrittenLedger", "folde
 FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
 """Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
 
-TICKS = frozenset({"progress", "machine_alive"})
+TICKS = frozenset({"progress", "machine_alive", "machine_standing"})
 """Events of which only the newest count. An object that holds nothing else says so in its name."""
 
 TICK = "-tick.jsonl"

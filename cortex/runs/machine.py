@@ -3,7 +3,7 @@
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -19,6 +19,10 @@ SECONDS = 2.0
 
 RETRY_SECONDS = 0.2
 
+BOOTING = 3600.0
+"""Seconds from a machine's boot to our program within which it was rented for that: image and setup. Of one that is up
+for longer, such as somebody's own, the time before is not this run's."""
+
 RESOLUTION = 5.0
 """Seconds by which a clock may seem to differ from a cloud's, which tells whole ones, and takes a moment to answer."""
 
@@ -30,7 +34,8 @@ class Machine:
     id: str
     """By its cloud's name; the host's name where no cloud answers."""
     since: float
-    """When it began to cost, in seconds since 1970: its launch, where the cloud says that, or what was given."""
+    """When it began to cost, in seconds since 1970: its launch, where the cloud says that; its boot, where the cloud
+    says no more than which machine it is; or what was given."""
     cloud: str | None = None
     region: str | None = None
     zone: str | None = None
@@ -56,12 +61,23 @@ class Machine:
         return {"machine": self.id, **values, "since": round(self.since, 3)}
 
 
+def uptime() -> float:
+    """Seconds since this machine was booted; a container's is its host's."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def identify(
-    asked: Sequence[Identity], since: float, prices: PriceList | None, *, seconds: float = SECONDS, nodes: int = 1
+    asked: Sequence[Identity],
+    since: float,
+    prices: PriceList | None,
+    *,
+    seconds: float = SECONDS,
+    nodes: int = 1,
+    up: Callable[[], float] = uptime,
 ) -> Machine:
     """This machine, and those that work with it, `nodes` in all.
 
-    `since` is when it began to cost if no cloud knows, `prices` what it may cost.
+    `since` is when it began to cost if no cloud knows, `prices` what it may cost, `up` for how long it is up.
 
     A machine that the list does not have costs as much as its dearest: a budget errs on the side of its owner. Without
     a list, nothing was rented for this run.
@@ -72,6 +88,9 @@ def identify(
         return Machine(platform.node() or "localhost", since, dollars_per_hour=highest * nodes, nodes=nodes)
     # By the cloud's clock, which knows when the machine was launched: this one's may be wrong.
     begun = since if rented.ahead is None or abs(rented.ahead) < RESOLUTION else since - rented.ahead
+    launched = rented.launched
+    if launched is None and (booted := up()) < BOOTING:
+        launched = begun - booted
     where = (rented.cloud, rented.region, rented.zone, rented.instance_type, rented.spot)
     offer = prices.find(*where) if prices else None
     if prices and offer is None:
@@ -80,7 +99,7 @@ def identify(
         )
     return Machine(
         id=rented.id,
-        since=begun if rented.launched is None else min(begun, rented.launched),
+        since=begun if launched is None else min(begun, launched),
         ahead=since - begun,
         cloud=rented.cloud,
         region=rented.region,

@@ -5,7 +5,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
@@ -192,7 +200,26 @@ class Budget(Section):
     """What a run may cost."""
 
     dollars: float = Field(default=0.0, ge=0)
-    """The cap on a whole run, all attempts and machines together; 0 sets none."""
+    """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""
+    failed_launches: int | None = Field(default=3, le=1000)
+    """Launches in a row that may fail before `cortex run` begins, after which the run is given up; null: any number.
+    One may be a bad machine, and two chance: three of the same image and setup are a fault that a fourth meets, too."""
+    failed_dollars: float | None = Field(default=40.0, le=1e6)
+    """What such launches in a row may cost together, the one under way included; null: any sum. An hour of eight H100s
+    on spot, several times what pulling an image onto them takes."""
+
+    @field_validator("failed_launches", "failed_dollars")
+    @classmethod
+    def _some(cls, value: float | None) -> float | None:
+        if value is not None and value <= 0:
+            raise ValueError("would end every run at its first launch: give more than 0, or null for no wall")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All but what nobody has set: a profile that says nothing of it keeps the hash that it had before."""
+        known = type(self).model_fields
+        return {key: value for key, value in handler(self).items() if key == "dollars" or value != known[key].default}
 
 
 class Estimates(Section):

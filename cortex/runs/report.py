@@ -9,7 +9,8 @@ from cortex.artifacts.store import Store
 from cortex.errors import PreemptedError
 from cortex.runs.budget import SIGNS
 from cortex.runs.context import artifact_prefix
-from cortex.runs.ledger import Event, LedgerReader
+from cortex.runs.events import CLOUDS_WORD, Event
+from cortex.runs.ledger import LedgerReader
 
 State = Literal["waiting", "running", "silent", "failed", "done"]
 
@@ -105,6 +106,8 @@ class RunFollower:
         if entries := self.reader.new_entries():
             self.events = sorted([*self.events, *(entry.event for entry in entries)], key=lambda event: event["epoch"])
             for entry in entries:
+                if entry.event["event"] in CLOUDS_WORD:
+                    continue
                 self._take(entry.event, entry.written)
                 if entry.event["event"] in SIGNS or entry.event["epoch"] in self._attempts:
                     self.heard = max(self.heard or 0.0, entry.written)

@@ -202,6 +202,7 @@ def _start(
     ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
     with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
         print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
+    print(_have_watched(settings.home), flush=True)
     if follow:
         watch(store, run, console)
 
@@ -216,11 +217,21 @@ def _told_if_interrupted(what: str) -> Generator[None]:
         raise typer.Exit(INTERRUPTED) from interruption
 
 
+def _have_watched(home: Path) -> str:
+    """See that launches that fail are ended where SkyPilot's server is: here, unless another is named."""
+    from cortex.fleet.skypilot import has_remote_server
+    from cortex.fleet.watch.background import log_path, start_watcher
+
+    if has_remote_server():
+        return "launches that fail are ended by `cortex watch` on SkyPilot's server"
+    start_watcher(home)
+    return f"launches that fail are ended by `cortex watch`, from here: its log is {log_path(home)}"
+
+
 def _limited(profile: "Profile", dollars: float | None) -> "Profile":
     """The profile with the cap that holds, for who compares it with a forecast."""
-    from cortex.runs.profile import Budget
-
-    return profile if dollars is None else profile.model_copy(update={"budget": Budget(dollars=dollars)})
+    limited = profile.budget if dollars is None else profile.budget.model_copy(update={"dollars": dollars})
+    return profile.model_copy(update={"budget": limited})
 
 
 def _look(

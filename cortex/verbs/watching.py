@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cortex.errors import CortexError
 from cortex.text import json_text
 from cortex.verbs.words import AsJson, Run, read_path
 
@@ -27,15 +28,41 @@ def status(
     from cortex.fleet.status_view import print_status
     from cortex.settings import Settings
 
-    store, console = Store.open(Settings().bucket_url), Console()
+    settings, console = Settings(), Console()
+    store = Store.open(settings.bucket_url)
     if follow and not as_json:
         follow_run(store, run_id, console)
         return
-    found = RunWatcher(store, run_id, jobs=JobWatcher(run_id)).look(wait=True)
+    found = RunWatcher(store, run_id, jobs=JobWatcher(run_id, home=settings.home)).look(wait=True)
     if as_json:
         print(json_text(found.to_json()))
     else:
         print_status(found, console)
+
+
+@app.command()
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="Look once; 1 where somebody did not answer.")] = False,
+    until_done: Annotated[bool, typer.Option("--until-done", help="Until no run is left.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=1.0, max=600.0)] = 20.0,
+) -> None:
+    """End runs whose launches go on failing, and enter what machines cost: where SkyPilot's server is."""
+    from cortex.fleet.watch.background import only_watcher
+    from cortex.fleet.watch.kit_jobs import SkyPilotKitJobs
+    from cortex.fleet.watch.watcher import Watcher, watch_runs
+    from cortex.settings import Settings
+
+    watcher = Watcher(SkyPilotKitJobs())
+    if once:
+        watcher.look()
+        if watcher.faults:
+            raise CortexError("; ".join(watcher.faults))
+        return
+    try:
+        if not watch_runs(watcher, lambda: only_watcher(Settings().home), every, until_done=until_done):
+            print("a watcher is at work on this machine already")
+    except KeyboardInterrupt:
+        print("no longer watching: `cortex watch` goes on", file=sys.stderr)
 
 
 @app.command()

@@ -119,6 +119,16 @@ def test_a_job_that_skypilot_ended_ends_every_view(
     assert shown["state"] == word and shown["reason"] == "no capacity"
 
 
+def test_who_looks_where_nobody_watches_is_told(profile: Profile, store: Store) -> None:
+    create_run(store, RUN, profile)
+    Ledger(store, RUN, 1).append("launched", job=7)
+    watcher = JobWatcher(RUN)
+    watcher.state, watcher.unwatched = JobState("job/7", "sft", "starting", False, False, 0, None), True
+    text = io.StringIO()
+    print_status(RunWatcher(store, RUN).look().joined(watcher), Console(file=text, width=200))
+    assert "no watcher is at work here" in text.getvalue() and "`cortex watch`" in text.getvalue()
+
+
 @pytest.fixture
 def status(profile: Profile, store: FolderStore, cortex: Cortex, tmp_path: Path) -> Cortex:
     """`cortex status` of a run that was launched, for a user whose home is empty."""

@@ -32,6 +32,14 @@ def progress(time: float, epoch: int = 1) -> Event:
     return {"event": "progress", "time": time, "epoch": epoch, "step": 1, "total": 2}
 
 
+def standing(until: float, since: float, *, machine: str = "i-1", price: float = 10.0) -> Event:
+    return event("machine_standing", until, 0, machine, since, until=until, dollars_per_hour=price, cloud="aws")
+
+
+def gone(until: float, since: float, *, machine: str = "i-1", price: float = 10.0) -> Event:
+    return standing(until, since, machine=machine, price=price) | {"event": "machine_gone"}
+
+
 CASES: dict[str, tuple[list[Event], float]] = {
     "nothing": ([], 0.0),
     "one that ended, from its launch on": ([started(600, 0), ended(HOUR, 0)], 10.0),
@@ -70,7 +78,31 @@ CASES: dict[str, tuple[list[Event], float]] = {
     ),
     "a clock that is behind costs nothing less than nothing": ([started(5, 100), alive(50, 100)], 0.0),
     "signs of a machine that never said it began": ([alive(HOUR, 0)], 0.0),
+    "a machine that the cloud alone has seen": ([standing(900, 0), standing(1800, 0)], 5.0),
+    "one that failed to launch, until it was taken away": ([standing(900, 0), gone(HOUR, 0)], 10.0),
+    "two that failed, one after the other": ([gone(1800, 0), gone(HOUR, 1800, machine="i-2")], 10.0),
+    "what the cloud saw before the program began counts once": (
+        [standing(120, 0), started(60, 0), ended(1800, 0)],
+        5.0,
+    ),
+    "until the cloud took it away, at the machine's own price": (
+        [started(60, 0, price=20.0), ended(1800, 0), gone(HOUR, 0, price=1.0)],
+        20.0,
+    ),
+    "the cloud's word under a machine's epoch is no sign of that machine's life": (
+        [started(60, 0), alive(1800, 0), gone(HOUR, 1800, machine="i-2", price=0.0) | {"epoch": 1}],
+        5.0,
+    ),
+    "gone before it came costs nothing": ([gone(50, 100)], 0.0),
 }
+
+
+def test_a_machine_says_whether_it_is_gone_and_whether_a_program_began_on_it() -> None:
+    events = [started(60, 0), alive(120, 0), standing(60, 0, machine="i-2"), gone(90, 0, machine="i-3")]
+    found = {charge.machine: (charge.open, charge.reached) for charge in charges(events)}
+    assert found == {"i-1": (True, True), "i-2": (True, False), "i-3": (False, False)}
+    (closed,) = charges([*events[:2], gone(130, 0)])
+    assert (closed.open, closed.reached, closed.until, closed.spot) == (False, True, 130, True)
 
 
 @pytest.mark.parametrize("name", CASES)

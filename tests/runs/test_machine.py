@@ -75,8 +75,21 @@ def test_a_launch_later_than_its_program_is_another_clock_s_and_shortens_nothing
     assert identify(at(aws=aws.url), NOW, PRICES).since == NOW
 
 
-def test_a_machine_of_google_cloud_is_known_since_its_program_began(gcp: GcpServer) -> None:
-    found = identify(at(gcp=gcp.url), NOW, PRICES)
+@pytest.mark.parametrize(("up", "since"), [(420.0, NOW - 420), (3599.0, NOW - 3599), (86400.0, NOW)])
+def test_a_machine_whose_cloud_tells_no_launch_costs_from_its_boot_unless_it_was_up_for_long(
+    up: float, since: float, gcp: GcpServer, azure: AzureServer
+) -> None:
+    for asked in (at(gcp=gcp.url), at(azure=azure.url)):
+        assert identify(asked, NOW, PRICES, up=lambda: up).since == since
+
+
+def test_a_launch_that_the_cloud_tells_goes_before_the_boot(aws: AwsServer) -> None:
+    aws.rent(LAUNCHED)
+    assert identify(at(aws=aws.url), NOW, PRICES, up=lambda: 5.0).since == LAUNCHED.timestamp()
+
+
+def test_a_machine_of_google_cloud_says_what_it_is(gcp: GcpServer) -> None:
+    found = identify(at(gcp=gcp.url), NOW, PRICES, up=lambda: 86400.0)
     assert (found.id, found.cloud, found.region, found.zone) == (
         "4520031799277581759",
         "gcp",

@@ -1,4 +1,5 @@
 import copy
+import json
 import os
 import re
 from pathlib import Path
@@ -68,6 +69,10 @@ def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
     [
         ({"budget__dollars": -5}, r"budget\.dollars: .*greater than or equal to 0 \(given: -5\)"),
         ({"budget__dollars": float("inf")}, r"budget\.dollars: .*finite"),
+        ({"budget__failed_dollars": 0}, r"budget\.failed_dollars: .*null for no wall \(given: 0\)"),
+        ({"budget__failed_launches": 0}, r"budget\.failed_launches: .*its first launch: give more than 0"),
+        ({"budget__failed_launches": 2.5}, r"budget\.failed_launches: .*integer"),
+        ({"budget__failed_dollars": float("nan")}, r"budget\.failed_dollars: .*"),
         ({"sft__learning_rate": float("nan")}, r"sft\.learning_rate: .*finite"),
         ({"sft__max_steps": 0}, r"sft\.max_steps"),
         ({"sft__max_steps": "many"}, r"sft\.max_steps: .*\(given: 'many'\)"),
@@ -274,3 +279,13 @@ def test_a_revision_is_a_commit_of_a_model_of_the_hub() -> None:
 def test_what_several_machines_cannot_do_is_refused(change: dict[str, Any], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         load_profile("cortex-70b-2n", change)
+
+
+def test_the_wall_changes_a_profiles_hash_only_where_it_is_set() -> None:
+    plain = changed(budget__dollars=5.0)
+    assert json.loads(plain.to_json())["budget"] == {"dollars": 5.0}
+    assert changed(budget__failed_launches=3, budget__failed_dollars=40.0, budget__dollars=5.0).digest == plain.digest
+    walled = changed(budget__failed_launches=None, budget__failed_dollars=7.5, budget__dollars=5.0)
+    assert walled.digest != plain.digest
+    read = Profile.from_json(walled.to_json(), "here")
+    assert (read.budget.failed_launches, read.budget.failed_dollars) == (None, 7.5) and read == walled

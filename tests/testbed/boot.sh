@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts one machine: in namespaces of its own, a root of layers over the shared one, then its SSH server.
-# In: BASE, FOLDER, NAME, SHARED (paths, a line each), VARIABLES (for logins).
+# In: BASE, FOLDER, NAME, SHARED (paths, a line each), VARIABLES (for logins), FAULT (what is wrong with it, or nothing).
 set -eu
 root="$FOLDER/root"
 mkdir -p "$FOLDER/upper" "$FOLDER/work" "$root"
@@ -33,4 +33,16 @@ hostname "$NAME"
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$NAME" > "$root/etc/hosts"
 : > "$root/etc/resolv.conf"
 mkdir -p "$root/run/sshd"
+case "$FAULT" in
+mute) exec sleep infinity ;;
+unpulled)
+    cat > "$root/usr/bin/docker" << 'END'
+#!/bin/sh
+[ "$1" = pull ] || exit 0
+echo "Error response from daemon: pull access denied for $2, repository does not exist" >&2
+exit 1
+END
+    chmod 755 "$root/usr/bin/docker"
+    ;;
+esac
 exec chroot "$root" /usr/sbin/sshd -D -e -o UsePAM=no -o PasswordAuthentication=no -o "SetEnv=$VARIABLES"

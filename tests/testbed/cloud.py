@@ -1,10 +1,12 @@
 """The cloud's control plane: moto's EC2, S3 and IAM behind one address, with an account that SkyPilot finds usable."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,13 @@ class Cloud:
         """End a machine, as the cloud does that wants its capacity back."""
         self._ec2[order.region].terminate_instances(InstanceIds=[order.id])
 
+    def ended(self, order: Order) -> float | None:
+        """When a machine ceased to cost, by the cloud's own record; None where that has none."""
+        found = self._ec2[order.region].describe_instances(InstanceIds=[order.id])["Reservations"]
+        reasons = [each.get("StateTransitionReason", "") for held in found for each in held["Instances"]]
+        moment = re.search(r"\((.+) UTC\)", "".join(reasons))
+        return datetime.fromisoformat(moment[1]).replace(tzinfo=UTC).timestamp() if moment else None
+
     def _order(self, region: str, instance: Mapping[str, Any]) -> Order:
         found = self._ec2[region].describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="userData")
         return Order(
@@ -92,6 +101,7 @@ class Cloud:
             public=instance.get("PublicIpAddress"),
             launched=instance["LaunchTime"],
             user_data=found.get("UserData", {}).get("Value", ""),
+            tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", ())},
         )
 
     def _wait(self) -> None:

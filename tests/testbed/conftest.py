@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
+from cortex.fleet.names import run_label
 from tests.conftest import EXPECTED
 from tests.testbed.bed import Bed, check_machine
 from tests.testbed.cloud import BUCKET
@@ -86,6 +87,25 @@ class Inside:
     def events(self) -> list[dict[str, Any]]:
         """What became of machines, in order."""
         return [json.loads(line) for line in (self.bed.place.logs / "machines.jsonl").read_text().splitlines()]
+
+    def billed(self, run: str) -> dict[str, float]:
+        """What the cloud bills for each machine of a run, all of which are gone."""
+        found = [event for event in self.events() if event["run"] == run_label(run)]
+        ends = {event["machine"]: event["billed_until"] for event in found if "billed_until" in event}
+        booted = [event for event in found if event["event"] == "booted"]
+        return {
+            event["machine"]: (ends[event["machine"]] - event["launched"]) / 3600 * event["price"] for event in booted
+        }
+
+    def charged(self, run: str) -> dict[str, Any]:
+        """What a run's ledger says that it has cost, once its watcher has seen the last of its machines go."""
+
+        def settled() -> dict[str, Any] | None:
+            found = json.loads(self.succeed("cortex", "cost", run, "--json"))
+            known = {machine["machine"] for machine in found["machines"] if machine["gone"]}
+            return found if self.billed(run).keys() == known else None
+
+        return until(settled, f"the end of all machines of {run} in its ledger", every=3)
 
     def jobs(self) -> dict[str, str]:
         """The state of each managed job, by name."""

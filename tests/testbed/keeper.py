@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cortex.fleet.names import RUN_TAG
 from tests.testbed.catalog import price
 from tests.testbed.cloud import Cloud
 from tests.testbed.machine import Machine, Order
@@ -39,7 +40,7 @@ class Keeper:
                 self.cloud.terminate(order)
         rented = {order.id: order for order in self.cloud.rented()}
         for name in [name for name in self.machines if name not in rented]:
-            self._end(name, "ended")
+            self._end(name, "ended", self.cloud.ended(self.machines[name].order))
         for name, order in rented.items():
             if name not in self.machines:
                 self._boot(order)
@@ -80,12 +81,13 @@ class Keeper:
         self.machines[order.id] = Machine.boot(order, folder, self.base, self.shared, self.variables, log)
         self._record("booted", order)
 
-    def _end(self, name: str, event: str) -> None:
+    def _end(self, name: str, event: str, moment: float | None = None) -> None:
         machine = self.machines.pop(name)
         self.reclaimed_at.pop(name, None)
         machine.kill()
         self.metadata.remove(machine.order)
-        self._record(event, machine.order)
+        # The request to end it ends its bill; it is seen here a moment later.
+        self._record(event, machine.order, billed_until=moment or time.time())
 
     def _record(self, event: str, order: Order, **values: float) -> None:
         """What the cloud would bill by."""
@@ -94,6 +96,7 @@ class Keeper:
             "launched": order.launched.timestamp(),
             "spot": order.spot,
             "price": price(order.type, order.region, order.spot),
+            "run": order.tags.get(RUN_TAG),
             **values,
         }
         with (self.place.logs / "machines.jsonl").open("a") as log:

@@ -13,6 +13,9 @@ import yaml
 
 from tests.testbed import network
 
+FAULT_TAG = "testbed-fault"
+"""A label of a task that asks for machines with something wrong with them."""
+
 BOOT = Path(__file__).with_name("boot.sh")
 
 
@@ -31,6 +34,12 @@ class Order:
     """When it began to cost."""
     user_data: str
     """In base64: a cloud-config that names the user and the keys it may log in with."""
+    tags: Mapping[str, str]
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it: `mute` starts no SSH server, `unpulled` pulls no image; nothing without that tag."""
+        return self.tags.get(FAULT_TAG, "")
 
     @property
     def address(self) -> str:
@@ -64,6 +73,7 @@ class Machine:
             "FOLDER": str(folder),
             "NAME": order.id,
             "SHARED": "\n".join(map(str, shared)),
+            "FAULT": order.fault,
             "VARIABLES": " ".join(shlex.quote(f"{name}={value}") for name, value in variables.items()),
         }
         command = ["nsenter", f"--net=/run/netns/{order.id}", "unshare", "--mount", "--pid", "--uts", "--ipc"]

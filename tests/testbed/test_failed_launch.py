@@ -29,3 +29,8 @@ def test_a_setup_that_fails_is_told_and_ends_the_view_and_leaves_no_machine(insi
     assert (found["state"], found["stage"]) == ("failed", None)
     assert (found["skypilot"]["state"], found["skypilot"]["failed"]) == ("failed_setup", True)
     until(lambda: {machine["id"] for machine in inside.machines()} <= before, "the return of its machine")
+    [(machine, billed)] = inside.billed(RUN).items()
+    [charge] = inside.charged(RUN)["machines"]
+    assert (charge["machine"], charge["reached"]) == (machine, False)
+    assert abs(charge["dollars"] - billed) <= 0.02 * billed
+    assert "`cortex run` never began on it" in " ".join(inside.succeed("cortex", "cost", RUN).split())

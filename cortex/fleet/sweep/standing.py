@@ -15,6 +15,7 @@ from cortex.artifacts.store import Store
 from cortex.errors import DataError
 from cortex.fleet.names import run_label
 from cortex.runs.context import artifact_prefix, list_runs
+from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry, LedgerReader
 
 GRACE = 15 * 60.0
@@ -30,7 +31,12 @@ bucket cannot be reached from where it stands, it tries for `HOLD_OUT`."""
 
 Kind = Literal["machine", "disk", "address"]
 
-_ENDS = {"stopped": "was stopped", "teardown": "was torn down", "budget_spent": "has spent its budget"}
+_ENDS = {
+    "stopped": "was stopped",
+    "teardown": "was torn down",
+    "budget_spent": "has spent its budget",
+    "given_up": "was given up, whose launches failed",
+}
 _BEGINS = ("launching", "launched", "machine_started")
 _GIVEN_UP = (_ENDS["stopped"], _ENDS["teardown"])
 
@@ -164,7 +170,8 @@ def standing(store: Store, run: str) -> Standing:
     """
     reader = LedgerReader(store, run, ticks=1)
     # Listed in the order in which each writer wrote, which the sort keeps where the bucket counts whole seconds.
-    entries = sorted(reader.new_entries(), key=lambda entry: (entry.event["epoch"], entry.written))
+    own = [entry for entry in reader.new_entries() if entry.event["event"] not in CLOUDS_WORD]
+    entries = sorted(own, key=lambda entry: (entry.event["epoch"], entry.written))
     released = find(store, artifact_prefix(run, RELEASE)) is not None
     ended, how = _end(entries)
     if released:

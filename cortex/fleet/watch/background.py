@@ -1,0 +1,57 @@
+"""The watcher of this machine: one at a time, and detached from the terminal that it was started from."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG_BYTES = 8 * 1024**2
+"""A log longer than that is begun anew."""
+
+
+def log_path(home: Path) -> Path:
+    return home / "watch.log"
+
+
+@contextmanager
+def only_watcher(home: Path) -> Generator[bool]:
+    """Be this machine's watcher, until the block or the process ends; False where another one is."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "watch.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def is_watched(home: Path) -> bool:
+    """Whether a watcher is at work on this machine."""
+    if not (home / "watch.lock").exists():
+        return False
+    with only_watcher(home) as first:
+        return not first
+
+
+def start_watcher(home: Path) -> int:
+    """Start a watcher that outlives this program and its terminal, and ends with the last run; its process.
+
+    Where one is at work already, it leaves at once.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    path = log_path(home)
+    mode = "ab" if not path.exists() or path.stat().st_size < LOG_BYTES else "wb"
+    with path.open(mode) as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cortex", "watch", "--until-done"],
+            env=os.environ | {"CORTEX_HOME": str(home.absolute())},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return process.pid

@@ -1,0 +1,97 @@
+"""`cortex watch`: looks at every run that SkyPilot's server knows, again and again, from the machine of that server."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from loguru import logger
+
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.store import Store
+from cortex.errors import CortexError
+from cortex.fleet.watch.kit_jobs import KitJob, WatchedJobs
+from cortex.fleet.watch.run_watch import RunWatch
+from cortex.text import harmless
+
+EVERY = 20.0
+"""Seconds between two looks."""
+
+PATIENCE = Patience(deadline=15.0)
+"""A bucket that does not answer is asked again in the next look."""
+
+
+@dataclass
+class Watcher:
+    """All runs of the kit on one server."""
+
+    jobs: WatchedJobs
+    _runs: dict[tuple[str, str], RunWatch] = field(default_factory=dict[tuple[str, str], RunWatch])
+    _settled: set[tuple[str, str, int]] = field(default_factory=set[tuple[str, str, int]])
+    _faults: dict[str, str] = field(default_factory=dict[str, str])
+    """What went wrong last, by what was looked at: said once, not in each look."""
+
+    def look(self) -> bool:
+        """Look at each once; whether there is anything left to watch, or somebody did not say so."""
+        try:
+            known = self.jobs.known()
+        except CortexError as error:
+            self._fault("SkyPilot", error)
+            return True
+        self._faults.pop("SkyPilot", None)
+        left = [self._look(job) for job in known]
+        return any(left)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What went wrong in the last look."""
+        return tuple(self._faults.values())
+
+    def _look(self, job: KitJob) -> bool:
+        key = (job.bucket, job.run, job.number)
+        if key in self._settled:
+            return False
+        try:
+            watch = self._runs.get(key[:2])
+            if watch is None:
+                watch = RunWatch(Store.open(job.bucket).patient(PATIENCE), job.run, self.jobs)
+                self._runs[key[:2]] = watch
+                logger.info(f"watching run {harmless(job.run)} in {harmless(job.bucket)}")
+            left = watch.look(job)
+        except CortexError as error:
+            self._fault(job.run, error)
+            return True
+        self._faults.pop(job.run, None)
+        if not left:
+            self._settled.add(key)
+        return left
+
+    def _fault(self, what: str, error: CortexError) -> None:
+        words = harmless(error)
+        if self._faults.get(what) != words:
+            logger.warning(f"{words}: nothing is ended for that; asked again")
+        self._faults[what] = words
+
+
+def watch_runs(
+    watcher: Watcher,
+    only: Callable[[], AbstractContextManager[bool]],
+    every: float = EVERY,
+    *,
+    until_done: bool,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Look until Ctrl-C; with `until_done`, until no run is left. False where another watcher is at work.
+
+    Args:
+        only: makes this the machine's only watcher for as long as its block lasts.
+    """
+    while True:
+        with only() as first:
+            if not first:
+                return False
+            while watcher.look() or not until_done:
+                sleep(every)
+        # A launch that found this one still there, and so started none, had submitted its run before that.
+        if not watcher.look():
+            return True
