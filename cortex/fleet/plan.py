@@ -112,12 +112,12 @@ def make_plan(
         tasks=planned,
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
-        wall=_wall(profile.budget, clouds) if profile else None,
+        wall=describe_wall(profile.budget, clouds) if profile else None,
         expected=_expected(profile, documents) if profile else _until(documents),
     )
 
 
-def _wall(budget: Budget, clouds: set[str]) -> str:
+def describe_wall(budget: Budget, clouds: set[str]) -> str:
     """When launches that fail are given up, and where nobody counts them."""
     count, dollars = budget.failed_launches, budget.failed_dollars
     walls = [f"after {count} in a row"] if count is not None else []

@@ -235,6 +235,24 @@ def test_a_machine_that_is_silent_counts_as_gone(store: FolderStore, order: Orde
     assert launch(order, store, Server()) == "job/1"
 
 
+def test_a_run_that_was_given_up_is_launched_again_whatever_the_cloud_said_of_its_machines_since(
+    store: FolderStore, order: Order
+) -> None:
+    server = Server()
+    launch(order, store, server)
+    (*_, launched) = events(store)
+    server.up.clear()
+    watcher = Ledger(store, RUN, launched["epoch"], name="watch")
+    watcher.append("given_up", launches=3, dollars=1.5, reason="3 launches in a row cost $1.50")
+    gone = {"machine": "i-1", "since": time.time() - 90, "until": time.time() - 1, "dollars_per_hour": 60.0}
+    watcher.append("machine_gone", **gone)
+    found = read_status(store, RUN)
+    assert (found.state, found.given_up, found.seen) == ("failed", "3 launches in a row cost $1.50", None)
+    assert launch(replace(order, again=True), store, server) == "job/2"
+    found = read_status(store, RUN)
+    assert (found.state, found.given_up, round(found.spent, 2)) == ("waiting", None, 1.48)
+
+
 DAY = 86400.0
 SKEWS = (-400 * DAY, -DAY, -3600.0, -120.0, -5.0, 0.0, 5.0, 120.0, 3600.0, DAY, 400 * DAY)
 

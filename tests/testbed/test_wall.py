@@ -43,7 +43,7 @@ def test_each_launch_that_fails_ends_within_its_wall_and_says_what_it_cost(insid
 def launch(
     inside: Inside, run: str, resources: dict[str, Any], budget: dict[str, Any], **sections: dict[str, Any]
 ) -> None:
-    """Launch a run on machines with something wrong with them; checks know of some, and are overruled."""
+    """Launch a run on machines with something wrong with them; the checks, which take their time, are overruled."""
     pipeline = bare_pipeline(inside.folder / f"{run}.yaml", ("data", "sft"))
     task = yaml.safe_load(pipeline.read_text())
     task["resources"] |= resources
@@ -53,7 +53,7 @@ def launch(
         raw[section] |= values
     profile: Path = inside.write(f"{run}-profile.yaml", yaml.safe_dump(raw | {"name": "small"}))
     words = ["--profile", profile, "--run", run, "--pipeline", pipeline, "--yes", "--no-follow", "--force"]
-    done = inside.run("cortex", "launch", *words)
+    done = inside.run("cortex", "launch", *words, CORTEX_PREFLIGHT_SECONDS="3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "launches that fail are ended by `cortex watch`" in done.stdout, done.stdout
 

@@ -94,6 +94,16 @@ CASES: dict[str, tuple[list[Told], float, str | None]] = {
     "its run was stopped just now": ([alive(90), (60, "stopped", {"job": 1})], OLD, None),
     "its run was stopped": ([alive(GRACE + 90), (GRACE + 60, "stopped", {"job": 1})], OLD, "was stopped 16 min ago"),
     "its run was torn down": ([alive(9000), (8000, "teardown", {"machines": []})], OLD, "was torn down 2 h ago"),
+    "its run was given up": (
+        [LAUNCHED, (GRACE + 60, "given_up", {"launches": 3, "dollars": 1.0, "reason": "no image"})],
+        OLD,
+        "was given up",
+    ),
+    "the cloud's word is no sign of its life": (
+        [LAUNCHED, (60, "machine_standing", {**STARTED, "until": NOW - 60})],
+        OLD,
+        "not heard of since 9 h ago",
+    ),
     "its run spent its budget": ([alive(2000), (1900, "budget_spent", {"spent": 9})], OLD, "has spent its budget"),
     "it publishes what it made, at its budget": ([(1900, "budget_spent", {"spent": 9}), alive(60)], OLD, None),
     "it published at its budget, and is silent": (

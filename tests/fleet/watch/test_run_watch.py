@@ -18,6 +18,7 @@ from cortex.errors import CortexError
 from cortex.fleet.names import job_name
 from cortex.fleet.runs import print_cost, print_runs, read_runs
 from cortex.fleet.status import RunStatus, read_status
+from cortex.fleet.status_view import print_status
 from cortex.fleet.watch.kit_jobs import KitJob
 from cortex.fleet.watch.rentals import Rental
 from cortex.fleet.watch.run_watch import RunWatch
@@ -137,6 +138,7 @@ def test_launches_in_a_row_that_fail_end_the_run_and_every_view_says_why_and_for
     )
     for text in (shown(print_cost, found), shown(print_runs, read_runs(world.store), world.store.url)):
         assert "launches" in text and "1.60" in text
+    assert f"given up: {found.given_up}" in shown(print_status, found)
     assert [charge.reached for charge in found.charges] == [False, False]
 
 
