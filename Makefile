@@ -58,12 +58,12 @@ plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=
 	@$(CORTEX) plan "$(or $(PROFILE),cortex-70b)"
 forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
 	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
-train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= YES=1 DRYRUN=1]
-	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(ASKED)
+train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
+	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
 	@$(CORTEX) stop "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
-resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> YES=1 DRYRUN=1]
-	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(ASKED)
+resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> DEADLINE=<hours> YES=1 DRYRUN=1]
+	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ASKED)
 workbench: setup ## a machine with a GPU to work on, which ends itself when idle   [YES=1 DRYRUN=1]
 	@$(CORTEX) rent $@ $(ASKED)
 teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]

@@ -1,6 +1,6 @@
 """One tree of errors. Each knows the exit code that the command line leaves with.
 
-0 done · 2 usage · 65 bad data or failed verification · 75 preempted, run me again · 76 over budget, do not ·
+0 done · 2 usage · 65 bad data or failed verification · 75 preempted or moved, run me again · 76 over budget, do not ·
 77 refused (no receipt, no lease) · 78 configuration. Anything else that fails exits with 1.
 """
 
@@ -37,6 +37,12 @@ class PreemptedError(CortexError):
     exit_code = 75
     gone_by: float | None = None
     """In seconds of `time.monotonic()`, where its cloud has said when."""
+
+
+class MovedError(CortexError):
+    """The machine is given back so that the job goes on, on a cheaper one if there is any."""
+
+    exit_code = 75
 
 
 class HungError(CortexError):

@@ -62,7 +62,7 @@ def _of_the_profile(
         return _distinct(
             [{key: value for key, value in entry.items() if key != "accelerators"} for entry in alternatives]
         )
-    kinds = [_kind(entry.get("accelerators", resources.get("accelerators"))) for entry in alternatives]
+    kinds = [kind_of(entry.get("accelerators", resources.get("accelerators"))) for entry in alternatives]
     if hardware.accelerator not in kinds:
         kinds = [kind and hardware.accelerator for kind in kinds]
     counted = [
@@ -108,7 +108,7 @@ def _in_region(region: str, alternatives: list[dict[str, Any]], resources: Mappi
     return _distinct(kept)
 
 
-def _kind(accelerators: Any) -> str | None:
+def kind_of(accelerators: Any) -> str | None:
     """The GPU's name in `H100:8` or `{H100: 8}`."""
     if isinstance(accelerators, Mapping):
         accelerators = next(iter(accelerators), None)

@@ -15,6 +15,7 @@ from cortex.fleet.preflight import (
     clouds,
     cost,
     credentials,
+    deadline,
     disk,
     hub,
     images,
@@ -53,7 +54,12 @@ STEPS: tuple[Step, ...] = (
     Step("keys", (Check(keys.NAME, keys.check), Check(hub.NAME, hub.check), Check(tracking.NAME, tracking.check))),
     Step(
         "the profile",
-        (Check(memory.NAME, memory.check), Check(disk.NAME, disk.check), Check(cost.NAME, cost.check)),
+        (
+            Check(memory.NAME, memory.check),
+            Check(disk.NAME, disk.check),
+            Check(cost.NAME, cost.check),
+            Check(deadline.NAME, deadline.check),
+        ),
     ),
 )
 """In the order to do them. What preflight asks before a launch is among them, each where a newcomer comes to it."""

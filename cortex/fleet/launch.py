@@ -20,8 +20,9 @@ from cortex.fleet.names import job_name
 from cortex.fleet.run_role import RunRole
 from cortex.fleet.teardown import destroy_each
 from cortex.runs.base_pin import bind_pin
-from cortex.runs.budget import cap, over_budget, spent
+from cortex.runs.budget import cap, launched_at, longest, over_budget, over_time, spent
 from cortex.runs.context import artifact_prefix, create_run, load_run
+from cortex.runs.deadline_standing import Deadline
 from cortex.runs.events import CLOUDS_WORD, Event, order
 from cortex.runs.ledger import Entry, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
@@ -65,6 +66,10 @@ class Order:
     """Whether the run was launched before."""
     budget: float | None = None
     """The cap in dollars from now on, where it is raised."""
+    max_duration: float | None = None
+    """The hours that the run may take from its first launch, where they are raised."""
+    deadline: Deadline | None = None
+    """By when it is to end, and what was estimated of it; None for a run without a deadline."""
 
 
 def require_bucket(bucket: str) -> None:
@@ -89,7 +94,7 @@ def launch(order: Order, store: Store, jobs: Jobs) -> str:
         ConfigError: the run exists under another profile.
         DataError: it is finished.
         RefusedError: it is running, or being launched; or its profile or its secret is not what it was begun with.
-        BudgetError: it has spent its budget, and it is not raised.
+        BudgetError: it has spent its budget, or taken as long as it may, and that is not raised.
         CortexError: SkyPilot does not take it, or (`ConfigError`) its server does not answer.
     """
     bind(store, order.secret, create_run(store, order.run, order.profile))
@@ -103,17 +108,19 @@ def launch(order: Order, store: Store, jobs: Jobs) -> str:
         # The job's machine may hold a later epoch by now: taking the next would end its work.
         found = Ledger(store, order.run, begun["epoch"], name="found")
         if order.budget is not None and order.budget != cap(events, order.profile.budget.dollars):
-            _require_money(order, events)
+            _require_budget(order, events, store.now())
             found.hold("budget_raised", dollars=order.budget)
+        _hold_times(order, found)
         _tell_launched(order, found, running[0])
         return running[0]
-    _require_money(order, events)
+    _require_budget(order, events, store.now())
     identity = order.role.make() if order.role else None
     PriceList(taken=store.now(), offers=order.offers).write(store, order.run)
     # Machines take later epochs, and what an earlier one may still write is refused.
     ledger = Ledger(store, order.run, Lease.take(store, order.run).epoch)
     if order.budget is not None:
         ledger.hold("budget_raised", dollars=order.budget)
+    _hold_times(order, ledger)
     name, secrets = job_name(order.run), {**order.secrets, SECRET_VARIABLE: order.secret.value}
     ledger.append("launching", name=name, owner=order.owner)
     try:
@@ -217,7 +224,7 @@ def _age(entry: Entry, now: float) -> float:
     return max(0.0, now - entry.written)
 
 
-def _require_money(order: Order, events: list[Event]) -> None:
+def _require_budget(order: Order, events: list[Event], now: float) -> None:
     limit, cost = cap(events, order.profile.budget.dollars), spent(events)
     if order.budget is not None and order.budget <= max(limit, cost):
         raise ConfigError(
@@ -225,6 +232,24 @@ def _require_money(order: Order, events: list[Event]) -> None:
         )
     if order.budget is None and 0 < limit <= cost:
         raise over_budget(order.run, cost, limit)
+
+    hours, begun = longest(events, order.profile.budget.max_duration), launched_at(events)
+    taken = 0.0 if begun is None else (now - begun) / 3600
+    if order.max_duration is not None and order.max_duration <= max(hours, taken):
+        raise ConfigError(
+            f"run {order.run} may take {hours:g} hours and was launched {taken:.1f} hours ago: --max-duration "
+            f"{order.max_duration:g} is no more"
+        )
+    if order.max_duration is None and 0 < hours <= taken:
+        raise over_time(order.run, hours)
+
+
+def _hold_times(order: Order, ledger: Ledger) -> None:
+    """Enter, with what is written next, until when the run may and is to take."""
+    if order.max_duration is not None:
+        ledger.hold("max_duration_raised", hours=order.max_duration)
+    if order.deadline:
+        ledger.hold("deadline_set", **order.deadline.entry())
 
 
 def _number(job: str) -> int:

@@ -1,5 +1,6 @@
 """What a launch will do, before it is done: tasks, machines and their prices, budget, bucket, images, secrets."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from cortex.errors import ConfigError, CortexError
 from cortex.fleet.catalog import offers
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
+from cortex.runs.deadline_standing import Deadline
 from cortex.runs.pipeline import container_of
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Budget, Profile
@@ -53,6 +55,8 @@ class Plan:
     """What launches that fail may come to, in words; None for what is no run."""
     expected: str
     """What the forecast says that it takes; of what is no run, until when it stays."""
+    deadline: str = ""
+    """By when it is to end, and how; empty without a deadline."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -79,6 +83,7 @@ class Plan:
         images = dict.fromkeys(task.image for task in self.tasks if task.image)
         return {
             "expected": self.expected,
+            **({"deadline": self.deadline} if self.deadline else {}),
             "budget": budget,
             **({"launches": self.wall} if self.wall else {}),
             "bucket": self.bucket,
@@ -97,6 +102,7 @@ def make_plan(
     where: Path,
     profile: Profile | None = None,
     budget: float | None = None,
+    deadline: Deadline | None = None,
 ) -> Plan:
     """Price what `resolve` gave; `where` names its file in errors. `budget` goes before the profile's.
 
@@ -113,7 +119,18 @@ def make_plan(
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
         wall=describe_wall(profile.budget, clouds) if profile else None,
-        expected=_expected(profile, documents) if profile else _until(documents),
+        expected=_expected(profile, documents, deadline) if profile else _until(documents),
+        deadline=_by_when(deadline) if deadline else "",
+    )
+
+
+def _by_when(deadline: Deadline) -> str:
+    """A deadline, and the machines that are used to meet it."""
+    moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(deadline.at))
+    means = "on spot, and on demand where there is none" if deadline.spot else "on demand: too little slack for spot"
+    return (
+        f"{moment}, {deadline.hours:g} h from the launch; {deadline.need(()) / 3600:.1f} h of work and starts in all; "
+        f"{means}; the cap of dollars stops it all the same"
     )
 
 
@@ -136,18 +153,19 @@ def _until(documents: list[dict[str, Any]]) -> str:
     return "its file has no `autostop`: it stays, and costs, until you end it"
 
 
-def _expected(profile: Profile, documents: list[dict[str, Any]]) -> str:
+def _expected(profile: Profile, documents: list[dict[str, Any]], deadline: Deadline | None) -> str:
     """Hours and dollars in half and in nine tenths of the forecast's replays, for each way to rent."""
     from cortex.fleet.forecast import forecast
     from cortex.fleet.forecast.prices import training_offers
 
     try:
-        found = forecast(profile, training_offers(profile, documents))
+        hours = deadline.hours if deadline else None
+        found = forecast(profile, training_offers(profile, documents), deadline_hours=hours)
     except CortexError as error:
         return f"no forecast: {error}"
     return _NEXT_LINE.join(
         f"{policy.policy}: {policy.hours.p50:.0f} to {policy.hours.p90:.0f} h, ${policy.dollars.p50:,.0f} to "
-        f"${policy.dollars.p90:,.0f}"
+        f"${policy.dollars.p90:,.0f}{f', {policy.late:.0%} late' if deadline else ''}"
         for policy in found.policies
     )
 

@@ -11,6 +11,8 @@ from cortex.errors import BudgetError, PreemptedError
 from cortex.fleet.job_state import JobState, JobWatcher, can_ask
 from cortex.runs.budget import Charge, cap, charges
 from cortex.runs.context import artifact_prefix, load_run
+from cortex.runs.deadline_standing import Deadline
+from cortex.runs.events import order
 from cortex.runs.ledger import READERS, Event
 from cortex.runs.report import TICKS, RunFollower, StageReport
 from cortex.runs.stages import STAGES
@@ -52,6 +54,9 @@ class RunStatus:
     """Why SkyPilot could not be asked."""
     unwatched: bool = False
     """Whether nobody ends its launches if they fail, though that is this machine's to do."""
+    deadline: Deadline | None = None
+    decision: Event | None = None
+    """What the newest machine said of the deadline: `deadline_decision`."""
 
     @property
     def spent(self) -> float:
@@ -99,6 +104,7 @@ class RunStatus:
             "reason": self.given_up or (stage.reason if stage else None),
             "stages": [report.to_json() | {"preemptions": report.preemptions} for report in self.stages],
             "damaged": list(self.damaged),
+            "deadline": _deadline_json(self),
             "skypilot": self.job.to_json() if self.job else None,
             "skypilot_unasked": self.unasked,
             "unwatched": self.unwatched,
@@ -153,6 +159,8 @@ class RunWatcher:
                 key=lambda event: (event["epoch"], event["event"] == "launched"),
                 default=None,
             ),
+            deadline=Deadline.read(events),
+            decision=max((event for event in events if event["event"] == "deadline_decision"), key=order, default=None),
         )
 
     def _confirm(self, reports: list[StageReport]) -> None:
@@ -162,6 +170,14 @@ class RunWatcher:
         if keys:
             for report, there in zip(open_ones, in_parallel(self._store.exists, keys, len(keys)), strict=True):
                 report.state = "done" if there else report.state
+
+
+def _deadline_json(status: RunStatus) -> dict[str, Any] | None:
+    deadline, decision = status.deadline, status.decision or {}
+    if deadline is None:
+        return None
+    said = {name: decision.get(name) for name in ("decision", "reason", "slack")}
+    return {"at": deadline.at, "hours": deadline.hours, "seconds_left": round(deadline.at - status.now, 1), **said}
 
 
 def read_status(store: Store, run: str, *, workers: int = READERS) -> RunStatus:

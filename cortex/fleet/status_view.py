@@ -10,6 +10,8 @@ from cortex.fleet.job_state import JobWatcher
 from cortex.fleet.status import RunStatus, RunWatcher
 from cortex.live import LiveStages, duration, stage_table
 from cortex.runs.budget import Charge
+from cortex.runs.deadline_standing import Deadline
+from cortex.text import harmless
 
 FOLLOW_SECONDS = 3.0
 """Between two looks of one who follows."""
@@ -56,6 +58,8 @@ def summary(status: RunStatus) -> str:
         lines.append(f"given up: {status.given_up}")
     elif status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
         lines.append(f"{status.stage.name}: {status.stage.reason}")
+    if status.deadline and status.state != "done":
+        lines.append(deadline_line(status.deadline, status))
     if line := skypilot_line(status):
         lines.append(line)
     if status.unwatched and not status.over:
@@ -67,6 +71,18 @@ def summary(status: RunStatus) -> str:
             "it is missing here"
         )
     return "\n".join(lines)
+
+
+def deadline_line(deadline: Deadline, status: RunStatus) -> str:
+    """When the run is to end, and what its newest machine does about it, and why."""
+    left = deadline.at - status.now
+    when = f"deadline in {duration(left)}" if left >= 0 else f"deadline missed by {duration(-left)}"
+    decision = status.decision
+    if decision is None:
+        return when
+    slack = decision["slack"]
+    ahead = f"{duration(slack)} of slack" if slack >= 0 else f"{duration(-slack)} late, at this pace"
+    return f"{when}: {harmless(decision['reason'], limit=300)}; {ahead}"
 
 
 def skypilot_line(status: RunStatus) -> str:

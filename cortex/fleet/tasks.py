@@ -12,6 +12,7 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.alternatives import fitted
+from cortex.fleet.deadline.renting import Renting, rented
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.fleet.tracker_variables import with_trackers
 from cortex.paths import expand
@@ -43,19 +44,22 @@ def resolve(
     settings: Settings | None = None,
     digests: Path = DIGESTS,
     environment: Mapping[str, str] = os.environ,
+    renting: Renting | None = None,
 ) -> list[dict[str, Any]]:
     """The tasks of a pipeline, ready to be submitted but for the values of their secrets.
 
     Stages that the profile does not ask for are left out, and tasks that have no other. GPUs are the profile's, images
     are the digests that were pushed (as the file names them where they were not: see `unpushed`). RUN_ID and
     CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes. A task that
-    trains is given the variables of the profile's trackers, keys among its secrets.
+    trains is given the variables of the profile's trackers, keys among its secrets. By default a profile with a
+    deadline rents spot machines first and then on demand, and any other as the file says.
 
     Raises:
         ConfigError: the file is not such a pipeline, or a task is left without a machine.
     """
     settings = settings or Settings()
     fill = _Fill(run, settings, read_digests(digests), environment)
+    renting = renting or ("spot first" if profile.budget.hours else "as written")
     resolved: list[dict[str, Any]] = []
     for document in _tasks(pipeline):
         named = stages(document, pipeline)
@@ -71,7 +75,8 @@ def resolve(
         task |= _num_nodes(document, wanted, profile, pipeline)
         if any(stage in TRAINERS for stage in wanted):
             task |= with_trackers(task, profile.tracking, environment)
-        task["resources"] = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
+        machines = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
+        task["resources"] = rented(machines, profile.hardware.accelerator, renting)
         resolved.append(fill(task))
     if not resolved:
         raise ConfigError(f"{pipeline} has no task that runs a stage of profile {profile.name}")

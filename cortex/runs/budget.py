@@ -126,6 +126,25 @@ def cap(events: Iterable[Event], budget: float) -> float:
     return float(max(raised, key=order)["dollars"]) if raised else budget
 
 
+def longest(events: Iterable[Event], hours: float) -> float:
+    """The hours that the run may take: the profile's `max_duration`, or what it was last raised to. 0: no limit."""
+    raised = [event for event in events if event["event"] == "max_duration_raised"]
+    return float(max(raised, key=order)["hours"]) if raised else hours
+
+
+def launched_at(events: Iterable[Event]) -> float | None:
+    """When a run was first launched, in seconds since 1970; None for one that was not."""
+    return min((event["time"] for event in events if event["event"] == "launching"), default=None)
+
+
+def over_time(run: str, hours: float) -> BudgetError:
+    """The error of a run that has taken as long as it may."""
+    return BudgetError(
+        f"run {run} was launched {hours:g} hours ago, which is its max_duration: what it has made is kept; go on with "
+        f"it by `cortex resume {run} --max-duration HOURS`"
+    )
+
+
 def over_budget(run: str, dollars: float, limit: float) -> BudgetError:
     """The error of a run at its cap."""
     return BudgetError(

@@ -37,6 +37,8 @@ class Outlook(Generic[Number]):
     """Until the deadline."""
     need: Number
     """Of work that is still to be computed."""
+    here: Number
+    """Of which on this machine, if it stays: what comes after begins at the top of a list of its own."""
     running: Number
     """Since the machine was asked for."""
     outage: Number
@@ -62,7 +64,7 @@ def affordable(outlook: Outlook[Number]) -> Any:
 def worthwhile(outlook: Outlook[Number]) -> Any:
     """True, or an array of it, where leaving is cheaper if chances are even: what is left to do is dear enough."""
     saving = outlook.on_demand - outlook.spot
-    return outlook.need * saving > outlook.restart * (outlook.on_demand + outlook.spot)
+    return outlook.here * saving > outlook.restart * (outlook.on_demand + outlook.spot)
 
 
 def due(outlook: Outlook[Number]) -> Any:

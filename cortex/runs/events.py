@@ -54,6 +54,10 @@ def _numbers(value: object) -> bool:
     return isinstance(value, dict) and all(_measure(each) for each in cast(dict[str, object], value).values())
 
 
+def _measured(value: object) -> bool:
+    return _number(-LATEST, LATEST)(value)
+
+
 _TIME, _SECONDS, _DOLLARS = _number(EARLIEST, LATEST), _number(0, LATEST), _number(0, 1e9)
 _SIGN: dict[str, Check] = {"machine": _text, "since?": _TIME, "until?": _TIME, "seconds?": _SECONDS, "reason?": _text}
 _MONEY: dict[str, Check] = {"spent": _DOLLARS, "budget?": _DOLLARS}
@@ -76,6 +80,20 @@ VALUES: dict[str, dict[str, Check]] = {
     "machine_ended": _SIGN,
     # A cap of 0 is none.
     "budget_raised": {"dollars": _number(0, 1e9, above=True)},
+    "max_duration_raised": {"hours": _number(0, 1e6, above=True)},
+    "deadline_set": {
+        **dict.fromkeys(("restart", "stretch"), _SECONDS),
+        "at": _TIME,
+        "hours": _number(0, 1e6, above=True),
+        "work": _numbers,
+        "starts": _texts,
+        "spot": _flag,
+    },
+    "deadline_decision": {
+        "decision": _text,
+        "reason": _text,
+        **dict.fromkeys(("left", "need", "slack"), _measured),
+    },
     "budget_warning": _MONEY,
     "budget_spent": _MONEY,
     "stage_started": {"stage": _text},

@@ -1,4 +1,5 @@
-"""The meter of a machine that works for a run: it enters what the machine costs, and stops the work at the cap.
+"""The meter of a machine that works for a run: it enters what the machine costs, stops the work at the cap, and says
+when a run with a deadline is to give its machine on demand up for a try at spot.
 
 It runs beside the stages of one program, in threads of its own: one writes and reads the ledger, and may have to wait
 for the bucket; the other looks at the clock, and waits for nobody.
@@ -17,10 +18,11 @@ from loguru import logger
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.clock import steady_time
-from cortex.errors import BudgetError, ConfigError, CortexError, DataError
-from cortex.runs.budget import WARN, cap, over_budget, spent
+from cortex.errors import BudgetError, ConfigError, CortexError, DataError, MovedError
+from cortex.runs.budget import WARN, cap, launched_at, longest, over_budget, over_time, spent
 from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.clouds.source import Identity
+from cortex.runs.deadline_standing import Deadline, judge
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.machine import Machine, identify
 from cortex.runs.prices import PriceList
@@ -53,15 +55,18 @@ class Meter:
         task: str,
         *,
         nodes: int = 1,
+        max_duration: float = 0.0,
         asked: Sequence[Identity] | None = None,
         clock: Callable[[], float] = steady_time,
         every: float = EVERY,
         grace: float = GRACE,
     ) -> None:
         """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do. `nodes`
-        machines like this one work together and are metered as one. `clock` is
-        one that does not jump: what it says in between is what the machine costs."""
+        machines like this one work together and are metered as one. `max_duration` is
+        the profile's, in hours; 0 sets no limit. `clock` is one that does not jump: what it says in between is what the
+        machine costs."""
         self._run, self._budget, self._task = run, budget, task
+        self._max_duration = max_duration
         self._nodes = nodes
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
         self._store = store.patient(PATIENCE)
@@ -73,6 +78,11 @@ class Meter:
         self._machine: Machine | None = None
         self._known = 0.0, self._begun, budget
         """Dollars, the moment that they are of, and the cap: replaced as one, for whoever looks from another thread."""
+        self._ends: tuple[float, float] | None = None
+        """When the run has taken as long as it may, and the hours that it then has."""
+        self._moved: MovedError | None = None
+        self._decided: tuple[str, str] | None = None
+        """The decision about the deadline that was entered last, and its reason."""
         self._finishing = False
         self._failed = False
         self._wake, self._stopping = threading.Event(), threading.Event()
@@ -125,13 +135,21 @@ class Meter:
 
     @property
     def over(self) -> BudgetError | None:
-        """The error to end with, once the cap is reached."""
+        """The error to end with, once the cap is reached, of dollars or of time."""
         spent, limit = self.spent, self._known[2]
-        return over_budget(self._run, spent, limit) if limit and spent >= limit else None
+        if limit and spent >= limit:
+            return over_budget(self._run, spent, limit)
+        ends = self._ends
+        return over_time(self._run, ends[1]) if ends and self._clock() >= ends[0] else None
+
+    @property
+    def ending(self) -> CortexError | None:
+        """The error to end with: at the cap, or where this machine is given up for a try at spot."""
+        return self.over or self._moved
 
     def require(self) -> None:
-        """Return while the run may go on. Raises BudgetError at its cap."""
-        if error := self.over:
+        """Return while the run may go on here. Raises BudgetError at its cap, MovedError where it is to move."""
+        if error := self.ending:
             raise error
 
     @property
@@ -153,6 +171,7 @@ class Meter:
             if not self._try(self._read):
                 self._reckon()
             self._tell()
+            self._decide()
             self._wake.wait(self._until_next())
 
     def _read_prices(self, store: Store) -> PriceList | None:
@@ -200,6 +219,22 @@ class Meter:
             own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), **machine.sign(now)}
             events = [*events, {**own, "event": "machine_started"}]
         self._known = spent(events), now, cap(events, self._budget)
+        hours, begun = longest(events, self._max_duration), launched_at(events)
+        self._ends = (begun + hours * 3600, hours) if hours and begun is not None else None
+
+    def _decide(self) -> None:
+        """Ask what the deadline wants of this machine, and enter the answer where it is new."""
+        deadline, machine = Deadline.read(self._events), self._machine
+        if deadline is None or machine is None or machine.cloud is None or not self._ledger.epoch or self._moved:
+            return
+        now = self._clock() - machine.ahead
+        standing = judge(deadline, self._events, machine, self._prices, self._task.split(), now)
+        if (standing.decision, standing.reason) != self._decided:
+            self._decided = standing.decision, standing.reason
+            logger.info(f"deadline of run {self._run}: {standing}")
+            self._try(lambda: self._ledger.append("deadline_decision", **standing.entry()))
+        if standing.decision == "leave":
+            self._moved = MovedError(f"{standing}; the same command continues")
 
     def _tell(self) -> None:
         """Enter, once for each cap, that most of it is spent, and that all is."""

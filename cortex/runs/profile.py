@@ -197,7 +197,7 @@ class Hardware(Section):
 
 
 class Budget(Section):
-    """What a run may cost."""
+    """What a run may cost, and how long it may take."""
 
     dollars: float = Field(default=0.0, ge=0)
     """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""
@@ -207,6 +207,11 @@ class Budget(Section):
     failed_dollars: float | None = Field(default=40.0, le=1e6)
     """What such launches in a row may cost together, the one under way included; null: any sum. An hour of eight H100s
     on spot, several times what pulling an image onto them takes."""
+    hours: float = Field(default=0.0, ge=0, le=8760)
+    """The deadline: from the launch to the release. Machines on demand are used to meet it where spot ones are not
+    enough. 0 sets none, and the run takes what the pipeline's file says, however long that takes."""
+    max_duration: float = Field(default=0.0, ge=0, le=8760)
+    """Hours from the launch after which the run stops, as at the cap of dollars; 0 sets none."""
 
     @field_validator("failed_launches", "failed_dollars")
     @classmethod

@@ -48,6 +48,7 @@ def run_stages(
 
     Raises:
         BudgetError: the run has reached its cap; what the stage under way had saved is kept.
+        MovedError: this machine is given up for a try at spot, which the run's deadline affords.
         CortexError: as `run_stage`.
     """
     node = Node.from_environment(os.environ)
@@ -57,7 +58,14 @@ def run_stages(
         return
     with (
         Leader(node, RunSecret.of(run, settings)) if node.count > 1 else nullcontext() as gang,
-        Meter(store, run, profile.budget.dollars, " ".join(names), nodes=node.count) as meter,
+        Meter(
+            store,
+            run,
+            profile.budget.dollars,
+            " ".join(names),
+            nodes=node.count,
+            max_duration=profile.budget.max_duration,
+        ) as meter,
     ):
         for name in names:
             try:
@@ -148,9 +156,9 @@ def _make(context: RunContext, stage: Stage) -> str:
             if context.meter:
                 context.meter.finishing()
             artifact = publish_stage(context, stage.name, output, digests)
-    except PreemptedError:
-        if context.meter:
-            context.meter.require()  # who does not stop at the cap by itself is ended by a signal, as by a notice
+    except PreemptedError as left:
+        if context.meter and (over := context.meter.over):
+            raise over from left  # who does not stop at the cap by itself is ended by a signal, as by a notice
         raise
     except CortexError:
         raise  # one of them is a PermissionError, too, and no fault of the disk

@@ -1,8 +1,8 @@
 """A trainer under supervision: its steps reach the ledger, its saves are committed, and it ends in time.
 
-Six things end it early: the machine is about to be taken away, another process took the run over, the run has spent
-its budget, it hangs, another machine that trains with this one leaves or fails, or this process itself is ended. What
-it had saved by then is committed; the same command goes on from there.
+Seven things end it early: the machine is about to be taken away, or is given up for a cheaper one, another process took
+the run over, the run has spent its budget, it hangs, another machine that trains with this one leaves or fails, or this
+process itself is ended. What it had saved by then is committed; the same command goes on from there.
 """
 
 import shutil
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from cortex.errors import BudgetError, ConfigError, CortexError, HungError, PreemptedError, StageError
+from cortex.errors import ConfigError, CortexError, HungError, PreemptedError, StageError
 from cortex.process import kill_group, running
 from cortex.runs.clouds.source import Advice
 from cortex.runs.context import RunContext
@@ -88,6 +88,7 @@ def run_trainer(
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
         BudgetError: the run has reached its cap; its progress is committed, and sent.
+        MovedError: it is to go on on a cheaper machine; its progress is committed, and sent.
         RefusedError: another process took the run over.
         HungError: it made no step for longer than `limit`.
         StageError, ConfigError: it failed.
@@ -128,9 +129,9 @@ def run_trainer(
             notice = peers.first(notices.notice)
             if notice:
                 trainer.ask_to_leave(notice, leave)
-            if context.meter and (over := context.meter.over):
-                trainer.ask_to_stop(over, leave)
-            if peers.failed_for(PEER_SECONDS) and not (notice or trainer.over):
+            if context.meter and (ending := context.meter.ending):
+                trainer.ask_to_stop(ending, leave)
+            if peers.failed_for(PEER_SECONDS) and not (notice or trainer.ending):
                 kill_group(process)  # without its peer it will not make another step
             if trainer.hung():
                 if context.gang:
@@ -170,8 +171,8 @@ class _Trainer:
         """The validation's, of the step that was made last, if there was one."""
         self.left = False
         """True where it ended itself because it was asked to, with all of that step saved."""
-        self.over: BudgetError | None = None
-        """Why it was asked to stop at the cap."""
+        self.ending: CortexError | None = None
+        """Why it was asked to stop: the cap, or a try at a cheaper machine."""
         self._notice: Notice | None = None
         self._advised = 0
 
@@ -201,12 +202,12 @@ class _Trainer:
         if now > notice.deadline - self._committer.send_seconds - MARGIN_SECONDS:
             kill_group(self._process)
 
-    def ask_to_stop(self, over: BudgetError, leave: Path) -> None:
+    def ask_to_stop(self, ending: CortexError, leave: Path) -> None:
         """Let it finish its step, save, and go. Nothing is taken away: the meter sees to it that this has an end."""
-        if self.over is None:
-            self.over = over
+        if self.ending is None:
+            self.ending = ending
             leave.touch()
-            print(f"{over}; the trainer saves and leaves", flush=True)
+            print(f"{ending}; the trainer saves and leaves", flush=True)
 
     def hung(self) -> bool:
         return self._notice is None and self._watchdog.overdue(time.monotonic())
@@ -290,8 +291,8 @@ def _conclude(
         raise left
     committer.settle(SETTLE_SECONDS)
     committer.require()
-    if trainer.over and trainer.left:
-        raise trainer.over
+    if trainer.ending and trainer.left:
+        raise trainer.ending
     failure = trainer.failure or (trainer.unsaved and _lack_of_room(trainer.unsaved))
     if failure:
         raise ConfigError(f"{trainer.stage}: {failure}")

@@ -24,8 +24,10 @@ def forecast(
             parser=read_path, metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."
         ),
     ] = None,
-    deadline: Annotated[float | None, typer.Option(metavar="HOURS", help="From start to end.")] = None,
-    slack: Annotated[float | None, typer.Option(help="Or so many times the work.  [default: 1.5]")] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="From start to end; default: the profile's budget.hours.")
+    ] = None,
+    slack: Annotated[float | None, typer.Option(help="Or so many times the work; 1.5 where nothing says.")] = None,
     work: Annotated[float | None, typer.Option(metavar="HOURS", help="Hours of work on one machine.")] = None,
     like: Annotated[str | None, typer.Option(metavar="RUN", help="Or as this run measured it.")] = None,
     price_spot: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An hour of a spot machine.")] = None,
@@ -51,7 +53,7 @@ def forecast(
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet import forecast as forecasts
-    from cortex.fleet.forecast.forecast import GENERATED, SLACK
+    from cortex.fleet.forecast.forecast import GENERATED
     from cortex.fleet.forecast.table import print_forecast
     from cortex.fleet.forecast.traces import read_traces
     from cortex.runs.profile import load_profile
@@ -77,7 +79,7 @@ def forecast(
         traces=groups,
         source=str(traces) if traces else GENERATED,
         deadline_hours=deadline,
-        slack=SLACK if slack is None else slack,
+        slack=slack,
         spot=price_spot,
         on_demand=price_on_demand,
         checkpoint=None if checkpoint is None else checkpoint * 60,

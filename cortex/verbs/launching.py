@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,11 @@ from cortex.errors import ConfigError, RefusedError, UsageError
 from cortex.verbs.words import INTERRUPTED, Run, read_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cortex.console import Console
+    from cortex.runs.deadline_standing import Deadline as DeadlineOf
+    from cortex.runs.events import Event
     from cortex.runs.profile import Profile
     from cortex.settings import Settings
 
@@ -25,13 +30,28 @@ Pipeline = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the plan, and write what would be submitted.")]
 Force = Annotated[bool, typer.Option("--force", help="Launch although a check fails.")]
+Deadline = Annotated[
+    float | None, typer.Option(metavar="HOURS", help="End within so long from the first launch, on demand if need be.")
+]
 NoFollow = Annotated[bool, typer.Option("--no-follow", help="Return once it is submitted.")]
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What the limits of a run that is launched again are raised to; None leaves one as it is."""
+
+    budget: float | None = None
+    """In dollars."""
+    deadline: float | None = None
+    """In hours from the first launch, as the next."""
+    max_duration: float | None = None
 
 
 @app.command()
 def launch(
     profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")],
     run_id: Annotated[str | None, typer.Option("--run", help="The new run's id; one is made up otherwise.")] = None,
+    deadline: Deadline = None,
     pipeline: Pipeline = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -42,7 +62,8 @@ def launch(
     from cortex.runs.context import check_run_id, new_run_id
     from cortex.runs.profile import load_profile
 
-    resolved = load_profile(profile)
+    _require_hours("--deadline", deadline)
+    resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline})
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
     _start(run, resolved, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
 
@@ -51,6 +72,10 @@ def launch(
 def resume(
     run_id: Run,
     budget: Annotated[float | None, typer.Option(help="Raise the run's cap, in dollars.")] = None,
+    deadline: Deadline = None,
+    max_duration: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="Raise how long the run may take from its first launch.")
+    ] = None,
     pipeline: Pipeline = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -67,12 +92,16 @@ def resume(
 
     if budget is not None and not (math.isfinite(budget) and budget > 0):
         raise UsageError(f"--budget {budget:g} is no cap: give the dollars that the whole run may cost, above 0")
+    _require_hours("--deadline", deadline)
+    _require_hours("--max-duration", max_duration)
     store = Store.open(Settings().bucket_url)
     profile = load_run(store, run_id)
     finished(run_id, store)
-    limit = cap(LedgerReader(store, run_id, ticks=1).new_events(), profile.budget.dollars) if budget is None else budget
+    events = LedgerReader(store, run_id, ticks=1).new_events()
+    limit = cap(events, profile.budget.dollars) if budget is None else budget
+    raised = Raised(budget, deadline, max_duration)
     asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
-    _start(run_id, profile, pipeline, **asked, again=True, budget=budget, limit=limit)
+    _start(run_id, profile, pipeline, **asked, again=True, raised=raised, limit=limit, events=events)
 
 
 @app.command()
@@ -136,11 +165,12 @@ def _start(
     follow: bool,
     force: bool,
     again: bool = False,
-    budget: float | None = None,
+    raised: Raised | None = None,
     limit: float | None = None,
+    events: "Sequence[Event]" = (),
 ) -> None:
-    """Launch a run, or one `again`. `budget` is what its cap is raised to, `limit` the cap that then holds, where it is
-    not the profile's."""
+    """Launch a run, or one `again`, of which `events` are in its ledger. `limit` is the cap of dollars that holds,
+    where it is not the profile's."""
     import os
 
     from cortex.artifacts.names import BASES
@@ -153,23 +183,24 @@ def _start(
     from cortex.fleet.plan import make_plan
     from cortex.fleet.run_role import RunRole
     from cortex.fleet.status_view import follow as watch
-    from cortex.fleet.tasks import resolve
     from cortex.runs.base_pin import mirror_prefix
     from cortex.runs.base_revision import pin_now
     from cortex.runs.pipeline import SKY_YAML
     from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
 
-    settings, path, console = Settings(), pipeline or SKY_YAML, Console()
-    documents = resolve(profile, run, pipeline=path, settings=settings)
+    settings, path, console, raised = Settings(), pipeline or SKY_YAML, Console(), raised or Raised()
+    documents, target = _resolve(run, profile, path, settings, raised.deadline, events)
     if not dry_run:
         _require_terminal(yes)
         require_bucket(settings.bucket_url)
-    faults = _look(run, _limited(profile, limit), documents, settings, console)
+    faults = _look(run, _limited(profile, limit, target.hours if target else 0.0), documents, settings, console)
     if faults and not (dry_run or force):
         raise ConfigError(f"run {run} is not launched: {faults}")
     title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
-    plan = make_plan(title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=limit)
+    plan = make_plan(
+        title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=limit, deadline=target
+    )
     plan.print(console)
     if dry_run:
         _write(documents, job_name(run), settings.work(run))
@@ -197,7 +228,9 @@ def _start(
         base=base,
         role=role,
         again=again,
-        budget=budget,
+        budget=raised.budget,
+        max_duration=raised.max_duration,
+        deadline=target,
     )
     ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
     with _told_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
@@ -205,6 +238,32 @@ def _start(
     print(_have_watched(settings.home), flush=True)
     if follow:
         watch(store, run, console)
+
+
+def _resolve(
+    run: str,
+    profile: "Profile",
+    path: Path,
+    settings: "Settings",
+    deadline: float | None,
+    events: "Sequence[Event]",
+) -> "tuple[list[dict[str, Any]], DeadlineOf | None]":
+    """A run's tasks as they are submitted, and the deadline that their machines are chosen by: what it is raised to,
+    else what its ledger or its profile says."""
+    import time
+
+    from cortex.fleet.deadline.making import make_deadline
+    from cortex.fleet.tasks import resolve
+    from cortex.runs.deadline_standing import Deadline as DeadlineOf
+
+    known = DeadlineOf.read(events)
+    hours = deadline or (known.hours if known else profile.budget.hours)
+    documents = resolve(profile, run, pipeline=path, settings=settings)
+    if not hours:
+        return documents, None
+    target = make_deadline(profile, documents, path, hours, time.time(), events=events)
+    renting = "spot first" if target.spot else "on demand"
+    return resolve(profile, run, pipeline=path, settings=settings, renting=renting), target
 
 
 @contextmanager
@@ -228,10 +287,15 @@ def _have_watched(home: Path) -> str:
     return f"launches that fail are ended by `cortex watch`, from here: its log is {log_path(home)}"
 
 
-def _limited(profile: "Profile", dollars: float | None) -> "Profile":
-    """The profile with the cap that holds, for who compares it with a forecast."""
-    limited = profile.budget if dollars is None else profile.budget.model_copy(update={"dollars": dollars})
-    return profile.model_copy(update={"budget": limited})
+def _require_hours(option: str, hours: float | None) -> None:
+    if hours is not None and not (math.isfinite(hours) and 0 < hours <= 8760):
+        raise UsageError(f"{option} {hours:g} is no time: give the hours from the first launch, above 0, at most 8760")
+
+
+def _limited(profile: "Profile", dollars: float | None, hours: float) -> "Profile":
+    """The profile with the cap and the deadline that hold, for who compares them with a forecast."""
+    limits = {"hours": hours} | ({} if dollars is None else {"dollars": dollars})
+    return profile.model_copy(update={"budget": profile.budget.model_copy(update=limits)})
 
 
 def _look(

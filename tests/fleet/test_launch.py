@@ -15,13 +15,15 @@ from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
 from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
 from cortex.fleet.status import read_status
+from cortex.fleet.status_view import summary
 from cortex.runs.base_pin import bind_pin, find_pin
 from cortex.runs.base_revision import pin_now
 from cortex.runs.budget import cap
 from cortex.runs.context import create_run
+from cortex.runs.deadline_standing import Deadline
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Model, Profile, ScratchModel, load_profile
+from cortex.runs.profile import Model, Profile, ScratchModel, load_profile, with_overrides
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 from tests.backdating import backdate
 from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving
@@ -404,3 +406,41 @@ def test_what_a_launch_pins_is_asked_of_the_hub_once(store: FolderStore, log: li
     assert pin and pin.meta["revision"] == COMMIT
     bind_pin(store, SECRET, pin)
     assert pin_now(store, SECRET, model, {"HF_ENDPOINT": "http://127.0.0.1:9"}) == pin
+
+
+DEADLINE = Deadline(2_000_000_000.0, 27.0, 600.0, 900.0, {"data": 0.0, "sft": 3600.0}, ("data", "sft"), True)
+
+
+def test_a_deadline_is_in_the_ledger_before_any_machine_and_the_status_shows_it(
+    order: Order, store: FolderStore
+) -> None:
+    launch(replace(order, deadline=DEADLINE), store, Server())
+    events = LedgerReader(store, RUN).new_events()
+    kinds = [event["event"] for event in events]
+    assert kinds.index("deadline_set") < kinds.index("launching") and Deadline.read(events) == DEADLINE
+    assert "deadline in" in summary(read_status(store, RUN))
+    said = {"decision": "stay", "reason": "on demand until the next try at spot is due", "slack": 7200.0}
+    Ledger(store, RUN, 9).append("deadline_decision", **said, left=9000.0, need=1800.0)
+    shown = read_status(store, RUN)
+    assert "on demand until the next try at spot is due; 2.0 h of slack" in summary(shown), summary(shown)
+    assert shown.to_json()["deadline"] | {"seconds_left": 0} == {
+        "at": DEADLINE.at,
+        "hours": 27.0,
+        "seconds_left": 0,
+        **said,
+    }
+
+
+def test_a_run_that_has_taken_as_long_as_it_may_is_launched_again_only_with_more(
+    order: Order, store: FolderStore
+) -> None:
+    profile = with_overrides(order.profile, {"budget.max_duration": 10})
+    order, server = replace(order, profile=profile), Server()
+    create_run(store, RUN, profile)
+    long_ago = Ledger(store, RUN, 1, clock=lambda: time.time() - 11 * 3600)
+    long_ago.append("launching", name="n", owner="ada")
+    long_ago.append("stopped")
+    with pytest.raises(BudgetError, match="launched 10 hours ago, which is its max_duration"):
+        launch(order, store, server)
+    with pytest.raises(ConfigError, match=r"was launched 11\.0 hours ago: --max-duration 10\.5 is no more"):
+        launch(replace(order, max_duration=10.5), store, server)

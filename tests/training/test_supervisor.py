@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -18,10 +19,12 @@ import pytest
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
 from cortex.drill.warmth import warm
+from cortex.runs.deadline_standing import Deadline
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
 from cortex.settings import CHECKOUT
 from cortex.training.tracking.curve import curve
+from tests.runs.metadata_server import AwsServer
 from tests.training.conftest import RUN
 from tests.training.toy import Task, chain
 
@@ -287,6 +290,30 @@ def test_at_its_cap_a_run_saves_and_stops_and_once_raised_ends_with_the_same_mod
     output, error = start(replace(capped, step_seconds=0.0)).communicate(timeout=120)
     assert f"resuming from checkpoint-{made}" in output, error
     assert output.splitlines()[-1] == f"model {chain(capped.steps).hex()}"
+
+
+def test_a_machine_on_demand_is_left_for_a_try_at_spot_with_all_saved(task: Task, start: Start) -> None:
+    slow = replace(task, steps=2000, save_steps=500, step_seconds=0.05, budget=1e6)
+    store = Store.open(task.url)
+    now = time.time()
+    same = {"cloud": "aws", "region": "us-east-1", "instance_type": "p5.48xlarge"}
+    offers = (Offer(**same, spot=True, dollars_per_hour=25), Offer(**same, spot=False, dollars_per_hour=55))
+    PriceList(taken=0, offers=offers).write(store, RUN)
+    deadline = Deadline(now + 3600, 1.0, 20.0, 20.0, {"sft": 1000.0}, ("sft",), True)
+    Ledger(store, RUN, 0, name="launch").append("deadline_set", **deadline.entry())
+    with AwsServer() as aws:
+        # It has run for the four starts after which a try is due, and for half of the outage before it.
+        aws.rent(datetime.fromtimestamp(now - 3000, UTC), spot=False)
+        process = start(replace(slow, metadata=aws.url))
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 75, error
+    made = max(event["step"] for event in events(task, "progress"))
+    assert steps_kept(task) == {made} and made < slow.steps
+    assert [event["decision"] for event in events(task, "deadline_decision")] == ["leave"]
+    assert "MovedError: left on demand" in events(task, "machine_ended")[-1]["reason"]
+    output, error = start(replace(slow, step_seconds=0.0)).communicate(timeout=120)
+    assert f"resuming from checkpoint-{made}" in output, error
+    assert output.splitlines()[-1] == f"model {chain(slow.steps).hex()}"
 
 
 def test_a_trainer_without_the_kits_callback_is_not_taken_for_trained(local: Task, start: Start) -> None:

@@ -17,6 +17,7 @@ from typing import Literal
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, PreemptedError
 from cortex.runs import notice
+from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.context import RunContext
 from cortex.runs.meter import Meter
 from cortex.runs.profile import load_profile
@@ -62,6 +63,8 @@ class Task:
     best_step: int = 10
     budget: float = 0.0
     """Dollars; where it is given, the stage is metered, at what the run's price list says."""
+    metadata: str = ""
+    """The address of the service that tells a metered stage which machine it is on; none tells where it is empty."""
 
 
 def stage(task: Task) -> str:
@@ -70,7 +73,8 @@ def stage(task: Task) -> str:
     store = Store.open(task.url)
     if not task.budget:
         return supervise(task, context_of(store, load_profile("rehearsal"), Path(task.work)))
-    with Meter(store, RUN, task.budget, "sft", asked=[], every=0.2) as meter:
+    asked = Endpoints(task.metadata, None, None).identities() if task.metadata else []
+    with Meter(store, RUN, task.budget, "sft", asked=asked, every=0.2) as meter:
         context = context_of(store, load_profile("rehearsal"), Path(task.work))
         meter.under(context.lease.epoch)
         return supervise(task, replace(context, meter=meter))

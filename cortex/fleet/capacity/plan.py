@@ -25,6 +25,9 @@ from cortex.settings import Settings
 
 Document = Mapping[str, Any]
 
+COUNTED = frozenset({"step", "rollout", "sync", "save", "load"})
+"""Phases that an optimizer step, a checkpoint or a start is made of."""
+
 
 @dataclass(frozen=True)
 class Misfit:
@@ -75,9 +78,17 @@ class CapacityPlan:
     @property
     def other_seconds(self) -> float:
         """Of all but steps, saves and loads, as seconds of the training machine, by the GPUs that are paid for."""
-        counted = {"step", "rollout", "sync", "save", "load"}
         trained = self.profile.hardware.processes
-        return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in counted)
+        return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in COUNTED)
+
+    @property
+    def seconds_besides_steps(self) -> dict[str, float]:
+        """The same by stage, as seconds of its own machine."""
+        found: dict[str, float] = {}
+        for phase in self.phases:
+            if phase.name not in COUNTED:
+                found[phase.stage] = found.get(phase.stage, 0.0) + phase.seconds
+        return found
 
     def dollars(self, phase: Phase) -> float | None:
         """Of a phase, by the hour of its stage's machines; None without a price."""

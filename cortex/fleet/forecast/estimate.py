@@ -1,19 +1,21 @@
 """How long a profile's work takes: measured in a run that was, else as the profile says, else as its plan computes."""
 
-import statistics
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.capacity.plan import plan_capacity
 from cortex.runs.ledger import Event, LedgerReader
+from cortex.runs.pace import step_seconds
 from cortex.runs.profile import Estimates, Profile
 from cortex.runs.stages import models
 from cortex.settings import Settings
 
 RESTART, SAVE = 600.0, 30.0
 """Seconds of a start and of a checkpoint where neither the profile nor a plan knows better."""
+
+OTHERS = ("label", "export", "evaluate")
+"""The stages that a profile's `other_hours` are divided among, evenly."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Estimate:
     basis: str
     """Where the work's seconds are from, for whoever reads the forecast."""
     intervals: dict[str, float] = field(default_factory=dict[str, float])
-    """Per training stage whose step time is known: seconds between the profile's checkpoints."""
+    """Per training stage whose step time is known: seconds of work between the profile's checkpoints."""
     interval: float = 0.0
     """On average over these stages: one that is short, and saves often by the hour, must not set how often all do. 0
     where no step time is known."""
+    stages: dict[str, float] = field(default_factory=dict[str, float])
+    """By stage, its seconds on its own machine, those of its saves among them; stages of a moment are left out."""
 
 
 def estimated(profile: Profile) -> Estimate:
@@ -41,7 +45,7 @@ def estimated(profile: Profile) -> Estimate:
     Raises:
         UsageError: neither says how long a step of one of its stages takes.
     """
-    times, basis = _times(profile)
+    times, others, basis = _times(profile)
     steps = {stage: getattr(times, stage) for stage in models(profile)}
     missing = [stage for stage, seconds in steps.items() if seconds is None]
     if missing:
@@ -49,14 +53,14 @@ def estimated(profile: Profile) -> Estimate:
             f"how long a step of {' and '.join(missing)} takes is not known ({basis}): give --work HOURS, or --like a "
             f"run, or add `estimates: {{{missing[0]}: SECONDS}}` to profile {profile.name}"
         )
-    return _from_steps(profile, times, steps, (times.other_hours or 0.0) * 3600, basis)
+    return _from_steps(profile, times, steps, (times.other_hours or 0.0) * 3600, others, basis)
 
 
 def given(profile: Profile, hours: float) -> Estimate:
     """So many hours of work; everything else as the profile, or its plan, estimates it."""
-    times, _ = _times(profile)
+    times, _, _ = _times(profile)
     steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
-    spared = _from_steps(profile, times, steps, 0.0, "")
+    spared = _from_steps(profile, times, steps, 0.0, {}, "")
     return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
 
 
@@ -71,7 +75,7 @@ def measured(profile: Profile, store: Store, run: str) -> Estimate:
     events = LedgerReader(store, run).new_events()
     if not events:
         raise DataError(f"{store.url}: run {run!r} has no ledger: name a run that has trained, or give --work HOURS")
-    steps, others = _step_seconds(events), _other_seconds(events)
+    steps, others = step_seconds(events), _other_seconds(events)
     trained = models(profile)
     missing = [stage for stage in trained if stage not in steps]
     if missing:
@@ -79,23 +83,26 @@ def measured(profile: Profile, store: Store, run: str) -> Estimate:
             f"{store.url}: the ledger of run {run!r} has too few steps of {' and '.join(missing)} to tell how long one "
             "takes: name a run that has trained longer, or give --work HOURS"
         )
-    other = sum(seconds for stage, seconds in others.items() if stage not in trained)
-    times, _ = _times(profile)
-    return _from_steps(profile, times, {stage: steps[stage] for stage in trained}, other, f"measured in run {run}")
+    apart = {stage: seconds for stage, seconds in others.items() if stage not in trained}
+    times, _, _ = _times(profile)
+    known = {stage: steps[stage] for stage in trained}
+    return _from_steps(profile, times, known, sum(apart.values()), apart, f"measured in run {run}")
 
 
-def _times(profile: Profile) -> tuple[Estimates, str]:
-    """The profile's estimates with the plan's in place of those that it leaves out, and where they are from."""
+def _times(profile: Profile) -> tuple[Estimates, dict[str, float], str]:
+    """The profile's estimates with the plan's in place of those that it leaves out, the seconds by stage of what is not
+    steps, and where they are from."""
     own = profile.estimates
+    evenly = {stage: (own.other_hours or 0.0) * 3600 / len(OTHERS) for stage in OTHERS}
     wanted = (*models(profile), "other_hours", "restart_minutes", "save_seconds")
     missing = [name for name in wanted if getattr(own, name) is None]
     if not missing:
-        return own, "estimated in the profile"
+        return own, evenly, "estimated in the profile"
     try:
         # Only what was traced before is taken: a forecast is asked for more often than a profile changes.
         plan = plan_capacity(profile, Settings(), tracing="kept")
     except CortexError as error:
-        return own, f"it cannot be planned: {error}"
+        return own, evenly, f"it cannot be planned: {error}"
     planned: dict[str, float] = {
         **plan.step_seconds,
         "other_hours": plan.other_seconds / 3600,
@@ -105,39 +112,41 @@ def _times(profile: Profile) -> tuple[Estimates, str]:
     basis = f"planned, {plan.basis}"
     if len(missing) < len(wanted):
         basis = f"estimated in the profile, the rest {basis}"
-    return own.model_copy(update={name: planned[name] for name in missing}), basis
+    others = evenly if "other_hours" not in missing else plan.seconds_besides_steps
+    return own.model_copy(update={name: planned[name] for name in missing}), others, basis
 
 
-def _from_steps(profile: Profile, times: Estimates, steps: dict[str, float], other: float, basis: str) -> Estimate:
+def _from_steps(
+    profile: Profile,
+    times: Estimates,
+    steps: dict[str, float],
+    other: float,
+    others: dict[str, float],
+    basis: str,
+) -> Estimate:
     sections = {stage: getattr(profile, stage) for stage in steps}
+    save = SAVE if times.save_seconds is None else times.save_seconds
     trained = sum(seconds * sections[stage].max_steps for stage, seconds in steps.items())
     saves = sum(section.max_steps / section.save_steps for section in sections.values())
     return Estimate(
         work=other + trained,
         restart=RESTART if times.restart_minutes is None else times.restart_minutes * 60,
-        save=SAVE if times.save_seconds is None else times.save_seconds,
+        save=save,
         basis=basis,
         intervals={stage: seconds * sections[stage].save_steps for stage, seconds in steps.items()},
         interval=trained / saves if saves else 0.0,
+        stages={
+            stage: others.get(stage, 0.0) + _with_saves(profile, steps, stage, save) for stage in (*others, *steps)
+        },
     )
 
 
-def _step_seconds(events: list[Event]) -> dict[str, float]:
-    """Median seconds a step, by stage; from pairs of reports of one attempt, so that no restart is in it."""
-    stage_of: dict[int, str] = {}
-    last: dict[int, Event] = {}
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    for event in events:
-        epoch = event["epoch"]
-        if event["event"] == "stage_started":
-            stage_of[epoch] = event["stage"]
-        elif event["event"] == "progress" and epoch in stage_of:
-            before = last.get(epoch)
-            if before and event["step"] > before["step"]:
-                taken = (event["time"] - before["time"]) / (event["step"] - before["step"])
-                found[stage_of[epoch]].append(taken)
-            last[epoch] = event
-    return {stage: statistics.median(taken) for stage, taken in found.items()}
+def _with_saves(profile: Profile, steps: dict[str, float], stage: str, save: float) -> float:
+    """Seconds of a training stage's steps and checkpoints; none of another stage."""
+    if stage not in steps:
+        return 0.0
+    section = getattr(profile, stage)
+    return section.max_steps * (steps[stage] + save / section.save_steps)
 
 
 def _other_seconds(events: list[Event]) -> dict[str, float]:

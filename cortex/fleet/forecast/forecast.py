@@ -38,7 +38,7 @@ def forecast(
     traces: Mapping[str, Sequence[Trace]] | None = None,
     source: str = GENERATED,
     deadline_hours: float | None = None,
-    slack: float = SLACK,
+    slack: float | None = None,
     spot: float | None = None,
     on_demand: float | None = None,
     checkpoint: float | None = None,
@@ -51,7 +51,8 @@ def forecast(
 
     `offers` are the machines' prices, spot and on-demand, of which the cheapest of each kind counts; `spot` and
     `on_demand` (dollars an hour) go before them. `checkpoint` and `restart` (seconds) go before the estimate's. Without
-    `traces`, some are generated; `source` names them. `slack` makes the deadline where no hours are given.
+    `traces`, some are generated; `source` names them. The deadline is `deadline_hours`, or `slack` times the work;
+    without either, the profile's own, else `SLACK` times the work.
 
     Raises:
         UsageError: a number is out of bounds, no policy can meet the deadline, or there is no price.
@@ -60,6 +61,7 @@ def forecast(
         if not 1 <= count <= MOST:
             raise UsageError(f"--{name} is {count}: give a number from 1 to {MOST}")
     known = estimate or estimated(profile)
+    hours = deadline_hours if deadline_hours is not None or slack is not None else profile.budget.hours or None
     rng = np.random.default_rng(seed)
     groups = list((traces or dict(enumerate(generate(rng, copies=COPIES)))).values())
     between = mean_between(trace for group in groups for trace in group)
@@ -67,7 +69,7 @@ def forecast(
     best = known.interval or daly(between, known.save) or MINUTE
     job = Job(
         work=known.work,
-        deadline=slack * known.work if deadline_hours is None else deadline_hours * 3600,
+        deadline=(SLACK if slack is None else slack) * known.work if hours is None else hours * 3600,
         restart=known.restart if restart is None else restart,
         interval=min(best if checkpoint is None else checkpoint, known.work),
         save=known.save,

@@ -157,6 +157,7 @@ class Deadline:
         outlook = Outlook(
             left=np.asarray(view.left),
             need=view.need,
+            here=view.need,
             running=view.running,
             outage=view.outage,
             restart=job.restart,

@@ -13,6 +13,7 @@ from cortex.fleet.preflight import (
     clouds,
     cost,
     credentials,
+    deadline,
     disk,
     hub,
     images,
@@ -56,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     Check(disk.NAME, disk.check),
     Check(clock.NAME, clock.check),
     Check(cost.NAME, cost.check),
+    Check(deadline.NAME, deadline.check),
 )
 """In the order in which a user would mend what they find."""
 

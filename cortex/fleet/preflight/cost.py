@@ -1,10 +1,16 @@
 """Whether the budget covers what the run is forecast to cost."""
 
+from collections.abc import Sequence
+
 from cortex.errors import CortexError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
+from cortex.runs.prices import Offer
 
 NAME = "budget"
+
+BOTH = "spot, then on-demand"
+"""The policy of a run that may be given machines of both kinds."""
 
 
 def check(ground: Ground) -> Finding:
@@ -22,13 +28,19 @@ def check(ground: Ground) -> Finding:
 
         # Its kin may be cheaper by the hour, but the profile's own GPU is asked for first, and its hours are known.
         offers = of_its_own(ground.profile, offers)
-        policy = "spot only" if offers[0].spot else "on-demand"
-        # Only one kind is rented: the other's price plays no part in this policy.
-        price = offers[0].dollars_per_hour
+        policy = rented_by(offers)
+        # Where only one kind is rented, the other's price plays no part in the policy.
+        price = None if policy == BOTH else offers[0].dollars_per_hour
         dollars = forecast(ground.profile, offers, spot=price, on_demand=price, replays=200)[policy].dollars
     except CortexError as error:
         return Finding(NAME, None, f"not checked: {error}")
     return judged(budget, dollars.p50, dollars.p90)
+
+
+def rented_by(offers: Sequence[Offer]) -> str:
+    """The name of the policy that a run goes by which may be given these machines."""
+    kinds = {offer.spot for offer in offers}
+    return BOTH if len(kinds) > 1 else "spot only" if kinds == {True} else "on-demand"
 
 
 def judged(budget: float, p50: float, p90: float) -> Finding:

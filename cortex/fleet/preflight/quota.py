@@ -1,6 +1,6 @@
 """Whether AWS would let the account run the machines of each task: new accounts may run no spot GPU at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cortex.artifacts.parallel import in_parallel
@@ -46,9 +46,16 @@ class Room:
 
 
 def check(ground: Ground) -> Finding:
-    """Compare each limit with the vCPUs of a task's machines. It is stuck where no place that may take it has room."""
+    """Compare each limit with the vCPUs of a task's machines. It is stuck where no place that may take it has room.
+
+    A task that may be given machines of both kinds is to have room on demand, too: its run's deadline rests on them.
+    """
     nodes = {str(document.get("name")): int(document.get("num_nodes", 1)) for document in ground.documents}
-    by_task = [(name, [offer for offer in found if offer.cloud == "aws"], found) for name, found in ground.offers]
+    by_task = [
+        (name, [offer for offer in kind if offer.cloud == "aws"], kind)
+        for name, found in ground.offers
+        for kind in _kinds(found)
+    ]
     ours = [offer for _, found, _ in by_task for offer in found]
     if not any(map(Limit.of, ours)):
         return Finding(NAME, None, "no machine of the plan counts against a quota that can be read")
@@ -74,6 +81,12 @@ def check(ground: Ground) -> Finding:
         fix = "SkyPilot has a wider choice once those quotas are raised, too"
         return Finding(NAME, True, f"{detail}, but no {', '.join(short[:_SHOWN])}{more}", fix)
     return Finding(NAME, True, detail)
+
+
+def _kinds(offers: Sequence[Offer]) -> tuple[list[Offer], ...]:
+    """What a task needs room for, in each of these lists: any of its machines, and any on demand if it may have one."""
+    on_demand = [offer for offer in offers if not offer.spot]
+    return (list(offers), on_demand) if 0 < len(on_demand) < len(offers) else (list(offers),)
 
 
 def _ask(offers: Iterable[Offer]) -> Room:

@@ -377,6 +377,21 @@ def test_one_machine_is_compared_with_the_quota(
         assert "request-service-quota-increase --service-code ec2 --quota-code L-" in str(found.fix)
 
 
+@pytest.mark.parametrize(("vcpus", "ok"), [(192, True), (96, False)])
+def test_a_task_that_may_be_on_demand_has_to_have_room_for_that_too(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, vcpus: int, ok: bool
+) -> None:
+    both = (offer("p5.48xlarge", "us-east-1"), offer("p5.48xlarge", "us-east-1", spot=False))
+    values = {("us-east-1", P5_SPOT): 192, ("us-east-1", "L-417A185B"): vcpus}
+    with serving(quotas(values)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
+        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: both))
+    assert cloud and found.ok is ok, found
+    if not ok:
+        assert "sft: one p5.48xlarge in us-east-1 has 192 vCPUs, the quota is 96" in found.detail
+        assert "--quota-code L-417A185B" in str(found.fix)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_task_that_another_cloud_may_take_is_not_stuck(
     ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, known: bool

@@ -1,0 +1,30 @@
+"""The machines of a task by how the run rents: as its file says, on spot and then on demand, or on demand alone."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cortex.fleet.alternatives import GROUPS, kind_of
+
+Renting = Literal["as written", "spot first", "on demand"]
+
+
+def rented(resources: Mapping[str, Any], accelerator: str, renting: Renting) -> dict[str, Any]:
+    """A task's `resources` with each machine on spot, then each on demand, as `ordered`; or on demand alone.
+
+    SkyPilot begins at the top whenever the job comes back. Only the profile's own kind of GPU is kept, since how long
+    the work takes is known of that one alone. `max_hourly_cost` was meant for the file's own machines, which are spot
+    ones, and does not hold on demand. A file that asks for machines on demand is left as it is.
+    """
+    if renting == "as written" or not resources.get("use_spot"):
+        return dict(resources)
+    common = {key: value for key, value in resources.items() if key not in (*GROUPS, "use_spot", "max_hourly_cost")}
+    found = [dict(entry) for name in GROUPS for entry in resources.get(name, ())] or [{}]
+    own = [entry for entry in found if kind_of(entry.get("accelerators", common.get("accelerators"))) == accelerator]
+    limit = {"max_hourly_cost": resources["max_hourly_cost"]} if "max_hourly_cost" in resources else {}
+    spot = [{**limit, **entry, "use_spot": True} for entry in own or found]
+    on_demand = [{**_unlimited(entry), "use_spot": False} for entry in own or found]
+    return {**common, "ordered": on_demand if renting == "on demand" else spot + on_demand}
+
+
+def _unlimited(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "max_hourly_cost"}
