@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,11 +60,21 @@ class JobState:
         return asdict(self)
 
 
+def newest_launch(events: Iterable[Event]) -> Event | None:
+    """The ledger's newest `launched`, or `launching` where that is all, dated by when it was begun: `launched` may come
+    long after the job, where a launch was killed and gone on with. None for a run that was never launched."""
+    found = [event for event in events if event["event"] in ("launching", "launched")]
+    newest = max(found, key=lambda event: (event["epoch"], event["event"] == "launched"), default=None)
+    if newest is None:
+        return None
+    return {**newest, "time": min(event["time"] for event in found if event["epoch"] == newest["epoch"])}
+
+
 def read_job_state(run: str, launch: Event) -> JobState | None:
     """The job that a run was launched as; None where SkyPilot's server here does not know it.
 
     Args:
-        launch: the ledger's newest `launching` or `launched`.
+        launch: as `newest_launch` gives it.
 
     Raises:
         ConfigError: SkyPilot's server cannot be asked.

@@ -8,7 +8,7 @@ from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store
 from cortex.errors import BudgetError, PreemptedError
-from cortex.fleet.job_state import JobState, JobWatcher, can_ask
+from cortex.fleet.job_state import JobState, JobWatcher, can_ask, newest_launch
 from cortex.runs.budget import Charge, cap, charges
 from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.deadline_standing import Deadline
@@ -45,7 +45,8 @@ class RunStatus:
     damaged: tuple[str, ...]
     """Objects of the ledger that could not be read whole."""
     launch: Event | None
-    """The newest `launching` or `launched`; None for a run that never left the machine where it was begun."""
+    """The newest `launched`, or `launching`, dated by when it was begun; None for a run that never left the machine
+    where it was begun."""
     given_up: str | None = None
     """Why `cortex watch` gave the run's launches up, where nothing was begun since."""
     job: JobState | None = None
@@ -154,11 +155,7 @@ class RunWatcher:
             seen=follower.heard,
             damaged=tuple(follower.reader.damaged),
             given_up=given_up,
-            launch=max(
-                (event for event in events if event["event"] in ("launching", "launched")),
-                key=lambda event: (event["epoch"], event["event"] == "launched"),
-                default=None,
-            ),
+            launch=newest_launch(events),
             deadline=Deadline.read(events),
             decision=max((event for event in events if event["event"] == "deadline_decision"), key=order, default=None),
         )

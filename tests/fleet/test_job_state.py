@@ -14,7 +14,7 @@ from sky.schemas.api.responses import ManagedJobRecord
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.store import Store
 from cortex.console import Console
-from cortex.fleet.job_state import JobState, JobWatcher, find_job_state
+from cortex.fleet.job_state import JobState, JobWatcher, find_job_state, newest_launch
 from cortex.fleet.names import job_name
 from cortex.fleet.status import RunWatcher
 from cortex.fleet.status_view import print_status
@@ -77,6 +77,14 @@ def test_while_it_is_being_launched_an_earlier_job_that_has_ended_is_not_it() ->
     assert state(record(0, "CANCELLED"), launch=launching) is None
     found = state(record(0, "CANCELLED"), record(0, "STARTING", job_id=8), launch=launching)
     assert found and (found.job, found.state) == ("job/8", "starting")
+
+
+def test_a_launch_is_dated_by_its_beginning_though_it_was_gone_on_with_hours_later() -> None:
+    begun = {"event": "launching", "epoch": 3, "time": NOW - 9000}
+    later = {"event": "launched", "epoch": 3, "time": NOW, "job": 7}
+    assert newest_launch([later, {**begun, "epoch": 2, "time": 5.0}, begun]) == {**later, "time": NOW - 9000}
+    assert newest_launch([{**later, "epoch": 2}, begun]) == begun
+    assert newest_launch([{"event": "stage_started", "epoch": 9, "time": NOW}]) is None
 
 
 def test_its_reason_is_a_harmless_line() -> None:

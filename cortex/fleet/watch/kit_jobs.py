@@ -27,6 +27,10 @@ class KitJob:
     programs: tuple[bool, ...]
     """Of each task, by its number: whether it calls `cortex run`."""
 
+    @property
+    def ended(self) -> bool:
+        return all(record.status.is_terminal() for record in self.records)
+
     def begun(self) -> float:
         """When the task under way could begin: when the newest of those that succeeded had ended; 0 for the first."""
         return max((record.end_at or 0.0 for record in self.records if record.status.value == "SUCCEEDED"), default=0.0)

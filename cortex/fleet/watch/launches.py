@@ -8,8 +8,9 @@ from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry
 from cortex.runs.profile import Budget
 
-TOGETHER = 60.0
-"""Seconds between the first and the last machine of one launch; SkyPilot waits for longer before it launches anew."""
+TOGETHER = 20.0
+"""Seconds between the first and the last machine of one launch, which SkyPilot rents in a request or two; between two
+launches in one place it waits for 36 s at least."""
 
 _NOT_MACHINES = frozenset({"launching", "launched", "launch_failed", "stopped", "given_up", "teardown", "destroyed"})
 """Events that whoever launches and ends a run writes, not a machine of it."""
@@ -46,14 +47,15 @@ class Launch:
 
 
 def group(found: Iterable[Rental]) -> list[Launch]:
-    """Launches, by time: machines of one kind that were rented in one place within `TOGETHER`."""
+    """Launches, by time: machines of one kind that were rented in one place within `TOGETHER`, none after another."""
     groups: list[list[Rental]] = []
     for rental in sorted(found, key=lambda rental: (rental.launched, rental.machine)):
         alike = (rental.region, rental.zone, rental.instance_type, rental.spot)
         for other in groups:
             first = other[0]
             kind = (first.region, first.zone, first.instance_type, first.spot)
-            if kind == alike and rental.launched - first.launched < TOGETHER:
+            gone = any(each.ended is not None and each.ended <= rental.launched for each in other)
+            if kind == alike and rental.launched - first.launched < TOGETHER and not gone:
                 other.append(rental)
                 break
         else:

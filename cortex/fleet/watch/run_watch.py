@@ -13,7 +13,7 @@ from loguru import logger
 
 from cortex.artifacts.lease import last_taken
 from cortex.artifacts.store import Store
-from cortex.fleet.job_state import JobState, find_job_state
+from cortex.fleet.job_state import JobState, find_job_state, newest_launch
 from cortex.fleet.watch.account import Word, words
 from cortex.fleet.watch.kit_jobs import KitJob, WatchedJobs
 from cortex.fleet.watch.launches import Row, group, last_sign, row
@@ -60,21 +60,17 @@ class RunWatch:
             CortexError: somebody does not answer. What was not done is done by the next look.
         """
         self._entries += self._reader.new_entries()
-        # The newest epoch's, and of that one's two, `launched`, which names the job, before `launching`.
-        begun = sorted(
-            (entry for entry in self._entries if entry.event["event"] in ("launching", "launched")),
-            key=lambda entry: (entry.event["epoch"], entry.event["event"] == "launched"),
-        )
-        state = find_job_state(job.records, self.run, begun[-1].event) if begun else None
-        if state is None or state.job != f"job/{job.number}":
+        launch = newest_launch(self._events)
+        state = find_job_state(job.records, self.run, launch) if launch else None
+        if launch is None or state is None or state.job != f"job/{job.number}":
             return False  # an earlier launch's, or another server's
-        epoch = begun[-1].event["epoch"]
+        epoch = launch["epoch"]
         found = self._ask_cloud(epoch)
         if state.ended:
             return self._finish(found)
         if state.state in _LAUNCHING and job.expects_program(state.task):
             # By the bucket's clock; the cloud's, which is as right, tells when machines were rented.
-            since = min(entry.written for entry in begun if entry.event["epoch"] == epoch)
+            since = min(entry.written for entry in self._entries if entry.event["epoch"] == epoch)
             # What a task of another program rented gave no sign of life, nor should it.
             since = since if all(job.programs) else max(since, job.begun())
             self._wall(job, state, found, since - CLOCK_SLACK, epoch)

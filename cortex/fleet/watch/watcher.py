@@ -62,7 +62,7 @@ class Watcher:
             self._fault(job.run, error)
             return True
         self._faults.pop(job.run, None)
-        if not left:
+        if job.ended and not left:
             self._settled.add(key)
         return left
 

@@ -21,8 +21,8 @@ def failed(*moments: float, **further: Any) -> tuple[Launch, ...]:
 
 
 def test_machines_that_were_rented_at_once_in_one_place_are_one_launch() -> None:
-    together = [rental("i-2", 100), rental("i-1", 103), rental("i-3", 159)]
-    apart = [rental("i-4", 160), rental("i-5", 101, zone="us-east-1b"), rental("i-6", 102, instance_type="p5.48xlarge")]
+    together = [rental("i-2", 100), rental("i-1", 103), rental("i-3", 119)]
+    apart = [rental("i-4", 121), rental("i-5", 101, zone="us-east-1b"), rental("i-6", 102, instance_type="p5.48xlarge")]
     found = group([*apart, *together])
     assert [[each.machine for each in launch.rentals] for launch in found] == [
         ["i-2", "i-1", "i-3"],
@@ -30,7 +30,12 @@ def test_machines_that_were_rented_at_once_in_one_place_are_one_launch() -> None
         ["i-6"],
         ["i-4"],
     ]
-    assert [launch.since for launch in found] == [100, 101, 102, 160]
+    assert [launch.since for launch in found] == [100, 101, 102, 121]
+
+
+def test_a_machine_that_was_rented_once_another_was_gone_is_of_the_next_launch() -> None:
+    found = group([rental("i-1", 100, ended=105), rental("i-2", 105, ended=110), rental("i-3", 106)])
+    assert [[each.machine for each in launch.rentals] for launch in found] == [["i-1"], ["i-2", "i-3"]]
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,20 @@ def test_what_stands_is_entered_each_minute_and_what_ec2_forgot_is_gone(world: W
     assert [charge.open for charge in status(world).charges] == [False]
 
 
+def test_a_job_whose_launch_was_killed_and_gone_on_with_hours_later_is_watched(world: World) -> None:
+    assert world.store.delete(f"runs/{RUN}/ledger")
+    Ledger(world.store, RUN, 1, lambda: world.now - 600).append("launching", name=job_name(RUN))
+    backdate(world.store, f"runs/{RUN}/ledger", 600)
+    Ledger(world.store, RUN, 1, lambda: world.now + 7200, name="found").append("launched", job=7)
+    later = world.now + 7200
+    for entry in world.store.list(f"runs/{RUN}/ledger"):
+        if "found" in entry.key:
+            os.utime(world.store.local_path(entry.key), (later, later))
+    world.rent("i-1", 400, 300)
+    world.rent("i-2", 200, 100)
+    assert world.look() and world.cancelled == [7]
+
+
 def test_a_watchers_words_are_no_signs_of_life(world: World) -> None:
     world.rent("i-1", 200)
     world.look()
