@@ -34,6 +34,14 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a budget below nothing": (("resume", "done", "--budget", "-5"), 2, "--budget -5 is no cap"),
     "a budget that is no number": (("resume", "done", "--budget", "nan"), 2, "--budget nan is no cap"),
     "a budget without end": (("resume", "done", "--budget", "inf"), 2, "--budget inf is no cap"),
+    "a deadline that is no time": (("resume", "done", "--deadline", "nan"), 2, "--deadline nan is no time"),
+    "a longest time that is none": (("resume", "done", "--max-duration", "0"), 2, "--max-duration 0 is no time"),
+    "a deadline of unknown work": ((*LAUNCH, "--deadline", "5"), 78, "needs an estimate of the work: add `estimates`"),
+    "a deadline that nobody could keep": (
+        ("launch", "--profile", "cortex-70b", "--deadline", "1"),
+        78,
+        "a deadline of 1 hours cannot be met: ",
+    ),
     "a finished run": (("resume", "done"), 65, "run done is finished: `cortex show done`"),
     "no such job": (("rent", "techer"), 2, "no job 'techer': did you mean 'teacher'"),
     "images that were never pushed": (("rent", "workbench", "--yes"), 78, "`make images && make push`"),
@@ -85,6 +93,27 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
     assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_deadline_is_shown_with_its_machines_and_both_kinds_are_submitted(tmp_path: Path, cortex: Cortex) -> None:
+    write_catalogs(tmp_path / ".sky" / "catalogs" / "v8", {"us-east-1": "ami-0"})
+    pipeline, resources = tmp_path / "mine.yaml", {"infra": "aws", "accelerators": "H100:8", "use_spot": True}
+    stages = [{"name": name, "resources": resources, "run": f"cortex run {name}"} for name in ("sft", "grpo")]
+    pipeline.write_text(yaml.safe_dump_all(stages))
+    done = cortex(
+        *("launch", "--profile", "cortex-70b", "--run", "r1", "--pipeline", pipeline, "--deadline", "40", "--dry-run"),
+        HOME=str(tmp_path),
+        COLUMNS="250",
+        AWS_EC2_METADATA_DISABLED="true",
+        HTTPS_PROXY="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
+    shown = " ".join(done.stdout.split())
+    assert "UTC, 40 h from the launch" in shown and "on spot, and on demand where there is none" in shown, shown
+    assert "spot, then on-demand: " in shown and "% late" in shown
+    written = (tmp_path / "home" / "work" / "r1" / "launch.yaml").read_text()
+    _, *tasks = yaml.safe_load_all(written)
+    assert [[entry["use_spot"] for entry in task["resources"]["ordered"]] for task in tasks] == [[True, False]] * 2
 
 
 @pytest.mark.parametrize(
