@@ -146,8 +146,8 @@ infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be h
 
 ##@ Images
 .PHONY: images push sbom
-images: setup ## build the images of sky.yaml   [NAME="data sft" VARIANT=cuda|cpu BASE_IMAGE= OPTIONS="--network host"]
-	@$(VENV)/bin/python -m scripts.images build $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)") $(if $(OPTIONS),--options="$(OPTIONS)")
+images: setup ## build the images of sky.yaml   [NAME="data sft" VARIANT=cuda|cpu LEAN=1 BASE_IMAGE= OPTIONS="--network host"]
+	@$(VENV)/bin/python -m scripts.images build $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(LEAN),--lean) $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)") $(if $(OPTIONS),--options="$(OPTIONS)")
 push: setup ## push them, and write down the digests that machines start from   [NAME= VARIANT= REGISTRY=host/folder DIRTY=1]
 	@$(VENV)/bin/python -m scripts.images push $(NAME) $(if $(VARIANT),--variant "$(VARIANT)") $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(DIRTY),--dirty)
 sbom: setup ## write down what is in them   [NAME= VARIANT=]

@@ -54,7 +54,7 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu"]
+        command = [sys.executable, "-m", "scripts.images", "build", name, "--variant=cpu", "--lean"]
         command += [f"--base-image={settings.base_image}"] if settings.base_image else []
         command += [f"--options={settings.build_options}"]
         done = subprocess.run(

@@ -14,8 +14,11 @@ from pathlib import Path
 from cortex.environments import IMAGES, OVERRIDES
 
 ROOT = IMAGES.parent
-ONE_LOCK = ("control", "infra", "serve", "testbed")
+ONE_LOCK = ("control", "infra", "serve", "skypilot", "testbed")
 """Environments of the laptop, of which there is nothing to leave out, and of what runs on a GPU alone."""
+
+WITHOUT_THE_KIT = ("skypilot",)
+"""Environments that none of the kit's code runs in."""
 
 CPU_ALONE = ("vllm-cpu",)
 """Environments of tests for machines without a GPU."""
@@ -24,10 +27,12 @@ CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
 
 def compile_lock(source: Path, target: Path, constraint: Path | None) -> None:
-    """Resolve `source` and the kit's own needs into `target`, from the package index alone."""
+    """Resolve `source`, and the kit's own needs where it runs, into `target`, from the package index alone."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
     command += ["--python-platform", "x86_64-manylinux_2_28", "--no-header", "--emit-build-options"]
-    command += ["--output-file", str(target), "pyproject.toml", str(source.relative_to(ROOT))]
+    command += ["--output-file", str(target)]
+    command += [] if source.parent.name in WITHOUT_THE_KIT else ["pyproject.toml"]
+    command += [str(source.relative_to(ROOT))]
     if constraint:
         command += ["--constraint", str(constraint.relative_to(ROOT))]
     overrides = source.with_name(OVERRIDES)

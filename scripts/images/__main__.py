@@ -21,6 +21,7 @@ def main() -> None:
     shared.add_argument("--variant", choices=VARIANTS, default="cuda")
     build_verb = verbs.add_parser("build", parents=[shared], help="build images")
     build_verb.add_argument("--base-image", help="in place of the Dockerfile's base")
+    build_verb.add_argument("--lean", action="store_true", help="without what SkyPilot runs in them")
     build_verb.add_argument("--options", default="", help="for `docker build`, such as --options='--network host'")
     verbs.add_parser("sbom", parents=[shared], help="write down what is in images that are built")
     push_verb = verbs.add_parser("push", parents=[shared], help="push images, and write down their digests")
@@ -37,7 +38,7 @@ def main() -> None:
 def build_images(args: argparse.Namespace) -> None:
     options = shlex.split(args.options)
     names = chosen(args.images)
-    show([build(name, args.variant, base_image=args.base_image, options=options) for name in names])
+    show([build(name, args.variant, lean=args.lean, base_image=args.base_image, options=options) for name in names])
 
 
 def write_sboms(args: argparse.Namespace) -> None:

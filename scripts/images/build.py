@@ -29,7 +29,9 @@ SHIPPED = (
     "sky.yaml",
     "jobs",
     "cortex",
+    "images/debian",
     "images/serve",
+    "images/skypilot",
 )
 """What, beside its lock, makes an image what it is."""
 
@@ -67,8 +69,12 @@ def chosen(names: Sequence[str]) -> list[str]:
     return list(names or NAMES)
 
 
-def build(name: str, variant: str, *, base_image: str | None = None, options: Sequence[str] = ()) -> Built:
+def build(
+    name: str, variant: str, *, lean: bool = False, base_image: str | None = None, options: Sequence[str] = ()
+) -> Built:
     """Build one image. `base_image` replaces the Dockerfile's; `options` go to `docker build` as they are.
+
+    A `lean` one has nothing of SkyPilot's, which brings it onto each machine that starts it.
 
     Raises:
         ConfigError: there is no engine, or no lock of that variant.
@@ -77,7 +83,14 @@ def build(name: str, variant: str, *, base_image: str | None = None, options: Se
     lock = CHECKOUT / "images" / name / VARIANTS[variant]
     if not lock.is_file():
         raise ConfigError(f"{lock.relative_to(CHECKOUT)} is not there: make it with `make locks`")
-    arguments = {"IMAGE": name, "VARIANT": variant, "VERSION": cortex.__version__, "REVISION": revision(name)}
+    flavour = "lean" if lean or name == "serve" else "sky"
+    arguments = {
+        "IMAGE": name,
+        "VARIANT": variant,
+        "FLAVOUR": flavour,
+        "VERSION": cortex.__version__,
+        "REVISION": revision(name),
+    }
     arguments |= {"SOURCE": source()} if source() else {}
     arguments |= {"BASE_IMAGE": base_image} if base_image else {}
     if wheels := local_wheels(lock.read_text(encoding="utf-8")):

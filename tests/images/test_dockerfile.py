@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import sky
 import yaml
 
 from cortex.runs.pipeline import SKY_YAML
 from scripts.images.build import DOCKERFILE, NAMES
 
 TEXT = DOCKERFILE.read_text()
+INSTALL = (DOCKERFILE.parent / "debian" / "install.sh").read_text(encoding="utf-8")
+DOCKER_UTILS = Path(sky.__file__).parent / "provision" / "docker_utils.py"
 PINNED = re.compile(r"[\w./:-]+@sha256:[0-9a-f]{64}")
 SECRET = re.compile(r"(?i)(token|secret|password|credential|api_?key)")
 LABELS = ("title", "version", "revision", "source", "licenses", "base.name")
@@ -39,7 +43,9 @@ def stage(text: str, name: str) -> list[tuple[str, str]]:
 def base_is_pinned(text: str) -> bool:
     bases = {rest.split()[0] for word, rest in instructions(text) if word == "FROM"}
     default = dict(rest.split("=", 1) for word, rest in instructions(text) if word == "ARG" and "=" in rest)
-    return bases == {"${WHEELS}", "${BASE_IMAGE}", "job"} and bool(PINNED.fullmatch(default["BASE_IMAGE"]))
+    return bases == {"${WHEELS}", "${BASE_IMAGE}", "installer", "lean", "${FLAVOUR}", "job"} and bool(
+        PINNED.fullmatch(default["BASE_IMAGE"])
+    )
 
 
 def nothing_is_pulled_to_read_the_file(text: str) -> bool:
@@ -47,8 +53,22 @@ def nothing_is_pulled_to_read_the_file(text: str) -> bool:
 
 
 def the_user_is_nobody_special(text: str) -> bool:
-    words = [(word, rest) for word, rest in stage(text, "job") if word in ("USER", "RUN", "COPY")]
-    return words[-1] == ("USER", "10001:10001") and all(word != "USER" for word, _ in stage(text, "serve"))
+    words = [(word, rest) for word, rest in stage(text, "lean") if word in ("USER", "RUN", "COPY")]
+    later = [word for name in ("job", "serve") for word, _ in stage(text, name)]
+    return words[-1] == ("USER", "10001:10001") and "USER" not in later
+
+
+def what_skypilot_installs_is_there(text: str) -> bool:
+    """The packages that its own code names, and a root who may install the rest."""
+    asked = re.search(r"install -y '\s+'(rsync [a-z0-9 -]+)\\''", DOCKER_UTILS.read_text(encoding="utf-8"))
+    assert asked
+    [run] = [rest for word, rest in stage(text, "sky") if word == "RUN"]
+    return f"install.sh /mnt/debian {asked[1]};" in run and ("USER", "0:0") in stage(text, "sky")
+
+
+def no_host_key_is_shared(text: str) -> bool:
+    [run] = [rest for word, rest in stage(text, "sky") if word == "RUN"]
+    return "rm -f /etc/ssh/ssh_host_*" in run and "ssh-keygen -A" in run
 
 
 def hashes_are_required(text: str) -> bool:
@@ -62,7 +82,7 @@ def no_secret_is_named(text: str) -> bool:
 def signals_arrive(text: str) -> bool:
     entries = [rest for word, rest in instructions(text) if word in ("ENTRYPOINT", "CMD")]
     return (
-        len(entries) == 4 and all(rest.startswith("[") for rest in entries) and entries[0].startswith('["tini", "--"')
+        len(entries) == 6 and all(rest.startswith("[") for rest in entries) and entries[0].startswith('["tini", "--"')
     )
 
 
@@ -72,9 +92,11 @@ def labels_are_set(text: str) -> bool:
 
 
 def no_cache_is_kept(text: str) -> bool:
-    runs = [rest for word, rest in stage(text, "job") if word == "RUN"]
-    return len(runs) == 1 and all(
-        f"/var/{place}" in runs[0] for place in ("lib/apt/lists/*", "cache/apt/*.bin", "cache/apt/archives/*.deb")
+    """Whatever comes from Debian comes by the script that cleans up after it."""
+    runs = [rest for word, rest in instructions(text) if word == "RUN"]
+    cleaned = all(place in INSTALL for place in ("lib/apt/lists/*", "cache/apt/*.bin", "cache/apt/archives/*.deb"))
+    return (
+        cleaned and not any("apt-get" in run for run in runs) and sum("/media/install.sh" in run for run in runs) == 2
     )
 
 
@@ -88,13 +110,13 @@ def vllm_finds_a_compiler_and_calls_no_nvcc(text: str) -> bool:
     """In the images that have vLLM: `grpo` trains and judges with it, and `serve` serves."""
     condition = """if [ "${VARIANT}" = cuda ] && grep -q '^vllm==' /image.lock; then echo g++ >> debian"""
     needs = [rest for word, rest in stage(text, "needs") if word == "RUN"]
-    variables = " ".join(rest for word, rest in stage(text, "job") if word == "ENV")
+    variables = " ".join(rest for word, rest in stage(text, "lean") if word == "ENV")
     return any(condition in rest for rest in needs) and "VLLM_USE_FLASHINFER_SAMPLER=0" in variables.split()
 
 
 def the_kit_comes_last(text: str) -> bool:
     layers = [rest for word, rest in stage(text, "job") if word in ("RUN", "COPY")]
-    return layers[-1] == "--from=kit /tree /opt"
+    return layers[-1:] == ["--from=kit /tree /opt"]
 
 
 def serving_asks_for_a_token(text: str) -> bool:
@@ -103,8 +125,8 @@ def serving_asks_for_a_token(text: str) -> bool:
 
 
 def files_have_a_fixed_time(text: str) -> bool:
-    times = text.count('--date="@${SOURCE_DATE_EPOCH}"')
-    return times == 4 and text.count("--invalidation-mode unchecked-hash") == 2
+    times = text.count('--date="@${SOURCE_DATE_EPOCH}"') + text.count("sh /media/settle.sh /mnt/debian\n")
+    return times == 6 and text.count("--invalidation-mode unchecked-hash") == 3
 
 
 RULES: list[tuple[Callable[[str], bool], str, str]] = [
@@ -118,7 +140,10 @@ RULES: list[tuple[Callable[[str], bool], str, str]] = [
     (signals_arrive, 'ENTRYPOINT ["tini", "--", "cortex"]', "ENTRYPOINT cortex"),
     (signals_arrive, 'ENTRYPOINT ["tini", "--", "cortex"]', 'ENTRYPOINT ["cortex"]'),
     (labels_are_set, "org.opencontainers.image.revision", "revision"),
-    (no_cache_is_kept, "rm -rf /var/lib/apt/lists/*", "true"),
+    (no_cache_is_kept, "sh /media/install.sh", "apt-get install"),
+    (what_skypilot_installs_is_there, " python3-pip fuse", " python3-pip"),
+    (what_skypilot_installs_is_there, "USER 0:0\n", ""),
+    (no_host_key_is_shared, "rm -f /etc/ssh/ssh_host_*", "true"),
     (only_triton_brings_a_compiler, "echo tini > debian", "echo tini gcc > debian"),
     (vllm_finds_a_compiler_and_calls_no_nvcc, "echo g++ >> debian", "true"),
     (vllm_finds_a_compiler_and_calls_no_nvcc, "VLLM_USE_FLASHINFER_SAMPLER=0", "VLLM_USE_FLASHINFER_SAMPLER=1"),

@@ -22,6 +22,7 @@ from cortex.fleet.preflight import (
     memory,
     quota,
     spot,
+    stack,
     tools,
     tracking,
 )
@@ -48,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Check(machines.NAME, machines.check),
     Check(quota.NAME, quota.check),
     Check(spot.NAME, spot.check),
+    Check(stack.NAME, stack.check),
     Check(bucket.NAME, bucket.check, needed=True),
     Check(images.NAME, images.check),
     Check(hub.NAME, hub.check),

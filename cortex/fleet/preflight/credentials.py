@@ -1,5 +1,6 @@
 """Who we are to each cloud that the run may go to."""
 
+import os
 import re
 
 from cortex.fleet import aws
@@ -53,7 +54,18 @@ def _ask_aws() -> tuple[str | None, str, str]:
     except aws.errors() as error:
         return None, *_refusal(error)
     expiring = _TEMPORARY.search(found["Arn"]) and not has_remote_server()
-    return f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}", "", _EXPIRING if expiring else ""
+    who = f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}{_of_several()}"
+    return who, "", _EXPIRING if expiring else ""
+
+
+def _of_several() -> str:
+    """Which of several profiles it is that was taken without being named."""
+    import boto3
+
+    session = boto3.Session()
+    if "AWS_PROFILE" in os.environ or "AWS_ACCESS_KEY_ID" in os.environ or len(session.available_profiles) < 2:
+        return ""
+    return f", by the profile {session.profile_name} of {len(session.available_profiles)} (AWS_PROFILE names another)"
 
 
 def _refusal(error: Exception) -> tuple[str, str]:

@@ -320,6 +320,23 @@ def test_credentials_that_aws_refuses(
     assert cloud and found.ok is False and words in found.detail and fix in str(found.fix), found
 
 
+def test_the_one_of_several_profiles_is_named(
+    ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = "aws_access_key_id = a\naws_secret_access_key = a\n"
+    (tmp_path / "credentials").write_text(f"[default]\n{keys}\n[work]\n{keys}")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    plan = [{"resources": {"infra": "aws"}}]
+    assert cloud and "profile" not in credentials.check(ground(plan)).detail, "the keys of the environment go before it"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert "by the profile default of 2 (AWS_PROFILE names another)" in credentials.check(ground(plan)).detail
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    found = credentials.check(ground(plan))
+    assert found.ok and "profile" not in found.detail
+
+
 def test_without_credentials_it_says_how_to_give_them(
     ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
