@@ -82,7 +82,7 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     assert f"aws p5.48xlarge │ H100:8 │ {spot:.2f} │ {on_demand:.2f} │ us-west-2" in shown, done.stdout + done.stderr
     assert (
         f"${load_profile('cortex-70b').budget.dollars:.2f} for the whole run" in shown
-        and "launches given up after 3 in a row or at $40.00 without a sign of life" in shown
+        and "launches given up after 5 in a row or at $40.00 without a sign of life" in shown
         and "CORTEX_TEACHER_API_KEY NOT SET, HF_TOKEN set" in shown
     )
     written = (tmp_path / "home" / "work" / "r1" / "launch.yaml").read_text()

@@ -201,9 +201,10 @@ class Budget(Section):
 
     dollars: float = Field(default=0.0, ge=0)
     """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""
-    failed_launches: int | None = Field(default=3, le=1000)
+    failed_launches: int | None = Field(default=5, le=1000)
     """Launches in a row that may fail before `cortex run` begins, after which the run is given up; null: any number.
-    One may be a bad machine, and two chance: three of the same image and setup are a fault that a fourth meets, too."""
+    SkyPilot waits longer before each, so that five outlast a registry or a mirror that is away for a quarter of an
+    hour: what fails then is the image or the setup, and would fail again."""
     failed_dollars: float | None = Field(default=40.0, le=1e6)
     """What such launches in a row may cost together, the one under way included; null: any sum. An hour of eight H100s
     on spot, several times what pulling an image onto them takes."""

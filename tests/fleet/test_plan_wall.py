@@ -11,8 +11,8 @@ FOREVER = {"failed_launches": None, "failed_dollars": None}
 @pytest.mark.parametrize(
     ("budget", "clouds", "words"),
     [
-        ({}, {"aws"}, "given up after 3 in a row or at $40.00 without a sign of life"),
-        ({"failed_dollars": None}, {"aws"}, "given up after 3 in a row without a sign of life"),
+        ({}, {"aws"}, "given up after 5 in a row or at $40.00 without a sign of life"),
+        ({"failed_dollars": None}, {"aws"}, "given up after 5 in a row without a sign of life"),
         (
             {"failed_launches": None},
             {"aws", "gcp"},

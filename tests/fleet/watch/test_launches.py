@@ -90,8 +90,8 @@ def test_what_stands_or_was_taken_by_the_cloud_has_not_failed() -> None:
 @pytest.mark.parametrize(
     ("wall", "count", "dollars", "reached"),
     [
-        ({}, 2, 39.99, None),
-        ({}, 3, 0.01, "budget.failed_launches 3"),
+        ({}, 4, 39.99, None),
+        ({}, 5, 0.01, "budget.failed_launches 5"),
         ({}, 1, 40.0, "budget.failed_dollars 40"),
         ({"failed_launches": None}, 100, 1.0, None),
         ({"failed_dollars": None}, 1, 1e6, None),
