@@ -136,11 +136,13 @@ locks: setup ## re-make every lock under images/   [UPGRADE=1 takes the newest v
 	@env -u UV_FIND_LINKS $(VENV)/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 ##@ The cloud's ground
-.PHONY: infra-preview infra-up infra-down
+.PHONY: infra-preview infra-up infra-policy infra-down
 infra-preview: $(INFRA_STAMP) ## show what infra-up would change   [STACK=dev|prod]
 	@"$(INFRA)/bin/python" -m infra.stack preview $(STACK)
-infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   [STACK=dev|prod]
-	@"$(INFRA)/bin/python" -m infra.stack up $(STACK)
+infra-up: $(INFRA_STAMP) ## raise the cloud's ground, and point the kit at it   [STACK=dev|prod RENEW=1 makes the server anew]
+	@"$(INFRA)/bin/python" -m infra.stack up $(STACK) $(if $(RENEW),--renew-server)
+infra-policy: $(INFRA_STAMP) ## write the rights of who raises the stack, and of who launches on it, as IAM policies   [STACK=dev|prod]
+	@"$(INFRA)/bin/python" -m infra.stack policy $(STACK)
 infra-down: $(INFRA_STAMP) ## take it down, once every release is proven to be here   [STACK=dev|prod]
 	@"$(INFRA)/bin/python" -m infra.stack down $(STACK)
 

@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     """Where on AWS the network is that machines are to be in (`make infra-up` writes it to .env): there is none of its
     name in any other region, so they are taken in this one."""
 
+    server: str | None = Field(default=None, pattern=r"^i-[0-9a-f]{8,17}$")
+    """The machine on AWS that SkyPilot's server is on (`make infra-up` writes it to .env): it is reached through
+    Session Manager, at the port of `api_server.endpoint` in `.sky.yaml`."""
+
     registry: Annotated[str, AfterValidator(_check_registry)] | None = None
     """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
 

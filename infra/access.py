@@ -1,4 +1,4 @@
-"""What machines are allowed to do, given to them by their instance profiles."""
+"""Rights of machines, given to them by their instance profiles."""
 
 import pulumi
 import pulumi_aws as aws
@@ -6,18 +6,25 @@ import pulumi_aws as aws
 from infra.policies import instance_trust
 
 
-class WorkerRole(pulumi.ComponentResource):
-    """A role with one policy, and the instance profile of the same name that SkyPilot starts machines with."""
+class MachineRole(pulumi.ComponentResource):
+    """A role with one policy, and the instance profile of the same name that machines are started with."""
 
     def __init__(
-        self, name: str, *, role_name: str, policy: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        role_name: str,
+        description: str,
+        policy: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        # The type under which stacks that are up know it.
         super().__init__("cortex:ground:WorkerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             name,
             name=role_name,
-            description="Machines that are no run's: read runs and data, pull images",
+            description=description,
             assume_role_policy=instance_trust(),
             opts=child,
         )

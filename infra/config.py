@@ -1,5 +1,6 @@
 """What differs between stacks: read from `Pulumi.<stack>.yaml`, checked once."""
 
+import re
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,15 @@ LONGEST_STACK = 15
 WIDEST_VPC, NARROWEST_VPC = 16, 20
 """AWS allows none wider; a narrower one would leave a zone with fewer than 500 addresses."""
 
+RENEW = "CORTEX_RENEW_SERVER"
+"""The variable by which the command line tells the program that the server is to be made anew."""
+
+SKYPILOT_PORT = 46580
+"""Where SkyPilot's server listens, unless told otherwise."""
+
+_ARM = re.compile(r"^[a-z]+\d+[a-z]*g[a-z-]*\.")
+"""Graviton's mark is a `g` behind the generation: t4g, m7gd, c6gn."""
+
 WIDEST_SSH = 16
 """More addresses than that are nobody's own."""
 
@@ -38,6 +48,29 @@ class GcsConfig(BaseModel):
 
     location: str = Field(pattern=r"^[A-Za-z0-9-]+$")
     """A region (`us-central1`) or a multi-region (`US`): take the one where the machines are."""
+
+
+class ServerConfig(BaseModel):
+    """The machine that SkyPilot's API server runs on, with the controller of managed jobs in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str = Field(default="t3.large", pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")
+    """Its type. SkyPilot wants 4 GiB beside what its controllers take, so less than 8 GiB is slow."""
+
+    disk_gb: int = Field(default=40, ge=20, le=1000)
+    """For system, SkyPilot, its database and its logs."""
+
+    port: int = Field(default=46590, ge=1024, le=65535)
+    """Where on the laptop SkyPilot finds it: one of its own for each stack that the laptop uses."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ServerConfig":
+        if _ARM.match(self.machine):
+            raise ValueError(f"machine: {self.machine} has an ARM processor, and the image is for x86: take t3.large")
+        if self.port == SKYPILOT_PORT:
+            raise ValueError(f"port: {SKYPILOT_PORT} is where SkyPilot expects a server of the laptop's own")
+        return self
 
 
 class StackConfig(BaseModel):
@@ -60,8 +93,16 @@ class StackConfig(BaseModel):
     cidr: IPv4Network = IPv4Network("10.40.0.0/16")
     """The network's addresses, divided evenly among eight zones."""
 
-    ssh_from: tuple[IPv4Network, ...] = Field(min_length=1)
-    """Where SkyPilot connects from: this machine's public address (/32), or its API server's."""
+    server: ServerConfig | None = ServerConfig()
+    """A SkyPilot API server in the network, which this machine reaches through AWS Systems Manager. `false`: none, so
+    SkyPilot runs on this machine, which must then stay up, at an address in `ssh_from`, as long as a run lasts."""
+
+    ssh_from: tuple[IPv4Network, ...] = ()
+    """From where SSH to machines is let in beside the server: this machine's public address (/32), where it has no
+    server, or where somebody wants to work on a machine."""
+
+    service_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+    """Ports of machines that are open to `ssh_from`, too: what a task names in `ports:` SkyPilot cannot open here."""
 
     images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve")
     """One image repository for each."""
@@ -87,12 +128,26 @@ class StackConfig(BaseModel):
         """`pulumi config set --path` makes a number of it."""
         return f"{value:012d}" if isinstance(value, int) else value
 
+    @field_validator("server", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """`false` does without one, `true` takes the usual one."""
+        return {False: None, True: ServerConfig()}[value] if isinstance(value, bool) else value
+
     @model_validator(mode="after")
     def _fits(self) -> "StackConfig":
         if self.zones and len(set(self.zones)) < len(self.zones):
             raise ValueError("zones: a letter stands twice; name each zone once")
         if not self.cidr.is_private or not WIDEST_VPC <= self.cidr.prefixlen <= NARROWEST_VPC:
             raise ValueError(f"cidr: {self.cidr} is no private network from /{WIDEST_VPC} to /{NARROWEST_VPC}")
+        if self.server is None and not self.ssh_from:
+            raise ValueError(
+                "ssh_from is missing, and without a server SkyPilot reaches machines from this machine's own address: "
+                f"in infra/, `pulumi config set --stack {self.stack} --path '{PROJECT}:{SECTION}.ssh_from[0]' "
+                "198.51.100.7/32` names it"
+            )
+        if self.service_ports and not self.ssh_from:
+            raise ValueError("service_ports are opened to ssh_from, which is missing")
         for source in self.ssh_from:
             if source.prefixlen < WIDEST_SSH:
                 raise ValueError(
@@ -136,7 +191,7 @@ def _first_fault(stack: str, error: ValidationError) -> str:
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
-        place = f"{field}[0]" if field in ("ssh_from", "alert_emails") else field
+        place = f"{field}[0]" if field == "alert_emails" else field
         setting = f"--stack {stack} --path '{PROJECT}:{SECTION}.{place}'"
         return f"{field} is missing; in infra/, `pulumi config set {setting} VALUE` sets it"
     if fault["type"] == "extra_forbidden":

@@ -1,17 +1,25 @@
 """The whole ground of one stack, top to bottom."""
 
+import os
+
 import pulumi
 import pulumi_aws as aws
 
-from infra.access import RunPolicy, WorkerRole
+from cortex.settings import CHECKOUT, Settings
+from infra.access import MachineRole, RunPolicy
 from infra.budget import BudgetAlarm
-from infra.config import PROJECT, SECTION, StackConfig, parse
+from infra.config import PROJECT, RENEW, SECTION, StackConfig, parse
 from infra.gcs import GcsBucket
 from infra.key import DataKey
 from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork, every_zone
+from infra.outputs import server_config
 from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
+from infra.server.bundle import make_bundle
+from infra.server.machine import SkyPilotServer, zone_with
+from infra.server.policy import server_policy
+from infra.server.user_data import user_data
 from infra.storage import PrivateBucket, old_checkpoints, old_versions, superseded_bases
 
 OLD_DATA_DAYS = 30
@@ -67,6 +75,7 @@ def declare(config: StackConfig) -> None:
         cidr=config.cidr,
         zones=[names.zone(letter) for letter in config.zones] if config.zones else every_zone(here),
         ssh_from=[str(source) for source in config.ssh_from],
+        ports=config.service_ports,
         region=config.region,
         account=config.account,
         opts=plain,
@@ -78,7 +87,13 @@ def declare(config: StackConfig) -> None:
         repositories=list(registry.arns.values()),
     )
     of_workers = arns.apply(lambda known: worker_policy(**known, region=config.region))
-    worker = WorkerRole("worker", role_name=names.worker, policy=of_workers, opts=plain)
+    worker = MachineRole(
+        "worker",
+        role_name=names.worker,
+        description="Machines that are no run's: read runs and data, pull images",
+        policy=of_workers,
+        opts=plain,
+    )
     of_runs = arns.apply(lambda known: run_policy(**known, region=config.region))
     run = RunPolicy("run", policy_name=names.run, policy=of_runs, opts=plain)
     BudgetAlarm(
@@ -88,6 +103,10 @@ def declare(config: StackConfig) -> None:
         emails=config.alert_emails,
         opts=plain,
     )
+
+    if config.server:
+        server = _server(config, names, here, network=network, artifacts=artifacts, data=data, key=key.arn)
+        pulumi.export("server", {"instance": server.instance, "port": config.server.port})
 
     pulumi.export("stack", config.stack)
     pulumi.export("region", config.region)
@@ -110,6 +129,54 @@ def declare(config: StackConfig) -> None:
             opts=pulumi.ResourceOptions(protect=config.protect_data),
         )
         pulumi.export("gcs_bucket", second.bucket)
+
+
+def _server(
+    config: StackConfig,
+    names: Names,
+    provider: aws.Provider,
+    *,
+    network: WorkerNetwork,
+    artifacts: PrivateBucket,
+    data: PrivateBucket,
+    key: pulumi.Output[str],
+) -> SkyPilotServer:
+    """SkyPilot's server, and the archive of the kit that it installs, in the data bucket."""
+    assert config.server
+    plain = pulumi.ResourceOptions(providers=[provider])
+    bundle = make_bundle(CHECKOUT)
+    archive = aws.s3.BucketObjectv2(
+        "server",
+        bucket=data.bucket,
+        key=bundle.key,
+        source=pulumi.FileAsset(str(bundle.write(Settings().home.absolute() / "server"))),
+        # The server that is up was told of the archive that it was made with.
+        opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
+    )
+    policy = pulumi.Output.all(vpc=network.vpc_arn, artifacts=artifacts.arn, data=data.arn, key=key).apply(
+        lambda known: server_policy(names=names, **known)
+    )
+    script = pulumi.Output.all(artifacts.bucket, archive.bucket).apply(
+        lambda buckets: user_data(
+            bundle=bundle,
+            bucket=buckets[1],
+            region=config.region,
+            sky=server_config(names, network.security_group_name),
+            environment={"CORTEX_BUCKET": f"s3://{buckets[0]}", "CORTEX_NETWORK_REGION": config.region},
+        )
+    )
+    return SkyPilotServer(
+        "server",
+        server_name=names.server,
+        config=config.server,
+        network=network,
+        zone=zone_with(config.server.machine, network.subnets, provider),
+        policy=policy,
+        user_data=script,
+        provider=provider,
+        renewed=bool(os.environ.get(RENEW)),
+        opts=plain,
+    )
 
 
 def _provider(config: StackConfig, names: Names) -> aws.Provider:

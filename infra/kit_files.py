@@ -1,5 +1,6 @@
 """The files that lead the kit to a stack: SkyPilot's project configuration, and the environment."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError
 from cortex.yaml_reader import read_yaml
-from infra.outputs import GroundOutputs, environment, sky_config
+from infra.outputs import SERVER_VARIABLE, GroundOutputs, environment, sky_config
 
 SKY_CONFIG = ".sky.yaml"
 """SkyPilot reads it in the folder that it is called in, over the user's own configuration."""
@@ -24,9 +25,12 @@ def write(outputs: GroundOutputs, checkout: Path) -> list[Path]:
     """
     sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
     config = _read_yaml(sky)
-    for cloud, settings in sky_config(outputs).items():
-        config[cloud] = {**(config.get(cloud) or {}), **settings}
-    lines = _other_lines(variables, environment(outputs))
+    if outputs.server is None and _names_server(variables):
+        # A stack that had a server before: SkyPilot is this machine's again.
+        config = _without(config, "api_server", ["endpoint"])
+    for section, settings in sky_config(outputs).items():
+        config[section] = {**(config.get(section) or {}), **settings}
+    lines = _other_lines(variables, {*environment(outputs), SERVER_VARIABLE})
     lines += [f"{name}={value}" for name, value in environment(outputs).items()]
     _replace(sky, yaml.safe_dump(config, sort_keys=False))
     _replace(variables, "\n".join(lines) + "\n")
@@ -38,12 +42,13 @@ def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
     sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
     changed: list[Path] = []
     config = _read_yaml(sky)
-    for cloud, settings in sky_config(outputs).items():
-        kept = {key: value for key, value in (config.get(cloud) or {}).items() if settings.get(key) != value}
-        if cloud in config and kept != config[cloud]:
-            config = {**config, cloud: kept} if kept else {key: config[key] for key in config if key != cloud}
-            _replace(sky, yaml.safe_dump(config, sort_keys=False) if config else "")
-            changed.append(sky)
+    before = config
+    for section, settings in sky_config(outputs).items():
+        found = config.get(section) or {}
+        config = _without(config, section, [key for key, value in settings.items() if found.get(key) == value])
+    if config != before:
+        _replace(sky, yaml.safe_dump(config, sort_keys=False) if config else "")
+        changed.append(sky)
     ours = {f"{name}={value}" for name, value in environment(outputs).items()}
     lines = variables.read_text(encoding="utf-8").splitlines() if variables.exists() else []
     if f"CORTEX_BUCKET={outputs.bucket_url}" in lines:
@@ -62,7 +67,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return found or {}
 
 
-def _other_lines(path: Path, ours: dict[str, str]) -> list[str]:
+def _without(config: dict[str, Any], section: str, keys: list[str]) -> dict[str, Any]:
+    """SkyPilot's configuration less some keys of a section, and less a section that has no others."""
+    if not keys or section not in config:
+        return config
+    kept = {key: value for key, value in (config[section] or {}).items() if key not in keys}
+    return {name: kept if name == section else value for name, value in config.items() if name != section or kept}
+
+
+def _names_server(path: Path) -> bool:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return len(_other_lines(path, {SERVER_VARIABLE})) < len(lines)
+
+
+def _other_lines(path: Path, ours: Collection[str]) -> list[str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [line for line in lines if line.partition("=")[0].removeprefix("export ").strip() not in ours]
 

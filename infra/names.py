@@ -57,6 +57,11 @@ class Names:
         return f"{self.prefix}-worker"
 
     @property
+    def server(self) -> str:
+        """SkyPilot's server: the machine, its role, its instance profile and its security group."""
+        return f"{self.prefix}-server"
+
+    @property
     def run(self) -> str:
         """The policy of every run's role; a role's own name is this and a hash of the run's id."""
         return f"{self.prefix}-run"

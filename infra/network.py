@@ -1,4 +1,4 @@
-"""Where machines are started: one public subnet per zone, closed from outside but for SSH."""
+"""Where machines are started: one public subnet per zone, closed from outside but for those who may use SSH."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
@@ -26,7 +26,7 @@ class WorkerNetwork(pulumi.ComponentResource):
     """A VPC over several zones, a free gateway to S3, and the security group that SkyPilot gives its machines.
 
     Subnets are public: spot capacity is wherever it is, and gigabytes through a NAT would cost more than they weigh.
-    `zones` are full names; `ssh_from` are CIDR blocks.
+    `zones` are full names; `ssh_from` are CIDR blocks, to which `ports` are open as well as SSH.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class WorkerNetwork(pulumi.ComponentResource):
         cidr: IPv4Network,
         zones: Sequence[str],
         ssh_from: Sequence[str],
+        ports: Sequence[int],
         region: str,
         account: str,
         opts: pulumi.ResourceOptions | None = None,
@@ -54,6 +55,8 @@ class WorkerNetwork(pulumi.ComponentResource):
         )
         # The group that machines get when nobody names one: it lets nothing in or out.
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
+        self.subnets: dict[str, pulumi.Output[str]] = {}
+        """Each zone's, by the zone's full name."""
         routes = self._routes_outside(name, vpc, cidr, zones, vpc_name)
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -66,8 +69,10 @@ class WorkerNetwork(pulumi.ComponentResource):
             opts=self._child,
         )
         self.vpc_name = vpc_name
+        self.vpc_id: pulumi.Output[str] = vpc.id
+        self.vpc_arn: pulumi.Output[str] = vpc.arn
         self.security_group_name = f"{vpc_name}-workers"
-        self._security_group(name, vpc, ssh_from)
+        self.security_group_id = self._security_group(name, vpc, ssh_from, ports)
         self.register_outputs({"vpc_name": vpc_name, "security_group_name": self.security_group_name})
 
     def _routes_outside(
@@ -98,9 +103,12 @@ class WorkerNetwork(pulumi.ComponentResource):
             aws.ec2.RouteTableAssociation(
                 f"{name}-{zone}", subnet_id=subnet.id, route_table_id=routes.id, opts=self._child
             )
+            self.subnets[zone] = subnet.id
         return routes
 
-    def _security_group(self, name: str, vpc: aws.ec2.Vpc, ssh_from: Sequence[str]) -> None:
+    def _security_group(
+        self, name: str, vpc: aws.ec2.Vpc, ssh_from: Sequence[str], ports: Sequence[int]
+    ) -> pulumi.Output[str]:
         group = aws.ec2.SecurityGroup(
             name,
             name=self.security_group_name,
@@ -118,17 +126,19 @@ class WorkerNetwork(pulumi.ComponentResource):
             description="Ray and NCCL between the machines of one cluster",
             opts=self._child,
         )
+        opened = [("ssh", SSH, "SSH"), *((f"port-{port}", port, "A task's service") for port in ports)]
         for source in ssh_from:
-            aws.vpc.SecurityGroupIngressRule(
-                f"{name}-ssh-{source}",
-                security_group_id=group.id,
-                cidr_ipv4=source,
-                ip_protocol="tcp",
-                from_port=SSH,
-                to_port=SSH,
-                description="SkyPilot",
-                opts=self._child,
-            )
+            for label, port, description in opened:
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{name}-{label}-{source}",
+                    security_group_id=group.id,
+                    cidr_ipv4=source,
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    description=description,
+                    opts=self._child,
+                )
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-outside",
             security_group_id=group.id,
@@ -146,3 +156,4 @@ class WorkerNetwork(pulumi.ComponentResource):
             description="EFA between the machines of one cluster",
             opts=self._child,
         )
+        return group.id

@@ -2,12 +2,26 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cortex.errors import ConfigError
+from infra.names import Names
 
 CONTROLLERS = ("sky-jobs-controller-*", "sky-serve-controller-*")
 """Clusters that SkyPilot makes for itself, to start and watch the others."""
+
+
+SERVER_VARIABLE = "CORTEX_SERVER"
+
+
+class ServerOutputs(BaseModel):
+    """Where SkyPilot's server is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    instance: str = Field(pattern=r"^i-[0-9a-f]+$")
+    port: int
+    """On the laptop, at the near end of the tunnel to it."""
 
 
 class GroundOutputs(BaseModel):
@@ -30,6 +44,7 @@ class GroundOutputs(BaseModel):
 
     tags: dict[str, str]
     gcs_bucket: str | None = None
+    server: ServerOutputs | None = None
 
     @classmethod
     def parse(cls, data: str | bytes) -> "GroundOutputs":
@@ -62,20 +77,37 @@ class GroundOutputs(BaseModel):
 
 
 def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
-    """SkyPilot's configuration for machines on this ground (the `aws` section of `.sky.yaml`).
+    """SkyPilot's configuration for machines on this ground (`.sky.yaml`).
 
-    Machines carry the instance profile and no other credentials; a launch puts its run's own in its place. SkyPilot's
-    controllers start machines, so they get this machine's credentials, which is SkyPilot's own default for all.
+    Machines carry the instance profile and no other credentials; a launch puts its run's own in its place. Where there
+    is no server, SkyPilot's controllers are machines that start others, so they get this machine's credentials, which
+    is SkyPilot's own default for all.
     """
-    identities = [{pattern: "LOCAL_CREDENTIALS"} for pattern in CONTROLLERS]
+    identities = [] if outputs.server else [{pattern: "LOCAL_CREDENTIALS"} for pattern in CONTROLLERS]
+    aws = _machines(
+        outputs.vpc_name, outputs.security_group_name, [*identities, {"*": outputs.instance_profile}], outputs.tags
+    )
+    # Another port than SkyPilot's own: there it would take the server for one of this machine's, and start one.
+    endpoint = {"api_server": {"endpoint": f"http://127.0.0.1:{outputs.server.port}"}} if outputs.server else {}
+    return {"aws": aws, **endpoint}
+
+
+def server_config(names: Names, security_group_name: str) -> dict[str, Any]:
+    """SkyPilot's configuration on the server: its controllers run in the server, and no machine gets its rights."""
+    consolidated = {"controller": {"consolidation_mode": True}}
+    aws = _machines(names.prefix, security_group_name, [{"*": names.worker}], names.tags)
+    return {"aws": aws, "jobs": consolidated, "serve": consolidated}
+
+
+def _machines(
+    vpc_name: str, security_group_name: str, identities: list[dict[str, str]], tags: dict[str, str]
+) -> dict[str, Any]:
     return {
-        "aws": {
-            "vpc_names": outputs.vpc_name,
-            "security_group_name": outputs.security_group_name,
-            "remote_identity": [*identities, {"*": outputs.instance_profile}],
-            "disk_encrypted": True,
-            "labels": dict(outputs.tags),
-        }
+        "vpc_names": vpc_name,
+        "security_group_name": security_group_name,
+        "remote_identity": identities,
+        "disk_encrypted": True,
+        "labels": dict(tags),
     }
 
 
@@ -87,4 +119,5 @@ def environment(outputs: GroundOutputs) -> dict[str, str]:
         "CORTEX_RUN_POLICY": outputs.run_policy,
         "CORTEX_NETWORK_REGION": outputs.region,
         "AWS_REGION": outputs.region,
+        **({SERVER_VARIABLE: outputs.server.instance} if outputs.server else {}),
     }

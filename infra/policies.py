@@ -1,7 +1,7 @@
-"""Who may do what, as policy documents: plain functions of names, to be read and linted without a cloud."""
+"""Rights of machines and rules of buckets, as policy documents: plain functions of names, readable without a cloud."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -18,6 +18,25 @@ TAGGING: list[JsonValue] = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging",
 def document(*statements: Statement) -> str:
     """A policy document as JSON."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[JsonValue],
+    condition: Mapping[str, Mapping[str, str]] | None = None,
+) -> Statement:
+    """A statement that allows the actions, under a condition if one is given."""
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return (
+        {**statement, "Condition": {name: dict(keys) for name, keys in condition.items()}} if condition else statement
+    )
+
+
+def use_key(key: str, region: str) -> Statement:
+    """A statement that allows the use of the stack's key, an ARN, through S3 alone."""
+    through = {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
+    return allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key], through)
 
 
 def bucket_policy(
@@ -112,15 +131,15 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
     own = f"{artifacts}/{OWN_RUN}"
     statements: list[Statement] = [
         # No condition on the prefix: without this, S3 answers 403 and not 404 for an object that does not exist.
-        _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        _allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
+        allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
+        allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
         # A base's copy is checked against the run's own pin wherever it is read: this right spoils no other run.
-        _allow(
+        allow(
             "WriteRun",
             ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
             [f"{own}/*", f"{artifacts}/{OWN_BASE}/*"],
         ),
-        _allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{own}/*/checkpoints/*"]),
+        allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{own}/*/checkpoints/*"]),
         {
             "Sid": "ReleasesStay",
             "Effect": "Deny",
@@ -142,8 +161,8 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
 def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], region: str) -> str:
     """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
     return document(
-        _allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        _allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
+        allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
+        allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
         *_of_a_machine(key=key, repositories=repositories, region=region),
     )
 
@@ -151,29 +170,22 @@ def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence
 def _of_a_machine(*, key: str, repositories: Sequence[str], region: str) -> list[Statement]:
     """What every machine may do, whatever it is for."""
     return [
-        {
-            **_allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key]),
-            "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
-        },
-        _allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
-        _allow(
+        use_key(key, region),
+        allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+        allow(
             "PullImages",
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             repositories,
         ),
         # SkyPilot's autostop runs on the machine, as this role: it looks itself up, and ends itself.
-        _allow("FindItself", ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], ["*"]),
-        {
-            **_allow("EndItself", ["ec2:TerminateInstances"], [f"arn:aws:ec2:{region}:*:instance/*"]),
-            "Condition": {
-                "ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}
-            },
-        },
+        allow("FindItself", ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], ["*"]),
+        allow(
+            "EndItself",
+            ["ec2:TerminateInstances"],
+            [f"arn:aws:ec2:{region}:*:instance/*"],
+            {"ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}},
+        ),
     ]
-
-
-def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
 def _deny(

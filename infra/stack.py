@@ -1,4 +1,4 @@
-"""Preview, raise or take down a stack: `python -m infra.stack up dev`.
+"""Preview, raise or take down a stack, or write the rights that this takes: `python -m infra.stack up dev`.
 
 Pulumi does the work and asks before it changes anything; what the kit needs to know is written when a stack is up, and
 a stack is taken down only once every release is proven to be on this disk.
@@ -10,23 +10,32 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, CortexError, StageError
 from cortex.settings import CHECKOUT, Settings
 from cortex.yaml_reader import read_yaml
 from infra import kit_files
-from infra.config import read
+from infra.config import RENEW, read
+from infra.cost import described
+from infra.names import Names
+from infra.operators import launcher_policy, raiser_policy
 from infra.outputs import GroundOutputs
 from infra.releases import require_copies
 from infra.standing import require_empty
+from infra.unfinished import require_none
 
 PROGRAM = Path(__file__).resolve().parent
 
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 """Of what encrypts a stack's secrets, where no service keeps its state. An empty one is one, too."""
+
+
+SERVER_URN = "**$aws:ec2/instance:Instance::server"
+"""Matches the name that Pulumi gives to the server's machine."""
 
 
 class Stack:
@@ -38,7 +47,7 @@ class Stack:
     """
 
     def __init__(self, name: str) -> None:
-        read(PROGRAM, name)
+        self.config = read(PROGRAM, name)
         self.name = name
 
     def preview(self) -> None:
@@ -46,10 +55,27 @@ class Stack:
         self._select()
         self._pulumi("preview", "--diff")
 
-    def up(self, checkout: Path, *, yes: bool = False) -> list[Path]:
-        """Raise the stack, and point the kit at it; the files that now do so."""
+    def up(
+        self,
+        checkout: Path,
+        *,
+        yes: bool = False,
+        renew_server: bool = False,
+        open_store: Callable[[str], Store] = Store.open,
+    ) -> list[Path]:
+        """Raise the stack, and point the kit at it; the files that now do so.
+
+        `renew_server` makes the server anew, with this checkout's SkyPilot and AWS's newest image; it forgets what it
+        launched.
+
+        Raises:
+            RefusedError: the server is to be renewed while a run is under way, or a machine stands in the network.
+        """
         self._select()
-        self._pulumi("up", *(["--yes"] if yes else []))
+        if renew_server:
+            self._require_nothing_runs(self.outputs(), open_store)
+        replaced = ["--replace", SERVER_URN] if renew_server else []
+        self._pulumi("up", *replaced, *(["--yes"] if yes else []), variables={RENEW: "1"} if renew_server else {})
         outputs = self.outputs()
         if outputs is None:
             raise ConfigError(f"stack {self.name} is up and has no outputs: look at it with `pulumi stack --show-ids`")
@@ -66,7 +92,8 @@ class Stack:
         """Take the stack down, all but what is protected; the files that pointed the kit at it.
 
         Raises:
-            RefusedError: a release in its bucket has no verified copy here, or a machine stands in its network.
+            RefusedError: a release in its bucket has no verified copy here, a run is under way, or a machine stands in
+                its network.
         """
         self._select()
         outputs = self.outputs()
@@ -74,14 +101,32 @@ class Stack:
             os.environ.setdefault("AWS_REGION", outputs.region)
             for url in outputs.bucket_urls:
                 require_copies(open_store(url), home)
-            require_empty(outputs)
+        self._require_nothing_runs(outputs, open_store)
         self._pulumi("destroy", "--exclude-protected", *(["--yes"] if yes else []))
         return kit_files.remove(outputs, checkout) if outputs else []
+
+    def write_policies(self, folder: Path) -> list[Path]:
+        """Write the rights of who raises the stack, and of who launches on it, as JSON; the files."""
+        names = Names.of(self.config)
+        folder.mkdir(parents=True, exist_ok=True)
+        policies = {"raise": raiser_policy(names), "launch": launcher_policy(names)}
+        paths = {folder / f"{names.prefix}-{kind}.json": text for kind, text in policies.items()}
+        for path, text in paths.items():
+            path.write_text(json.dumps(json.loads(text), indent=2) + "\n", encoding="utf-8")
+        return list(paths)
 
     def outputs(self) -> GroundOutputs | None:
         """What the stack gives to the kit; None if it never came up, or is down."""
         printed = self._pulumi("stack", "output", "--json", quiet=True)
         return None if printed.strip() in ("", "{}") else GroundOutputs.parse(printed)
+
+    def _require_nothing_runs(self, outputs: GroundOutputs | None, open_store: Callable[[str], Store]) -> None:
+        if outputs is None:
+            return
+        os.environ.setdefault("AWS_REGION", outputs.region)
+        for url in outputs.bucket_urls:
+            require_none(open_store(url))
+        require_empty(outputs)
 
     def _require_passphrase(self) -> None:
         """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.
@@ -106,7 +151,7 @@ class Stack:
         self._require_passphrase()
         self._pulumi("stack", "select", self.name, "--create", quiet=True)
 
-    def _pulumi(self, *arguments: str, quiet: bool = False) -> str:
+    def _pulumi(self, *arguments: str, quiet: bool = False, variables: Mapping[str, str] = MappingProxyType({})) -> str:
         program = shutil.which("pulumi")
         if program is None:
             raise ConfigError("pulumi is not on this machine: https://www.pulumi.com/docs/install has it")
@@ -114,7 +159,11 @@ class Stack:
             [program, *arguments],
             cwd=PROGRAM,
             # Pulumi runs the program with the first `python3` there is: this one has what it imports.
-            env={**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))},
+            env={
+                **os.environ,
+                **variables,
+                "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            },
             stdout=subprocess.PIPE if quiet else None,
             text=True,
             check=False,
@@ -130,17 +179,22 @@ class Stack:
 def main(arguments: list[str] | None = None) -> None:
     """The command line; an error of the kit is one line on stderr and its exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.stack", description=__doc__)
-    parser.add_argument("verb", choices=["preview", "up", "down"])
+    parser.add_argument("verb", choices=["preview", "up", "down", "policy"])
     parser.add_argument("stack", nargs="?", default="dev")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--renew-server", action="store_true", help="up: make SkyPilot's server anew")
     asked = parser.parse_args(arguments)
     try:
         stack = Stack(asked.stack)
         match asked.verb:
             case "preview":
                 stack.preview()
+                print(described(stack.config))
             case "up":
-                for path in stack.up(CHECKOUT, yes=asked.yes):
+                for path in stack.up(CHECKOUT, yes=asked.yes, renew_server=asked.renew_server):
+                    print(f"wrote {path}")
+            case "policy":
+                for path in stack.write_policies(Settings().home.absolute() / "policies"):
                     print(f"wrote {path}")
             case _:
                 for path in stack.down(CHECKOUT, Settings().home, yes=asked.yes):

@@ -1,4 +1,5 @@
-"""Machines in a stack's network. While one stands there, stopped or not, AWS does not give the network back."""
+"""Machines in a stack's network that are not the stack's. While one stands there, stopped or not, AWS does not give the
+network back."""
 
 from typing import Any
 
@@ -15,14 +16,15 @@ CLUSTER_TAG = "skypilot-cluster-name"
 
 
 def require_empty(outputs: GroundOutputs) -> None:
-    """Return if no machine stands in the stack's network.
+    """Return if no machine stands in the stack's network but its own server.
 
     Raises:
         RefusedError: some do; the message names each with the command that ends it.
         ConfigError: AWS cannot be asked.
     """
     try:
-        standing = [_with_its_end(machine) for machine in _machines(outputs)]
+        own = outputs.server.instance if outputs.server else None
+        standing = [_with_its_end(machine) for machine in _machines(outputs) if machine["InstanceId"] != own]
     except (BotoCoreError, ClientError) as error:
         raise ConfigError(
             f"cannot look for machines in network {outputs.vpc_name} of {outputs.region} ({error}): log in to AWS, "

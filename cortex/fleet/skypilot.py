@@ -8,14 +8,18 @@ from typing import Any
 from rich.text import Text
 
 from cortex.errors import ConfigError, CortexError
+from cortex.fleet.tunnel import find_tunnel
+from cortex.settings import Settings
 
 
 @contextmanager
 def answering(what: str) -> Generator[None]:
-    """Turn SkyPilot's errors into ours; `what` completes "cannot".
+    """Turn SkyPilot's errors into ours, after opening the way to its server where that is in a stack's network; `what`
+    completes "cannot".
 
     Raises:
-        ConfigError: SkyPilot is not installed, or its server does not answer, is of another version, or wants a login.
+        ConfigError: SkyPilot is not installed, or its server cannot be reached, does not answer, is of another version,
+            or wants a login.
         CortexError: anything else that SkyPilot says.
     """
     try:
@@ -23,13 +27,21 @@ def answering(what: str) -> Generator[None]:
     except ImportError as error:
         raise ConfigError(f"cannot {what}: SkyPilot is not installed here ({error}): run `make setup`") from error
     try:
+        tunnel = find_tunnel(Settings())
+        if tunnel:
+            tunnel.open()
+    except ConfigError as error:
+        raise ConfigError(f"cannot {what}: {error}") from error
+    try:
         yield
     except exceptions.ApiServerConnectionError as error:
         fix = "start it, or name another with `sky api login`"
         raise ConfigError(f"cannot {what}: SkyPilot's server {_server()} does not answer: {fix}") from error
     except exceptions.APIVersionMismatchError as error:
+        # SkyPilot's own words say how a server of this machine's is mended.
+        fix = "; while no run is under way, `make infra-up RENEW=1` makes it anew with this version" if tunnel else ""
         raise ConfigError(
-            f"cannot {what}: SkyPilot's server {_server()} is of another version: {_plain(error)}"
+            f"cannot {what}: SkyPilot's server {_server()} is of another version: {_plain(error)}{fix}"
         ) from error
     except exceptions.ApiServerAuthenticationError as error:
         raise ConfigError(f"cannot {what}: {_plain(error)}") from error

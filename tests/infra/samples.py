@@ -5,11 +5,10 @@ from typing import Any
 import yaml
 
 from cortex.settings import CHECKOUT
-from infra.outputs import GroundOutputs
+from infra.outputs import GroundOutputs, ServerOutputs
 
 OWNER: dict[str, Any] = {
     "account": "123456789012",
-    "ssh_from": ["198.51.100.7/32"],
     "alert_emails": ["owner@example.com"],
 }
 """What a shipped stack's file leaves for its owner to set."""
@@ -31,4 +30,5 @@ OUTPUTS = GroundOutputs(
     run_policy="arn:aws:iam::123456789012:policy/cortex-dev-run",
     repositories={"sft": "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-dev/sft"},
     tags={"project": "cortex", "stack": "dev"},
+    server=ServerOutputs(instance="i-0123456789abcdef0", port=46590),
 )

@@ -4,7 +4,8 @@ import pytest
 
 pytest.importorskip("pulumi", reason="the infra environment is not installed: images/infra/requirements.lock")
 
-from infra.config import StackConfig
+from cortex.errors import ConfigError
+from infra.config import RENEW, StackConfig
 from tests.infra.checks import network
 from tests.infra.checks.estate import images_are_fixed_and_scanned
 from tests.infra.samples import shipped
@@ -53,3 +54,35 @@ def test_adding_a_zone_moves_no_other() -> None:
 
     before, after = places("b", "c"), places("a", "b", "c", "d")
     assert before.items() <= after.items() and len(set(after.values())) == 4
+
+
+def test_without_a_server_nothing_of_it_is_there_and_ssh_is_the_laptops() -> None:
+    with emulated_cloud():
+        world = bring_up(server=False)
+        network.nothing_comes_in_but_what_is_named(world)
+        assert world.client("ec2").describe_instances()["Reservations"] == []
+        assert world.client("ec2").describe_addresses()["Addresses"] == []
+    assert world.outputs.server is None
+
+
+def test_with_a_server_no_address_of_a_laptop_is_let_in() -> None:
+    with emulated_cloud():
+        world = bring_up(ssh_from=[], service_ports=[])
+        network.nothing_comes_in_but_what_is_named(world)
+        network.skypilot_finds_its_way(world)
+
+
+def test_a_server_goes_where_its_kind_of_machine_is() -> None:
+    refusal = r"no zone of us-east-1a, us-east-1b has a x9\.large: name another"
+    with emulated_cloud(), pytest.raises(ConfigError, match=refusal):
+        bring_up(zones=["a", "b"], server={"machine": "x9.large"})
+
+
+@pytest.mark.parametrize(("renewed", "kept"), [("", ["ami", "userData"]), ("1", [])])
+def test_only_when_asked_to_is_a_server_made_anew(
+    monkeypatch: pytest.MonkeyPatch, renewed: str, kept: list[str]
+) -> None:
+    monkeypatch.setenv(RENEW, renewed)
+    with emulated_cloud():
+        world = bring_up()
+    assert world.unchanged["aws:ec2/instance:Instance", "server"] == kept

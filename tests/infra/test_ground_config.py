@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cortex.errors import ConfigError
 from cortex.settings import CHECKOUT
-from infra.config import parse, read
+from infra.config import ServerConfig, parse, read
+from infra.cost import described, monthly
 from infra.names import Names
 from tests.infra.samples import OWNER, shipped
 
@@ -70,7 +71,18 @@ def test_an_account_that_yaml_reads_as_a_number_is_taken() -> None:
         ({"acount": "1"}, "acount is no setting; known are stack, account"),
         ({"account": "12345"}, "account = '12345'"),
         ({"ssh_from": ["0.0.0.0/0"]}, "ssh_from: 0.0.0.0/0 is 4294967296 addresses"),
-        ({"ssh_from": []}, "ssh_from"),
+        ({"server": False}, "ssh_from is missing, and without a server SkyPilot reaches machines from this machine's"),
+        ({"server": None, "ssh_from": []}, "--path 'cortex:ground.ssh_from[0]'"),
+        ({"server": {"machine": "t4g.large"}}, "t4g.large has an ARM processor"),
+        ({"server": {"machine": "c7gn.xlarge"}}, "c7gn.xlarge has an ARM processor"),
+        ({"server": {"machine": "large"}}, "server.machine = 'large'"),
+        ({"server": {"port": 46580}}, "port: 46580 is where SkyPilot expects a server of the laptop's own"),
+        ({"server": {"port": 22}}, "server.port = 22"),
+        ({"server": {"disk_gb": 1}}, "server.disk_gb = 1"),
+        ({"server": {"size": 1}}, "server.size is no setting"),
+        ({"server": "yes"}, "server"),
+        ({"service_ports": [8000]}, "service_ports are opened to ssh_from, which is missing"),
+        ({"service_ports": [0]}, "service_ports.0 = 0"),
         ({"zones": ["a"]}, "zones"),
         ({"zones": ["a", "a"]}, "zones: a letter stands twice"),
         ({"zones": ["us-east-1a", "b"]}, "zones.0 = 'us-east-1a'"),
@@ -91,6 +103,36 @@ def test_a_bad_setting_is_one_line(change: dict[str, Any], message: str) -> None
         parse("dev", {**GOOD, **change})
     assert message in str(error.value) and str(error.value).startswith("Pulumi.dev.yaml: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("machine", ["t3.medium", "m7i-flex.large", "g5.xlarge", "m6a.large", "u-3tb1.56xlarge"])
+def test_a_server_of_an_x86_type_is_taken(machine: str) -> None:
+    server = parse("dev", {**GOOD, "server": {"machine": machine}}).server
+    assert server and server.machine == machine
+
+
+def test_a_server_is_the_default_and_can_be_done_without() -> None:
+    for value in ({}, {"server": True}, {"server": {}}):
+        assert parse("dev", {**GOOD, **value}).server == ServerConfig()
+    for value in (False, None):
+        assert parse("dev", {**GOOD, "ssh_from": ["198.51.100.7/32"], "server": value}).server is None
+
+
+def test_shipped_stacks_servers_are_at_ports_of_their_own() -> None:
+    dev, prod = (parse(stack, {**shipped(stack), **OWNER}) for stack in ("dev", "prod"))
+    assert dev.server and prod.server and dev.server.port != prod.server.port
+
+
+def test_what_an_idle_stack_costs_is_said_beforehand() -> None:
+    config = parse("dev", GOOD)
+    costs = monthly(config)
+    assert costs["SkyPilot's server, t3.large"] == pytest.approx(60.74, abs=0.01)
+    assert "a month" in described(config) and f"${sum(value or 0 for value in costs.values()):.2f}" in described(config)
+    unknown = parse("dev", {**GOOD, "server": {"machine": "x2idn.metal"}})
+    assert monthly(unknown)["SkyPilot's server, x2idn.metal"] is None
+    assert "costs at least $" in described(unknown) and "x2idn.metal: see aws.amazon.com" in described(unknown)
+    without = parse("dev", {**GOOD, "ssh_from": ["198.51.100.7/32"], "server": False})
+    assert monthly(without) == {"key": 1.0}
 
 
 def test_a_stacks_name_must_leave_room_in_the_buckets() -> None:

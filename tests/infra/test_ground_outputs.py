@@ -2,6 +2,9 @@
 
 import fnmatch
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,16 @@ from infra import kit_files
 from infra.outputs import GroundOutputs, environment, sky_config
 from tests.infra.samples import OUTPUTS
 
+WITHOUT_SERVER = OUTPUTS.model_copy(update={"server": None})
+
 
 def _validate(config: dict[str, object]) -> None:
     common_utils.validate_schema(config, schemas.get_config_schema(), "the configuration is not SkyPilot's: ")
 
 
-def test_skypilot_accepts_the_configuration() -> None:
-    _validate(sky_config(OUTPUTS))
+@pytest.mark.parametrize("outputs", [OUTPUTS, WITHOUT_SERVER])
+def test_skypilot_accepts_the_configuration(outputs: GroundOutputs) -> None:
+    _validate(sky_config(outputs))
     with pytest.raises(ValueError, match="not SkyPilot's"):
         _validate({"aws": {**sky_config(OUTPUTS)["aws"], "vpc": "x"}})
 
@@ -43,16 +49,18 @@ def test_skypilot_reads_our_values_from_the_file(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("cluster", "identity"),
+    ("outputs", "cluster", "identity"),
     [
-        ("sft-1-ab12", "cortex-dev-worker"),
-        ("workbench", "cortex-dev-worker"),
-        ("sky-jobs-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
-        ("sky-serve-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
+        (WITHOUT_SERVER, "sft-1-ab12", "cortex-dev-worker"),
+        (WITHOUT_SERVER, "workbench", "cortex-dev-worker"),
+        (WITHOUT_SERVER, "sky-jobs-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
+        (WITHOUT_SERVER, "sky-serve-controller-1a2b3c4d", "LOCAL_CREDENTIALS"),
+        (OUTPUTS, "sft-1-ab12", "cortex-dev-worker"),
+        (OUTPUTS, "sky-jobs-controller-1a2b3c4d", "cortex-dev-worker"),
     ],
 )
-def test_machines_that_train_get_the_role_and_only_controllers_get_credentials(cluster: str, identity: str) -> None:
-    rules = sky_config(OUTPUTS)["aws"]["remote_identity"]
+def test_only_controllers_without_a_server_get_credentials(outputs: GroundOutputs, cluster: str, identity: str) -> None:
+    rules = sky_config(outputs)["aws"]["remote_identity"]
     matching = [value for rule in rules for pattern, value in rule.items() if fnmatch.fnmatchcase(cluster, pattern)]
     assert matching[0] == identity
 
@@ -83,6 +91,7 @@ def test_files_keep_what_is_not_ours(tmp_path: Path) -> None:
         f"CORTEX_RUN_POLICY={OUTPUTS.run_policy}",
         f"CORTEX_NETWORK_REGION={OUTPUTS.region}",
         "AWS_REGION=us-east-1",
+        "CORTEX_SERVER=i-0123456789abcdef0",
     ]
     config = yaml.safe_load((tmp_path / ".sky.yaml").read_text())
     assert config["jobs"] == {"bucket": "s3://logs"}
@@ -99,6 +108,30 @@ def test_taking_out_leaves_what_was_there_before(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text() == "CORTEX_TEACHER_API_KEY=abc\n"
     assert yaml.safe_load((tmp_path / ".sky.yaml").read_text()) == {"aws": {"use_ssm": False}}
     assert kit_files.remove(OUTPUTS, tmp_path) == []
+
+
+def test_skypilot_takes_the_server_for_another_machines(tmp_path: Path) -> None:
+    kit_files.write(OUTPUTS, tmp_path)
+    text = "from sky.server import common; print(common.get_server_url(), common.is_api_server_local())"
+    variables = {"SKYPILOT_PROJECT_CONFIG": str(tmp_path / ".sky.yaml"), "HOME": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", text],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == ["http://127.0.0.1:46590", "False"], "else it would start one of its own here"
+
+
+def test_a_server_that_is_given_up_is_forgotten_and_anybody_elses_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".sky.yaml").write_text("api_server:\n  endpoint: https://sky.example.com\n")
+    kit_files.write(WITHOUT_SERVER, tmp_path)
+    assert "sky.example.com" in (tmp_path / ".sky.yaml").read_text()
+    kit_files.write(OUTPUTS, tmp_path)
+    kit_files.write(WITHOUT_SERVER, tmp_path)
+    assert "api_server" not in yaml.safe_load((tmp_path / ".sky.yaml").read_text())
+    assert "CORTEX_SERVER" not in (tmp_path / ".env").read_text()
 
 
 def test_taking_one_stack_out_leaves_another_in(tmp_path: Path) -> None:

@@ -15,21 +15,27 @@ import pytest
 from moto import mock_aws
 
 from cortex.artifacts.artifact import publish
+from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, RefusedError, StageError
 from cortex.fleet.download import download
 from cortex.fleet.names import RUN_TAG
+from cortex.runs.context import create_run
+from cortex.runs.ledger import Ledger
+from cortex.runs.profile import load_profile
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
+from infra.outputs import ServerOutputs
 from infra.releases import released, require_copies
 from infra.stack import PASSPHRASE, Stack, main
 from tests.infra.samples import OUTPUTS, OWNER
 
 ENGINE = """#!/usr/bin/env python3
-import pathlib, shutil, sys
+import os, pathlib, shutil, sys
 here = pathlib.Path(__file__).parent
 with (here / "asked").open("a") as asked:
     asked.write(" ".join(sys.argv[1:]) + "\\n")
+(here / "renew").write_text(os.environ.get("CORTEX_RENEW_SERVER", ""))
 (here / "python").write_text(shutil.which("python3"))
 if sys.argv[1] == "whoami":
     print((here / "backend.json").read_text())
@@ -215,6 +221,47 @@ def test_down_names_what_stands_in_the_network_and_how_it_ends(
     assert engine.asked[-1] == "destroy --exclude-protected --yes"
 
 
+def test_down_leaves_the_stacks_own_server_to_pulumi(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    client = boto3.client("ec2", region_name=OUTPUTS.region)
+    network = client.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    client.create_tags(Resources=[network], Tags=[{"Key": "Name", "Value": OUTPUTS.vpc_name}])
+    server = ServerOutputs(instance=_machine(client, network, {"Name": "cortex-dev-server"}), port=46590)
+    engine.give(OUTPUTS.model_copy(update={"server": server}).model_dump_json())
+    Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert engine.asked[-1] == "destroy --exclude-protected --yes"
+
+
+def _launched(store: Store, run: str) -> None:
+    create_run(store, run, load_profile("rehearsal"))
+    Ledger(store, run, Lease.take(store, run).epoch).append("launched", job=1, name=f"cortex-{run}")
+
+
+def test_down_is_refused_while_a_run_is_under_way_though_no_machine_stands(
+    engine: Engine, bucket: Store, tmp_path: Path
+) -> None:
+    _launched(bucket, "r1")
+    _launched(bucket, "r2")
+    create_run(bucket, "rehearsed", load_profile("rehearsal"))
+    Ledger(bucket, "r2", Lease.take(bucket, "r2").epoch).append("stopped", job=1)
+    with pytest.raises(RefusedError, match=r"^r1 of .* may still be under way: `cortex stop r1`, then run this again"):
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert not any(asked.startswith("destroy") for asked in engine.asked)
+    Ledger(bucket, "r1", Lease.take(bucket, "r1").epoch).append("stopped", job=1)
+    Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert engine.asked[-1] == "destroy --exclude-protected --yes"
+
+
+def test_a_server_is_made_anew_only_while_nothing_runs(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    Stack("dev").up(tmp_path, yes=True)
+    assert (engine.folder / "renew").read_text() == "" and not any("--replace" in asked for asked in engine.asked)
+    _launched(bucket, "r1")
+    with pytest.raises(RefusedError, match="r1"):
+        Stack("dev").up(tmp_path, renew_server=True, open_store=lambda _: bucket)
+    Ledger(bucket, "r1", Lease.take(bucket, "r1").epoch).append("stopped", job=1)
+    Stack("dev").up(tmp_path, yes=True, renew_server=True, open_store=lambda _: bucket)
+    assert "up --replace **$aws:ec2/instance:Instance::server --yes" in engine.asked
+
+
 def test_down_says_that_aws_cannot_be_asked(
     engine: Engine, bucket: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,3 +332,4 @@ def test_the_command_line_ends_with_the_errors_exit_code(
     assert "stacks are dev, prod" in capsys.readouterr().err
     main(["preview", "dev"])
     assert engine.asked[-1] == "preview --diff"
+    assert "up and idle, this stack costs $" in capsys.readouterr().out

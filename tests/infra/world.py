@@ -38,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "region": "us-east-1",
     "zones": ["a", "b", "c"],
     "ssh_from": ["198.51.100.7/32"],
+    "service_ports": [8080],
     "monthly_budget_usd": 200,
     "alert_emails": ["owner@example.com"],
     "images": ["sft", "serve"],
@@ -55,6 +56,8 @@ class World:
     outputs: GroundOutputs
     declared: list[Declared]
     protected: dict[tuple[str, str], bool]
+    unchanged: dict[tuple[str, str], list[str]]
+    """The inputs of each resource in which a change is none."""
     emulator: Emulator
 
     @property
@@ -200,5 +203,6 @@ def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) 
         outputs=GroundOutputs.parse(found["outputs"]),
         declared=emulator.declared,
         protected=monitor.protected,
+        unchanged=monitor.unchanged,
         emulator=emulator,
     )

@@ -20,7 +20,8 @@ own."""
 
 _EXPIRING = (
     "temporary credentials: once they expire, SkyPilot's server on this machine replaces no lost machine and ends "
-    "none, until they are renewed (`aws sso login`); for a longer run name a server that stays up: `sky api login`"
+    "none, until they are renewed (`aws sso login`); for a longer run have a server that stays up, as `make infra-up` "
+    "raises one"
 )
 
 

@@ -1,10 +1,12 @@
-"""The programs that SkyPilot's server starts, where that server is this machine's."""
+"""The programs that SkyPilot's server starts, where that server is this machine's; else those that reach it."""
 
 import shutil
 
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.skypilot import has_remote_server
+from cortex.fleet.tunnel import NEEDED as TUNNEL
+from cortex.fleet.tunnel import find_tunnel
 
 NAME = "tools"
 
@@ -15,6 +17,8 @@ machine is rented, cannot be set up, and is given back, again and again. AWS's c
 
 def check(ground: Ground) -> Finding:
     """Look for each on the PATH."""
+    if find_tunnel(ground.settings):
+        return _of_the_tunnel()
     if has_remote_server():
         return Finding(NAME, True, "those of SkyPilot's server, which is another machine's")
     missing = [program for program in NEEDED if shutil.which(program) is None]
@@ -26,4 +30,16 @@ def check(ground: Ground) -> Finding:
         False,
         f"{' and '.join(missing)} cannot be found on this machine's PATH, and SkyPilot sets up no machine without",
         f"install {packages}: `sudo apt-get install {packages}`, or with this system's own package manager",
+    )
+
+
+def _of_the_tunnel() -> Finding:
+    missing = [program for program in TUNNEL if shutil.which(program) is None]
+    if not missing:
+        return Finding(NAME, True, f"{' and '.join(TUNNEL)}, which reach SkyPilot's server, are here")
+    return Finding(
+        NAME,
+        False,
+        f"{' and '.join(missing)} cannot be found on this machine's PATH, and SkyPilot's server is reached through it",
+        "; ".join(f"{program}: {TUNNEL[program]}" for program in missing),
     )

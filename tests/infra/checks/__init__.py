@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.infra.checks import access, estate, network, storage
+from tests.infra.checks import access, estate, network, server, storage
 from tests.infra.world import World
 
 Check = Callable[[World], None]
@@ -29,10 +29,18 @@ CHECKS: tuple[Check, ...] = (
     access.only_machines_take_the_role,
     access.policies_are_sound,
     network.machines_reach_out_of_every_zone,
-    network.nothing_comes_in_but_ssh,
+    network.nothing_comes_in_but_what_is_named,
     network.s3_is_reached_for_free,
     network.writes_stay_in_the_account,
     network.skypilot_finds_its_way,
+    server.server_has_no_open_door,
+    server.server_comes_from_an_address_that_stays,
+    server.server_keeps_its_disk_and_role_to_itself,
+    server.server_can_do_what_skypilot_asks,
+    server.server_is_confined,
+    server.server_ends_runs_and_spoils_none,
+    server.server_sets_itself_up_from_what_is_in_the_bucket,
+    server.server_is_configured_as_skypilot_wants,
     estate.images_are_fixed_and_scanned,
     estate.spend_sounds_an_alarm,
     estate.everything_is_tagged,

@@ -31,9 +31,10 @@ def machines_reach_out_of_every_zone(world: World) -> None:
     assert min(network.num_addresses for network in networks) >= 256
 
 
-def nothing_comes_in_but_ssh(world: World) -> None:
+def nothing_comes_in_but_what_is_named(world: World) -> None:
     groups = {group["GroupName"]: group for group in world.in_vpc("security_groups")}
-    assert set(groups) == {"default", world.outputs.security_group_name}
+    of_server = {world.names.server} if world.config.server else set()
+    assert set(groups) == {"default", world.outputs.security_group_name, *of_server}
     assert groups["default"]["IpPermissions"] == groups["default"]["IpPermissionsEgress"] == []
     ours = groups[world.outputs.security_group_name]
     inbound: set[tuple[Any, ...]] = set()
@@ -43,7 +44,12 @@ def nothing_comes_in_but_ssh(world: World) -> None:
         inbound |= {(*ports, source["CidrIpv6"]) for source in rule["Ipv6Ranges"]}
         inbound |= {(*ports, source["GroupId"]) for source in rule["UserIdGroupPairs"]}
     among = {("-1", None, None, ours["GroupId"])}
-    assert inbound == among | {("tcp", 22, 22, str(source)) for source in world.config.ssh_from}
+    addresses = [f"{found['PublicIp']}/32" for found in world.client("ec2").describe_addresses()["Addresses"]]
+    own = [*addresses, *map(str, world.config.ssh_from)]
+    ports = {
+        ("tcp", port, port, str(source)) for port in world.config.service_ports for source in world.config.ssh_from
+    }
+    assert inbound == among | {("tcp", 22, 22, source) for source in own} | ports
 
 
 def s3_is_reached_for_free(world: World) -> None:

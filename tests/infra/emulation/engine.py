@@ -15,6 +15,7 @@ import pulumi
 
 from tests.infra.emulation.access import Access
 from tests.infra.emulation.account import Inputs
+from tests.infra.emulation.machine import Machine
 from tests.infra.emulation.network import Network
 from tests.infra.emulation.storage import Storage
 
@@ -33,7 +34,7 @@ class Declared:
 Change = Callable[[Declared], None]
 
 
-class Emulator(Storage, Network, Access, pulumi.runtime.Mocks):
+class Emulator(Storage, Network, Access, Machine, pulumi.runtime.Mocks):
     """Makes resources with moto. `change` may tamper with each one before it is made."""
 
     def __init__(self, region: str, account: str, change: Change | None = None) -> None:
@@ -68,14 +69,16 @@ class Emulator(Storage, Network, Access, pulumi.runtime.Mocks):
 
 
 class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
-    """Keeps what the engine is told beside a resource's inputs: whether it is protected."""
+    """Keeps what the engine is told beside a resource's inputs: whether it is protected, which changes are none."""
 
     def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
         super().__init__(mocks)
         self.protected: dict[tuple[str, str], bool] = {}
+        self.unchanged: dict[tuple[str, str], list[str]] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
         self.protected[request.type, request.name] = request.protect
+        self.unchanged[request.type, request.name] = list(request.ignoreChanges)
         return super().RegisterResource(request)
 
 

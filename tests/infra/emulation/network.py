@@ -19,7 +19,7 @@ class Network(Account):
         vpc = ec2.create_vpc(CidrBlock=i["cidr_block"], TagSpecifications=_specification("vpc", i))["Vpc"]["VpcId"]
         for attribute in ("enable_dns_support", "enable_dns_hostnames"):
             ec2.modify_vpc_attribute(VpcId=vpc, **{pascal(attribute): {"Value": bool(i.get(attribute))}})
-        return vpc, {}
+        return vpc, {"arn": f"arn:aws:ec2:{self.region}:{self.account}:vpc/{vpc}"}
 
     def ec2_default_security_group(self, i: Inputs) -> Made:
         ec2 = self.client("ec2")

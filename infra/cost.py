@@ -1,0 +1,48 @@
+"""What a stack costs by the month while nothing runs on it."""
+
+from infra.config import StackConfig
+
+HOURS = 730
+"""In a month, as AWS bills it."""
+
+MACHINES = {
+    "t3.medium": 0.0416,
+    "t3.large": 0.0832,
+    "t3.xlarge": 0.1664,
+    "t3a.large": 0.0752,
+    "t3a.xlarge": 0.1504,
+    "m5.large": 0.096,
+    "m6i.large": 0.096,
+    "m7i.large": 0.1008,
+    "m7i.xlarge": 0.2016,
+}
+"""Dollars an hour, Linux on demand in us-east-1 (aws.amazon.com/ec2/pricing/on-demand, 2025); others differ by some
+tenths."""
+
+GP3_GB, ADDRESS_HOUR, KEY = 0.08, 0.005, 1.0
+"""Dollars a month for a GB of disk, an hour of a public IPv4 address, a month of a key (2025, us-east-1)."""
+
+BY_USE = "and by use: objects in buckets from $0.023 a GB and month, images $0.10, what leaves AWS $0.09 a GB"
+
+
+def monthly(config: StackConfig) -> dict[str, float | None]:
+    """Dollars a month by what they are paid for; None for a machine whose price is not known here."""
+    known: dict[str, float | None] = {"key": KEY}
+    if config.server:
+        price = MACHINES.get(config.server.machine)
+        known[f"SkyPilot's server, {config.server.machine}"] = price * HOURS if price else None
+        known[f"its disk, {config.server.disk_gb} GB"] = config.server.disk_gb * GP3_GB
+        known["its public address"] = ADDRESS_HOUR * HOURS
+    return known
+
+
+def described(config: StackConfig) -> str:
+    """The same as one line for people."""
+    costs = monthly(config)
+    total = sum(dollars for dollars in costs.values() if dollars is not None)
+    unknown = " at least" if None in costs.values() else ""
+    parts = ", ".join(
+        f"{what} ${dollars:.2f}" if dollars is not None else f"{what}: see aws.amazon.com/ec2/pricing/on-demand"
+        for what, dollars in costs.items()
+    )
+    return f"up and idle, this stack costs{unknown} ${total:.2f} a month at the prices of us-east-1 ({parts}); {BY_USE}"

@@ -1,0 +1,145 @@
+"""The machine that SkyPilot's API server runs on: nothing is let in, and it leaves by one address that stays."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from cortex.errors import ConfigError
+from infra.access import MachineRole
+from infra.config import ServerConfig
+from infra.network import ANYWHERE, SSH, WorkerNetwork
+from infra.server.image import IMAGE
+
+BURSTING = ("t2.", "t3.", "t3a.")
+"""Types whose processors are paid for beyond a share, unless told otherwise."""
+
+
+class SkyPilotServer(pulumi.ComponentResource):
+    """A machine without an open port, reached through Session Manager, that reaches the stack's machines over SSH.
+
+    Machines have public addresses, since a way out through NAT would cost more than the server, and SkyPilot's
+    `use_internal_ips` wants subnets without a way to the internet. It reaches them by these addresses, so AWS sees it
+    come from its own public one: an elastic address, which outlives the machine, and to which alone SSH is open.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        server_name: str,
+        config: ServerConfig,
+        network: WorkerNetwork,
+        zone: str,
+        policy: pulumi.Input[str],
+        user_data: pulumi.Input[str],
+        provider: aws.Provider,
+        renewed: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`user_data` is for its first boot; with `renewed`, one of the newest image and code takes its place."""
+        super().__init__("cortex:ground:SkyPilotServer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = {"Name": server_name}
+        role = MachineRole(
+            name,
+            role_name=server_name,
+            description="SkyPilot's server: start and end the stack's machines",
+            policy=policy,
+            opts=child,
+        )
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=child)
+        self._admit(name, network, address, child)
+        card = aws.ec2.NetworkInterface(
+            name,
+            subnet_id=network.subnets[zone],
+            security_groups=[self._closed_group(name, server_name, network, child)],
+            description="SkyPilot's server",
+            tags=tags,
+            # A zone that is added later, and comes first, must not move it.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnetId"]),
+        )
+        # Bound before the machine starts, so that its first boot is not cut off when its address changes.
+        bound = aws.ec2.EipAssociation(
+            name, allocation_id=address.id, network_interface_id=card.id, opts=pulumi.ResourceOptions(parent=self)
+        )
+        machine = aws.ec2.Instance(
+            name,
+            ami=aws.ssm.get_parameter_output(name=IMAGE, opts=pulumi.InvokeOutputOptions(provider=provider)).value,
+            instance_type=config.machine,
+            primary_network_interface=aws.ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=card.id),
+            iam_instance_profile=role.instance_profile,
+            user_data=user_data,
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                encrypted=True, volume_type="gp3", volume_size=config.disk_gb, delete_on_termination=True
+            ),
+            credit_specification=(
+                aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard")
+                if config.machine.startswith(BURSTING)
+                else None
+            ),
+            tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[bound],
+                # SkyPilot's database is on its disk: neither a newer image nor newer code may replace it by the way.
+                ignore_changes=[] if renewed else ["ami", "userData"],
+                # The card is the old machine's until that is gone.
+                delete_before_replace=True,
+            ),
+        )
+        self.instance: pulumi.Output[str] = machine.id
+        self.register_outputs({"instance": self.instance})
+
+    def _closed_group(
+        self, name: str, server_name: str, network: WorkerNetwork, child: pulumi.ResourceOptions
+    ) -> pulumi.Output[str]:
+        group = aws.ec2.SecurityGroup(
+            name,
+            name=server_name,
+            description="SkyPilot's server: nothing comes in",
+            vpc_id=network.vpc_id,
+            tags={"Name": server_name},
+            opts=child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-outside",
+            security_group_id=group.id,
+            cidr_ipv4=ANYWHERE,
+            ip_protocol="-1",
+            description="AWS, packages, SSH to machines",
+            opts=child,
+        )
+        return group.id
+
+    def _admit(self, name: str, network: WorkerNetwork, address: aws.ec2.Eip, child: pulumi.ResourceOptions) -> None:
+        """Let it into the machines. A rule that names its group would not: AWS applies that to private addresses."""
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-ssh",
+            security_group_id=network.security_group_id,
+            cidr_ipv4=address.public_ip.apply(lambda found: f"{found}/32"),
+            ip_protocol="tcp",
+            from_port=SSH,
+            to_port=SSH,
+            description="SkyPilot's server",
+            opts=child,
+        )
+
+
+def zone_with(machine: str, subnets: Mapping[str, object], provider: aws.Provider) -> str:
+    """The first of the network's zones that has such machines.
+
+    Raises:
+        ConfigError: none has.
+    """
+    kinds = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=[machine])]
+    found = aws.ec2.get_instance_type_offerings(
+        location_type="availability-zone", filters=kinds, opts=pulumi.InvokeOptions(provider=provider)
+    )
+    fit = sorted(set(found.locations) & set(subnets))
+    if not fit:
+        raise ConfigError(f"no zone of {', '.join(sorted(subnets))} has a {machine}: name another server.machine")
+    return fit[0]

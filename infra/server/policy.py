@@ -1,0 +1,105 @@
+"""Rights of SkyPilot's server: start, tag and end a stack's machines, give them the stack's roles, and nothing else."""
+
+from pydantic import JsonValue
+
+from infra.names import RUNS, Names
+from infra.policies import allow, document, use_key
+from infra.server.bundle import BUNDLES
+
+CLUSTER_TAG = "skypilot-cluster-name"
+"""SkyPilot's own tag, on each machine that it starts. The server itself has none, so it cannot end itself."""
+
+SESSIONS = (
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+"""What Session Manager's agent needs. AWS's own AmazonSSMManagedInstanceCore could also read every parameter of the
+account's Parameter Store, and have commands sent to the machine."""
+
+LOOKS = (
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeCapacityReservations",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSpotInstanceRequests",
+    "ec2:DescribeSpotPriceHistory",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVpcs",
+    "pricing:GetProducts",
+    "servicequotas:GetServiceQuota",
+)
+"""What SkyPilot and the kit read of an account; AWS lets nobody confine these to a resource."""
+
+
+def server_policy(*, names: Names, vpc: str, artifacts: str, data: str, key: str) -> str:
+    """The policy of the server's role; all but the names are ARNs.
+
+    It starts machines in this network alone, and only with the stack's tags; it ends those that carry them and were
+    started by SkyPilot. It gives machines the stack's roles and no other. Of the bucket it reads runs, and writes into
+    their ledgers and leases: what watches a run ends one that is lost.
+    """
+    ec2 = f"arn:aws:ec2:{names.region}:{names.account}"
+    roles: list[JsonValue] = [f"arn:aws:iam::{names.account}:role/{name}" for name in (f"{names.run}-*", names.worker)]
+    profiles: list[JsonValue] = [
+        f"arn:aws:iam::{names.account}:instance-profile/{name}" for name in (f"{names.run}-*", names.worker)
+    ]
+    ours = {"project": names.tags["project"], "stack": names.tags["stack"]}
+    on_request = {"StringEquals": {f"aws:RequestTag/{name}": value for name, value in ours.items()}}
+    on_machine = {
+        "StringEquals": {f"aws:ResourceTag/{name}": value for name, value in ours.items()},
+        "Null": {f"aws:ResourceTag/{CLUSTER_TAG}": "false"},
+    }
+    return document(
+        allow("Sessions", SESSIONS, ["*"]),
+        allow("Look", LOOKS, ["*"]),
+        allow("StartTagged", ["ec2:RunInstances"], [f"{ec2}:instance/*"], on_request),
+        allow(
+            "StartHere",
+            ["ec2:RunInstances"],
+            [f"{ec2}:{kind}/*" for kind in ("subnet", "security-group", "network-interface")],
+            {"ArnEquals": {"ec2:Vpc": vpc}},
+        ),
+        allow(
+            "StartWith",
+            ["ec2:RunInstances"],
+            [
+                f"arn:aws:ec2:{names.region}::image/*",
+                *(f"{ec2}:{kind}/*" for kind in ("volume", "placement-group", "spot-instances-request")),
+            ],
+        ),
+        allow(
+            "TagWhatIsStarted",
+            ["ec2:CreateTags"],
+            [f"{ec2}:{kind}/*" for kind in ("instance", "volume", "spot-instances-request")],
+            {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
+        ),
+        allow(
+            "KeepMachines",
+            ["ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
+            [f"{ec2}:instance/*"],
+            on_machine,
+        ),
+        allow("GiveRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        allow("FindRoles", ["iam:GetRole"], roles),
+        allow("FindProfiles", ["iam:GetInstanceProfile"], profiles),
+        allow(
+            "UseSpot",
+            ["iam:CreateServiceLinkedRole"],
+            [f"arn:aws:iam::{names.account}:role/aws-service-role/spot.amazonaws.com/*"],
+            {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
+        ),
+        allow("FindObjects", ["s3:ListBucket"], [artifacts]),
+        allow("ReadRuns", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{data}/{BUNDLES}/*"]),
+        allow("EndRuns", ["s3:PutObject"], [f"{artifacts}/{RUNS}/*/{kind}/*" for kind in ("ledger", "lease")]),
+        use_key(key, names.region),
+    )

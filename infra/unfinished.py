@@ -1,0 +1,24 @@
+"""Runs that a stack's end would cut off: launched, and not over."""
+
+from cortex.artifacts.store import Store
+from cortex.errors import RefusedError
+from cortex.fleet.runs import Unreadable, read_runs
+
+
+def require_none(store: Store) -> None:
+    """Return if every run of the bucket that was launched is over.
+
+    A run may be under way while no machine of its is up: SkyPilot may be waiting for the next one.
+
+    Raises:
+        RefusedError: some are not; the message names each, and the command that ends it.
+        StoreError: the bucket cannot be read, so nobody knows.
+    """
+    unfinished = [
+        found.run for found in read_runs(store) if not isinstance(found, Unreadable) and found.launch and not found.over
+    ]
+    if unfinished:
+        ends = "; ".join(f"`cortex stop {run}`" for run in unfinished)
+        raise RefusedError(
+            f"{', '.join(unfinished)} of {store.url} may still be under way: {ends}, then run this again"
+        )
