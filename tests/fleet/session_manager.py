@@ -22,9 +22,12 @@ sys.exit(subprocess.call(["session-manager-plugin", local, (here / "server").rea
 """
 
 PLUGIN = """import socket, socketserver, sys, threading
+def address(text):
+    host, _, port = text.rpartition(":")
+    return host or "127.0.0.1", int(port)
 class Forward(socketserver.BaseRequestHandler):
     def handle(self):
-        with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as far:
+        with socket.create_connection(address(sys.argv[2])) as far:
             back = threading.Thread(target=self.pump, args=(far, self.request), daemon=True)
             back.start()
             self.pump(self.request, far)
@@ -36,7 +39,7 @@ class Forward(socketserver.BaseRequestHandler):
         target.shutdown(socket.SHUT_WR)
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
-with Server(("127.0.0.1", int(sys.argv[1])), Forward) as server:
+with Server(address(sys.argv[1]), Forward) as server:
     server.serve_forever()
 """
 
@@ -44,8 +47,8 @@ with Server(("127.0.0.1", int(sys.argv[1])), Forward) as server:
 class SessionManager:
     """A folder with both programs, to be the PATH."""
 
-    def __init__(self, folder: Path, server: int) -> None:
-        """`server` is the port that sessions lead to."""
+    def __init__(self, folder: Path, server: int | str) -> None:
+        """`server` is the port that sessions lead to, on this machine or as host:port."""
         self.folder = folder
         folder.mkdir()
         for name, text in (("aws", AWS), ("session-manager-plugin", PLUGIN)):

@@ -56,9 +56,10 @@ def tunnel(tmp_path: Path) -> Iterator[Tunnel]:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An emulated account; what it says of one machine."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
         client = boto3.client("ec2", region_name="us-east-1")
-        image = client.describe_images()["Images"][0]["ImageId"]
+        image = client.register_image(Name="server", RootDeviceName="/dev/sda1")["ImageId"]
         found = client.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
         yield client, found["InstanceId"]
 
