@@ -20,6 +20,8 @@ def main() -> None:
     reclaim = verbs.add_parser("reclaim", help="have the cloud take a machine back")
     reclaim.add_argument("machine")
     reclaim.add_argument("--notice", type=float, default=0, metavar="SECONDS", help="warn it that long before")
+    drought = verbs.add_parser("drought", help="have the cloud sell no spot machine, or sell them again")
+    drought.add_argument("when", choices=["begin", "end"])
     verbs.add_parser("pipeline", help="write the pipeline for the bed's machines, and say where: for `cortex launch`")
     run = verbs.add_parser("run", help="run a program in the bed: sky, cortex, a shell")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="PROGRAM ...")
@@ -44,6 +46,9 @@ def act(bed: Bed, args: argparse.Namespace) -> None:
         case "reclaim":
             bed.reclaim(args.machine, args.notice)
             print(f"{args.machine}: reclaimed in {args.notice:g} s")
+        case "drought":
+            bed.drought(args.when == "begin")
+            print("no spot machine is sold" if args.when == "begin" else "spot machines are sold")
         case "pipeline":
             print(bare_pipeline(bed.place.home / "pipeline.yaml"))
         case _:

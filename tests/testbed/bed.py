@@ -92,6 +92,13 @@ class Bed:
         aside.write_text(json.dumps({"machine": machine, "notice": notice}))
         aside.rename(self.place.orders / f"{aside.name}.json")
 
+    def drought(self, begin: bool) -> None:
+        """Have the cloud sell no spot machine from now on, or sell them again."""
+        if begin:
+            self.place.drought.touch()
+        else:
+            self.place.drought.unlink(missing_ok=True)
+
     def command(self, words: Sequence[str | Path]) -> list[str]:
         """What runs a program in the bed, to be started with `variables`.
 

@@ -42,13 +42,14 @@ ACCOUNT: Mapping[str, str] = {
 class Cloud:
     """moto's server, and what the bed asks of it."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, drought: Path) -> None:
+        """`drought`: a file; while it is there, no spot machine is sold."""
         # Amazon's own images and policies would only take time.
         variables = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "false", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "--host", GATEWAY, "--port", str(PORT)],
-                env=os.environ | variables,
+                [sys.executable, "-m", "tests.testbed.control_plane", GATEWAY, str(PORT), drought],
+                env=os.environ | variables | {"MOTO_PORT": str(PORT)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

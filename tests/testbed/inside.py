@@ -28,7 +28,7 @@ def main() -> None:
     internet.serve(place.authority)
     service = metadata.Metadata()
     metadata.serve(service)
-    cloud = Cloud(place.logs / "cloud.log")
+    cloud = Cloud(place.logs / "cloud.log", place.drought)
     # A login on a machine finds the cloud where a program on the real one does.
     keeper = Keeper(place, cloud, service, base, shared, ACCOUNT)
     keeper.tell("starting the cloud")

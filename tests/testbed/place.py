@@ -47,6 +47,11 @@ class Place:
         return self.root / "orders"
 
     @property
+    def drought(self) -> Path:
+        """While this file is there, the cloud sells no spot machine."""
+        return self.root / "drought"
+
+    @property
     def lock(self) -> Path:
         """Locked while the bed is up, and names its process."""
         return self.root / "lock"
@@ -64,7 +69,7 @@ class Place:
     @property
     def passing(self) -> tuple[Path, ...]:
         """What goes with the bed: all but the cache and the logs."""
-        return (self.home, self.machines, self.temporary, self.orders, self.state, self.authority)
+        return (self.home, self.machines, self.temporary, self.orders, self.drought, self.state, self.authority)
 
 
 def apart(paths: Sequence[Path]) -> list[Path]:
