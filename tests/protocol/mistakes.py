@@ -192,8 +192,8 @@ MISTAKES = (
         (Rule.NO_GAP,),
         lease,
         "_newest",
-        "default=0)",
-        "default=0) + 1",
+        "(store, run)[0]",
+        "(store, run)[0] + 1",
     ),
     Mistake(
         "the lease is not asked for before the files",
