@@ -123,10 +123,12 @@ class Tunnel:
         """End the session, if one that was opened here stands; False where none does."""
         with self._alone():
             opened = self._opened()
-            if opened and opened[1] == self.instance:
+            if opened and opened[1] != self.instance:
+                return False
+            if opened:
                 _end(opened[0])
             self._record.unlink(missing_ok=True)
-            return opened is not None and opened[1] == self.instance
+            return opened is not None
 
     @property
     def _record(self) -> Path:

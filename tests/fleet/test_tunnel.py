@@ -142,6 +142,7 @@ def test_a_port_of_another_stack_is_not_used_for_this_one(manager: SessionManage
     with pytest.raises(ConfigError, match=rf"leads to another stack's server, {INSTANCE}: .*server.port"):
         other.open()
     assert not other.close() and asks(tunnel.port) == "healthy"
+    assert tunnel.close(), "its own stack still knows who opened it"
 
 
 def test_a_port_of_another_program_is_said_to_be_one(manager: SessionManager, tmp_path: Path) -> None:
