@@ -7,10 +7,10 @@ a stack is taken down only once every release is proven to be on this disk.
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,6 +24,7 @@ from infra.cost import described
 from infra.names import Names
 from infra.operators import launcher_policy, raiser_policy
 from infra.outputs import GroundOutputs
+from infra.pulumi_program import find_pulumi
 from infra.releases import require_copies
 from infra.standing import require_empty
 from infra.unfinished import require_none
@@ -42,7 +43,7 @@ class Stack:
     """One stack, through Pulumi's command line.
 
     Raises:
-        ConfigError: the stack's settings cannot be used, or Pulumi is not installed.
+        ConfigError: the stack's settings cannot be used, or Pulumi is not here and cannot be brought.
         StageError: Pulumi failed.
     """
 
@@ -115,6 +116,10 @@ class Stack:
             path.write_text(json.dumps(json.loads(text), indent=2) + "\n", encoding="utf-8")
         return list(paths)
 
+    @cached_property
+    def _program(self) -> str:
+        return find_pulumi(Settings().home.absolute())
+
     def outputs(self) -> GroundOutputs | None:
         """What the stack gives to the kit; None if it never came up, or is down."""
         printed = self._pulumi("stack", "output", "--json", quiet=True)
@@ -152,11 +157,8 @@ class Stack:
         self._pulumi("stack", "select", self.name, "--create", quiet=True)
 
     def _pulumi(self, *arguments: str, quiet: bool = False, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-        program = shutil.which("pulumi")
-        if program is None:
-            raise ConfigError("pulumi is not on this machine: https://www.pulumi.com/docs/install has it")
         done = subprocess.run(
-            [program, *arguments],
+            [self._program, *arguments],
             cwd=PROGRAM,
             # Pulumi runs the program with the first `python3` there is: this one has what it imports.
             env={

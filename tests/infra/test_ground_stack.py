@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from cortex.runs.profile import load_profile
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
 from infra.outputs import ServerOutputs
+from infra.pulumi_program import find_pulumi
 from infra.releases import released, require_copies
 from infra.stack import PASSPHRASE, Stack, main
 from tests.infra.samples import OUTPUTS, OWNER
@@ -319,8 +321,51 @@ def test_without_pulumi_the_message_says_where_to_get_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"pulumi is not on this machine: https://"):
+    monkeypatch.setenv("CORTEX_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"cannot be brought from get\.pulumi\.com \(.*refused.*\): https://"):
         Stack("dev").preview()
+
+
+INSTALLER = """#!/bin/sh
+root=$3
+/bin/mkdir -p "$root/bin"
+printf '#!/bin/sh\\necho v%s\\n' "$5" > "$root/bin/pulumi"
+/bin/chmod 755 "$root/bin/pulumi"
+"""
+
+
+def test_pulumi_is_brought_once_in_the_version_of_the_lock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def download(url: str, path: str) -> None:
+        asked.append(url)
+        Path(path).write_text(INSTALLER, encoding="utf-8")
+
+    monkeypatch.setattr("pulumi.automation._cmd._download_to_file", download)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = Path(find_pulumi(tmp_path / "home"))
+    assert program == tmp_path / "home" / "pulumi" / version("pulumi") / "bin" / "pulumi"
+    assert "bringing Pulumi" in capsys.readouterr().out and asked == ["https://get.pulumi.com/install.sh"]
+    assert find_pulumi(tmp_path / "home") == str(program)
+    assert "bringing" not in capsys.readouterr().out and len(asked) == 1
+    program.write_text("half of a program", encoding="utf-8")
+    assert find_pulumi(tmp_path / "home") == str(program) and len(asked) == 2
+    (tmp_path / "pulumi").write_text("#!/bin/sh\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    assert find_pulumi(tmp_path / "home") == str(tmp_path / "pulumi"), "one of the user's own goes before it"
+
+
+def test_an_installer_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = "#!/bin/sh\necho there is no such version; exit 1\n"
+    monkeypatch.setattr(
+        "pulumi.automation._cmd._download_to_file", lambda url, path: Path(path).write_text(script, encoding="utf-8")
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"\(there is no such version\): https://"):
+        find_pulumi(tmp_path / "home")
 
 
 def test_the_command_line_ends_with_the_errors_exit_code(

@@ -1,6 +1,5 @@
 """The ground in the cloud that `make infra-up` raises: whether this checkout points to one, and its network stands."""
 
-import shutil
 from pathlib import Path
 
 from cortex.fleet import aws
@@ -13,18 +12,17 @@ from cortex.yaml_reader import read_yaml
 NAME = "stack"
 
 _RAISE = "make infra-up"
-_PULUMI = f"install Pulumi (https://www.pulumi.com/docs/install), then docs/ground.md: {_RAISE}"
+_FIRST = f"give the stack its owner's values (docs/ground.md), then {_RAISE}"
 
 
 def check(ground: Ground) -> Finding:
     """See what `make infra-up` wrote, and ask AWS for the network that it names."""
     settings = ground.settings
     if settings.run_policy is None and settings.network_region is None:
-        fix = _RAISE if shutil.which("pulumi") else _PULUMI
         if settings.bucket is None:
-            return Finding(NAME, False, "no stack was raised from this checkout, and no bucket is named", fix)
+            return Finding(NAME, False, "no stack was raised from this checkout, and no bucket is named", _FIRST)
         detail = f"none of this checkout's: runs are kept in {settings.bucket}, and machines get no role of their own"
-        return Finding(NAME, True, detail, f"for a network, roles and repositories of your own: {fix}")
+        return Finding(NAME, True, detail, f"for a network, roles and repositories of your own: {_FIRST}")
     region = settings.network_region or "the configured region"
     name = _network(ground)
     if name is None:

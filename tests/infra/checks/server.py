@@ -135,7 +135,7 @@ def server_sets_itself_up_from_what_is_in_the_bucket(world: World) -> None:
     assert "sky api start --foreground --host 127.0.0.1\n" in unit
     verb = re.search(r"^ExecStart=/opt/cortex/\.venv/bin/cortex (\w+)$", watcher, re.MULTILINE)
     assert verb and verb[1] in {
-        command.name or command.callback.__name__ for command in watching.app.registered_commands
+        command.name or getattr(command.callback, "__name__", "") for command in watching.app.registered_commands
     }
     assert {"cortex/__main__.py", "images/control/requirements.lock", "infra/server/setup.sh"} <= names
     assert not [name for name in names if name.endswith((".env", ".pyc")) or ".cortex" in name]
