@@ -16,7 +16,7 @@ MODE = {"read_text": None, "write_text": None, "open": 0, "fdopen": 1, "NamedTem
 """Calls that open text, and which of their words is the mode; `open` of a path has it first, the function second."""
 PROGRAMS = {"run", "Popen", "call", "check_call", "check_output"}
 """Calls that read what a program says as text, where they are asked to."""
-OTHERS = {"os", "Store", "gzip", "_connection", "tracker", "_OPENER"}
+OTHERS = {"os", "Store", "gzip", "tarfile", "_connection", "tracker", "tunnel", "direct", "_OPENER"}
 """Owners of an `open` that opens no text."""
 
 

@@ -138,7 +138,7 @@ class Tunnel:
     def _alone(self) -> Generator[None]:
         """Of several programs at once, one opens it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{self.port}.lock").open("w") as lock:
+        with (self.folder / f"{self.port}.lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

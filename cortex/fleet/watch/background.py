@@ -20,7 +20,7 @@ def log_path(home: Path) -> Path:
 def only_watcher(home: Path) -> Generator[bool]:
     """Be this machine's watcher, until the block or the process ends; False where another one is."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "watch.lock").open("w") as lock:
+    with (home / "watch.lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,8 +44,8 @@ def start_watcher(home: Path) -> int:
     """
     home.mkdir(parents=True, exist_ok=True)
     path = log_path(home)
-    mode = "ab" if not path.exists() or path.stat().st_size < LOG_BYTES else "wb"
-    with path.open(mode) as log:
+    goes_on = not path.exists() or path.stat().st_size < LOG_BYTES
+    with path.open("ab" if goes_on else "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cortex", "watch", "--until-done"],
             env=os.environ | {"CORTEX_HOME": str(home.absolute())},
