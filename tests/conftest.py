@@ -32,6 +32,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(autouse=True)
+def tracebacks() -> Generator[None, None, None]:
+    """After an error of its own SkyPilot leaves Python without tracebacks, and Pulumi, which finds its caller by one,
+    fails."""
+    yield
+    if hasattr(sys, "tracebacklimit"):
+        del sys.tracebacklimit
+
+
 @pytest.fixture
 def profile() -> Profile:
     return load_profile("rehearsal")
