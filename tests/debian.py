@@ -11,6 +11,9 @@ from cortex.errors import ConfigError
 
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 
+ATTEMPTS = 3
+"""A mirror that drops one of a hundred packages gives it when it is asked again."""
+
 
 @dataclass(frozen=True)
 class Debian:
@@ -33,7 +36,7 @@ class Debian:
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         packages.mkdir()
         apt = ["apt-get", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={self.folder}"]
-        apt += ["-o", "APT::Sandbox::User=root"]
+        apt += ["-o", "APT::Sandbox::User=root", "-o", f"Acquire::Retries={ATTEMPTS}"]
         self.run([*apt, "update"])
         self.run([*apt, "download", *names], folder=packages)
         for package in sorted(packages.glob("*.deb")):
@@ -50,7 +53,13 @@ class Debian:
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         program, variables = self._debootstrap()
         words = [*apart, program, "--variant=minbase", f"--include={packages}", SUITE, target, MIRROR]
-        self.run(words, {**os.environ, **variables})
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return self.run(words, {**os.environ, **variables})
+            except ConfigError:
+                if not left:
+                    raise  # what came before is in `target`, and taken from there each time
+        return None
 
     def run(
         self, command: Sequence[str | Path], env: Mapping[str, str] | None = None, folder: Path | None = None
