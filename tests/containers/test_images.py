@@ -133,7 +133,8 @@ def test_a_change_of_the_code_makes_one_layer_anew(images: Images, tmp_path: Pat
             shutil.copyfile(CHECKOUT / name, copy / name)
     with (copy / "cortex" / "show.py").open("a") as file:
         file.write("# A change.\n")
-    command = [sys.executable, "-m", "scripts.images", "build", "data", "--variant=cpu", f"--options={BUILD_OPTIONS}"]
+    command = [sys.executable, "-m", "scripts.images", "build", "data", "--variant=cpu", "--lean"]
+    command += [f"--options={BUILD_OPTIONS}"]
     command += [f"--base-image={images.settings.base_image}"] if images.settings.base_image else []
     started = time.monotonic()
     done = subprocess.run(
