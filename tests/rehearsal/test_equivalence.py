@@ -27,7 +27,7 @@ pytestmark = pytest.mark.rehearsal
 
 STRICT = bool(os.environ.get("CORTEX_STRICT"))
 KILLS = 25 if STRICT else 5
-CASES = draw_cases(ALL, 3) if STRICT else [GRPO_BEST, GRPO_REUSED, SFT_PACKED]
+CASES = draw_cases(ALL, 2) if STRICT else [GRPO_BEST, GRPO_REUSED, SFT_PACKED]
 FEW_KILLS = 3
 """Of a packed SFT, where not STRICT: Axolotl starts slowly."""
 SEED = 4
