@@ -24,6 +24,14 @@ pytestmark = pytest.mark.integration
 
 LAUNCH = ("launch", "--profile", "rehearsal")
 
+OFFLINE = {
+    "COLUMNS": "250",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+}
+"""A wide terminal, and no service that answers."""
+
 REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no terminal": (LAUNCH, 77, "no terminal to ask at: add --yes (YES=1)"),
     "a bucket that is a folder": ((*LAUNCH, "--yes"), 78, "set CORTEX_BUCKET=s3://... (`make infra-up`"),
@@ -68,14 +76,11 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     secrets = {"HF_TOKEN": "", "CORTEX_TEACHER_API_KEY": ""}
     pipeline = tmp_path / "mine.yaml"
     pipeline.write_text(yaml.safe_dump({"name": "sft", "resources": task, "secrets": secrets, "run": "cortex run sft"}))
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = cortex(
         *("launch", "--profile", "cortex-70b", "--run", "r1", "--pipeline", pipeline, "--dry-run"),
         HOME=str(tmp_path),
-        COLUMNS="200",
-        AWS_EC2_METADATA_DISABLED="true",
         HF_TOKEN="hush",
-        **nowhere,
+        **OFFLINE,
     )
     shown = " ".join(done.stdout.split())
     spot, on_demand = (price("p5.48xlarge", "us-west-2", spot) for spot in (True, False))
@@ -103,10 +108,7 @@ def test_a_deadline_is_shown_with_its_machines_and_both_kinds_are_submitted(tmp_
     done = cortex(
         *("launch", "--profile", "cortex-70b", "--run", "r1", "--pipeline", pipeline, "--deadline", "40", "--dry-run"),
         HOME=str(tmp_path),
-        COLUMNS="250",
-        AWS_EC2_METADATA_DISABLED="true",
-        HTTPS_PROXY="http://127.0.0.1:9",
-        https_proxy="http://127.0.0.1:9",
+        **OFFLINE,
     )
     shown = " ".join(done.stdout.split())
     assert "UTC, 40 h from the launch" in shown and "on spot, and on demand where there is none" in shown, shown
@@ -137,10 +139,7 @@ def test_a_trackers_key_is_asked_for_before_anything_is_rented_and_shown_nowhere
     done = cortex(
         *("launch", "--profile", profile, "--run", "r1", "--pipeline", pipeline, "--dry-run"),
         HOME=str(tmp_path),
-        COLUMNS="250",
-        AWS_EC2_METADATA_DISABLED="true",
-        HTTPS_PROXY="http://127.0.0.1:9",
-        https_proxy="http://127.0.0.1:9",
+        **OFFLINE,
         **variables,
     )
     output = done.stdout + done.stderr
@@ -170,10 +169,7 @@ def test_a_run_is_resumed_under_the_cap_that_it_was_last_raised_to_by_any_clock(
     done = cortex(
         *("resume", "r1", *words, "--pipeline", pipeline, "--dry-run"),
         HOME=str(tmp_path),
-        COLUMNS="200",
-        AWS_EC2_METADATA_DISABLED="true",
-        HTTPS_PROXY="http://127.0.0.1:9",
-        https_proxy="http://127.0.0.1:9",
+        **OFFLINE,
     )
     shown = " ".join(done.stdout.split())
     assert f"{limit} for the whole run" in shown, done.stdout + done.stderr

@@ -8,27 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from cortex.fleet.preflight import (
-    bucket,
-    builder,
-    clock,
-    clouds,
-    cost,
-    credentials,
-    deadline,
-    disk,
-    hub,
-    images,
-    keys,
-    machines,
-    memory,
-    quota,
-    spot,
-    stack,
-    tools,
-    tracking,
-)
-from cortex.fleet.preflight.all_checks import Check, ask_all
+from cortex.fleet.preflight import builder
+from cortex.fleet.preflight.all_checks import CHECKS, Check, ask_all
 from cortex.fleet.preflight.finding import Finding, styled
 from cortex.fleet.preflight.ground import Document, Ground
 from cortex.runs.profile import Profile
@@ -43,24 +24,24 @@ class Step:
     checks: tuple[Check, ...]
 
 
+_KNOWN = {check.name: check for check in (*CHECKS, Check(builder.NAME, builder.check))}
+"""Preflight's own checks, and those of what is needed only until a first launch."""
+
+
+def _step(name: str, *checks: str) -> Step:
+    return Step(name, tuple(_KNOWN[check] for check in checks))
+
+
 STEPS: tuple[Step, ...] = (
-    Step("this machine's programs", (Check(tools.NAME, tools.check), Check(builder.NAME, builder.check))),
-    Step("an account", (Check(credentials.NAME, credentials.check), Check(clock.NAME, clock.check))),
+    _step("this machine's programs", "tools", "docker"),
+    _step("an account", "credentials", "clock"),
     # Asked for early: an answer may take days.
-    Step("room for its machines", (Check(quota.NAME, quota.check), Check(spot.NAME, spot.check))),
-    Step("the ground", (Check(stack.NAME, stack.check), Check(bucket.NAME, bucket.check))),
-    Step("SkyPilot", (Check(clouds.NAME, clouds.check), Check(machines.NAME, machines.check))),
-    Step("images", (Check(images.NAME, images.check),)),
-    Step("keys", (Check(keys.NAME, keys.check), Check(hub.NAME, hub.check), Check(tracking.NAME, tracking.check))),
-    Step(
-        "the profile",
-        (
-            Check(memory.NAME, memory.check),
-            Check(disk.NAME, disk.check),
-            Check(cost.NAME, cost.check),
-            Check(deadline.NAME, deadline.check),
-        ),
-    ),
+    _step("room for its machines", "quota", "spot"),
+    _step("the ground", "stack", "bucket"),
+    _step("SkyPilot", "clouds", "machines"),
+    _step("images", "images"),
+    _step("keys", "keys", "model", "tracking"),
+    _step("the profile", "memory", "disk", "budget", "deadline"),
 )
 """In the order to do them. What preflight asks before a launch is among them, each where a newcomer comes to it."""
 

@@ -1,7 +1,9 @@
 """The way from nothing to a first launch: each step's own checks in moto's AWS, and the whole as a program."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import boto3
@@ -9,7 +11,7 @@ import pytest
 
 from cortex.fleet.doctor import STEPS, Reached, first_missing
 from cortex.fleet.preflight import builder, spot, stack
-from cortex.fleet.preflight.all_checks import CHECKS
+from cortex.fleet.preflight.all_checks import CHECKS, ask_all
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.runs.prices import Offer
@@ -29,6 +31,16 @@ def test_every_check_of_a_launch_is_a_step_of_the_way_once() -> None:
     asked = [check.name for step in STEPS for check in step.checks]
     assert len(asked) == len(set(asked))
     assert {check.name for check in CHECKS} <= set(asked)
+
+
+def test_a_cloud_that_keeps_silent_is_not_ready(profile: Profile, tmp_path: Path) -> None:
+    """As before a launch: who needs an answer does not take silence for one."""
+    needed = {check.name for step in STEPS for check in step.checks if check.needed}
+    assert needed == {check.name for check in CHECKS if check.needed} >= {"credentials", "bucket", "clouds"}
+    hangs = tuple(replace(check, ask=lambda _: sleep(60)) for check in STEPS[1].checks)
+    found = ask_all(Ground(profile, None, Settings(home=tmp_path), []), hangs, 0.1)
+    missing = first_missing([Reached(STEPS[1], tuple(found))])
+    assert missing and missing.check == "credentials" and "no answer within" in missing.detail
 
 
 def test_what_comes_next_is_the_first_fault_in_the_order_of_the_steps() -> None:

@@ -11,7 +11,7 @@ from cortex.fleet.forecast.generator import ZONES, generate
 from cortex.fleet.forecast.interval import daly, mean_between, young
 from cortex.fleet.forecast.job import Job
 from cortex.fleet.forecast.optimum import optimum
-from cortex.fleet.forecast.policies import Deadline
+from cortex.fleet.forecast.policies import Deadline, Reserve
 from cortex.fleet.forecast.replay import replay
 from cortex.fleet.forecast.traces import Trace, read_trace, read_traces, windows
 from cortex.settings import CHECKOUT
@@ -124,6 +124,22 @@ def test_on_published_traces_no_deadline_is_missed_and_hindsight_is_near(
     groups = [group for group in read_traces(PUBLISHED).values() if group[0].tick >= 100]
     found = ratios_to_hindsight(groups, zones, on_demand)
     assert 1 <= np.mean([np.mean(ratios) for ratios in found.values()]) < bound
+
+
+@needs_traces
+def test_on_published_traces_whoever_could_wait_would_pay_less() -> None:
+    """The policy that nothing of ours can follow, for SkyPilot does not wait: it says what that costs."""
+    ratios: list[float] = []
+    for name, group in read_traces(PUBLISHED).items():
+        tick = group[0].tick
+        if tick < 100:
+            continue
+        job = Job(60 * tick, 90 * tick, 2 * tick, 4 * tick, 0, spot=1.0, on_demand=3.0)
+        place = windows([group], 10 * len(group), 91, np.random.default_rng(0))
+        (found,) = replay([(job, Reserve())], place)
+        assert (found.seconds <= job.deadline + 1e-6).all(), name
+        ratios += (found.dollars / optimum(job, place)).tolist()
+    assert 1 <= np.mean(ratios) < 1.25
 
 
 @pytest.mark.parametrize(("zones", "on_demand", "bound"), [(1, 2.0, 1.25), (3, 3.0, 1.25)])
