@@ -17,8 +17,10 @@ from cortex.fleet.preflight.ground import Ground
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
+from infra import kit_files
 from tests.conftest import Cortex
 from tests.fleet.services import Aws
+from tests.infra.samples import OUTPUTS
 
 POLICY = "arn:aws:iam::123456789012:policy/cortex-dev-run"
 
@@ -98,7 +100,7 @@ def test_an_engine_is_wanted_only_until_images_are_pushed(
 
 def of_stack(profile: Profile, tmp_path: Path, vpc: str | None = None, **given: Any) -> Finding:
     config = tmp_path / "sky.yaml"
-    config.write_text(json.dumps({"aws": {"vpc_name": vpc}} if vpc else {}))
+    config.write_text(json.dumps({"aws": {"vpc_names": vpc}} if vpc else {}))
     environment = {"SKYPILOT_PROJECT_CONFIG": str(config)}
     return stack.check(Ground(profile, None, Settings(home=tmp_path, **given), [], environment=environment))
 
@@ -114,6 +116,26 @@ def test_a_stack_stands_where_its_network_is_found(profile: Profile, tmp_path: P
     assert of_stack(profile, tmp_path, "cortex-prod", **raised).ok is False
     unnamed = of_stack(profile, tmp_path, None, **raised)
     assert unnamed.ok is False and "names no network" in unnamed.detail
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("aws: {vpc_names: cortex-dev}", ["cortex-dev"]),
+        ("aws: {vpc_names: [cortex-dev, other]}", ["cortex-dev", "other"]),
+        ("aws: {vpc_name: older}", ["older"]),
+        *((text, []) for text in ("", "aws:", "aws: {}", "aws: here", "[1]", "aws: {vpc_names: []}")),
+    ],
+)
+def test_networks_are_read_as_skypilot_takes_them(config: str, names: list[str], tmp_path: Path) -> None:
+    (tmp_path / ".sky.yaml").write_text(config)
+    assert stack.networks(tmp_path / ".sky.yaml") == names
+    assert stack.networks(tmp_path / "none.yaml") == []
+
+
+def test_the_network_that_raising_a_stack_writes_down_is_looked_for(tmp_path: Path) -> None:
+    kit_files.write(OUTPUTS, tmp_path)
+    assert stack.networks(tmp_path / ".sky.yaml") == [OUTPUTS.vpc_name]
 
 
 def test_without_a_stack_a_bucket_will_do(profile: Profile, tmp_path: Path) -> None:

@@ -24,23 +24,29 @@ def check(ground: Ground) -> Finding:
         detail = f"none of this checkout's: runs are kept in {settings.bucket}, and machines get no role of their own"
         return Finding(NAME, True, detail, f"for a network, roles and repositories of your own: {_FIRST}")
     region = settings.network_region or "the configured region"
-    name = _network(ground)
-    if name is None:
+    names = networks(Path(ground.environment.get(SKY_CONFIG) or CHECKOUT / ".sky.yaml"))
+    if not names:
         detail = ".env is of a stack, and SkyPilot's configuration names no network: machines would get the default one"
         return Finding(NAME, False, detail, f"{_RAISE} writes .sky.yaml anew")
+    named = " or ".join(names)
     try:
-        found = aws.client("ec2", settings.network_region).describe_vpcs(
-            Filters=[{"Name": "tag:Name", "Values": [name]}]
-        )
+        ec2 = aws.client("ec2", settings.network_region)
+        found = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
     except aws.errors() as error:
-        return Finding(NAME, None, f"{region} cannot be asked for the network {name} ({aws.words(error)})")
+        return Finding(NAME, None, f"{region} cannot be asked for the network {named} ({aws.words(error)})")
     if not found["Vpcs"]:
-        return Finding(NAME, False, f"{region} has no network {name}, which .sky.yaml names", _RAISE)
-    return Finding(NAME, True, f"the network {name} stands in {region}")
+        return Finding(NAME, False, f"{region} has no network {named}, which .sky.yaml names", _RAISE)
+    return Finding(NAME, True, f"the network {named} stands in {region}")
 
 
-def _network(ground: Ground) -> str | None:
-    """The network that SkyPilot is told to start machines in."""
-    path = Path(ground.environment.get(SKY_CONFIG) or CHECKOUT / ".sky.yaml")
+def networks(path: Path) -> list[str]:
+    """The networks of AWS, by their names, that a configuration tells SkyPilot to start machines in.
+
+    It takes one of them, or several to try, and knows an older word for one.
+    """
     config = read_yaml(path) if path.exists() else None
-    return ((config or {}).get("aws") or {}).get("vpc_name")
+    of_aws = config.get("aws") if isinstance(config, dict) else None
+    if not isinstance(of_aws, dict):
+        return []
+    given = of_aws.get("vpc_names") or of_aws.get("vpc_name") or []
+    return [str(name) for name in given] if isinstance(given, list) else [str(given)]
