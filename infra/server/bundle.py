@@ -53,4 +53,9 @@ def make_bundle(checkout: Path) -> Bundle:
 def _files(checkout: Path) -> list[Path]:
     roots = [checkout / name for name in INCLUDED]
     found = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root])]
-    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    return [path for path in found if path.is_file() and not _left_out(path.relative_to(checkout))]
+
+
+def _left_out(path: Path) -> bool:
+    """True for caches, and for hidden files: no code is one, and keys often are."""
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
