@@ -1,4 +1,4 @@
-"""What a stack costs by the month while nothing runs on it."""
+"""The cost of a stack by the month, while nothing runs on it."""
 
 from infra.config import StackConfig
 

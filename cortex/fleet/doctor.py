@@ -55,7 +55,7 @@ class Reached:
 
     @property
     def missing(self) -> Finding | None:
-        """What it lacks first."""
+        """The first thing that it lacks."""
         return next((finding for finding in self.findings if finding.ok is False), None)
 
 
@@ -70,7 +70,7 @@ def examine(profile: Profile, settings: Settings, documents: Sequence[Document])
 
 
 def first_missing(reached: Sequence[Reached]) -> Finding | None:
-    """What to mend next; None where all is ready."""
+    """The next thing to mend; None where all is ready."""
     return next((missing for each in reached if (missing := each.missing)), None)
 
 

@@ -125,7 +125,7 @@ class JobWatcher:
         self.unasked: str | None = None
         """Why it could not be asked."""
         self.unwatched = False
-        """Whether the job goes on at this machine's own server, and no watcher is at work here."""
+        """True where the job goes on at this machine's own server, and no watcher is at work here."""
 
     def look(self, launch: Event) -> None:
         """Ask, and wait for the answer while patience lasts."""

@@ -54,7 +54,7 @@ class RunStatus:
     unasked: str | None = None
     """Why SkyPilot could not be asked."""
     unwatched: bool = False
-    """Whether nobody ends its launches if they fail, though that is this machine's to do."""
+    """True where nobody ends its launches if they fail, though that is this machine's to do."""
     deadline: Deadline | None = None
     decision: Event | None = None
     """What the newest machine said of the deadline: `deadline_decision`."""

@@ -42,7 +42,7 @@ NEEDED = {
     PLUGIN: "docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html "
     "has a package for each system",
 }
-"""What opens a session, each with where it is had."""
+"""The programs that open a session, each with where it is had."""
 
 _EXPIRED = (
     "ExpiredToken",

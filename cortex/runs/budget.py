@@ -42,9 +42,9 @@ class Charge:
     open: bool
     """Whether nothing has said that its work ended: it is at work, or was killed."""
     reached: bool = True
-    """Whether `cortex run` began on it; if not, the cloud alone has said that it was there."""
+    """True where `cortex run` began on it; if not, the cloud alone has said that it was there."""
     gone: bool = False
-    """Whether the cloud has said that it took it away: `until` is that moment then, and no sign of life."""
+    """True where the cloud has said that it took it away: `until` is that moment then, and no sign of life."""
 
     @property
     def dollars(self) -> float:

@@ -197,7 +197,7 @@ class Hardware(Section):
 
 
 class Budget(Section):
-    """What a run may cost, and how long it may take."""
+    """The limits of a run: dollars, and hours."""
 
     dollars: float = Field(default=0.0, ge=0)
     """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""

@@ -1,4 +1,4 @@
-"""Whether the run can end by its deadline, and what that costs beside what spot machines alone would."""
+"""The check of a run's deadline: can it end by then, and what does that cost beside spot machines alone?"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Whether an account of AWS was ever set up for spot machines."""
+"""The check that an account of AWS was ever set up for spot machines."""
 
 from cortex.fleet import aws
 from cortex.fleet.preflight.finding import Finding

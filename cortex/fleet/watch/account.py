@@ -1,4 +1,4 @@
-"""What the cloud says of a run's machines, made ready for the ledger: what each costs until it is gone."""
+"""The cloud's word on a run's machines, made ready for the ledger: the cost of each until it is gone."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

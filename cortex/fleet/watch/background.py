@@ -30,7 +30,7 @@ def only_watcher(home: Path) -> Generator[bool]:
 
 
 def is_watched(home: Path) -> bool:
-    """Whether a watcher is at work on this machine."""
+    """True where a watcher is at work on this machine."""
     if not (home / "watch.lock").exists():
         return False
     with only_watcher(home) as first:

@@ -36,7 +36,7 @@ class KitJob:
         return max((record.end_at or 0.0 for record in self.records if record.status.value == "SUCCEEDED"), default=0.0)
 
     def expects_program(self, task: str | None) -> bool:
-        """Whether a task of this name is one of those that call `cortex run`."""
+        """True where a task of this name is one of those that call `cortex run`."""
         ids = [record.task_id or 0 for record in self.records if record.task_name == task]
         return any(number < len(self.programs) and self.programs[number] for number in ids)
 

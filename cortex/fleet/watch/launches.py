@@ -32,7 +32,7 @@ class Launch:
 
     @property
     def taken(self) -> bool:
-        """Whether the cloud took one of them back."""
+        """True where the cloud took one of them back."""
         return any(rental.taken for rental in self.rentals)
 
     def speaker(self, known: Iterable[str]) -> Rental | None:
@@ -79,7 +79,7 @@ class Row:
 
     launches: tuple[Launch, ...]
     dollars: float
-    """What they have cost by now."""
+    """Their cost by now."""
 
     @property
     def failed(self) -> int:

@@ -19,7 +19,7 @@ AT_ONCE = 8
 """Regions that are asked at a time."""
 
 _CLOSED = ("AuthFailure", "OptInRequired", "UnauthorizedOperation")
-"""What EC2 says in a region that the account has not enabled, or may not use: nothing of it was rented there."""
+"""EC2's errors in a region that the account has not enabled, or may not use: nothing of it was rented there."""
 
 _HEAD = "skypilot-head-node"
 """SkyPilot's tag that is `1` on the machine that the others of a cluster follow."""
@@ -41,14 +41,14 @@ class Rental:
     instance_type: str
     spot: bool
     head: bool
-    """Whether it is the first of its cluster's machines, on which the program is that writes for all of them."""
+    """True where it is the first of its cluster's machines, on which the program is that writes for all of them."""
     launched: float
     standing: bool
-    """Whether it is still billed."""
+    """True where it is still billed."""
     ended: float | None
     """When it ended; None while it stands, and where the cloud does not tell."""
     taken: bool
-    """Whether the cloud ended it, as it does with spot machines: no fault of the launch."""
+    """True where the cloud ended it, as it does with spot machines: no fault of the launch."""
 
 
 def rentals(run: str, bucket: str, regions: Collection[str], known: Collection[str] = ()) -> tuple[list[Rental], float]:

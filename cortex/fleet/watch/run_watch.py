@@ -135,7 +135,7 @@ class RunWatch:
         self.jobs.cancel(job.number)
 
     def _given_up(self) -> bool:
-        """Whether that is the run's last word: any later epoch is a machine's, or a launch's."""
+        """True where that is the run's last word: any later epoch is a machine's, or a launch's."""
         last, _ = last_taken(self.store, self.run)
         return any(event["event"] == "given_up" and event["epoch"] == last for event in self._events)
 

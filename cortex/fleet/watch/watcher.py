@@ -44,7 +44,7 @@ class Watcher:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What went wrong in the last look."""
+        """The faults of the last look."""
         return tuple(self._faults.values())
 
     def _look(self, job: KitJob) -> bool:
