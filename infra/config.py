@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cortex.errors import ConfigError
 from cortex.yaml_reader import read_yaml
+from infra.google.config import GcpConfig
 
 PROJECT = "cortex"
 SECTION = "ground"
@@ -36,18 +37,6 @@ _ARM = re.compile(r"^[a-z]+\d+[a-z]*g[a-z-]*\.")
 
 WIDEST_SSH = 16
 """More addresses than that are nobody's own."""
-
-
-class GcsConfig(BaseModel):
-    """Where the second bucket lies, for runs on Google's machines."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    project: Label
-    """The Google project that owns and pays for the bucket."""
-
-    location: str = Field(pattern=r"^[A-Za-z0-9-]+$")
-    """A region (`us-central1`) or a multi-region (`US`): take the one where the machines are."""
 
 
 class ServerConfig(BaseModel):
@@ -120,7 +109,8 @@ class StackConfig(BaseModel):
     protect_data: bool = True
     """Keep buckets, key and repositories when the rest is taken down; without it, they go with all they hold."""
 
-    gcs: GcsConfig | None = None
+    gcp: GcpConfig | None = None
+    """A bucket, a network and an account for machines at Google; none without it."""
 
     @field_validator("account", mode="before")
     @classmethod

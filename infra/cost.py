@@ -1,6 +1,7 @@
 """The cost of a stack by the month, while nothing runs on it."""
 
 from infra.config import StackConfig
+from infra.google.config import SUPERSEDED_DAYS
 
 HOURS = 730
 """In a month, as AWS bills it."""
@@ -25,6 +26,14 @@ GP3_GB, ADDRESS_HOUR, KEY = 0.08, 0.005, 1.0
 BY_USE = "and by use: objects in buckets from $0.023 a GB and month, images $0.10, what leaves AWS $0.09 a GB"
 
 
+GOOGLE_BY_USE = (
+    "at Google nothing while it is idle but what is kept (from $0.020 a GB and month in a region, what was pruned for "
+    "{days} days more; images $0.10), and by use: what leaves Google $0.12 a GB; the alarm counts none of it"
+)
+"""Networks, subnets, rules, accounts and roles are free there (cloud.google.com/storage/pricing, artifact-registry and
+vpc/network-pricing, 2025, us-central1)."""
+
+
 def monthly(config: StackConfig) -> dict[str, float | None]:
     """Dollars a month by what they are paid for; None for a machine whose price is not known here."""
     known: dict[str, float | None] = {"key": KEY}
@@ -45,4 +54,7 @@ def described(config: StackConfig) -> str:
         f"{what} ${dollars:.2f}" if dollars is not None else f"{what}: see aws.amazon.com/ec2/pricing/on-demand"
         for what, dollars in costs.items()
     )
-    return f"up and idle, this stack costs{unknown} ${total:.2f} a month at the prices of us-east-1 ({parts}); {BY_USE}"
+    text = f"up and idle, this stack costs{unknown} ${total:.2f} a month at the prices of us-east-1 ({parts}); {BY_USE}"
+    if config.gcp is None:
+        return text
+    return f"{text}; {GOOGLE_BY_USE.format(days=SUPERSEDED_DAYS + config.gcp.soft_delete_days)}"

@@ -9,7 +9,7 @@ from cortex.settings import CHECKOUT, Settings
 from infra.access import MachineRole, RunPolicy
 from infra.budget import BudgetAlarm
 from infra.config import PROJECT, RENEW, SECTION, StackConfig, parse
-from infra.gcs import GcsBucket
+from infra.google.ground import GoogleGround
 from infra.key import DataKey
 from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork, every_zone
@@ -104,9 +104,11 @@ def declare(config: StackConfig) -> None:
         opts=plain,
     )
 
+    ssh_from: dict[str, pulumi.Input[str]] = {str(source): str(source) for source in config.ssh_from}
     if config.server:
         server = _server(config, names, here, network=network, artifacts=artifacts, data=data, key=key.arn)
         pulumi.export("server", {"instance": server.instance, "port": config.server.port})
+        ssh_from["server"] = server.address.apply(lambda address: f"{address}/32")
 
     pulumi.export("stack", config.stack)
     pulumi.export("region", config.region)
@@ -118,17 +120,9 @@ def declare(config: StackConfig) -> None:
     pulumi.export("run_policy", run.arn)
     pulumi.export("repositories", registry.urls)
     pulumi.export("tags", names.tags)
-    if config.gcs:
-        second = GcsBucket(
-            "artifacts-gcs",
-            bucket=f"{names.prefix}-artifacts-{config.gcs.project}",
-            project=config.gcs.project,
-            location=config.gcs.location,
-            labels=names.tags,
-            emptied_on_delete=not config.protect_data,
-            opts=pulumi.ResourceOptions(protect=config.protect_data),
-        )
-        pulumi.export("gcs_bucket", second.bucket)
+    if config.gcp:
+        google = GoogleGround("gcp", config=config, gcp_config=config.gcp, names=names, ssh_from=ssh_from)
+        pulumi.export("gcp", google.outputs)
 
 
 def _server(

@@ -9,7 +9,17 @@ import yaml
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError
 from cortex.yaml_reader import read_yaml
-from infra.outputs import SERVER_VARIABLE, GroundOutputs, environment, sky_config
+from infra.outputs import (
+    BUCKET_REMARK,
+    GCP_SETTINGS,
+    PROJECT_VARIABLE,
+    REGISTRY_REMARK,
+    SERVER_VARIABLE,
+    GroundOutputs,
+    environment,
+    remarks,
+    sky_config,
+)
 
 SKY_CONFIG = ".sky.yaml"
 """SkyPilot reads it in the folder that it is called in, over the user's own configuration."""
@@ -25,13 +35,21 @@ def write(outputs: GroundOutputs, checkout: Path) -> list[Path]:
     """
     sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
     config = _read_yaml(sky)
-    if outputs.server is None and _names_server(variables):
+    if outputs.server is None and _has(variables, SERVER_VARIABLE):
         # A stack that had a server before: SkyPilot is this machine's again.
         config = _without(config, "api_server", ["endpoint"])
-    for section, settings in sky_config(outputs).items():
-        config[section] = {**(config.get(section) or {}), **settings}
-    lines = _other_lines(variables, {*environment(outputs), SERVER_VARIABLE})
-    lines += [f"{name}={value}" for name, value in environment(outputs).items()]
+    if outputs.gcp is None and _has(variables, BUCKET_REMARK):
+        # A stack that stood at Google before: the network that SkyPilot would look for is gone.
+        config = _without(config, "gcp", GCP_SETTINGS)
+    for section, values in sky_config(outputs).items():
+        config[section] = {**(config.get(section) or {}), **values}
+    settings = {**environment(outputs), **remarks(outputs)}
+    sometimes = {SERVER_VARIABLE, BUCKET_REMARK, REGISTRY_REMARK}
+    if _has(variables, BUCKET_REMARK):
+        # Else it is whoever's uses Google without us.
+        sometimes.add(PROJECT_VARIABLE)
+    lines = _other_lines(variables, {*settings, *sometimes})
+    lines += [f"{name}={value}" for name, value in settings.items()]
     _replace(sky, yaml.safe_dump(config, sort_keys=False))
     _replace(variables, "\n".join(lines) + "\n")
     return [sky, variables]
@@ -49,7 +67,7 @@ def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
     if config != before:
         _replace(sky, yaml.safe_dump(config, sort_keys=False) if config else "")
         changed.append(sky)
-    ours = {f"{name}={value}" for name, value in environment(outputs).items()}
+    ours = {f"{name}={value}" for name, value in {**environment(outputs), **remarks(outputs)}.items()}
     lines = variables.read_text(encoding="utf-8").splitlines() if variables.exists() else []
     if f"CORTEX_BUCKET={outputs.bucket_url}" in lines:
         kept_lines = [line for line in lines if line not in ours]
@@ -67,7 +85,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return found or {}
 
 
-def _without(config: dict[str, Any], section: str, keys: list[str]) -> dict[str, Any]:
+def _without(config: dict[str, Any], section: str, keys: Collection[str]) -> dict[str, Any]:
     """SkyPilot's configuration less some keys of a section, and less a section that has no others."""
     if not keys or section not in config:
         return config
@@ -75,9 +93,9 @@ def _without(config: dict[str, Any], section: str, keys: list[str]) -> dict[str,
     return {name: kept if name == section else value for name, value in config.items() if name != section or kept}
 
 
-def _names_server(path: Path) -> bool:
+def _has(path: Path, name: str) -> bool:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return len(_other_lines(path, {SERVER_VARIABLE})) < len(lines)
+    return len(_other_lines(path, {name})) < len(lines)
 
 
 def _other_lines(path: Path, ours: Collection[str]) -> list[str]:

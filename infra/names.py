@@ -70,6 +70,15 @@ class Names:
         """Bucket names are shared by all accounts of the world: the account and region make them ours."""
         return f"{self.prefix}-{kind}-{self.account}-{self.region}"
 
+    def gcp_bucket(self, project: str) -> str:
+        """The bucket at Google: a project's id is its owner's alone, too."""
+        return f"{self.prefix}-artifacts-{project}"
+
+    @property
+    def gcp_role(self) -> str:
+        """The custom role of machines at Google, whose id takes no hyphens."""
+        return f"{self.prefix}-machines".replace("-", "_")
+
     def repository(self, image: str) -> str:
         return f"{self.prefix}/{image}"
 

@@ -12,6 +12,13 @@ CONTROLLERS = ("sky-jobs-controller-*", "sky-serve-controller-*")
 
 
 SERVER_VARIABLE = "CORTEX_SERVER"
+GCP_SETTINGS = ("vpc_name", "remote_identity", "labels")
+"""Our keys in SkyPilot's section on Google."""
+
+PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
+"""In which project SkyPilot works, where its credentials name another or none."""
+
+BUCKET_REMARK, REGISTRY_REMARK = "# at Google: CORTEX_BUCKET", "# at Google: CORTEX_REGISTRY"
 
 
 class ServerOutputs(BaseModel):
@@ -22,6 +29,23 @@ class ServerOutputs(BaseModel):
     instance: str = Field(pattern=r"^i-[0-9a-f]+$")
     port: int
     """On the laptop, at the near end of the tunnel to it."""
+
+
+class GcpOutputs(BaseModel):
+    """What stands at Google."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    project: str
+    bucket: str
+    vpc_name: str
+    repository: str
+    """Of all images, without an image's name."""
+
+    @property
+    def bucket_url(self) -> str:
+        """Where runs on Google's machines are kept."""
+        return f"gs://{self.bucket}"
 
 
 class GroundOutputs(BaseModel):
@@ -43,7 +67,7 @@ class GroundOutputs(BaseModel):
     """Each image's repository, without a tag."""
 
     tags: dict[str, str]
-    gcs_bucket: str | None = None
+    gcp: GcpOutputs | None = None
     server: ServerOutputs | None = None
 
     @classmethod
@@ -73,7 +97,7 @@ class GroundOutputs(BaseModel):
     @property
     def bucket_urls(self) -> list[str]:
         """Every bucket that may hold runs."""
-        return [self.bucket_url, *([f"gs://{self.gcs_bucket}"] if self.gcs_bucket else [])]
+        return [self.bucket_url, *([self.gcp.bucket_url] if self.gcp else [])]
 
 
 def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
@@ -89,7 +113,8 @@ def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
     )
     # Another port than SkyPilot's own: there it would take the server for one of this machine's, and start one.
     endpoint = {"api_server": {"endpoint": f"http://127.0.0.1:{outputs.server.port}"}} if outputs.server else {}
-    return {"aws": aws, **endpoint}
+    gcp = {"gcp": _google_machines(outputs.gcp, outputs.tags)} if outputs.gcp else {}
+    return {"aws": aws, **gcp, **endpoint}
 
 
 def server_config(names: Names, security_group_name: str) -> dict[str, Any]:
@@ -111,6 +136,12 @@ def _machines(
     }
 
 
+def _google_machines(gcp: GcpOutputs, tags: dict[str, str]) -> dict[str, Any]:
+    """SkyPilot's account is on every machine at Google, by its own choice; NO_UPLOAD keeps the credentials of whoever
+    launches off all machines, those of other clouds among them, to which SkyPilot would copy them, too."""
+    return {"vpc_name": gcp.vpc_name, "remote_identity": "NO_UPLOAD", "labels": dict(tags)}
+
+
 def environment(outputs: GroundOutputs) -> dict[str, str]:
     """The kit's settings on this ground, as environment variables."""
     return {
@@ -120,4 +151,12 @@ def environment(outputs: GroundOutputs) -> dict[str, str]:
         "CORTEX_NETWORK_REGION": outputs.region,
         "AWS_REGION": outputs.region,
         **({SERVER_VARIABLE: outputs.server.instance} if outputs.server else {}),
+        **({PROJECT_VARIABLE: outputs.gcp.project} if outputs.gcp else {}),
     }
+
+
+def remarks(outputs: GroundOutputs) -> dict[str, str]:
+    """Settings that take the place of others for runs at Google: in the file for people to see, and not in force."""
+    if outputs.gcp is None:
+        return {}
+    return {BUCKET_REMARK: outputs.gcp.bucket_url, REGISTRY_REMARK: outputs.gcp.repository}

@@ -21,6 +21,7 @@ from cortex.yaml_reader import read_yaml
 from infra import kit_files
 from infra.config import RENEW, read
 from infra.cost import described
+from infra.google.standing import require_no_machines
 from infra.names import Names
 from infra.operators import launcher_policy, raiser_policy
 from infra.outputs import GroundOutputs
@@ -132,6 +133,8 @@ class Stack:
         for url in outputs.bucket_urls:
             require_none(open_store(url))
         require_empty(outputs)
+        if outputs.gcp:
+            require_no_machines(outputs.gcp)
 
     def _require_passphrase(self) -> None:
         """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.

@@ -92,6 +92,8 @@ class SkyPilotServer(pulumi.ComponentResource):
             ),
         )
         self.instance: pulumi.Output[str] = machine.id
+        self.address: pulumi.Output[str] = address.public_ip
+        """From where it reaches machines, here and on other clouds."""
         self.register_outputs({"instance": self.instance})
 
     def _closed_group(

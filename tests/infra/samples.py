@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from cortex.settings import CHECKOUT
-from infra.outputs import GroundOutputs, ServerOutputs
+from infra.outputs import GcpOutputs, GroundOutputs, ServerOutputs
 
 OWNER: dict[str, Any] = {
     "account": "123456789012",
@@ -32,3 +32,13 @@ OUTPUTS = GroundOutputs(
     tags={"project": "cortex", "stack": "dev"},
     server=ServerOutputs(instance="i-0123456789abcdef0", port=46590),
 )
+
+GOOGLE = GcpOutputs(
+    project="cortex-lab",
+    bucket="cortex-dev-artifacts-cortex-lab",
+    vpc_name="cortex-dev",
+    repository="us-central1-docker.pkg.dev/cortex-lab/cortex-dev",
+)
+
+AT_GOOGLE = OUTPUTS.model_copy(update={"gcp": GOOGLE})
+"""The same, with a ground at Google beside the one on AWS."""

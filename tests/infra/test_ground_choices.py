@@ -6,7 +6,8 @@ pytest.importorskip("pulumi", reason="the infra environment is not installed: im
 
 from cortex.errors import ConfigError
 from infra.config import RENEW, StackConfig
-from tests.infra.checks import network
+from infra.outputs import sky_config
+from tests.infra.checks import google, network
 from tests.infra.checks.estate import images_are_fixed_and_scanned
 from tests.infra.samples import shipped
 from tests.infra.world import bring_up, emulated_cloud
@@ -27,15 +28,37 @@ def test_a_development_stack_goes_with_all_it_holds() -> None:
     with emulated_cloud():
         world = bring_up(protect_data=False)
     assert not any(world.protected.values())
-    for kind, field in (("Bucket", "force_destroy"), ("Repository", "force_delete")):
-        assert all(resource.inputs[field] for resource in world.of_type(kind))
+    for kind, field in (("bucket:Bucket", "force_destroy"), ("ecr/repository:Repository", "force_delete")):
+        found = [resource for resource in world.declared if resource.type.endswith(kind)]
+        assert found and all(resource.inputs[field] for resource in found)
 
 
-def test_without_a_second_bucket_there_is_none() -> None:
+def test_without_a_project_nothing_stands_at_google() -> None:
     with emulated_cloud():
-        world = bring_up(gcs=None)
-    assert world.outputs.gcs_bucket is None
-    assert not any(resource.type.startswith("gcp:") for resource in world.declared)
+        world = bring_up(gcp=None)
+    assert world.outputs.gcp is None and "gcp" not in sky_config(world.outputs)
+    assert not any("gcp" in resource.type for resource in world.declared)
+
+
+def test_adding_a_region_of_google_moves_no_other() -> None:
+    def places(*regions: str) -> dict[str, str]:
+        with emulated_cloud():
+            world = bring_up(gcp={"project": "cortex-lab", "regions": list(regions)})
+        return {found.inputs["region"]: found.inputs["ip_cidr_range"] for found in world.of_type("Subnetwork")}
+
+    before, after = places("us-central1"), places("us-central1", "us-east4")
+    assert before.items() <= after.items() and len(set(after.values())) == 2
+
+
+def test_without_a_server_ssh_at_google_is_the_laptops() -> None:
+    with emulated_cloud():
+        world = bring_up(server=False, service_ports=[])
+        google.google_lets_nothing_in_but_what_is_named(world)
+        google.skypilot_finds_its_way_at_google(world)
+    assert {found.name for found in world.of_type("Firewall")} == {
+        "gcp-network-among-themselves",
+        "gcp-network-ssh-198-51-100-7-32",
+    }
 
 
 def test_without_a_choice_the_network_is_in_every_zone_of_the_region() -> None:

@@ -17,6 +17,7 @@ from tests.infra.samples import OWNER, shipped
 
 INFRA = CHECKOUT / "infra"
 GOOD: dict[str, Any] = {**OWNER, "region": "us-east-1", "zones": ["a", "b"], "monthly_budget_usd": 200}
+GOOGLE: dict[str, Any] = {"project": "cortex-lab", "regions": ["us-central1"]}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -56,6 +57,8 @@ def test_every_name_is_one_that_the_services_take(stack: str, image: str) -> Non
     names = Names.of(config)
     for bucket in (names.bucket("artifacts"), names.bucket("data")):
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", names.gcp_bucket("p" * 30))
+    assert re.fullmatch(r"[a-zA-Z0-9_.]{3,64}", names.gcp_role)
     part = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
     assert re.fullmatch(rf"{part}/{part}", names.repository(image)) and len(names.repository(image)) <= 256
     assert len(names.worker) <= 64 and re.fullmatch(r"[\w+=,.@-]+", names.worker)
@@ -94,7 +97,16 @@ def test_an_account_that_yaml_reads_as_a_number_is_taken() -> None:
         ({"region": "mars"}, "region = 'mars'"),
         ({"images": ["a--b"]}, "images.0 = 'a--b'"),
         ({"images": ["Bad Name"]}, "images.0 = 'Bad Name'"),
-        ({"gcs": {"project": "p1"}}, "gcs.location is missing"),
+        ({"gcp": {"project": "cortex-lab"}}, "gcp.regions is missing"),
+        ({"gcp": {**GOOGLE, "regions": []}}, "gcp.regions = []"),
+        ({"gcp": {**GOOGLE, "regions": ["us-central1-a"]}}, "gcp.regions.0 = 'us-central1-a'"),
+        ({"gcp": {**GOOGLE, "regions": ["us-central1"] * 2}}, "regions: one stands twice"),
+        ({"gcp": {**GOOGLE, "project": "p1"}}, "gcp.project = 'p1'"),
+        ({"gcp": {**GOOGLE, "project": "123456789012"}}, "gcp.project = '123456789012'"),
+        ({"gcp": {**GOOGLE, "location": "europe-west4"}}, "location: europe-west4 is none of regions (us-central1)"),
+        ({"gcp": {**GOOGLE, "soft_delete_days": 3}}, "soft_delete_days: Google keeps what was deleted for 7 days"),
+        ({"gcp": {**GOOGLE, "soft_delete_days": 91}}, "gcp.soft_delete_days = 91"),
+        ({"gcs": {"project": "cortex-lab", "location": "US"}}, "gcs is no setting"),
         ({"checkpoint_days": 0}, "checkpoint_days = 0"),
     ],
 )
@@ -133,6 +145,19 @@ def test_what_an_idle_stack_costs_is_said_beforehand() -> None:
     assert "costs at least $" in described(unknown) and "x2idn.metal: see aws.amazon.com" in described(unknown)
     without = parse("dev", {**GOOD, "ssh_from": ["198.51.100.7/32"], "server": False})
     assert monthly(without) == {"key": 1.0}
+
+
+def test_what_is_kept_at_google_is_said_and_that_nothing_else_costs() -> None:
+    assert "Google" not in described(parse("dev", GOOD))
+    config = parse("dev", {**GOOD, "gcp": GOOGLE})
+    assert monthly(config) == monthly(parse("dev", GOOD)) and "pruned for 10 days more" in described(config)
+    assert "for 3 days more" in described(parse("dev", {**GOOD, "gcp": {**GOOGLE, "soft_delete_days": 0}}))
+
+
+@pytest.mark.parametrize(("location", "home"), [("", "us-central1"), ("US", "US"), ("us-CENTRAL1", "us-CENTRAL1")])
+def test_the_bucket_at_google_is_where_machines_are(location: str, home: str) -> None:
+    gcp = parse("dev", {**GOOD, "gcp": {**GOOGLE, "location": location}}).gcp
+    assert gcp and gcp.home == home
 
 
 def test_a_stacks_name_must_leave_room_in_the_buckets() -> None:

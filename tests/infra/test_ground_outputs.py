@@ -17,7 +17,7 @@ from cortex.errors import ConfigError
 from cortex.settings import Settings
 from infra import kit_files
 from infra.outputs import GroundOutputs, environment, sky_config
-from tests.infra.samples import OUTPUTS
+from tests.infra.samples import AT_GOOGLE, OUTPUTS
 
 WITHOUT_SERVER = OUTPUTS.model_copy(update={"server": None})
 
@@ -26,11 +26,58 @@ def _validate(config: dict[str, object]) -> None:
     common_utils.validate_schema(config, schemas.get_config_schema(), "the configuration is not SkyPilot's: ")
 
 
-@pytest.mark.parametrize("outputs", [OUTPUTS, WITHOUT_SERVER])
+@pytest.mark.parametrize("outputs", [OUTPUTS, WITHOUT_SERVER, AT_GOOGLE])
 def test_skypilot_accepts_the_configuration(outputs: GroundOutputs) -> None:
     _validate(sky_config(outputs))
     with pytest.raises(ValueError, match="not SkyPilot's"):
         _validate({"aws": {**sky_config(OUTPUTS)["aws"], "vpc": "x"}})
+    with pytest.raises(ValueError, match="not SkyPilot's"):
+        _validate({"gcp": {**sky_config(AT_GOOGLE)["gcp"], "remote_identity": "skypilot-v1"}})
+
+
+def test_no_machine_gets_the_credentials_for_google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SkyPilot copies credentials of every cloud to the machines of each, but where it is told NO_UPLOAD."""
+    kit_files.write(AT_GOOGLE, tmp_path)
+    config = config_utils.Config.from_dict(yaml.safe_load((tmp_path / ".sky.yaml").read_text()))
+    monkeypatch.setattr(skypilot_config, "_get_loaded_config", lambda: config)
+    asked = skypilot_config.get_effective_region_config(
+        cloud="gcp", region="us-central1", keys=("remote_identity",), default_value=None
+    )
+    assert asked == schemas.RemoteIdentityOptions.NO_UPLOAD.value
+
+
+def test_what_is_for_google_is_written_down_and_the_bucket_stays_awss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("CORTEX_TEACHER_API_KEY=abc\n")
+    kit_files.write(AT_GOOGLE, tmp_path)
+    lines = (tmp_path / ".env").read_text().splitlines()
+    assert lines[-3:] == [
+        "GOOGLE_CLOUD_PROJECT=cortex-lab",
+        "# at Google: CORTEX_BUCKET=gs://cortex-dev-artifacts-cortex-lab",
+        "# at Google: CORTEX_REGISTRY=us-central1-docker.pkg.dev/cortex-lab/cortex-dev",
+    ]
+    assert f"CORTEX_BUCKET={OUTPUTS.bucket_url}" in lines
+    kit_files.write(AT_GOOGLE, tmp_path)
+    assert (tmp_path / ".env").read_text().splitlines() == lines
+    for name, value in environment(AT_GOOGLE).items():
+        monkeypatch.setenv(name, value)
+    assert Store.open("gs://cortex-dev-artifacts-cortex-lab").url == "gs://cortex-dev-artifacts-cortex-lab"
+    kit_files.remove(AT_GOOGLE, tmp_path)
+    assert (tmp_path / ".env").read_text() == "CORTEX_TEACHER_API_KEY=abc\n"
+    assert (tmp_path / ".sky.yaml").read_text() == ""
+
+
+def test_a_ground_at_google_that_is_given_up_is_forgotten_and_anybody_elses_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GOOGLE_CLOUD_PROJECT=mine\n")
+    (tmp_path / ".sky.yaml").write_text("gcp:\n  vpc_name: mine\n")
+    kit_files.write(OUTPUTS, tmp_path)
+    assert "GOOGLE_CLOUD_PROJECT=mine" in (tmp_path / ".env").read_text()
+    assert yaml.safe_load((tmp_path / ".sky.yaml").read_text())["gcp"] == {"vpc_name": "mine"}
+    kit_files.write(AT_GOOGLE, tmp_path)
+    kit_files.write(OUTPUTS, tmp_path)
+    assert "oogle" not in (tmp_path / ".env").read_text() and "GOOGLE" not in (tmp_path / ".env").read_text()
+    assert "gcp" not in yaml.safe_load((tmp_path / ".sky.yaml").read_text())
 
 
 def test_skypilot_reads_our_values_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

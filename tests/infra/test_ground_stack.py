@@ -30,7 +30,7 @@ from infra.outputs import ServerOutputs
 from infra.pulumi_program import find_pulumi
 from infra.releases import released, require_copies
 from infra.stack import PASSPHRASE, Stack, main
-from tests.infra.samples import OUTPUTS, OWNER
+from tests.infra.samples import AT_GOOGLE, OUTPUTS, OWNER
 
 ENGINE = """#!/usr/bin/env python3
 import os, pathlib, shutil, sys
@@ -275,11 +275,20 @@ def test_down_says_that_aws_cannot_be_asked(
 
 
 def test_down_asks_both_buckets(engine: Engine, bucket: Store, tmp_path: Path) -> None:
-    engine.give(OUTPUTS.model_copy(update={"gcs_bucket": "second"}).model_dump_json())
+    engine.give(AT_GOOGLE.model_dump_json())
     _release(bucket, "r9", tmp_path)
     empty = Store.open(str(tmp_path / "empty"))
     with pytest.raises(RefusedError, match="r9"):
-        Stack("dev").down(tmp_path, tmp_path / "home", open_store=lambda url: bucket if url == "gs://second" else empty)
+        Stack("dev").down(
+            tmp_path, tmp_path / "home", open_store=lambda url: bucket if url.startswith("gs://") else empty
+        )
+
+
+def test_down_asks_google_for_machines_too(engine: Engine, bucket: Store, tmp_path: Path) -> None:
+    engine.give(AT_GOOGLE.model_dump_json())
+    with pytest.raises(ConfigError, match=r"network cortex-dev of project cortex-lab \(.*'gcloud'\): install gcloud"):
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: bucket)
+    assert not any(asked.startswith("destroy") for asked in engine.asked)
 
 
 def test_down_twice_is_no_error(engine: Engine, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "alert_emails": ["owner@example.com"],
     "images": ["sft", "serve"],
     "protect_data": True,
-    "gcs": {"project": "cortex-lab", "location": "us-central1"},
+    "gcp": {"project": "cortex-lab", "regions": ["us-central1", "europe-west4"]},
 }
 
 

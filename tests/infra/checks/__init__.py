@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.infra.checks import access, estate, network, server, storage
+from tests.infra.checks import access, estate, google, network, server, storage
 from tests.infra.world import World
 
 Check = Callable[[World], None]
@@ -19,7 +19,6 @@ CHECKS: tuple[Check, ...] = (
     storage.nothing_but_checkpoints_is_tagged,
     storage.old_versions_of_data_go,
     storage.unfinished_uploads_go,
-    storage.second_bucket_is_private,
     access.worker_can_work,
     access.worker_is_confined,
     access.a_run_reaches_its_own_folder_alone,
@@ -41,6 +40,14 @@ CHECKS: tuple[Check, ...] = (
     server.server_ends_runs_and_spoils_none,
     server.server_sets_itself_up_from_what_is_in_the_bucket,
     server.server_is_configured_as_skypilot_wants,
+    google.google_bucket_is_private_and_swept,
+    google.google_account_reaches_its_bucket_and_images_alone,
+    google.skypilot_gives_the_google_account_nothing_more,
+    google.google_lets_nothing_in_but_what_is_named,
+    google.google_machines_reach_their_bucket_from_every_region,
+    google.skypilot_finds_its_way_at_google,
+    google.google_images_stay_as_they_are,
+    google.google_is_the_named_project,
     estate.images_are_fixed_and_scanned,
     estate.spend_sounds_an_alarm,
     estate.everything_is_tagged,

@@ -171,16 +171,6 @@ def unfinished_uploads_go(world: World) -> None:
         assert days and min(days) <= 7, bucket
 
 
-def second_bucket_is_private(world: World) -> None:
-    (bucket,) = [found for found in world.declared if found.type == "gcp:storage/bucket:Bucket"]
-    inputs = bucket.inputs
-    assert inputs["public_access_prevention"] == "enforced" and inputs["uniform_bucket_level_access"]
-    assert inputs["versioning"] == {"enabled": True} and inputs["labels"] == world.names.tags
-    actions = [(rule["action"]["type"], rule["condition"]) for rule in inputs["lifecycle_rules"]]
-    assert actions == [("AbortIncompleteMultipartUpload", {"age": 2})]
-    assert world.outputs.gcs_bucket == inputs["name"]
-
-
 def _lifecycle(world: World, bucket: str) -> list[dict[str, Any]]:
     return world.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
 

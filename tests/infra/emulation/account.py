@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+import moto.core.models  # noqa: F401 - a session that is made before this is imported asks the real AWS
 
 SESSION = boto3.Session()
 """One for all: it keeps the description of each service, which takes longest to read."""

@@ -15,6 +15,7 @@ import pulumi
 
 from tests.infra.emulation.access import Access
 from tests.infra.emulation.account import Inputs
+from tests.infra.emulation.google import Google
 from tests.infra.emulation.machine import Machine
 from tests.infra.emulation.network import Network
 from tests.infra.emulation.storage import Storage
@@ -34,8 +35,8 @@ class Declared:
 Change = Callable[[Declared], None]
 
 
-class Emulator(Storage, Network, Access, Machine, pulumi.runtime.Mocks):
-    """Makes resources with moto. `change` may tamper with each one before it is made."""
+class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
+    """Makes AWS's resources with moto. `change` may tamper with each one before it is made."""
 
     def __init__(self, region: str, account: str, change: Change | None = None) -> None:
         super().__init__(region, account)
@@ -62,8 +63,9 @@ class Emulator(Storage, Network, Access, Machine, pulumi.runtime.Mocks):
             if args.typ == "pulumi:providers:aws":
                 self.default_tags = json.loads(resource.inputs.get("default_tags", "{}")).get("tags", {})
                 return "aws", {}
-            # As the real provider does it: what a resource says wins over the provider's default.
-            resource.inputs["tags"] = {**self.default_tags, **resource.inputs.get("tags", {})}
+            if args.typ.startswith("aws:"):
+                # As the real provider does it: what a resource says wins over the provider's default.
+                resource.inputs["tags"] = {**self.default_tags, **resource.inputs.get("tags", {})}
             identifier, outputs = getattr(self, _maker(args.typ))(resource.inputs)
             return identifier, {**args.inputs, **outputs}
 
@@ -89,7 +91,7 @@ def _maker(type_token: str) -> str:
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _plain(value: Any, inside_map: bool = False) -> Any:

@@ -72,10 +72,6 @@ class Storage(Account):
         self.client("s3").put_bucket_policy(Bucket=i["bucket"], Policy=i["policy"])
         return i["bucket"], {}
 
-    def storage_bucket(self, i: Inputs) -> Made:
-        """Google's bucket has no emulator here: its inputs are kept for reading."""
-        return i["name"], {"name": i["name"]}
-
 
 def _pascal_deep(value: Any) -> Any:
     return {pascal(k): _pascal_deep(v) for k, v in value.items()} if isinstance(value, dict) else value

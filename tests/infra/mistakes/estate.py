@@ -2,7 +2,7 @@
 
 import json
 
-from tests.infra.checks import estate, storage
+from tests.infra.checks import estate
 from tests.infra.mistakes.edits import put, without
 from tests.infra.mistakes.mistake import Mistake
 
@@ -18,9 +18,12 @@ KEEPS_ONE_IMAGE = json.dumps(
     }
 )
 
+ECR = "ecr/repository:Repository"
+"""Google has repositories, too."""
+
 MISTAKES = (
-    Mistake("tags that move", "Repository", put(image_tag_mutability="MUTABLE"), estate.images_are_fixed_and_scanned),
-    Mistake("no scan", "Repository", without("image_scanning_configuration"), estate.images_are_fixed_and_scanned),
+    Mistake("tags that move", ECR, put(image_tag_mutability="MUTABLE"), estate.images_are_fixed_and_scanned),
+    Mistake("no scan", ECR, without("image_scanning_configuration"), estate.images_are_fixed_and_scanned),
     Mistake(
         "images in use expire", "LifecyclePolicy", put(policy=KEEPS_ONE_IMAGE), estate.images_are_fixed_and_scanned
     ),
@@ -37,11 +40,4 @@ MISTAKES = (
         "artifacts",
     ),
     Mistake("key gone in a week", "Key", put(deletion_window_in_days=7), estate.data_outlives_the_stack),
-    Mistake(
-        "second bucket public",
-        "Bucket",
-        put(public_access_prevention="inherited"),
-        storage.second_bucket_is_private,
-        "artifacts-gcs",
-    ),
 )

@@ -1,0 +1,1 @@
+"""A stack's ground at Google: bucket, network, identity of machines, image repository."""

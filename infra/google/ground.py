@@ -1,0 +1,89 @@
+"""All of a stack that stands at Google, top to bottom."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.config import StackConfig
+from infra.google.bucket import GcsBucket
+from infra.google.config import GcpConfig
+from infra.google.network import GoogleNetwork
+from infra.google.registry import GoogleRegistry
+from infra.google.worker import GoogleWorker
+from infra.names import Names
+
+SERVICES = ("artifactregistry", "cloudresourcemanager", "compute", "iam", "serviceusage")
+"""APIs that a new project has switched off."""
+
+
+class GoogleGround(pulumi.ComponentResource):
+    """Bucket, network, account and image repository in one project.
+
+    `ssh_from` has the CIDR blocks that SSH is open to, by what they are called.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: StackConfig,
+        gcp_config: GcpConfig,
+        names: Names,
+        ssh_from: Mapping[str, pulumi.Input[str]],
+    ) -> None:
+        provider = gcp.Provider(name, project=gcp_config.project)
+        super().__init__("cortex:ground:GoogleGround", name, None, pulumi.ResourceOptions(providers=[provider]))
+        child = pulumi.ResourceOptions(parent=self)
+        switched_on = [
+            gcp.projects.Service(
+                f"{name}-{service}",
+                service=f"{service}.googleapis.com",
+                # What else is in the project may need it.
+                disable_on_destroy=False,
+                opts=child,
+            )
+            for service in SERVICES
+        ]
+        after = pulumi.ResourceOptions(parent=self, depends_on=switched_on)
+        worker = GoogleWorker(
+            f"{name}-worker", project=gcp_config.project, role=names.gcp_role, stack=names.prefix, opts=after
+        )
+        bucket = GcsBucket(
+            f"{name}-artifacts",
+            bucket=names.gcp_bucket(gcp_config.project),
+            location=gcp_config.home,
+            labels=names.tags,
+            worker=worker.member,
+            soft_delete_days=gcp_config.soft_delete_days,
+            emptied_on_delete=not config.protect_data,
+            kept=config.protect_data,
+            opts=after,
+        )
+        registry = GoogleRegistry(
+            f"{name}-images",
+            repository=names.prefix,
+            project=gcp_config.project,
+            location=gcp_config.regions[0],
+            labels=names.tags,
+            worker=worker.member,
+            kept=config.protect_data,
+            opts=after,
+        )
+        network = GoogleNetwork(
+            f"{name}-network",
+            vpc_name=names.prefix,
+            regions=gcp_config.regions,
+            ssh_from={label.replace(".", "-").replace("/", "-"): source for label, source in ssh_from.items()},
+            service_from=[str(source) for source in config.ssh_from],
+            ports=config.service_ports,
+            opts=after,
+        )
+        self.outputs: dict[str, pulumi.Input[str]] = {
+            "project": gcp_config.project,
+            "bucket": bucket.bucket,
+            "vpc_name": network.name,
+            "repository": registry.url,
+        }
+        """What `infra.outputs.GcpOutputs` reads."""
+        self.register_outputs(self.outputs)

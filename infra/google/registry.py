@@ -1,0 +1,55 @@
+"""Where images for Google's machines are pushed to and pulled from."""
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.registry import UNTAGGED_DAYS
+
+READER = "roles/artifactregistry.reader"
+
+
+class GoogleRegistry(pulumi.ComponentResource):
+    """One repository for every image: a tag never moves, and images without one go. `worker` may pull."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        repository: str,
+        project: str,
+        location: str,
+        labels: dict[str, str],
+        worker: pulumi.Input[str],
+        kept: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("cortex:ground:GoogleRegistry", name, None, opts)
+        made = gcp.artifactregistry.Repository(
+            name,
+            repository_id=repository,
+            location=location,
+            format="DOCKER",
+            labels=labels,
+            docker_config=gcp.artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
+            # No rule for tagged ones: where tags never move, Google's rules delete none that has one.
+            cleanup_policies=[
+                gcp.artifactregistry.RepositoryCleanupPolicyArgs(
+                    id="untagged",
+                    action="DELETE",
+                    condition=gcp.artifactregistry.RepositoryCleanupPolicyConditionArgs(
+                        tag_state="UNTAGGED", older_than=f"{UNTAGGED_DAYS}d"
+                    ),
+                )
+            ],
+            opts=pulumi.ResourceOptions(parent=self, protect=kept),
+        )
+        gcp.artifactregistry.RepositoryIamMember(
+            f"{name}-worker",
+            repository=made.name,
+            location=location,
+            role=READER,
+            member=worker,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.url: pulumi.Output[str] = made.name.apply(lambda name: f"{location}-docker.pkg.dev/{project}/{name}")
+        self.register_outputs({"url": self.url})

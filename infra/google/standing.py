@@ -1,0 +1,65 @@
+"""Machines in a stack's network at Google, which Google does not delete while one stands there."""
+
+import json
+import subprocess
+from typing import Any
+
+from cortex.errors import ConfigError, RefusedError
+from cortex.text import harmless
+from infra.outputs import GcpOutputs
+
+CLUSTER_LABEL = "ray-cluster-name"
+"""SkyPilot's own, on each machine that it starts at Google."""
+
+TIMEOUT = 120
+"""Seconds for Google's answer, which takes a few."""
+
+
+def require_no_machines(gcp: GcpOutputs) -> None:
+    """Return if no machine stands in the stack's network at Google.
+
+    Raises:
+        RefusedError: some do; the message names each with the command that ends it.
+        ConfigError: Google cannot be asked.
+    """
+    standing = [_with_its_end(gcp, machine) for machine in _machines(gcp)]
+    if standing:
+        raise RefusedError(
+            f"network {gcp.vpc_name} of project {gcp.project} stays while machines stand in it: {'; '.join(standing)}"
+        )
+
+
+def _machines(gcp: GcpOutputs) -> list[dict[str, Any]]:
+    command = ["gcloud", "compute", "instances", "list", "--project", gcp.project, "--format", "json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT, encoding="utf-8")
+        found = json.loads(done.stdout)
+    except subprocess.CalledProcessError as error:
+        raise ConfigError(_unasked(gcp, harmless(error.stderr.strip(), limit=300))) from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(_unasked(gcp, str(error))) from error
+    networks = f"/{gcp.vpc_name}"
+    return [
+        machine
+        for machine in found
+        if any(card["network"].endswith(networks) for card in machine.get("networkInterfaces", []))
+    ]
+
+
+def _unasked(gcp: GcpOutputs, fault: str) -> str:
+    return (
+        f"cannot look for machines in network {gcp.vpc_name} of project {gcp.project} ({fault}): install gcloud "
+        "(https://cloud.google.com/sdk/docs/install) and log in with `gcloud auth login`, then run this again"
+    )
+
+
+def _with_its_end(gcp: GcpOutputs, machine: dict[str, Any]) -> str:
+    """A machine, and how one ends it."""
+    name, zone = machine["name"], machine["zone"].rpartition("/")[2]
+    cluster = machine.get("labels", {}).get(CLUSTER_LABEL)
+    if cluster:
+        # On its cloud a cluster's name has its user's hash at the end, which SkyPilot's commands do not.
+        end = f"`sky down {cluster.rpartition('-')[0] or cluster}`"
+    else:
+        end = f"`gcloud compute instances delete {name} --zone {zone} --project {gcp.project}`"
+    return f"{name} ({zone}, {machine['status']}): {end}"
