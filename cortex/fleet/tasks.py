@@ -32,6 +32,9 @@ JOBS = CHECKOUT / "jobs"
 _STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
 _ECR = re.compile(r".+\.dkr\.ecr\.[^/]+")
 
+ARTIFACT_REGISTRY = "-docker.pkg.dev"
+"""Ends the names of Google's registries, which begin with their place."""
+
 SERVER, USERNAME, PASSWORD = (f"SKYPILOT_DOCKER_{name}" for name in ("SERVER", "USERNAME", "PASSWORD"))
 """How SkyPilot is told of a login to a registry: all three among a task's `envs`, or all three among its `secrets`."""
 
@@ -247,6 +250,9 @@ class _Fill:
         if _ECR.fullmatch(host):
             # With no password, SkyPilot has the machine log in to ECR as itself.
             return {SERVER: host, USERNAME: "AWS", PASSWORD: ""}, {}
+        if host.endswith(ARTIFACT_REGISTRY):
+            # Likewise, as the account of a machine at Google; elsewhere SkyPilot goes on without, for public images.
+            return {SERVER: host, USERNAME: "", PASSWORD: ""}, {}
         return {}, {}
 
 

@@ -1,5 +1,7 @@
 """The artifacts bucket at Google, for runs on its machines."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_gcp as gcp
 
@@ -17,7 +19,8 @@ class GcsBucket(pulumi.ComponentResource):
 
     Rules of a lifecycle here know neither tags nor the middle of a name, so no rule can find checkpoints alone: those
     that nobody pruned stay, and what was pruned goes as everything that was replaced or deleted does.
-    `worker` is the member whose machines use it; a deleted version can be brought back for `soft_delete_days`.
+    `worker` is the member whose machines use it; a deleted version can be brought back for `soft_delete_days`; what is
+    in `after` must be there before.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class GcsBucket(pulumi.ComponentResource):
         soft_delete_days: int,
         emptied_on_delete: bool,
         kept: bool,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:GcsBucket", name, None, opts)
@@ -51,7 +55,7 @@ class GcsBucket(pulumi.ComponentResource):
                 _rule("AbortIncompleteMultipartUpload", age=UPLOAD_DAYS),
                 _rule("Delete", days_since_noncurrent_time=SUPERSEDED_DAYS, with_state="ARCHIVED"),
             ],
-            opts=pulumi.ResourceOptions(parent=self, protect=kept),
+            opts=pulumi.ResourceOptions(parent=self, protect=kept, depends_on=list(after)),
         )
         gcp.storage.BucketIAMMember(
             f"{name}-worker", bucket=made.name, role=WORKER, member=worker, opts=pulumi.ResourceOptions(parent=self)

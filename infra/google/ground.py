@@ -45,9 +45,14 @@ class GoogleGround(pulumi.ComponentResource):
             )
             for service in SERVICES
         ]
-        after = pulumi.ResourceOptions(parent=self, depends_on=switched_on)
+        # Named to each part's first resources: those of a component do not wait for what the component depends on.
         worker = GoogleWorker(
-            f"{name}-worker", project=gcp_config.project, role=names.gcp_role, stack=names.prefix, opts=after
+            f"{name}-worker",
+            project=gcp_config.project,
+            role=names.gcp_role,
+            stack=names.prefix,
+            after=switched_on,
+            opts=child,
         )
         bucket = GcsBucket(
             f"{name}-artifacts",
@@ -58,7 +63,8 @@ class GoogleGround(pulumi.ComponentResource):
             soft_delete_days=gcp_config.soft_delete_days,
             emptied_on_delete=not config.protect_data,
             kept=config.protect_data,
-            opts=after,
+            after=switched_on,
+            opts=child,
         )
         registry = GoogleRegistry(
             f"{name}-images",
@@ -68,7 +74,8 @@ class GoogleGround(pulumi.ComponentResource):
             labels=names.tags,
             worker=worker.member,
             kept=config.protect_data,
-            opts=after,
+            after=switched_on,
+            opts=child,
         )
         network = GoogleNetwork(
             f"{name}-network",
@@ -77,7 +84,8 @@ class GoogleGround(pulumi.ComponentResource):
             ssh_from={label.replace(".", "-").replace("/", "-"): source for label, source in ssh_from.items()},
             service_from=[str(source) for source in config.ssh_from],
             ports=config.service_ports,
-            opts=after,
+            after=switched_on,
+            opts=child,
         )
         self.outputs: dict[str, pulumi.Input[str]] = {
             "project": gcp_config.project,

@@ -31,11 +31,17 @@ class GoogleNetwork(pulumi.ComponentResource):
         ssh_from: Mapping[str, pulumi.Input[str]],
         service_from: Sequence[str],
         ports: Sequence[int],
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:GoogleNetwork", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        made = gcp.compute.Network(name, name=vpc_name, auto_create_subnetworks=False, opts=child)
+        made = gcp.compute.Network(
+            name,
+            name=vpc_name,
+            auto_create_subnetworks=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+        )
         parts = list(CIDR.subnets(prefixlen_diff=REGION_BITS))
         for region, part in zip(regions, parts, strict=False):
             gcp.compute.Subnetwork(

@@ -1,5 +1,7 @@
 """Where images for Google's machines are pushed to and pulled from."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_gcp as gcp
 
@@ -21,6 +23,7 @@ class GoogleRegistry(pulumi.ComponentResource):
         labels: dict[str, str],
         worker: pulumi.Input[str],
         kept: bool,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:GoogleRegistry", name, None, opts)
@@ -41,7 +44,7 @@ class GoogleRegistry(pulumi.ComponentResource):
                     ),
                 )
             ],
-            opts=pulumi.ResourceOptions(parent=self, protect=kept),
+            opts=pulumi.ResourceOptions(parent=self, protect=kept, depends_on=list(after)),
         )
         gcp.artifactregistry.RepositoryIamMember(
             f"{name}-worker",

@@ -1,5 +1,7 @@
 """The service account that machines at Google carry, with what SkyPilot asks of it and no more."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_gcp as gcp
 
@@ -46,10 +48,17 @@ class GoogleWorker(pulumi.ComponentResource):
     """SkyPilot's account for machines, and a role of exactly its permissions on the project."""
 
     def __init__(
-        self, name: str, *, project: str, role: str, stack: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        project: str,
+        role: str,
+        stack: str,
+        after: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:GoogleWorker", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         account = gcp.serviceaccount.Account(
             name,
             account_id=ACCOUNT,

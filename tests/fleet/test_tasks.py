@@ -165,6 +165,19 @@ def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) 
         resolve(profile, "r1", settings=S3, digests=digests)
 
 
+def test_a_machine_at_google_logs_in_to_its_registry_as_itself(tmp_path: Path, profile: Profile) -> None:
+    host = "us-central1-docker.pkg.dev"
+    image = f"{host}/cortex-lab/cortex-dev/data@sha256:{'0' * 64}"
+    digests = tmp_path / "digests.json"
+    digests.write_text(json.dumps({"data": image}))
+    bucket = S3.model_copy(update={"bucket_url": "gs://cortex-dev-artifacts-cortex-lab"})
+    task = resolve(profile, "r1", settings=bucket, digests=digests)[0]
+    for machine in sky.Task.from_yaml_config(task).resources:
+        login = machine.docker_login_config
+        assert login and asdict(login) == {"server": host, "username": "", "password": ""}
+        assert login.format_image(image) == image
+
+
 @pytest.mark.parametrize("host", ["ghcr.io", ECR])
 def test_a_login_of_ones_own_to_a_registry_goes_along_as_a_secret(tmp_path: Path, profile: Profile, host: str) -> None:
     digests = tmp_path / "digests.json"

@@ -58,6 +58,8 @@ class World:
     protected: dict[tuple[str, str], bool]
     unchanged: dict[tuple[str, str], list[str]]
     """The inputs of each resource in which a change is none."""
+    waits_for: dict[tuple[str, str], set[tuple[str, str]]]
+    """What must be there before each resource is made."""
     emulator: Emulator
 
     @property
@@ -204,5 +206,6 @@ def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) 
         declared=emulator.declared,
         protected=monitor.protected,
         unchanged=monitor.unchanged,
+        waits_for=monitor.waits_for,
         emulator=emulator,
     )

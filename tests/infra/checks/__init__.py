@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     google.skypilot_finds_its_way_at_google,
     google.google_images_stay_as_they_are,
     google.google_is_the_named_project,
+    google.googles_services_are_on_before_they_are_asked,
     estate.images_are_fixed_and_scanned,
     estate.spend_sounds_an_alarm,
     estate.everything_is_tagged,

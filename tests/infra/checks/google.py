@@ -156,9 +156,26 @@ def google_is_the_named_project(world: World) -> None:
         if resource.type.startswith("gcp:"):
             assert "pulumi:providers:gcp::gcp::" in resource.provider, resource
             assert resource.inputs.get("project", _gcp(world).project) == _gcp(world).project
-    switched_on = {found.inputs["service"] for found in world.of_type("Service")}
-    assert {"compute.googleapis.com", "iam.googleapis.com", "artifactregistry.googleapis.com"} <= switched_on
-    assert not any(found.inputs["disable_on_destroy"] for found in world.of_type("Service"))
+
+
+def googles_services_are_on_before_they_are_asked(world: World) -> None:
+    """A new project has them off, and its first `infra-up` would fail."""
+    services = {(found.type, found.name): found.inputs for found in world.of_type("Service")}
+    assert {inputs["service"].partition(".")[0] for inputs in services.values()} >= {
+        "artifactregistry",
+        "cloudresourcemanager",
+        "compute",
+        "iam",
+    }
+    assert not any(inputs["disable_on_destroy"] for inputs in services.values()), "others in the project may need them"
+
+    def before(resource: tuple[str, str]) -> set[tuple[str, str]]:
+        direct = world.waits_for[resource]
+        return direct.union(*map(before, direct))
+
+    for resource in world.declared:
+        if resource.type.startswith("gcp:") and not resource.type.endswith(":Service"):
+            assert before((resource.type, resource.name)) >= set(services), resource.name
 
 
 class _Answers:

@@ -71,17 +71,26 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
 
 
 class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
-    """Keeps what the engine is told beside a resource's inputs: whether it is protected, which changes are none."""
+    """Keeps what the engine is told beside a resource's inputs: is it protected, which changes are none, for what
+    it waits."""
 
     def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
         super().__init__(mocks)
         self.protected: dict[tuple[str, str], bool] = {}
         self.unchanged: dict[tuple[str, str], list[str]] = {}
+        self.waits_for: dict[tuple[str, str], set[tuple[str, str]]] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
         self.protected[request.type, request.name] = request.protect
         self.unchanged[request.type, request.name] = list(request.ignoreChanges)
+        self.waits_for[request.type, request.name] = {_type_and_name(urn) for urn in request.dependencies}
         return super().RegisterResource(request)
+
+
+def _type_and_name(urn: str) -> tuple[str, str]:
+    """`urn:pulumi:<stack>::<project>::<its component's type>$<type>::<name>`."""
+    *_, kind, name = urn.split("::")
+    return kind.rpartition("$")[2], name
 
 
 def _maker(type_token: str) -> str:

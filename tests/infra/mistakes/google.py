@@ -165,5 +165,12 @@ MISTAKES = (
         google.google_images_stay_as_they_are,
         "gcp-images",
     ),
+    Mistake(
+        "a service of Google's that is off",
+        "Service",
+        forget,
+        google.googles_services_are_on_before_they_are_asked,
+        "gcp-compute",
+    ),
     Mistake("another project", "gcp", put(project="somebody-elses"), google.google_is_the_named_project),
 )
