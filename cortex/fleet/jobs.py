@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from cortex.fleet.machines import SkyPilotMachines
+from cortex.fleet.preflight.ground import places
 from cortex.fleet.skypilot import answering
 from cortex.fleet.tasks import dump
 from cortex.fleet.teardown import Machines
@@ -45,7 +46,7 @@ class SkyPilotJobs(SkyPilotMachines):
 
             dag = load_chain_dag_from_yaml_str(dump(documents, name))
             _hand_over(dag.tasks, documents, secrets)
-            with _carrying(identity):
+            with _carrying(identity, documents):
                 numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
             assert numbers, "it gave the job no number"
             return numbers[0]
@@ -62,15 +63,21 @@ class SkyPilotJobs(SkyPilotMachines):
 
             task = sky.Task.from_yaml_config(dict(document))
             _hand_over([task], [document], secrets)
-            number, _ = sky.stream_and_get(sky.launch(task, cluster_name=name))
+            with _carrying(None, [document]):
+                number, _ = sky.stream_and_get(sky.launch(task, cluster_name=name))
             return number
 
 
 @contextmanager
-def _carrying(identity: str | None) -> Generator[None]:
-    """Have what is submitted started with this instance profile. A task cannot say so: SkyPilot takes it from its
-    configuration, of which the job keeps what holds now, for the machines that replace its first ones, too."""
-    if identity is None:
+def _carrying(identity: str | None, documents: Sequence[Mapping[str, Any]]) -> Generator[None]:
+    """Have what is submitted started with this instance profile, or, on other clouds, without this machine's AWS keys.
+
+    A task cannot say so: SkyPilot takes it from its configuration, of which the job keeps what holds now, for machines
+    that replace its first ones, too.
+    """
+    # SkyPilot copies ~/.aws/credentials to the machines of every other cloud, unless told not to.
+    elsewhere = not any(place.cloud in (None, "aws") for document in documents for place in places(document))
+    if identity is None and not elsewhere:
         yield
         return
     from sky import skypilot_config
@@ -79,7 +86,7 @@ def _carrying(identity: str | None) -> Generator[None]:
     before = config.get_nested(("aws", "remote_identity"), None)
     # Controllers start machines, so they need more: what the configuration says of them stays.
     others = [rule for rule in before if "*" not in rule] if isinstance(before, list) else []
-    config.set_nested(("aws", "remote_identity"), [*others, {"*": identity}])
+    config.set_nested(("aws", "remote_identity"), "NO_UPLOAD" if elsewhere else [*others, {"*": identity}])
     with skypilot_config.replace_skypilot_config_in_process(config):
         yield
 

@@ -31,8 +31,8 @@ class GcpConfig(BaseModel):
     """Where machines may be, each with a subnet, which costs nothing. Add one at the end: the place decides the
     subnet's addresses."""
 
-    location: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
-    """Where the bucket lies: a region, or a multi-region (`US`). Default: the first of `regions`."""
+    location: str = Field(default="", pattern=r"^([A-Za-z]{2,4}\d{0,2}|[A-Za-z]+-[A-Za-z]+\d{1,2})?$")
+    """Where the bucket lies: a region, or several (`US`, `NAM4`). Default: the first of `regions`."""
 
     soft_delete_days: int = Field(default=SHORTEST_RECOVERY, ge=0, le=LONGEST_RECOVERY)
     """How long what was deleted can be brought back, whoever deleted it, and is paid for; 0 for not at all."""

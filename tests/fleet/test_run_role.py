@@ -81,6 +81,39 @@ def test_without_its_policy_there_is_no_role_and_it_is_said_in_a_line(iam: Any) 
     assert refused.value.exit_code == 78 and "\n" not in str(refused.value)
 
 
+ON_AWS = {"name": "sft", "resources": {"infra": "aws/us-east-1"}}
+
+
+@pytest.mark.parametrize("identity", [None, "cortex-dev-run-0"])
+@pytest.mark.parametrize(
+    ("resources", "kept"),
+    [
+        ([{"infra": "gcp/us-central1"}], False),
+        ([{"any_of": [{"infra": "gcp"}, {"infra": "Azure"}]}, {"cloud": "GCP"}], False),
+        ([{"ordered": [{"infra": "vast"}]}], False),
+        ([{"infra": "gcp"}, {"infra": "aws"}], True),
+        ([{"any_of": [{"infra": "gcp"}, {"infra": "*/*/us-east-1a"}]}], True),
+        ([{}], True),
+    ],
+)
+def test_machines_of_other_clouds_get_no_key_of_aws(
+    identity: str | None, resources: list[dict[str, Any]], kept: bool
+) -> None:
+    from sky import skypilot_config
+    from sky.utils.config_utils import Config
+
+    config = {"aws": {"remote_identity": [{"*": "cortex-dev-worker"}]}}
+    with (
+        skypilot_config.replace_skypilot_config_in_process(Config(deepcopy(config))),
+        _carrying(identity, [{"name": "sft", "resources": machines} for machines in resources]),
+    ):
+        found = skypilot_config.get_effective_workspace_region_config(
+            cloud="aws", region="us-central1", keys=("remote_identity",), default_value=None
+        )
+    # Only this one word keeps the file of keys off machines of another cloud; a list of profiles does not.
+    assert found == ([{"*": identity or "cortex-dev-worker"}] if kept else "NO_UPLOAD")
+
+
 def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -100,7 +133,7 @@ def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
     rules = [controllers, {"*": "cortex-dev-worker"}]
     config: dict[str, dict[str, Any]] = {"aws": {"vpc_names": "cortex-dev", "remote_identity": rules}}
     with skypilot_config.replace_skypilot_config_in_process(Config(deepcopy(config))):
-        with _carrying("cortex-dev-run-0"):
+        with _carrying("cortex-dev-run-0", [ON_AWS]):
             with_role = sent()
         assert sent() == config
     assert with_role == {

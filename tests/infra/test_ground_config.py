@@ -104,6 +104,7 @@ def test_an_account_that_yaml_reads_as_a_number_is_taken() -> None:
         ({"gcp": {**GOOGLE, "project": "p1"}}, "gcp.project = 'p1'"),
         ({"gcp": {**GOOGLE, "project": "123456789012"}}, "gcp.project = '123456789012'"),
         ({"gcp": {**GOOGLE, "location": "europe-west4"}}, "location: europe-west4 is none of regions (us-central1)"),
+        ({"gcp": {**GOOGLE, "location": "us-central1-a"}}, "gcp.location = 'us-central1-a'"),
         ({"gcp": {**GOOGLE, "soft_delete_days": 3}}, "soft_delete_days: Google keeps what was deleted for 7 days"),
         ({"gcp": {**GOOGLE, "soft_delete_days": 91}}, "gcp.soft_delete_days = 91"),
         ({"gcs": {"project": "cortex-lab", "location": "US"}}, "gcs is no setting"),
@@ -154,7 +155,9 @@ def test_what_is_kept_at_google_is_said_and_that_nothing_else_costs() -> None:
     assert "for 3 days more" in described(parse("dev", {**GOOD, "gcp": {**GOOGLE, "soft_delete_days": 0}}))
 
 
-@pytest.mark.parametrize(("location", "home"), [("", "us-central1"), ("US", "US"), ("us-CENTRAL1", "us-CENTRAL1")])
+@pytest.mark.parametrize(
+    ("location", "home"), [("", "us-central1"), ("US", "US"), ("nam4", "nam4"), ("us-CENTRAL1", "us-CENTRAL1")]
+)
 def test_the_bucket_at_google_is_where_machines_are(location: str, home: str) -> None:
     gcp = parse("dev", {**GOOD, "gcp": {**GOOGLE, "location": location}}).gcp
     assert gcp and gcp.home == home
