@@ -32,6 +32,8 @@ JOBS = CHECKOUT / "jobs"
 _STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
 _ECR = re.compile(r".+\.dkr\.ecr\.[^/]+")
 
+AZURE_ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"
+
 ARTIFACT_REGISTRY = "-docker.pkg.dev"
 """Ends the names of Google's registries, which begin with their place."""
 
@@ -234,6 +236,9 @@ class _Fill:
 
     def _variables(self, variables: Mapping[str, Any]) -> dict[str, str]:
         given = {**self.environment, "RUN_ID": self.run, "CORTEX_BUCKET": self.settings.bucket_url}
+        if self.settings.bucket_url.startswith("az://"):
+            # A container's URL does not say whose it is.
+            variables = {AZURE_ACCOUNT: None, **variables}
         filled = {name: given.get(name) if value is None else str(value) for name, value in variables.items()}
         return {name: value for name, value in filled.items() if value is not None}
 

@@ -113,6 +113,17 @@ def test_machines_are_taken_where_the_bucket_knows_them(bucket: str, clouds: set
         assert {str(infra) for infra, _ in machines(task)} == clouds
 
 
+def test_machines_at_azure_are_told_whose_container_it_is(profile: Profile) -> None:
+    account = {"AZURE_STORAGE_ACCOUNT_NAME": "cortexdev"}
+
+    def told(bucket: str, environment: dict[str, str]) -> set[str | None]:
+        tasks = resolve(profile, "r1", settings=Settings(bucket=bucket), environment=environment)
+        return {task["envs"].get("AZURE_STORAGE_ACCOUNT_NAME") for task in tasks}
+
+    assert told("az://runs", account) == {"cortexdev"}
+    assert told("az://runs", {}) == told("s3://kit", account) == {None}
+
+
 def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Profile) -> None:
     lambdas = {"name": "a", "resources": {"infra": "lambda"}, "run": "cortex run data"}
     path = write(tmp_path / "p.yaml", {**lambdas, "secrets": {"AWS_ACCESS_KEY_ID": ""}})
@@ -170,8 +181,7 @@ def test_a_machine_at_google_logs_in_to_its_registry_as_itself(tmp_path: Path, p
     image = f"{host}/cortex-lab/cortex-dev/data@sha256:{'0' * 64}"
     digests = tmp_path / "digests.json"
     digests.write_text(json.dumps({"data": image}))
-    bucket = S3.model_copy(update={"bucket_url": "gs://cortex-dev-artifacts-cortex-lab"})
-    task = resolve(profile, "r1", settings=bucket, digests=digests)[0]
+    task = resolve(profile, "r1", settings=Settings(bucket="gs://cortex-dev-artifacts"), digests=digests)[0]
     for machine in sky.Task.from_yaml_config(task).resources:
         login = machine.docker_login_config
         assert login and asdict(login) == {"server": host, "username": "", "password": ""}

@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from sky import skypilot_config
+from sky.provision.azure import config as sky_azure
 from sky.utils import common_utils, config_utils, schemas
 
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError
-from cortex.settings import Settings
+from cortex.settings import CHECKOUT, Settings
 from infra import kit_files
 from infra.outputs import GroundOutputs, environment, sky_config
 from tests.infra.samples import AT_GOOGLE, OUTPUTS
@@ -33,6 +35,14 @@ def test_skypilot_accepts_the_configuration(outputs: GroundOutputs) -> None:
         _validate({"aws": {**sky_config(OUTPUTS)["aws"], "vpc": "x"}})
     with pytest.raises(ValueError, match="not SkyPilot's"):
         _validate({"gcp": {**sky_config(AT_GOOGLE)["gcp"], "remote_identity": "skypilot-v1"}})
+
+
+def test_skypilot_accepts_what_the_guide_says_of_azure() -> None:
+    (block,) = re.findall(r"```yaml\n(azure:.*?)```", (CHECKOUT / "docs/ground.md").read_text(), re.DOTALL)
+    given = yaml.safe_load(block)
+    _validate(given)
+    identity = given["azure"]["remote_identity"]
+    assert sky_azure._resolve_custom_managed_identity(identity, "any", "any") == identity
 
 
 def test_no_machine_gets_the_credentials_for_google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
