@@ -10,8 +10,8 @@ from infra.names import Names
 CONTROLLERS = ("sky-jobs-controller-*", "sky-serve-controller-*")
 """Clusters that SkyPilot makes for itself, to start and watch the others."""
 
-
 SERVER_VARIABLE = "CORTEX_SERVER"
+
 GCP_SETTINGS = ("vpc_name", "remote_identity", "labels")
 """Our keys in SkyPilot's section on Google."""
 

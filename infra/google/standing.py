@@ -38,11 +38,11 @@ def _machines(gcp: GcpOutputs) -> list[dict[str, Any]]:
         raise ConfigError(_unasked(gcp, harmless(error.stderr.strip(), limit=300))) from error
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise ConfigError(_unasked(gcp, str(error))) from error
-    networks = f"/{gcp.vpc_name}"
+    suffix = f"/networks/{gcp.vpc_name}"
     return [
         machine
         for machine in found
-        if any(card["network"].endswith(networks) for card in machine.get("networkInterfaces", []))
+        if any(card["network"].endswith(suffix) for card in machine.get("networkInterfaces", []))
     ]
 
 
