@@ -14,6 +14,7 @@ from typing import Any
 from cortex.errors import ConfigError, RefusedError
 from cortex.fleet import aws
 from cortex.fleet.names import BASE_TAG, RUN_TAG
+from cortex.settings import Settings
 
 TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -34,6 +35,14 @@ class RunRole:
     """The policy's ARN."""
     base: str | None = None
     """Which base its machines may copy into the bucket, as `<owner>--<name>/<revision>`; None for none."""
+
+    @classmethod
+    def of(cls, run: str, settings: Settings, base: str | None = None) -> "RunRole | None":
+        """The run's role, where the settings name a policy for it; None for a run that is kept on another cloud, whose
+        bucket no role in AWS opens."""
+        if settings.run_policy is None or not settings.bucket_url.startswith("s3://"):
+            return None
+        return cls(run, settings.run_policy, base)
 
     @property
     def name(self) -> str:

@@ -215,7 +215,7 @@ def _start(
     if base:
         print(f"base {base.meta['base']} at revision {base.meta['revision']}: {base.size / 1e9:.1f} GB", flush=True)
     mirrored = (mirror_prefix(base) or "").removeprefix(f"{BASES}/") if base else None
-    role = RunRole(run, settings.run_policy, mirrored) if settings.run_policy else None
+    role = RunRole.of(run, settings, mirrored)
     order = Order(
         run,
         profile,

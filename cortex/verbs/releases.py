@@ -182,8 +182,9 @@ def teardown(
         print(f"{name}: destroyed")
     if not destroyed:
         print(f"nothing to destroy: SkyPilot has no job, cluster or service of run {run_id}")
-    if settings.run_policy:
-        RunRole(run_id, settings.run_policy).remove()  # last: machines that go still act as it
+    role = RunRole.of(run_id, settings)
+    if role:
+        role.remove()  # last: machines that go still act as it
 
 
 def ask_to_abandon(run_id: str) -> str:

@@ -13,6 +13,7 @@ from moto import mock_aws
 from cortex.errors import ConfigError, RefusedError
 from cortex.fleet.jobs import _carrying
 from cortex.fleet.run_role import TRUST, RunRole
+from cortex.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +80,21 @@ def test_without_its_policy_there_is_no_role_and_it_is_said_in_a_line(iam: Any) 
     with pytest.raises(ConfigError, match="run r gets no role of its own") as refused:
         RunRole("r", "arn:aws:iam::123456789012:policy/gone").make()
     assert refused.value.exit_code == 78 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "policy", "has_one"),
+    [
+        ("s3://kit", "arn:aws:iam::123456789012:policy/cortex-dev-run", True),
+        ("s3://kit", None, False),
+        ("gs://kit", "arn:aws:iam::123456789012:policy/cortex-dev-run", False),
+        ("az://kit", "arn:aws:iam::123456789012:policy/cortex-dev-run", False),
+        ("/kit", "arn:aws:iam::123456789012:policy/cortex-dev-run", False),
+    ],
+)
+def test_a_run_has_a_role_where_its_bucket_is_at_aws(bucket: str, policy: str | None, has_one: bool) -> None:
+    settings = Settings(bucket=bucket, run_policy=policy)
+    assert RunRole.of("r", settings, "m/1") == (RunRole("r", str(policy), "m/1") if has_one else None)
 
 
 ON_AWS = {"name": "sft", "resources": {"infra": "aws/us-east-1"}}
