@@ -10,6 +10,7 @@ from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.packing import pack_in_order
 from cortex.training.precision import train_in_float32
+from cortex.training.ranks import leave
 
 
 class CortexPlugin(BasePlugin):
@@ -35,3 +36,6 @@ class CortexPlugin(BasePlugin):
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Trainer) -> list[TrainerCallback]:
         return kit_callbacks(trainer)
+
+    def post_train_unload(self, cfg: Any) -> None:
+        leave()  # the last that Axolotl's command does

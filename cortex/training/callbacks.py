@@ -35,7 +35,7 @@ from cortex.training.events import (
     measured,
 )
 from cortex.training.parts import Parts
-from cortex.training.ranks import barrier, highest
+from cortex.training.ranks import barrier, highest, leave
 from cortex.training.rules import EVAL, TrainingRules
 
 QUEUE = 2
@@ -123,7 +123,7 @@ class KitCallback(TrainerCallback):
         if self._leaving:
             if self._rank == 0:
                 emit(Left(step=state.global_step))
-            sys.exit(PreemptedError.exit_code)
+            leave(PreemptedError.exit_code)
 
     def on_log(
         self,
@@ -170,7 +170,7 @@ class KitCallback(TrainerCallback):
                         "(validate_steps), or loosen or remove collapse in the profile"
                     )
                 )
-            sys.exit(ConfigError.exit_code)
+            leave(ConfigError.exit_code)
 
     def _begin_validation(self, args: TrainingArguments, state: TrainerState) -> None:
         """Draw the same in each validation, and leave what the training draws as if there were none."""

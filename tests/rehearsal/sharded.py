@@ -3,6 +3,7 @@
 `stage TASK.json` is the stage that supervises it; `train TASK.json` is what torchrun runs in each process.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -70,10 +71,12 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
     from cortex.training.callbacks import kit_callbacks
+    from cortex.training.ranks import leave
 
     rank, sft = int(os.environ["RANK"]), load_profile(task.profile).sft
     saving.mkdir(parents=True, exist_ok=True)
     (saving / f"pid-{rank}").write_text(str(os.getpid()))
+    atexit.register(lambda: (saving / f"in-group-{rank}").write_text(str(torch.distributed.is_initialized())))
     if rank == task.blind_rank:
         os.environ[LEAVE_VARIABLE] += ".never"
 
@@ -128,6 +131,7 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
         for name, weight in sorted(whole.items()):
             hashed.update(name.encode() + weight.contiguous().numpy().tobytes())
         (saving / "weights").write_text(hashed.hexdigest())
+    leave()
 
 
 def main() -> None:

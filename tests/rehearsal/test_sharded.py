@@ -87,6 +87,10 @@ class Stage:
             assert time.monotonic() < end
             time.sleep(0.001)
 
+    def left_group(self) -> bool:
+        """True where each process of the trainer that ran last had taken leave of the other when it ended."""
+        return [(self.saving / f"in-group-{rank}").read_text() for rank in (0, 1)] == ["False", "False"]
+
     @property
     def log(self) -> Path:
         return self.folder / "stage.log"
@@ -151,6 +155,10 @@ def test_a_manifest_covers_what_every_process_saved(undisturbed: Stage) -> None:
     manifest = Manifest.read(undisturbed.checkpoints / "9")
     shards = {f"{part}/{name}" for part in SHARDS for name in ("__0_0.distcp", "__1_0.distcp", ".metadata")}
     assert {file.name for file in manifest.files} >= shards | {"rng_state_0.pth", "rng_state_1.pth", STATE}
+
+
+def test_each_process_leaves_its_group_before_it_ends(undisturbed: Stage) -> None:
+    assert undisturbed.left_group()
 
 
 def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(stage: Stage, undisturbed: Stage) -> None:
