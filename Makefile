@@ -16,6 +16,7 @@ SPACE := $(subst ,, )
 INFRA_STAMP := $(subst $(SPACE),\ ,$(INFRA))/complete
 TESTBED_STAMP := $(subst $(SPACE),\ ,$(TESTBED))/complete
 STACK ?= dev
+ELSEWHERE = $(if $(CLOUD),--cloud "$(CLOUD)")
 ASKED = $(if $(YES),--yes) $(if $(DRYRUN),--dry-run)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 ifeq ($(strip $(UV_FIND_LINKS)),)
@@ -58,16 +59,16 @@ plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=
 	@$(CORTEX) plan "$(or $(PROFILE),cortex-70b)"
 forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
 	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
-train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
-	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ASKED)
+train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= CLOUD=vast|ssh/<pool>|... RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
+	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ELSEWHERE) $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
 	@$(CORTEX) stop "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
-resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> DEADLINE=<hours> YES=1 DRYRUN=1]
-	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ASKED)
-workbench: setup ## a machine with a GPU to work on, which ends itself when idle   [YES=1 DRYRUN=1]
-	@$(CORTEX) rent $@ $(ASKED)
-teacher: setup ## a machine that serves a teacher, and ends itself when idle   [YES=1 DRYRUN=1]
-	@$(CORTEX) rent $@ $(ASKED)
+resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> DEADLINE=<hours> CLOUD= YES=1 DRYRUN=1]
+	@$(CORTEX) resume "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(BUDGET),--budget "$(BUDGET)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ELSEWHERE) $(ASKED)
+workbench: setup ## a machine with a GPU to work on, which ends itself when idle   [CLOUD= YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ELSEWHERE) $(ASKED)
+teacher: setup ## a machine that serves a teacher, and ends itself when idle   [CLOUD= YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ELSEWHERE) $(ASKED)
 
 ##@ While it runs
 .PHONY: status logs runs cost watch

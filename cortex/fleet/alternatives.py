@@ -6,10 +6,14 @@ SkyPilot takes the cheapest of `any_of`, and the first of `ordered` that can be 
 from collections.abc import Mapping
 from typing import Any
 
-from cortex.errors import ConfigError
+from cortex.errors import ConfigError, UsageError
+from cortex.fleet.abilities import Target, fit_resources, known_cloud
 from cortex.runs.profile import Hardware
 
 GROUPS = ("any_of", "ordered")
+
+_PLACES = ("infra", "cloud", "region", "zone", "instance_type")
+"""Keys that tie an alternative to a cloud."""
 
 HOMES = {
     "s3": ("aws", "AWS_ACCESS_KEY_ID"),
@@ -20,9 +24,17 @@ HOMES = {
 
 
 def fitted(
-    task: Mapping[str, Any], hardware: Hardware | None, gpus: int, bucket: str, region: str | None = None
+    task: Mapping[str, Any],
+    hardware: Hardware | None,
+    gpus: int,
+    bucket: str,
+    region: str | None = None,
+    *,
+    target: Target | None = None,
+    nodes: int = 1,
 ) -> dict[str, Any]:
-    """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket.
+    """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket, or
+    where `target` says; with those keys alone that the cloud of each alternative takes.
 
     Without a profile's `hardware` the GPUs are as the task says. On AWS, `region` is the only one with our network.
 
@@ -33,6 +45,9 @@ def fitted(
     group = next((name for name in GROUPS if name in resources), None)
     alternatives = [dict(entry) for entry in resources.pop(group)] if group else [{}]
     wanted = _of_the_profile(resources, alternatives, hardware, gpus) if hardware else alternatives
+    if target:
+        wanted = _at(target, wanted, resources)
+        resources = {key: value for key, value in resources.items() if key not in _PLACES}
     kept = _reaching(bucket, wanted, resources, {**(task.get("envs") or {}), **(task.get("secrets") or {})})
     if not kept:
         home, key = HOMES[_scheme(bucket)]
@@ -49,9 +64,64 @@ def fitted(
             )
     if hardware and hardware.device == "cpu":
         resources.pop("accelerators", None)
+    resources, kept = _able(resources, kept, str(task.get("name")), nodes)
     if len(kept) == 1:
         return {**resources, **kept[0]}
     return {**resources, group or "any_of": kept}
+
+
+def _at(target: Target, alternatives: list[dict[str, Any]], resources: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The alternatives that name the target's cloud, or, where none does, all of them, there."""
+    merged = [{**resources, **entry} for entry in alternatives]
+    named = [entry for entry in merged if cloud_of(entry) == target.cloud]
+    placed: list[dict[str, Any]] = []
+    for entry, whole in zip(alternatives, merged, strict=True):
+        if named and cloud_of(whole) != target.cloud:
+            continue
+        kept = {key: value for key, value in entry.items() if key not in _PLACES}
+        if named and not target.place:
+            placed.append({**kept, **{key: whole[key] for key in _PLACES if key in whole}})
+        else:
+            placed.append({**kept, "infra": target.infra})
+    return _distinct(placed)
+
+
+def _able(
+    resources: dict[str, Any], alternatives: list[dict[str, Any]], task: str, nodes: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The common keys and the alternatives, each with those keys alone that its cloud takes.
+
+    Raises:
+        ConfigError: none of their clouds can run such a task.
+    """
+    whole = [{**resources, **entry} for entry in alternatives]
+    able: list[dict[str, Any]] = []
+    faults: list[ConfigError] = []
+    for entry in whole:
+        cloud = cloud_of(entry)
+        try:
+            able.append(fit_resources(entry, Target(cloud), task, nodes) if cloud else entry)
+        except ConfigError as error:
+            faults.append(error)
+    if not able:
+        raise faults[0]
+    if able == whole:
+        return resources, alternatives
+    common = {key: value for key, value in able[0].items() if all(entry.get(key) == value for entry in able)}
+    # A single alternative is the resources themselves.
+    others = [{key: value for key, value in entry.items() if key not in common} for entry in able]
+    return common, _distinct(others)
+
+
+def cloud_of(resources: Mapping[str, Any]) -> str | None:
+    """The cloud that an alternative names, by SkyPilot's name; None where it leaves that open, or there is no such."""
+    named = str(resources.get("infra") or resources.get("cloud") or "*").partition("/")[0].strip()
+    if named == "*":
+        return None
+    try:
+        return known_cloud(named)
+    except UsageError:
+        return None  # what is wrong with it preflight says, with all else that the catalog does not have
 
 
 def _of_the_profile(

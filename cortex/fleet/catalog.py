@@ -134,6 +134,8 @@ def _readable(what: str) -> Iterator[None]:
             f"no prices for {what}: a file in SkyPilot's catalog {get_catalog_path('')} cannot be read "
             f"({_line(error)}): delete it, so that it is fetched again"
         ) from error
+    except ImportError as error:
+        raise ConfigError(f"no prices for {what}: packages of a cloud are missing here: {_line(error)}") from error
     except (ValueError, TypeError, exceptions.ResourcesUnavailableError) as error:
         raise ConfigError(f"{what}: its `resources` cannot be used: {_line(error)}") from error
     finally:

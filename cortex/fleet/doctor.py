@@ -37,7 +37,7 @@ STEPS: tuple[Step, ...] = (
     _step("an account", "credentials", "clock"),
     # Asked for early: an answer may take days.
     _step("room for its machines", "quota", "spot"),
-    _step("the ground", "stack", "bucket"),
+    _step("the ground", "stack", "bucket", "elsewhere"),
     _step("SkyPilot", "clouds", "machines"),
     _step("images", "images"),
     _step("keys", "keys", "model", "tracking"),

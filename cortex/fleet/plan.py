@@ -10,7 +10,9 @@ from rich.table import Table
 
 from cortex.console import Console
 from cortex.errors import ConfigError, CortexError
+from cortex.fleet.abilities import describe_limits, has_spot
 from cortex.fleet.catalog import offers
+from cortex.fleet.elsewhere import KEY_NAMES
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.tasks import secrets, stages
 from cortex.runs.deadline_standing import Deadline
@@ -57,6 +59,8 @@ class Plan:
     """What the forecast says that it takes; of what is no run, until when it stays."""
     deadline: str = ""
     """By when it is to end, and how; empty without a deadline."""
+    limits: tuple[str, ...] = ()
+    """What is not to be had on these clouds, or not known of them."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -90,6 +94,7 @@ class Plan:
             "images": _NEXT_LINE.join(images) or "none: bare machines",
             "secrets": ", ".join(given) or "none",
             "owner": self.owner,
+            **({"limits": _NEXT_LINE.join(self.limits)} if self.limits else {}),
         }
 
 
@@ -120,14 +125,24 @@ def make_plan(
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
         wall=describe_wall(profile.budget, clouds) if profile else None,
         expected=_expected(profile, documents, deadline) if profile else _until(documents),
-        deadline=_by_when(deadline) if deadline else "",
+        deadline=_by_when(deadline, clouds) if deadline else "",
+        limits=describe_limits(
+            clouds,
+            spot=any(offer.spot for task in planned for offer in task.offers),
+            dearest=max((offer.dollars_per_hour for task in planned for offer in task.offers), default=0.0),
+            keys=not set(KEY_NAMES).isdisjoint(secrets(documents)),
+            is_run=profile is not None,
+            deadline=deadline is not None,
+        ),
     )
 
 
-def _by_when(deadline: Deadline) -> str:
+def _by_when(deadline: Deadline, clouds: set[str]) -> str:
     """A deadline, and the machines that are used to meet it."""
     moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(deadline.at))
     means = "on spot, and on demand where there is none" if deadline.spot else "on demand: too little slack for spot"
+    if not any(has_spot(cloud) for cloud in clouds):
+        means = f"on demand: SkyPilot has no spot machines on {' or '.join(sorted(clouds))}"
     return (
         f"{moment}, {deadline.hours:g} h from the launch; {deadline.need(()) / 3600:.1f} h of work and starts in all; "
         f"{means}; the cap of dollars stops it all the same"

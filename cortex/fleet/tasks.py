@@ -11,8 +11,10 @@ from typing import Any
 import yaml
 
 from cortex.errors import ConfigError, UsageError
+from cortex.fleet.abilities import Target
 from cortex.fleet.alternatives import fitted
 from cortex.fleet.deadline.renting import Renting, rented
+from cortex.fleet.elsewhere import names_of_keys
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.fleet.tracker_variables import with_trackers
 from cortex.paths import expand
@@ -50,6 +52,7 @@ def resolve(
     digests: Path = DIGESTS,
     environment: Mapping[str, str] = os.environ,
     renting: Renting | None = None,
+    target: Target | None = None,
 ) -> list[dict[str, Any]]:
     """The tasks of a pipeline, ready to be submitted but for the values of their secrets.
 
@@ -57,7 +60,8 @@ def resolve(
     are the digests that were pushed (as the file names them where they were not: see `unpushed`). RUN_ID and
     CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes. A task that
     trains is given the variables of the profile's trackers, keys among its secrets. By default a profile with a
-    deadline rents spot machines first and then on demand, and any other as the file says.
+    deadline rents spot machines first and then on demand, and any other as the file says. `target` is a cloud that all
+    go to; where it is not the bucket's own, they are given the bucket's keys, as secrets.
 
     Raises:
         ConfigError: the file is not such a pipeline, or a task is left without a machine.
@@ -80,7 +84,16 @@ def resolve(
         task |= _num_nodes(document, wanted, profile, pipeline)
         if any(stage in TRAINERS for stage in wanted):
             task |= with_trackers(task, profile.tracking, environment)
-        machines = fitted(document, profile.hardware, gpus, settings.bucket_url, settings.network_region)
+        task = _with_keys(task, settings.bucket_url, target)
+        machines = fitted(
+            task,
+            profile.hardware,
+            gpus,
+            settings.bucket_url,
+            settings.network_region,
+            target=target,
+            nodes=task.get("num_nodes", 1),
+        )
         task["resources"] = rented(machines, profile.hardware.accelerator, renting)
         resolved.append(fill(task))
     if not resolved:
@@ -94,6 +107,7 @@ def resolve_job(
     settings: Settings | None = None,
     digests: Path = DIGESTS,
     environment: Mapping[str, str] = os.environ,
+    target: Target | None = None,
 ) -> dict[str, Any]:
     """The one task of a file in `jobs/`, which is no run's: as `resolve`, its GPUs as the file says.
 
@@ -104,7 +118,13 @@ def resolve_job(
     tasks = _tasks(path)
     if len(tasks) != 1:
         raise ConfigError(f"{path} holds {len(tasks)} tasks with a `run`, not one")
-    task = {**tasks[0], "resources": fitted(tasks[0], None, 0, settings.bucket_url, settings.network_region)}
+    task, bucket = tasks[0], settings.bucket_url
+    if target and "CORTEX_BUCKET" not in (task.get("envs") or {}):
+        bucket = ""  # it uses none, so that any cloud will do
+    task = _with_keys(task, bucket, target)
+    nodes = task.get("num_nodes", 1)
+    machines = fitted(task, None, 0, bucket, settings.network_region, target=target, nodes=nodes)
+    task = {**task, "resources": machines}
     return _Fill(path.stem, settings, read_digests(digests), environment)(task)
 
 
@@ -197,6 +217,12 @@ def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile,
             f"of its own, apart from {' and '.join(trains)}"
         )
     return {"num_nodes": nodes} if nodes > 1 else {}
+
+
+def _with_keys(task: dict[str, Any], bucket: str, target: Target | None) -> dict[str, Any]:
+    """A task whose machines are not of the bucket's cloud, with the names of its keys among its secrets."""
+    names = names_of_keys(bucket, target.cloud) if target else ()
+    return {**task, "secrets": {**(task.get("secrets") or {}), **dict.fromkeys(names, "")}} if names else task
 
 
 def _with_stages(text: str, wanted: list[str]) -> str:

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,13 @@ from cortex.errors import ConfigError, RefusedError, UsageError
 from cortex.verbs.words import INTERRUPTED, Run, read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from cortex.artifacts.store import Store
     from cortex.console import Console
+    from cortex.fleet.abilities import Target
+    from cortex.fleet.launch import Order
+    from cortex.fleet.plan import Plan
     from cortex.runs.deadline_standing import Deadline as DeadlineOf
     from cortex.runs.events import Event
     from cortex.runs.profile import Profile
@@ -32,6 +36,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Stop after the plan, an
 Force = Annotated[bool, typer.Option("--force", help="Launch although a check fails.")]
 Deadline = Annotated[
     float | None, typer.Option(metavar="HOURS", help="End within so long from the first launch, on demand if need be.")
+]
+Cloud = Annotated[
+    str | None,
+    typer.Option(metavar="CLOUD[/PLACE]", help="Only there: vast, runpod, lambda, gcp/us-central1, ssh/<pool>, ..."),
 ]
 NoFollow = Annotated[bool, typer.Option("--no-follow", help="Return once it is submitted.")]
 
@@ -52,6 +60,7 @@ def launch(
     profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")],
     run_id: Annotated[str | None, typer.Option("--run", help="The new run's id; one is made up otherwise.")] = None,
     deadline: Deadline = None,
+    cloud: Cloud = None,
     pipeline: Pipeline = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -65,7 +74,7 @@ def launch(
     _require_hours("--deadline", deadline)
     resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline})
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
-    _start(run, resolved, pipeline, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
+    _start(run, resolved, pipeline, cloud=cloud, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
 
 
 @app.command()
@@ -76,6 +85,7 @@ def resume(
     max_duration: Annotated[
         float | None, typer.Option(metavar="HOURS", help="Raise how long the run may take from its first launch.")
     ] = None,
+    cloud: Cloud = None,
     pipeline: Pipeline = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -101,7 +111,7 @@ def resume(
     limit = cap(events, profile.budget.dollars) if budget is None else budget
     raised = Raised(budget, deadline, max_duration)
     asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
-    _start(run_id, profile, pipeline, **asked, again=True, raised=raised, limit=limit, events=events)
+    _start(run_id, profile, pipeline, cloud=cloud, **asked, again=True, raised=raised, limit=limit, events=events)
 
 
 @app.command()
@@ -121,6 +131,7 @@ def stop(run_id: Run) -> None:
 @app.command()
 def rent(
     name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher; or the path of one like them.")],
+    cloud: Cloud = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -128,6 +139,7 @@ def rent(
     import os
 
     from cortex.console import Console
+    from cortex.fleet.elsewhere import carried, missing
     from cortex.fleet.jobs import SkyPilotJobs
     from cortex.fleet.names import cluster_name
     from cortex.fleet.plan import make_plan
@@ -135,23 +147,28 @@ def rent(
     from cortex.settings import Settings
 
     settings, path = Settings(), find_job(name)
-    document = resolve_job(path, settings=settings)
+    target = _require_target(cloud)
+    document = resolve_job(path, settings=settings, target=target)
+    environment = carried(os.environ, settings.bucket_url) if target else dict(os.environ)
     if not dry_run:
         _require_terminal(yes)
         _require_pushed([document])
     cluster = cluster_name(path.stem)
-    plan = make_plan(cluster, [document], settings.bucket_url, os.environ, where=path)
+    plan = make_plan(cluster, [document], settings.bucket_url, environment, where=path)
     plan.print(Console())
-    missing = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
-    if missing and not dry_run:
-        raise ConfigError(f"{path.name} needs {', '.join(missing)}: set it in this shell, then run this again")
+    unset = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
+    if unset and not dry_run:
+        raise ConfigError(f"{path.name} needs {', '.join(unset)}: set it in this shell, then run this again")
+    lacks = missing([document], settings.bucket_url, environment) if "CORTEX_BUCKET" in document["envs"] else []
+    if lacks and not dry_run:
+        raise ConfigError("; ".join(f"{words}: {fix}" for words, fix in lacks))
     if dry_run:
         _write([document], cluster, settings.work(cluster))
         return
     if not yes:
         typer.confirm(f"Start {cluster}?", abort=True)
     with _told_if_interrupted(f"{cluster} may come up all the same: `.venv/bin/sky down {cluster}` ends it"):
-        SkyPilotJobs().start_cluster(document, cluster, dict(os.environ))
+        SkyPilotJobs().start_cluster(document, cluster, environment)
     print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it at once")
 
 
@@ -160,6 +177,7 @@ def _start(
     profile: "Profile",
     pipeline: Path | None,
     *,
+    cloud: str | None,
     yes: bool,
     dry_run: bool,
     follow: bool,
@@ -173,33 +191,32 @@ def _start(
     where it is not the profile's."""
     import os
 
-    from cortex.artifacts.names import BASES
     from cortex.artifacts.store import Store
     from cortex.console import Console
+    from cortex.fleet.elsewhere import carried
     from cortex.fleet.jobs import SkyPilotJobs
-    from cortex.fleet.launch import Order, require_bucket
     from cortex.fleet.launch import launch as submit
+    from cortex.fleet.launch import require_bucket
     from cortex.fleet.names import job_name
     from cortex.fleet.plan import make_plan
-    from cortex.fleet.run_role import RunRole
     from cortex.fleet.status_view import follow as watch
-    from cortex.runs.base_pin import mirror_prefix
-    from cortex.runs.base_revision import pin_now
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
 
     settings, path, console, raised = Settings(), pipeline or SKY_YAML, Console(), raised or Raised()
-    documents, target = _resolve(run, profile, path, settings, raised.deadline, events)
+    place = _require_target(cloud)
+    documents, target = _resolve(run, profile, path, settings, raised.deadline, events, place)
+    environment = carried(os.environ, settings.bucket_url) if place else dict(os.environ)
     if not dry_run:
         _require_terminal(yes)
         require_bucket(settings.bucket_url)
-    faults = _look(run, _limited(profile, limit, target.hours if target else 0.0), documents, settings, console)
+    limited = _limited(profile, limit, target.hours if target else 0.0)
+    faults = _look(run, limited, documents, settings, console, environment)
     if faults and not (dry_run or force):
         raise ConfigError(f"run {run} is not launched: {faults}")
     title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
     plan = make_plan(
-        title, documents, settings.bucket_url, os.environ, where=path, profile=profile, budget=limit, deadline=target
+        title, documents, settings.bucket_url, environment, where=path, profile=profile, budget=limit, deadline=target
     )
     plan.print(console)
     if dry_run:
@@ -210,23 +227,9 @@ def _start(
     if not yes:
         typer.confirm(f"Launch run {run}?", abort=True)
     store = Store.open(settings.bucket_url)
-    secret = RunSecret.of(run, settings)
-    base = pin_now(store, secret, profile.model, os.environ)
-    if base:
-        print(f"base {base.meta['base']} at revision {base.meta['revision']}: {base.size / 1e9:.1f} GB", flush=True)
-    mirrored = (mirror_prefix(base) or "").removeprefix(f"{BASES}/") if base else None
-    role = RunRole.of(run, settings, mirrored)
-    order = Order(
-        run,
-        profile,
-        documents,
-        plan.offers,
-        path.name,
-        plan.owner,
-        dict(os.environ),
-        secret,
-        base=base,
-        role=role,
+    order = _order(run, profile, documents, plan, path, store, environment)
+    order = replace(
+        order,
         again=again,
         budget=raised.budget,
         max_duration=raised.max_duration,
@@ -240,6 +243,35 @@ def _start(
         watch(store, run, console)
 
 
+def _order(
+    run: str,
+    profile: "Profile",
+    documents: list[dict[str, Any]],
+    plan: "Plan",
+    path: Path,
+    store: "Store",
+    environment: "Mapping[str, str]",
+) -> "Order":
+    """A run as it is launched: with its secret, its base's pin, and the role of its machines in AWS."""
+    from cortex.artifacts.names import BASES
+    from cortex.fleet.elsewhere import goes_to
+    from cortex.fleet.launch import Order
+    from cortex.fleet.run_role import RunRole
+    from cortex.runs.base_pin import mirror_prefix
+    from cortex.runs.base_revision import pin_now
+    from cortex.runs.run_secret import RunSecret
+    from cortex.settings import Settings
+
+    settings = Settings()
+    secret = RunSecret.of(run, settings)
+    base = pin_now(store, secret, profile.model, environment)
+    if base:
+        print(f"base {base.meta['base']} at revision {base.meta['revision']}: {base.size / 1e9:.1f} GB", flush=True)
+    mirrored = (mirror_prefix(base) or "").removeprefix(f"{BASES}/") if base else None
+    role = RunRole.of(run, settings, mirrored) if goes_to(documents, "aws") else None
+    return Order(run, profile, documents, plan.offers, path.name, plan.owner, environment, secret, base=base, role=role)
+
+
 def _resolve(
     run: str,
     profile: "Profile",
@@ -247,6 +279,7 @@ def _resolve(
     settings: "Settings",
     deadline: float | None,
     events: "Sequence[Event]",
+    place: "Target | None",
 ) -> "tuple[list[dict[str, Any]], DeadlineOf | None]":
     """A run's tasks as they are submitted, and the deadline that their machines are chosen by: what it is raised to,
     else what its ledger or its profile says."""
@@ -258,12 +291,12 @@ def _resolve(
 
     known = DeadlineOf.read(events)
     hours = deadline or (known.hours if known else profile.budget.hours)
-    documents = resolve(profile, run, pipeline=path, settings=settings)
+    documents = resolve(profile, run, pipeline=path, settings=settings, target=place)
     if not hours:
         return documents, None
     target = make_deadline(profile, documents, path, hours, time.time(), events=events)
     renting = "spot first" if target.spot else "on demand"
-    return resolve(profile, run, pipeline=path, settings=settings, renting=renting), target
+    return resolve(profile, run, pipeline=path, settings=settings, renting=renting, target=place), target
 
 
 @contextmanager
@@ -287,6 +320,23 @@ def _have_watched(home: Path) -> str:
     return f"launches that fail are ended by `cortex watch`, from here: its log is {log_path(home)}"
 
 
+def _require_target(cloud: str | None) -> "Target | None":
+    """Read `--cloud`, and see that SkyPilot has what it needs for it here, before anything else is looked at."""
+    if cloud is None:
+        return None
+    from cortex.fleet.abilities import Target
+    from cortex.fleet.access import installing, missing_packages, require_pool
+
+    target = Target.read(cloud)
+    lacks = missing_packages(target.cloud)
+    if lacks:
+        raise ConfigError(
+            f"SkyPilot lacks packages for {target.cloud} here ({', '.join(lacks)}): {installing(target.cloud)}"
+        )
+    require_pool(target)
+    return target
+
+
 def _require_hours(option: str, hours: float | None) -> None:
     if hours is not None and not (math.isfinite(hours) and 0 < hours <= 8760):
         raise UsageError(f"{option} {hours:g} is no time: give the hours from the first launch, above 0, at most 8760")
@@ -299,13 +349,18 @@ def _limited(profile: "Profile", dollars: float | None, hours: float) -> "Profil
 
 
 def _look(
-    run: str, profile: "Profile", documents: list[dict[str, Any]], settings: "Settings", console: "Console"
+    run: str,
+    profile: "Profile",
+    documents: list[dict[str, Any]],
+    settings: "Settings",
+    console: "Console",
+    environment: "Mapping[str, str]",
 ) -> str:
     """Ask every check, and show what they say; which of them failed, as a sentence, or nothing."""
     from cortex.fleet.preflight import preflight
     from cortex.fleet.preflight.finding import failed, table
 
-    findings = preflight(profile, run, settings, documents)
+    findings = preflight(profile, run, settings, documents, environment=environment)
     console.print(table(findings))
     faults = [finding.check for finding in failed(findings)]
     if not faults:

@@ -15,13 +15,16 @@ def rented(resources: Mapping[str, Any], accelerator: str, renting: Renting) -> 
     the work takes is known of that one alone. `max_hourly_cost` was meant for the file's own machines, which are spot
     ones, and does not hold on demand. A file that asks for machines on demand is left as it is.
     """
-    if renting == "as written" or not resources.get("use_spot"):
+    found = [dict(entry) for name in GROUPS for entry in resources.get(name, ())] or [{}]
+    # A cloud may have no spot machines: its alternatives say so each.
+    on_spot = [bool(entry.get("use_spot", resources.get("use_spot"))) for entry in found]
+    if renting == "as written" or not any(on_spot):
         return dict(resources)
     common = {key: value for key, value in resources.items() if key not in (*GROUPS, "use_spot", "max_hourly_cost")}
-    found = [dict(entry) for name in GROUPS for entry in resources.get(name, ())] or [{}]
     own = [entry for entry in found if kind_of(entry.get("accelerators", common.get("accelerators"))) == accelerator]
     limit = {"max_hourly_cost": resources["max_hourly_cost"]} if "max_hourly_cost" in resources else {}
-    spot = [{**limit, **entry, "use_spot": True} for entry in own or found]
+    sold = [entry for entry, asked in zip(found, on_spot, strict=True) if asked and (not own or entry in own)]
+    spot = [{**limit, **entry, "use_spot": True} for entry in sold]
     on_demand = [{**_unlimited(entry), "use_spot": False} for entry in own or found]
     return {**common, "ordered": on_demand if renting == "on demand" else spot + on_demand}
 

@@ -1,8 +1,9 @@
 """All checks of a run before its launch, asked at the same time, under one limit."""
 
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -15,6 +16,7 @@ from cortex.fleet.preflight import (
     credentials,
     deadline,
     disk,
+    elsewhere,
     hub,
     images,
     keys,
@@ -51,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     Check(spot.NAME, spot.check),
     Check(stack.NAME, stack.check),
     Check(bucket.NAME, bucket.check, needed=True),
+    Check(elsewhere.NAME, elsewhere.check),
     Check(images.NAME, images.check),
     Check(hub.NAME, hub.check),
     Check(keys.NAME, keys.check),
@@ -71,17 +74,19 @@ def preflight(
     documents: Sequence[Document],
     *,
     checks: Sequence[Check] = CHECKS,
+    environment: Mapping[str, str] = os.environ,
 ) -> list[Finding]:
     """Ask every check about a run that is to be launched; a finding a check, in their order.
 
     The settings' `preflight_seconds` are their limit: the program itself takes the rest of a user's 20 seconds.
 
     `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
+    `environment` is what their secrets are filled from.
     """
     import sky  # here, for checks that import parts of it at the same time would find it half made
 
     assert sky
-    return ask_all(Ground(profile, run, settings, documents), checks, settings.preflight_seconds)
+    return ask_all(Ground(profile, run, settings, documents, environment), checks, settings.preflight_seconds)
 
 
 def ask_all(ground: Ground, checks: Sequence[Check], longest: float) -> list[Finding]:

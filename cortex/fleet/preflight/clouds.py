@@ -1,5 +1,6 @@
 """Which clouds SkyPilot may use."""
 
+from cortex.fleet.access import installing, missing_packages, refusal
 from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -18,8 +19,9 @@ def check(ground: Ground) -> Finding:
         return Finding(NAME, True, f"SkyPilot may use {', '.join(sorted(usable))}")
     named = f", and the run may go to {', '.join(sorted(wanted))} only" if wanted else ""
     have = f"enabled {where}: {', '.join(sorted(enabled)) or 'none'}"
+    lacks = [f"{cloud}: {said[0]}; {said[1]}" for cloud in sorted(wanted) if (said := _lack_of_packages(cloud))]
     fix = "`sky check` says what each cloud lacks; without any cloud, `make rehearse` runs the pipeline on this machine"
-    return Finding(NAME, False, f"SkyPilot has no cloud for this run ({have}{named})", fix)
+    return Finding(NAME, False, f"SkyPilot has no cloud for this run ({have}{named})", "; ".join([*lacks, fix]))
 
 
 def _has_server() -> bool:
@@ -36,8 +38,10 @@ def _of_the_server() -> tuple[set[str], str]:
 
 
 def _of_this_machine(names: set[str]) -> set[str]:
-    from sky.clouds.cloud import CloudCapability
-    from sky.utils.registry import CLOUD_REGISTRY
+    return {name for name in names if refusal(name) is None}
 
-    kinds = {name: CLOUD_REGISTRY.get(name) for name in names}
-    return {name for name, kind in kinds.items() if kind and kind.check_credentials(CloudCapability.COMPUTE)[0]}
+
+def _lack_of_packages(cloud: str) -> tuple[str, str] | None:
+    missing = missing_packages(cloud)
+    where = "SkyPilot's server" if has_remote_server() else "this machine"
+    return (f"{where} needs {', '.join(missing)}", f"here: {installing(cloud)}") if missing else None

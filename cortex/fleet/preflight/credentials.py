@@ -3,7 +3,10 @@
 import os
 import re
 
+from cortex.errors import ConfigError
 from cortex.fleet import aws
+from cortex.fleet.abilities import Target
+from cortex.fleet.access import refusal, require_pool
 from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -28,13 +31,13 @@ _EXPIRING = (
 def check(ground: Ground) -> Finding:
     """Ask each cloud who is calling. One that knows us is enough; the others' machines then drop out."""
     known, unknown, fixes, advice = list[str](), list[str](), list[str](), list[str]()
-    for cloud in sorted(ground.clouds()) or CLOUDS:
-        who, fault, fix = _ask_aws() if cloud == "aws" else _ask(cloud)
+    for target in _targets(ground) or map(Target, CLOUDS):
+        who, fault, fix = _ask_aws() if target.cloud == "aws" else _ask(target)
         if who:
-            known.append(f"{cloud}: {who}")
+            known.append(f"{target.infra}: {who}")
             advice += [fix] if fix else []
         else:
-            unknown.append(f"{cloud}: {fault}")
+            unknown.append(f"{target.infra}: {fault}")
             fixes.append(fix)
     detail = "; ".join([*known, *(unknown if ground.clouds() or not known else [])])
     if not known:
@@ -45,7 +48,14 @@ def check(ground: Ground) -> Finding:
 
 def usable(cloud: str) -> bool:
     """Whether a cloud other than AWS knows us."""
-    return _ask(cloud)[0] is not None
+    return refusal(cloud) is None
+
+
+def _targets(ground: Ground) -> list[Target]:
+    """The clouds that the tasks name, and each pool of SSH machines."""
+    pools = {place.region for place in ground.places() if place.cloud == "ssh"}
+    named = [Target(cloud) for cloud in ground.clouds() - {"ssh"}] + [Target("ssh", pool) for pool in pools]
+    return sorted(named, key=lambda target: target.infra)
 
 
 def _ask_aws() -> tuple[str | None, str, str]:
@@ -84,17 +94,13 @@ def _refusal(error: Exception) -> tuple[str, str]:
     return f"STS does not answer ({aws.words(error)})", "see that sts.amazonaws.com can be reached from here"
 
 
-def _ask(cloud: str) -> tuple[str | None, str, str]:
-    """What SkyPilot's own check says of any other cloud."""
-    from rich.text import Text
-    from sky.clouds.cloud import CloudCapability
-    from sky.utils.registry import CLOUD_REGISTRY
-
-    kind = CLOUD_REGISTRY.get(cloud)
-    if kind is None:
-        return None, "SkyPilot knows no such cloud", "name one of `sky check`'s in the pipeline file"
-    usable, reason = kind.check_credentials(CloudCapability.COMPUTE)
-    if usable:
-        return "accepted", "", ""
-    text = " ".join(Text.from_ansi(str(reason)).plain.split())
-    return None, text[:200] or "not accepted", f"`sky check {cloud}` says what {cloud} lacks"
+def _ask(target: Target) -> tuple[str | None, str, str]:
+    """What SkyPilot's own check says of any other cloud, and of a pool of machines."""
+    refused = refusal(target.cloud)
+    if refused:
+        return None, *refused
+    try:
+        require_pool(target)
+    except ConfigError as error:
+        return None, str(error), "docs/clouds.md says how a pool of one's own machines is set up"
+    return "accepted", "", ""

@@ -8,10 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from cortex.fleet.abilities import OWN_MACHINES
 from cortex.fleet.tasks import DIGESTS
 from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 from cortex.settings import Settings
+
+_OTHER_NAMES = {"k8s": "kubernetes"}
+"""Clouds that SkyPilot knows by another name, too."""
 
 Document = Mapping[str, Any]
 """A task as `sky.yaml` writes it."""
@@ -70,8 +74,11 @@ def places(document: Document) -> Iterator[Place]:
     """Where one task may run: its `infra`, or `cloud` and `region`, of each entry of `any_of` or `ordered`."""
     for entry in resources(document):
         infra = str(entry.get("infra") or "").strip("/")
-        cloud, region = [*infra.split("/"), ""][:2] if infra else (entry.get("cloud"), entry.get("region"))
-        yield Place(*(str(part).lower() if part and part != "*" else None for part in (cloud, region)))
+        cloud, _, region = infra.partition("/") if infra else (entry.get("cloud"), "", entry.get("region"))
+        named = _OTHER_NAMES.get(str(cloud).lower(), str(cloud).lower()) if cloud and cloud != "*" else None
+        # A context of Kubernetes may have slashes in its name, and a pool's name is as somebody wrote it.
+        place = str(region or "*") if named in OWN_MACHINES else str(region or "*").partition("/")[0].lower()
+        yield Place(named, None if place == "*" else place)
 
 
 def resources(document: Document) -> list[dict[str, Any]]:

@@ -1,0 +1,98 @@
+"""Access to a cloud from this machine: SkyPilot's packages for it, its credentials, a pool of SSH machines."""
+
+import importlib.metadata
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from cortex.errors import ConfigError
+from cortex.fleet.abilities import Target
+from cortex.fleet.skypilot import uncoloured
+from cortex.section import nearest
+
+WITH_CLIENT_PACKAGES = ("aws", "kubernetes", "ssh")
+"""Clouds whose packages `make setup` installs."""
+
+
+def installing(cloud: str) -> str:
+    """The command that installs SkyPilot's packages for a cloud beside what is here; `make setup` leaves them out."""
+    version = importlib.metadata.version("skypilot")
+    uv = Path(sys.executable).with_name("uv")
+    command = str(uv) if uv.exists() else shutil.which("uv") or "uv"
+    return (
+        f'`{command} pip install --python {sys.executable} "skypilot[{cloud}]=={version}"`, then `.venv/bin/sky api '
+        "stop`, so that SkyPilot's server here starts with them"
+    )
+
+
+def missing_packages(cloud: str) -> list[str]:
+    """Packages that SkyPilot names for a cloud (its extra of that name) and that are not here."""
+    from packaging.requirements import Requirement
+
+    missing = list[str]()
+    for text in importlib.metadata.requires("skypilot") or []:
+        needed = Requirement(text)
+        wanted = needed.marker is not None and needed.marker.evaluate({"extra": cloud})
+        if wanted and not (needed.marker and needed.marker.evaluate({"extra": ""})) and not _installed(needed.name):
+            missing.append(needed.name)
+    return missing
+
+
+def refusal(cloud: str) -> tuple[str, str] | None:
+    """Why SkyPilot cannot use a cloud from here, and what to do about it; None where it can."""
+    from sky.clouds.cloud import CloudCapability
+    from sky.utils.registry import CLOUD_REGISTRY
+
+    kind: Any = CLOUD_REGISTRY.get(cloud)
+    if kind is None:
+        return "SkyPilot knows no such cloud", f"in the pipeline file: {nearest(cloud, list(CLOUD_REGISTRY))}"
+    missing = missing_packages(cloud)
+    if missing:
+        return f"packages are missing here: {', '.join(missing)}", f"install them: {installing(cloud)}"
+    usable, reason = kind.check_credentials(CloudCapability.COMPUTE)
+    if usable:
+        return None
+    text = " ".join(uncoloured(str(reason)).split())
+    return text[:300] or "not accepted", f"`.venv/bin/sky check {cloud}` says what {cloud} lacks"
+
+
+def require_pool(target: Target) -> None:
+    """Check that a pool of SSH machines is written down, and that it was set up.
+
+    Raises:
+        ConfigError: it is not, with what to do.
+    """
+    from sky.clouds import SSH
+    from sky.ssh_node_pools import constants
+    from sky.ssh_node_pools.core import get_all_pools
+
+    if target.cloud != "ssh":
+        return
+    path = constants.DEFAULT_SSH_NODE_POOLS_PATH
+    try:
+        pools = get_all_pools()
+    except RuntimeError as error:
+        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+    if not isinstance(pools, dict) or not pools:
+        raise ConfigError(
+            f"{path} names no pool of machines: write `<pool>: {{hosts: [<host of ~/.ssh/config>]}}` into it, then "
+            "`.venv/bin/sky ssh up` (docs/clouds.md)"
+        )
+    names = [str(name) for name in pools]
+    if target.place and target.place not in names:
+        raise ConfigError(f"no pool {target.place!r} in {path}: {nearest(target.place, names)}")
+    wanted = [target.place] if target.place else names
+    up = {context.removeprefix("ssh-") for context in SSH.existing_allowed_contexts(silent=True)}
+    if not up & set(wanted):
+        raise ConfigError(
+            f"pool {' and '.join(wanted)} of {path} is not set up: `.venv/bin/sky ssh up --infra {wanted[0]}`"
+        )
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
