@@ -50,9 +50,11 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
-.PHONY: doctor preflight plan forecast train stop resume workbench teacher
+.PHONY: doctor roadtest preflight plan forecast train stop resume workbench teacher
 doctor: setup ## from nothing to a first launch: what is there, and what to do next   [PROFILE=]
 	@$(CORTEX) doctor "$(or $(PROFILE),cortex-8b)"
+roadtest: setup ## try all that a run needs of your account, for a few dollars, and end it   [STEP= PROFILE= YES=1 JSON=1 END=<id>]
+	@$(VENV)/bin/python -m scripts.roadtest $(if $(STEP),--step "$(STEP)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(YES),--yes) $(if $(JSON),--json) $(if $(END),--end "$(END)")
 preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
 	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
 plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=]

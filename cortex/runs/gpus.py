@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+from loguru import logger
+
 from cortex.errors import ConfigError
 from cortex.runs.profile import Hardware
 from cortex.runs.stages import LOADING, TRAINERS
@@ -20,11 +22,15 @@ try:
     for gpu in range(count):
         torch.zeros(1, device=f"cuda:{gpu}")  # one that is listed need not start
     torch.cuda.init()
-    print(json.dumps({"gpus": count}))
+    kinds = sorted({torch.cuda.get_device_name(gpu) for gpu in range(count)})
+    print(json.dumps({"gpus": count, "what": f"{', '.join(kinds)}, CUDA {torch.version.cuda}" if kinds else ""}))
 except Exception as error:
     print(json.dumps({"gpus": 0, "error": f"{type(error).__name__}: {error}"}))
 """
 """A program of its own: CUDA in this one would be handed down to no trainer that is forked, and holds memory."""
+
+STARTS = "PyTorch starts"
+"""How the log of a stage that found its GPUs begins to say so."""
 
 FABRIC_MANAGER = "802"
 """CUDA's `cudaErrorSystemNotReady`: an NVSwitch machine whose Fabric Manager does not run. Source: CUDA Runtime API."""
@@ -49,6 +55,7 @@ def require_gpus(stage: str, hardware: Hardware) -> None:
     wanted = gpus_of(stage, hardware)
     there, reason = _started()
     if there >= wanted:
+        logger.info(f"{stage}: {STARTS} {there} GPU{'s' if there > 1 else ''}: {reason}")
         return
     fix = "see `nvidia-smi` on it; the image is for the CUDA of its lock, the profile for hardware.gpus"
     if FABRIC_MANAGER in reason:
@@ -60,7 +67,7 @@ def require_gpus(stage: str, hardware: Hardware) -> None:
 
 
 def _started() -> tuple[int, str]:
-    """How many GPUs start on this machine, and why no more do, where CUDA says it."""
+    """How many GPUs start on this machine; and which they are, or why no more do, where CUDA says it."""
     look = [sys.executable, "-c", LOOK]
     try:
         done = subprocess.run(
@@ -73,4 +80,4 @@ def _started() -> tuple[int, str]:
         there = int(found["gpus"])
     except (ValueError, IndexError, TypeError, KeyError):  # it did not come to its last line
         return 0, harmless(([f"exit code {done.returncode}", *done.stderr.strip().splitlines()])[-1], limit=300)
-    return there, harmless(found.get("error", ""), limit=300)
+    return there, harmless(found.get("error") or found.get("what", ""), limit=300)

@@ -4,16 +4,21 @@ PyTorch would say there."""
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from cortex.errors import ConfigError
 from cortex.runs import gpus
-from cortex.runs.gpus import gpus_of, require_gpus
+from cortex.runs.gpus import STARTS, gpus_of, require_gpus
 from cortex.runs.profile import Hardware, load_profile
 
 TORCH = """
 class cuda:
     device_count = staticmethod(lambda: {count})
     init = staticmethod(lambda: None)
+    get_device_name = staticmethod(lambda gpu: "NVIDIA L4")
+
+class version:
+    cuda = "12.8"
 
 def zeros(size, device):
     {start}
@@ -40,8 +45,19 @@ def test_each_stage_is_asked_for_what_it_uses(torch: Path) -> None:
     assert [gpus_of(stage, hardware) for stage in ("sft", "grpo", "evaluate", "export")] == [8, 8, 4, 1]
     require_gpus("evaluate", hardware)
     require_gpus("export", hardware)
-    with pytest.raises(ConfigError, match=r"sft needs 8 GPUs, and PyTorch starts 4 on this machine: see `nvidia-smi`"):
+    with pytest.raises(ConfigError, match=r"PyTorch starts 4 on this machine \(NVIDIA L4, CUDA 12.8\): see `nvid"):
         require_gpus("sft", hardware)
+
+
+def test_the_gpus_that_start_are_named_in_the_log(torch: Path) -> None:
+    torch.write_text(TORCH.format(count=2, start="pass"), encoding="utf-8")
+    said = list[str]()
+    sink = logger.add(said.append, format="{message}")
+    try:
+        require_gpus("sft", Hardware(gpus=2))
+    finally:
+        logger.remove(sink)
+    assert said == [f"sft: {STARTS} 2 GPUs: NVIDIA L4, CUDA 12.8\n"]
 
 
 @pytest.mark.parametrize(

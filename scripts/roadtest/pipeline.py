@@ -1,0 +1,65 @@
+"""The road test's pipeline: the real one (`sky.yaml`, its images and settings), on machines that cost cents an hour."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex.errors import ConfigError
+from cortex.fleet.alternatives import GROUPS
+from cortex.runs.pipeline import read_documents
+
+SECRET = "ROADTEST_SECRET"
+"""Among each task's secrets, as HF_TOKEN is among those of the real pipeline."""
+
+DIGEST = "ROADTEST_SECRET_SHA256"
+"""Among each task's variables: what a machine compares the secret with, which it must not print."""
+
+CHECK = (
+    f'[ "$(printf %s "${SECRET}" | sha256sum)" = "${DIGEST}  -" ] || '
+    '{ echo "the secret did not reach this task"; exit 78; }'
+)
+"""Before a task's own command: 78 is not tried again."""
+
+GPUS = ("aws/L4", "aws/A10G", "gcp/L4", "azure/A10")
+"""One each: 22 GiB and more, which compute in bf16 as those of real runs do. A T4 does not."""
+
+MAX_HOURLY_COST = 1.5
+DISK_GB = 150
+"""The largest image is some 25 GB unpacked, and SkyPilot's system takes some 40."""
+
+
+def write_pipelines(source: Path, target: Path, wall: Path) -> None:
+    """Write the road test's pipeline, and one of its first task alone.
+
+    Raises:
+        ConfigError: the source is no pipeline.
+    """
+    tasks = [_small(document) for document in read_documents(source) if "run" in document]
+    if not tasks:
+        raise ConfigError(f"{source} has no task with a `run`")
+    for path, chain in ((target, tasks), (wall, tasks[:1])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump_all(chain, sort_keys=False), encoding="utf-8")
+
+
+def _small(task: dict[str, Any]) -> dict[str, Any]:
+    """The task with the check of the secret; where it asks for GPUs, with one small one in their place."""
+    resources: dict[str, Any] = dict(task.get("resources") or {})
+    group = next((name for name in GROUPS if name in resources), None)
+    kinds = [resources, *(resources[group] if group else [])]
+    if any("accelerators" in entry for entry in kinds):
+        for name in ("accelerators", "infra", "memory", "disk_tier", *GROUPS):
+            resources.pop(name, None)
+        named = (gpu.split("/") for gpu in GPUS)
+        resources["ordered"] = [{"infra": cloud, "accelerators": f"{gpu}:1"} for cloud, gpu in named]
+        resources |= {"disk_size": DISK_GB, "max_hourly_cost": MAX_HOURLY_COST}
+    elif "disk_size" in resources:
+        resources["disk_size"] = DISK_GB
+    return {
+        **task,
+        "resources": resources,
+        "envs": {**(task.get("envs") or {}), DIGEST: None},
+        "secrets": {**(task.get("secrets") or {}), SECRET: ""},
+        "run": f"{CHECK}\n{task['run']}",
+    }

@@ -1,0 +1,83 @@
+"""The last steps of a run: its end, its limits, its release brought home, its machines let go."""
+
+from pathlib import Path
+
+from cortex.artifacts.receipt import Receipt
+from cortex.errors import DataError, StageError
+from cortex.fleet.tasks import resolve, unpushed
+from cortex.runs.pipeline import container_of
+from scripts.roadtest.road import Road
+from scripts.roadtest.step import Found, Step, unproven
+
+
+def finish(road: Road) -> Found:
+    def done() -> str | None:
+        status = road.status_while_alive()
+        if status.state != "done":
+            return None
+        attempts = sum(stage.attempts for stage in status.stages)
+        return f"{len(status.stages)} stages done in {attempts} attempts"
+
+    return Found(road.wait_for(done, "the release"))
+
+
+def image(road: Road) -> Found:
+    """Every stage of a run that is done ran in the image that its task names, and each was named by its digest."""
+    documents = resolve(road.profile, road.run, pipeline=road.pipeline, settings=road.settings)
+    images = {container_of(document["resources"].get("image_id")) for document in documents}
+    if None in images:
+        return unproven("its pipeline names no image: bare machines")
+    if missing := unpushed(documents):
+        raise DataError(f"{', '.join(missing)} would be pulled by a tag: `make images && make push`")
+    return Found(f"{len(images)} images: {', '.join(sorted(str(one)[-12:] for one in images))}")
+
+
+def limits(road: Road) -> Found:
+    """The ledger's own sums against the profile's caps; that a cap ends a run is `wall`'s to prove."""
+    status, budget = road.look(road.run), road.profile.budget
+    launched = min((event["time"] for event in road.events("launching")), default=status.now)
+    hours = (status.now - launched) / 3600
+    if status.spent > budget.dollars or hours > budget.max_duration:
+        raise StageError(
+            f"past its limits: ${status.spent:.2f} of ${budget.dollars:g}, {hours:.1f} of {budget.max_duration:g} hours"
+        )
+    if not status.spent:
+        raise StageError("its ledger says that it cost nothing: no machine's price was entered")
+    return Found(f"${status.spent:.2f} of ${budget.dollars:g}, {hours:.1f} of {budget.max_duration:g} hours")
+
+
+def download(road: Road) -> Found:
+    """Bring the release here, and verify it once more, by another program that asks no bucket."""
+    road.cortex("download", road.run)
+    receipt = Receipt.read(road.settings.home.absolute(), road.run)
+    if receipt is None:
+        raise StageError("`cortex download` left no receipt")
+    road.cortex("verify", Path(receipt.path))
+    return Found(f"{receipt.files} files, {receipt.size / 1e6:.1f} MB, verified, in {receipt.path}")
+
+
+def teardown(road: Road) -> Found:
+    """Let its machines go by its receipt, as one does after a real run."""
+    said = road.cortex("teardown", road.run).strip().splitlines()
+    return Found("; ".join(said[-2:]))
+
+
+HOME = (
+    Step(
+        "finish",
+        "Every stage runs on rented machines: data, labels, training, export, evaluation, release.",
+        finish,
+        seconds=3 * 3600,
+        needs=("launch",),
+    ),
+    Step(
+        "image",
+        "Machines pulled the real images by their digests, and ran our programs in them.",
+        image,
+        seconds=60,
+        needs=("finish",),
+    ),
+    Step("limits", "The run stayed within its dollars and hours, by its own ledger.", limits, 60, needs=("finish",)),
+    Step("download", "The release comes home whole, with a receipt.", download, seconds=1200, needs=("finish",)),
+    Step("teardown", "Machines are let go once a copy is proven to be here.", teardown, 1800, needs=("download",)),
+)
