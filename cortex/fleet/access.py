@@ -3,11 +3,13 @@
 import importlib.metadata
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cortex.errors import ConfigError
 from cortex.fleet.abilities import Target
+from cortex.fleet.elsewhere import goes_to
 from cortex.fleet.skypilot import uncoloured
 from cortex.section import nearest
 
@@ -55,6 +57,26 @@ def refusal(cloud: str) -> tuple[str, str] | None:
         return None
     text = " ".join(uncoloured(str(reason)).split())
     return text[:300] or "not accepted", f"`.venv/bin/sky check {cloud}` says what {cloud} lacks"
+
+
+def files_taken_along(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Files of keys for clouds that no task goes to, which SkyPilot copies to its machines all the same."""
+    from sky.utils.registry import CLOUD_REGISTRY
+
+    kept = withholdable()
+    files: list[str] = []
+    for cloud, kind in CLOUD_REGISTRY.items():
+        if cloud not in kept and not goes_to(documents, cloud) and not missing_packages(cloud):
+            files += [path for path in kind.get_credential_file_mounts().values() if Path(path).expanduser().exists()]
+    return sorted(files)
+
+
+def withholdable() -> set[str]:
+    """The clouds whose files of keys SkyPilot can be told to keep here (`remote_identity` in its configuration)."""
+    from sky.utils.schemas import get_config_schema
+
+    parts = get_config_schema()["properties"]
+    return {cloud for cloud, part in parts.items() if "remote_identity" in part.get("properties", {})}
 
 
 def require_pool(target: Target) -> None:

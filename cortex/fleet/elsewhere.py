@@ -34,14 +34,12 @@ def names_of_keys(bucket: str, cloud: str) -> tuple[str, ...]:
 
 def clouds_of(document: Mapping[str, Any]) -> set[str]:
     """The clouds that a task names, by SkyPilot's names."""
-    resources = document["resources"]
-    group = next((resources[name] for name in GROUPS if name in resources), [{}])
-    return {cloud for entry in group if (cloud := cloud_of({**resources, **entry}))}
+    return {cloud for cloud in _clouds(document) if cloud}
 
 
 def goes_to(documents: Sequence[Mapping[str, Any]], cloud: str) -> bool:
     """Whether a task may be given a machine of this cloud: it names it, or leaves the cloud open."""
-    return any(cloud in (named := clouds_of(document)) or not named for document in documents)
+    return any(named in (cloud, None) for document in documents for named in _clouds(document))
 
 
 def carried(environment: Mapping[str, str], bucket: str) -> dict[str, str]:
@@ -77,6 +75,13 @@ def missing(
                 "ECR's lasts for 12 hours, and a machine that comes later is refused"
             )
     return list(found.items())
+
+
+def _clouds(document: Mapping[str, Any]) -> list[str | None]:
+    """The cloud of each alternative of a task; None for one that leaves it open."""
+    resources = document.get("resources") or {}
+    group = next((resources[name] for name in GROUPS if name in resources), [{}])
+    return [cloud_of({**resources, **entry}) for entry in group]
 
 
 _ADVICE = "those of a user who may read and write this bucket and nothing else"

@@ -4,8 +4,9 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from cortex.fleet.access import withholdable
+from cortex.fleet.elsewhere import goes_to
 from cortex.fleet.machines import SkyPilotMachines
-from cortex.fleet.preflight.ground import places
 from cortex.fleet.skypilot import answering
 from cortex.fleet.tasks import dump
 from cortex.fleet.teardown import Machines
@@ -70,25 +71,33 @@ class SkyPilotJobs(SkyPilotMachines):
 
 @contextmanager
 def _carrying(identity: str | None, documents: Sequence[Mapping[str, Any]]) -> Generator[None]:
-    """Have what is submitted started with this instance profile, or, on other clouds, without this machine's AWS keys.
+    """Have what is submitted started with this instance profile in AWS, and without this machine's keys for clouds that
+    it does not go to.
 
     A task cannot say so: SkyPilot takes it from its configuration, of which the job keeps what holds now, for machines
     that replace its first ones, too.
     """
-    # SkyPilot copies ~/.aws/credentials to the machines of every other cloud, unless told not to.
-    elsewhere = not any(place.cloud in (None, "aws") for document in documents for place in places(document))
-    if identity is None and not elsewhere:
-        yield
-        return
     from sky import skypilot_config
 
     config = skypilot_config.to_dict()
     before = config.get_nested(("aws", "remote_identity"), None)
-    # Controllers start machines, so they need more: what the configuration says of them stays.
-    others = [rule for rule in before if "*" not in rule] if isinstance(before, list) else []
-    config.set_nested(("aws", "remote_identity"), "NO_UPLOAD" if elsewhere else [*others, {"*": identity}])
+    # SkyPilot copies the files of keys of every cloud to each machine, unless told not to.
+    for cloud in _not_gone_to(documents):
+        config.set_nested((cloud, "remote_identity"), "NO_UPLOAD")
+    if identity and goes_to(documents, "aws"):
+        # Controllers start machines, so they need more: what the configuration says of them stays.
+        others = [rule for rule in before if "*" not in rule] if isinstance(before, list) else []
+        config.set_nested(("aws", "remote_identity"), [*others, {"*": identity}])
     with skypilot_config.replace_skypilot_config_in_process(config):
         yield
+
+
+def _not_gone_to(documents: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Clouds that no task may be given a machine of, of those whose keys SkyPilot can be told to keep here."""
+    # What holds for Kubernetes is read for a pool of SSH machines, too.
+    pools = {"kubernetes", "ssh"}
+    own = pools if any(goes_to(documents, cloud) for cloud in pools) else set[str]()
+    return {cloud for cloud in withholdable() - own if not goes_to(documents, cloud)}
 
 
 def _hand_over(tasks: Sequence[Any], documents: Sequence[dict[str, Any]], secrets: Mapping[str, str]) -> None:

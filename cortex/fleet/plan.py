@@ -11,9 +11,11 @@ from rich.table import Table
 from cortex.console import Console
 from cortex.errors import ConfigError, CortexError
 from cortex.fleet.abilities import describe_limits, has_spot
+from cortex.fleet.access import files_taken_along
 from cortex.fleet.catalog import offers
 from cortex.fleet.elsewhere import KEY_NAMES
 from cortex.fleet.names import OWNER_TAG
+from cortex.fleet.skypilot import has_remote_server
 from cortex.fleet.tasks import secrets, stages
 from cortex.runs.deadline_standing import Deadline
 from cortex.runs.pipeline import container_of
@@ -126,15 +128,27 @@ def make_plan(
         wall=describe_wall(profile.budget, clouds) if profile else None,
         expected=_expected(profile, documents, deadline) if profile else _until(documents),
         deadline=_by_when(deadline, clouds) if deadline else "",
-        limits=describe_limits(
-            clouds,
-            spot=any(offer.spot for task in planned for offer in task.offers),
-            dearest=max((offer.dollars_per_hour for task in planned for offer in task.offers), default=0.0),
-            keys=not set(KEY_NAMES).isdisjoint(secrets(documents)),
-            is_run=profile is not None,
-            deadline=deadline is not None,
+        limits=(
+            *_taken_along(documents),
+            *describe_limits(
+                clouds,
+                spot=any(offer.spot for task in planned for offer in task.offers),
+                dearest=max((offer.dollars_per_hour for task in planned for offer in task.offers), default=0.0),
+                keys=not set(KEY_NAMES).isdisjoint(secrets(documents)),
+                is_run=profile is not None,
+                deadline=deadline is not None,
+            ),
         ),
     )
+
+
+def _taken_along(documents: list[dict[str, Any]]) -> list[str]:
+    # Of a server elsewhere it is the server's own files, which its stack gave it.
+    files = [] if has_remote_server() else files_taken_along(documents)
+    if not files:
+        return []
+    named = ", ".join(files)
+    return [f"SkyPilot copies {named} to these machines, and cannot be told not to: move away what they must not hold"]
 
 
 def _by_when(deadline: Deadline, clouds: set[str]) -> str:

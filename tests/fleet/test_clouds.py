@@ -12,10 +12,11 @@ from sky.utils.registry import CLOUD_REGISTRY
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.abilities import METADATA, OWN_MACHINES, Target, describe_limits, fit_resources, has_spot, lacking
-from cortex.fleet.access import installing, missing_packages, refusal, require_pool
+from cortex.fleet.access import files_taken_along, installing, missing_packages, refusal, require_pool
 from cortex.fleet.alternatives import fitted
 from cortex.fleet.deadline.renting import rented
 from cortex.fleet.elsewhere import carried, clouds_of, goes_to, missing
+from cortex.fleet.jobs import _carrying  # pyright: ignore[reportPrivateUsage]
 from cortex.fleet.preflight import elsewhere
 from cortex.fleet.preflight.ground import Ground, places
 from cortex.fleet.tasks import find_job, resolve, resolve_job
@@ -184,11 +185,12 @@ def pools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def _contexts(path: Path) -> list[str]:
+def _contexts(path: Path) -> list[Any]:
     """As SkyPilot asks Kubernetes' client, which remembers the first file that it read."""
     from kubernetes.config.kube_config import list_kube_config_contexts
 
-    return [context["name"] for context in list_kube_config_contexts(str(path))[0]] if path.exists() else []
+    contexts: Any = list_kube_config_contexts(str(path))[0] if path.exists() else []
+    return [context["name"] for context in contexts]
 
 
 def test_a_pool_is_there_and_set_up_or_it_is_said_what_to_do(pools: Path) -> None:
@@ -263,6 +265,46 @@ def test_preflight_says_what_machines_elsewhere_lack(profile: Profile) -> None:
     found = elsewhere.check(Ground(profile, None, S3, tasks, carried(KEYS, "s3://kit")))
     assert found.ok and "AWS_ACCESS_KEY_ID" in found.detail
     assert elsewhere.check(Ground(profile, None, S3, resolve(profile, "r1", settings=S3), {})).ok
+
+
+def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the rule of SkyPilot's `write_cluster_config`, which leaves a cloud's files out at this one word."""
+    from sky import check, skypilot_config
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = {"nebius": ".nebius/credentials.json", "vast": ".config/vastai/vast_api_key", "kubernetes": ".kube/config"}
+    for path in files.values():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("a key", encoding="utf-8")
+
+    def taken(*infras: str) -> set[str]:
+        documents = [{"name": "a", "resources": {"infra": infra} if infra else {}} for infra in infras]
+        with _carrying("a-profile", documents):
+            kept = [cloud for name, cloud in CLOUD_REGISTRY.items() if _identity(name) == "NO_UPLOAD"]
+        # Storage alone is asked for at servers, which are not here.
+        stores = ("cloudflare", "coreweave", "vastdata", "huggingface")
+        for store in stores:
+            monkeypatch.setattr(f"sky.check.{store}.check_storage_credentials", lambda: (False, None))
+        return {name for name, path in files.items() if f"~/{path}" in check.get_cloud_credential_file_mounts(kept)}
+
+    def _identity(cloud: str) -> Any:
+        keys = ("remote_identity",)
+        return skypilot_config.get_effective_workspace_region_config(
+            cloud=cloud, region="r", keys=keys, default_value=None
+        )
+
+    assert taken("vast") == {"vast"}, "with which SkyPilot ends an idle machine from there"
+    assert taken("aws") == set()
+    assert taken("ssh/box") == {"kubernetes"}
+    assert taken("aws", "vast", "nebius/eu-north1") == {"nebius", "vast"}
+    assert not files_taken_along([{"name": "a", "resources": {"infra": "aws"}}]), "all of these stay here"
+    lambdas = tmp_path / ".lambda_cloud" / "lambda_keys"
+    lambdas.parent.mkdir()
+    lambdas.write_text("a key", encoding="utf-8")
+    # SkyPilot's configuration has no word for these.
+    assert files_taken_along([{"name": "a", "resources": {"infra": "vast"}}]) == ["~/.lambda_cloud/lambda_keys"]
+    assert not files_taken_along([{"name": "a", "resources": {"infra": "lambda"}}])
+    assert taken("") == {"nebius", "vast", "kubernetes"}, "any cloud may be meant"
 
 
 @pytest.mark.parametrize("job", ["workbench", "teacher"])
