@@ -13,7 +13,7 @@ from cortex.errors import ConfigError, CortexError
 from cortex.fleet.abilities import describe_limits, has_spot
 from cortex.fleet.access import files_taken_along
 from cortex.fleet.catalog import offers
-from cortex.fleet.elsewhere import KEY_NAMES
+from cortex.fleet.elsewhere import KEY_NAMES, goes_to
 from cortex.fleet.names import OWNER_TAG
 from cortex.fleet.skypilot import has_remote_server
 from cortex.fleet.tasks import secrets, stages
@@ -24,6 +24,9 @@ from cortex.runs.profile import Budget, Profile
 
 SHOWN = 3
 """Machine types shown for a task; it may be given dearer ones."""
+
+_IN_ITS_SERVER = ("jobs", "controller", "consolidation_mode")
+"""Where SkyPilot's configuration says that its server is the jobs' controller, too."""
 
 _NEXT_LINE = "\n" + " " * 9
 
@@ -129,7 +132,7 @@ def make_plan(
         expected=_expected(profile, documents, deadline) if profile else _until(documents),
         deadline=_by_when(deadline, clouds) if deadline else "",
         limits=(
-            *_taken_along(documents),
+            *_of_skypilot_here(documents, profile is not None),
             *describe_limits(
                 clouds,
                 spot=any(offer.spot for task in planned for offer in task.offers),
@@ -142,13 +145,21 @@ def make_plan(
     )
 
 
-def _taken_along(documents: list[dict[str, Any]]) -> list[str]:
-    # Of a server elsewhere it is the server's own files, which its stack gave it.
-    files = [] if has_remote_server() else files_taken_along(documents)
-    if not files:
-        return []
-    named = ", ".join(files)
-    return [f"SkyPilot copies {named} to these machines, and cannot be told not to: move away what they must not hold"]
+def _of_skypilot_here(documents: list[dict[str, Any]], is_run: bool) -> Iterable[str]:
+    """What SkyPilot does where it runs on this machine; a stack's server has the keys and settings of its stack."""
+    from sky import skypilot_config
+
+    if has_remote_server():
+        return
+    files = files_taken_along(documents)
+    if files:
+        named = ", ".join(files)
+        yield f"SkyPilot copies {named} to these machines, and cannot be told not to: move away what they must not hold"
+    if is_run and not goes_to(documents, "aws") and not skypilot_config.get_nested(_IN_ITS_SERVER, False):
+        yield (
+            "the jobs' controller takes a machine of its own, which costs, too, and which some clouds cannot be: "
+            "`jobs: {controller: {consolidation_mode: true}}` in ~/.sky/config.yaml runs it here"
+        )
 
 
 def _by_when(deadline: Deadline, clouds: set[str]) -> str:

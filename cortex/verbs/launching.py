@@ -326,9 +326,11 @@ def _require_target(cloud: str | None) -> "Target | None":
         return None
     from cortex.fleet.abilities import Target
     from cortex.fleet.access import installing, missing_packages, require_pool
+    from cortex.fleet.skypilot import has_remote_server
 
     target = Target.read(cloud)
-    lacks = missing_packages(target.cloud)
+    # A server elsewhere has its own, or not: preflight asks it.
+    lacks = [] if has_remote_server() else missing_packages(target.cloud)
     if lacks:
         raise ConfigError(
             f"SkyPilot lacks packages for {target.cloud} here ({', '.join(lacks)}): {installing(target.cloud)}"

@@ -23,12 +23,13 @@ from cortex.fleet.tasks import find_job, resolve, resolve_job
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.profile import Profile, load_profile
 from cortex.settings import Settings
+from tests.conftest import Cortex
 
 S3 = Settings(bucket="s3://kit", owner="ada")
 CLOUDS = sorted(CLOUD_REGISTRY)
 WITHOUT_CONTAINERS = {cloud for cloud in CLOUDS if "DOCKER_IMAGE" in lacking(Target(cloud))}
 TASKS = [document for document in read_documents(SKY_YAML) if "run" in document]
-KEYS = {"CORTEX_BUCKET_KEY_ID": "of the bucket", "CORTEX_BUCKET_SECRET_KEY": "its secret"}
+KEYS = {"CORTEX_BUCKET_KEY_ID": "AKIABUCKET", "CORTEX_BUCKET_SECRET_KEY": "the-buckets-own"}
 
 
 def alternatives(resources: dict[str, Any]) -> list[dict[str, Any]]:
@@ -229,7 +230,7 @@ def test_machines_elsewhere_bring_the_buckets_keys_and_no_other(profile: Profile
         ]
         assert "CORTEX_BUCKET_KEY_ID and CORTEX_BUCKET_SECRET_KEY" in lacks[0][1]
         given = carried(acting | KEYS, "s3://kit")
-        assert given["AWS_ACCESS_KEY_ID"] == "of the bucket" and not missing([task], "s3://kit", given)
+        assert given["AWS_ACCESS_KEY_ID"] == "AKIABUCKET" and not missing([task], "s3://kit", given)
     at_home = resolve(profile, "r1", settings=S3, target=Target("aws"), environment=acting)
     assert all("AWS_ACCESS_KEY_ID" not in task.get("secrets", {}) for task in at_home)
     assert goes_to(at_home, "aws") and not goes_to(at_home, "vast")
@@ -313,6 +314,48 @@ def test_other_machines_go_there_too(job: str) -> None:
     assert clouds_of(made) == {"runpod"}
     assert ("AWS_ACCESS_KEY_ID" in made["secrets"]) == (job == "workbench"), "a teacher has no business in the bucket"
     assert made["resources"]["autostop"]["down"]
+
+
+def test_a_launch_there_prints_what_is_not_to_be_had_and_never_the_keys(
+    cortex: Cortex, tmp_path: Path, profile: Profile
+) -> None:
+    """The whole verb, with SkyPilot's reader of a catalog that is there; nothing else answers, so that it stops."""
+    home = tmp_path / "user"
+    catalog = home / ".sky" / "catalogs" / "v8" / "lambda" / "vms.csv"
+    catalog.parent.mkdir(parents=True)
+    catalog.write_text(
+        "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice\n"
+        "gpu_1x_a10,A10,1.0,30.0,200.0,0.75,us-east-1,,\n",
+        encoding="utf-8",
+    )
+    kinds = catalog.parents[1] / "common" / "accelerators.csv"
+    kinds.parent.mkdir()
+    kinds.write_text("AcceleratorName,Clouds\nA10,['Lambda']\n", encoding="utf-8")
+    nowhere = "http://127.0.0.1:9"
+    variables = {"HOME": str(home), "CORTEX_BUCKET": "s3://kit", "AWS_EC2_METADATA_DISABLED": "true"}
+    variables |= {"HTTPS_PROXY": nowhere, "https_proxy": nowhere, "NO_PROXY": "", "no_proxy": "", **KEYS}
+    variables |= {
+        "AWS_ACCESS_KEY_ID": "AKIAADMIN",
+        "AWS_SECRET_ACCESS_KEY": "an-admins",
+        "CORTEX_PREFLIGHT_SECONDS": "2",
+    }
+    job = tmp_path / "bench.yaml"
+    machine = {"infra": "aws", "accelerators": "A10:1", "use_spot": True, "disk_tier": "high"}
+    document = {"name": "bench", "resources": {**machine, "autostop": {"idle_minutes": 5, "down": True}}}
+    job.write_text(yaml.safe_dump({**document, "envs": {"CORTEX_BUCKET": None}, "run": "hostname"}), encoding="utf-8")
+    done = cortex("rent", str(job), "--cloud", "lambda", "--dry-run", **variables)
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "home" / "work" / "cortex-bench" / "launch.yaml").read_text(encoding="utf-8")
+    [_, task] = yaml.safe_load_all(written)
+    assert task["resources"]["infra"] == "lambda" and not {"use_spot", "disk_tier"} & set(task["resources"])
+    assert task["secrets"] == {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    assert "AWS_ACCESS_KEY_ID set, AWS_SECRET_ACCESS_KEY set" in done.stdout
+    assert "lambda: it has no spot machines" in done.stdout
+    shown = done.stdout + done.stderr + written
+    assert not any(secret in shown for secret in (*KEYS.values(), "AKIAADMIN", "an-admins"))
+    for cloud, words in (("vsat", "did you mean 'vast'"), ("ssh/desk", "names no pool of machines")):
+        refused = cortex("rent", str(job), "--cloud", cloud, "--dry-run", **variables)
+        assert refused.returncode in (2, 78) and words in refused.stderr and "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
