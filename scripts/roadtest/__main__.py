@@ -86,7 +86,12 @@ def walk(road: Road, steps: Sequence[Step], console: Console, *, as_json: bool) 
     way_out = f"`make roadtest END={road.run}` ends it"
     console.print(f"road test {road.run}; should this program be killed outright, {way_out}", soft_wrap=True)
     with Interrupts(way_out) as interrupts:
-        lines = Walk(road, interrupts, lambda line: tell(console, line)).take(steps)
+        try:
+            lines = Walk(road, interrupts, lambda line: tell(console, line)).take(steps)
+        except BaseException:
+            if road.begun:
+                print(standing(road, []), file=sys.stderr)
+            raise
         finish(console, road, lines, as_json=as_json)
     return passed(lines)
 

@@ -49,13 +49,13 @@ def _small(task: dict[str, Any]) -> dict[str, Any]:
     group = next((name for name in GROUPS if name in resources), None)
     kinds = [resources, *(resources[group] if group else [])]
     if any("accelerators" in entry for entry in kinds):
-        for name in ("accelerators", "infra", "memory", "disk_tier", *GROUPS):
+        for name in ("accelerators", "instance_type", "infra", "memory", "disk_tier", *GROUPS):
             resources.pop(name, None)
         named = (gpu.split("/") for gpu in GPUS)
         resources["ordered"] = [{"infra": cloud, "accelerators": f"{gpu}:1"} for cloud, gpu in named]
-        resources |= {"disk_size": DISK_GB, "max_hourly_cost": MAX_HOURLY_COST}
-    elif "disk_size" in resources:
+    if "disk_size" in resources or "ordered" in resources:
         resources["disk_size"] = DISK_GB
+    resources["max_hourly_cost"] = min(float(resources.get("max_hourly_cost", MAX_HOURLY_COST)), MAX_HOURLY_COST)
     return {
         **task,
         "resources": resources,

@@ -52,7 +52,7 @@ class Walk:
             self.road.begin_step(step.seconds)
             found = step.do(self.road)
             state, detail = ("passed" if found.proven else "not proven here"), found.detail
-        except CortexError as error:
+        except (CortexError, OSError) as error:  # of a full disk here, say: what was rented is to be ended all the same
             state, detail = "FAILED", " ".join(str(error).split())
         except KeyboardInterrupt:
             state, detail = "FAILED", INTERRUPTED

@@ -10,10 +10,14 @@ from cortex.console import Console
 from cortex.errors import StageError
 from cortex.fleet.launch import SUBMISSION
 from cortex.fleet.watch.rentals import Rental
+from cortex.runs.context import create_run
+from cortex.runs.pipeline import SKY_YAML
+from cortex.runs.run_secret import RunSecret
 from scripts.roadtest.__main__ import finish, standing, tell
+from scripts.roadtest.pipeline import SECRET, write_pipelines
 from scripts.roadtest.road import Road
 from scripts.roadtest.step import Line
-from scripts.roadtest.steps.ending import LEFT_OVER, compare_times, left_over
+from scripts.roadtest.steps.ending import LEFT_OVER, compare_times, leaks, left_over
 from scripts.roadtest.verbs import Verbs
 from tests.conftest import environment
 
@@ -88,3 +92,23 @@ def test_another_time_fails() -> None:
 
 def rental(ended: float | None) -> Rental:
     return Rental("i-1", "us-east-1", "us-east-1a", "g6.xlarge", True, True, 1000.0, ended is None, ended, False)
+
+
+@pytest.mark.parametrize("where", ["the bucket", "an output", "nowhere"])
+def test_secrets_are_looked_for_in_every_object_and_output(where: str, road: Road, tmp_path: Path) -> None:
+    create_run(road.store, road.run, road.profile)
+    write_pipelines(SKY_YAML, road.pipeline, road.wall_pipeline)
+    road.begin(road.run)
+    road.store.put(f"runs/{road.run}/logs/1-sft.log", b"")  # an empty object is read, too
+    road.verbs.folder.mkdir()
+    if where == "the bucket":
+        road.store.put(f"runs/{road.run}/logs/2-sft.log", b"=".join((SECRET.encode(), road.secret.encode())))
+    elif where == "an output":
+        (road.verbs.folder / "001-cortex-launch.err").write_text(RunSecret.of(road.run, road.settings).value, "utf-8")
+    said = {
+        "the bucket": f"2-sft.log holds {SECRET}: it is no secret any more",
+        "an output": f"launch.err holds the secret of {road.run}",
+        "nowhere": "SkyPilot does not print its logs",  # nothing was submitted, so that part is not searched
+    }
+    with pytest.raises(StageError, match=said[where]):
+        leaks(road)

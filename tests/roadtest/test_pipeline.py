@@ -64,6 +64,18 @@ def test_a_task_begins_only_with_the_secret_and_never_prints_it(arrived: str, co
     assert not arrived or arrived not in done.stdout + done.stderr
 
 
+def test_a_pipeline_of_ones_own_gets_no_dear_machine_either(tmp_path: Path) -> None:
+    dear = {"infra": "aws", "instance_type": "p5.48xlarge", "accelerators": "H100:8", "image_id": "docker:cortex-sft"}
+    source, target = tmp_path / "mine.yaml", tmp_path / "small.yaml"
+    plain = {"name": "data", "resources": {"instance_type": "u-24tb1.metal"}, "run": "cortex run data"}
+    chain = [plain, {"name": "sft", "resources": dear, "run": "cortex run sft"}]
+    source.write_text(yaml.safe_dump_all(chain), encoding="utf-8")
+    write_pipelines(source, target, tmp_path / "wall.yaml")
+    data, sft = (task["resources"] for task in tasks(target))
+    assert data["max_hourly_cost"] == sft["max_hourly_cost"] == MAX_HOURLY_COST
+    assert sft["ordered"][0] == {"infra": "aws", "accelerators": "L4:1"} and "instance_type" not in sft
+
+
 def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.yaml").write_text(yaml.safe_dump({"name": "empty"}), encoding="utf-8")
     with pytest.raises(ConfigError, match="has no task with a `run`"):

@@ -103,6 +103,14 @@ def test_a_fault_of_the_road_test_itself_ends_what_was_rented_first(road: Road) 
     assert ended == [road.run]
 
 
+def test_a_fault_of_this_machine_is_a_step_that_failed(road: Road) -> None:
+    def full(road: Road) -> Found:
+        raise OSError(28, "No space left on device")
+
+    lines = walked(road, LAUNCH, Step("gpu", "It computes.", full, 60), END)
+    assert states(lines) == {"launch": "passed", "gpu": "FAILED", "left over": "passed"}
+
+
 def test_waiting_ends_with_the_time_of_the_step(road: Road) -> None:
     road.begin_step(0.2)
     with pytest.raises(StageError, match="the first step has not come about in time"):

@@ -12,9 +12,11 @@ from cortex.runs.trl_passthrough import _CHOICES  # pyright: ignore[reportPrivat
 from cortex.settings import CHECKOUT
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from scripts.roadtest.prepare import PROFILE as ROAD_TEST
 from tests.training.programs import HERE, in_image
 
-SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+NAMED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
+SHIPPED = [*NAMED, str(ROAD_TEST)]
 DPO = {"learning_rate": 5e-6, "max_steps": 60, "save_steps": 30}
 
 
@@ -147,7 +149,7 @@ def test_a_misspelled_axolotl_key_is_refused_with_the_right_one() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "rehearsal"])
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "rehearsal"])
 def test_sizes_of_shipped_profiles_fit_one_another(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name

@@ -63,7 +63,8 @@ def role(road: Road) -> Found:
     if not policy:
         return unproven("CORTEX_RUN_POLICY is not set: machines carry a role that all runs share; `make infra-up`")
     wanted = RunRole(road.run, policy).name
-    machine = _at_work(road)
+    # Between two tasks there is none for some minutes.
+    machine = road.wait_for(lambda: _at_work(road), "a machine at work")
     client = aws.client("ec2", machine.region)
     try:
         (reservation,) = client.describe_instances(InstanceIds=[machine.machine])["Reservations"]
@@ -111,6 +112,8 @@ def reclaim(road: Road) -> Found:
     # SkyPilot is left alone here, so that each look is short: the machine must not end its work first.
     first = road.wait_for(lambda: _saved_step(road), "a checkpoint of grpo", 1)
     machine = _at_work(road)
+    if machine is None:
+        raise StageError(f"EC2 knows no machine of run {road.run} that is up, though grpo made step {first['step']}")
     end(machine)
     road.reclaimed = machine.machine
     after = road.wait_for(lambda: _resumed(road, first["epoch"]), "the first step after the machine was taken away", 2)
@@ -168,15 +171,12 @@ def _resumed(road: Road, epoch: int) -> Event | None:
     return min(later, key=lambda event: (event["epoch"], event["step"]), default=None)
 
 
-def _at_work(road: Road) -> Rental:
-    """The machine that the run's ledger heard last, as EC2 describes it."""
+def _at_work(road: Road) -> Rental | None:
+    """The machine that the run's ledger heard last, as EC2 describes it; None where that one is not up."""
     charge = road.status_while_alive(ask_skypilot=False).machine
     where = [charge.region] if charge and charge.region else regions()
     found, _ = rentals(road.run, road.store.url, where)
-    at_work = next((one for one in found if charge and one.machine == charge.machine and one.standing), None)
-    if at_work is None:
-        raise StageError(f"EC2 knows no machine {charge.machine if charge else ''} of run {road.run} that is up")
-    return at_work
+    return next((one for one in found if charge and one.machine == charge.machine and one.standing), None)
 
 
 def _answers(port: int) -> bool:
