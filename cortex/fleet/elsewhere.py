@@ -62,7 +62,7 @@ def missing(
             if keys:
                 words = f"machines of {cloud} have no role of the bucket {bucket}, and its keys are not set here"
                 found[words] = f"set {' and '.join(KEYS[_scheme(bucket)][name] for name in keys)}: {_ADVICE}"
-        container = container_of(document["resources"].get("image_id")) or ""
+        container = container_of((document.get("resources") or {}).get("image_id")) or ""
         host = container.removeprefix("docker:").partition("/")[0]
         home = next((cloud for cloud, pattern in _REGISTRIES if pattern.fullmatch(host)), None)
         strangers = sorted(clouds - {home})
