@@ -1,7 +1,9 @@
 """What the steps share: the runs that they begin, how these stand, and how long a step may still take."""
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +20,8 @@ from scripts.roadtest.verbs import Verbs
 
 EVERY = 5.0
 """Seconds between two looks at the bucket."""
+
+SKYPILOT_LOGS = "sky jobs logs"
 
 T = TypeVar("T")
 
@@ -92,6 +96,15 @@ class Road:
         status = self._watchers[key].look()
         self._spent[run] = status.spent
         return status
+
+    def keep_skypilot_logs(self, run: str, *, controller: bool = False) -> None:
+        """Have SkyPilot print what a run's tasks wrote, or their controller, among what the verbs said. Of a job that
+        has ended it prints no more, and `leaks` sees whether it ever did."""
+        job = self.look(run).launch
+        if job and "job" in job:
+            words = ["jobs", "logs", str(job["job"]), "--no-follow", *(["--controller"] if controller else [])]
+            with suppress(StageError):
+                self.verbs.program([Path(sys.executable).with_name("sky"), *words], SKYPILOT_LOGS, min(self.left, 120))
 
     def events(self, kind: str, *, ask_skypilot: bool = True) -> list[Event]:
         """The entries of a kind in the main run's ledger, as it was last read."""

@@ -108,7 +108,7 @@ def test_secrets_are_looked_for_in_every_object_and_output(where: str, road: Roa
     said = {
         "the bucket": f"2-sft.log holds {SECRET}: it is no secret any more",
         "an output": f"launch.err holds the secret of {road.run}",
-        "nowhere": "SkyPilot does not print its logs",  # nothing was submitted, so that part is not searched
+        "nowhere": "SkyPilot has not printed its logs",  # nothing was submitted, so that part is not searched
     }
     with pytest.raises(StageError, match=said[where]):
         leaks(road)

@@ -30,6 +30,7 @@ def secret(road: Road) -> Found:
 
 def status(road: Road) -> Found:
     """`cortex status` as a person calls it: the bucket's word and SkyPilot's."""
+    road.keep_skypilot_logs(road.run)
     found = json.loads(road.cortex("status", road.run, "--json"))
     job = found["skypilot"]
     if not job:
@@ -134,6 +135,7 @@ def bucket(road: Road) -> Found:
     keys = {key for document in documents for key in (*document["envs"], *(document.get("secrets") or {}))}
     if lent := sorted(key for key in keys if key.startswith(("AWS_ACCESS", "AWS_SECRET", "GOOGLE_", "AZURE_"))):
         raise StageError(f"its tasks were handed {', '.join(lent)}: a machine should need no key of the bucket")
+    road.keep_skypilot_logs(road.run)
     machines = [charge.machine for charge in road.look(road.run).charges]
     after = next((machine for machine in reversed(machines) if machine != road.reclaimed), None)
     if after is None:
