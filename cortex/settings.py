@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cortex.client_settings import check_key, check_network, drop_empty
 from cortex.errors import ConfigError
@@ -72,6 +72,19 @@ def _check_registry(text: str) -> str:
     return text
 
 
+def _split_list(value: object) -> object:
+    """The words of a list as a variable writes it, `a,b`."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _check_regions(regions: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((region for region in regions if regions.count(region) > 1), None)
+    if twice:
+        raise ValueError(f"names {twice} twice: name each region once, as in us-east-1,us-west-2")
+    return regions
+
+
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 UserPath = Annotated[Path, BeforeValidator(expand_path)]
 
@@ -113,9 +126,11 @@ class Settings(BaseSettings):
     run_policy: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/[\w+=,.@/-]+$")
     """The ARN of the policy that confines a run's machines to their run (`make infra-up` writes it to .env)."""
 
-    network_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
-    """Where on AWS the network is that machines are to be in (`make infra-up` writes it to .env): there is none of its
-    name in any other region, so they are taken in this one."""
+    network_regions: Annotated[
+        tuple[Region, ...], NoDecode, BeforeValidator(_split_list), AfterValidator(_check_regions)
+    ] = ()
+    """Where on AWS the networks are that machines are to be in, as `us-east-1,us-west-2` (`make infra-up` writes it to
+    .env), the server's first: there is none of their name in any other region, so machines are taken in these."""
 
     server: str | None = Field(default=None, pattern=r"^i-[0-9a-f]{8,17}$")
     """The machine on AWS that SkyPilot's server is on (`make infra-up` writes it to .env): it is reached through
@@ -181,6 +196,11 @@ class Settings(BaseSettings):
     @property
     def environments(self) -> Path:
         return self.home / "environments"
+
+    @property
+    def server_region(self) -> str | None:
+        """Where on AWS SkyPilot's server is: the first of the networks' regions."""
+        return self.network_regions[0] if self.network_regions else None
 
     def work(self, run: str) -> Path:
         """A run's scratch folder on this machine."""

@@ -1,13 +1,16 @@
 """What differs between stacks: read from `Pulumi.<stack>.yaml`, checked once."""
 
 import re
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from botocore.session import Session
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cortex.errors import ConfigError
+from cortex.section import nearest
 from cortex.yaml_reader import read_yaml
 from infra.google.config import GcpConfig
 
@@ -19,6 +22,9 @@ WORD = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 """What every service takes as part of a name."""
 
 Label = Annotated[str, Field(pattern=WORD, min_length=2, max_length=30)]
+
+MOST_REGIONS = 4
+"""Each further one makes the rights of people and machines longer, and a policy takes 6144 letters."""
 
 LONGEST_STACK = 15
 """Leaves room in a bucket's 63 letters for the project, the kind, and the account and region."""
@@ -37,6 +43,21 @@ _ARM = re.compile(r"^[a-z]+\d+[a-z]*g[a-z-]*\.")
 
 WIDEST_SSH = 16
 """More addresses than that are nobody's own."""
+
+
+@cache
+def _known_regions() -> list[str]:
+    """Those that botocore knows, whether or not the account has them enabled; its list takes long to read."""
+    return Session().get_available_regions("ec2")
+
+
+def _check_region(name: str) -> str:
+    if name not in _known_regions():
+        raise ValueError(f"AWS has no region of that name: {nearest(name, _known_regions())}")
+    return name
+
+
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$"), AfterValidator(_check_region)]
 
 
 class ServerConfig(BaseModel):
@@ -73,14 +94,19 @@ class StackConfig(BaseModel):
     account: str = Field(pattern=r"^\d{12}$")
     """The AWS account to work in. With credentials of any other, nothing is done."""
 
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: Region
+    """Where the buckets, the key, the images and SkyPilot's server are, and a network for machines."""
+
+    more_regions: tuple[Region, ...] = Field(default=(), max_length=MOST_REGIONS - 1)
+    """Further regions in which machines may be, each with a network of its own, which costs nothing. What machines
+    there read and write crosses regions, which AWS bills."""
 
     zones: tuple[Annotated[str, Field(pattern=r"^[a-h]$")], ...] | None = Field(default=None, min_length=2)
-    """Letters of the availability zones. Default: every zone of the region, since spot capacity differs between them
-    from one day to the next, and a subnet costs nothing."""
+    """Letters of the availability zones of `region`. Default: every one, and so it is in further regions, since spot
+    capacity differs between them from one day to the next, and a subnet costs nothing."""
 
     cidr: IPv4Network = IPv4Network("10.40.0.0/16")
-    """The network's addresses, divided evenly among eight zones."""
+    """Each network's addresses, divided evenly among eight zones. Networks are not connected, so all have the same."""
 
     server: ServerConfig | None = ServerConfig()
     """A SkyPilot API server in the network, which this machine reaches through AWS Systems Manager. `false`: none, so
@@ -126,6 +152,11 @@ class StackConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "StackConfig":
+        if len(set(self.regions)) < len(self.regions):
+            raise ValueError(
+                f"more_regions: {', '.join(self.more_regions)} beside region {self.region}: one stands twice; name "
+                "each further region once"
+            )
         if self.zones and len(set(self.zones)) < len(self.zones):
             raise ValueError("zones: a letter stands twice; name each zone once")
         if not self.cidr.is_private or not WIDEST_VPC <= self.cidr.prefixlen <= NARROWEST_VPC:
@@ -144,6 +175,11 @@ class StackConfig(BaseModel):
                     f"ssh_from: {source} is {source.num_addresses} addresses; give yours, as in 198.51.100.7/32"
                 )
         return self
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every region with a network, the stack's own first."""
+        return self.region, *self.more_regions
 
 
 def parse(stack: str, settings: Any) -> StackConfig:

@@ -1,5 +1,6 @@
 """The cost of a stack by the month, while nothing runs on it."""
 
+from cortex.fleet.egress import BETWEEN_REGIONS
 from infra.config import StackConfig
 from infra.google.config import SUPERSEDED_DAYS
 
@@ -24,7 +25,6 @@ GP3_GB, ADDRESS_HOUR, KEY = 0.08, 0.005, 1.0
 """Dollars a month for a GB of disk, an hour of a public IPv4 address, a month of a key (2025, us-east-1)."""
 
 BY_USE = "and by use: objects in buckets from $0.023 a GB and month, images $0.10, what leaves AWS $0.09 a GB"
-
 
 GOOGLE_BY_USE = (
     "at Google nothing while it is idle but what is kept (from $0.020 a GB and month in a region, what was pruned for "
@@ -55,6 +55,8 @@ def described(config: StackConfig) -> str:
         for what, dollars in costs.items()
     )
     text = f"up and idle, this stack costs{unknown} ${total:.2f} a month at the prices of us-east-1 ({parts}); {BY_USE}"
+    if config.more_regions:
+        text += f", what machines in {' and '.join(config.more_regions)} read from {config.region} ${BETWEEN_REGIONS}"
     if config.gcp is None:
         return text
     return f"{text}; {GOOGLE_BY_USE.format(days=SUPERSEDED_DAYS + config.gcp.soft_delete_days)}"

@@ -1,6 +1,7 @@
 """The whole ground of one stack, top to bottom."""
 
 import os
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -13,7 +14,7 @@ from infra.google.ground import GoogleGround
 from infra.key import DataKey
 from infra.names import CHECKPOINTS, UNTAGGED, WRITTEN_ONCE, Names
 from infra.network import WorkerNetwork, every_zone
-from infra.outputs import server_config
+from infra.outputs import NETWORK_VARIABLE, server_config
 from infra.policies import run_policy, worker_policy
 from infra.registry import ImageRegistry
 from infra.server.bundle import make_bundle
@@ -38,7 +39,7 @@ def load() -> StackConfig:
 def declare(config: StackConfig) -> None:
     """Declare every resource of a stack, and export what `infra.outputs.GroundOutputs` reads."""
     names = Names.of(config)
-    here = _provider(config, names)
+    here = _provider("aws", config.region, config, names)
     # With `protect`, taking the stack down leaves these in place and in its state: the next `up` goes on with them.
     kept = pulumi.ResourceOptions(providers=[here], protect=config.protect_data)
     plain = pulumi.ResourceOptions(providers=[here])
@@ -69,24 +70,14 @@ def declare(config: StackConfig) -> None:
         emptied_on_delete=not config.protect_data,
         opts=kept,
     )
-    network = WorkerNetwork(
-        "network",
-        vpc_name=names.prefix,
-        cidr=config.cidr,
-        zones=[names.zone(letter) for letter in config.zones] if config.zones else every_zone(here),
-        ssh_from=[str(source) for source in config.ssh_from],
-        ports=config.service_ports,
-        region=config.region,
-        account=config.account,
-        opts=plain,
-    )
+    networks = _networks(config, names, here)
     arns = pulumi.Output.all(
         artifacts=artifacts.arn,
         data=data.arn,
         key=key.arn,
         repositories=list(registry.arns.values()),
     )
-    of_workers = arns.apply(lambda known: worker_policy(**known, region=config.region))
+    of_workers = arns.apply(lambda known: worker_policy(**known, regions=config.regions))
     worker = MachineRole(
         "worker",
         role_name=names.worker,
@@ -94,7 +85,7 @@ def declare(config: StackConfig) -> None:
         policy=of_workers,
         opts=plain,
     )
-    of_runs = arns.apply(lambda known: run_policy(**known, region=config.region))
+    of_runs = arns.apply(lambda known: run_policy(**known, regions=config.regions))
     run = RunPolicy("run", policy_name=names.run, policy=of_runs, opts=plain)
     BudgetAlarm(
         "spend",
@@ -106,16 +97,17 @@ def declare(config: StackConfig) -> None:
 
     ssh_from: dict[str, pulumi.Input[str]] = {str(source): str(source) for source in config.ssh_from}
     if config.server:
-        server = _server(config, names, here, network=network, artifacts=artifacts, data=data, key=key.arn)
+        server = _server(config, names, here, networks=networks, artifacts=artifacts, data=data, key=key.arn)
         pulumi.export("server", {"instance": server.instance, "port": config.server.port})
         ssh_from["server"] = server.address.apply(lambda address: f"{address}/32")
 
     pulumi.export("stack", config.stack)
     pulumi.export("region", config.region)
+    pulumi.export("more_regions", list(config.more_regions))
     pulumi.export("artifacts_bucket", artifacts.bucket)
     pulumi.export("data_bucket", data.bucket)
-    pulumi.export("vpc_name", network.vpc_name)
-    pulumi.export("security_group_name", network.security_group_name)
+    pulumi.export("vpc_name", networks[config.region].vpc_name)
+    pulumi.export("security_group_name", networks[config.region].security_group_name)
     pulumi.export("instance_profile", worker.instance_profile)
     pulumi.export("run_policy", run.arn)
     pulumi.export("repositories", registry.urls)
@@ -125,18 +117,43 @@ def declare(config: StackConfig) -> None:
         pulumi.export("gcp", google.outputs)
 
 
+def _networks(config: StackConfig, names: Names, here: aws.Provider) -> dict[str, WorkerNetwork]:
+    """The network of each region. All have the same name, by which SkyPilot finds each where it starts a machine."""
+
+    def make(name: str, region: str, provider: aws.Provider, zones: Sequence[str]) -> WorkerNetwork:
+        return WorkerNetwork(
+            name,
+            vpc_name=names.prefix,
+            cidr=config.cidr,
+            zones=zones,
+            ssh_from=[str(source) for source in config.ssh_from],
+            ports=config.service_ports,
+            region=region,
+            account=config.account,
+            opts=pulumi.ResourceOptions(providers=[provider]),
+        )
+
+    zones = [names.zone(letter) for letter in config.zones] if config.zones else every_zone(here)
+    networks = {config.region: make("network", config.region, here, zones)}
+    for region in config.more_regions:
+        there = _provider(f"aws-{region}", region, config, names)
+        networks[region] = make(f"network-{region}", region, there, every_zone(there))
+    return networks
+
+
 def _server(
     config: StackConfig,
     names: Names,
     provider: aws.Provider,
     *,
-    network: WorkerNetwork,
+    networks: Mapping[str, WorkerNetwork],
     artifacts: PrivateBucket,
     data: PrivateBucket,
     key: pulumi.Output[str],
 ) -> SkyPilotServer:
     """SkyPilot's server, and the archive of the kit that it installs, in the data bucket."""
     assert config.server
+    network = networks[config.region]
     plain = pulumi.ResourceOptions(providers=[provider])
     bundle = make_bundle(CHECKOUT)
     archive = aws.s3.BucketObjectv2(
@@ -147,16 +164,16 @@ def _server(
         # The server that is up was told of the archive that it was made with.
         opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
     )
-    policy = pulumi.Output.all(vpc=network.vpc_arn, artifacts=artifacts.arn, data=data.arn, key=key).apply(
-        lambda known: server_policy(names=names, **known)
-    )
+    policy = pulumi.Output.all(
+        vpcs=[each.vpc_arn for each in networks.values()], artifacts=artifacts.arn, data=data.arn, key=key
+    ).apply(lambda known: server_policy(names=names, **known))
     script = pulumi.Output.all(artifacts.bucket, archive.bucket).apply(
         lambda buckets: user_data(
             bundle=bundle,
             bucket=buckets[1],
             region=config.region,
             sky=server_config(names, network.security_group_name),
-            environment={"CORTEX_BUCKET": f"s3://{buckets[0]}", "CORTEX_NETWORK_REGION": config.region},
+            environment={"CORTEX_BUCKET": f"s3://{buckets[0]}", NETWORK_VARIABLE: ",".join(config.regions)},
         )
     )
     return SkyPilotServer(
@@ -164,6 +181,7 @@ def _server(
         server_name=names.server,
         config=config.server,
         network=network,
+        others={region: each for region, each in networks.items() if region != config.region},
         zone=zone_with(config.server.machine, network.subnets, provider),
         policy=policy,
         user_data=script,
@@ -173,10 +191,10 @@ def _server(
     )
 
 
-def _provider(config: StackConfig, names: Names) -> aws.Provider:
+def _provider(name: str, region: str, config: StackConfig, names: Names) -> aws.Provider:
     return aws.Provider(
-        "aws",
-        region=config.region,  # pyright: ignore[reportArgumentType]
+        name,
+        region=region,  # pyright: ignore[reportArgumentType]
         allowed_account_ids=[config.account],
         default_tags=aws.ProviderDefaultTagsArgs(tags=names.tags),
     )

@@ -38,10 +38,16 @@ class Names:
     stack: str
     account: str
     region: str
+    more_regions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: StackConfig) -> "Names":
-        return cls(config.stack, config.account, config.region)
+        return cls(config.stack, config.account, config.region, config.more_regions)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every region with a network, the stack's own first."""
+        return self.region, *self.more_regions
 
     @property
     def prefix(self) -> str:

@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from cortex.fleet.names import RUN_TAG
 from infra.names import Names
-from infra.policies import allow, document, use_key
+from infra.policies import Condition, allow, document, use_key
 from infra.server.image import IMAGE
 from infra.server.policy import LOOKS
 
@@ -22,7 +22,11 @@ def launcher_policy(names: Names) -> str:
     policy, roles = f"{iam}:policy/{names.run}", f"{iam}:role/{names.run}-*"
     profiles = f"{iam}:instance-profile/{names.run}-*"
     buckets: list[JsonValue] = [f"arn:aws:s3:::{names.bucket(kind)}" for kind in ("artifacts", "data")]
-    leftovers: list[JsonValue] = [f"{ec2}:{kind}/*" for kind in ("instance", "volume", "elastic-ip")]
+    leftovers: list[JsonValue] = [
+        f"arn:aws:ec2:{region}:{names.account}:{kind}/*"
+        for region in names.regions
+        for kind in ("instance", "volume", "elastic-ip")
+    ]
     return document(
         allow(
             "ReachServer",
@@ -102,17 +106,19 @@ def launcher_policy(names: Names) -> str:
 def raiser_policy(names: Names) -> str:
     """What Pulumi needs to raise a stack, change it and take it down; the account, region and names confine it.
 
-    Networks have no names of their own before they are there, so that part is confined by region alone. Who has these
+    Networks have no names of their own before they are there, so that part is confined by regions alone. Who has these
     rights can give the stack's roles any right: it is an administrator of the stack.
     """
     account, region = names.account, names.region
     iam, ssm = f"arn:aws:iam::{account}", f"arn:aws:ssm:{region}::parameter"
     named: list[JsonValue] = [f"{iam}:{kind}/{names.prefix}-*" for kind in ("role", "policy", "instance-profile")]
     buckets: list[JsonValue] = [f"arn:aws:s3:::{names.prefix}-*-{account}-{region}{rest}" for rest in ("", "/*")]
-    here = {"StringEquals": {"aws:RequestedRegion": region}}
+    here: Condition = {"StringEquals": {"aws:RequestedRegion": region}}
+    # Networks alone are in further regions, too.
+    anywhere: Condition = {"StringEquals": {"aws:RequestedRegion": list(names.regions)}}
     return document(
         allow("WhoAmI", ["sts:GetCallerIdentity"], ["*"]),
-        allow("Networks", NETWORKS, ["*"], here),
+        allow("Networks", NETWORKS, ["*"], anywhere),
         allow("Roles", ROLES, named),
         allow("PassRoles", ["iam:PassRole"], [f"{iam}:role/{name}" for name in (names.server, names.worker)]),
         allow("Buckets", ["s3:*"], buckets),

@@ -12,6 +12,8 @@ CONTROLLERS = ("sky-jobs-controller-*", "sky-serve-controller-*")
 
 SERVER_VARIABLE = "CORTEX_SERVER"
 
+NETWORK_VARIABLE = "CORTEX_NETWORK_REGIONS"
+
 GCP_SETTINGS = ("vpc_name", "remote_identity", "labels")
 """Our keys in SkyPilot's section on Google."""
 
@@ -55,6 +57,9 @@ class GroundOutputs(BaseModel):
 
     stack: str
     region: str
+    more_regions: tuple[str, ...] = ()
+    """Where networks are beside that one."""
+
     artifacts_bucket: str
     data_bucket: str
     vpc_name: str
@@ -83,6 +88,11 @@ class GroundOutputs(BaseModel):
             fault = error.errors()[0]
             where = ".".join(str(part) for part in fault["loc"]) or "outputs"
             raise ConfigError(f"stack output {where}: {fault['msg']}; run `make infra-up` first") from None
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every region with a network, the stack's own first."""
+        return self.region, *self.more_regions
 
     @property
     def bucket_url(self) -> str:
@@ -148,7 +158,7 @@ def environment(outputs: GroundOutputs) -> dict[str, str]:
         "CORTEX_BUCKET": outputs.bucket_url,
         "CORTEX_REGISTRY": outputs.registry,
         "CORTEX_RUN_POLICY": outputs.run_policy,
-        "CORTEX_NETWORK_REGION": outputs.region,
+        NETWORK_VARIABLE: ",".join(outputs.regions),
         "AWS_REGION": outputs.region,
         **({SERVER_VARIABLE: outputs.server.instance} if outputs.server else {}),
         **({PROJECT_VARIABLE: outputs.gcp.project} if outputs.gcp else {}),

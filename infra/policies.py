@@ -11,6 +11,9 @@ from infra.names import OWN_BASE, OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
 
+Condition: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
+"""By operator and key, the value that is asked for, or a list of which any will do."""
+
 TAGGING: list[JsonValue] = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"]
 """Every way to give an object a tag; a tag that is sent along with an object's bytes asks for the first, too."""
 
@@ -24,7 +27,7 @@ def allow(
     sid: str,
     actions: Sequence[str],
     resources: Sequence[JsonValue],
-    condition: Mapping[str, Mapping[str, str]] | None = None,
+    condition: Condition | None = None,
 ) -> Statement:
     """A statement that allows the actions, under a condition if one is given."""
     statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
@@ -120,13 +123,13 @@ def instance_trust() -> str:
     )
 
 
-def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], region: str) -> str:
-    """What a training machine may do, as the role of its run, which is tagged with it; all but the region are ARNs.
+def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
+    """What a training machine may do, as the role of its run, which is tagged with it; all but the regions are ARNs.
 
     Its own run: read and write; prune checkpoints, and delete nothing else. Another run: nothing, but for the names of
     its objects. Base models: read; write the copy of its own. Data: read. Images: pull ours. Key: only through
     S3. Secrets: none; a launch hands each task its own.
-    EC2: end itself when it is idle, and no other machine.
+    EC2: end itself when it is idle, and no other machine. Buckets and key are in the first of `regions`.
     """
     own = f"{artifacts}/{OWN_RUN}"
     statements: list[Statement] = [
@@ -153,24 +156,25 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
             "Action": "s3:PutObject",
             "Resource": f"{own}/release/{SIGNATURE}",
         },
-        *_of_a_machine(key=key, repositories=repositories, region=region),
+        *_of_a_machine(key=key, repositories=repositories, regions=regions),
     ]
     return document(*statements)
 
 
-def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], region: str) -> str:
+def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
     """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
     return document(
         allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
         allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
-        *_of_a_machine(key=key, repositories=repositories, region=region),
+        *_of_a_machine(key=key, repositories=repositories, regions=regions),
     )
 
 
-def _of_a_machine(*, key: str, repositories: Sequence[str], region: str) -> list[Statement]:
+def _of_a_machine(*, key: str, repositories: Sequence[str], regions: Sequence[str]) -> list[Statement]:
     """What every machine may do, whatever it is for."""
+    instances = [f"arn:aws:ec2:{region}:*:instance/" for region in regions]
     return [
-        use_key(key, region),
+        use_key(key, regions[0]),
         allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
         allow(
             "PullImages",
@@ -182,8 +186,8 @@ def _of_a_machine(*, key: str, repositories: Sequence[str], region: str) -> list
         allow(
             "EndItself",
             ["ec2:TerminateInstances"],
-            [f"arn:aws:ec2:{region}:*:instance/*"],
-            {"ArnEquals": {"ec2:SourceInstanceARN": f"arn:aws:ec2:{region}:*:instance/${{ec2:InstanceID}}"}},
+            [f"{instance}*" for instance in instances],
+            {"ArnEquals": {"ec2:SourceInstanceARN": [f"{instance}${{ec2:InstanceID}}" for instance in instances]}},
         ),
     ]
 

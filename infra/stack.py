@@ -71,11 +71,13 @@ class Stack:
         launched.
 
         Raises:
-            RefusedError: the server is to be renewed while a run is under way, or a machine stands in the network.
+            RefusedError: the server is to be renewed while a run is under way, or a machine stands in the network; or a
+                region is left in which one stands.
         """
         self._select()
         if renew_server:
             self._require_nothing_runs(self.outputs(), open_store)
+        self._require_left_regions_empty()
         replaced = ["--replace", SERVER_URN] if renew_server else []
         self._pulumi("up", *replaced, *(["--yes"] if yes else []), variables={RENEW: "1"} if renew_server else {})
         outputs = self.outputs()
@@ -135,6 +137,18 @@ class Stack:
         require_empty(outputs)
         if outputs.gcp:
             require_no_machines(outputs.gcp)
+
+    def _require_left_regions_empty(self) -> None:
+        """Refuse to take a region out in which a machine stands. The network's rules would go first, so that nobody
+        reached the machine any more, and then the network would stay."""
+        try:
+            before = self.outputs()
+        except ConfigError:
+            # Raised by an older checkout, when a stack had one region: `up` writes what is missing.
+            return
+        left = [region for region in before.regions if region not in self.config.regions] if before else []
+        if before and left:
+            require_empty(before, left)
 
     def _require_passphrase(self) -> None:
         """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.

@@ -1,6 +1,7 @@
 """Machines in a stack's network that are not the stack's. While one stands there, stopped or not, AWS does not give the
 network back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -15,28 +16,34 @@ CLUSTER_TAG = "skypilot-cluster-name"
 """SkyPilot's own, on each machine that it starts, its controllers among them."""
 
 
-def require_empty(outputs: GroundOutputs) -> None:
-    """Return if no machine stands in the stack's network but its own server.
+def require_empty(outputs: GroundOutputs, regions: Sequence[str] | None = None) -> None:
+    """Return if no machine stands in the stack's networks but its own server: in all, or in those of some regions.
 
     Raises:
         RefusedError: some do; the message names each with the command that ends it.
         ConfigError: AWS cannot be asked.
     """
+    regions = outputs.regions if regions is None else regions
     try:
         own = outputs.server.instance if outputs.server else None
-        standing = [_with_its_end(machine) for machine in _machines(outputs) if machine["InstanceId"] != own]
+        standing = [
+            _with_its_end(machine, "" if region == outputs.region else region)
+            for region in regions
+            for machine in _machines(outputs.vpc_name, region)
+            if machine["InstanceId"] != own
+        ]
     except (BotoCoreError, ClientError) as error:
         raise ConfigError(
-            f"cannot look for machines in network {outputs.vpc_name} of {outputs.region} ({error}): log in to AWS, "
-            "then run this again"
+            f"cannot look for machines in network {outputs.vpc_name} of {' and '.join(regions)} ({error}): "
+            "log in to AWS, then run this again"
         ) from error
     if standing:
         raise RefusedError(f"network {outputs.vpc_name} stays while machines stand in it: {'; '.join(standing)}")
 
 
-def _machines(outputs: GroundOutputs) -> list[dict[str, Any]]:
-    client = boto3.client("ec2", region_name=outputs.region)
-    networks = client.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [outputs.vpc_name]}])["Vpcs"]
+def _machines(vpc_name: str, region: str) -> list[dict[str, Any]]:
+    client = boto3.client("ec2", region_name=region)
+    networks = client.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [vpc_name]}])["Vpcs"]
     if not networks:
         return []
     wanted = [
@@ -47,14 +54,16 @@ def _machines(outputs: GroundOutputs) -> list[dict[str, Any]]:
     return [machine for page in pages for reservation in page["Reservations"] for machine in reservation["Instances"]]
 
 
-def _with_its_end(machine: dict[str, Any]) -> str:
-    """A machine, and how one ends it."""
+def _with_its_end(machine: dict[str, Any], region: str) -> str:
+    """A machine, and how one ends it; `region` is empty in the stack's own."""
     tags = {tag["Key"]: harmless(tag["Value"], limit=100) for tag in machine.get("Tags", [])}
     if cluster := tags.get(CLUSTER_TAG):
         # On its cloud a cluster's name has its user's hash at the end, which SkyPilot's commands do not.
         end = f"`sky down {cluster.rpartition('-')[0] or cluster}`"
     else:
-        end = f"`aws ec2 terminate-instances --instance-ids {machine['InstanceId']}`"
+        there = f" --region {region}" if region else ""
+        end = f"`aws ec2 terminate-instances{there} --instance-ids {machine['InstanceId']}`"
     run = f", of run {tags[RUN_TAG]}" if RUN_TAG in tags else ""
     name = tags.get(CLUSTER_TAG) or tags.get("Name") or "without a name"
-    return f"{machine['InstanceId']} ({name}{run}, {machine['State']['Name']}): {end}"
+    where = f" in {region}" if region else ""
+    return f"{machine['InstanceId']}{where} ({name}{run}, {machine['State']['Name']}): {end}"

@@ -27,6 +27,20 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    ("text", "regions"),
+    [
+        ("us-east-1", ("us-east-1",)),
+        ("us-east-1, us-west-2", ("us-east-1", "us-west-2")),
+        ("", ()),
+    ],
+)
+def test_regions_are_a_list(text: str, regions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORTEX_NETWORK_REGIONS", text)
+    settings = Settings()
+    assert settings.network_regions == regions and settings.server_region == (regions[0] if regions else None)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "fault"),
     [
         ("CORTEX_PREFLIGHT_SECONDS", "soon", "should be a valid number"),
@@ -61,6 +75,9 @@ def test_a_variable_that_cannot_be_read_is_named(
         ("CORTEX_TEACHER_URL", "http://[::1]host/v1", "names no host"),
         ("CORTEX_TEACHER_URL", "http://me:secret@api.example.com", "a user's name before an @"),
         ("CORTEX_REGISTRY", "https://ghcr.io/me", "without https://"),
+        ("CORTEX_NETWORK_REGIONS", "us-east-1,us-east", "should match pattern"),
+        ("CORTEX_NETWORK_REGIONS", "us-east-1,", "should match pattern"),
+        ("CORTEX_NETWORK_REGIONS", "us-east-1,us-west-2,us-east-1", "names us-east-1 twice"),
         ("CORTEX_BASE_IMAGE", "debian 12", "holds ' '"),
         ("HTTPS_PROXY", "socks9://127.0.0.1:1", "names no kind of proxy"),
         ("http_proxy", "http://127.0.0.1:99999", "out of range"),

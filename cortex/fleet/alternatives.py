@@ -3,7 +3,7 @@
 SkyPilot takes the cheapest of `any_of`, and the first of `ordered` that can be had.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex.errors import ConfigError, UsageError
@@ -28,7 +28,7 @@ def fitted(
     hardware: Hardware | None,
     gpus: int,
     bucket: str,
-    region: str | None = None,
+    regions: Sequence[str] = (),
     *,
     target: Target | None = None,
     nodes: int = 1,
@@ -36,7 +36,8 @@ def fitted(
     """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket, or
     where `target` says; with those keys alone that the cloud of each alternative takes.
 
-    Without a profile's `hardware` the GPUs are as the task says. On AWS, `region` is the only one with our network.
+    Without a profile's `hardware` the GPUs are as the task says. On AWS, `regions` are those with our network, if
+    any are given: a machine that may be in any region is an alternative in each of them.
 
     Raises:
         ConfigError: no alternative is left.
@@ -55,12 +56,12 @@ def fitted(
             f"task {task.get('name')!r} names no machine of {home}, where the bucket {bucket} is: add `infra: {home}` "
             f"to its resources, or give it {key} as a secret"
         )
-    if region:
-        kept = _in_region(region, kept, resources)
+    if regions:
+        kept = _in_regions(regions, kept, resources)
         if not kept:
             raise ConfigError(
-                f"task {task.get('name')!r} names no machine in {region}, where the network is that `make infra-up` "
-                "raised: leave the region out of its resources, or raise a stack in the other one"
+                f"task {task.get('name')!r} names no machine in {' or '.join(regions)}, where the network is that "
+                "`make infra-up` raised: leave the region out of its resources, or name it in the stack's more_regions"
             )
     if hardware and hardware.device == "cpu":
         resources.pop("accelerators", None)
@@ -162,20 +163,33 @@ def _reaching(
     return _distinct(kept)
 
 
-def _in_region(region: str, alternatives: list[dict[str, Any]], resources: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Those of AWS in `region`, and all of other clouds: a network's name means nothing in another region."""
+def _in_regions(
+    regions: Sequence[str], alternatives: list[dict[str, Any]], resources: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Those of AWS in `regions`, and all of other clouds: a network's name means nothing in another region."""
     kept: list[dict[str, Any]] = []
     for entry in alternatives:
         merged = {**resources, **entry}
         cloud, _, place = str(merged.get("infra") or merged.get("cloud") or "*").partition("/")
         named = place.partition("/")[0] or str(merged.get("region") or "*")
-        if cloud.lower() != "aws" or named == region:
+        if cloud.lower() != "aws" or named in regions:
             kept.append(entry)
         elif named == "*":
             zone = place.partition("/")[2]
+            has_image = _regions_with_image(merged.get("image_id")) or regions
             others = {key: value for key, value in entry.items() if key != "cloud"}
-            kept.append({**others, "infra": f"aws/{region}" + (f"/{zone}" if zone else "")})
+            # A zone's name begins with its region's.
+            fit = [
+                region for region in regions if region in has_image and (zone in ("", "*") or zone.startswith(region))
+            ]
+            kept += [{**others, "infra": f"aws/{region}" + (f"/{zone}" if zone else "")} for region in fit]
     return _distinct(kept)
+
+
+def _regions_with_image(image_id: object) -> set[str]:
+    """The regions for which a task names the machine's own image, without which SkyPilot takes no other; none where it
+    leaves that image to SkyPilot."""
+    return {str(name) for name in image_id if name not in (None, "docker")} if isinstance(image_id, dict) else set()
 
 
 def kind_of(accelerators: Any) -> str | None:

@@ -7,6 +7,9 @@ DOLLARS = {"s3": 0.09, "gs": 0.12, "az": 0.087}
 """For a gigabyte to the internet, from North America or Europe, in the first terabyte of a month and after what is
 free. Source: the price lists of AWS (EC2 data transfer), Google (network, Premium tier) and Azure (bandwidth), 2026."""
 
+BETWEEN_REGIONS = 0.02
+"""Dollars for a gigabyte from one region of AWS to another, from North America or Europe; the same price list."""
+
 WORTH_TELLING = 1.0
 """Dollars."""
 

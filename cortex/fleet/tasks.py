@@ -90,7 +90,7 @@ def resolve(
             profile.hardware,
             gpus,
             settings.bucket_url,
-            settings.network_region,
+            settings.network_regions,
             target=target,
             nodes=task.get("num_nodes", 1),
         )
@@ -123,7 +123,7 @@ def resolve_job(
         bucket = ""  # it uses none, so that any cloud will do
     task = _with_keys(task, bucket, target)
     nodes = task.get("num_nodes", 1)
-    machines = fitted(task, None, 0, bucket, settings.network_region, target=target, nodes=nodes)
+    machines = fitted(task, None, 0, bucket, settings.network_regions, target=target, nodes=nodes)
     task = {**task, "resources": machines}
     return _Fill(path.stem, settings, read_digests(digests), environment)(task)
 

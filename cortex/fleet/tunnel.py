@@ -82,7 +82,7 @@ def find_tunnel(settings: Settings) -> "Tunnel | None":
         )
     if url.hostname not in LOOPBACK or url.port is None:
         return None
-    return Tunnel(settings.server, settings.network_region, url.port, settings.home.absolute() / "tunnels")
+    return Tunnel(settings.server, settings.server_region, url.port, settings.home.absolute() / "tunnels")
 
 
 @dataclass(frozen=True)

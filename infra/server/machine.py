@@ -30,6 +30,7 @@ class SkyPilotServer(pulumi.ComponentResource):
         server_name: str,
         config: ServerConfig,
         network: WorkerNetwork,
+        others: Mapping[str, WorkerNetwork],
         zone: str,
         policy: pulumi.Input[str],
         user_data: pulumi.Input[str],
@@ -37,7 +38,10 @@ class SkyPilotServer(pulumi.ComponentResource):
         renewed: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`user_data` is for its first boot; with `renewed`, one of the newest image and code takes its place."""
+        """It stands in `network`, and reaches the machines of `others`, too, which are those of further regions.
+
+        `user_data` is for its first boot; with `renewed`, one of the newest image and code takes its place.
+        """
         super().__init__("cortex:ground:SkyPilotServer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = {"Name": server_name}
@@ -49,7 +53,10 @@ class SkyPilotServer(pulumi.ComponentResource):
             opts=child,
         )
         address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=child)
-        self._admit(name, network, address, child)
+        _admit(name, network, address, child)
+        for region, other in others.items():
+            # A child of that network, so that it is made in its region.
+            _admit(f"{name}-{region}", other, address, pulumi.ResourceOptions(parent=other))
         card = aws.ec2.NetworkInterface(
             name,
             subnet_id=network.subnets[zone],
@@ -117,18 +124,19 @@ class SkyPilotServer(pulumi.ComponentResource):
         )
         return group.id
 
-    def _admit(self, name: str, network: WorkerNetwork, address: aws.ec2.Eip, child: pulumi.ResourceOptions) -> None:
-        """Let it into the machines. A rule that names its group would not: AWS applies that to private addresses."""
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-ssh",
-            security_group_id=network.security_group_id,
-            cidr_ipv4=address.public_ip.apply(lambda found: f"{found}/32"),
-            ip_protocol="tcp",
-            from_port=SSH,
-            to_port=SSH,
-            description="SkyPilot's server",
-            opts=child,
-        )
+
+def _admit(name: str, network: WorkerNetwork, address: aws.ec2.Eip, opts: pulumi.ResourceOptions) -> None:
+    """Let it into the machines. A rule that names its group would not: AWS applies that to private addresses."""
+    aws.vpc.SecurityGroupIngressRule(
+        f"{name}-ssh",
+        security_group_id=network.security_group_id,
+        cidr_ipv4=address.public_ip.apply(lambda found: f"{found}/32"),
+        ip_protocol="tcp",
+        from_port=SSH,
+        to_port=SSH,
+        description="SkyPilot's server",
+        opts=opts,
+    )
 
 
 def zone_with(machine: str, subnets: Mapping[str, object], provider: aws.Provider) -> str:

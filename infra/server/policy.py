@@ -1,9 +1,11 @@
 """Rights of SkyPilot's server: start, tag and end a stack's machines, give them the stack's roles, and nothing else."""
 
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
 from infra.names import RUNS, Names
-from infra.policies import allow, document, use_key
+from infra.policies import Condition, allow, document, use_key
 from infra.server.bundle import BUNDLES
 
 CLUSTER_TAG = "skypilot-cluster-name"
@@ -41,52 +43,56 @@ LOOKS = (
 """What SkyPilot and the kit read of an account; AWS lets nobody confine these to a resource."""
 
 
-def server_policy(*, names: Names, vpc: str, artifacts: str, data: str, key: str) -> str:
+def server_policy(*, names: Names, vpcs: Sequence[str], artifacts: str, data: str, key: str) -> str:
     """The policy of the server's role; all but the names are ARNs.
 
-    It starts machines in this network alone, and only with the stack's tags; it ends those that carry them and were
+    It starts machines in these networks alone, and only with the stack's tags; it ends those that carry them and were
     started by SkyPilot. It gives machines the stack's roles and no other. Of the bucket it reads runs, and writes into
     their ledgers and leases: what watches a run ends one that is lost.
     """
-    ec2 = f"arn:aws:ec2:{names.region}:{names.account}"
     roles: list[JsonValue] = [f"arn:aws:iam::{names.account}:role/{name}" for name in (f"{names.run}-*", names.worker)]
     profiles: list[JsonValue] = [
         f"arn:aws:iam::{names.account}:instance-profile/{name}" for name in (f"{names.run}-*", names.worker)
     ]
+
+    def of(*kinds: str) -> list[JsonValue]:
+        """Every resource of these kinds, in each region."""
+        return [f"arn:aws:ec2:{region}:{names.account}:{kind}/*" for region in names.regions for kind in kinds]
+
     ours = {"project": names.tags["project"], "stack": names.tags["stack"]}
-    on_request = {"StringEquals": {f"aws:RequestTag/{name}": value for name, value in ours.items()}}
-    on_machine = {
+    on_request: Condition = {"StringEquals": {f"aws:RequestTag/{name}": value for name, value in ours.items()}}
+    on_machine: Condition = {
         "StringEquals": {f"aws:ResourceTag/{name}": value for name, value in ours.items()},
         "Null": {f"aws:ResourceTag/{CLUSTER_TAG}": "false"},
     }
     return document(
         allow("Sessions", SESSIONS, ["*"]),
         allow("Look", LOOKS, ["*"]),
-        allow("StartTagged", ["ec2:RunInstances"], [f"{ec2}:instance/*"], on_request),
+        allow("StartTagged", ["ec2:RunInstances"], of("instance"), on_request),
         allow(
             "StartHere",
             ["ec2:RunInstances"],
-            [f"{ec2}:{kind}/*" for kind in ("subnet", "security-group", "network-interface")],
-            {"ArnEquals": {"ec2:Vpc": vpc}},
+            of("subnet", "security-group", "network-interface"),
+            {"ArnEquals": {"ec2:Vpc": list(vpcs)}},
         ),
         allow(
             "StartWith",
             ["ec2:RunInstances"],
             [
-                f"arn:aws:ec2:{names.region}::image/*",
-                *(f"{ec2}:{kind}/*" for kind in ("volume", "placement-group", "spot-instances-request")),
+                *(f"arn:aws:ec2:{region}::image/*" for region in names.regions),
+                *of("volume", "placement-group", "spot-instances-request"),
             ],
         ),
         allow(
             "TagWhatIsStarted",
             ["ec2:CreateTags"],
-            [f"{ec2}:{kind}/*" for kind in ("instance", "volume", "spot-instances-request")],
+            of("instance", "volume", "spot-instances-request"),
             {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
         ),
         allow(
             "KeepMachines",
             ["ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
-            [f"{ec2}:instance/*"],
+            of("instance"),
             on_machine,
         ),
         allow("GiveRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),

@@ -107,13 +107,16 @@ def of_stack(profile: Profile, tmp_path: Path, vpc: str | None = None, **given: 
 
 def test_a_stack_stands_where_its_network_is_found(profile: Profile, tmp_path: Path, cloud: Aws) -> None:
     assert cloud
-    raised = {"run_policy": POLICY, "network_region": "us-west-2", "bucket": "s3://mine"}
+    raised = {"run_policy": POLICY, "network_regions": ("us-west-2",), "bucket": "s3://mine"}
     gone = of_stack(profile, tmp_path, "cortex-dev", **raised)
     assert gone.ok is False and "us-west-2 has no network cortex-dev" in gone.detail and gone.fix == "make infra-up"
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "cortex-dev"}]}]
     boto3.client("ec2", region_name="us-west-2").create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=tags)  # type: ignore[arg-type]
     assert of_stack(profile, tmp_path, "cortex-dev", **raised).ok
     assert of_stack(profile, tmp_path, "cortex-prod", **raised).ok is False
+    several = raised | {"network_regions": ("us-west-2", "eu-west-1", "us-east-2")}
+    without = of_stack(profile, tmp_path, "cortex-dev", **several)
+    assert without.ok is False and "eu-west-1 and us-east-2 have no network cortex-dev" in without.detail
     unnamed = of_stack(profile, tmp_path, None, **raised)
     assert unnamed.ok is False and "names no network" in unnamed.detail
 

@@ -136,7 +136,7 @@ def test_a_task_with_keys_of_its_own_may_go_anywhere(tmp_path: Path, profile: Pr
 
 
 def test_machines_of_aws_are_taken_where_the_network_is(tmp_path: Path, profile: Profile) -> None:
-    settings = Settings(bucket="s3://kit", owner="a", network_region="us-east-1")
+    settings = Settings(bucket="s3://kit", owner="a", network_regions=("us-east-1",))
     for task in resolve(profile, "r1", settings=settings):
         assert {infra for infra, _ in machines(task)} == {"aws/us-east-1"}
 
@@ -153,6 +153,30 @@ def test_machines_of_aws_are_taken_where_the_network_is(tmp_path: Path, profile:
     assert taken({"cloud": "aws", "region": "us-east-1"}) == [None]
     with pytest.raises(ConfigError, match=r"task 'a' names no machine in us-east-1.*leave the region out"):
         taken({"infra": "aws/us-west-2"})
+
+
+def test_with_several_networks_each_is_an_alternative(tmp_path: Path, profile: Profile) -> None:
+    settings = Settings(bucket="s3://kit", owner="a", network_regions=("us-east-1", "us-west-2"))
+    for task in resolve(profile, "r1", settings=settings):
+        assert [infra for infra, _ in machines(task)][:2] == ["aws/us-east-1", "aws/us-west-2"]
+        assert len(sky.Task.from_yaml_config(task).resources) >= 2
+
+    def taken(**resources: Any) -> list[str | None]:
+        document = {"name": "a", "resources": resources, "run": "x", "secrets": {"AWS_ACCESS_KEY_ID": ""}}
+        path = write(tmp_path / "p.yaml", document)
+        return [infra for infra, _ in machines(resolve_job(path, settings=settings))]
+
+    assert taken(infra="aws") == ["aws/us-east-1", "aws/us-west-2"]
+    in_order = [{"infra": "lambda"}, {"infra": "aws"}, {"infra": "aws/us-west-2"}]
+    assert taken(ordered=in_order) == ["lambda", "aws/us-east-1", "aws/us-west-2"]
+    assert taken(infra="aws/*/us-west-2b") == ["aws/us-west-2/us-west-2b"]
+    # Where a task brings the machine's own image, it can be where it has one.
+    assert taken(infra="aws", image_id={"docker": "ghcr.io/a/b", "us-west-2": "ami-1"}) == ["aws/us-west-2"]
+    for stray in ("aws/eu-west-1", "aws/*/eu-west-1a"):
+        with pytest.raises(ConfigError, match=r"no machine in us-east-1 or us-west-2.*the stack's more_regions"):
+            taken(infra=stray)
+    with pytest.raises(ConfigError, match=r"no machine in us-east-1 or us-west-2"):
+        taken(infra="aws", image_id={"docker": "ghcr.io/a/b", "eu-west-1": "ami-1"})
 
 
 def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) -> None:

@@ -1,16 +1,22 @@
 """What a stack's settings change in what is made."""
 
+import json
+
 import pytest
 
 pytest.importorskip("pulumi", reason="the infra environment is not installed: images/infra/requirements.lock")
 
+from parliament import analyze_policy_string
+
 from cortex.errors import ConfigError
-from infra.config import RENEW, StackConfig
+from infra.config import MOST_REGIONS, RENEW, StackConfig
+from infra.names import Names
+from infra.operators import launcher_policy, raiser_policy
 from infra.outputs import sky_config
 from tests.infra.checks import google, network
 from tests.infra.checks.estate import images_are_fixed_and_scanned
 from tests.infra.samples import shipped
-from tests.infra.world import bring_up, emulated_cloud
+from tests.infra.world import ACCOUNT, World, bring_up, emulated_cloud
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -109,3 +115,35 @@ def test_only_when_asked_to_is_a_server_made_anew(
     with emulated_cloud():
         world = bring_up()
     assert world.unchanged["aws:ec2/instance:Instance", "server"] == kept
+
+
+def test_a_further_region_changes_nothing_of_the_first() -> None:
+    with emulated_cloud():
+        before = bring_up()
+    with emulated_cloud():
+        after = bring_up(more_regions=["us-west-2"])
+
+    def parts(world: World) -> dict[tuple[str, str], str]:
+        rest = [found for found in world.declared if "us-west-2" not in found.name]
+        return {
+            (found.type, found.name): json.dumps(found.inputs.get("cidr_block"))
+            for found in rest
+            if found.type.startswith(("aws:ec2", "aws:vpc"))
+        }
+
+    assert parts(before) == parts(after)
+
+
+def test_iam_takes_the_rights_of_the_most_regions() -> None:
+    most = ("ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2")
+    assert len(most) == MOST_REGIONS
+    names = Names("a-longest-stack", ACCOUNT, most[0], most[1:])
+    for policy in (raiser_policy, launcher_policy):
+        assert len("".join(policy(names).split())) <= 6144
+    with emulated_cloud():
+        world = bring_up("a-longest-stack", region=most[0], more_regions=list(most[1:]), zones=None, gcp=None)
+        for role, limit in ((world.run_role(), 6144), (world.names.worker, 10240), (world.names.server, 10240)):
+            for text in world.policies(role):
+                assert len("".join(text.split())) <= limit, role
+                # A list of values in a condition is one of the things that a linter knows.
+                assert not [found for found in analyze_policy_string(text).findings if found.issue == "MALFORMED"]

@@ -146,7 +146,7 @@ def test_files_keep_what_is_not_ours(tmp_path: Path) -> None:
         f"CORTEX_BUCKET={OUTPUTS.bucket_url}",
         "CORTEX_REGISTRY=123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-dev",
         f"CORTEX_RUN_POLICY={OUTPUTS.run_policy}",
-        f"CORTEX_NETWORK_REGION={OUTPUTS.region}",
+        f"CORTEX_NETWORK_REGIONS={OUTPUTS.region}",
         "AWS_REGION=us-east-1",
         "CORTEX_SERVER=i-0123456789abcdef0",
     ]

@@ -121,9 +121,34 @@ def _release(store: Store, run: str, tmp_path: Path) -> None:
 
 def test_up_selects_the_stack_raises_it_and_points_the_kit_at_it(engine: Engine, tmp_path: Path) -> None:
     written = Stack("dev").up(tmp_path)
-    assert engine.asked == ["whoami --json", "stack select dev --create", "up", "stack output --json"]
+    outputs = "stack output --json"
+    assert engine.asked == ["whoami --json", "stack select dev --create", outputs, "up", outputs]
     assert [path.name for path in written] == [".sky.yaml", ".env"]
     assert f"CORTEX_BUCKET={OUTPUTS.bucket_url}" in (tmp_path / ".env").read_text()
+
+
+def test_a_region_is_not_left_while_a_machine_stands_in_it(engine: Engine, tmp_path: Path) -> None:
+    engine.give(OUTPUTS.model_copy(update={"more_regions": ("us-west-2", "eu-west-1")}).model_dump_json())
+    client = boto3.client("ec2", region_name="eu-west-1")
+    network = client.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    client.create_tags(Resources=[network], Tags=[{"Key": "Name", "Value": OUTPUTS.vpc_name}])
+    machine = _machine(client, network, {})
+    with pytest.raises(RefusedError, match=f"{machine} in eu-west-1 .*--region eu-west-1 --instance-ids {machine}"):
+        Stack("dev").up(tmp_path, yes=True)
+    assert "up --yes" not in engine.asked
+    with pytest.raises(RefusedError, match="in eu-west-1"):
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: Store.open(str(tmp_path / "b")))
+    client.terminate_instances(InstanceIds=[machine])
+    Stack("dev").up(tmp_path, yes=True)
+    assert "up --yes" in engine.asked
+
+
+def test_a_stack_of_an_older_checkout_is_raised_anew(engine: Engine, tmp_path: Path) -> None:
+    engine.give(json.dumps({"region": "us-east-1"}))
+    with pytest.raises(ConfigError, match="run `make infra-up` first"):
+        Stack("dev").up(tmp_path, yes=True)
+    # The engine was asked all the same; a real one would have written what is missing.
+    assert "up --yes" in engine.asked
 
 
 def test_preview_changes_nothing(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import os
 import runpy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -61,12 +61,19 @@ class World:
     waits_for: dict[tuple[str, str], set[tuple[str, str]]]
     """What must be there before each resource is made."""
     emulator: Emulator
+    region: str
+    """Where `client` asks, and `vpc` looks."""
+
+    def at(self, region: str) -> "World":
+        """The same stack, looked at in another of its regions."""
+        return replace(self, region=region)
 
     @property
     def zones(self) -> tuple[str, ...]:
         """The letters of the zones that the network is to be in."""
         every = self.client("ec2").describe_availability_zones()["AvailabilityZones"]
-        return self.config.zones or tuple(zone["ZoneName"][-1] for zone in every)
+        chosen = self.config.zones if self.region == self.config.region else None
+        return chosen or tuple(zone["ZoneName"][-1] for zone in every)
 
     @property
     def artifacts(self) -> str:
@@ -84,7 +91,13 @@ class World:
 
     def client(self, service: str) -> Any:
         """The owner's client: nothing is refused to it."""
-        return self.emulator.client(service)
+        return self.emulator.client(service, self.region)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The server's own, which stays, as a block of one."""
+        found = self.emulator.client("ec2", self.names.region).describe_addresses()["Addresses"]
+        return [f"{address['PublicIp']}/32" for address in found]
 
     def of_type(self, kind: str) -> list[Declared]:
         return [resource for resource in self.declared if resource.type.endswith(f":{kind}") and not resource.dropped]
@@ -208,4 +221,5 @@ def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) 
         unchanged=monitor.unchanged,
         waits_for=monitor.waits_for,
         emulator=emulator,
+        region=config.region,
     )

@@ -7,6 +7,7 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import ConfigError
 from cortex.fleet import aws
+from cortex.fleet.egress import BETWEEN_REGIONS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 
@@ -31,12 +32,11 @@ def check(ground: Ground) -> Finding:
         store = Store.open(url, Patience(deadline=5.0, longest=1.0))
     except ConfigError as error:
         return Finding(NAME, False, str(error), "correct what is named")
-    if url.startswith("s3:"):
-        fault = _fault(urlsplit(url).netloc)
-        if fault:
-            return fault
+    home = _home(urlsplit(url).netloc) if url.startswith("s3:") else None
+    if isinstance(home, Finding):
+        return home
     try:
-        return _probe(store)
+        return _with_distance(_probe(store), home, ground)
     except StoreError as error:
         fix = f"give these credentials the right to read, write and delete below {url}/runs; {_OTHER}"
         return Finding(NAME, False, str(error), fix)
@@ -59,22 +59,39 @@ def _probe(store: Store) -> Finding:
     return Finding(NAME, True, f"{store.url}: written, read, deleted")
 
 
-def _fault(bucket: str) -> Finding | None:
-    """What is wrong with an S3 bucket before anything is written to it, as far as AWS says so."""
+def _with_distance(found: Finding, home: str | None, ground: Ground) -> Finding:
+    """The same, with what it costs that machines of AWS are in other regions than the bucket, as far as tasks say."""
+    named = {place.region for place in ground.places() if place.cloud == "aws" and place.region}
+    elsewhere = sorted(named - {home})
+    if not found.ok or home is None or not elsewhere:
+        return found
+    detail = (
+        f"{found.detail}; it is in {home}, and what machines in {' and '.join(elsewhere)} read and write crosses "
+        f"regions, at about ${BETWEEN_REGIONS} a GB"
+    )
+    # Where machines may be near it, too, somebody chose the others for their capacity.
+    advice = None if home in named else f"take machines in {home}, or a bucket in {elsewhere[0]}"
+    return Finding(NAME, True, detail, advice)
+
+
+def _home(bucket: str) -> str | Finding | None:
+    """The region of AWS that an S3 bucket is in; None where AWS does not tell, or the service is another's. Or what is
+    wrong with the bucket, before anything is written to it."""
     try:
         clients = aws.Clients()
         s3 = clients("s3")
-        s3.head_bucket(Bucket=bucket)
+        region = s3.head_bucket(Bucket=bucket).get("BucketRegion")
     except aws.errors() as error:
         return _unseen(bucket, error)
     try:
         account = clients("sts").get_caller_identity()["Account"]
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except aws.errors() as error:
-        # What speaks S3 alone has no accounts to ask for.
         if aws.code(error) in _REFUSED and getattr(error, "operation_name", "") == "HeadBucket":
             return Finding(NAME, False, f"bucket {bucket} is of another account than these credentials", _OTHER)
-    return None
+        # What speaks S3 alone has no accounts to ask for, and regions of its own.
+        return None
+    return region
 
 
 def _unseen(bucket: str, error: Exception) -> Finding | None:

@@ -1,7 +1,9 @@
-"""The ground in the cloud that `make infra-up` raises: whether this checkout points to one, and its network stands."""
+"""The ground in the cloud that `make infra-up` raises: whether this checkout points to one, and its networks stand."""
 
 from pathlib import Path
 
+from cortex.artifacts.parallel import in_parallel
+from cortex.errors import CortexError
 from cortex.fleet import aws
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -12,31 +14,49 @@ from cortex.yaml_reader import read_yaml
 NAME = "stack"
 
 _RAISE = "make infra-up"
+_CONFIGURED = "the configured region"
 _FIRST = f"give the stack its owner's values (docs/ground.md), then {_RAISE}"
 
 
 def check(ground: Ground) -> Finding:
-    """See what `make infra-up` wrote, and ask AWS for the network that it names."""
+    """See what `make infra-up` wrote, and ask AWS for the network that it names, in each region."""
     settings = ground.settings
-    if settings.run_policy is None and settings.network_region is None:
+    if settings.run_policy is None and not settings.network_regions:
         if settings.bucket is None:
             return Finding(NAME, False, "no stack was raised from this checkout, and no bucket is named", _FIRST)
         detail = f"none of this checkout's: runs are kept in {settings.bucket}, and machines get no role of their own"
         return Finding(NAME, True, detail, f"for a network, roles and repositories of your own: {_FIRST}")
-    region = settings.network_region or "the configured region"
     names = networks(Path(ground.environment.get(SKY_CONFIG) or CHECKOUT / ".sky.yaml"))
     if not names:
         detail = ".env is of a stack, and SkyPilot's configuration names no network: machines would get the default one"
         return Finding(NAME, False, detail, f"{_RAISE} writes .sky.yaml anew")
-    named = " or ".join(names)
+    named, clients = " or ".join(names), aws.Clients()
+    regions = settings.network_regions or (None,)
     try:
-        ec2 = aws.client("ec2", settings.network_region)
-        found = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
+        without = [
+            region for region in in_parallel(lambda region: _without(clients, region, names), regions, 4) if region
+        ]
+    except CortexError as error:
+        return Finding(NAME, None, f"nobody knows whether the network {named} stands: {error}")
+    if without:
+        detail = f"{' and '.join(without)} {'has' if len(without) == 1 else 'have'} no network {named}"
+        return Finding(NAME, False, f"{detail}, which .sky.yaml names", _RAISE)
+    stands = " and ".join(settings.network_regions) or _CONFIGURED
+    return Finding(NAME, True, f"the network {named} stands in {stands}")
+
+
+def _without(clients: aws.Clients, region: str | None, names: list[str]) -> str | None:
+    """The region's name where it has no network of these names; None where it has.
+
+    Raises:
+        CortexError: AWS does not tell.
+    """
+    where = region or _CONFIGURED
+    try:
+        found = clients("ec2", region).describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
     except aws.errors() as error:
-        return Finding(NAME, None, f"{region} cannot be asked for the network {named} ({aws.words(error)})")
-    if not found["Vpcs"]:
-        return Finding(NAME, False, f"{region} has no network {named}, which .sky.yaml names", _RAISE)
-    return Finding(NAME, True, f"the network {named} stands in {region}")
+        raise CortexError(f"{where} cannot be asked ({aws.words(error)})") from error
+    return None if found["Vpcs"] else where
 
 
 def networks(path: Path) -> list[str]:

@@ -241,6 +241,29 @@ def test_a_bucket_of_ours_is_written_read_and_emptied(ground: Make, cloud: Aws) 
     assert "Contents" not in s3.list_objects_v2(Bucket="mine")
 
 
+@pytest.mark.parametrize(
+    ("places", "words", "advice"),
+    [
+        (["aws/us-west-2"], "", None),
+        (["aws/us-west-2", "gcp/us-central1", "aws"], "", None),
+        (["aws/us-west-2", "aws/us-east-1"], "in us-west-2, and what machines in us-east-1 read and write", None),
+        (["aws/us-east-1"], "crosses regions, at about $0.02 a GB", "machines in us-west-2, or a bucket in us-east-1"),
+    ],
+)
+def test_a_bucket_of_another_region_costs_what_is_said(
+    ground: Make, cloud: Aws, places: list[str], words: str, advice: str | None
+) -> None:
+    import boto3
+
+    assert cloud
+    made = {"LocationConstraint": "us-west-2"}
+    boto3.client("s3", region_name="us-west-2").create_bucket(Bucket="mine", CreateBucketConfiguration=made)  # type: ignore[arg-type]
+    documents = [{"name": "sft", "resources": {"any_of": [{"infra": place} for place in places]}}]
+    found = bucket.check(ground(documents, bucket="s3://mine/kit"))
+    assert found.ok and words in found.detail and ("crosses" in found.detail) is bool(words), found
+    assert (found.fix is None) if advice is None else (advice in str(found.fix))
+
+
 @pytest.mark.usefixtures("cloud")
 def test_a_bucket_that_is_not_there(ground: Make) -> None:
     found = bucket.check(ground(bucket="s3://none/kit"))

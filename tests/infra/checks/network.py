@@ -33,7 +33,7 @@ def machines_reach_out_of_every_zone(world: World) -> None:
 
 def nothing_comes_in_but_what_is_named(world: World) -> None:
     groups = {group["GroupName"]: group for group in world.in_vpc("security_groups")}
-    of_server = {world.names.server} if world.config.server else set()
+    of_server = {world.names.server} if world.config.server and world.region == world.config.region else set()
     assert set(groups) == {"default", world.outputs.security_group_name, *of_server}
     assert groups["default"]["IpPermissions"] == groups["default"]["IpPermissionsEgress"] == []
     ours = groups[world.outputs.security_group_name]
@@ -44,8 +44,7 @@ def nothing_comes_in_but_what_is_named(world: World) -> None:
         inbound |= {(*ports, source["CidrIpv6"]) for source in rule["Ipv6Ranges"]}
         inbound |= {(*ports, source["GroupId"]) for source in rule["UserIdGroupPairs"]}
     among = {("-1", None, None, ours["GroupId"])}
-    addresses = [f"{found['PublicIp']}/32" for found in world.client("ec2").describe_addresses()["Addresses"]]
-    own = [*addresses, *map(str, world.config.ssh_from)]
+    own = [*world.addresses, *map(str, world.config.ssh_from)]
     ports = {
         ("tcp", port, port, str(source)) for port in world.config.service_ports for source in world.config.ssh_from
     }
@@ -55,7 +54,7 @@ def nothing_comes_in_but_what_is_named(world: World) -> None:
 def s3_is_reached_for_free(world: World) -> None:
     endpoint = world.endpoint()
     assert endpoint["VpcEndpointType"] == "Gateway"
-    assert endpoint["ServiceName"] == f"com.amazonaws.{world.names.region}.s3"
+    assert endpoint["ServiceName"] == f"com.amazonaws.{world.region}.s3"
     served = {
         association["SubnetId"]
         for table in world.in_vpc("route_tables")
@@ -77,20 +76,20 @@ def writes_stay_in_the_account(world: World) -> None:
 
 def skypilot_finds_its_way(world: World) -> None:
     """SkyPilot's own bootstrap, on the emulated cloud: it takes our network as it is, and changes nothing in it."""
-    ec2 = boto3.resource("ec2", region_name=world.names.region)
+    ec2 = boto3.resource("ec2", region_name=world.region)
     given = sky_config(world.outputs)["aws"]
     before = world.in_vpc("security_groups")
     for letter in world.zones:
         subnets, vpc = sky_aws._get_subnet_and_vpc_id(
             ec2,
             security_group_ids=None,
-            region=world.names.region,
-            availability_zone=world.names.zone(letter),
+            region=world.region,
+            availability_zone=f"{world.region}{letter}",
             use_internal_ips=False,
             vpc_name=given["vpc_names"],
             subnet_names=None,
         )
-        assert [subnet.availability_zone for subnet in subnets] == [world.names.zone(letter)]
+        assert [subnet.availability_zone for subnet in subnets] == [f"{world.region}{letter}"]
         for efa in (False, True):
             (group,) = sky_aws._configure_security_group(ec2, vpc, given["security_group_name"], [], efa)
             assert group in [found["GroupId"] for found in before]

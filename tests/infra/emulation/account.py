@@ -22,8 +22,8 @@ class Account:
     def __init__(self, region: str, account: str) -> None:
         self.region, self.account = region, account
 
-    def client(self, service: str) -> Any:
-        return _client(service, self.region)
+    def client(self, service: str, region: str | None = None) -> Any:
+        return _client(service, region or self.region)
 
 
 def pascal(name: str) -> str:

@@ -7,7 +7,8 @@ a pretence.
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,17 +44,19 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
         self.change = change
         self.declared: list[Declared] = []
         self.default_tags: dict[str, str] = {}
+        self._regions: dict[str, str] = {}
+        """Each AWS provider's, by its name."""
         # Pulumi registers resources from many threads; moto's services are not safe in them.
         self._one_at_a_time = threading.RLock()
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._where(args.provider):
             return getattr(self, _maker(args.token))(_plain(args.args)), []
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
             return None, {}
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._where(args.provider):
             resource = Declared(args.typ, args.name, _plain(args.inputs), args.provider or "")
             if self.change:
                 self.change(resource)
@@ -62,12 +65,23 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
                 return f"dropped-{args.name}", {**args.inputs, "arn": f"arn:aws:dropped:::{args.name}"}
             if args.typ == "pulumi:providers:aws":
                 self.default_tags = json.loads(resource.inputs.get("default_tags", "{}")).get("tags", {})
-                return "aws", {}
+                self._regions[args.name] = resource.inputs["region"]
+                return args.name, {}
             if args.typ.startswith("aws:"):
                 # As the real provider does it: what a resource says wins over the provider's default.
                 resource.inputs["tags"] = {**self.default_tags, **resource.inputs.get("tags", {})}
             identifier, outputs = getattr(self, _maker(args.typ))(resource.inputs)
             return identifier, {**args.inputs, **outputs}
+
+    @contextmanager
+    def _where(self, provider: str | None) -> Iterator[None]:
+        """Work in the region of a resource's provider, as `urn:pulumi:...::<name>::<id>` names it."""
+        home, name = self.region, (provider or "").split("::")[-2:][0]
+        self.region = self._regions.get(name, home)
+        try:
+            yield
+        finally:
+            self.region = home
 
 
 class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
