@@ -7,6 +7,21 @@ FIRST_REGION = "us-east-1"
 """Where to ask what is the same everywhere, if no region is configured."""
 
 
+EXPIRED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "SSOTokenLoadError",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+    }
+)
+"""What services, and boto3 itself, say of credentials whose time is over."""
+
+RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
+
+
 class Clients:
     """Clients of one session, made from any thread: what they share takes longest to read."""
 
@@ -52,5 +67,6 @@ def answered(error: Exception) -> bool:
 
 
 def words(error: Exception) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split())[:300]
+    """An error in one line, with the fix where the credentials have expired: at any point, those of hours may."""
+    text = " ".join(str(error).split())[:300]
+    return f"{text}; the credentials have expired: {RENEW}" if code(error) in EXPIRED else text

@@ -8,6 +8,7 @@ machines that replace it.
 
 import hashlib
 import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +57,10 @@ class RunRole:
             ConfigError: these credentials may not, or AWS does not answer.
             RefusedError: a role of that name is there, and is not this run's alone.
         """
-        iam = aws.client("iam")
         tags = [{"Key": RUN_TAG, "Value": self.run}]
         of_base = [{"Key": BASE_TAG, "Value": self.base}] if self.base else []
         try:
+            iam = aws.client("iam")
             _unless_there(
                 lambda: iam.create_role(
                     RoleName=self.name,
@@ -77,6 +78,8 @@ class RunRole:
             _unless_there(lambda: iam.create_instance_profile(InstanceProfileName=self.name, Tags=tags))
             _unless_there(lambda: iam.add_role_to_instance_profile(InstanceProfileName=self.name, RoleName=self.name))
         except aws.errors() as error:
+            if aws.code(error) in aws.EXPIRED:
+                raise ConfigError(f"run {self.run} gets no role of its own: {aws.words(error)}") from error
             raise ConfigError(
                 f"run {self.run} gets no role of its own ({aws.words(error)}): let these credentials create roles and "
                 f"instance profiles called {self.name.rpartition('-')[0]}-*, or use a profile that may (AWS_PROFILE)"
@@ -89,20 +92,18 @@ class RunRole:
         Raises:
             ConfigError: these credentials may not, or AWS does not answer.
         """
-        iam = aws.client("iam")
         name = self.name
-        steps = (
-            lambda: iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name),
-            lambda: iam.delete_instance_profile(InstanceProfileName=name),
-            lambda: iam.detach_role_policy(RoleName=name, PolicyArn=self.policy),
-            lambda: iam.delete_role(RoleName=name),
-        )
-        for step in steps:
-            try:
-                step()
-            except aws.errors() as error:
-                if aws.code(error) != _GONE:
-                    raise ConfigError(f"the role {name} of run {self.run} stays: {aws.words(error)}") from error
+        try:
+            iam = aws.client("iam")
+            _unless_gone(lambda: iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name))
+            _unless_gone(lambda: iam.delete_instance_profile(InstanceProfileName=name))
+            _unless_gone(lambda: iam.detach_role_policy(RoleName=name, PolicyArn=self.policy))
+            _unless_gone(lambda: iam.delete_role(RoleName=name))
+        except aws.errors() as error:
+            raise ConfigError(
+                f"the role {name} of run {self.run} stays ({aws.words(error)}); it costs nothing, and `cortex teardown "
+                f"{self.run}` takes it away once AWS lets it"
+            ) from error
 
     def _require_ours(self, iam: Any) -> None:
         role = iam.get_role(RoleName=self.name)["Role"]
@@ -120,9 +121,18 @@ class RunRole:
             )
 
 
-def _unless_there(make: Any) -> None:
+def _unless_there(make: Callable[[], Any]) -> None:
+    _unless(_EXISTS, make)
+
+
+def _unless_gone(remove: Callable[[], Any]) -> None:
+    _unless((_GONE,), remove)
+
+
+def _unless(done: Collection[str], call: Callable[[], Any]) -> None:
+    """Call AWS, for which an error of one of these codes means that it is done already."""
     try:
-        make()
+        call()
     except aws.errors() as error:
-        if aws.code(error) not in _EXISTS:
+        if aws.code(error) not in done:
             raise

@@ -8,6 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cortex.errors import ConfigError, RefusedError
@@ -82,6 +84,28 @@ def test_without_its_policy_there_is_no_role_and_it_is_said_in_a_line(iam: Any) 
     assert refused.value.exit_code == 78 and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("verb", ["make", "remove"])
+def test_a_token_that_expired_half_way_is_to_be_renewed(
+    verb: str, role: RunRole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM answers so to whoever's hours are over; the run's role was begun, or is to go."""
+    name, iam_call = role.make(), BaseClient._make_api_call
+
+    def expired(self: Any, operation: str, arguments: Any) -> Any:
+        if operation in ("AddRoleToInstanceProfile", "DeleteRole"):
+            raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "is expired"}}, operation)
+        return iam_call(self, operation, arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", expired)
+        with pytest.raises(ConfigError, match=r"run my-run .*have expired: renew them: `aws sso login`") as refused:
+            getattr(role, verb)()
+        assert "\n" not in str(refused.value) and "let these credentials create" not in str(refused.value)
+    # Renewed, either goes on where it stood.
+    assert role.make() == name
+    role.remove()
+
+
 @pytest.mark.parametrize(
     ("bucket", "policy", "has_one"),
     [
@@ -152,6 +176,7 @@ def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
         with _carrying("cortex-dev-run-0", [ON_AWS]):
             with_role = sent()
         assert sent() == config
+    assert with_role
     own = with_role.pop("aws")
     assert own == {"vpc_names": "cortex-dev", "remote_identity": [controllers, {"*": "cortex-dev-run-0"}]}
     assert with_role and all(part == {"remote_identity": "NO_UPLOAD"} for part in with_role.values()), "others' keys"

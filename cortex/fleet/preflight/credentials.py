@@ -14,9 +14,6 @@ from cortex.fleet.skypilot import has_remote_server
 
 NAME = "credentials"
 
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRetrievalError", "SSOTokenLoadError"}
-_RENEW = "renew them: `aws sso login`, or a new key with `aws configure`"
-
 _TEMPORARY = re.compile(r":assumed-role/[^/]+/(?!i-[0-9a-f]+$)")
 """Whose credentials last for hours: a role that somebody took, by `aws sso login`, too. A machine in AWS renews its
 own."""
@@ -85,12 +82,12 @@ def _refusal(error: Exception) -> tuple[str, str]:
         return "no credentials", "give them: `aws configure`, `aws sso login`, or AWS_ACCESS_KEY_ID and its secret"
     if code == "ProfileNotFound":
         return aws.words(error), "name one of `aws configure list-profiles` in AWS_PROFILE"
-    if code in _EXPIRED:
-        return f"the credentials have expired ({code})", _RENEW
+    if code in aws.EXPIRED:
+        return f"the credentials have expired ({code})", aws.RENEW
     if code == "SignatureDoesNotMatch":
-        return "the secret key does not fit its access key, or this machine's clock is wrong", _RENEW
+        return "the secret key does not fit its access key, or this machine's clock is wrong", aws.RENEW
     if aws.answered(error):
-        return f"the credentials are not accepted ({code})", _RENEW
+        return f"the credentials are not accepted ({code})", aws.RENEW
     return f"STS does not answer ({aws.words(error)})", "see that sts.amazonaws.com can be reached from here"
 
 

@@ -1,5 +1,6 @@
 """The ground in the cloud that `make infra-up` raises: whether this checkout points to one, and its networks stand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cortex.artifacts.parallel import in_parallel
@@ -30,12 +31,9 @@ def check(ground: Ground) -> Finding:
     if not names:
         detail = ".env is of a stack, and SkyPilot's configuration names no network: machines would get the default one"
         return Finding(NAME, False, detail, f"{_RAISE} writes .sky.yaml anew")
-    named, clients = " or ".join(names), aws.Clients()
-    regions = settings.network_regions or (None,)
+    named = " or ".join(names)
     try:
-        without = [
-            region for region in in_parallel(lambda region: _without(clients, region, names), regions, 4) if region
-        ]
+        without = _regions_without(names, settings.network_regions)
     except CortexError as error:
         return Finding(NAME, None, f"nobody knows whether the network {named} stands: {error}")
     if without:
@@ -45,18 +43,27 @@ def check(ground: Ground) -> Finding:
     return Finding(NAME, True, f"the network {named} stands in {stands}")
 
 
-def _without(clients: aws.Clients, region: str | None, names: list[str]) -> str | None:
-    """The region's name where it has no network of these names; None where it has.
+def _regions_without(names: list[str], regions: Sequence[str]) -> list[str]:
+    """The regions that have no network of these names; without any given, the configured one is asked.
 
     Raises:
         CortexError: AWS does not tell.
     """
-    where = region or _CONFIGURED
     try:
-        found = clients("ec2", region).describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
+        clients = aws.Clients()
     except aws.errors() as error:
-        raise CortexError(f"{where} cannot be asked ({aws.words(error)})") from error
-    return None if found["Vpcs"] else where
+        raise CortexError(aws.words(error)) from error
+
+    def has_one(region: str | None) -> bool:
+        try:
+            found = clients("ec2", region).describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
+        except aws.errors() as error:
+            raise CortexError(f"{region or _CONFIGURED} cannot be asked ({aws.words(error)})") from error
+        return bool(found["Vpcs"])
+
+    asked = regions or (None,)
+    there = in_parallel(has_one, asked, len(asked))
+    return [region or _CONFIGURED for region, found in zip(asked, there, strict=True) if not found]
 
 
 def networks(path: Path) -> list[str]:
