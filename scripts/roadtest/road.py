@@ -81,6 +81,10 @@ class Road:
         """From now on there may be something of a run to be ended."""
         self.begun[run] = time.monotonic()
 
+    def entered(self) -> list[str]:
+        """The runs that are in the bucket: a launch that failed early, or was cut off, may have entered none."""
+        return [run for run in self.begun if self.store.exists(f"runs/{run}/profile.json")]
+
     def launch(self, run: str, *words: str | Path) -> None:
         """Have a run submitted by `cortex launch`. Raises CortexError where it is not."""
         self.begin(run)

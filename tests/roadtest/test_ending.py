@@ -99,6 +99,7 @@ def test_secrets_are_looked_for_in_every_object_and_output(where: str, road: Roa
     create_run(road.store, road.run, road.profile)
     write_pipelines(SKY_YAML, road.pipeline, road.wall_pipeline)
     road.begin(road.run)
+    road.begin(road.wall)  # whose launch failed before it was in the bucket
     road.store.put(f"runs/{road.run}/logs/1-sft.log", b"")  # an empty object is read, too
     road.verbs.folder.mkdir()
     if where == "the bucket":

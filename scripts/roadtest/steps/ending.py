@@ -130,7 +130,7 @@ def charge(road: Road) -> Found:
     if road.clouds != {"aws"}:
         return unproven("the ends of machines are told by AWS alone: compare `make cost` with the cloud's bill")
     where, machines, compared = _where(road), list[Mapping[str, Any]](), 0
-    for run in road.begun:
+    for run in road.entered():
         what = f"the end of all machines of {run}, in its ledger,"
         known, rented = road.wait_for(lambda run=run: _settled(road, run, where), what)
         compared += sum(compare_times(known[rental.machine], rental) for rental in rented)
@@ -175,7 +175,7 @@ def leaks(road: Road) -> Found:
     looked_for = {name: value.encode() for name, value in given.items() if len(value) >= SHORTEST}
     looked_for |= {f"the secret of {run}": RunSecret.of(run, road.settings).value.encode() for run in road.begun}
     places = 0
-    for run in road.begun:
+    for run in road.entered():
         road.keep_skypilot_logs(run, controller=True)
         for found in road.store.list(f"runs/{run}"):
             require_no_secret(looked_for, road.store.get(found.key, LARGEST), f"{road.store.url}/{found.key}")
