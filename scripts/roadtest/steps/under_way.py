@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from typing import Any
 
 from cortex.errors import CortexError, StageError
 from cortex.fleet import aws
@@ -31,12 +32,14 @@ def secret(road: Road) -> Found:
 def status(road: Road) -> Found:
     """`cortex status` as a person calls it: the bucket's word and SkyPilot's."""
     road.keep_skypilot_logs(road.run)
-    found = json.loads(road.cortex("status", road.run, "--json"))
+
+    def told() -> dict[str, Any] | None:
+        """None where SkyPilot's server was too busy to answer in the seconds that a look waits for it."""
+        found = json.loads(road.cortex("status", road.run, "--json"))
+        return found if found["skypilot"] else None
+
+    found = road.wait_for(told, f"SkyPilot's word of run {road.run}")
     job = found["skypilot"]
-    if not job:
-        raise StageError(
-            f"SkyPilot does not say how {road.run} stands: {found['skypilot_unasked'] or 'it has no job of it'}"
-        )
     if job["ended"]:
         raise StageError(f"SkyPilot's {job['job']} is {job['state']}, and {road.run} is {found['state']}")
     return Found(f"{found['state']} by the bucket; SkyPilot's {job['job']}: {job['state']}")
