@@ -16,6 +16,7 @@ SPACE := $(subst ,, )
 INFRA_STAMP := $(subst $(SPACE),\ ,$(INFRA))/complete
 TESTBED_STAMP := $(subst $(SPACE),\ ,$(TESTBED))/complete
 STACK ?= dev
+SETS = $(foreach change,$(SET),--set "$(change)")
 ELSEWHERE = $(if $(CLOUD),--cloud "$(CLOUD)")
 ASKED = $(if $(YES),--yes) $(if $(DRYRUN),--dry-run)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -38,8 +39,8 @@ help: ## print the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: rehearse
-rehearse: setup ## run the whole pipeline on this machine   [PROFILE= RUN= DATA= SEED= CONTAINERS=1 [BASE_IMAGE= OPTIONS=]]
-	@$(if $(BASE_IMAGE),CORTEX_BASE_IMAGE="$(BASE_IMAGE)") $(if $(OPTIONS),CORTEX_BUILD_OPTIONS="$(OPTIONS)") $(CORTEX) rehearse $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)") $(if $(CONTAINERS),--containers)
+rehearse: setup ## run the whole pipeline on this machine   [PROFILE= SET="key=value ..." RUN= DATA= SEED= CONTAINERS=1 [BASE_IMAGE= OPTIONS=]]
+	@$(if $(BASE_IMAGE),CORTEX_BASE_IMAGE="$(BASE_IMAGE)") $(if $(OPTIONS),CORTEX_BUILD_OPTIONS="$(OPTIONS)") $(CORTEX) rehearse $(SETS) $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)") $(if $(CONTAINERS),--containers)
 
 .PHONY: drill
 drill: setup ## spoil and kill a small stand-in of a training: what survives?   [PROFILE= STAGE=sft|grpo QUICK=1]
@@ -51,18 +52,18 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 
 ##@ In the cloud
 .PHONY: doctor roadtest preflight plan forecast train stop resume workbench teacher
-doctor: setup ## from nothing to a first launch: what is there, and what to do next   [PROFILE=]
-	@$(CORTEX) doctor "$(or $(PROFILE),cortex-8b)"
+doctor: setup ## from nothing to a first launch: what is there, and what to do next   [PROFILE= SET=]
+	@$(CORTEX) doctor $(SETS) "$(or $(PROFILE),cortex-8b)"
 roadtest: setup ## try all that a run needs of your account, for a few dollars, and end it   [STEP= PROFILE= YES=1 JSON=1 END=<id>]
 	@$(VENV)/bin/python -m scripts.roadtest $(if $(STEP),--step "$(STEP)") $(if $(PROFILE),--profile "$(PROFILE)") $(if $(YES),--yes) $(if $(JSON),--json) $(if $(END),--end "$(END)")
-preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE=]
-	@$(CORTEX) preflight "$(or $(PROFILE),cortex-70b)"
-plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE=]
-	@$(CORTEX) plan "$(or $(PROFILE),cortex-70b)"
-forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= TRACES=<folder> PLOT=<file.svg>]
-	@$(CORTEX) forecast "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
-train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= CLOUD=vast|ssh/<pool>|... RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
-	@$(CORTEX) launch --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ELSEWHERE) $(ASKED)
+preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE= SET=]
+	@$(CORTEX) preflight $(SETS) "$(or $(PROFILE),cortex-70b)"
+plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE= SET=]
+	@$(CORTEX) plan $(SETS) "$(or $(PROFILE),cortex-70b)"
+forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= SET= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) forecast $(SETS) "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
+train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= SET= CLOUD=vast|ssh/<pool>|... RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
+	@$(CORTEX) launch $(SETS) --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ELSEWHERE) $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>
 	@$(CORTEX) stop "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 resume: setup ## go on with a run that was stopped, failed or is over budget   RUN=<id> [BUDGET=<dollars> DEADLINE=<hours> CLOUD= YES=1 DRYRUN=1]

@@ -9,7 +9,18 @@ from dotenv import load_dotenv
 from cortex.errors import CortexError
 from cortex.surroundings import ROOT, settle
 from cortex.text import harmless
-from cortex.verbs import checking, datasets, forecasting, here, launching, planning, releases, server, watching
+from cortex.verbs import (
+    checking,
+    datasets,
+    forecasting,
+    here,
+    launching,
+    planning,
+    profiles,
+    releases,
+    server,
+    watching,
+)
 
 ENV_FILE = ROOT / ".env"
 """In the checkout; `make infra-up` writes it."""
@@ -25,6 +36,7 @@ app = typer.Typer(
 for verbs in (here, checking, planning, forecasting, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
+app.add_typer(profiles.app, name="profile")
 app.add_typer(server.app, name="server")
 
 

@@ -45,6 +45,14 @@ NameOrFolder = Annotated[str, BeforeValidator(_expand_folder)]
 """A name, or a path in which `~` and `$NAME` stand for what they do in a shell."""
 
 
+class UnknownKeyError(ValueError):
+    """A section has no such key; the nearest that it has is named."""
+
+    def __init__(self, key: str, known: list[str]) -> None:
+        super().__init__(unknown_key(key, known))
+        self.key = key
+
+
 class Section(BaseModel):
     """A part of a profile. A value must be of the field's own kind: `true` is no number, and `"3"` neither."""
 
@@ -58,7 +66,7 @@ class Section(BaseModel):
         if isinstance(values, dict):
             for key in values:
                 if isinstance(key, str) and key not in cls.model_fields:
-                    raise ValueError(unknown_key(key, list(cls.model_fields)))
+                    raise UnknownKeyError(key, list(cls.model_fields))
         return values
 
 

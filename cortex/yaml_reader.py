@@ -46,6 +46,18 @@ def read_yaml(path: Path, *, exponents: bool = False) -> Any:
     return documents[0] if documents else None
 
 
+def read_yaml_value(text: str, where: str) -> Any:
+    """One value, written as in a profile: `1e-5` is a number. `where` names it in the error.
+
+    Raises:
+        ConfigError: it is no YAML, or ambiguous.
+    """
+    documents = _parse(text, where, exponents=True)
+    if len(documents) > 1:
+        raise ConfigError(f"{where} holds {len(documents)} documents, parted by `---`: write one value")
+    return documents[0] if documents else None
+
+
 def read_yaml_documents(path: Path, *, texts: Collection[str] = ()) -> list[Any]:
     """The documents of a file, which `---` parts: as `read_yaml`.
 
@@ -69,19 +81,23 @@ def _read(path: Path, exponents: bool, texts: Collection[str] = ()) -> list[Any]
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path} is not YAML: line {line} is not UTF-8 text; save it as UTF-8") from error
+    return _parse(text, str(path), exponents, texts)
+
+
+def _parse(text: str, where: str, exponents: bool, texts: Collection[str] = ()) -> list[Any]:
     try:
         return list((_ExponentLoader if exponents else _Loader)(text).documents(texts))
     except _RefusedError as error:
-        raise ConfigError(f"{path}, line {error.line}: {error}") from error
+        raise ConfigError(f"{where}, line {error.line}: {error}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         problem = " ".join(f"{error.problem or error.context}".split())
-        raise ConfigError(f"{path} is not YAML: {line}{problem}") from error
+        raise ConfigError(f"{where} is not YAML: {line}{problem}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deeply: write it flatter") from error
+        raise ConfigError(f"{where} is nested too deeply: write it flatter") from error
 
 
 class _RefusedError(yaml.YAMLError):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.store import Store
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT
 
 Cortex = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,7 +14,8 @@ from cortex.artifacts.store import Store
 from cortex.fleet.names import job_name
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from tests.artifacts.strategies import write
 from tests.conftest import Cortex, environment
 from tests.test_cli import told

@@ -17,7 +17,7 @@ from cortex.fleet.preflight import disk
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.tasks import dump, find_job, resolve, resolve_job
 from cortex.runs.pipeline import SKY_YAML, read_pipeline
-from cortex.runs.profile import PROFILES, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.runs.stages import STAGES
 from cortex.settings import CHECKOUT, Settings
 

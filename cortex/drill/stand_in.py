@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cortex.errors import ConfigError, UsageError
-from cortex.runs.profile import Profile, ScratchModel
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import ScratchModel
 from cortex.runs.trainers import Optimization
 from cortex.section import nearest
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.abilities import Target, fit_resources, known_cloud
-from cortex.runs.profile import Hardware
+from cortex.runs.profile_sections import Hardware
 
 GROUPS = ("any_of", "ordered")
 

@@ -20,7 +20,8 @@ from cortex.fleet.tasks import secrets, stages
 from cortex.runs.deadline_standing import Deadline
 from cortex.runs.pipeline import container_of
 from cortex.runs.prices import Offer
-from cortex.runs.profile import Budget, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Budget
 
 SHOWN = 3
 """Machine types shown for a task; it may be given dearer ones."""

@@ -9,7 +9,7 @@ from cortex.limits import CONFIG_BYTES, TooLargeError, read_file, read_json
 from cortex.runs.base_folder import is_folder
 from cortex.runs.base_hub import HubSilentError, read_hub_config
 from cortex.runs.base_rules import CONFIG
-from cortex.runs.profile import Model, ScratchModel
+from cortex.runs.profile_sections import Model, ScratchModel
 from cortex.settings import CHECKOUT
 
 SHAPES = CHECKOUT / "jobs" / "shapes"

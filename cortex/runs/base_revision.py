@@ -20,7 +20,7 @@ from cortex.runs.base_folder import is_folder
 from cortex.runs.base_pin import KIND, find_pin
 from cortex.runs.base_rules import INDEX, READ, BaseFiles, needed_files
 from cortex.runs.hub import HubSilentError, check_name, telling_refusals
-from cortex.runs.profile import Model
+from cortex.runs.profile_sections import Model
 from cortex.runs.run_secret import RunSecret
 
 if TYPE_CHECKING:

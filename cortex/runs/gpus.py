@@ -7,7 +7,7 @@ import sys
 from loguru import logger
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import Hardware
+from cortex.runs.profile_sections import Hardware
 from cortex.runs.stages import LOADING, TRAINERS
 from cortex.text import harmless
 

@@ -21,7 +21,7 @@ from cortex.errors import DataError
 from cortex.reasoning.labels import accepted_conversations
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
-from cortex.runs.profile import Gptq
+from cortex.runs.profile_sections import Gptq
 from cortex.training.copies import ExportSummary, QuantizedCopy, judge_copy, mean_brier, write_summary
 from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
 from cortex.training.generate import generate

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import Adapter, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Adapter
 from cortex.section import unknown_key
 from cortex.training.zero3 import zero3_config
 

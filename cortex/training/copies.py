@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cortex.market.outcomes import is_up
 from cortex.reasoning.protocol import ProtocolError, parse_answer
-from cortex.runs.profile import Gptq
+from cortex.runs.profile_sections import Gptq
 
 SUMMARY = "export.json"
 

@@ -16,7 +16,7 @@ from llmcompressor.transformers.utils import RECIPE_FILE_NAME
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import Gptq
+from cortex.runs.profile_sections import Gptq
 from cortex.training.models import load_tokenizer, loaded
 
 

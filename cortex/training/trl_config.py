@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cortex.runs.profile import Adapter, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Adapter
 from cortex.runs.trainers import Optimization
 from cortex.training.zero3 import zero3_config
 

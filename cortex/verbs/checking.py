@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
 from cortex.text import json_text
-from cortex.verbs.words import INTERRUPTED, AsJson, read_path
+from cortex.verbs.words import INTERRUPTED, AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -19,6 +19,7 @@ def preflight(
     pipeline: Annotated[
         Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
     ] = None,
+    sets: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
@@ -27,10 +28,10 @@ def preflight(
     from cortex.fleet.preflight.finding import failed, table
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
-    resolved, settings = load_profile(profile), Settings()
+    resolved, settings = load_profile(profile, sets=sets), Settings()
     documents = resolve(resolved, "preflight", pipeline=pipeline or SKY_YAML, settings=settings)
     findings = look(resolved, None, settings, documents)
     if as_json:
@@ -47,6 +48,7 @@ def preflight(
 @app.command()
 def doctor(
     profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="What is to be run in the end.")] = "cortex-8b",
+    sets: Set = None,
     as_json: AsJson = False,
 ) -> None:
     """From nothing to a first launch, step by step: exits 0 once all is ready, or 78 and names what to do next."""
@@ -54,10 +56,10 @@ def doctor(
     from cortex.fleet.doctor import examine, first_missing, page, to_json
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
-    resolved, settings = load_profile(profile), Settings()
+    resolved, settings = load_profile(profile, sets=sets), Settings()
     reached = examine(resolved, settings, resolve(resolved, "doctor", pipeline=SKY_YAML, settings=settings))
     if as_json:
         print(json_text(to_json(reached)))

@@ -7,7 +7,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, read_path
+from cortex.verbs.words import AsJson, Set, read_path
 
 if TYPE_CHECKING:
     from cortex.runs.prices import Offer
@@ -24,6 +24,7 @@ def forecast(
             parser=read_path, metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."
         ),
     ] = None,
+    sets: Set = None,
     deadline: Annotated[
         float | None, typer.Option(metavar="HOURS", help="From start to end; default: the profile's budget.hours.")
     ] = None,
@@ -56,10 +57,10 @@ def forecast(
     from cortex.fleet.forecast.forecast import GENERATED
     from cortex.fleet.forecast.table import print_forecast
     from cortex.fleet.forecast.traces import read_traces
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
-    found = load_profile(profile)
+    found = load_profile(profile, sets=sets)
     if work is not None:
         estimate = forecasts.given(found, work)
     elif like is not None:

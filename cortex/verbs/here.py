@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.words import INTERRUPTED, AsJson, read_path
+from cortex.verbs.words import INTERRUPTED, AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -21,7 +21,7 @@ def run(
     """Run stages of a run here and now, in the environment this program is in."""
     from cortex.artifacts.store import Store
     from cortex.runs.context import create_run, load_run
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.runs.run_secret import RunSecret, bind
     from cortex.settings import Settings
     from cortex.stages.runner import run_stages
@@ -46,6 +46,7 @@ def rehearse(
             help="A parquet or CSV file, or a folder of them, in place of the profile's source.",
         ),
     ] = None,
+    sets: Set = None,
     seed: Annotated[int | None, typer.Option(help="In place of the profile's seed.")] = None,
     containers: Annotated[
         bool, typer.Option("--containers", help="Run stages in containers of their images, in place of environments.")
@@ -60,13 +61,13 @@ def rehearse(
     from cortex.places import Venvs
     from cortex.rehearsal import Rehearsal
     from cortex.runs.context import artifact_prefix, list_runs, load_run, new_run_id
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
     from cortex.show import describe_run, print_run
 
     settings, console = Settings(), Console()
     store = Store.open(settings.bucket_url)
-    if run_id and profile is None and data is None and seed is None and run_id in list_runs(store):
+    if run_id and profile is None and data is None and seed is None and not sets and run_id in list_runs(store):
         resolved = load_run(store, run_id)
     else:
         overrides: dict[str, object] = {}
@@ -74,7 +75,7 @@ def rehearse(
             overrides["data.source"] = {"kind": "files", "paths": [str(data.absolute())]}
         if seed is not None:
             overrides["seed"] = seed
-        resolved = load_profile(profile or "rehearsal", overrides)
+        resolved = load_profile(profile or "rehearsal", overrides, sets)
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
     if containers:
@@ -115,7 +116,7 @@ def drill(
     from cortex.drill.report import print_report
     from cortex.drill.stand_in import find_trainer
     from cortex.process import terminable
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
     words = [word.strip() for word in (faults or "").split(",") if word.strip()]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortex.errors import ConfigError, RefusedError, UsageError
-from cortex.verbs.words import INTERRUPTED, Run, read_path
+from cortex.verbs.words import INTERRUPTED, Run, Set, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +59,7 @@ class Raised:
 def launch(
     profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")],
     run_id: Annotated[str | None, typer.Option("--run", help="The new run's id; one is made up otherwise.")] = None,
+    sets: Set = None,
     deadline: Deadline = None,
     cloud: Cloud = None,
     pipeline: Pipeline = None,
@@ -69,10 +70,10 @@ def launch(
 ) -> None:
     """Run the whole pipeline in the cloud: check, show the plan, ask, submit it as one managed job, follow."""
     from cortex.runs.context import check_run_id, new_run_id
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
 
     _require_hours("--deadline", deadline)
-    resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline})
+    resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline}, sets)
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
     _start(run, resolved, pipeline, cloud=cloud, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
 

@@ -9,7 +9,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, read_path
+from cortex.verbs.words import AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -20,6 +20,7 @@ def plan(
     pipeline: Annotated[
         Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
     ] = None,
+    sets: Set = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Make the environment that steps are traced in, if it is not here.")
     ] = False,
@@ -37,10 +38,10 @@ def plan(
     from cortex.fleet.capacity.table import capacity_json, print_capacity
     from cortex.fleet.tasks import resolve
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
-    resolved, settings = load_profile(profile), Settings()
+    resolved, settings = load_profile(profile, sets=sets), Settings()
     documents = resolve(resolved, "plan", pipeline=pipeline or SKY_YAML, settings=settings)
 
     def on_start(words: str) -> None:

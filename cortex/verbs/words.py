@@ -9,6 +9,14 @@ import typer
 from cortex.paths import expand
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value of the profile: grpo.learning_rate=1e-5. As often as needed.",
+    ),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 INTERRUPTED = 128 + signal.SIGINT

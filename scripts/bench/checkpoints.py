@@ -30,7 +30,7 @@ from cortex.artifacts.store import Store  # noqa: E402
 from cortex.environments import environment, on_path  # noqa: E402
 from cortex.runs.context import RunContext  # noqa: E402
 from cortex.runs.ledger import Ledger  # noqa: E402
-from cortex.runs.profile import load_profile  # noqa: E402
+from cortex.runs.profile_file import load_profile  # noqa: E402
 from cortex.runs.run_secret import RunSecret  # noqa: E402
 from cortex.settings import Settings  # noqa: E402
 from cortex.training.checkpoints import Checkpoints  # noqa: E402

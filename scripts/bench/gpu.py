@@ -138,7 +138,7 @@ def stage(told: dict[str, Any]) -> None:
     from cortex.artifacts.store import Store
     from cortex.runs.context import RunContext
     from cortex.runs.ledger import Ledger
-    from cortex.runs.profile import load_profile
+    from cortex.runs.profile_file import load_profile
     from cortex.runs.run_secret import RunSecret
     from cortex.training.checkpoints import Checkpoints
     from cortex.training.supervisor import run_trainer
@@ -302,7 +302,7 @@ def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
 
 def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
     """The kit's own quantization of a model of two layers: seconds a layer."""
-    from cortex.runs.profile import Gptq
+    from cortex.runs.profile_sections import Gptq
     from cortex.training.quantize import gptq
 
     layers, folder = 2, Path(told["work"])

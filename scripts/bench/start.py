@@ -16,7 +16,7 @@ import time
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from cortex.fleet.launch import require_bucket
 from cortex.fleet.plan import Plan, make_plan
 from cortex.fleet.tasks import resolve
 from cortex.paths import expand
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import Settings
 from cortex.yaml_reader import read_yaml
 from scripts.roadtest.pipeline import DIGEST, SECRET, write_pipelines

@@ -13,7 +13,7 @@ import pytest
 from cortex.errors import ConfigError, RefusedError, StageError
 from cortex.fleet.tasks import resolve
 from cortex.process import running
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from scripts.images.build import Built, found, revision
 from scripts.images.push import push, write_digests

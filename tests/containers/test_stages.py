@@ -16,7 +16,8 @@ from cortex.artifacts.store import Store
 from cortex.artifacts.verify import verify
 from cortex.containers import Container
 from cortex.runs.context import artifact_prefix, create_run
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.containers.conftest import BUILD_OPTIONS, Images
 from tests.containers.engine import Engine

@@ -5,7 +5,7 @@ import pytest
 
 from cortex.drill.stand_in import Trainer, find_trainer, stand_in
 from cortex.errors import UsageError
-from cortex.runs.profile import PROFILES, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.trl_config import grpo_arguments
 

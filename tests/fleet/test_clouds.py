@@ -21,7 +21,8 @@ from cortex.fleet.preflight import elsewhere
 from cortex.fleet.preflight.ground import Ground, places
 from cortex.fleet.tasks import find_job, resolve, resolve_job
 from cortex.runs.pipeline import SKY_YAML, read_documents
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.conftest import Cortex
 

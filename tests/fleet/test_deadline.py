@@ -15,7 +15,8 @@ from cortex.fleet.tasks import dump, resolve
 from cortex.runs.deadline import NET
 from cortex.runs.events import Event
 from cortex.runs.pipeline import SKY_YAML
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 
 S3 = Settings(bucket="s3://kit", owner="ada")

@@ -23,7 +23,9 @@ from cortex.runs.context import create_run
 from cortex.runs.deadline_standing import Deadline
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Model, Profile, ScratchModel, load_profile, with_overrides
+from cortex.runs.profile import Profile, with_overrides
+from cortex.runs.profile_file import load_profile
+from cortex.runs.profile_sections import Model, ScratchModel
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 from tests.backdating import backdate
 from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving

@@ -3,7 +3,7 @@
 import pytest
 
 from cortex.fleet.plan import describe_wall
-from cortex.runs.profile import Budget
+from cortex.runs.profile_sections import Budget
 
 FOREVER = {"failed_launches": None, "failed_dollars": None}
 

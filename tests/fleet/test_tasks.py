@@ -24,7 +24,8 @@ from cortex.fleet.tasks import (
     unpushed,
 )
 from cortex.runs.pipeline import read_pipeline
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.fleet.services import Aws
 

@@ -19,7 +19,7 @@ from cortex.cli import app
 from cortex.errors import CortexError
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from tests.hostile import HOSTILE, odd_characters
 
 from .runner import Fuzz

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 from cortex.errors import CortexError
-from cortex.runs.profile import PROFILES, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from cortex.urls import read_bucket_url
 from cortex.yaml_reader import read_yaml

@@ -23,7 +23,7 @@ from cortex.fleet.download import download
 from cortex.fleet.names import RUN_TAG
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
 from infra.outputs import ServerOutputs

@@ -11,7 +11,8 @@ from cortex.artifacts.store import StoreError
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger, LedgerReader
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from tests.protocol.bucket import Bucket
 from tests.protocol.rules import Rule, ViolationError
 from tests.protocol.world import World, Writer

@@ -14,7 +14,7 @@ from cortex.drill.stand_in import Trainer
 from cortex.drill.warmth import MODULES, warm
 from cortex.environments import environment, on_path
 from cortex.runs.ledger import Event, LedgerReader
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT, Settings
 from cortex.training.launch import trainer_environment
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cortex.runs.profile import PROFILES
+from cortex.runs.profile_file import PROFILES
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import rclone
 from tests.rehearsal.bed import Bed, make_bed

@@ -12,7 +12,7 @@ from accelerate import dispatch_model
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, set_seed
 
-from cortex.runs.profile import ScratchModel
+from cortex.runs.profile_sections import ScratchModel
 from cortex.training.models import load_tokenizer, loaded
 from cortex.training.scratch import build
 

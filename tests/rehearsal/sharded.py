@@ -18,7 +18,7 @@ from cortex.artifacts.store import Store
 from cortex.errors import CortexError
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.events import LEAVE_VARIABLE

@@ -16,7 +16,8 @@ from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.store import Store
 from cortex.environments import environment, on_path
 from cortex.errors import ConfigError, PreemptedError
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.artifacts.faulty import rclone
 from tests.rehearsal.nodes import Pair, lacking, two_machines

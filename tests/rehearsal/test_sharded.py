@@ -19,7 +19,7 @@ from cortex.drill.warmth import warm
 from cortex.environments import environment, on_path
 from cortex.errors import PreemptedError, StageError
 from cortex.runs.ledger import LedgerReader
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from cortex.training.completeness import STATE
 from cortex.training.launch import trainer_environment

@@ -22,7 +22,7 @@ from cortex.errors import CortexError
 from cortex.reasoning.labels import ACCEPTED
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.stages import sft
 from cortex.training.held_out import hold_out
@@ -164,7 +164,7 @@ def write_profile(
 
 def build_model(folder: Path) -> None:
     """Some thousand weights, drawn at random, and a tokenizer. Runs where torch is."""
-    from cortex.runs.profile import ScratchModel
+    from cortex.runs.profile_sections import ScratchModel
     from cortex.training.scratch import build
 
     shape = ScratchModel(vocabulary=300, hidden_size=32, intermediate_size=32, layers=1, heads=2, context=96)

@@ -7,7 +7,8 @@ import pytest
 
 from cortex.errors import ConfigError
 from cortex.runs.base_config import base_config, shipped_config
-from cortex.runs.profile import PROFILES, Model, ScratchModel, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.runs.profile_sections import Model, ScratchModel
 from tests.fleet.services import TRAINABLE, Hub, serving
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}

@@ -9,7 +9,8 @@ from loguru import logger
 from cortex.errors import ConfigError
 from cortex.runs import gpus
 from cortex.runs.gpus import STARTS, gpus_of, require_gpus
-from cortex.runs.profile import Hardware, load_profile
+from cortex.runs.profile_file import load_profile
+from cortex.runs.profile_sections import Hardware
 
 TORCH = """
 class cuda:

@@ -8,7 +8,8 @@ from cortex.artifacts.store import Store
 from cortex.errors import ConfigError
 from cortex.runs.context import create_run, load_run
 from cortex.runs.passthrough import LOADS_CODE, refused_keys
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 
 
 @pytest.mark.parametrize("key", LOADS_CODE)

@@ -5,7 +5,7 @@ import pytest
 from cortex.environments import cpu_lock
 from cortex.errors import ConfigError
 from cortex.runs.pipeline import Task, read_pipeline
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.stages import STAGES, find_stage
 
 IMAGE = "resources: {image_id: docker:cortex-data}"

@@ -10,7 +10,8 @@ import yaml
 
 from cortex.errors import ConfigError
 from cortex.market.config import FilesConfig
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 

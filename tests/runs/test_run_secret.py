@@ -10,7 +10,8 @@ from pydantic import JsonValue, SecretStr
 from cortex.artifacts.folder_store import FolderStore
 from cortex.errors import ConfigError, RefusedError
 from cortex.runs.context import create_run, load_run
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import BOUND, KEY_FILE, RunSecret, bind
 from cortex.settings import Settings
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.runs.trl_passthrough import TrlStage, refused_trl_keys, trl_keys
 from cortex.training.trl_config import dpo_arguments, grpo_arguments
 

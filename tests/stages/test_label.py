@@ -13,7 +13,7 @@ import pytest
 
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from tests.conftest import Cortex, environment
 from tests.reasoning.endpoint import Reply, Teacher, completion, error, right, serving
 

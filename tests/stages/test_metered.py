@@ -13,7 +13,8 @@ from cortex.runs.context import create_run
 from cortex.runs.departure import MANAGED
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Budget, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Budget
 from tests.conftest import Cortex, environment
 from tests.runs.metadata_server import AwsServer
 

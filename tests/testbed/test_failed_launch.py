@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from cortex.fleet.names import job_name
-from cortex.runs.profile import PROFILES
+from cortex.runs.profile_file import PROFILES
 from tests.testbed.conftest import Inside, until
 from tests.testbed.machine import FAULT_TAG
 from tests.testbed.tasks import bare_pipeline

@@ -12,7 +12,7 @@ import yaml
 
 from cortex.fleet.names import job_name
 from cortex.process import running
-from cortex.runs.profile import PROFILES
+from cortex.runs.profile_file import PROFILES
 from tests.fleet.session_manager import SessionManager
 from tests.testbed.conftest import Inside, until
 from tests.testbed.network import GATEWAY, SKYPILOT_PORT

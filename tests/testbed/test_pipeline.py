@@ -15,7 +15,7 @@ import yaml
 
 from cortex.fleet.names import job_name
 from cortex.process import running
-from cortex.runs.profile import PROFILES
+from cortex.runs.profile_file import PROFILES
 from cortex.settings import CHECKOUT, Settings
 from tests.testbed.conftest import RUNNING, Inside, until
 from tests.testbed.tail import Tail, followed

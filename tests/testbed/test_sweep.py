@@ -13,7 +13,7 @@ import boto3
 from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 
 bucket, region, tag = sys.argv[1:]
 ec2, store = boto3.client("ec2", region_name=region), Store.open(bucket)

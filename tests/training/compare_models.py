@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import LlamaForCausalLM
 
-from cortex.runs.profile import ScratchModel
+from cortex.runs.profile_sections import ScratchModel
 from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
 from cortex.training.models import chat, load_tokenizer, loaded
 from cortex.training.scratch import build

@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from trl import DPOConfig, GRPOConfig
 
 from cortex.reasoning.reward_weights import RewardWeights
-from cortex.runs.profile import ScratchModel
+from cortex.runs.profile_sections import ScratchModel
 from cortex.training.dpo import KitDPOTrainer
 from cortex.training.grpo import make_judge
 from cortex.training.grpo_trainer import KitGRPOTrainer

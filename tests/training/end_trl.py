@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from cortex.runs.profile import Profile, ScratchModel
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import ScratchModel
 from cortex.training import dpo
 from cortex.training.scratch import build
 from cortex.training.trl_config import dpo_arguments

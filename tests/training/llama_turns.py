@@ -15,7 +15,7 @@ from axolotl.utils.dict import DictDefault
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.models import chat, load_tokenizer
 

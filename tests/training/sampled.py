@@ -18,7 +18,7 @@ from cortex.artifacts.store import Store
 from cortex.errors import CortexError
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.training.answers import sample_answers
 from cortex.training.sampling import Asked, SampledModel
@@ -90,7 +90,7 @@ def build(folder: Path) -> None:
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from cortex.runs.profile import ScratchModel
+    from cortex.runs.profile_sections import ScratchModel
     from cortex.training.scratch import build as build_scratch
 
     # vLLM's attention on a CPU takes heads of 32 and more.

@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from cortex.runs.profile import Gptq
+from cortex.runs.profile_sections import Gptq
 from cortex.training import models
 from cortex.training.models import load_model, loaded
 from cortex.training.quantize import gptq

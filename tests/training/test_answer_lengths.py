@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cortex.reasoning.labels import ACCEPTED
-from cortex.runs.profile import load_profile, with_overrides
+from cortex.runs.profile import with_overrides
+from cortex.runs.profile_file import load_profile
 from cortex.training.answer_lengths import describe
 from tests.training.programs import HERE, in_image
 

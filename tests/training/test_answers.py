@@ -12,7 +12,8 @@ from pydantic import SecretStr, ValidationError
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.sampling import Sampling
 from cortex.settings import Settings
 from cortex.training import answers as module

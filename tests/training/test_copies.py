@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cortex.reasoning.protocol import Answer, render_answer
-from cortex.runs.profile import Gptq
+from cortex.runs.profile_sections import Gptq
 from cortex.training.copies import (
     ExportSummary,
     accepted_copies,

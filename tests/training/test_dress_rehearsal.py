@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from cortex.runs.base_config import base_config
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments

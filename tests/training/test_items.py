@@ -11,7 +11,8 @@ from cortex.artifacts.store import Store
 from cortex.errors import RefusedError
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import LedgerReader
-from cortex.runs.profile import Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.training.items import Items, discard_items, lay_out
 from tests.artifacts.conftest import hurried

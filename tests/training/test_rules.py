@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.trainers import Collapse, Grpo
 from cortex.training.rules import RULES_VARIABLE, TrainingRules
 

@@ -20,7 +20,7 @@ from cortex.fleet.capacity.sheets import gpu_sheet
 from cortex.fleet.capacity.step_cost import closed_form
 from cortex.fleet.capacity.traced import IMAGE, traced_steps
 from cortex.runs.base_config import base_config
-from cortex.runs.profile import PROFILES, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from tests.conftest import Cortex
 from tests.conftest import environment as variables

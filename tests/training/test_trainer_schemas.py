@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.runs.trl_passthrough import _CHOICES  # pyright: ignore[reportPrivateUsage]
 from cortex.settings import CHECKOUT
 from cortex.training.axolotl_config import axolotl_config

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cortex.environments import environment, on_path
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT, Settings
 from cortex.training.rules import RULES_VARIABLE, TrainingRules
 from cortex.training.trl_config import grpo_arguments

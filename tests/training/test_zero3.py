@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.completeness import STATE, lacking
 from cortex.training.launch import distributed

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from cortex.runs.profile import ScratchModel
+from cortex.runs.profile_sections import ScratchModel
 from cortex.training.scratch import build
 
 

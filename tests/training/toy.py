@@ -20,7 +20,7 @@ from cortex.runs import notice
 from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.context import RunContext
 from cortex.runs.meter import Meter
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.runs.trainers import HangLimit
 from cortex.training.checkpoints import Checkpoints
 from cortex.training.completeness import STATE

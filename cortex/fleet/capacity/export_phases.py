@@ -10,7 +10,8 @@ from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
 from cortex.fleet.capacity.rollouts import TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.sizes import judged_bytes
-from cortex.runs.profile import Gptq, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Gptq
 from cortex.runs.stages import models
 
 WEIGHTS_SHARE = 0.75

@@ -7,7 +7,8 @@ from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.capacity.plan import plan_capacity
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.pace import step_seconds
-from cortex.runs.profile import Estimates, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Estimates
 from cortex.runs.stages import models
 from cortex.settings import Settings
 

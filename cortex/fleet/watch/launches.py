@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cortex.fleet.watch.rentals import Rental
 from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry
-from cortex.runs.profile import Budget
+from cortex.runs.profile_sections import Budget
 
 TOGETHER = 20.0
 """Seconds between the first and the last machine of one launch, which SkyPilot rents in a request or two; between two

@@ -14,7 +14,7 @@ from cortex.fleet.capacity.plan import CapacityPlan, plan_capacity
 from cortex.fleet.capacity.rates import NODE_LINK
 from cortex.fleet.capacity.sheets import GIB, SHEETS, gpu_sheet
 from cortex.fleet.capacity.training_phases import validations
-from cortex.runs.profile import PROFILES, load_profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from cortex.training.rules import TrainingRules
 

@@ -11,7 +11,8 @@ from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture
 from cortex.fleet.capacity.plan import plan_capacity
 from cortex.runs.base_config import base_config
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import Settings
 from tests.conftest import Cortex
 

@@ -21,7 +21,7 @@ from cortex.fleet.forecast.replay import Outcomes
 from cortex.fleet.forecast.result import PolicyForecast, Range
 from cortex.runs.ledger import Ledger
 from cortex.runs.prices import Offer
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 
 PRICES = ("--price-spot", "25", "--price-on-demand", "55")

@@ -18,7 +18,8 @@ from cortex.fleet.preflight.weights import need
 from cortex.limits import CONFIG_BYTES
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.prices import Offer
-from cortex.runs.profile import PROFILES, Profile, load_profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from scripts.images.build import NAMES as PUSHED
 

@@ -10,7 +10,7 @@ import pytest
 
 from cortex.fleet.preflight import tracking
 from cortex.fleet.preflight.ground import Ground
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.fleet.services import DIGEST, Answer, Request, hanging, serving
 

@@ -26,7 +26,8 @@ from cortex.runs.budget import charges, spent
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Budget, Profile
+from cortex.runs.profile import Profile
+from cortex.runs.profile_sections import Budget
 from tests.backdating import backdate
 from tests.fleet.conftest import RUN
 from tests.fleet.watch.test_launches import rental

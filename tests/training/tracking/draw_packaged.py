@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cortex.runs.profile import load_profile
+from cortex.runs.profile_file import load_profile
 from cortex.training.tracking.curve import Point
 from cortex.training.tracking.packaged import Trackio, Wandb, last_step_there
 from cortex.training.tracking.sample_tables import Rows

@@ -1,0 +1,197 @@
+"""Profiles as files: one may extend another, and be changed key by key on the command line.
+
+Mappings are merged key by key; anything else replaces what stood there, and so does a mapping of another `kind`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from cortex.errors import ConfigError, UsageError
+from cortex.paths import expand
+from cortex.runs.profile import Profile, first_problem, place_of
+from cortex.section import UnknownKeyError, nearest
+from cortex.settings import CHECKOUT
+from cortex.yaml_reader import read_yaml, read_yaml_value
+
+PROFILES = CHECKOUT / "jobs" / "profiles"
+
+EXTENDS = "extends"
+"""The key that names the profile a file changes; no key of a profile itself."""
+
+Key = tuple[str, ...]
+"""Of a value: the keys on the way to it."""
+
+
+@dataclass
+class Draft:
+    """The values of a profile before they are checked, and where each was written."""
+
+    path: Path
+    """The file that was asked for."""
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    origins: dict[Key, str] = field(default_factory=dict[Key, str])
+    """Of each value that is no mapping, or an empty one: a file, or a word of the command line."""
+
+    def merge(self, layer: Mapping[str, Any], origin: str) -> None:
+        """Lay a file's values over those that are there."""
+        self._merge(self.values, layer, (), origin)
+
+    def put(self, dotted: str, value: Any, origin: str) -> None:
+        """Set the value under a dotted key, in place of all that stands there."""
+        *parents, last = key = tuple(dotted.split("."))
+        values = self.values
+        for depth, parent in enumerate(parents, 1):
+            if not isinstance(values.get(parent), dict):
+                self._forget(key[:depth])
+                values[parent] = {}
+            values = values[parent]
+        self._set(values, key, last, value, origin)
+
+    def origin(self, key: Key) -> str | None:
+        """Where the value under a key was written, or a mapping around it; None where nowhere: it is a default."""
+        for end in range(len(key), 0, -1):
+            if key[:end] in self.origins:
+                return self.origins[key[:end]]
+        return None
+
+    def checked(self) -> Profile:
+        """The profile.
+
+        Raises:
+            ConfigError: a value is wrong; where it was written is named.
+        """
+        try:
+            return Profile.model_validate(self.values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key, unknown = place_of(problem), problem.get("ctx", {}).get("error")
+            wrong = (*key, unknown.key) if isinstance(unknown, UnknownKeyError) else key
+            raise ConfigError(f"{self._where(wrong)}: {first_problem(error)}") from error
+
+    def _where(self, wrong: Key) -> str:
+        """The file that was asked for, and what else said the wrong value; of a mapping's values the last said."""
+        within = [origin for key, origin in self.origins.items() if key[: len(wrong)] == wrong]
+        origin = self.origin(wrong) or (within[-1] if within else None)
+        if origin is None or origin == shown(self.path):
+            return str(self.path)
+        return f"{self.path}, {'with' if origin.startswith('-') else 'which extends'} {origin}"
+
+    def _merge(self, values: dict[str, Any], layer: Mapping[str, Any], above: Key, origin: str) -> None:
+        for name, value in layer.items():
+            key = (*above, str(name))
+            there, inner = _mapping(values.get(name)), _mapping(value)
+            if there is not None and inner is not None and _same_kind(there, inner):
+                self._merge(there, inner, key, origin)
+            else:
+                self._set(values, key, name, value, origin)
+
+    def _set(self, values: dict[str, Any], key: Key, name: str, value: Any, origin: str) -> None:
+        self._forget(key)
+        if isinstance(value, dict) and value:
+            values[name] = {}
+            self.origins.pop(key, None)
+            self._merge(values[name], cast(dict[str, Any], value), key, origin)
+        else:
+            values[name], self.origins[key] = value, origin
+
+    def _forget(self, key: Key) -> None:
+        self.origins = {other: origin for other, origin in self.origins.items() if other[: len(key)] != key}
+
+
+def load_profile(
+    name_or_path: str, overrides: Mapping[str, Any] | None = None, sets: Sequence[str] | None = None
+) -> Profile:
+    """Read a profile by its name in `jobs/profiles/` or by its path.
+
+    `overrides` maps dotted keys to values; `sets` are `key=value` as a command line has them, and win.
+
+    Raises:
+        ConfigError: there is no such profile, it is no YAML mapping, or a value in it is wrong.
+        UsageError: one of `sets` is no `key=value`.
+    """
+    return draft_profile(name_or_path, overrides, sets).checked()
+
+
+def draft_profile(
+    name_or_path: str, overrides: Mapping[str, Any] | None = None, sets: Sequence[str] | None = None
+) -> Draft:
+    """The values of a profile, and where each was written: as `load_profile`, but not checked yet."""
+    try:
+        path = _find(expand(name_or_path))
+    except ValueError as error:
+        raise ConfigError(f"profile {error}") from error
+    draft = Draft(path)
+    for file, layer in reversed(_layers(path, f"no profile {name_or_path!r}")):
+        draft.merge(layer, shown(file))
+    for dotted, value in (overrides or {}).items():
+        draft.put(dotted, value, shown(path))
+    for text in sets or ():
+        draft.put(*_read_setting(text), f"--set {text}")
+    return draft
+
+
+def shown(path: Path) -> str:
+    """A file as a reader of this checkout knows it."""
+    return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
+
+
+def _layers(path: Path, missing: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The file, the one that it extends, and so on. A name is nobody's but the file's own: it is not passed on."""
+    found: list[tuple[Path, dict[str, Any]]] = []
+    while True:
+        try:
+            raw = read_yaml(path, exponents=True)
+        except FileNotFoundError as error:
+            known = sorted(profile.stem for profile in PROFILES.glob("*.yaml"))
+            raise ConfigError(f"{missing}: {nearest(path.stem, known)}") from error
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{path} is not a YAML mapping")
+        layer = cast(dict[str, Any], raw)
+        base = layer.pop(EXTENDS, None)
+        if found:
+            layer.pop("name", None)
+        found.append((path, layer))
+        if base is None:
+            return found
+        if not isinstance(base, str):
+            raise ConfigError(
+                f"{path}: {EXTENDS} names one profile, in jobs/profiles/ or by its path (given: {base!r})"
+            )
+        try:
+            extended = _find(expand(base), path.parent)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {EXTENDS} {error}") from error
+        chain = [file for file, _ in found]
+        if extended.resolve() in (file.resolve() for file in chain):
+            way = " -> ".join(file.stem for file in (*chain, extended))
+            raise ConfigError(f"{path}: {EXTENDS} {base!r} leads back to itself ({way}): remove one of these")
+        path, missing = extended, f"{path} extends {base!r}, which is not there"
+
+
+def _find(name_or_path: str, folder: Path = Path()) -> Path:
+    """The file of a name in `jobs/profiles/`, or of a path from this folder on."""
+    if Path(name_or_path).suffix not in (".yaml", ".yml"):
+        return PROFILES / f"{name_or_path}.yaml"
+    return folder / name_or_path
+
+
+def _read_setting(text: str) -> tuple[str, Any]:
+    dotted, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"\w+(\.\w+)*", dotted):
+        raise UsageError(f"--set {text!r} is no key=value: write it as grpo.learning_rate=1e-5")
+    if not value.strip():
+        raise UsageError(f"--set {text!r} has no value: write {dotted}=null for none")
+    return dotted, read_yaml_value(value, f"--set {text}")
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+def _same_kind(there: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return value.get("kind", there.get("kind")) == there.get("kind")

@@ -1,0 +1,235 @@
+"""The sections of a profile, less the data's and the trainers' own: model, teacher, export, hardware, budget, ..."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from cortex.section import Items, NameOrFolder, Section
+from cortex.urls import check_http_url
+
+
+class ScratchModel(Section):
+    """The shape of a small Llama that is built from nothing, with a tokenizer trained on the corpus."""
+
+    vocabulary: int = Field(default=1024, ge=300, le=65536)
+    """Tokens at most."""
+    hidden_size: int = Field(default=128, ge=16, multiple_of=16)
+    """Width."""
+    intermediate_size: int = Field(default=384, ge=16)
+    """Width of the feed-forward layers."""
+    layers: int = Field(default=3, ge=1)
+    """Depth."""
+    heads: int = Field(default=4, ge=1)
+    """Attention heads."""
+    context: int = Field(default=256, ge=32)
+    """Longest sequence, in tokens."""
+
+
+class Adapter(Section):
+    """Train low-rank adapters in place of all weights."""
+
+    kind: Literal["lora", "qlora"] = "lora"
+    """`qlora` keeps the base in 4 bits while SFT trains."""
+    r: int = Field(default=16, ge=1)
+    """Rank."""
+    alpha: int = Field(default=32, ge=1)
+    """Scale: updates are multiplied by alpha / r."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+
+
+class Model(Section):
+    """Which model is trained, and how much of it."""
+
+    base: NameOrFolder | None = None
+    """A model hub's name or a local folder. Exactly one of `base` and `scratch` is given."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """The commit of the hub that the base is taken at, in 40 hexadecimal digits. None: the main branch's when the run
+    is launched, or, if no hub answers then, when the base is first loaded; the run keeps to it from there on."""
+    scratch: ScratchModel | None = None
+    """Build the base instead."""
+    licence: str = "apache-2.0"
+    """The licence that the trained weights inherit, as the model card names it."""
+    adapter: Adapter | None = None
+    """None trains all weights."""
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
+    """The attention kernel."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.base is None) == (self.scratch is None):
+            raise ValueError("give exactly one of `base` (a name or a folder) and `scratch` (a shape to build)")
+        if self.revision and (self.base is None or self.base.startswith((".", "~", "/"))):
+            raise ValueError("`revision` is a commit of a model of the hub: a base of this machine has none; remove it")
+        if self.scratch and self.adapter:
+            raise ValueError("an adapter cannot be trained on a model built from scratch: remove `adapter`")
+        return self
+
+
+class Teacher(Section):
+    """Who writes the reasoning that SFT imitates."""
+
+    model: str = "scripted-teacher"
+    """The model's name at the endpoint."""
+    url: Annotated[str, AfterValidator(check_http_url)] | None = None
+    """An OpenAI-compatible endpoint; None serves the scripted teacher on loopback."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """The scripted teacher's port; 0 takes a free one."""
+    examples: int = Field(default=4000, ge=1)
+    """How many training examples are labelled, evenly over time."""
+    concurrency: int = Field(default=16, ge=1, le=512)
+    """Requests under way at once."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    """Sampling temperature."""
+    max_tokens: int = Field(default=2048, ge=16)
+    """Longest answer, its reasoning included."""
+    patience_seconds: float = Field(default=900.0, ge=0, le=86400)
+    """How long it may answer nobody, be it down, busy or loading its model, before the stage gives up."""
+
+
+class Gptq(Section):
+    """One quantized copy, and how far it may differ from the full weights to be accepted."""
+
+    bits: Literal[4, 8]
+    """Bits per weight."""
+    group_size: int = Field(default=128, ge=16)
+    """Weights that share one scale."""
+    max_kl: float = Field(gt=0)
+    """Bound of the mean divergence of its next-token distributions, in nats, on held-out answers."""
+    max_brier_loss: float | None = Field(ge=0)
+    """Bound of the rise of its Brier score on held-out examples; null leaves its scores to the evaluation."""
+
+
+class Export(Section):
+    """Merged weights and their quantized copies."""
+
+    gptq: Items[Gptq] = ()
+    """Copies to make."""
+    calibration_examples: int = Field(default=256, ge=8)
+    """Training examples that GPTQ sees."""
+    check_examples: int = Field(default=256, ge=8)
+    """Validation examples on which the copies are compared with the full weights."""
+    batch_size: int = Field(default=16, ge=1)
+    """Validation examples in one batch: where the weights do not fit onto the GPU, each token of a batch moves them."""
+    answer_tokens: int | None = Field(default=None, ge=8)
+    """How far into an answer a copy is compared; None: to the end. Shorter ones state no probability to be scored."""
+
+    @model_validator(mode="after")
+    def _scored(self) -> Self:
+        if self.answer_tokens is not None and any(copy.max_brier_loss is not None for copy in self.gptq):
+            raise ValueError(
+                "answers that end at answer_tokens have no Brier score: set max_brier_loss of each copy to null, or "
+                "remove answer_tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        bits = [copy.bits for copy in self.gptq]
+        twice = next((number for number in bits if bits.count(number) > 1), None)
+        if twice is not None:
+            raise ValueError(f"gptq has two copies of {twice} bits, and both would be called gptq-w{twice}: remove one")
+        return self
+
+
+class Evaluate(Section):
+    """The judging of every model on the held-out period."""
+
+    examples: int = Field(default=1000, ge=50)
+    """How many test examples, evenly over the period; fewer where there are fewer."""
+    batch_size: int = Field(default=64, ge=1)
+    """Prompts per generation batch of transformers, whose answers are kept together; see `sampling`."""
+    max_new_tokens: int = Field(default=64, ge=8)
+    """Longest answer."""
+    resamples: int = Field(default=1000, ge=100)
+    """Bootstrap resamples."""
+
+
+class Hardware(Section):
+    """What the training stages run on."""
+
+    device: Literal["cpu", "cuda"] = "cuda"
+    """`cpu` turns off what needs a GPU."""
+    gpus: int = Field(default=1, ge=1)
+    """GPUs per machine; more than one trains sharded."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """Machines that train together, each with `gpus`; everything else runs on one."""
+    sharding: Literal["fsdp2", "zero3"] = "fsdp2"
+    """The library that splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
+    export_gpus: int = Field(default=1, ge=1)
+    """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
+    evaluate_gpus: int | None = Field(default=None, ge=1)
+    """GPUs of the machine that evaluates, where fewer do: vLLM divides one model in bf16 among them. None: as many as
+    train."""
+    accelerator: str = "H100"
+    """The GPU's name in SkyPilot's catalog."""
+    threads: int = Field(default=2, ge=1)
+    """CPU threads of each process: fixed, since sums depend on it."""
+
+    @property
+    def processes(self) -> int:
+        """That train: one for each GPU of each machine."""
+        return self.gpus * self.nodes
+
+    @property
+    def gpus_to_evaluate(self) -> int:
+        return self.evaluate_gpus or self.gpus
+
+
+class Budget(Section):
+    """The limits of a run: dollars, and hours."""
+
+    dollars: float = Field(default=0.0, ge=0)
+    """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""
+    failed_launches: int | None = Field(default=5, le=1000)
+    """Launches in a row that may fail before `cortex run` begins, after which the run is given up; null: any number.
+    SkyPilot waits longer before each, so that five outlast a registry or a mirror that is away for a quarter of an
+    hour: what fails then is the image or the setup, and would fail again."""
+    failed_dollars: float | None = Field(default=40.0, le=1e6)
+    """What such launches in a row may cost together, the one under way included; null: any sum. An hour of eight H100s
+    on spot, several times what pulling an image onto them takes."""
+    hours: float = Field(default=0.0, ge=0, le=8760)
+    """The deadline: from the launch to the release. Machines on demand are used to meet it where spot ones are not
+    enough. 0 sets none, and the run takes what the pipeline's file says, however long that takes."""
+    max_duration: float = Field(default=0.0, ge=0, le=8760)
+    """Hours from the launch after which the run stops, as at the cap of dollars; 0 sets none."""
+
+    @field_validator("failed_launches", "failed_dollars")
+    @classmethod
+    def _some(cls, value: float | None) -> float | None:
+        if value is not None and value <= 0:
+            raise ValueError("would end every run at its first launch: give more than 0, or null for no wall")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All but what nobody has set: a profile that says nothing of it keeps the hash that it had before."""
+        known = type(self).model_fields
+        return {key: value for key, value in handler(self).items() if key == "dollars" or value != known[key].default}
+
+
+class Estimates(Section):
+    """How long things are expected to take, for the forecast alone, in place of what `cortex plan` computes.
+
+    A run that was is a better source than both: `--like`.
+    """
+
+    sft: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of SFT."""
+    dpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of DPO."""
+    grpo: float | None = Field(default=None, gt=0)
+    """Seconds an optimizer step of GRPO, with its rollouts."""
+    other_hours: float | None = Field(default=None, ge=0)
+    """Hours of everything else on such a machine: labels, pairs, export, evaluation."""
+    restart_minutes: float | None = Field(default=None, ge=0)
+    """From the asking for a machine to its first step: boot, image, weights."""
+    save_seconds: float | None = Field(default=None, ge=0)
+    """For which training stands still at a checkpoint."""

@@ -1,0 +1,78 @@
+"""A profile for people and their editors: each value with where it comes from, and the JSON schema of the files."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import yaml
+from pydantic.json_schema import GenerateJsonSchema
+
+from cortex.runs.profile import Profile
+from cortex.runs.profile_file import EXTENDS, Draft, Key
+
+DEFAULT = "default"
+
+COLUMN = 60
+"""Where comments begin, at most; a longer line moves only its own."""
+
+
+def annotated(draft: Draft, profile: Profile) -> str:
+    """A profile as YAML, with a comment on each value: the file or the option that it comes from, or that none said it.
+
+    `load_profile` reads it as the same profile.
+    """
+    lines = list(_lines(draft, profile.model_dump(mode="json"), ()))
+    width = max(len(line) for line, _ in lines if len(line) <= COLUMN)
+    return "".join(f"{line:<{width}}  # {origin}\n" if origin else f"{line}\n" for line, origin in lines)
+
+
+def origins(draft: Draft, profile: Profile) -> dict[str, str]:
+    """Where each value of a profile comes from, by its dotted key."""
+    return {".".join(key): draft.origin(key) or DEFAULT for key, _ in _values(profile.model_dump(mode="json"), ())}
+
+
+def profile_schema() -> dict[str, Any]:
+    """The JSON schema of a profile's file. What another profile gives, one that extends it need not."""
+    schema = Profile.model_json_schema()
+    required = schema.pop("required")
+    for section in schema["$defs"].values():
+        if "required" in section:
+            del section["required"]
+    schema["properties"][EXTENDS] = {
+        "type": "string",
+        "description": "The profile that this one changes: a name in jobs/profiles/, or a path from this file on.",
+    }
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **schema,
+        "if": {"required": [EXTENDS]},
+        "then": {"required": ["name"]},
+        "else": {"required": required},
+    }
+
+
+def _lines(draft: Draft, values: dict[str, Any], above: Key) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        key = (*above, name)
+        if isinstance(value, dict) and value:
+            yield f"{'  ' * len(above)}{name}:", ""
+            yield from _lines(draft, cast(dict[str, Any], value), key)
+        else:
+            yield f"{'  ' * len(above)}{name}: {_written(value)}", draft.origin(key) or DEFAULT
+
+
+def _values(values: dict[str, Any], above: Key) -> Iterator[tuple[Key, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _values(cast(dict[str, Any], value), (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _written(value: Any) -> str:
+    # JSON is YAML on one line, and quotes what YAML would read as something else.
+    return (
+        json.dumps(value)
+        if isinstance(value, str)
+        else yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]
+    )
