@@ -5,7 +5,6 @@ import json
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from cortex.errors import ConfigError
 from cortex.market.config import DataConfig
@@ -119,12 +118,12 @@ def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
 def first_problem(error: ValidationError) -> str:
     """The first of its problems, with the dotted key and the value."""
     found = error.errors()[0]
-    place = ".".join(place_of(found))
+    place = ".".join(place_of(found["loc"]))
     message = found["msg"].removeprefix("Value error, ")
     given = "" if isinstance(found["input"], dict) else f" (given: {found['input']!r})"
     return f"{place + ': ' if place else ''}{message}{given}"
 
 
-def place_of(problem: ErrorDetails) -> tuple[str, ...]:
-    """The key that a problem is of, part by part; pydantic counts which kind of a section it read as one of them."""
-    return tuple(str(part) for part in problem["loc"] if part not in ("simulator", "files", "flipside"))
+def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The key at pydantic's location, part by part; pydantic counts which kind of a section it read as one of them."""
+    return tuple(str(part) for part in location if part not in ("simulator", "files", "flipside"))

@@ -69,7 +69,7 @@ class Draft:
             return Profile.model_validate(self.values)
         except ValidationError as error:
             problem = error.errors()[0]
-            key, unknown = place_of(problem), problem.get("ctx", {}).get("error")
+            key, unknown = place_of(problem["loc"]), problem.get("ctx", {}).get("error")
             wrong = (*key, unknown.key) if isinstance(unknown, UnknownKeyError) else key
             raise ConfigError(f"{self._where(wrong)}: {first_problem(error)}") from error
 
