@@ -1,0 +1,38 @@
+"""Which domains there are, and the one that a profile names."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import cortex.domains
+from cortex.domains.domain import Domain
+from cortex.section import nearest
+
+
+def known_domains() -> list[str]:
+    """The kinds of domains that can be found, in the kit and in the folders of CORTEX_DOMAINS."""
+    return sorted(found.name for found in pkgutil.iter_modules(cortex.domains.__path__) if found.ispkg)
+
+
+def find_domain(kind: str) -> type[Domain]:
+    """The class of a domain: `DOMAIN` of its package.
+
+    Raises:
+        ValueError: there is none of this kind; the nearest is named.
+    """
+    if kind not in known_domains():
+        raise ValueError(f"no domain {kind!r}: {nearest(kind, known_domains())}")
+    return importlib.import_module(f"cortex.domains.{kind}").DOMAIN
+
+
+def read_domain(values: Mapping[str, Any]) -> Domain:
+    """The domain that a profile's section describes.
+
+    Raises:
+        ValueError: its `kind` is missing or unknown, or a value is wrong.
+    """
+    kind = values.get("kind")
+    if not isinstance(kind, str):
+        raise ValueError(f"`kind` says which domain it is: {', '.join(known_domains())} (given: {kind!r})")
+    return find_domain(kind).model_validate(dict(values))
