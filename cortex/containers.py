@@ -13,7 +13,6 @@ from cortex.artifacts.folder_store import INCOMING, FolderStore
 from cortex.artifacts.store import Store
 from cortex.docker import WITHOUT, check_engine, client, cpu_image
 from cortex.errors import ConfigError
-from cortex.market.config import FilesConfig, FlipsideConfig
 from cortex.process import running
 from cortex.runs.profile import Profile
 from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
@@ -59,8 +58,8 @@ class Containers:
             ConfigError: no engine answers, or the run needs a network, which containers here have not.
         """
         _folder(self.store)
-        if isinstance(self.profile.data.source, FlipsideConfig):
-            raise ConfigError(f"profile {self.profile.name} asks Flipside for its data: {_NO_NETWORK}")
+        if self.profile.domain.key_variables():
+            raise ConfigError(f"profile {self.profile.name} asks a service for its data: {_NO_NETWORK}")
         if self.settings.teacher_url or self.profile.teacher.url:
             raise ConfigError(
                 f"the teacher is at {self.settings.teacher_url or self.profile.teacher.url}: {_NO_NETWORK}"
@@ -144,8 +143,7 @@ def _give(bucket: Path, work: Path, run: str, owner: tuple[int, int]) -> None:
 
 def _read(profile: Profile) -> list[Path]:
     """What a profile names on this machine's disk."""
-    source, base = profile.data.source, profile.model.base
-    named = list(source.paths) if isinstance(source, FilesConfig) else []
+    base, named = profile.model.base, list(profile.domain.files())
     if base and Path(base).is_absolute() and Path(base).exists():
         named.append(Path(base))
     return named

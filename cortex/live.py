@@ -20,7 +20,7 @@ _MARKS = {
     "done": Text("✓", "green"),
 }
 _SHOWN = ("loss", "reward", "kl")
-_SHOWN_OF_VALIDATIONS = ("brier", "loss")
+_SHOWN_OF_VALIDATIONS = ("answer_loss", "loss")
 """Of these the first that was measured: it decides which checkpoint is the best."""
 _LINE_SECONDS = 15.0
 

@@ -12,11 +12,8 @@ from rich.text import Text
 from cortex.artifacts.artifact import find
 from cortex.artifacts.store import Store
 from cortex.console import Console
-from cortex.dataset import make_examples
 from cortex.errors import StageError
 from cortex.live import LiveStages
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
 from cortex.places import Place, Places
 from cortex.runs.base_folder import check_base
 from cortex.runs.context import artifact_prefix, create_run
@@ -52,7 +49,7 @@ class Rehearsal:
         """
         check_base(self.profile.model.base)
         self.places.check()
-        self._check_files()
+        self._check_domain()
         create_run(self.store, self.run, self.profile, rehearsal=True)
         bind(self.store, RunSecret.of(self.run, self.settings), self.profile)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
@@ -75,11 +72,10 @@ class Rehearsal:
         """Where a stage's output is kept, all attempts together."""
         return self.settings.work(self.run) / "logs" / f"{stage}.log"
 
-    def _check_files(self) -> None:
-        """Find what is wrong with a user's files now, not minutes later, when places were made for them."""
-        data = self.profile.data
-        if isinstance(data.source, FilesConfig) and not self._finished("data"):
-            make_examples(FilesSource(data.source), data, self.profile.style)
+    def _check_domain(self) -> None:
+        """Find what is wrong with the domain's source now, not minutes later, when places were made for it."""
+        if not self._finished("data"):
+            self.profile.domain.check(self.settings)
 
     def _wanted(self, task: Task) -> list[str]:
         return [stage for stage in task.stages if find_stage(stage).wanted(self.profile)]

@@ -21,8 +21,9 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
     """What `cortex show RUN --json` prints.
 
     Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
-    baseline: accuracy, brier, brier_skill, brier_skill_interval, valid_share), verdict. `release` is None until there
-    is one; `weights` is one hash over the final model's weight files.
+    baseline: domain, loss, skill, skill_interval, valid_share and the domain's measures; for markets also brier,
+    brier_skill and brier_skill_interval, which are the loss and the skill), verdict. `release` is None until there is
+    one; `weights` is one hash over the final model's weight files.
     """
     profile = load_run(store, run)
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
@@ -36,7 +37,10 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "release": release_path(store, run) if released else None,
         "weights": weights_digest(export) if export else None,
         "stages": [report.to_json() for report in stage_reports(store, run, names)],
-        "scores": {name: _scores(item) for name, item in evaluation.forecasters.items()} if evaluation else {},
+        "scores": {name: _scores(evaluation, item) for name, item in evaluation.forecasters.items()}
+        if evaluation
+        else {},
+        "words": [evaluation.words.loss, evaluation.words.skill] if evaluation else [],
         "verdict": evaluation.verdict.headline if evaluation else None,
         "verdict_reason": evaluation.verdict.reason if evaluation else None,
     }
@@ -75,14 +79,13 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
     if described["scores"]:
-        scores = Table("forecaster", "accuracy", "Brier", "skill", "95% interval", "valid", box=None)
+        scores = Table("forecaster", *described["words"], "95% interval", "valid", box=None)
         for name, item in described["scores"].items():
-            low, high = item["brier_skill_interval"]
+            low, high = item["skill_interval"]
             scores.add_row(
                 label(name),
-                f"{item['accuracy']:.3f}",
-                f"{item['brier']:.4f}",
-                f"{item['brier_skill']:+.3f}",
+                f"{item['loss']:.4f}",
+                f"{item['skill']:+.3f}",
                 f"{low:+.3f} to {high:+.3f}",
                 f"{item['valid_share']:.1%}",
             )
@@ -97,14 +100,17 @@ def print_run(described: dict[str, Any], console: Console) -> None:
 def print_dataset(described: dict[str, Any], console: Console) -> None:
     """A dataset as `cortex dataset show` prints it for people."""
     console.print(
-        f"{described['examples']:,} examples of {described['symbols']} symbols, "
-        f"horizon {described['horizon_days']} days, manifest {described['manifest'][:12]}"
+        f"{described['examples']:,} examples of {described['summary']}, manifest {described['manifest'][:12]}",
+        soft_wrap=True,
     )
-    table = Table("split", "examples", "first decision", "last decision", "up", box=None)
+    known = ("examples", "first", "last")
+    further = [key for key in next(iter(described["splits"].values())) if key not in known]
+    table = Table("split", "examples", "first", "last", *further, box=None)
     for name, split in described["splits"].items():
-        table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], f"{split['up_rate']:.1%}")
+        values = [f"{split[key]:.1%}" if isinstance(split[key], float) else str(split[key]) for key in further]
+        table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], *values)
     console.print(table)
-    console.print(described["sample"]["prompt"])
+    console.print(described["sample"]["messages"][-1]["content"])
 
 
 def print_account(account: dict[str, Any], console: Console) -> None:
@@ -125,12 +131,20 @@ def print_account(account: dict[str, Any], console: Console) -> None:
         console.print(note, soft_wrap=True)
 
 
-def _scores(item: Evaluated) -> dict[str, Any]:
-    interval = item.intervals.brier_skill
-    return {
-        "accuracy": item.scores.accuracy,
-        "brier": item.scores.brier,
-        "brier_skill": item.scores.brier_skill,
-        "brier_skill_interval": [interval.low, interval.high],
-        "valid_share": item.scores.valid_share,
+def _scores(evaluation: Evaluation, item: Evaluated) -> dict[str, Any]:
+    interval = item.intervals["skill"]
+    found: dict[str, Any] = {
+        "domain": evaluation.data.domain,
+        "loss": item.loss,
+        "skill": item.skill,
+        "skill_interval": [interval.low, interval.high],
+        "valid_share": item.valid_share,
+        **item.measures,
     }
+    # The names that they have in the domain's own words.
+    loss, skill = (word.lower().removesuffix(" score").replace(" ", "_") for word in _names(evaluation))
+    return found | {loss: item.loss, skill: item.skill, f"{skill}_interval": found["skill_interval"]}
+
+
+def _names(evaluation: Evaluation) -> tuple[str, str]:
+    return evaluation.words.loss, evaluation.words.skill

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from cortex.artifacts.verify import verify
-from cortex.dataset import (
+from cortex.domains.dataset import (
     DESCRIPTION,
     EXAMPLES,
     build_dataset,

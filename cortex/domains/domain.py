@@ -1,18 +1,26 @@
 """The contract between the kit and a domain: everything that the kit asks of what is learned."""
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
-import polars as pl
 from pydantic import JsonValue
 
 from cortex.evaluation.graded import Graded
-from cortex.evaluation.measure import Measure
+from cortex.evaluation.measure import Measure, Scale
+from cortex.evaluation.words import CardWords
 from cortex.section import Section
 from cortex.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cortex.evaluation.grades import Grades
+    from cortex.evaluation.page import Figure
+    from cortex.evaluation.record import Evaluation
 
 Split = Literal["train", "validation", "test"]
 
@@ -24,12 +32,15 @@ class Message(NamedTuple):
     content: str
 
 
+Conversation = tuple[Message, ...]
+
+
 @dataclass(frozen=True)
 class Question:
     """All that a model, a teacher and the check of a label may see."""
 
     id: str
-    messages: tuple[Message, ...]
+    messages: Conversation
 
     @property
     def text(self) -> str:
@@ -57,30 +68,15 @@ class Finding:
 class Built:
     """A dataset, and the account of it that goes into `dataset.json`."""
 
-    examples: pl.DataFrame
-    """`EXAMPLE_SCHEMA`, and any further columns of the domain's own."""
+    examples: "pl.DataFrame"
+    """The columns of `columns.SCHEMA`, and any further ones of the domain's own."""
     source: Mapping[str, JsonValue]
     """Its name, parameters and hashes, for provenance; no path of this machine."""
     simulated: bool
-    span: int = 1
-    """How many clusters in a row share what decides their answers: 1 where each is by itself."""
-    account: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What else people should know of it, such as which columns of a file serve as what."""
-
-
-EXAMPLE_SCHEMA: dict[str, pl.DataType] = {
-    "id": pl.String(),
-    "split": pl.String(),
-    "cluster": pl.String(),
-    "at": pl.Datetime("us", "UTC"),
-    "messages": pl.List(pl.Struct({"role": pl.String(), "content": pl.String()})),
-    "truth": pl.String(),
-}
-"""The columns of every domain's examples.
-
-`cluster` names what is right or wrong together: a decision date, a source problem, a seed. `at` is when the question is
-asked, null where order means nothing. `truth` is JSON.
-"""
+    summary: str = ""
+    """In a few words, what it holds, for `cortex dataset show`."""
+    further: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else `dataset.json` tells, such as which columns of a file serve as what."""
 
 
 class Domain(Section, ABC):
@@ -88,12 +84,10 @@ class Domain(Section, ABC):
 
     kind: str
 
+    scale: ClassVar[Scale]
+    """The words for its losses, and the baselines that they are compared with."""
     measures: ClassVar[tuple[Measure, ...]] = ()
     """What a page and `cortex show` tell of a model besides its loss, skill and share of valid replies."""
-    reference: ClassVar[str]
-    """The baseline that skill is measured against, and that an invalid reply counts as."""
-    rivals: ClassVar[tuple[str, ...]] = ()
-    """Further baselines that the verdict compares a model with."""
 
     @abstractmethod
     def build(self, seed: int, settings: Settings) -> Built:
@@ -116,7 +110,7 @@ class Domain(Section, ABC):
         """Answer as the stand-in for a teacher does in a rehearsal."""
 
     @abstractmethod
-    def baselines(self, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, list[Graded]]:
+    def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         """Judge what a model has to beat, fitted on `train`, on each row of `test`; `reference` is one of them."""
 
     @abstractmethod
@@ -130,11 +124,19 @@ class Domain(Section, ABC):
             ConfigError, DataError: something is; the message names it and the fix.
         """
 
+    def small(self) -> Self:
+        """A variant that builds in a second on any machine, with short questions, for drills of the trainers."""
+        return self
+
+    def key_variables(self) -> tuple[str, ...]:
+        """Variables with the keys of the services that `build` asks over the network."""
+        return ()
+
     def files(self) -> tuple[Path, ...]:
         """Files and folders of this machine that `build` reads."""
         return ()
 
-    def with_labels(self, conversations: Iterable[Sequence[Message]]) -> Self:
+    def with_labels(self, conversations: Iterable[Conversation]) -> Self:
         """The same, with what its grades need to know of the accepted labels, such as the words that are used there."""
         return self
 
@@ -142,9 +144,37 @@ class Domain(Section, ABC):
         """The class of an environment whose typed public methods are a model's tools, as TRL takes it."""
         return None
 
-    def facts(self, train: pl.DataFrame, test: pl.DataFrame) -> dict[str, str]:
+    def span(self, test: "pl.DataFrame") -> int:
+        """How many clusters in a row share what decides their answers, at most: 1 where each is by itself."""
+        return 1
+
+    def facts(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
         """Further facts of the data for the page and the card, such as symbols and a base rate."""
         return {}
+
+    def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
+        """What `dataset.json` tells of a split besides its size and times."""
+        return {}
+
+    def truth_words(self, example: Example) -> str:
+        """The truth of an example, for people."""
+        return f"the truth is {json.dumps(example.truth)}"
+
+    def details(self, grades: "Grades") -> dict[str, JsonValue]:
+        """What the domain's figures on the page are drawn from, of one forecaster."""
+        return {}
+
+    def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
+        """The domain's own figures on the page."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """How the domain's scores are read, in sentences for the page."""
+        return ()
+
+    def card(self) -> CardWords:
+        """What a model's card says of the domain."""
+        return CardWords(what="answers questions of its domain.", task=self.kind, dataset_type=self.kind)
 
     def reward(self, graded: Graded) -> float:
         """What a reply is paid: its parts by their weights, penalties subtracted last."""

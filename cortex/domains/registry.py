@@ -32,7 +32,6 @@ def read_domain(values: Mapping[str, Any]) -> Domain:
     Raises:
         ValueError: its `kind` is missing or unknown, or a value is wrong.
     """
-    kind = values.get("kind")
-    if not isinstance(kind, str):
-        raise ValueError(f"`kind` says which domain it is: {', '.join(known_domains())} (given: {kind!r})")
-    return find_domain(kind).model_validate(dict(values))
+    if "kind" not in values:
+        raise ValueError(f"`kind` says which domain it is: {', '.join(known_domains())}")
+    return find_domain(str(values["kind"])).model_validate(dict(values))

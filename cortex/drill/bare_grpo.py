@@ -10,16 +10,15 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
 from cortex.drill.witness import Witness
-from cortex.training.grpo import GrpoTask, make_judge, reward_function
+from cortex.training.grpo import GrpoTask, reward_function
 from cortex.training.trl_task import trainer_inputs
 
 
 def main() -> None:
     task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     inputs = trainer_inputs(task) | {"callbacks": [Witness()]}
-    paid = reward_function(task.rewards, make_judge(task.rewards, frozenset(task.vocabulary)))
     arguments = GRPOConfig(**task.arguments)
-    trainer = GRPOTrainer(reward_funcs=[paid], args=arguments, **inputs)
+    trainer = GRPOTrainer(reward_funcs=[reward_function(task.judge())], args=arguments, **inputs)
     saved = Path(arguments.output_dir or ".")
     trainer.train(resume_from_checkpoint=saved.is_dir() and get_last_checkpoint(str(saved)) is not None)
     trainer.save_model(task.output)

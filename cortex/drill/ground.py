@@ -4,18 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
-import polars as pl
-
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
-from cortex.dataset import read_examples, take_evenly, write_dataset
+from cortex.domains.columns import read_rows
+from cortex.domains.dataset import read_split, take_evenly, write_dataset
 from cortex.drill.stand_in import ANSWERS, StandIn
-from cortex.market.sources import open_source
-from cortex.reasoning.completion import Completion
-from cortex.reasoning.labels import accepted_conversations, write_labels
-from cortex.reasoning.scripted_teacher import answer
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.profile import Profile
+from cortex.settings import Settings
+from cortex.teaching.completion import Completion
+from cortex.teaching.labels import accepted_conversations, write_labels
+from cortex.training.conversation import write_prompts
 from cortex.training.trl_config import lora_arguments
 
 
@@ -24,11 +23,11 @@ def make_data(profile: Profile, folder: Path) -> Path:
     data, labels = folder / "data", folder / "label"
     data.mkdir(parents=True)
     labels.mkdir()
-    write_dataset(open_source(profile.data, seed=profile.seed), profile.data, profile.style, data)
-    chosen = take_evenly(_train(data), ANSWERS)
-    prompts = dict(zip(chosen["example_id"], chosen["prompt"], strict=True))
-    answers = {key: Completion("answered", answer(prompt, profile.seed)) for key, prompt in prompts.items()}
-    write_labels(prompts, answers, labels)
+    domain = profile.domain
+    write_dataset(domain, profile.seed, Settings(), data)
+    questions = list(read_rows(take_evenly(read_split(data, "train"), ANSWERS)))
+    answers = {one.id: Completion("answered", domain.script(one, profile.seed)) for one in questions}
+    write_labels(domain, questions, answers, labels)
     spec = folder / "build.json"
     adapter = profile.model.adapter
     spec.write_text(
@@ -55,10 +54,4 @@ def enter_run(standin: StandIn, made: Path, ground: Path, run: str) -> None:
         source = made / ("model" if stage == "sft" else stage)
         shutil.copytree(source, folder / "model" if stage == "sft" else folder)
         publish(folder, store, artifact_prefix(run, stage), kind=stage, profile=standin.profile.digest)
-    with (ground / "prompts.jsonl").open("w", encoding="utf-8") as file:
-        for prompt, outcome in _train(made / "data").select("prompt", "outcome").iter_rows():
-            file.write(json.dumps({"prompt": [{"role": "user", "content": prompt}], "outcome": outcome}) + "\n")
-
-
-def _train(data: Path) -> pl.DataFrame:
-    return read_examples(data).filter(pl.col("split") == "train")
+    write_prompts(read_split(made / "data", "train"), ground / "prompts.jsonl")

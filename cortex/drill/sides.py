@@ -18,9 +18,9 @@ import yaml
 from cortex.artifacts.store import Store
 from cortex.drill.spoken import heard
 from cortex.drill.stand_in import StandIn
-from cortex.reasoning.labels import ACCEPTED, vocabulary
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.run_secret import SECRET_VARIABLE
+from cortex.teaching.labels import ACCEPTED
 from cortex.training.axolotl_config import axolotl_config
 from cortex.training.launch import AXOLOTL, trainer_environment
 from cortex.training.trl_config import grpo_arguments, lora_arguments
@@ -209,8 +209,8 @@ class Bare(Side):
             "arguments": grpo_arguments(profile, saved),
             "resume": None,
             "output": str(self.model(machine)),
-            "vocabulary": vocabulary(run / "label" / "artifact"),
-            "rewards": profile.grpo.rewards.model_dump(),
+            "domain": profile.domain.model_dump(mode="json"),
+            "labels": str(run / "label" / "artifact" / ACCEPTED),
         }
         path = machine / "task.json"
         path.write_text(json.dumps(task), encoding="utf-8")

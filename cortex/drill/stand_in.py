@@ -65,7 +65,6 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
     section = _sft(profile, differs) if stage == "sft" else _grpo(profile, differs)
     raw: dict[str, Any] = profile.model_dump(mode="json")
     raw["name"] = f"drill-{profile.name}"[:40]
-    raw["style"] = "compact"
     raw["seed"] = profile.seed if seed is None else seed
     raw["model"] |= {"base": str(base), "scratch": None}
     adapter = profile.model.adapter
@@ -76,7 +75,7 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
     if profile.model.attention == "flash_attention_2":
         raw["model"]["attention"] = "sdpa"
         differs.append("attention sdpa, not flash_attention_2")
-    raw["data"] = {"source": {"kind": "simulator", "chains": 1, "days": 400}}
+    raw["domain"] = profile.domain.small().model_dump(mode="json")
     raw["teacher"] = {"examples": ANSWERS}
     raw["dpo"] = raw["grpo"]["vllm"] = None
     raw[stage] |= section

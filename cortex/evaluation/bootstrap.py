@@ -1,9 +1,10 @@
-"""Intervals that respect how forecasts go right and wrong together: a circular block bootstrap over decision dates.
+"""Intervals that respect how replies go right and wrong together: a circular block bootstrap over clusters.
 
-All symbols of a date share one market, so a date is resampled whole. Neighbouring dates share outcomes (where horizons
-overlap) and persistent features, so dates are resampled in blocks of consecutive ones, taken in a circle so that each
-counts as often as any other (Künsch 1989, "The jackknife and the bootstrap for general stationary observations";
-Politis and Romano 1992, "A circular block-resampling procedure for stationary data").
+A cluster is resampled whole: all symbols of a date share one market, all questions made of one problem its difficulty.
+Where clusters follow one another in time, neighbours share outcomes (where horizons overlap) and persistent features,
+so they are resampled in blocks of consecutive ones, taken in a circle so that each counts as often as any other (Künsch
+1989, "The jackknife and the bootstrap for general stationary observations"; Politis and Romano 1992, "A circular
+block-resampling procedure for stationary data").
 """
 
 import math
@@ -14,47 +15,46 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from cortex.errors import DataError
-from cortex.evaluation.forecasts import Floats
-from cortex.evaluation.record import Comparison, Interval, ScoreIntervals
-from cortex.evaluation.scores import Losses, skill
-
-Times = NDArray[np.datetime64]
+from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.grades import Floats, Grades, saved
+from cortex.evaluation.measure import Measure
+from cortex.evaluation.record import Comparison, Interval
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class DateResamples:
-    """R resamples of D decision dates, drawn once and used for every forecaster, so that differences are paired."""
+class Resamples:
+    """R resamples of C clusters, drawn once and used for every forecaster, so that differences are paired."""
 
-    date: NDArray[np.intp]
-    """Which date each of the N examples belongs to."""
+    cluster: NDArray[np.intp]
+    """Which cluster each of the N examples belongs to."""
     counts: Floats
-    """How often each date was drawn (R x D)."""
+    """How often each cluster was drawn (R x C)."""
     block_length: int
 
     @classmethod
-    def draw(cls, decision_time: Times, horizon_steps: int, *, resamples: int = 1000, seed: int = 0) -> "DateResamples":
-        """Draw resamples of the dates among N decision times, of which one outcome spans `horizon_steps`.
+    def draw(cls, clusters: Clusters, *, resamples: int = 1000, seed: int = 0) -> "Resamples":
+        """Draw resamples of clusters: of those in time by blocks, of others each by itself.
 
         Raises:
-            DataError: fewer than two dates.
+            DataError: fewer than two clusters.
         """
-        dates, date = np.unique(decision_time, return_inverse=True)
-        if len(dates) < 2:
-            raise DataError(f"{len(dates)} decision date(s): an interval needs at least two; test over a longer period")
-        length = block_length(len(dates), horizon_steps)
-        blocks = math.ceil(len(dates) / length)
-        starts = np.random.default_rng(seed).integers(len(dates), size=(resamples, blocks, 1))
-        drawn = ((starts + np.arange(length)) % len(dates)).reshape(resamples, -1)[:, : len(dates)]
-        row = np.arange(resamples)[:, np.newaxis] * len(dates)
-        counts = np.bincount((row + drawn).ravel(), minlength=resamples * len(dates)).reshape(resamples, -1)
-        return cls(date, counts.astype(np.float64), length)
+        count = len(clusters)
+        if count < 2:
+            raise DataError(f"{count} cluster(s) of examples: an interval needs at least two; judge on more")
+        length = block_length(count, clusters.span) if clusters.times else 1
+        blocks = math.ceil(count / length)
+        starts = np.random.default_rng(seed).integers(count, size=(resamples, blocks, 1))
+        drawn = ((starts + np.arange(length)) % count).reshape(resamples, -1)[:, :count]
+        row = np.arange(resamples)[:, np.newaxis] * count
+        counts = np.bincount((row + drawn).ravel(), minlength=resamples * count).reshape(resamples, -1)
+        return cls(clusters.of, counts.astype(np.float64), length)
 
     def means(self, values: Floats) -> Floats:
         """The mean of the values of N examples in each resample (R)."""
-        totals = np.bincount(self.date, weights=values, minlength=self.counts.shape[1])
-        sizes = np.bincount(self.date, minlength=self.counts.shape[1])
+        totals = np.bincount(self.cluster, weights=values, minlength=self.counts.shape[1])
+        sizes = np.bincount(self.cluster, minlength=self.counts.shape[1])
         return (self.counts @ totals) / (self.counts @ sizes)
 
     def interval(
@@ -64,7 +64,7 @@ class DateResamples:
 
         The percentile interval is too narrow where blocks are few: its deviations are widened by sqrt(B / (B - 1)) and
         by Student's t with B - 1 degrees of freedom over the normal quantile, B being the number of blocks. In
-        simulations with 40 to 500 dates, with and without overlapping outcomes, that brings coverage from 85-92% to
+        simulations with 40 to 500 clusters, with and without overlapping outcomes, that brings coverage from 85-92% to
         92-97%.
         """
         blocks = self.counts.shape[1] / self.block_length
@@ -75,46 +75,27 @@ class DateResamples:
         return Interval(low=float(low), high=float(high))
 
 
-def block_length(n_dates: int, horizon_steps: int) -> int:
-    """The dates in a block: the cube root of their number (the rate of Künsch 1989), and twice an overlapping horizon.
+def block_length(count: int, span: int) -> int:
+    """The clusters in a block: the cube root of their number (the rate of Künsch 1989), and twice an overlapping span.
 
     Outcomes over h > 1 steps are correlated up to lag h - 1. Blocks of h would cut a third of that correlation away,
-    blocks of 2 h a sixth. At most half of the dates, so that there are two blocks.
+    blocks of 2 h a sixth. At most half of the clusters, so that there are two blocks.
     """
-    overlap = 2 * horizon_steps if horizon_steps > 1 else 1
-    return max(1, min(max(overlap, math.ceil(n_dates ** (1 / 3))), n_dates // 2))
+    overlap = 2 * span if span > 1 else 1
+    return max(1, min(max(overlap, math.ceil(count ** (1 / 3))), count // 2))
 
 
-def horizon_in_steps(decision_time: Times, outcome_time: Times) -> int:
-    """How many decision dates one outcome spans, at most: 1 where outcomes do not overlap. N times each."""
-    dates = np.unique(decision_time)
-    spans = np.searchsorted(dates, outcome_time) - np.searchsorted(dates, decision_time)
-    return max(1, int(spans.max()))
+def measure_interval(resamples: Resamples, grades: Grades, measure: Measure) -> Interval:
+    """The interval of one forecaster's figure."""
+    replicates = resamples.means(grades.values(measure.of))
+    if measure.saved_of is not None:
+        replicates = saved(replicates, resamples.means(grades.values(measure.saved_of)))
+    return resamples.interval(grades.figure(measure), replicates, measure.bounds)
 
 
-def score_intervals(resamples: DateResamples, losses: Losses) -> ScoreIntervals:
-    """The intervals of one forecaster's scores, from the losses of N examples."""
-
-    def mean(values: Floats, bounds: tuple[float, float] = (0, 1)) -> Interval:
-        return resamples.interval(float(values.mean()), resamples.means(values), bounds)
-
-    def saved(loss: Floats, reference: Floats) -> Interval:
-        estimate = float(skill(loss.mean(), reference.mean()))
-        return resamples.interval(estimate, skill(resamples.means(loss), resamples.means(reference)), (-np.inf, 1))
-
-    return ScoreIntervals(
-        accuracy=mean(losses.hit),
-        brier=mean(losses.brier),
-        brier_skill=saved(losses.brier, losses.reference_brier),
-        log_loss=mean(losses.log_loss, (0, np.inf)),
-        return_skill=saved(losses.absolute_error, losses.absolute_return),
-        coverage=mean(losses.covered),
-    )
-
-
-def compare(resamples: DateResamples, first: tuple[str, Losses], second: tuple[str, Losses]) -> Comparison:
-    """The paired difference of two forecasters' Brier scores on the same N examples, each as its name and losses."""
-    advantage = second[1].brier - first[1].brier
+def compare(resamples: Resamples, first: tuple[str, Grades], second: tuple[str, Grades]) -> Comparison:
+    """The paired difference of two forecasters' losses on the same N examples, each as its name and grades."""
+    advantage = second[1].loss - first[1].loss
     estimate = float(advantage.mean())
     interval = resamples.interval(estimate, resamples.means(advantage))
     return Comparison(first=first[0], second=second[0], difference=estimate, interval=interval)

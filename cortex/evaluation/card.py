@@ -7,20 +7,18 @@ from pydantic import BaseModel, ConfigDict
 
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.record import Derived, Evaluation, Interval, label
+from cortex.evaluation.words import CardWords
 from cortex.text import code, harmless, markdown
 
 LIMITS = (
-    "It forecasts one horizon from the features listed above, in prompts of the form it was trained on. It has not "
-    "been tried on other assets, horizons or forms of prompt.",
-    "It is no investment advice. Scores leave out fees, spreads, slippage and the size of a position: skill in "
-    "probability is not profit.",
-    "The intervals say what the luck of this test period could have made of the same model. They do not cover a market "
-    "that behaves differently from this period.",
-    "Its reasoning is text that came with good forecasts. It need not be the cause of the stated probability.",
+    "It has been tried on questions of the form that it was trained on, and on no others.",
+    "The intervals say what the luck of this test split could have made of the same model. They do not cover a world "
+    "that behaves differently from it.",
+    "Its reasoning is text that came with good answers. It need not be the cause of the answer.",
 )
 SIMULATED_LIMIT = (
     "**The data are simulated.** The scores show that the pipeline learns a signal planted on purpose. "
-    "They say nothing of markets."
+    "They say nothing of the real world."
 )
 
 
@@ -47,8 +45,6 @@ class CardDetails(BaseModel):
     """The hub's name of the model that was tuned; None for one built from nothing."""
     profile: dict[str, str | int | float]
     """The profile in a few lines: name, method, hardware."""
-    features: list[str]
-    """What a prompt holds, in words."""
     training: list[TrainingStage]
     folders: dict[str, str] = {}
     """The release's folders of weights, and what each holds."""
@@ -56,32 +52,27 @@ class CardDetails(BaseModel):
     """Hashes by what they are of: code, profile, and each artifact's manifest."""
 
 
-def model_card(details: CardDetails, evaluation: Evaluation) -> str:
+def model_card(details: CardDetails, evaluation: Evaluation, words: CardWords) -> str:
     """The card's text. The same inputs give the same bytes."""
-    metadata = yaml.safe_dump(_metadata(details, evaluation), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(details, evaluation)) + "\n"
+    metadata = yaml.safe_dump(_metadata(details, evaluation, words), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(details, evaluation, words)) + "\n"
 
 
-def _metadata(details: CardDetails, evaluation: Evaluation) -> dict[str, object]:
+def _metadata(details: CardDetails, evaluation: Evaluation, words: CardWords) -> dict[str, object]:
     """The hub's fields (huggingface.co/docs/hub/model-cards), the judged model's scores among them."""
-    scores = evaluation.forecasters[evaluation.verdict.model].scores
-    metrics = {
-        "brier_skill": "Brier skill against the base rate",
-        "brier": "Brier score",
-        "accuracy": "Accuracy of the direction",
-        "log_loss": "Log loss",
-        "calibration_error": "Expected calibration error",
-    }
+    item = evaluation.forecasters[evaluation.verdict.model]
+    metrics = [
+        ("skill", f"{evaluation.words.skill} against the {label(evaluation.words.reference)}", item.skill),
+        ("loss", evaluation.words.loss, item.loss),
+        *((column.name, column.title, item.measures[column.name]) for column in evaluation.columns),
+    ]
     results = {
-        "task": {"type": "text-generation", "name": "Probabilistic forecasting"},
+        "task": {"type": "text-generation", "name": words.task},
         "dataset": {
-            "type": "simulated" if evaluation.data.simulated else "market",
+            "type": "simulated" if evaluation.data.simulated else words.dataset_type,
             "name": harmless(evaluation.data.source),
         },
-        "metrics": [
-            {"type": metric, "name": name, "value": round(getattr(scores, metric), 6)}
-            for metric, name in metrics.items()
-        ],
+        "metrics": [{"type": metric, "name": name, "value": round(value, 6)} for metric, name, value in metrics],
     }
     return {
         "language": ["en"],
@@ -89,12 +80,12 @@ def _metadata(details: CardDetails, evaluation: Evaluation) -> dict[str, object]
         **({"base_model": harmless(details.base_model)} if details.base_model else {}),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["forecasting", "reasoning", *(["simulated-data"] if evaluation.data.simulated else [])],
+        "tags": ["reasoning", *words.tags, *(["simulated-data"] if evaluation.data.simulated else [])],
         "model-index": [{"name": harmless(details.title), "results": [results]}],
     }
 
 
-def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
+def _sections(details: CardDetails, evaluation: Evaluation, words: CardWords) -> Iterable[str]:
     data, verdict = evaluation.data, evaluation.verdict
     yield f"# {markdown(details.title)}"
     yield f"**{verdict.headline.capitalize()}.** {markdown(verdict.reason)} {markdown(verdict.comparison)}"
@@ -104,31 +95,25 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
     for loss in losses:
         if loss.warning:
             yield f"**Warning:** {markdown(loss.warning)}"
-    days = "day" if data.horizon_days == 1 else f"{data.horizon_days:g} days"
     origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
-    yield (
-        f"A language model, {origin}, that reads what is known at a decision time, reasons, and states the "
-        f"probability of a rise over the next {days}, an expected return and a 90% interval of the return."
-    )
+    yield f"A language model, {origin}, that {words.what}"
     yield _table(("Profile", ""), _escaped(details.profile))
     yield "## Data"
     yield markdown(data.source)
-    first, last = data.decision_times[0], data.decision_times[-1]
-    yield _table(
-        ("Split by time", ""),
-        {
-            "Training examples": f"{data.train_examples:,}, {data.base_rate:.1%} of them up: the base rate",
-            "Test examples": f"{data.test_examples:,}, {data.test_up_rate:.1%} of them up",
-            "Test period": f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(data.decision_times):,} decision dates",
-            "Symbols": f"{len(data.symbols)}: {', '.join(map(markdown, data.symbols))}",
-            "Features": ", ".join(map(markdown, details.features)),
-        }.items(),
-    )
+    facts = {
+        "Training examples": f"{data.train_examples:,}",
+        "Test examples": f"{data.test_examples:,}",
+        evaluation.words.clusters.capitalize(): f"{data.clusters:,}",
+        **data.period,
+        **data.facts,
+    }
+    yield _table(("Data", ""), _escaped(facts))
     yield "## Training"
     stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
     yield _table(("Stage", "What was done"), _escaped(stages))
     yield "## Scores"
-    yield "On the test period, with 95% intervals (circular block bootstrap over decision dates)."
+    blocks = "circular block bootstrap" if data.times else "bootstrap"
+    yield f"On the test split, with 95% intervals ({blocks} over {markdown(evaluation.words.clusters)})."
     yield _scores(evaluation)
     if details.folders:
         yield "## Weights"
@@ -136,7 +121,7 @@ def _sections(details: CardDetails, evaluation: Evaluation) -> Iterable[str]:
         lost = {loss.name: loss for loss in losses}
         yield _table(("Folder", "What it is"), _weights(details.folders, divergences, lost))
     yield "## Limits"
-    yield "\n".join(f"- {limit}" for limit in LIMITS)
+    yield "\n".join(f"- {limit}" for limit in (*words.limits, *LIMITS))
     yield "## License"
     yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
     yield "## Provenance"
@@ -154,21 +139,24 @@ def _weights(
 
 
 def _scores(evaluation: Evaluation) -> str:
-    header = ("Forecaster", "Brier skill", "Brier", "Accuracy", "Log loss", "90% coverage", "Valid")
+    columns = [column for column in evaluation.columns if column.on_card]
+    words = evaluation.words
+    header = ("Forecaster", words.skill, words.loss, *(column.title for column in columns), "Valid")
     rows: list[tuple[str, ...]] = []
     for name, item in evaluation.forecasters.items():
-        scores, intervals = item.scores, item.intervals
         row = (
-            f"{scores.brier_skill:+z.3f}{_span(intervals.brier_skill, '+z.3f')}",
-            f"{scores.brier:.3f}{_span(intervals.brier, '.3f')}",
-            f"{scores.accuracy:.1%}{_span(intervals.accuracy, '.1%')}",
-            f"{scores.log_loss:.3f}{_span(intervals.log_loss, '.3f')}",
-            f"{scores.coverage:.1%}{_span(intervals.coverage, '.1%')}",
-            f"{scores.valid_share:.1%}",
+            _cell(item.skill, item.intervals.get("skill"), "+z.3f"),
+            _cell(item.loss, item.intervals.get("loss"), ".3f"),
+            *(_cell(item.measures[one.name], item.intervals.get(one.name), one.form) for one in columns),
+            f"{item.valid_share:.1%}",
         )
         emphasis = "**" if name == evaluation.verdict.model else ""
         rows.append((f"{emphasis}{markdown(label(name))}{emphasis}", *row))
-    return _table(header, rows)
+    return _table(tuple(markdown(title) for title in header), rows)
+
+
+def _cell(value: float, interval: Interval | None, form: str) -> str:
+    return f"{value:{form}}{_span(interval, form) if interval else ''}"
 
 
 def _span(interval: Interval, form: str) -> str:

@@ -1,4 +1,4 @@
-"""How much worse a released copy of the judged model forecasts the test split, and when that calls for a warning."""
+"""How much worse a released copy of the judged model does on the test split, and when that calls for a warning."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cortex.evaluation.record import Evaluation, Interval, label
 
 LEAST_FALL = 0.05
-"""The fall of the share of readable answers that calls for one. Unreadable answers count as the base rate, so a copy
+"""The fall of the share of readable answers that calls for one. Unreadable answers count as the reference's, so a copy
 that has forgotten how to answer may score like a careful one."""
 
 
@@ -17,9 +17,11 @@ class CopyLoss:
     name: str
     model: str
     """The judged model's name."""
-    brier: float
+    loss_name: str
+    """The domain's word for the loss."""
+    loss: float
     rise: float
-    """The copy's Brier score less the model's: above 0 it forecasts worse."""
+    """The copy's loss less the model's: above 0 it does worse."""
     interval: Interval
     """The 95% interval of the rise."""
     valid_share: float
@@ -30,7 +32,7 @@ class CopyLoss:
     def words(self) -> str:
         """The figures in one line."""
         return (
-            f"Brier score {self.brier:.4f}, {self.rise:+z.4f} on {label(self.model)}'s "
+            f"{self.loss_name} {self.loss:.4f}, {self.rise:+z.4f} on {label(self.model)}'s "
             f"({self.interval.low:+z.4f} to {self.interval.high:+z.4f}); {self.valid_share:.1%} of answers readable"
         )
 
@@ -40,7 +42,7 @@ class CopyLoss:
         faults: list[str] = []
         if self.interval.low > 0:
             faults.append(
-                f"its Brier score is {self.rise:.4f} higher than that of {label(self.model)} "
+                f"its {self.loss_name} is {self.rise:.4f} higher than that of {label(self.model)} "
                 f"(95% interval {self.interval.low:+z.4f} to {self.interval.high:+z.4f})"
             )
         if self.model_valid_share - self.valid_share >= LEAST_FALL:
@@ -64,13 +66,14 @@ def _losses(evaluation: Evaluation) -> Iterable[CopyLoss]:
     for weights in evaluation.derived:
         comparison = compared.get((weights.name, judged))
         if comparison:
-            scores, interval = evaluation.models[weights.name].scores, comparison.interval
+            copy, interval = evaluation.models[weights.name], comparison.interval
             yield CopyLoss(
                 name=weights.name,
                 model=judged,
-                brier=scores.brier,
+                loss_name=evaluation.words.loss,
+                loss=copy.loss,
                 rise=-comparison.difference,
                 interval=Interval(low=-interval.high, high=-interval.low),
-                valid_share=scores.valid_share,
-                model_valid_share=evaluation.models[judged].scores.valid_share,
+                valid_share=copy.valid_share,
+                model_valid_share=evaluation.models[judged].valid_share,
             )

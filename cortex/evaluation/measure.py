@@ -1,17 +1,17 @@
-"""Measures: the figures that are told of a model, each the mean of a number that every grade has."""
+"""What is told of a model: measures, and the words for them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-
-from cortex.evaluation.graded import Floats, Grades
+from typing import Any
 
 LOSS = "loss"
+REFERENCE_LOSS = "reference loss"
+"""The number of a grade that is the reference baseline's loss on the same example."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: the mean of a number over the examples, or what is saved of another number's mean."""
+    """One figure: the mean of a number over the examples, or the share of another number's mean that is saved."""
 
     name: str
     title: str
@@ -23,20 +23,30 @@ class Measure:
     form: str = ".3f"
     bounds: tuple[float, float] = (0.0, 1.0)
     """What the figure can be; its interval stays within."""
+    compute: Callable[[Any], float] | None = None
+    """If given, the figure is what this makes of a forecaster's `Grades`, in place of a mean; without an interval."""
     has_interval: bool = True
-
-    def values(self, grades: Grades) -> Floats:
-        return grades.loss if self.of == LOSS else grades.measures[self.of]
-
-    def figure(self, grades: Grades) -> float:
-        """The figure of N grades."""
-        mean = self.values(grades).mean()
-        if self.saved_of is None:
-            return float(mean)
-        return float(saved(mean, grades.measures[self.saved_of].mean()))
+    on_card: bool = True
+    """It stands in the model card, too, and not on the page alone."""
 
 
-def saved(loss: Floats | np.floating, reference: Floats | np.floating) -> Floats:
-    """The share of the reference's loss that is saved (Murphy 1988); 0 where the reference loses nothing."""
-    loses = np.asarray(reference > 0)
-    return 1 - np.divide(loss, reference, out=np.ones(loses.shape), where=loses)
+@dataclass(frozen=True)
+class Scale:
+    """How losses of a domain are called, and what they are compared with."""
+
+    loss: str
+    """Such as "Brier score"."""
+    skill: str
+    """Such as "Brier skill": the share of the reference's loss that is saved."""
+    clusters: str
+    """What examples are right or wrong together by, in the plural, such as "decision dates"."""
+    reference: str
+    """The baseline that skill is measured against, and that an invalid reply counts as."""
+    rivals: tuple[str, ...] = ()
+    """Further baselines that the verdict compares a model with."""
+    replies: str = "answers"
+    """What a model gives, in the plural."""
+
+    @property
+    def skill_measure(self) -> Measure:
+        return Measure("skill", self.skill, saved_of=REFERENCE_LOSS, form="+z.3f", bounds=(-float("inf"), 1.0))

@@ -1,13 +1,13 @@
 """The evaluation as one HTML page that needs no script, no other file and no network."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
 from cortex.evaluation import plots
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.record import (
     Comparison,
-    DataSummary,
     Derived,
     Evaluated,
     Evaluation,
@@ -19,32 +19,33 @@ from cortex.evaluation.record import (
 from cortex.text import html_text
 
 SIMULATED_NOTE = (
-    "The data are simulated. This shows that the pipeline learns a planted signal; it says nothing of markets."
-)
-
-_COLUMNS = (
-    "Brier skill",
-    "Brier",
-    "Accuracy",
-    "Log loss",
-    "Calibration error",
-    "Return MAE skill",
-    "Coverage of 90% interval",
-    "Width of interval",
-    "Valid answers",
+    "The data are simulated. This shows that the pipeline learns a planted signal; it says nothing of the real world."
 )
 
 
-def render_page(evaluation: Evaluation) -> str:
-    """The page's text. The same evaluation gives the same bytes; every text in it is escaped."""
-    body = "\n".join(_body(evaluation))
+@dataclass(frozen=True)
+class Figure:
+    """One drawing on the page."""
+
+    title: str
+    note: str
+    """How to read it."""
+    svg: str
+
+
+def render_page(evaluation: Evaluation, figures: Iterable[Figure] = (), notes: Sequence[str] = ()) -> str:
+    """The page's text. The same evaluation gives the same bytes; every text in it is escaped.
+
+    `figures` and `notes` on how to read the page are the domain's own.
+    """
+    body = "\n".join(_body(evaluation, figures, notes))
     style = files("cortex.evaluation").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Forecast evaluation: {html_text(evaluation.verdict.model)}</title>
+<title>Evaluation: {html_text(evaluation.verdict.model)}</title>
 <style>
 {style}</style>
 </head>
@@ -57,102 +58,90 @@ def render_page(evaluation: Evaluation) -> str:
 """
 
 
-def _body(evaluation: Evaluation) -> Iterable[str]:
+def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str]) -> Iterable[str]:
+    words = evaluation.words
     yield from _verdict(evaluation.verdict)
-    yield from _facts(evaluation.data)
+    yield from _facts(evaluation)
     yield from _scores(evaluation)
     yield from _figure(
-        "Skill",
-        "The share of the base rate's Brier score that is saved. An interval that reaches below 0 shows no skill.",
-        plots.skill_forest(evaluation),
+        Figure(
+            "Skill",
+            f"The share of the {label(words.reference)}'s {words.loss} that is saved. An interval that reaches below 0 "
+            "shows no skill.",
+            plots.skill_forest(evaluation),
+        )
     )
-    yield from _figure(
-        "Skill over time",
-        "Skill gained up to each decision date. A line that rises steadily earned it throughout; one jump is luck.",
-        plots.cumulative_skill(evaluation),
-    )
-    yield from _figure(
-        "Calibration",
-        "Ten groups of equal size by stated probability. On the diagonal, what is stated is what happens.",
-        plots.reliability_diagrams(evaluation),
-    )
-    yield from _figure(
-        "Stated probabilities",
-        "How often each probability was stated. Abstentions stand at the base rate.",
-        plots.stated_probabilities(evaluation),
-    )
-    yield from _figure(
-        "Return intervals",
-        "A 90% interval should hold 90% of outcomes, and be no wider than that takes.",
-        plots.interval_coverage(evaluation),
-    )
+    if evaluation.data.times:
+        yield from _figure(
+            Figure(
+                "Skill over time",
+                f"Skill gained up to each of the {words.clusters}. A line that rises steadily earned it throughout; "
+                "one jump is luck.",
+                plots.cumulative_skill(evaluation),
+            )
+        )
+    for figure in figures:
+        yield from _figure(figure)
     yield from _comparisons(evaluation)
     yield from _derived(evaluation.derived, {loss.name: loss for loss in copy_losses(evaluation)})
     yield from _samples(evaluation.samples)
-    yield from _reading(evaluation.data)
+    yield from _reading(evaluation, notes)
 
 
 def _verdict(verdict: Verdict) -> Iterable[str]:
-    yield f"<h1>Forecast evaluation of the model “{html_text(label(verdict.model))}”</h1>"
+    yield f"<h1>Evaluation of the model “{html_text(label(verdict.model))}”</h1>"
     yield f'<section class="verdict{" shown" if verdict.skill_shown else ""}">'
     yield f"<strong>{html_text(verdict.headline.capitalize())}</strong>"
     yield f"<p>{html_text(verdict.reason)}</p><p>{html_text(verdict.comparison)}</p></section>"
 
 
-def _facts(data: DataSummary) -> Iterable[str]:
-    first, last = data.decision_times[0], data.decision_times[-1]
-    overlap = f", outcomes overlap over {data.horizon_steps} dates" if data.horizon_steps > 1 else ""
+def _facts(evaluation: Evaluation) -> Iterable[str]:
+    data, words = evaluation.data, evaluation.words
     facts = {
         "Test examples": f"{data.test_examples:,}",
         "Training examples": f"{data.train_examples:,}",
-        "Decision dates": f"{len(data.decision_times):,}",
-        "Period": f"{first:%Y-%m-%d} to {last:%Y-%m-%d}",
-        "Symbols": f"{len(data.symbols)}",
-        "Horizon": f"{data.horizon_days:g} day{'' if data.horizon_days == 1 else 's'}{overlap}",
-        "Base rate (up in training)": f"{data.base_rate:.1%}",
-        "Up in test": f"{data.test_up_rate:.1%}",
+        words.clusters.capitalize(): f"{data.clusters:,}",
+        **data.period,
+        **data.facts,
     }
     yield "<dl>"
-    yield from (f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
+    yield from (f"<div><dt>{html_text(name)}</dt><dd>{html_text(value)}</dd></div>" for name, value in facts.items())
     note = f' <span class="note">{SIMULATED_NOTE}</span>' if data.simulated else ""
     yield f'<div class="wide"><dt>Source</dt><dd>{html_text(data.source)}{note}</dd></div></dl>'
 
 
 def _scores(evaluation: Evaluation) -> Iterable[str]:
+    words = evaluation.words
+    titles = (words.skill, words.loss, *(column.title for column in evaluation.columns), f"Valid {words.replies}")
     yield '<h2>Scores</h2><p class="note">Below each score, its 95% interval.</p><div class="scroll"><table>'
-    yield f"<thead><tr><th></th>{''.join(f'<th>{column}</th>' for column in _COLUMNS)}</tr></thead><tbody>"
+    yield f"<thead><tr><th></th>{''.join(f'<th>{html_text(title)}</th>' for title in titles)}</tr></thead><tbody>"
     for name, item in evaluation.models.items():
-        yield _score_row(name, item, judged=name == evaluation.verdict.model)
+        yield _score_row(evaluation, name, item, judged=name == evaluation.verdict.model)
     yield '</tbody><tbody class="baselines">'
     for name, item in evaluation.baselines.items():
-        yield _score_row(name, item, judged=False)
+        yield _score_row(evaluation, name, item, judged=False)
     yield "</tbody></table></div>"
 
 
-def _score_row(name: str, item: Evaluated, judged: bool) -> str:
-    scores, intervals = item.scores, item.intervals
-    cells = (
-        _cell(f"{scores.brier_skill:+z.3f}", intervals.brier_skill, "{:+z.3f}"),
-        _cell(f"{scores.brier:.3f}", intervals.brier, "{:.3f}"),
-        _cell(f"{scores.accuracy:.1%}", intervals.accuracy, "{:.1%}"),
-        _cell(f"{scores.log_loss:.3f}", intervals.log_loss, "{:.3f}"),
-        _cell(f"{scores.calibration_error:.3f}"),
-        _cell(f"{scores.return_skill:+z.3f}", intervals.return_skill, "{:+z.3f}"),
-        _cell(f"{scores.coverage:.1%}", intervals.coverage, "{:.1%}"),
-        _cell(f"{scores.interval_width:.2%}"),
-        _cell(f"{scores.valid_share:.1%}"),
-    )
+def _score_row(evaluation: Evaluation, name: str, item: Evaluated, judged: bool) -> str:
+    cells = [
+        _cell(item.skill, item.intervals["skill"], "+z.3f"),
+        _cell(item.loss, item.intervals["loss"], ".3f"),
+        *(_cell(item.measures[one.name], item.intervals.get(one.name), one.form) for one in evaluation.columns),
+        _cell(item.valid_share, None, ".1%"),
+    ]
     row = '<tr class="judged">' if judged else "<tr>"
     return f"{row}<th>{html_text(label(name))}</th>{''.join(cells)}</tr>"
 
 
-def _cell(value: str, interval: Interval | None = None, form: str = "") -> str:
-    under = f"<small>{form.format(interval.low)} to {form.format(interval.high)}</small>" if interval else ""
-    return f"<td>{value}{under}</td>"
+def _cell(value: float, interval: Interval | None, form: str) -> str:
+    under = f"<small>{interval.low:{form}} to {interval.high:{form}}</small>" if interval else ""
+    return f"<td>{value:{form}}{under}</td>"
 
 
-def _figure(title: str, note: str, svg: str) -> Iterable[str]:
-    yield f'<h2>{title}</h2><p class="note">{note}</p><figure>{svg}</figure>'
+def _figure(figure: Figure) -> Iterable[str]:
+    yield f'<h2>{html_text(figure.title)}</h2><p class="note">{html_text(figure.note)}</p>'
+    yield f"<figure>{figure.svg}</figure>"
 
 
 def _comparisons(evaluation: Evaluation) -> Iterable[str]:
@@ -160,7 +149,8 @@ def _comparisons(evaluation: Evaluation) -> Iterable[str]:
     seconds = [name for name in evaluation.forecasters if name in compared]
     cells = {(comparison.first, comparison.second): comparison for comparison in evaluation.comparisons}
     yield "<h2>One against another</h2>"
-    yield '<p class="note">The Brier score of the column less that of the row, with its paired 95% interval.'
+    loss = html_text(evaluation.words.loss)
+    yield f'<p class="note">The {loss} of the column less that of the row, with its paired 95% interval.'
     yield "Above 0, the row is better. Shaded where the interval leaves no doubt.</p>"
     yield '<div class="scroll"><table><thead><tr><th></th>'
     yield from (f"<th>{html_text(label(second))}</th>" for second in seconds)
@@ -199,20 +189,21 @@ def _samples(samples: Iterable[Sample]) -> Iterable[str]:
     for index, sample in enumerate(samples):
         if not index:
             yield "<h2>Examples</h2>"
-        yield f"<article><h3>{html_text(sample.example_id)}: the return was {sample.outcome:+.2%}</h3>"
+        yield f"<article><h3>{html_text(sample.example_id)}: {html_text(sample.truth)}</h3>"
         yield f'<span class="note">prompt</span><pre>{html_text(sample.prompt)}</pre>'
         for model, answer in sample.answers.items():
             yield f'<span class="note">{html_text(label(model))}</span><pre>{html_text(answer)}</pre>'
         yield "</article>"
 
 
-def _reading(data: DataSummary) -> Iterable[str]:
-    yield f"""<h2>How to read this</h2>
-<p>Up means a return above 0. The Brier score is the mean squared error of the stated probability of up; Brier skill
-is the share of the training base rate's Brier score that a forecaster saves. Log loss is in nats, with probabilities
-clipped to 0.001 and 0.999. Return MAE skill compares the error of the expected return with that of expecting none.</p>
-<p>An answer that cannot be read counts as the base rate, no return, and the interval of the training outcomes, so that
-refusing gains nothing. Momentum, logistic regression and the base rate are fitted on the training period alone.</p>
-<p>Intervals come from {data.resamples:,} resamples of the decision dates in blocks of {data.block_length}: all symbols
-of a date are drawn together, since they share one market. They speak of this period's luck, not of another market
-regime. Nothing here is investment advice.</p>"""
+def _reading(evaluation: Evaluation, notes: Sequence[str]) -> Iterable[str]:
+    data, words = evaluation.data, evaluation.words
+    blocks = f" in blocks of {data.block_length}" if data.times else ""
+    general = (
+        f"The {words.skill} is the share of the {label(words.reference)}'s {words.loss} that is saved. An answer that "
+        f"cannot be read counts as the {label(words.reference)}'s, so that refusing gains nothing.",
+        f"Intervals come from {data.resamples:,} resamples of the {words.clusters}{blocks}: what belongs to one is "
+        "drawn together, since it is right or wrong together.",
+    )
+    yield "<h2>How to read this</h2>"
+    yield from (f"<p>{html_text(note)}</p>" for note in (*general, *notes))

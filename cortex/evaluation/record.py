@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, computed_field
 
 from cortex.errors import DataError
 from cortex.text import harmless
@@ -13,43 +13,12 @@ Relation = Literal["beats", "not distinguishable from", "worse than"]
 
 JSON_NAME = "evaluation.json"
 HTML_NAME = "evaluation.html"
-CLIP = 1e-3
-"""Log loss reads a probability as within [CLIP, 1 - CLIP]: one wrong "certain" costs 6.9 nats, not infinity."""
 
 
 class Record(BaseModel):
     """A part of the record: immutable, and every number in it finite."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class Scores(Record):
-    """How good N forecasts were. Returns are fractions."""
-
-    n: int
-    """Examples scored; abstentions count."""
-    valid_share: float
-    """The share of answers that could be read."""
-    accuracy: float
-    """The share of right directions. A probability of exactly 0.5 names none, and counts half."""
-    brier: float
-    """The mean squared error of the probability of up (Brier 1950), 0 to 1; 0.25 is a coin's."""
-    brier_skill: float
-    """1 - Brier / Brier of the training base rate: 0 knows nothing more, 1 knows all."""
-    log_loss: float
-    """The mean negative log likelihood in nats, probabilities clipped at `CLIP`."""
-    calibration_error: float
-    """The expected calibration error over 10 bins of equal mass."""
-    return_mae: float
-    """The mean absolute error of the expected return."""
-    no_change_mae: float
-    """The same of a forecast of 0."""
-    return_skill: float
-    """1 - return_mae / no_change_mae."""
-    coverage: float
-    """The share of outcomes inside the stated 90% interval, its ends included."""
-    interval_width: float
-    """The mean width of that interval: coverage is bought with width."""
 
 
 class Interval(Record):
@@ -59,45 +28,39 @@ class Interval(Record):
     high: float
 
 
-class ScoreIntervals(Record):
-    """The 95% intervals of the scores of the same names."""
+class Column(Record):
+    """A measure, as a table shows it."""
 
-    accuracy: Interval
-    brier: Interval
-    brier_skill: Interval
-    log_loss: Interval
-    return_skill: Interval
-    coverage: Interval
-
-
-class ReliabilityBin(Record):
-    """Forecasts of about the same probability: what they stated, and how often it came true."""
-
-    mean_p: float
-    up_rate: float
-    count: int
-
-
-class Curves(Record):
-    """What the plots of one forecaster show."""
-
-    reliability: list[ReliabilityBin]
-    p_counts: list[int]
-    """How often a probability was stated, over bins of equal width between 0 and 1."""
-    cumulative_skill: list[float]
-    """Brier skill gained up to each decision date, as a share of the whole period's reference; it ends at the skill."""
+    name: str
+    title: str
+    form: str
+    """A format specification, such as `.1%`."""
+    on_card: bool
 
 
 class Evaluated(Record):
     """One forecaster, a model or a baseline, judged on the test split."""
 
-    scores: Scores
-    intervals: ScoreIntervals
-    curves: Curves
+    n: int
+    """Examples judged; invalid replies count."""
+    loss: float
+    """The mean loss, 0 to 1."""
+    skill: float
+    """1 - loss / loss of the reference baseline: 0 knows nothing more, 1 knows all."""
+    valid_share: float
+    """The share of replies that could be read."""
+    measures: dict[str, float]
+    """The figures of the domain's measures, by name."""
+    intervals: dict[str, Interval]
+    """The 95% intervals of `loss`, of `skill`, and of those measures that have one."""
+    cumulative_skill: list[float] = []
+    """Skill gained up to each cluster in time, as a share of the whole reference's loss; it ends at the skill."""
+    details: dict[str, JsonValue] = {}
+    """What the domain's own figures on the page are drawn from."""
 
 
 class Comparison(Record):
-    """Two forecasters on the same examples: `second`'s Brier score less `first`'s. Above 0 is `first`'s advantage."""
+    """Two forecasters on the same examples: `second`'s loss less `first`'s. Above 0 is `first`'s advantage."""
 
     first: str
     second: str
@@ -128,27 +91,45 @@ class Verdict(Record):
 
 
 class DataSummary(Record):
-    """What was judged on. The base rate and all that is fitted come from the training split alone."""
+    """What was judged on. All that is fitted comes from the training split alone."""
 
+    domain: str
+    """The domain's kind."""
     source: str
     """Where the examples come from, in words."""
     simulated: bool
     train_examples: int
     test_examples: int
-    symbols: list[str]
-    decision_times: list[datetime]
-    """The test split's, each once, in order."""
-    horizon_days: float
-    """From a decision to its outcome (the median)."""
-    horizon_steps: int
-    """How many decision dates one outcome spans (the most); above 1, outcomes overlap."""
-    base_rate: float
-    """The share of training outcomes above 0."""
-    test_up_rate: float
+    clusters: int
+    """How many there are of what is right or wrong together."""
+    times: list[datetime]
+    """When the questions of each cluster were asked, in order; empty where order means nothing."""
+    span: int
+    """How many clusters in a row share outcomes, at most; above 1, outcomes overlap."""
     block_length: int
-    """Decision dates that are resampled together."""
+    """Clusters that are resampled together."""
     resamples: int
     seed: int
+    facts: dict[str, str]
+    """What else the domain tells of the data, for people."""
+
+    @property
+    def period(self) -> dict[str, str]:
+        """The time that was judged on, by its name; nothing where order means nothing."""
+        if not self.times:
+            return {}
+        return {"Test period": f"{self.times[0]:%Y-%m-%d} to {self.times[-1]:%Y-%m-%d}"}
+
+
+class Words(Record):
+    """The domain's words for what is judged."""
+
+    loss: str
+    skill: str
+    clusters: str
+    reference: str
+    """The name of the baseline that skill is measured against."""
+    replies: str
 
 
 class Sample(Record):
@@ -156,7 +137,7 @@ class Sample(Record):
 
     example_id: str
     prompt: str
-    outcome: float
+    truth: str
     answers: dict[str, str]
     """The model's name, and its answer in full."""
 
@@ -174,6 +155,9 @@ class Evaluation(Record):
     """The whole record. Mappings keep the order in which the models were given."""
 
     data: DataSummary
+    words: Words
+    columns: list[Column]
+    """The measures that `models` and `baselines` have, in the order of a table."""
     verdict: Verdict
     models: dict[str, Evaluated]
     baselines: dict[str, Evaluated]

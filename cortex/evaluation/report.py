@@ -1,102 +1,99 @@
-"""Judging forecasts on the test split, and the two files that say how it went: `evaluation.json`, `evaluation.html`."""
+"""Judging replies on the test split, and the two files that say how it went: `evaluation.json`, `evaluation.html`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
+from pydantic import JsonValue
 
 from cortex.errors import DataError
-from cortex.evaluation.baselines import fit_baselines
-from cortex.evaluation.bootstrap import DateResamples, compare, horizon_in_steps, score_intervals
-from cortex.evaluation.calibration import reliability
-from cortex.evaluation.forecasts import Climatology, Forecasts
-from cortex.evaluation.page import render_page
+from cortex.evaluation.bootstrap import Resamples, compare, measure_interval
+from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.graded import Graded
+from cortex.evaluation.grades import Grades
+from cortex.evaluation.measure import REFERENCE_LOSS, Measure, Scale
+from cortex.evaluation.page import Figure, render_page
 from cortex.evaluation.record import (
     HTML_NAME,
     JSON_NAME,
+    Column,
     Comparison,
-    Curves,
     DataSummary,
     Derived,
     Evaluated,
     Evaluation,
-    ReliabilityBin,
     Sample,
+    Words,
 )
-from cortex.evaluation.scores import Losses, losses, score
 from cortex.evaluation.verdict import verdict
-from cortex.market.outcomes import is_up
-
-P_BINS = 20
 
 
 def evaluate(
-    examples: pl.DataFrame,
-    forecasts: Mapping[str, Forecasts],
+    models: Mapping[str, Sequence[Graded]],
+    baselines: Mapping[str, Sequence[Graded]],
+    clusters: Clusters,
     *,
     judged: str,
-    features: Sequence[str],
+    scale: Scale,
+    measures: Sequence[Measure],
+    domain: str,
     source: str,
     simulated: bool,
+    train_examples: int,
+    facts: Mapping[str, str] | None = None,
+    details: Callable[[Grades], dict[str, JsonValue]] = lambda _: {},
     samples: Sequence[Sample] = (),
     derived: Sequence[Derived] = (),
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Judge models, given by name and in the order of their training, on the test split of `examples`.
+    """Compare models, given by name and in the order of their training, with one another and with baselines.
 
-    Each model's forecasts are in the order of the test rows. The baselines, and the base rate that skill is measured
-    against, are fitted on the train split with the columns named in `features`. The verdict is about `judged`.
+    Each has a grade for each test example, in the order in which `clusters` has them. The verdict is about `judged`.
+    `details` makes of a forecaster's grades what the domain's own figures show.
 
     Raises:
-        DataError: a split is empty, a column is missing or unusable, forecasts do not fit the test rows, or a name is
-            a baseline's or unknown.
+        DataError: grades do not fit the examples, or a name is a baseline's or unknown.
     """
-    train, test = (examples.filter(pl.col("split") == split) for split in ("train", "test"))
-    baselines = fit_baselines(train, test, features)
-    if judged not in forecasts or baselines.keys() & forecasts.keys():
+    if judged not in models or baselines.keys() & models.keys() or scale.reference not in baselines:
         raise DataError(
-            f"models {', '.join(forecasts)}: {judged!r}, which is judged, must be one of them, "
-            f"and none may have the name of a baseline ({', '.join(baselines)})"
+            f"models {', '.join(models)}: {judged!r}, which is judged, must be one of them, none may have the name of "
+            f"a baseline ({', '.join(baselines)}), and {scale.reference!r} must be one"
         )
-    outcome = test["outcome"].to_numpy()
-    base_rate = Climatology.of(train["outcome"].to_numpy()).base_rate
-    decision_time, outcome_time = test["decision_time"].to_numpy(), test["outcome_time"].to_numpy()
-    horizon_steps = horizon_in_steps(decision_time, outcome_time)
-    drawn = DateResamples.draw(decision_time, horizon_steps, resamples=resamples, seed=seed)
-    up = is_up(outcome)
-
-    everyone = {**forecasts, **baselines}
-    each = {name: losses(stated, outcome, base_rate) for name, stated in everyone.items()}
+    reference = baselines[scale.reference]
+    drawn = Resamples.draw(clusters, resamples=resamples, seed=seed)
+    everyone = {name: Grades.of(graded, reference) for name, graded in {**models, **baselines}.items()}
     evaluated = {
-        name: Evaluated(
-            scores=score(stated, outcome, base_rate),
-            intervals=score_intervals(drawn, each[name]),
-            curves=_curves(stated, each[name], up, drawn),
-        )
-        for name, stated in everyone.items()
+        name: _evaluated(grades, drawn, scale, measures, is_timed=bool(clusters.times), details=details(grades))
+        for name, grades in everyone.items()
     }
-    comparisons = _comparisons(list(forecasts), list(baselines), each, drawn)
+    comparisons = _comparisons(list(models), list(baselines), everyone, drawn)
     data = DataSummary(
+        domain=domain,
         source=source,
         simulated=simulated,
-        train_examples=len(train),
-        test_examples=len(test),
-        symbols=test["symbol"].unique().sort().to_list(),
-        decision_times=test["decision_time"].unique().sort().to_list(),
-        horizon_days=float(np.median((outcome_time - decision_time) / np.timedelta64(1, "D"))),
-        horizon_steps=horizon_steps,
-        base_rate=base_rate,
-        test_up_rate=float(up.mean()),
+        train_examples=train_examples,
+        test_examples=len(clusters.of),
+        clusters=len(clusters),
+        times=list(clusters.times),
+        span=clusters.span,
         block_length=drawn.block_length,
         resamples=resamples,
         seed=seed,
+        facts=dict(facts or {}),
     )
     return Evaluation(
         data=data,
-        verdict=verdict(judged, evaluated[judged], comparisons, data),
-        models={name: evaluated[name] for name in forecasts},
+        words=Words(
+            loss=scale.loss,
+            skill=scale.skill,
+            clusters=scale.clusters,
+            reference=scale.reference,
+            replies=scale.replies,
+        ),
+        columns=[Column(name=m.name, title=m.title, form=m.form, on_card=m.on_card) for m in measures],
+        verdict=verdict(judged, evaluated[judged], comparisons, data, scale),
+        models={name: evaluated[name] for name in models},
         baselines={name: evaluated[name] for name in baselines},
         comparisons=comparisons,
         samples=list(samples),
@@ -104,32 +101,51 @@ def evaluate(
     )
 
 
-def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write `evaluation.json` and the page `evaluation.html`, which needs no other file and no network."""
+def write_report(
+    evaluation: Evaluation, folder: Path, figures: Iterable[Figure] = (), notes: Sequence[str] = ()
+) -> None:
+    """Write `evaluation.json` and the page `evaluation.html`, which needs no other file and no network.
+
+    `figures` and `notes` are the domain's own.
+    """
     (folder / JSON_NAME).write_text(evaluation.to_json(), encoding="utf-8")
-    (folder / HTML_NAME).write_text(render_page(evaluation), encoding="utf-8")
+    (folder / HTML_NAME).write_text(render_page(evaluation, figures, notes), encoding="utf-8")
+
+
+def _evaluated(
+    grades: Grades,
+    drawn: Resamples,
+    scale: Scale,
+    measures: Sequence[Measure],
+    *,
+    is_timed: bool,
+    details: dict[str, JsonValue],
+) -> Evaluated:
+    loss, skill = Measure("loss", scale.loss), scale.skill_measure
+    with_interval = [
+        loss,
+        skill,
+        *(measure for measure in measures if measure.has_interval and measure.compute is None),
+    ]
+    gained = np.bincount(drawn.cluster, weights=grades.values(REFERENCE_LOSS) - grades.loss).cumsum()
+    return Evaluated(
+        n=len(grades),
+        loss=grades.figure(loss),
+        skill=grades.figure(skill),
+        valid_share=float(grades.valid.mean()),
+        measures={measure.name: grades.figure(measure) for measure in measures},
+        intervals={measure.name: measure_interval(drawn, grades, measure) for measure in with_interval},
+        cumulative_skill=(gained / grades.values(REFERENCE_LOSS).sum()).tolist() if is_timed else [],
+        details=details,
+    )
 
 
 def _comparisons(
-    models: list[str], baselines: list[str], each: dict[str, Losses], drawn: DateResamples
+    models: list[str], baselines: list[str], everyone: Mapping[str, Grades], drawn: Resamples
 ) -> list[Comparison]:
     """Every model against every earlier model, and against every baseline."""
     return [
-        compare(drawn, (first, each[first]), (second, each[second]))
+        compare(drawn, (first, everyone[first]), (second, everyone[second]))
         for index, first in enumerate(models)
         for second in [*models[:index], *baselines]
     ]
-
-
-def _curves(stated: Forecasts, each: Losses, up: np.ndarray, drawn: DateResamples) -> Curves:
-    bins = reliability(stated.p_up, up)
-    counts, _ = np.histogram(stated.p_up, bins=P_BINS, range=(0, 1))
-    gained = np.bincount(drawn.date, weights=each.reference_brier - each.brier).cumsum()
-    return Curves(
-        reliability=[
-            ReliabilityBin(mean_p=p, up_rate=rate, count=int(count))
-            for p, rate, count in zip(bins.mean_p, bins.up_rate, bins.count, strict=True)
-        ],
-        p_counts=counts.tolist(),
-        cumulative_skill=(gained / each.reference_brier.sum()).tolist(),
-    )

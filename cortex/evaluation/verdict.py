@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
+from cortex.evaluation.measure import Scale
 from cortex.evaluation.record import Comparison, DataSummary, Evaluated, Relation, Verdict, label
 
-MINIMUM_DATES = 30
+MINIMUM_CLUSTERS = 30
 MINIMUM_BLOCKS = 5
-"""With fewer dates, or fewer blocks of dates that move together, an interval means too little to claim anything by."""
+"""With fewer clusters, or fewer blocks of those that move together, an interval means too little to claim anything."""
 
 MINIMUM_VALID_SHARE = 0.5
 """A model that answers less than half of what it is asked is not a forecaster, however good those answers are. One that
 answers just half of it may be."""
-
-RIVALS = ("momentum", "logistic_regression")
 
 _VERBS: dict[Relation, str] = {
     "beats": "beats",
@@ -21,44 +20,46 @@ _VERBS: dict[Relation, str] = {
 }
 
 
-def verdict(model: str, evaluated: Evaluated, comparisons: Sequence[Comparison], data: DataSummary) -> Verdict:
-    """Judge `model`: skill is shown only where the whole 95% interval of its Brier skill lies above 0.
+def verdict(
+    model: str, evaluated: Evaluated, comparisons: Sequence[Comparison], data: DataSummary, scale: Scale
+) -> Verdict:
+    """Judge `model`: skill is shown only where the whole 95% interval of its skill lies above 0.
 
-    The reference is the training base rate. Of `comparisons`, those of `model` with the simple rivals are put in words.
+    Of `comparisons`, those of `model` with the scale's rivals are put in words.
     """
-    skill, interval = evaluated.scores.brier_skill, evaluated.intervals.brier_skill
-    dates = len(data.decision_times)
+    skill, interval = evaluated.skill, evaluated.intervals["skill"]
     reason = (
-        f"Brier skill against the base rate is {skill:+z.3f}, "
+        f"{scale.skill} against the {label(scale.reference)} is {skill:+z.3f}, "
         f"95% interval {interval.low:+z.3f} to {interval.high:+z.3f}, "
-        f"on {data.test_examples:,} examples of {dates} decision dates."
+        f"on {data.test_examples:,} examples of {data.clusters} {scale.clusters}."
     )
-    refusal = _refusal(evaluated, data)
+    refusal = _refusal(evaluated, data, scale)
     return Verdict(
         model=model,
         skill_shown=refusal is None and interval.low > 0,
         reason=f"{refusal} {reason}" if refusal else reason,
-        comparison=_against_rivals(comparisons, model),
+        comparison=_against_rivals(comparisons, model, scale),
     )
 
 
-def _refusal(evaluated: Evaluated, data: DataSummary) -> str | None:
+def _refusal(evaluated: Evaluated, data: DataSummary, scale: Scale) -> str | None:
     """Why no interval, however good, would do."""
-    dates, valid_share = len(data.decision_times), evaluated.scores.valid_share
-    needed = max(MINIMUM_DATES, MINIMUM_BLOCKS * data.block_length)
-    if dates < needed:
-        return f"The test period has {dates} decision dates, too few to judge by: {needed} are needed."
-    if valid_share < MINIMUM_VALID_SHARE:
-        return f"Only {valid_share:.0%} of the answers could be read; {MINIMUM_VALID_SHARE:.0%} are needed."
+    needed = max(MINIMUM_CLUSTERS, MINIMUM_BLOCKS * data.block_length)
+    if data.clusters < needed:
+        period = "period" if data.times else "split"
+        return f"The test {period} has {data.clusters} {scale.clusters}, too few to judge by: {needed} are needed."
+    if evaluated.valid_share < MINIMUM_VALID_SHARE:
+        read = f"Only {evaluated.valid_share:.0%} of the {scale.replies} could be read"
+        return f"{read}; {MINIMUM_VALID_SHARE:.0%} are needed."
     return None
 
 
-def _against_rivals(comparisons: Sequence[Comparison], model: str) -> str:
+def _against_rivals(comparisons: Sequence[Comparison], model: str, scale: Scale) -> str:
     rivals: dict[Relation, list[str]] = {}
     for comparison in comparisons:
-        if comparison.first == model and comparison.second in RIVALS:
+        if comparison.first == model and comparison.second in scale.rivals:
             rivals.setdefault(comparison.relation, []).append(label(comparison.second))
     if not rivals:
         return "It was not compared with other forecasters."
     words = [f"{_VERBS[relation]} {' and '.join(names)}" for relation, names in rivals.items()]
-    return f"It {', and '.join(words)} (paired 95% intervals of the Brier score)."
+    return f"It {', and '.join(words)} (paired 95% intervals of the {scale.loss})."

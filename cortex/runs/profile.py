@@ -2,16 +2,34 @@
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
+from cortex.domains.domain import Domain
+from cortex.domains.registry import read_domain
 from cortex.errors import ConfigError
-from cortex.market.config import DataConfig
 from cortex.runs.profile_sections import Budget, Estimates, Evaluate, Export, Hardware, Model, Teacher
 from cortex.runs.sampling import Sampling
 from cortex.runs.trainers import Dpo, Grpo, Sft
 from cortex.section import Items, Section
+
+
+class _NestedError(ValueError):
+    """A value within the domain's section is wrong."""
+
+    def __init__(self, error: ValidationError) -> None:
+        self.problem = error.errors()[0]
+        super().__init__(self.problem["msg"].removeprefix("Value error, "))
+
+
+def _read_domain(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return read_domain(value)
+    except ValidationError as error:
+        raise _NestedError(error) from error
 
 
 class Profile(Section):
@@ -21,10 +39,9 @@ class Profile(Section):
     """Lower-case letters, digits and hyphens."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """The seed of all randomness."""
-    style: Literal["full", "compact"] = "full"
-    """How prompts are written: prose, or words that a small model can read."""
     model: Model
-    data: DataConfig = DataConfig()
+    domain: Annotated[SerializeAsAny[Domain], BeforeValidator(_read_domain)]
+    """What is learned; its `kind` says which keys there are."""
     teacher: Teacher = Teacher()
     sft: Sft
     dpo: Dpo | None = None
@@ -117,13 +134,24 @@ def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 def first_problem(error: ValidationError) -> str:
     """The first of its problems, with the dotted key and the value."""
-    found = error.errors()[0]
-    place = ".".join(place_of(found["loc"]))
+    key, _ = problem_of(error)
+    found: Any = error.errors()[0]
+    nested = found.get("ctx", {}).get("error")
+    if isinstance(nested, _NestedError):
+        found = nested.problem
+    place = ".".join(key)
     message = found["msg"].removeprefix("Value error, ")
     given = "" if isinstance(found["input"], dict) else f" (given: {found['input']!r})"
     return f"{place + ': ' if place else ''}{message}{given}"
 
 
-def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The key at pydantic's location, part by part; pydantic counts which kind of a section it read as one of them."""
-    return tuple(str(part) for part in location if part not in ("simulator", "files", "flipside"))
+def problem_of(error: ValidationError) -> tuple[tuple[str, ...], ValueError | None]:
+    """The key of the first problem, part by part, and what a check of ours raised there, if one did."""
+    found: Any = error.errors()[0]
+    location, raised = tuple(found["loc"]), found.get("ctx", {}).get("error")
+    if isinstance(raised, _NestedError):
+        inner: Any = raised.problem
+        location, raised = (*location, *inner["loc"]), inner.get("ctx", {}).get("error")
+    # Pydantic counts which kind of a section it read as a part of the key.
+    kinds = ("simulator", "files", "flipside")
+    return tuple(str(part) for part in location if part not in kinds), raised

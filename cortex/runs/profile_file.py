@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from cortex.domains.domain import Domain
+from cortex.domains.registry import read_domain
 from cortex.errors import ConfigError, UsageError
 from cortex.paths import expand
-from cortex.runs.profile import Profile, first_problem, place_of
+from cortex.runs.profile import Profile, first_problem, problem_of
 from cortex.section import UnknownKeyError, nearest
 from cortex.settings import CHECKOUT
 from cortex.yaml_reader import read_yaml, read_yaml_value
@@ -68,8 +70,7 @@ class Draft:
         try:
             return Profile.model_validate(self.values)
         except ValidationError as error:
-            problem = error.errors()[0]
-            key, unknown = place_of(problem["loc"]), problem.get("ctx", {}).get("error")
+            key, unknown = problem_of(error)
             wrong = (*key, unknown.key) if isinstance(unknown, UnknownKeyError) else key
             raise ConfigError(f"{self._where(wrong)}: {first_problem(error)}") from error
 
@@ -133,6 +134,24 @@ def draft_profile(
     for text in sets or ():
         draft.put(*_read_setting(text), f"--set {text}")
     return draft
+
+
+def read_section(kind: str, values: Mapping[str, Any], sets: Sequence[str] | None = None) -> Domain:
+    """The domain of a kind, as a profile's section with these values describes it; `sets` as in `load_profile`.
+
+    Raises:
+        ConfigError: there is no such domain, or a value is wrong.
+        UsageError: one of `sets` is no `key=value`.
+    """
+    draft = Draft(Path("domain"), {**values, "kind": kind})
+    for text in sets or ():
+        draft.put(*_read_setting(text), f"--set {text}")
+    try:
+        return read_domain(draft.values)
+    except ValidationError as error:
+        raise ConfigError(f"domain {kind}: {first_problem(error)}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def shown(path: Path) -> str:

@@ -103,8 +103,9 @@ class Gptq(Section):
     """Weights that share one scale."""
     max_kl: float = Field(gt=0)
     """Bound of the mean divergence of its next-token distributions, in nats, on held-out answers."""
-    max_brier_loss: float | None = Field(ge=0)
-    """Bound of the rise of its Brier score on held-out examples; null leaves its scores to the evaluation."""
+    max_loss_rise: float | None = Field(ge=0)
+    """Bound of the rise of its loss on held-out examples (for markets, of the Brier score); null leaves its scores to
+    the evaluation."""
 
 
 class Export(Section):
@@ -119,13 +120,13 @@ class Export(Section):
     batch_size: int = Field(default=16, ge=1)
     """Validation examples in one batch: where the weights do not fit onto the GPU, each token of a batch moves them."""
     answer_tokens: int | None = Field(default=None, ge=8)
-    """How far into an answer a copy is compared; None: to the end. Shorter ones state no probability to be scored."""
+    """How far into an answer a copy is compared; None: to the end. Shorter ones cannot be judged."""
 
     @model_validator(mode="after")
     def _scored(self) -> Self:
-        if self.answer_tokens is not None and any(copy.max_brier_loss is not None for copy in self.gptq):
+        if self.answer_tokens is not None and any(copy.max_loss_rise is not None for copy in self.gptq):
             raise ValueError(
-                "answers that end at answer_tokens have no Brier score: set max_brier_loss of each copy to null, or "
+                "answers that end at answer_tokens cannot be judged: set max_loss_rise of each copy to null, or "
                 "remove answer_tokens"
             )
         return self

@@ -49,7 +49,7 @@ class StageReport:
     validated: int | None = None
     """The step that was last looked at on held-out examples."""
     validation: dict[str, float] | None = None
-    """The figures measured there, such as `brier` or `loss`."""
+    """The figures measured there, such as `answer_loss` or `loss`."""
     code: int | None = None
     """The exit code of the last attempt, if it failed."""
     reason: str | None = None

@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cortex.reasoning.reward_weights import RewardWeights
 from cortex.runs.passthrough import refused_keys
 from cortex.runs.trl_passthrough import TrlStage, refused_trl_keys
 from cortex.section import Section
@@ -144,7 +143,7 @@ class Collapse(Section):
 
 
 class Grpo(TrlOptimization):
-    """Group-relative policy optimization on outcomes, by TRL."""
+    """Group-relative policy optimization on judged answers, by TRL."""
 
     stage = "grpo"
     group_size: int = Field(default=8, ge=2)
@@ -163,8 +162,6 @@ class Grpo(TrlOptimization):
     """How token losses are averaged."""
     scale_rewards: Literal["group", "batch", "none"] = "none"
     """What advantages are divided by. Bounded proper scores need no division."""
-    rewards: RewardWeights = RewardWeights()
-    """What an answer is paid for."""
     vllm: Vllm | None = None
     """None samples with transformers' own generate."""
     collapse: Collapse | None = Collapse()

@@ -33,7 +33,7 @@ _IN_PROFILE = {
     "max_completion_length": "max_completion_length",
     "beta": "beta",
     "scale_rewards": "scale_rewards",
-    "reward_weights": "rewards",
+    "reward_weights": "domain.rewards",
     "use_vllm": "vllm",
     "vllm_mode": "vllm",
     "vllm_gpu_memory_utilization": "vllm.gpu_memory_utilization",

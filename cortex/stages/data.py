@@ -1,16 +1,14 @@
-"""data: from a market's history to examples, each a prompt that knew nothing of its outcome."""
+"""data: from the domain's source to examples, each a question that knows nothing of its truth."""
 
 from pathlib import Path
 
-from cortex.dataset import write_dataset
-from cortex.market.sources import open_source
+from cortex.domains.dataset import write_dataset
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_folder
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile, settings = context.profile, Settings()
+    settings = Settings()
     check_base_folder(context, settings)  # this stage is the run's first
-    source = open_source(profile.data, seed=profile.seed, flipside_api_key=settings.flipside_api_key)
-    write_dataset(source, profile.data, profile.style, output)
+    write_dataset(context.profile.domain, context.profile.seed, settings, output)

@@ -3,17 +3,15 @@
 import json
 from pathlib import Path
 
-import polars as pl
-
-from cortex.dataset import read_examples, take_evenly
+from cortex.domains.columns import read_rows
+from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.domain import Domain, Example
 from cortex.errors import DataError
-from cortex.reasoning.labels import vocabulary
-from cortex.reasoning.reward_weights import RewardWeights
-from cortex.reasoning.rewards import reward
 from cortex.runs.context import RunContext
+from cortex.teaching.labels import ACCEPTED, read_conversations
 from cortex.training.answers import sample_answers
+from cortex.training.conversation import chat
 from cortex.training.held_out import hold_out
-from cortex.training.models import chat
 from cortex.training.sampling import Asked, trained_model
 from cortex.training.trl_stage import train_with_trl
 
@@ -33,24 +31,21 @@ def run(context: RunContext, output: Path) -> None:
     pairs.rename(output / PAIRS)
 
 
-def best_and_worst(
-    prompt: str, answers: list[str], outcome: float, weights: RewardWeights, known: frozenset[str]
-) -> tuple[str, str] | None:
-    """The answers that the outcome paid most and least; None where all were paid alike."""
-    paid = sorted((reward(text, prompt, outcome, weights, known).total(weights), text) for text in answers)
+def best_and_worst(domain: Domain, example: Example, answers: list[str]) -> tuple[str, str] | None:
+    """The answers that the truth paid most and least; None where all were paid alike."""
+    paid = sorted((domain.reward(domain.grade(example, text)), text) for text in answers)
     return (paid[-1][1], paid[0][1]) if paid[-1][0] > paid[0][0] else None
 
 
 def _sample_pairs(context: RunContext, path: Path) -> None:
     profile, dpo = context.profile, context.profile.dpo
     assert dpo is not None
-    train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
-    chosen = take_evenly(train, dpo.prompts)
+    chosen = list(read_rows(take_evenly(read_split(context.artifact("data").path, "train"), dpo.prompts)))
     sampled = sample_answers(
         context,
         "dpo",
         [trained_model(context, "sft")],
-        chosen["prompt"].to_list(),
+        [example.messages for example in chosen],
         Asked(
             max_tokens=profile.grpo.max_completion_length,
             samples=dpo.samples,
@@ -60,13 +55,13 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
         ),
         gpus=profile.hardware.gpus,
     )["sft"]
-    known = frozenset(vocabulary(context.artifact("label").path))
+    domain = profile.domain.with_labels(read_conversations(context.artifact("label").path / ACCEPTED))
     rows: list[str] = []
-    for prompt, outcome, answers in zip(chosen["prompt"], chosen["outcome"], sampled, strict=True):
-        pair = best_and_worst(prompt, answers, outcome, profile.grpo.rewards, known)
+    for example, answers in zip(chosen, sampled, strict=True):
+        pair = best_and_worst(domain, example, answers)
         if pair:
             good, bad = ([{"role": "assistant", "content": text}] for text in pair)
-            rows.append(json.dumps({"prompt": chat(prompt), "chosen": good, "rejected": bad}) + "\n")
+            rows.append(json.dumps({"prompt": chat(example.messages), "chosen": good, "rejected": bad}) + "\n")
     if not rows:
         raise DataError(
             f"the SFT model gives one answer however often it is asked ({len(chosen)} prompts, {dpo.samples} samples): "

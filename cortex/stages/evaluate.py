@@ -1,14 +1,13 @@
-"""evaluate: every model of the run forecasts the held-out period, beside the baselines that it has to beat."""
+"""evaluate: every model of the run answers the held-out examples, and is compared with what it has to beat."""
 
 from pathlib import Path
 
-import polars as pl
-
-from cortex.dataset import read_description, read_examples, take_evenly
-from cortex.evaluation.forecasts import Climatology, Forecasts
+from cortex.domains.columns import read_rows
+from cortex.domains.dataset import read_description, read_split, take_evenly
+from cortex.domains.domain import Domain, Example
+from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.record import Sample
 from cortex.evaluation.report import evaluate, write_report
-from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.stages import models
 from cortex.stages.released import derived_weights, tell_of_copies
@@ -21,34 +20,39 @@ SAMPLES = 4
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile = context.profile
+    profile, domain = context.profile, context.profile.domain
     data = context.artifact("data").path
-    everything, description = read_examples(data), read_description(data)
-    chosen = take_evenly(everything.filter(pl.col("split") == "test"), profile.evaluate.examples)
-    examples = pl.concat([everything.filter(pl.col("split") == "train"), chosen])
-    climatology = Climatology.of(examples.filter(pl.col("split") == "train")["outcome"].to_numpy())
+    description, train = read_description(data), read_split(data, "train")
+    test = take_evenly(read_split(data, "test"), profile.evaluate.examples)
+    examples = list(read_rows(test))
     sampled = sample_answers(
         context,
         "evaluate",
         judged_models(context),
-        chosen["prompt"].to_list(),
+        [example.messages for example in examples],
         Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed),
         gpus=profile.hardware.gpus_to_evaluate,
     )
     answers = {name: [first for first, *_ in samples] for name, samples in sampled.items()}
     evaluation = evaluate(
-        examples,
-        {name: forecasts(texts, climatology) for name, texts in answers.items()},
+        {name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()},
+        domain.baselines(train, test),
+        Clusters.read(test, domain.span(test)),
         judged="grpo",
-        features=[str(feature["name"]) for feature in description["features"]],
+        scale=domain.scale,
+        measures=domain.measures,
+        domain=domain.kind,
         source=str(description["source"]["name"]),
         simulated=bool(description["simulated"]),
-        samples=_samples(chosen, answers),
+        train_examples=len(train),
+        facts=domain.facts(train, test),
+        details=domain.details,
+        samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path),
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
-    write_report(evaluation, output)
+    write_report(evaluation, output, domain.figures(evaluation), domain.notes())
     tell_of_copies(evaluation)
 
 
@@ -66,28 +70,14 @@ def judged_models(context: RunContext) -> list[SampledModel]:
     ]
 
 
-def forecasts(answers: list[str], climatology: Climatology) -> Forecasts:
-    """Answers as forecasts; one that cannot be read is an abstention."""
-    columns: list[tuple[float | None, ...]] = []
-    for text in answers:
-        try:
-            answer = parse_answer(text)
-        except ProtocolError:
-            columns.append((None, None, None, None))
-        else:
-            columns.append((answer.p_up, answer.return_pct / 100, answer.low_pct / 100, answer.high_pct / 100))
-    p_up, expected, low, high = (list(column) for column in zip(*columns, strict=True))
-    return Forecasts.from_answers(p_up, expected, low, high, climatology)
-
-
-def _samples(chosen: pl.DataFrame, answers: dict[str, list[str]]) -> list[Sample]:
-    rows = chosen.with_row_index("position")
+def _samples(domain: Domain, examples: list[Example], answers: dict[str, list[str]]) -> list[Sample]:
+    count = min(SAMPLES, len(examples))
     return [
         Sample(
-            example_id=row["example_id"],
-            prompt=row["prompt"],
-            outcome=row["outcome"],
-            answers={name: texts[row["position"]] for name, texts in answers.items()},
+            example_id=examples[at].id,
+            prompt=examples[at].text,
+            truth=domain.truth_words(examples[at]),
+            answers={name: texts[at] for name, texts in answers.items()},
         )
-        for row in take_evenly(rows, SAMPLES).iter_rows(named=True)
+        for at in (index * len(examples) // count for index in range(count))
     ]

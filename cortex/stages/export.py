@@ -14,15 +14,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from cortex.dataset import read_examples, take_evenly
+from cortex.domains.columns import read_rows
+from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.domain import Example
 from cortex.errors import DataError
-from cortex.reasoning.labels import accepted_conversations
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
 from cortex.runs.profile_sections import Gptq
-from cortex.training.copies import ExportSummary, QuantizedCopy, judge_copy, mean_brier, write_summary
+from cortex.teaching.labels import accepted_conversations
+from cortex.training.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, write_summary
 from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
 from cortex.training.generate import generate
 from cortex.training.items import Items, lay_out
@@ -90,9 +90,9 @@ class _Export:
         return self.items.make("model", merge)
 
     @cached_property
-    def held_out(self) -> pl.DataFrame:
-        examples = read_examples(self.context.artifact("data").path)
-        return take_evenly(examples.filter(pl.col("split") == "validation"), self.context.profile.export.check_examples)
+    def held_out(self) -> list[Example]:
+        validation = read_split(self.context.artifact("data").path, "validation")
+        return list(read_rows(take_evenly(validation, self.context.profile.export.check_examples)))
 
     @cached_property
     def exchange(self) -> Exchange:
@@ -103,7 +103,7 @@ class _Export:
                 answers = self._answers(model, self.whole)
             _write(folder, answers)
 
-        prompts = self.held_out["prompt"].to_list()
+        prompts = [example.messages for example in self.held_out]
         return Exchange(prompts, _read(self.items.make("answers", answer)), self.context.profile.export.batch_size)
 
     @cached_property
@@ -147,10 +147,12 @@ class _Export:
             stored, exchange = self.log_probs, self.exchange
             with self._loaded(copy) as model:
                 kl = divergence_of_copy(model, load_tokenizer(self.whole), exchange, stored)
-                answers = None if wanted.max_brier_loss is None else self._answers(model, copy)
-            outcome = self.held_out["outcome"].to_numpy()
-            briers = (mean_brier(answers, outcome), mean_brier(exchange.answers, outcome)) if answers else None
-            _write(folder, asdict(judge_copy(_name(wanted), wanted, kl, briers)))
+                answers = None if wanted.max_loss_rise is None else self._answers(model, copy)
+            domain, asked = self.context.profile.domain, self.held_out
+            losses = (
+                (mean_loss(domain, asked, answers), mean_loss(domain, asked, exchange.answers)) if answers else None
+            )
+            _write(folder, asdict(judge_copy(_name(wanted), wanted, kl, losses)))
 
         return QuantizedCopy(**_read(self.items.make(f"{_name(wanted)}-check", judge)))
 
@@ -163,7 +165,7 @@ class _Export:
         sampled = generate(
             model,
             load_tokenizer(folder),
-            self.held_out["prompt"].to_list(),
+            [example.messages for example in self.held_out],
             batch_size=profile.export.batch_size,
             max_new_tokens=profile.export.answer_tokens or profile.evaluate.max_new_tokens,
         )

@@ -1,27 +1,24 @@
 """grpo: TRL samples answers to training prompts and reinforces what the outcomes paid for."""
 
-import json
 from pathlib import Path
 
-import polars as pl
-
-from cortex.dataset import read_examples, take_evenly
-from cortex.reasoning.labels import vocabulary
+from cortex.domains.dataset import read_split, take_evenly
 from cortex.runs.context import RunContext
 from cortex.runs.stages import before_grpo
+from cortex.teaching.labels import ACCEPTED
+from cortex.training.conversation import write_prompts
 from cortex.training.tracking.keeper import tracking_folder
 from cortex.training.trl_stage import train_with_trl
 
 
 def run(context: RunContext, output: Path) -> None:
     profile, folder = context.profile, context.folder("grpo")
-    examples = read_examples(context.artifact("data").path)
+    data, labels = context.artifact("data").path, context.artifact("label").path
     dataset, validation = folder / "prompts.jsonl", None
-    write_prompts(examples.filter(pl.col("split") == "train"), dataset)
+    write_prompts(read_split(data, "train"), dataset)
     if profile.grpo.validate_steps:
         validation = folder / "validation.jsonl"
-        held_out = examples.filter(pl.col("split") == "validation")
-        write_prompts(take_evenly(held_out, profile.grpo.validation_examples), validation)
+        write_prompts(take_evenly(read_split(data, "validation"), profile.grpo.validation_examples), validation)
     train_with_trl(
         context,
         "grpo",
@@ -30,17 +27,10 @@ def run(context: RunContext, output: Path) -> None:
         output=output / "model",
         validation=validation,
         further={
-            "vocabulary": vocabulary(context.artifact("label").path),
-            "rewards": profile.grpo.rewards.model_dump(),
+            "domain": profile.domain.model_dump(mode="json"),
+            "labels": str(labels / ACCEPTED),
             "samples": str(tracking_folder(context, "grpo") / "samples"),
             "sample_count": profile.grpo.samples,
             "sample_steps": profile.grpo.sample_steps,
         },
     )
-
-
-def write_prompts(examples: pl.DataFrame, path: Path) -> None:
-    """Conversations and outcomes, one a line."""
-    with path.open("w", encoding="utf-8") as file:
-        for prompt, outcome in examples.select("prompt", "outcome").iter_rows():
-            file.write(json.dumps({"prompt": [{"role": "user", "content": prompt}], "outcome": outcome}) + "\n")

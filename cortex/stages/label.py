@@ -3,27 +3,28 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-import polars as pl
-
-from cortex.dataset import read_examples, take_evenly
+from cortex.domains.columns import read_rows
+from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.domain import Domain, Question
 from cortex.errors import ConfigError
-from cortex.reasoning.chat import Endpoint
-from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
-from cortex.reasoning.labels import write_labels
-from cortex.reasoning.teacher import ask, scripted_teacher
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_or_warn
+from cortex.teaching.chat import Endpoint
+from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.teaching.labels import write_labels
+from cortex.teaching.teacher import ask, scripted_teacher
 
 
 def run(context: RunContext, output: Path) -> None:
     settings, teacher = Settings(), context.profile.teacher
     check_base_or_warn(context, settings)  # before any answer is paid for
-    train = read_examples(context.artifact("data").path).filter(pl.col("split") == "train")
-    chosen = take_evenly(train, teacher.examples)
-    prompts = dict(zip(chosen["example_id"], chosen["prompt"], strict=True))
+    domain = context.profile.domain
+    # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
+    train = read_rows(take_evenly(read_split(context.artifact("data").path, "train"), teacher.examples))
+    questions = {example.id: Question(example.id, example.messages) for example in train}
     url = settings.teacher_url or teacher.url
-    with nullcontext(url) if url else scripted_teacher(teacher.port, context.profile.seed) as endpoint_url:
+    with nullcontext(url) if url else scripted_teacher(domain, teacher.port, context.profile.seed) as endpoint_url:
         if fault := key_laid_open(endpoint_url, settings):
             raise ConfigError(f"{fault}: {KEEP_PRIVATE}")
         endpoint = Endpoint(
@@ -35,5 +36,16 @@ def run(context: RunContext, output: Path) -> None:
             max_tokens=teacher.max_tokens,
             patience_seconds=teacher.patience_seconds,
         )
-        completions = ask(endpoint, prompts, context.folder("label") / "answers.jsonl", context.progress)
-    write_labels(prompts, completions, output)
+        completions = ask(
+            endpoint,
+            {name: question.messages for name, question in questions.items()},
+            context.folder("label") / "answers.jsonl",
+            context.progress,
+            fault=lambda name, reply: _fault(domain, questions[name], reply),
+        )
+    write_labels(domain, list(questions.values()), completions, output)
+
+
+def _fault(domain: Domain, question: Question, reply: str) -> str | None:
+    finding = domain.imitable(question, reply)
+    return "; ".join(finding.reasons) if finding.grade == "rejected" else None

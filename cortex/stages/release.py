@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cortex.artifacts.code_version import code_version
-from cortex.dataset import read_description
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, read_file
@@ -31,7 +30,9 @@ def run(context: RunContext, output: Path) -> None:
     provenance = _provenance(context)
     (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     evaluation = Evaluation.from_json(read_file(judged / JSON_NAME, EVALUATION_BYTES), str(judged / JSON_NAME))
-    (output / "README.md").write_text(model_card(_card(context, folders, provenance), evaluation), encoding="utf-8")
+    (output / "README.md").write_text(
+        model_card(_card(context, folders, provenance), evaluation, context.profile.domain.card()), encoding="utf-8"
+    )
     tell_of_copies(evaluation)
     context.progress(1, 1)
 
@@ -58,7 +59,6 @@ def _provenance(context: RunContext) -> dict[str, Any]:
 
 def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, Any]) -> CardDetails:
     profile = context.profile
-    data = read_description(context.artifact("data").path)
     hashes = {f"{name} artifact": entry["manifest"] for name, entry in provenance["artifacts"].items()}
     return CardDetails(
         title=profile.name,
@@ -72,7 +72,6 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
             else "CPU",
             "seed": profile.seed,
         },
-        features=[f"{feature['name']}: {feature['label']}" for feature in data["features"]],
         training=[_training(profile, stage) for stage in models(profile)],
         folders=folders,
         provenance={"code": provenance["code"], "profile": provenance["profile"], **_of_base(provenance), **hashes},
@@ -97,7 +96,9 @@ def _of_base(provenance: dict[str, Any]) -> dict[str, str]:
 
 def _training(profile: Profile, stage: str) -> TrainingStage:
     section: Optimization = getattr(profile, stage)
-    method = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on outcomes"}[stage]
+    method = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on judged answers"}[
+        stage
+    ]
     facts = {
         "steps": section.max_steps,
         "learning rate": section.learning_rate,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from cortex.reasoning.labels import ACCEPTED, accepted_conversations
 from cortex.runs.base_model import base_folder
 from cortex.runs.context import RunContext
+from cortex.teaching.labels import ACCEPTED, accepted_conversations
 from cortex.training.answer_lengths import check_answer_lengths
 from cortex.training.axolotl_config import axolotl_config, check_passthrough
 from cortex.training.checkpoints import Checkpoints

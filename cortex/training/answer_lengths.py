@@ -6,8 +6,8 @@ from pathlib import Path
 from loguru import logger
 
 from cortex.errors import ConfigError
-from cortex.reasoning.labels import accepted_conversations
 from cortex.runs.profile import Profile
+from cortex.teaching.labels import accepted_conversations
 
 TOLD, REFUSED = 0.05, 0.5
 """Shares of answers that are too long: from the first on it is warned of, above the second it is refused."""

@@ -9,6 +9,7 @@ from loguru import logger
 
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import MissingObjectError, StoreError
+from cortex.domains.domain import Conversation
 from cortex.limits import KEPT_ANSWERS_BYTES, read_file, read_json
 from cortex.runs.context import RunContext
 from cortex.training.sampling import Answers, Asked, Batch, SampledModel, open_sampler
@@ -21,7 +22,13 @@ SENDING = Patience(deadline=30.0)
 
 
 def sample_answers(
-    context: RunContext, stage: str, models: Sequence[SampledModel], prompts: Sequence[str], asked: Asked, *, gpus: int
+    context: RunContext,
+    stage: str,
+    models: Sequence[SampledModel],
+    prompts: Sequence[Conversation],
+    asked: Asked,
+    *,
+    gpus: int,
 ) -> dict[str, Answers]:
     """The samples of every prompt by model, in the order of the prompts. What is kept already is not asked again.
 
@@ -131,10 +138,10 @@ def _words(batch: Batch, text: str) -> tuple[str, ...]:
     return "answers", batch.key, hashlib.sha256(text.encode()).hexdigest()
 
 
-def _divide(context: RunContext, prompts: Sequence[str]) -> list[list[int]]:
+def _divide(context: RunContext, prompts: Sequence[Conversation]) -> list[list[int]]:
     """The indexes of each batch's prompts. Those of like length are together, which wastes little on padding."""
     profile = context.profile
     by_transformers = profile.sampling.engine_on(profile.hardware.device) == "transformers"
     size = profile.evaluate.batch_size if by_transformers else profile.sampling.batch_size
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    order = sorted(range(len(prompts)), key=lambda index: sum(len(turn.content) for turn in prompts[index]))
     return [order[start : start + size] for start in range(0, len(order), size)]

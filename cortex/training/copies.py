@@ -4,12 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cortex.market.outcomes import is_up
-from cortex.reasoning.protocol import ProtocolError, parse_answer
+from cortex.domains.domain import Domain, Example
 from cortex.runs.profile_sections import Gptq
 
 SUMMARY = "export.json"
@@ -23,35 +20,35 @@ class QuantizedCopy:
     bits: int
     kl: float
     """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
-    brier: float | None
-    brier_of_full: float | None
-    """Brier scores; None where no answers were compared."""
+    loss: float | None
+    loss_of_full: float | None
+    """Mean losses of their answers; None where no answers were compared."""
     accepted: bool
     reason: str
 
 
-def judge_copy(name: str, wanted: Gptq, kl: float, briers: tuple[float, float] | None) -> QuantizedCopy:
+def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] | None) -> QuantizedCopy:
     """Accept a copy that is no further from the full weights than the profile's bounds; just at a bound is within it.
 
-    `briers` are the copy's and the full weights' scores on the same held-out examples.
+    `losses` are the copy's and the full weights' on the same held-out examples.
     """
     measured: list[tuple[str, float, float]] = [("divergence", kl, wanted.max_kl)]
     reason = f"divergence {kl:.2g}"
-    if briers and wanted.max_brier_loss is not None:
-        brier, full = briers
-        measured.append(("rise of the Brier score", brier - full, wanted.max_brier_loss))
-        reason += f", Brier score {brier:.4f} against {full:.4f}"
+    if losses and wanted.max_loss_rise is not None:
+        loss, full = losses
+        measured.append(("rise of the loss", loss - full, wanted.max_loss_rise))
+        reason += f", loss {loss:.4f} against {full:.4f}"
     faults = [
         f"{what} {value:.2g} is over the bound {bound:g}"
         for what, value, bound in measured
         if not value <= bound  # so that NaN is over any bound
     ]
-    return QuantizedCopy(name, wanted.bits, kl, *(briers or (None, None)), not faults, "; ".join(faults) or reason)
+    return QuantizedCopy(name, wanted.bits, kl, *(losses or (None, None)), not faults, "; ".join(faults) or reason)
 
 
-def mean_brier(answers: Sequence[str], outcome: NDArray[np.float64]) -> float:
-    """The mean Brier score of N answers; one that cannot be read counts as one half."""
-    return float(np.mean((np.array([_p_up(text) for text in answers]) - is_up(outcome)) ** 2))
+def mean_loss(domain: Domain, examples: Sequence[Example], answers: Sequence[str]) -> float:
+    """The mean loss of N answers to N examples."""
+    return fmean(domain.grade(example, text).loss for example, text in zip(examples, answers, strict=True))
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,3 @@ def read_summary(folder: Path) -> ExportSummary:
 def accepted_copies(folder: Path) -> list[str]:
     """The folders of an export artifact that hold accepted copies."""
     return [copy.name for copy in read_summary(folder).copies if copy.accepted]
-
-
-def _p_up(text: str) -> float:
-    try:
-        return parse_answer(text).p_up
-    except ProtocolError:
-        return 0.5

@@ -15,14 +15,15 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import kl_div
 from transformers import PreTrainedTokenizerBase
 
-from cortex.training.models import chat
+from cortex.domains.domain import Conversation
+from cortex.training.conversation import chat
 
 
 @dataclass(frozen=True)
 class Exchange:
     """Prompts with the answers to them, along which models are compared."""
 
-    prompts: Sequence[str]
+    prompts: Sequence[Conversation]
     answers: Sequence[str]
     batch_size: int
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from cortex.training.models import chat
+from cortex.domains.domain import Conversation
+from cortex.training.conversation import chat
 
 
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Conversation],
     *,
     batch_size: int,
     max_new_tokens: int,

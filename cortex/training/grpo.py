@@ -1,98 +1,90 @@
 """The GRPO trainer as a program: `python -m cortex.training.grpo TASK.json`, which the grpo stage writes.
 
-TRL samples a group of answers to each prompt; each is paid by `cortex.reasoning.rewards` once the outcome is known, and
-what pays above its group's mean is made likelier (Shao et al., "DeepSeekMath", 2024).
+TRL samples a group of answers to each prompt; each is paid by the domain, which knows the truth, and what
+pays above its group's mean is made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trl import GRPOConfig
 
-from cortex.reasoning.reward_weights import RewardWeights
-from cortex.reasoning.rewards import Reward, reward
+from cortex.domains.domain import Domain
+from cortex.domains.registry import read_domain
+from cortex.teaching.labels import read_conversations
 from cortex.training.callbacks import rollout_phase
-from cortex.training.grpo_trainer import Judge, KitGRPOTrainer, judged
+from cortex.training.grpo_trainer import Answer, KitGRPOTrainer
 from cortex.training.samples import SampleWriter
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 from cortex.training.vllm_sync import keep_base_unmerged
 
 
 class GrpoTask(TrlTask):
-    """Besides: what an answer is paid for. The dataset has `prompt` (a conversation) and `outcome` (a fraction)."""
+    """Besides: what an answer is paid for. The dataset has `prompt` (a conversation), `example_id`, `truth` (JSON)."""
 
-    vocabulary: list[str]
-    """Words that count as spelled right."""
-    rewards: RewardWeights
+    domain: dict[str, Any]
+    """The profile's section."""
+    labels: str
+    """The accepted labels, of which grades may know the words."""
     samples: str | None = None
     """The folder for sampled answers that are kept; None keeps none."""
     sample_count: int = 0
     sample_steps: int = 1
 
-
-def make_judge(weights: RewardWeights, vocabulary: frozenset[str]) -> Judge:
-    """The judge of an answer."""
-    return partial(_judge, weights=weights, vocabulary=vocabulary)
+    def judge(self) -> Domain:
+        """The domain that judges answers."""
+        return read_domain(self.domain).with_labels(read_conversations(Path(self.labels)))
 
 
 def reward_function(
-    weights: RewardWeights,
-    judge: Judge,
+    domain: Domain,
     rollouts: list[dict[str, Any]] | None = None,
     sample_steps: int = 1,
     phase: int = 1,
 ) -> Any:
-    """TRL's reward function: conversations and the outcome column in, weighted rewards out.
+    """TRL's reward function: conversations and the examples' columns in, weighted rewards out.
 
     The rollouts after every `sample_steps` steps are put into `rollouts`; `phase` steps share the same rollouts.
     """
 
-    def paid(prompts: list[Any], completions: list[Any], outcome: list[float], **context: Any) -> list[float]:
-        rows = [
-            (prompt[-1]["content"], answer[-1]["content"]) for prompt, answer in zip(prompts, completions, strict=True)
+    def reward_fn(
+        prompts: list[Any], completions: list[Any], example_id: list[str], truth: list[str], **context: Any
+    ) -> list[float]:
+        answers = [
+            Answer.judged(domain, {"prompt": prompt, "example_id": name, "truth": told}, completion)
+            for prompt, name, told, completion in zip(prompts, example_id, truth, completions, strict=True)
         ]
-        parts = [judge(prompt, answer, result) for (prompt, answer), result in zip(rows, outcome, strict=True)]
         log = context.get("log_metric")
         if log:
-            for name in Reward.__dataclass_fields__:
-                log(f"reward/{name}", sum(getattr(part, name) for part in parts) / len(parts))
+            for part in domain.weights():
+                log(f"reward/{part}", sum(answer.graded.parts[part] for answer in answers) / len(answers))
         state = context.get("trainer_state")
         if rollouts is not None and state and state.global_step % sample_steps < phase:
-            rollouts[:] = [
-                judged(prompt, answer, result, part, weights)
-                for (prompt, answer), result, part in zip(rows, outcome, parts, strict=True)
-            ]
-        return [part.total(weights) for part in parts]
+            rollouts[:] = [answer.to_row() for answer in answers]
+        return [answer.reward for answer in answers]
 
-    return paid
+    return reward_fn
 
 
 def main() -> None:
     task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     keep_base_unmerged()
-    judge = make_judge(task.rewards, frozenset(task.vocabulary))
+    domain = task.judge()
     first = os.environ.get("RANK", "0") == "0"
     samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
     arguments = GRPOConfig(**task.arguments)
     rollouts: list[dict[str, Any]] | None = [] if samples else None
-    paid = reward_function(task.rewards, judge, rollouts, task.sample_steps, rollout_phase(arguments))
     trainer = KitGRPOTrainer(
-        judge=judge,
-        weights=task.rewards,
+        domain=domain,
         samples=samples,
         rollouts=rollouts,
-        reward_funcs=[paid],
+        reward_funcs=[reward_function(domain, rollouts, task.sample_steps, rollout_phase(arguments))],
         args=arguments,
         **trainer_inputs(task),
     )
     train(trainer, task)
-
-
-def _judge(prompt: str, answer: str, outcome: float, weights: RewardWeights, vocabulary: frozenset[str]) -> Reward:
-    return reward(answer, prompt, outcome, weights, vocabulary)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,45 @@
-"""TRL's GRPO trainer with the kit's saves and a validation of its own: held-out prompts, judged by their outcomes."""
+"""TRL's GRPO trainer with the kit's saves and a validation of its own: held-out prompts, whose answers are judged."""
 
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from accelerate.utils import gather_object
+from pydantic import JsonValue
 from trl import GRPOTrainer
 
-from cortex.reasoning.reward_weights import RewardWeights
-from cortex.reasoning.rewards import Reward
+from cortex.domains.domain import Domain, Example, Message
+from cortex.evaluation.graded import Graded
 from cortex.training.adapter_saves import AdapterSaves
-from cortex.training.rules import EVAL
+from cortex.training.rules import ANSWER_LOSS, EVAL
 from cortex.training.samples import SampleWriter
 
-ABSTENTION = 0.25
-"""The Brier score of an answer that cannot be read: that of saying one half."""
 
-Judge = Callable[[str, str, float], Reward]
-"""The parts of an answer's reward: of its prompt, its text, and the outcome."""
+@dataclass(frozen=True)
+class Answer:
+    """A sampled answer, judged."""
+
+    prompt: str
+    completion: str
+    truth: JsonValue
+    graded: Graded
+    reward: float
+
+    @classmethod
+    def judged(cls, domain: Domain, row: Mapping[str, Any], completion: list[dict[str, str]]) -> "Answer":
+        """Judge an answer to a row of the dataset."""
+        messages = tuple(Message(turn["role"], turn["content"]) for turn in row["prompt"])
+        example = Example(row["example_id"], messages, json.loads(row["truth"]))
+        text = completion[-1]["content"]
+        graded = domain.grade(example, text)
+        return cls(example.text, text, example.truth, graded, domain.reward(graded))
+
+    def to_row(self) -> dict[str, Any]:
+        """The answer with what it was paid, as it is kept to be read."""
+        row = {"prompt": self.prompt, "completion": self.completion, "truth": self.truth}
+        return {**row, "reward": self.reward, **self.graded.parts}
 
 
 class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
@@ -31,15 +52,14 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
     def __init__(
         self,
         *,
-        judge: Judge,
-        weights: RewardWeights,
+        domain: Domain,
         samples: SampleWriter | None,
         rollouts: list[dict[str, Any]] | None = None,
         **arguments: Any,
     ) -> None:
-        """`rollouts` is where the reward function puts the answers of which some are to be kept, as `judged`."""
+        """`rollouts` is where the reward function puts the answers of which some are to be kept, as `Answer.to_row`."""
         super().__init__(**arguments)
-        self._judge, self._weights, self._samples, self._rollouts = judge, weights, samples, rollouts
+        self._domain, self._samples, self._rollouts = domain, samples, rollouts
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """As TRL's; of this rank's answers, some are kept with what they were paid and their advantages."""
@@ -58,37 +78,29 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         mine = rows[: len(rows) - len(rows) % ranks][rank::ranks]  # all ranks generate equally often
         at_once = max(1, self.args.generation_batch_size // ranks)
         self.model.eval()
-        judged: list[dict[str, Any]] = []
+        judged: list[Answer] = []
         for start in range(0, len(mine), at_once):
             batch = mine[start : start + at_once]
             completions = self._generate([row["prompt"] for row in batch])[3]
-            judged += [self._judged(row, answer) for row, answer in zip(batch, completions, strict=True)]
+            judged += [Answer.judged(self._domain, row, answer) for row, answer in zip(batch, completions, strict=True)]
         everything = gather_object(judged)
         metrics = {f"{EVAL}{name}": value for name, value in figures(everything).items()}
         self.log(metrics)  # adds to them what TRL measured of the answers, such as their lengths
         if self._samples and rank == 0:
-            self._samples.write(self.state.global_step, "validation", everything)
+            self._samples.write(self.state.global_step, "validation", [answer.to_row() for answer in everything])
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self.model.train()
         return metrics
 
-    def _judged(self, row: dict[str, Any], answer: list[dict[str, str]]) -> dict[str, Any]:
-        prompt, text = row["prompt"][-1]["content"], answer[-1]["content"]
-        return judged(prompt, text, row["outcome"], self._judge(prompt, text, row["outcome"]), self._weights)
 
-
-def judged(prompt: str, completion: str, outcome: float, parts: Reward, weights: RewardWeights) -> dict[str, Any]:
-    """An answer with what it was paid, as it is kept to be read."""
-    row = {"prompt": prompt, "completion": completion, "outcome": outcome}
-    return {**row, "reward": parts.total(weights), **asdict(parts)}
-
-
-def figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The means of a validation; `brier` is what the best checkpoint has least of."""
-
-    def mean(name: str) -> float:
-        return statistics.fmean(row[name] for row in rows)
-
-    brier = statistics.fmean(1 - row["probability"] if row["format"] else ABSTENTION for row in rows)
-    parts = {f"reward/{name}": mean(name) for name in Reward.__dataclass_fields__}
-    return {"brier": brier, "reward": mean("reward"), "valid": mean("format"), **parts}
+def figures(answers: Sequence[Answer]) -> dict[str, float]:
+    """The means of a validation; the best checkpoint has least of the answers' loss."""
+    parts = {
+        f"reward/{part}": fmean(answer.graded.parts[part] for answer in answers) for part in answers[0].graded.parts
+    }
+    return {
+        ANSWER_LOSS: fmean(answer.graded.loss for answer in answers),
+        "reward": fmean(answer.reward for answer in answers),
+        "valid": fmean(answer.graded.valid for answer in answers),
+        **parts,
+    }

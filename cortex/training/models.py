@@ -152,8 +152,3 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def chat(prompt: str) -> list[dict[str, str]]:
-    """A prompt as the conversation that every stage gives to the chat template."""
-    return [{"role": "user", "content": prompt}]

@@ -19,6 +19,8 @@ RULES_VARIABLE = "CORTEX_TRAINING_RULES"
 """Holds them, as JSON, in a trainer's environment."""
 
 EVAL = "eval_"
+ANSWER_LOSS = "answer_loss"
+"""The validation figure of a trainer that judges answers: their mean loss."""
 """What the Hugging Face Trainer puts before the name of each metric of a validation."""
 
 History = Sequence[dict[str, Any]]
@@ -55,7 +57,7 @@ class TrainingRules(BaseModel):
             validate_steps=section.validate_steps,
             save_steps=section.save_steps,
             patience=section.patience,
-            metric="eval_brier" if isinstance(section, Grpo) else "eval_loss",
+            metric=f"{EVAL}{ANSWER_LOSS}" if isinstance(section, Grpo) else f"{EVAL}loss",
             collapse=section.collapse if isinstance(section, Grpo) else None,
             committed=str(committed),
         )

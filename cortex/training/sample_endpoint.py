@@ -6,12 +6,13 @@ It cannot show which weights it serves; what it does show, under the model's nam
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from cortex.domains.domain import Conversation
 from cortex.errors import ConfigError
-from cortex.reasoning.chat import Endpoint
-from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
-from cortex.reasoning.teacher import ask
 from cortex.runs.sampling import Sampling
 from cortex.settings import Settings
+from cortex.teaching.chat import Endpoint
+from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.teaching.teacher import ask
 from cortex.training.sampling import Answers, Batch, derive_seed
 
 
@@ -49,7 +50,7 @@ class EndpointSampler:
             section="sampling",
             key_variable="CORTEX_SAMPLER_API_KEY",
         )
-        prompts: dict[str, str] = {}
+        prompts: dict[str, Conversation] = {}
         seeds: dict[str, int] = {}
         names = [
             [f"{position}-{sample}" for sample in range(batch.asked.samples)] for position in range(len(batch.prompts))
@@ -58,7 +59,7 @@ class EndpointSampler:
             for sample, name in enumerate(of_prompt):
                 prompts[name], seeds[name] = prompt, derive_seed(seed, sample)
         journal = self._folder / f"{batch.key}.jsonl"
-        settled = ask(endpoint, prompts, journal, lambda done, total: None, seeds=seeds, trial=0)
+        settled = ask(endpoint, prompts, journal, lambda done, total: None, seeds=seeds)
         journal.unlink()
         # What was refused, or cannot be read, is no answer; it is judged as one that nobody can read.
         return [[settled[name].text.strip() for name in of_prompt] for of_prompt in names]

@@ -13,6 +13,7 @@ from subprocess import PIPE
 
 from pydantic import BaseModel, ConfigDict
 
+from cortex.domains.domain import Conversation
 from cortex.errors import ConfigError, StageError
 from cortex.process import running
 from cortex.runs.profile import Profile
@@ -40,7 +41,7 @@ class VllmBatch(BaseModel):
     folder: str
     """Where the tokenizer lies, and the adapter, if it is one."""
     adapter: bool
-    prompts: tuple[str, ...]
+    prompts: tuple[Conversation, ...]
     seeds: tuple[int, ...]
     samples: int
     temperature: float

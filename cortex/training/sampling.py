@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cortex.domains.domain import Conversation
 from cortex.runs.base_model import base_artifact
 from cortex.runs.context import RunContext
 from cortex.training.weights import is_adapter
@@ -51,7 +52,7 @@ class Batch:
     model: SampledModel
     number: int
     """Its position among the batches of this model."""
-    prompts: tuple[str, ...]
+    prompts: tuple[Conversation, ...]
     asked: Asked
 
     @property

@@ -62,7 +62,7 @@ DUMP_SECONDS = 2.0
 MARGIN_SECONDS = 1.0
 """What is left of a notice's time, at least, when the trainer is ended for not having left."""
 
-_SAID = ("brier", "loss", "reward", "valid", "truncated")
+_SAID = ("answer_loss", "loss", "reward", "valid", "truncated")
 """What of a validation is printed; the ledger has it all."""
 
 PEER_SECONDS = 15.0

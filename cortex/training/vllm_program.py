@@ -92,7 +92,7 @@ def _answer_batch(model: Any, batch: VllmBatch, rows: list[list[int]], stops: li
 
 
 def _encode(batch: VllmBatch) -> list[list[int]]:
-    from cortex.training.models import chat
+    from cortex.training.conversation import chat
 
     tokenizer = _tokenizer(batch.folder)
     texts = [

@@ -1,10 +1,11 @@
 """`cortex dataset`: what a run would learn from, without a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cortex.errors import UsageError
 from cortex.text import json_text
 from cortex.verbs.words import AsJson, read_path
 
@@ -13,25 +14,43 @@ app = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is
 
 @app.command("build")
 def dataset_build(
-    data: Annotated[
-        Path,
-        typer.Option(
-            parser=read_path, metavar="PATH", help="A parquet or CSV file of daily OHLC, or a folder of them."
-        ),
-    ],
     out: Annotated[
         Path, typer.Option(parser=read_path, metavar="PATH", help="A folder that does not exist yet, or is empty.")
     ],
-    horizon_days: Annotated[int, typer.Option(help="Days from the decision to the outcome.")] = 1,
-    style: Annotated[str, typer.Option(help="full or compact prompts.")] = "full",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            parser=read_path,
+            metavar="PATH",
+            help="For markets: a parquet or CSV file of daily OHLC, or a folder of them.",
+        ),
+    ] = None,
+    horizon_days: Annotated[
+        int | None, typer.Option(help="For markets: days from the decision to the outcome; 1 if not given.")
+    ] = None,
+    style: Annotated[str | None, typer.Option(help="For markets: full or compact prompts; full if not given.")] = None,
+    domain: Annotated[str, typer.Option(help="A domain's kind.")] = "markets",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the domain's section.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of what is drawn.")] = 0,
 ) -> None:
-    """Turn market history into examples, and write them with a manifest."""
+    """Turn a domain's source into examples, and write them with a manifest."""
     from cortex.console import Console
-    from cortex.dataset import build_dataset, read_description
+    from cortex.domains.dataset import build_dataset, read_description
+    from cortex.runs.profile_file import read_section
+    from cortex.settings import Settings
     from cortex.show import print_account
 
-    examples = build_dataset(data, out, horizon_days, style)
-    print_account(read_description(out)["account"], Console())
+    given: dict[str, Any] = {"horizon_days": horizon_days, "style": style}
+    given |= {"source": None if data is None else {"kind": "files", "paths": [str(data.absolute())]}}
+    if domain == "markets" and data is None and not sets:
+        raise UsageError("name a file or a folder of prices: --data PATH")
+    section = read_section(domain, {key: value for key, value in given.items() if value is not None}, sets)
+    examples = build_dataset(section, seed, Settings(), out)
+    account = read_description(out).get("account")
+    if account:
+        print_account(account, Console())
     print(f"{out}: {len(examples):,} examples")
 
 
@@ -42,7 +61,7 @@ def dataset_show(
 ) -> None:
     """What a dataset holds: splits, dates, base rates, and one prompt."""
     from cortex.console import Console
-    from cortex.dataset import describe_dataset
+    from cortex.domains.dataset import describe_dataset
     from cortex.show import print_dataset
 
     described = describe_dataset(folder)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,7 +72,7 @@ def rehearse(
     else:
         overrides: dict[str, object] = {}
         if data is not None:
-            overrides["data.source"] = {"kind": "files", "paths": [str(data.absolute())]}
+            overrides["domain.source"] = {"kind": "files", "paths": [str(data.absolute())]}
         if seed is not None:
             overrides["seed"] = seed
         resolved = load_profile(profile or "rehearsal", overrides, sets)
@@ -135,11 +135,13 @@ def drill(
     raise typer.Exit(0 if report.held else 1)
 
 
-def last_line(described: dict[str, object]) -> str:
+def last_line(described: dict[str, Any]) -> str:
     """What a good rehearsal ends with; programs read it."""
-    scores, stages = described["scores"], described["stages"]
-    assert isinstance(scores, dict) and isinstance(stages, list)
-    oracle = f"{scores['oracle']['brier_skill']:.4f}" if "oracle" in scores else "n/a"
-    seconds = sum(stage["seconds"] for stage in stages)
-    skill = scores["grpo"]["brier_skill"]
-    return f"rehearsal passed run={described['run']} brier_skill={skill:.4f} oracle={oracle} seconds={seconds:.0f}"
+    scores, judged = described["scores"], described["scores"]["grpo"]
+    name = described["words"][1].lower().replace(" ", "_")
+    best = f"{scores['oracle']['skill']:.4f}" if "oracle" in scores else "n/a"
+    seconds = sum(stage["seconds"] for stage in described["stages"])
+    return (
+        f"rehearsal passed run={described['run']} domain={judged['domain']} score={name}:{judged['skill']:.4f} "
+        f"best={best} seconds={seconds:.0f}"
+    )

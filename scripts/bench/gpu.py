@@ -311,7 +311,7 @@ def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
     _tokenizer().save_pretrained(folder / "whole")
     del model
     asked = [{"role": "user", "content": "w1 w2 w3 " * 100}]
-    wanted = Gptq(bits=4, group_size=32 if told["shape"] == "tiny" else 128, max_kl=1, max_brier_loss=1)
+    wanted = Gptq(bits=4, group_size=32 if told["shape"] == "tiny" else 128, max_kl=1, max_loss_rise=1)
     began = time.perf_counter()
     gptq(folder / "whole", folder / "copy", wanted, [asked] * 64, seed=0, device=told["device"])
     return {"seconds_per_layer": (time.perf_counter() - began) / layers}

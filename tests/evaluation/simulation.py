@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from cortex.evaluation.forecasts import Floats, Forecasts
+from cortex.domains.markets.forecasts import Floats, Forecasts
 
 FEATURES = ["mom7", "flow", "noise"]
 

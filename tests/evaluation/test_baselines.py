@@ -1,11 +1,11 @@
 import numpy as np
 import polars as pl
 import pytest
+from cortex.domains.markets.scores import score
 from sklearn.linear_model import LogisticRegression
 
+from cortex.domains.markets.baselines import fit_baselines
 from cortex.errors import DataError
-from cortex.evaluation.baselines import fit_baselines
-from cortex.evaluation.scores import score
 from tests.evaluation.simulation import FEATURES, make_examples
 
 

@@ -2,12 +2,12 @@ import time
 
 import numpy as np
 import pytest
+from cortex.domains.markets.scores import losses
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.errors import DataError
 from cortex.evaluation.bootstrap import DateResamples, block_length, compare, horizon_in_steps, score_intervals
-from cortex.evaluation.scores import losses
 from tests.evaluation.simulation import stated
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from cortex.evaluation.calibration import reliability
+from cortex.domains.markets.calibration import reliability
 
 
 def test_bins_agree_with_scikit_learn() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from loguru import logger
 
+from cortex.domains.markets.forecasts import Climatology, Forecasts
 from cortex.evaluation.card import model_card
 from cortex.evaluation.copy_loss import LEAST_FALL, copy_losses
-from cortex.evaluation.forecasts import Climatology, Forecasts
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Derived, Evaluation
 from cortex.evaluation.report import evaluate

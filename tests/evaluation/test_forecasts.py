@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+from cortex.domains.markets.scores import score
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cortex.domains.markets.forecasts import Climatology, Forecasts
 from cortex.errors import DataError
-from cortex.evaluation.forecasts import Climatology, Forecasts
-from cortex.evaluation.scores import score
 
 CLIMATOLOGY = Climatology(base_rate=0.52, low=-0.04, high=0.05)
 

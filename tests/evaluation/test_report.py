@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cortex.domains.markets.forecasts import Climatology, Forecasts
 from cortex.errors import DataError
-from cortex.evaluation.forecasts import Climatology, Forecasts
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Evaluation, Sample
 from cortex.evaluation.report import evaluate, write_report

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
+from cortex.domains.markets.scores import score, skill
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error
 
+from cortex.domains.markets.forecasts import Forecasts
 from cortex.errors import DataError
-from cortex.evaluation.forecasts import Forecasts
 from cortex.evaluation.record import Scores
-from cortex.evaluation.scores import score, skill
 from tests.evaluation.simulation import stated
 
 N = 400

@@ -2,10 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from cortex.domains.markets.scores import losses, score
 
 from cortex.evaluation.bootstrap import DateResamples, score_intervals
 from cortex.evaluation.record import Comparison, Curves, DataSummary, Evaluated, Interval, ScoreIntervals, Verdict
-from cortex.evaluation.scores import losses, score
 from cortex.evaluation.verdict import verdict
 from tests.evaluation.simulation import stated
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from cortex.reasoning.completion import Completion, read_reply
-from cortex.reasoning.journal import open_journal
-from cortex.reasoning.labels import SUMMARY, write_labels
-from cortex.reasoning.protocol import ProtocolError, parse_answer
-from cortex.reasoning.reward_weights import RewardWeights
-from cortex.reasoning.rewards import reward
+from cortex.domains.markets.protocol import ProtocolError, parse_answer
+from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.domains.markets.rewards import reward
+from cortex.teaching.completion import Completion, read_reply
+from cortex.teaching.journal import open_journal
+from cortex.teaching.labels import SUMMARY, write_labels
 
 from .runner import Fuzz
 

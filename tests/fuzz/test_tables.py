@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 from hypothesis import strategies as st
 
+from cortex.domains.markets.config import DataConfig, FilesConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import CortexError
-from cortex.market.config import DataConfig, FilesConfig
-from cortex.market.examples import build_examples
-from cortex.market.files import FilesSource
-from cortex.market.source import MarketTables
 from tests.market.tables import render_all
 
 from .runner import Fuzz

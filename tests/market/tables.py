@@ -6,10 +6,10 @@ from functools import cache
 
 import polars as pl
 
-from cortex.market.config import DataConfig, SimulatorConfig
-from cortex.market.features import Feature
-from cortex.market.simulator import Simulator
-from cortex.market.source import MarketTables
+from cortex.domains.markets.config import DataConfig, SimulatorConfig
+from cortex.domains.markets.features import Feature
+from cortex.domains.markets.simulator import Simulator
+from cortex.domains.markets.source import MarketTables
 
 START = dt.date(2021, 1, 1)
 

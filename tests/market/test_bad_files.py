@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.files import FilesSource
 from cortex.errors import DataError
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
 
 from .tables import bars, metric
 

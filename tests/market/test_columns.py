@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.numbers import read_numbers
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
-from cortex.market.numbers import read_numbers
-from cortex.market.source import MarketTables
 
 from .tables import bars
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cortex.market.config import DataConfig, FilesConfig
+from cortex.domains.markets.config import DataConfig, FilesConfig
 
 
 def test_defaults_keep_outcomes_apart():

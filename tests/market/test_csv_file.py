@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
-from cortex.market.source import MarketTables
 
 from .tables import bars
 

@@ -3,12 +3,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.features import Feature
+from cortex.domains.markets.outcomes import outcomes
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
-from cortex.market.config import DataConfig
-from cortex.market.examples import build_examples
-from cortex.market.features import Feature
-from cortex.market.outcomes import outcomes
-from cortex.market.source import MarketTables
 
 from .tables import START, bars, metric, render_all, simulated
 

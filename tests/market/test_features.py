@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.features import build_features, level, metric_features, warmup_bars
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
-from cortex.market.config import DataConfig
-from cortex.market.features import build_features, level, metric_features, warmup_bars
-from cortex.market.source import MarketTables
 
 from .tables import START, bars, metric
 

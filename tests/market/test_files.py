@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
-from cortex.market.source import PRICE_SCHEMA, MarketTables
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables
 
 from .tables import START, bars, metric
 

@@ -5,12 +5,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.features import build_features
+from cortex.domains.markets.gaps import name_gaps
+from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
-from cortex.market.config import DataConfig
-from cortex.market.examples import build_examples
-from cortex.market.features import build_features
-from cortex.market.gaps import name_gaps
-from cortex.market.source import MarketTables
 
 from .tables import START, bars, metric, render_all
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.market.config import DataConfig
-from cortex.market.examples import build_examples
-from cortex.market.features import build_features
-from cortex.market.source import MarketTables
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.features import build_features
+from cortex.domains.markets.source import MarketTables
 
 from .tables import metric, render_all, simulated
 

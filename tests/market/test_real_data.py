@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cortex.domains.markets.config import DataConfig, FilesConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.files import FilesSource
 from cortex.errors import DataError
-from cortex.market.config import DataConfig, FilesConfig
-from cortex.market.examples import build_examples
-from cortex.market.files import FilesSource
 
 from .tables import render_all
 
@@ -24,9 +24,9 @@ MEASURE = """
 import json, re, sys, time
 from pathlib import Path
 import polars as pl
-from cortex.market.config import DataConfig, FilesConfig
-from cortex.market.examples import build_examples
-from cortex.market.sources import open_source
+from cortex.domains.markets.config import DataConfig, FilesConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.sources import open_source
 
 def render(table, features, horizon_days):
     shown = [pl.format("{} {}", pl.lit(f.label), pl.col(f.name).round(2)) for f in features]

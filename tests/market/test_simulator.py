@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from scipy import integrate, stats
 
-from cortex.market.config import CHAINS, DataConfig, SimulatorConfig
-from cortex.market.examples import build_examples
-from cortex.market.features import level
-from cortex.market.simulator import Simulator, expected_return
-from cortex.market.source import PRICE_SCHEMA, MarketTables
+from cortex.domains.markets.config import CHAINS, DataConfig, SimulatorConfig
+from cortex.domains.markets.examples import build_examples
+from cortex.domains.markets.features import level
+from cortex.domains.markets.simulator import Simulator, expected_return
+from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables
 
 from .tables import render_all, simulate
 
@@ -59,7 +59,7 @@ def test_tables_keep_the_contract_of_every_source(default: MarketTables):
 
 def test_the_same_seed_gives_the_same_tables_in_any_process(default: MarketTables):
     program = (
-        "from cortex.market.config import DataConfig; from cortex.market.sources import open_source; "
+        "from cortex.domains.markets.config import DataConfig; from cortex.domains.markets.sources import open_source; "
         "t = open_source(DataConfig(), seed=0).load(); "
         "print(*(f.hash_rows(seed=1).sum() for f in (t.prices, t.onchain, t.oracle)))"
     )

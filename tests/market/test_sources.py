@@ -3,12 +3,12 @@ import importlib.util
 import pytest
 from pydantic import SecretStr
 
+from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.flipside import FlipsideSource
+from cortex.domains.markets.simulator import Simulator
+from cortex.domains.markets.sources import open_source
 from cortex.errors import ConfigError
-from cortex.market.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig
-from cortex.market.files import FilesSource
-from cortex.market.flipside import FlipsideSource
-from cortex.market.simulator import Simulator
-from cortex.market.sources import open_source
 
 
 def test_each_kind_opens_its_source():

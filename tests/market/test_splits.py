@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cortex.domains.markets.splits import SPLITS, assign_splits
 from cortex.errors import DataError
-from cortex.market.splits import SPLITS, assign_splits
 
 EPOCH = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
 

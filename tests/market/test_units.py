@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.market.config import FilesConfig
-from cortex.market.files import FilesSource
-from cortex.market.timestamps import read_times
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.files import FilesSource
+from cortex.domains.markets.timestamps import read_times
 
 from .tables import bars
 

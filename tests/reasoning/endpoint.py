@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cortex.reasoning.chat import Endpoint
-from cortex.reasoning.scripted_teacher import answer
+from cortex.teaching.chat import Endpoint
+from cortex.teaching.scripted_server import answer
 
 PROMPTS = {f"NEAR-{number}": f"NEAR 1d day{number} flow:{number % 5 - 2} range:2.8" for number in range(40)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cortex.reasoning.completion import Kind, read_reply
+from cortex.teaching.completion import Kind, read_reply
 
 from .endpoint import completion
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cortex.reasoning import journal
-from cortex.reasoning.completion import Completion
-from cortex.reasoning.journal import open_journal
+from cortex.teaching.completion import Completion
+from cortex.teaching.journal import open_journal
 
 PROMPTS = {"a": "A?", "b": "B?", "c": "C?"}
 

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import SecretStr
 
-from cortex.reasoning.key_way import key_laid_open
 from cortex.settings import Settings
+from cortex.teaching.key_way import key_laid_open
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import DataError
-from cortex.reasoning.completion import Completion
-from cortex.reasoning.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
+from cortex.teaching.completion import Completion
+from cortex.teaching.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
 
 PROMPT = "NEAR 1d flow:-2"
 GOOD = '<think>flow:-2 up</think><answer>{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}</answer>'

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.market.features import Feature, level
-from cortex.reasoning.grounding import citations, readings
-from cortex.reasoning.protocol import (
+from cortex.domains.markets.features import Feature, level
+from cortex.domains.markets.grounding import citations, readings
+from cortex.domains.markets.protocol import (
     LARGEST_PCT,
     Answer,
     ProtocolError,

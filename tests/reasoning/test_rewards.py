@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.reasoning.protocol import Answer, render_answer
-from cortex.reasoning.quality import check
-from cortex.reasoning.reward_weights import RewardWeights
-from cortex.reasoning.rewards import brier_reward, reward
+from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.domains.markets.quality import check
+from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.domains.markets.rewards import brier_reward, reward
 
 PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
 WORDS = frozenset({"up", "down", "unclear"})

@@ -3,9 +3,9 @@ from itertools import product
 
 import pytest
 
+from cortex.domains.markets.protocol import Answer, ProtocolError, parse_answer
+from cortex.domains.markets.quality import check
 from cortex.reasoning import scripted_teacher as teacher
-from cortex.reasoning.protocol import Answer, ProtocolError, parse_answer
-from cortex.reasoning.quality import check
 
 PROMPTS = [
     f"{symbol}{number} 1d mom7:{mom} flow:{flow} whales:{whales} range:{size}"

@@ -19,9 +19,9 @@ from loguru import logger
 from cortex.artifacts.patience import Patience
 from cortex.errors import BudgetError, ConfigError, DataError, StageError
 from cortex.reasoning import chat
-from cortex.reasoning.completion import Completion
-from cortex.reasoning.scripted_teacher import Server, answer
-from cortex.reasoning.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
+from cortex.teaching.completion import Completion
+from cortex.teaching.scripted_server import Server, answer
+from cortex.teaching.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
 
 from .endpoint import PROMPTS, Reply, Teacher, completion, error, right, serving
 
@@ -40,7 +40,7 @@ def kept(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.reasoning.teacher.PACE", Patience(first=0.05, longest=0.5))
+    monkeypatch.setattr("cortex.teaching.teacher.PACE", Patience(first=0.05, longest=0.5))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_came_before_sigkill_is_kept(refused: str | None, teacher: Teacher,
     if refused:
         teacher.script = one_odd(lambda _: error(400, "filtered"))
     program = (
-        "import json, sys; from pathlib import Path; from cortex.reasoning.teacher import Endpoint, ask;"
+        "import json, sys; from pathlib import Path; from cortex.teaching.teacher import Endpoint, ask;"
         "ask(Endpoint(**json.loads(sys.argv[1])), json.loads(sys.argv[2]), Path(sys.argv[3]), lambda *_: None)"
     )
     endpoint = teacher.endpoint()
@@ -280,7 +280,7 @@ def test_on_the_last_few_prompts_a_refusal_is_no_end_of_the_run(teacher: Teacher
 def test_an_endpoint_that_is_busy_for_a_while_is_waited_for_and_the_log_says_so(
     status: int, teacher: Teacher, kept: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cortex.reasoning.teacher.TOLD_AFTER", 0.5)
+    monkeypatch.setattr("cortex.teaching.teacher.TOLD_AFTER", 0.5)
     until = time.monotonic() + 3
     teacher.script = lambda prompt, _: right(prompt) if time.monotonic() > until else error(status, "loading")
     assert go(teacher.endpoint(), kept) == RIGHT
@@ -339,7 +339,7 @@ def test_patience_is_for_the_endpoint_not_for_each_prompt(teacher: Teacher, kept
 
 @pytest.mark.parametrize("value", ["1000000000", "1e400", "Fri, 31 Dec 9999 23:59:59 GMT", "nan", "-5", "soon"])
 def test_retry_after_is_bounded(value: str, teacher: Teacher, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.reasoning.teacher.LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("cortex.teaching.teacher.LONGEST_WAIT", 0.5)
     teacher.script = one_odd(
         lambda nth: error(429, "slow down", **{"Retry-After": value}) if nth == 1 else right(PROMPTS[ODD])
     )

@@ -19,12 +19,12 @@ from cortex.artifacts.artifact import fetch, publish
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError
-from cortex.reasoning.labels import ACCEPTED
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.stages import sft
+from cortex.teaching.labels import ACCEPTED
 from cortex.training.held_out import hold_out
 from cortex.training.tracking.keeper import tracking_folder
 from cortex.training.trl_stage import train_with_trl

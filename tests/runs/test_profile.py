@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cortex.domains.markets.config import FilesConfig
 from cortex.errors import ConfigError
-from cortex.market.config import FilesConfig
 from cortex.runs.profile import Profile
 from cortex.runs.profile_file import PROFILES, load_profile
 

@@ -21,7 +21,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoConfig, AutoModelForCausalLM
 from trl import DPOConfig, GRPOConfig
 
-from cortex.reasoning.reward_weights import RewardWeights
+from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.runs.profile_sections import ScratchModel
 from cortex.training.dpo import KitDPOTrainer
 from cortex.training.grpo import make_judge

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cortex.reasoning.labels import ACCEPTED
 from cortex.runs.profile import with_overrides
 from cortex.runs.profile_file import load_profile
+from cortex.teaching.labels import ACCEPTED
 from cortex.training.answer_lengths import describe
 from tests.training.programs import HERE, in_image
 

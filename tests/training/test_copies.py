@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cortex.reasoning.protocol import Answer, render_answer
+from cortex.domains.markets.protocol import Answer, render_answer
 from cortex.runs.profile_sections import Gptq
 from cortex.training.copies import (
     ExportSummary,

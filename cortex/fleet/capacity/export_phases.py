@@ -107,7 +107,7 @@ class ExportPhases:
         rows = min(wanted.batch_size, wanted.check_examples)
         batches = -(-wanted.check_examples // rows)
         longest = wanted.answer_tokens or self.profile.evaluate.max_new_tokens
-        answering = 1 + sum(copy.max_brier_loss is not None for copy in wanted.gptq)
+        answering = 1 + sum(copy.max_loss_rise is not None for copy in wanted.gptq)
         passing = 1 + (self.profile.model.adapter is not None) + len(wanted.gptq)
         one = (whole - spilled) / self.sheet.bandwidth + spilled / PCIE
         through = 2.0 * a.multiplied * rows * (PROMPT + longest) / self.sheet.flops

@@ -1,8 +1,13 @@
 """The keys of other services that the profile needs."""
 
+import os
+
+from pydantic import SecretStr
+
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.reasoning.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.settings import Settings
+from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open
 from cortex.urls import is_loopback
 
 NAME = "keys"
@@ -21,12 +26,18 @@ def check(ground: Ground) -> Finding:
         if fault:
             missing.append(fault)
             fixes.append(KEEP_PRIVATE)
-    if ground.profile.data.source.kind == "flipside":
-        needed.append("CORTEX_FLIPSIDE_API_KEY")
-        key = ground.settings.flipside_api_key
-        if key is None or not key.get_secret_value():
-            missing.append("CORTEX_FLIPSIDE_API_KEY is not set, and the data come from Flipside")
-            fixes.append("export CORTEX_FLIPSIDE_API_KEY=..., or give the profile another data.source")
+    for variable in ground.profile.domain.key_variables():
+        needed.append(variable)
+        if not _is_given(variable, ground.settings):
+            missing.append(f"{variable} is not set, and the profile's data come from a service that asks for it")
+            fixes.append(f"export {variable}=..., or give the profile another domain.source")
     if missing:
         return Finding(NAME, False, "; ".join(missing), "; ".join(fixes))
     return Finding(NAME, True, f"set: {', '.join(needed)}" if needed else "this profile needs none")
+
+
+def _is_given(variable: str, settings: Settings) -> bool:
+    """True where a key is among the settings (from `.env`, too), or in the environment for a library to read."""
+    name = variable.removeprefix("CORTEX_").lower()
+    key = getattr(settings, name) if name in type(settings).model_fields else os.environ.get(variable)
+    return bool(key.get_secret_value() if isinstance(key, SecretStr) else key)

@@ -10,8 +10,8 @@ from typing import Any
 
 from cortex.errors import ConfigError, StageError
 from cortex.limits import ANSWER_BYTES, read_json
-from cortex.reasoning.key_way import KEEP_PRIVATE, variable_laid_open
 from cortex.settings import Settings
+from cortex.teaching.key_way import KEEP_PRIVATE, variable_laid_open
 from cortex.urls import check_http_url
 
 SECONDS = 10.0

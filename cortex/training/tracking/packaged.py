@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex.errors import ConfigError
-from cortex.reasoning.key_way import KEEP_PRIVATE, variable_laid_open
 from cortex.settings import Settings
+from cortex.teaching.key_way import KEEP_PRIVATE, variable_laid_open
 from cortex.training.tracking.curve import Point
 from cortex.training.tracking.sample_tables import table_name
 from cortex.training.tracking.tracker import Training

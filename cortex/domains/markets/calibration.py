@@ -1,0 +1,66 @@
+"""Whether things stated at a probability happen at that rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import JsonValue
+
+from cortex.evaluation.grades import Bools, Floats, Grades
+
+BINS = 10
+P_BINS = 20
+
+RELIABILITY = "reliability"
+P_COUNTS = "p_counts"
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What a reliability diagram shows: B bins of forecasts, each field an array of length B."""
+
+    mean_p: Floats
+    up_rate: Floats
+    count: Floats
+
+    @property
+    def expected_error(self) -> float:
+        """The expected calibration error: the mean gap between stated and realised rate, each bin by its weight.
+
+        Naeini, Cooper, Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning".
+        """
+        return float(np.average(np.abs(self.mean_p - self.up_rate), weights=self.count))
+
+
+def reliability(p_up: Floats, up: Bools, bins: int = BINS) -> Reliability:
+    """Group N forecasts into bins of equal mass and compare each bin's mean probability with its rate of up.
+
+    Equal probabilities always share a bin, so the order of the examples does not matter; a model that states few
+    distinct probabilities fills fewer than `bins`.
+    """
+    edges = np.quantile(p_up, np.linspace(0, 1, bins + 1)[1:-1])
+    bin_of = np.searchsorted(edges, p_up)
+    count = np.bincount(bin_of, minlength=bins)
+    filled = count > 0
+    sums = [np.bincount(bin_of, weights=values, minlength=bins)[filled] for values in (p_up, up)]
+    weights = count[filled].astype(np.float64)
+    return Reliability(sums[0] / weights, sums[1] / weights, weights)
+
+
+def calibration_error(grades: Grades) -> float:
+    """The expected calibration error of N forecasts over 10 bins of equal mass."""
+    return reliability(grades.values("p_up"), grades.values("up") == 1).expected_error
+
+
+def calibration_details(grades: Grades) -> dict[str, JsonValue]:
+    """What the page draws of N forecasts' calibration."""
+    p_up, up = grades.values("p_up"), grades.values("up") == 1
+    bins = reliability(p_up, up)
+    counts, _ = np.histogram(p_up, bins=P_BINS, range=(0, 1))
+    return {
+        RELIABILITY: {
+            "mean_p": bins.mean_p.tolist(),
+            "up_rate": bins.up_rate.tolist(),
+            "count": bins.count.astype(int).tolist(),
+        },
+        P_COUNTS: counts.tolist(),
+    }

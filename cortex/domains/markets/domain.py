@@ -1,0 +1,142 @@
+"""Market forecasting as a domain: prompts from prices and on-chain metrics, judged by the return that followed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import JsonValue, PrivateAttr
+
+from cortex.domains.domain import Built, Conversation, Domain, Example, Finding, Question
+from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
+from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
+from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.evaluation.graded import Graded
+from cortex.evaluation.measure import Measure, Scale
+from cortex.evaluation.words import CardWords
+from cortex.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cortex.evaluation.grades import Grades
+    from cortex.evaluation.page import Figure
+    from cortex.evaluation.record import Evaluation
+
+# The methods import what they need: a profile is read in places that have no polars to spare the time for.
+
+
+class Markets(DataConfig, Domain):
+    """Forecasts of returns over a horizon, from what was known at the decision."""
+
+    kind: Literal["markets"] = "markets"
+    """Names this domain."""
+    style: Style = "full"
+    """How prompts are written: prose, or words that a small model can read."""
+    rewards: RewardWeights = RewardWeights()
+    """What an answer is paid for."""
+
+    scale: ClassVar[Scale] = SCALE
+    measures: ClassVar[tuple[Measure, ...]] = MEASURES
+
+    _vocabulary: frozenset[str] = PrivateAttr(default=frozenset())
+    """Words of accepted labels, which count as spelled right."""
+
+    def check(self, settings: Settings) -> None:
+        if isinstance(self.source, FilesConfig):
+            from cortex.domains.markets.build import check_files
+
+            check_files(self)
+
+    def small(self) -> Self:
+        return type(self)(style="compact", source=SimulatorConfig(chains=1, days=400), rewards=self.rewards)
+
+    def key_variables(self) -> tuple[str, ...]:
+        return ("CORTEX_FLIPSIDE_API_KEY",) if isinstance(self.source, FlipsideConfig) else ()
+
+    def files(self) -> tuple[Path, ...]:
+        return self.source.paths if isinstance(self.source, FilesConfig) else ()
+
+    def build(self, seed: int, settings: Settings) -> Built:
+        from cortex.domains.markets.build import build
+
+        return build(self, seed, settings)
+
+    def grade(self, example: Example, reply: str) -> Graded:
+        from cortex.domains.markets.grading import grade_reply
+
+        assert isinstance(example.truth, float | int)
+        return grade_reply(reply, example.text, example.truth, self.rewards, self._vocabulary)
+
+    def imitable(self, question: Question, reply: str) -> Finding:
+        from cortex.domains.markets.quality import check
+
+        return check(question.text, reply)
+
+    def script(self, question: Question, seed: int) -> str:
+        from cortex.domains.markets.scripted_teacher import answer
+
+        return answer(question.text, seed)
+
+    def with_labels(self, conversations: Iterable[Conversation]) -> Self:
+        from cortex.domains.markets.rewards import words_of
+
+        copy = self.model_copy()
+        copy._vocabulary = words_of(conversation[-1].content for conversation in conversations)
+        return copy
+
+    def weights(self) -> dict[str, float]:
+        return self.rewards.by_part()
+
+    def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
+        from cortex.domains.markets.baselines import fit_baselines
+        from cortex.domains.markets.examples import feature_names
+
+        fitted = fit_baselines(train, test, feature_names(train))
+        return {name: forecasts.graded(test["outcome"].to_numpy()) for name, forecasts in fitted.items()}
+
+    def span(self, test: "pl.DataFrame") -> int:
+        from cortex.domains.markets.outcomes import horizon_in_steps
+
+        return horizon_in_steps(test["at"], test["outcome_time"])
+
+    def facts(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
+        from cortex.domains.markets.measures import facts
+
+        return facts(self, train, test)
+
+    def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
+        from cortex.domains.markets.outcomes import is_up
+
+        return {"up_rate": float(is_up(rows["outcome"].to_numpy()).mean())}
+
+    def truth_words(self, example: Example) -> str:
+        return f"the return was {example.truth:+.2%}"
+
+    def details(self, grades: "Grades") -> dict[str, JsonValue]:
+        from cortex.domains.markets.calibration import calibration_details
+
+        return calibration_details(grades)
+
+    def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
+        from cortex.domains.markets.plots import market_figures
+
+        return market_figures(evaluation)
+
+    def notes(self) -> tuple[str, ...]:
+        return NOTES
+
+    def card(self) -> CardWords:
+        days = "day" if self.horizon_days == 1 else f"{self.horizon_days} days"
+        return CardWords(
+            what="reads what is known at a decision time, reasons, and states the probability of a rise over the next "
+            f"{days}, an expected return and a 90% interval of the return.",
+            task="Probabilistic forecasting",
+            dataset_type="market",
+            tags=("forecasting",),
+            limits=(
+                "It forecasts one horizon from the features listed above. It has not been tried on other assets or "
+                "horizons.",
+                "It is no investment advice. Scores leave out fees, spreads, slippage and the size of a position: "
+                "skill in probability is not profit.",
+            ),
+        )

@@ -1,0 +1,98 @@
+"""Examples: a prompt written from what was known, and the outcome that it did not know."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from cortex.domains.columns import one_turn
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.features import LABELS, Feature, build_features, warmup_bars
+from cortex.domains.markets.gaps import name_gaps
+from cortex.domains.markets.outcomes import outcomes
+from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.splits import assign_splits
+from cortex.errors import DataError
+
+Render = Callable[[pl.DataFrame, list[Feature], int], pl.Series]
+"""Prompts for a table of symbol, date, decision_time and features, given the features and the horizon in days."""
+
+
+def build_examples(tables: MarketTables, config: DataConfig, render: Render) -> pl.DataFrame:
+    """One row for each decision that has every feature and an outcome, sorted by time and symbol.
+
+    Columns: those of every domain's examples, the id such as NEAR-2021-03-04, a cluster for each decision date, at the
+    decision's time; further symbol, outcome (a fraction), outcome_time (UTC), the features, and oracle_p_up and
+    oracle_return, null where no oracle is known.
+    Raises DataError where the history is too short, or a split is left empty.
+    """
+    frame, features = build_features(tables, config)
+    names = [feature.name for feature in features]
+    decided = (
+        frame.filter(pl.col("date").to_physical() % config.decision_step_days == 0)
+        .drop_nulls(names)
+        .join(outcomes(tables.prices, config.horizon_days), on=["symbol", "date"], how="inner")
+        .sort("decision_time", "symbol")
+    )
+    if decided.is_empty():
+        raise DataError(_too_short(tables, frame, config))
+    try:
+        split = assign_splits(
+            decided,
+            train_fraction=config.train_fraction,
+            validation_fraction=config.validation_fraction,
+            embargo_days=config.embargo,
+        )
+    except DataError as error:
+        raise DataError("; ".join((str(error), *name_gaps(frame, config)[-1:]))) from error
+    prompts = render(split.select("symbol", "date", "decision_time", *names), features, config.horizon_days)
+    return _with_oracle(split, tables.oracle).select(
+        pl.format("{}-{}", "symbol", "date").alias("id"),
+        "split",
+        pl.col("decision_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("cluster"),
+        pl.col("decision_time").alias("at"),
+        one_turn(prompts).alias("messages"),
+        pl.col("outcome").cast(pl.String).alias("truth"),
+        "symbol",
+        "outcome",
+        "outcome_time",
+        *names,
+        "oracle_p_up",
+        "oracle_return",
+    )
+
+
+def _with_oracle(examples: pl.DataFrame, oracle: pl.DataFrame | None) -> pl.DataFrame:
+    if oracle is None:
+        unknown = pl.lit(None, dtype=pl.Float64)
+        return examples.with_columns(unknown.alias("oracle_p_up"), unknown.alias("oracle_return"))
+    known = oracle.select(
+        "symbol", "date", pl.col("p_up").alias("oracle_p_up"), pl.col("expected_return").alias("oracle_return")
+    )
+    return examples.join(known, on=["symbol", "date"], how="left", maintain_order="left")
+
+
+def _too_short(tables: MarketTables, frame: pl.DataFrame, config: DataConfig) -> str:
+    if tables.prices.is_empty():
+        return "no prices at all: give daily bars of at least one symbol"
+    bars = tables.prices.group_by("symbol").len("bars").sort("bars", "symbol", descending=[True, False])
+    symbol, most = bars.row(0)
+    needed = warmup_bars(config) + config.horizon_days
+    asked = f"window_days {config.window_days} and horizon_days {config.horizon_days} need at least {needed}"
+    if most < needed:
+        return f"too little history: {symbol}, the longest, has {most} daily bars; {asked}: give more, or lower them"
+    refusal = (
+        f"no decision has every feature and an outcome, though {symbol} has {most} daily bars and {asked}: "
+        "look for gaps in the prices, and for metrics whose dates do not meet them"
+    )
+    return "; ".join((refusal, *name_gaps(frame, config)[-1:]))
+
+
+def feature_names(examples: pl.DataFrame) -> list[str]:
+    """The columns of examples that are features: those between the outcome's time and the oracle's."""
+    names = examples.columns
+    return names[names.index("outcome_time") + 1 : names.index("oracle_p_up")]
+
+
+def feature_labels(examples: pl.DataFrame) -> list[str]:
+    """The features of examples, each as `name: what it is`."""
+    return [f"{name}: {LABELS.get(name, name)}" for name in feature_names(examples)]

@@ -1,0 +1,171 @@
+"""Features of a decision, from nothing but what was known when it was taken.
+
+A decision is taken at the close of a date, 00:00 UTC of the next day. Price features use bars up to that date; a metric
+counts from `onchain_lag_days` after its own day. Windows count bars of a symbol's own history, which starts afresh
+after a gap of more than a week.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import polars as pl
+
+from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.source import MarketTables
+from cortex.errors import DataError
+
+MONTH = 30
+"""Bars behind `mom30`, the realised volatility and the trailing high."""
+
+STALE_DAYS = 7
+"""A metric's last value serves for a week; a price history with a longer gap than that starts afresh."""
+
+LABELS: Mapping[str, str] = {
+    "mom7": "7-day momentum",
+    "mom30": "30-day momentum",
+    "vol": "volatility",
+    "draw": "drawdown",
+    "range": "typical move",
+    "flow": "net exchange inflow",
+    "whales": "whale accumulation",
+    "active": "active addresses",
+    "fees": "network fees",
+    "stables": "stablecoin supply",
+}
+
+PRICE_FEATURES = ("mom7", "mom30", "vol", "draw", "range")
+_RESERVED = (
+    "id",
+    "split",
+    "cluster",
+    "at",
+    "messages",
+    "truth",
+    "outcome",
+    "outcome_time",
+    "oracle_p_up",
+    "oracle_return",
+)
+_MIN_VOLATILITY = 1e-6  # a pegged coin's flat month has no volatility to divide by
+_HISTORY = ("symbol", "_history")
+
+Values = TypeVar("Values", pl.Expr, pl.Series)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the feature table: `z` is in standard deviations, `pct` in percent."""
+
+    name: str
+    label: str
+    unit: Literal["z", "pct"]
+
+
+def level(z: Values) -> Values:
+    """The whole number nearest to `z` (halves go up), clipped to -2..2: what a compact prompt shows of a feature."""
+    return (z + 0.5).floor().clip(-2, 2)
+
+
+def warmup_bars(config: DataConfig) -> int:
+    """How many daily bars a symbol needs before its first complete row of features."""
+    return MONTH + config.window_days
+
+
+def build_features(tables: MarketTables, config: DataConfig) -> tuple[pl.DataFrame, list[Feature]]:
+    """Every bar's features: symbol, date, decision_time (UTC) and one Float64 column a feature, in that order.
+
+    A feature whose window is not yet full is null. Sorted by symbol and date. Price features:
+
+    - `mom7`, `mom30`: log return over so many bars, in units of its own trailing volatility;
+    - `vol`: z-score of the log of the realised volatility of 30 bars;
+    - `draw`: z-score of the log distance of the close from the highest high of 30 bars;
+    - `range`: realised daily volatility x sqrt(horizon), in percent: how large a move is usual.
+
+    Every on-chain metric is one more feature, see `metric_features`. Raises DataError where a metric has a name that
+    is taken.
+    """
+    taken = {*PRICE_FEATURES, *_RESERVED, *tables.prices.columns} & set(tables.metrics)
+    if taken:
+        raise DataError(f"metric name {min(taken)!r} is taken by another column of the examples: rename it in the data")
+    frame = _price_features(tables.prices, config)
+    if tables.onchain is not None:
+        frame = metric_features(frame, tables.onchain, lag_days=config.onchain_lag_days, window_days=config.window_days)
+    features = [_feature(name) for name in (*PRICE_FEATURES, *tables.metrics)]
+    decision_time = pl.col("date").dt.offset_by("1d").cast(pl.Datetime("us", "UTC")).alias("decision_time")
+    return frame.select("symbol", "date", decision_time, *(f.name for f in features)), features
+
+
+def metric_features(keys: pl.DataFrame, onchain: pl.DataFrame, *, lag_days: int, window_days: int) -> pl.DataFrame:
+    """`keys` (symbol, date, ...) with the z-score of each metric as it was known at the close of that date.
+
+    The z-score is of the metric's last known value against its own trailing window: of its logarithm, or of the value
+    itself from the first non-positive one on. A missing value is stood in for by the one before for up to a week;
+    after that the feature is null. Sorted by symbol and date.
+    """
+    metrics = [c for c in onchain.columns if c not in ("symbol", "date")]
+    z_scores = (
+        _with_history(onchain)
+        .with_columns(pl.col(metrics).forward_fill(STALE_DAYS).over(_HISTORY))
+        .select(
+            "symbol",
+            pl.col("date").dt.offset_by(f"{lag_days}d"),
+            *(_metric_z(pl.col(m), window_days).over(_HISTORY).alias(m) for m in metrics),
+        )
+    )
+    return (
+        keys.sort("date")
+        .join_asof(
+            z_scores.sort("date"),
+            on="date",
+            by="symbol",
+            strategy="backward",
+            tolerance=f"{STALE_DAYS}d",
+            check_sortedness=False,  # sorted just above; polars cannot see it through `by`
+        )
+        .sort("symbol", "date")
+    )
+
+
+def _price_features(prices: pl.DataFrame, config: DataConfig) -> pl.DataFrame:
+    log_close = pl.col("close").log()
+    volatility = pl.col("_volatility")
+    return (
+        _with_history(prices)
+        .with_columns(
+            log_close.diff().rolling_std(MONTH).clip(lower_bound=_MIN_VOLATILITY).over(_HISTORY).alias("_volatility"),
+            (log_close - pl.col("high").rolling_max(MONTH).log()).over(_HISTORY).alias("_drawdown"),
+        )
+        .select(
+            "symbol",
+            "date",
+            (log_close.diff(7) / (volatility * 7**0.5)).over(_HISTORY).alias("mom7"),
+            (log_close.diff(MONTH) / (volatility * MONTH**0.5)).over(_HISTORY).alias("mom30"),
+            _z(volatility.log(), config.window_days).over(_HISTORY).alias("vol"),
+            _z(pl.col("_drawdown"), config.window_days).over(_HISTORY).alias("draw"),
+            (100 * volatility * config.horizon_days**0.5).alias("range"),
+        )
+    )
+
+
+def _with_history(table: pl.DataFrame) -> pl.DataFrame:
+    """`table` sorted, with a number for each unbroken stretch of a symbol's days."""
+    gap = pl.col("date").diff().dt.total_days() > STALE_DAYS
+    return table.sort("symbol", "date").with_columns(gap.fill_null(False).cum_sum().over("symbol").alias("_history"))
+
+
+def _metric_z(value: pl.Expr, window: int) -> pl.Expr:
+    # Which of the two holds is decided by the past alone. Zeros, not nulls, stand in for logarithms that do not exist:
+    # a null far ahead would change how polars sums, and so the last bits of the past.
+    log = pl.when(value > 0).then(value.log()).otherwise(pl.when(value.is_not_null()).then(0.0))
+    return pl.when(value.cum_min() > 0).then(_z(log, window)).otherwise(_z(value, window))
+
+
+def _z(value: pl.Expr, window: int) -> pl.Expr:
+    """The z-score of each value in the window that it ends: 0 where that is constant, null where it is not full."""
+    constant = value.rolling_max(window) == value.rolling_min(window)
+    return pl.when(constant).then(0.0).otherwise((value - value.rolling_mean(window)) / value.rolling_std(window))
+
+
+def _feature(name: str) -> Feature:
+    return Feature(name, LABELS.get(name, name.replace("_", " ")), "pct" if name == "range" else "z")

@@ -1,0 +1,314 @@
+"""A user's own files as a source: prices, and on-chain metrics beside them or in files of their own."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from cortex.domains.markets.account import Account, Column, quoted, shortened
+from cortex.domains.markets.checks import OHLC, check_metrics, check_order, check_prices, is_newest_first
+from cortex.domains.markets.columns import FILE, ROW, why_no_metric
+from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.daily import DAILY_STEP, to_days
+from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.symbols import find_symbols, merge_spellings, numbered_alike, spelled, symbol_of
+from cortex.domains.markets.table_file import KINDS, UNNAMED, TableFile, column_name, kind_of, read_table
+from cortex.errors import DataError
+
+
+@dataclass(frozen=True)
+class FilesSource:
+    """A `Source` of parquet and CSV files: see `cortex.domains.markets.table_file` for what they may hold."""
+
+    config: FilesConfig
+
+    def load(self) -> MarketTables:
+        """All files as one set of tables. Raises DataError, naming the file, the value and the fix."""
+        files, notes = _files(self.config.paths)
+        tables = [read_table(file, symbol_of(_stem(file)), number) for number, file in enumerate(files)]
+        _check_numbers([_stem(file) for file, table in zip(files, tables, strict=True) if not table.names_symbols])
+        _check_zones(tables)
+        tables, merged = _merge_symbols(tables)
+        for table in tables:
+            _check_rows(table)
+        histories = _join_parts(tables)
+        wanted = None if self.config.metrics is None else [column_name(metric) for metric in self.config.metrics]
+        left_out = _left_out(histories, tables, self.config.metrics)
+        days = [history.to_days(left_out) for history in histories]
+        prices = _join_prices([(name, table) for (name, table, _) in days])
+        onchain = _join_onchain([table for (_, table, _) in days])
+        if self.config.symbols is not None:
+            symbols = find_symbols(self.config.symbols, prices["symbol"].unique().to_list())
+            prices = _keep_symbols(prices, symbols)
+            onchain = None if onchain is None else onchain.filter(pl.col("symbol").is_in(symbols))
+        if wanted is not None:
+            onchain = None if onchain is None or not wanted else onchain.select("symbol", "date", *wanted)
+        if onchain is not None:
+            _check_coverage(prices, onchain)
+        account = Account(
+            tuple(_judged(column, left_out) for table in tables for column in table.columns),
+            (
+                *notes,
+                *(f"{table.name}: {note}" for table in tables for note in table.notes),
+                *merged,
+                *_joined_notes(tables),
+                *(note for (_, _, part_notes) in days for note in part_notes),
+            ),
+        )
+        return MarketTables(prices, onchain, account=account)
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "name": "files",
+            "files": [_describe(file) for file in _files(self.config.paths)[0]],
+            "symbols": None if self.config.symbols is None else list(self.config.symbols),
+            "metrics": None if self.config.metrics is None else list(self.config.metrics),
+        }
+
+
+@dataclass(frozen=True)
+class _History:
+    """The rows of files with the same columns: parts of one table."""
+
+    name: str
+    rows: pl.DataFrame
+    """Sorted by symbol and time."""
+    prices: list[str]
+    metrics: list[str]
+
+    def to_days(self, left_out: dict[str, str]) -> tuple[str, pl.DataFrame, tuple[str, ...]]:
+        metrics = [metric for metric in self.metrics if metric not in left_out]
+        daily = to_days(
+            self.rows.drop(metric for metric in self.metrics if metric in left_out), self.prices, metrics, self.name
+        )
+        return self.name, daily.table, daily.notes
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Every file named, and those in every folder named, in the order of their names; and what is left aside there."""
+    files: list[Path] = []
+    notes: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            # A hidden file is not the user's: systems keep their own notes in `._BTC.csv` and `.DS_Store`.
+            inside = sorted(path.iterdir())
+            shown = [file for file in inside if file.is_file() and kind_of(file) and not file.name.startswith(".")]
+            if not shown:
+                raise DataError(f"{path}: this folder has no {' or '.join(KINDS[:2])} file: name the one with the data")
+            files += shown
+            if others := [file.name for file in inside if file not in shown]:
+                notes.append(f"not read: {shortened(others)}")
+        elif not path.exists():
+            raise DataError(f"{path}: no such file: check the path")
+        elif kind_of(path) is None:
+            raise DataError(f"{path}: is neither {' nor '.join(KINDS[:2])}: convert it")
+        else:
+            files.append(path)
+    return files, tuple(notes)
+
+
+def _stem(file: Path) -> str:
+    return file.name[: -len(kind_of(file) or "")]
+
+
+def _describe(file: Path) -> dict[str, object]:
+    with file.open("rb") as stream:
+        return {"name": file.name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _check_zones(tables: Sequence[TableFile]) -> None:
+    zoned = next((table.name for table in tables if table.zoned), None)
+    naive = next((table.name for table in tables if table.zoned is False), None)
+    if zoned and naive:
+        raise DataError(f"{naive} has times without a time zone and {zoned} times with one: write all in UTC")
+
+
+def _check_numbers(stems: Sequence[str]) -> None:
+    """Refuse files that only their names tell apart, as `BTC_1` and `BTC_2`: parts, intervals, or two assets."""
+    named = {symbol_of(stem): stem for stem in stems}  # years and parts are no symbol's: their files are joined
+    if alike := numbered_alike(list(named)):
+        files = " and ".join(quoted(named[symbol]) for symbol in alike)
+        raise DataError(
+            f"{files}, files without a symbol column, are named alike but for a number: name parts of one history "
+            "`BTC-part1` and `BTC-part2`, keep one of two intervals, or add a symbol column"
+        )
+
+
+def _merge_symbols(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[str, ...]]:
+    found = {symbol for table in tables for symbol in table.rows["symbol"].unique().drop_nulls()}
+    names, notes = merge_spellings(found)
+    if not names:
+        return list(tables), ()
+    renamed = [
+        replace(table, rows=table.rows.with_columns(spelled(table.rows["symbol"], names).alias("symbol")))
+        for table in tables
+    ]
+    return renamed, notes
+
+
+def _check_rows(table: TableFile) -> None:
+    if not is_newest_first(table.rows):  # a history is sorted when its parts are joined
+        check_order(table.rows, table.name)
+    if table.prices:
+        check_prices(table.rows, table.name)
+    check_metrics(table.rows, table.metrics, table.name)
+
+
+def _join_parts(tables: Sequence[TableFile]) -> list[_History]:
+    """Files with the same columns as one table, so that a day which two parts share is whole."""
+    alike: dict[tuple[str, ...], list[TableFile]] = {}
+    for table in tables:
+        alike.setdefault((*table.prices, *sorted(table.metrics)), []).append(table)
+    histories: list[_History] = []
+    for parts in alike.values():
+        first = parts[0]
+        rows = pl.concat([part.rows.select(first.rows.columns) for part in parts]).sort("symbol", "time")
+        if len(parts) > 1:
+            _check_parts(rows, parts)
+        name = first.name if len(parts) == 1 else shortened([part.name for part in parts], 2)
+        histories.append(_History(name, rows, first.prices, first.metrics))
+    return histories
+
+
+def _check_parts(rows: pl.DataFrame, parts: Sequence[TableFile]) -> None:
+    """Refuse files that hold the same day of a symbol, unless one goes on within the day where another ends."""
+    days = rows.group_by("symbol", pl.col("time").dt.date().alias("date"), maintain_order=True).agg(
+        pl.col(FILE).unique(maintain_order=True).alias("files"),
+        (pl.col(FILE) != pl.col(FILE).shift(1)).sum().alias("turns"),
+        pl.col("time").is_duplicated().any().alias("same"),
+    )
+    shared = days.filter(pl.col("files").list.len() > 1)
+    if shared.is_empty():
+        return
+    daily = rows.group_by("symbol", FILE).agg((pl.col("time").diff().median() >= DAILY_STEP).alias("daily"))
+    daily_parts = set(daily.filter("daily").select("symbol", FILE).iter_rows())
+    for symbol, date, files, turns, same in shared.iter_rows():
+        if same or turns >= len(files) or any((symbol, number) in daily_parts for number in files):
+            _refuse_copies(symbol, date, files, parts)
+
+
+def _refuse_copies(symbol: str, date: object, files: Sequence[int], parts: Sequence[TableFile]) -> None:
+    names = [part.name for part in parts if part.rows[FILE][0] in files]
+    what = "prices" if parts[0].prices else "metrics"
+    raise DataError(f"{' and '.join(names)} both have {what} of {symbol} on {date}: keep one of them")
+
+
+def _left_out(
+    histories: Sequence[_History], tables: Sequence[TableFile], asked_for: Sequence[str] | None
+) -> dict[str, str]:
+    """Why each column that was read as numbers, and is no metric, is none. Raises DataError for one that is wanted and
+    has no numbers."""
+    wanted = None if asked_for is None else [column_name(metric) for metric in asked_for]
+    reasons: dict[str, list[str | None]] = {}
+    for history in histories:
+        rows = history.rows.sort(FILE, ROW)
+        for metric in history.metrics:
+            if wanted is None:
+                reasons.setdefault(metric, []).append(why_no_metric(rows, metric))
+            else:
+                reasons.setdefault(metric, []).append(None if metric in wanted else "not among the `metrics` asked for")
+    if asked_for is not None:
+        _check_wanted(asked_for, list(reasons), tables)
+    # A column that varies in one file is a metric in all: a chain without a fork still has its place in the table.
+    left_out = {metric: found[0] for metric, found in reasons.items() if found[0] and all(found)}
+    for metric in reasons:
+        if metric == UNNAMED and metric not in left_out:
+            names = [table.name for table in tables if metric in table.metrics]
+            raise DataError(f"{names[0]}: a column of numbers has no name: name it in the first line")
+    return left_out
+
+
+def _check_wanted(wanted: Sequence[str], found: Sequence[str], tables: Sequence[TableFile]) -> None:
+    missing = [metric for metric in wanted if column_name(metric) not in found]
+    if not missing:
+        return
+    for table in tables:
+        for column in table.columns:
+            if column_name(column.name) == column_name(missing[0]):
+                raise DataError(
+                    f"{table.name}: column {quoted(column.name)}, which `metrics` names, serves as no metric "
+                    f"({column.role}: {column.why}): name another"
+                )
+    raise DataError(f"no column {shortened(missing)}, which `metrics` names; found {shortened(found)}")
+
+
+def _judged(column: Column, left_out: dict[str, str]) -> Column:
+    why = left_out.get(column_name(column.name)) if column.role == "metric" else None
+    return replace(column, role="left out", why=why) if why else column
+
+
+def _joined_notes(tables: Sequence[TableFile]) -> tuple[str, ...]:
+    """Which symbols' prices, or metrics of the same columns, come from more than one file."""
+    sources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for table in tables:
+        for symbol in table.rows["symbol"].unique().sort():
+            sources.setdefault((symbol, tuple(table.prices) or tuple(table.metrics)), []).append(table.name)
+    joined: dict[str, list[str]] = {}
+    for (symbol, _), names in sources.items():
+        if len(names) > 1:
+            joined.setdefault(shortened(names, 4), []).append(symbol)
+    return tuple(f"{shortened(symbols)}: joined from {names}" for names, symbols in joined.items())
+
+
+def _join_prices(tables: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+    parts = [(name, table.select("symbol", "date", *OHLC)) for name, table in tables if "close" in table.columns]
+    if not parts:
+        names = ", ".join(name for name, _ in tables)
+        raise DataError(f"{names}: lacks {', '.join(OHLC)}: give a file with daily prices, or rename its columns")
+    if len(parts) == 1:
+        return parts[0][1]
+    prices = pl.concat([frame for _, frame in parts])
+    twice = prices.filter(pl.struct("symbol", "date").is_duplicated())
+    if twice.height:
+        symbol, date = twice.select("symbol", "date").row(0)
+        holders = [name for name, frame in parts if frame.filter(symbol=symbol, date=date).height]
+        raise DataError(f"{' and '.join(holders)} both have prices of {symbol} on {date}: keep one of them")
+    return prices.sort("symbol", "date")
+
+
+def _join_onchain(tables: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+    without_prices = [table.drop(OHLC, strict=False) for table in tables]
+    parts = [table for table in without_prices if len(table.columns) > 2]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    stacked = pl.concat(parts, how="diagonal")
+    metrics = pl.exclude("symbol", "date")
+    counts = stacked.group_by("symbol", "date", maintain_order=True).agg(metrics.count())
+    for metric in counts.columns[2:]:
+        twice = counts.filter(pl.col(metric) > 1)
+        if twice.height:
+            symbol, date = twice.select("symbol", "date").row(0)
+            raise DataError(f"two files have {metric} of {symbol} on {date}: keep one of them")
+    # At most one value a day and metric is left, so the largest is that one.
+    return stacked.group_by("symbol", "date").agg(metrics.max()).sort("symbol", "date")
+
+
+def _keep_symbols(prices: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
+    found = prices["symbol"].unique().sort().to_list()
+    missing = [symbol for symbol in symbols if symbol not in found]
+    if missing:
+        raise DataError(f"no prices of {shortened(missing)}, which `symbols` names; found {shortened(found)}")
+    return prices.filter(pl.col("symbol").is_in(symbols))
+
+
+def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
+    """Every metric is a feature of every example, so a symbol without one would have no examples at all."""
+    priced = prices["symbol"].unique()
+    strangers = onchain.filter(~pl.col("symbol").is_in(priced.implode()))["symbol"].unique().sort().to_list()
+    if strangers:
+        raise DataError(
+            f"metrics of {shortened(strangers)} have no prices to go with: name the symbols alike (a file without a "
+            "symbol column is named after its stem), or choose with `symbols`"
+        )
+    counts = priced.to_frame().join(
+        onchain.group_by("symbol").agg(pl.exclude("symbol", "date").count()), "symbol", "left"
+    )
+    for metric in onchain.columns[2:]:
+        without = counts.filter(pl.col(metric).fill_null(0) == 0)["symbol"].sort().to_list()
+        if without:
+            raise DataError(
+                f"no values of metric {metric} for {len(without)} of {len(priced)} symbols, such as {without[0]}: give "
+                "them, or choose with `symbols` or `metrics`"
+            )

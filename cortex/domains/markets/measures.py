@@ -1,0 +1,71 @@
+"""What is told of a market's model: its measures, the words for them, and the facts of its data."""
+
+from typing import TYPE_CHECKING, Any
+
+from cortex.evaluation.measure import Measure, Scale
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cortex.domains.markets.config import DataConfig
+
+
+def _calibration_error(grades: Any) -> float:
+    from cortex.domains.markets.calibration import calibration_error
+
+    return calibration_error(grades)
+
+
+SCALE = Scale(
+    loss="Brier score",
+    skill="Brier skill",
+    clusters="decision dates",
+    reference="base_rate",
+    rivals=("momentum", "logistic_regression"),
+)
+
+MEASURES = (
+    Measure("accuracy", "Accuracy", of="hit", form=".1%"),
+    Measure("log_loss", "Log loss", of="log_loss", bounds=(0.0, float("inf"))),
+    Measure("calibration_error", "Calibration error", compute=_calibration_error, on_card=False),
+    Measure("return_mae", "Return MAE", of="absolute_error", form=".2%", has_interval=False, on_card=False),
+    Measure(
+        "return_skill",
+        "Return MAE skill",
+        of="absolute_error",
+        saved_of="absolute_return",
+        form="+z.3f",
+        bounds=(-float("inf"), 1.0),
+        on_card=False,
+    ),
+    Measure("coverage", "90% coverage", of="covered", form=".1%"),
+    Measure("interval_width", "Width of interval", of="width", form=".2%", has_interval=False, on_card=False),
+)
+"""Coverage is bought with width."""
+
+NOTES = (
+    "Up means a return above 0. The Brier score is the mean squared error of the stated probability of up. Log loss is "
+    "in nats, with probabilities clipped to 0.001 and 0.999. Return MAE skill compares the error of the expected "
+    "return with that of expecting none.",
+    "An answer that cannot be read counts as the base rate, no return, and the interval of the training outcomes. "
+    "Momentum, logistic regression and the base rate are fitted on the training period alone.",
+    "All symbols of a date are drawn together, since they share one market. Intervals speak of this period's luck, not "
+    "of another market regime. Nothing here is investment advice.",
+)
+
+
+def facts(config: "DataConfig", train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
+    """Symbols, horizon and rates of up, for the page and the card."""
+    from cortex.domains.markets.examples import feature_labels
+    from cortex.domains.markets.outcomes import horizon_in_steps, is_up
+
+    steps = horizon_in_steps(test["at"], test["outcome_time"])
+    overlap = f", outcomes overlap over {steps} dates" if steps > 1 else ""
+    symbols = test["symbol"].unique().sort().to_list()
+    return {
+        "Symbols": f"{len(symbols)}: {', '.join(symbols)}",
+        "Horizon": f"{config.horizon_days} day{'' if config.horizon_days == 1 else 's'}{overlap}",
+        "Base rate (up in training)": f"{is_up(train['outcome'].to_numpy()).mean():.1%}",
+        "Up in test": f"{is_up(test['outcome'].to_numpy()).mean():.1%}",
+        "Features": ", ".join(feature_labels(train)),
+    }

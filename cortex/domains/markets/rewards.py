@@ -1,0 +1,70 @@
+"""What a sampled answer is worth once the outcome is known. Every part lies in a fixed range; the profile weighs them.
+
+The probability is paid by a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
+"Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cortex.domains.markets.grounding import citations
+from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.protocol import Answer
+from cortex.domains.markets.reward_weights import RewardWeights
+
+_WORD = re.compile(r"[A-Za-z]+")
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The unweighted parts of one completion's reward, each between 0 and 1."""
+
+    probability: float = 0.0
+    numeric: float = 0.0
+    format: float = 0.0
+    grounding: float = 0.0
+    repetition: float = 0.0
+    padding: float = 0.0
+    misspelling: float = 0.0
+
+
+def answer_parts(answer: Answer, prompt: str, outcome: float, weights: RewardWeights) -> dict[str, float]:
+    """What an answer that was read earns."""
+    return {
+        "probability": brier_reward(answer.p_up, outcome),
+        "numeric": _numeric(answer, outcome, weights.return_scale_pct),
+        "format": 1.0,
+        "grounding": citations(answer.reasoning, prompt).share,
+    }
+
+
+def brier_reward(p_up: float, outcome: float) -> float:
+    """One minus the Brier score of one forecast."""
+    return 1 - (p_up - float(is_up(outcome))) ** 2
+
+
+def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:
+    return 1 / (1 + abs(answer.return_pct - 100 * outcome) / scale_pct)
+
+
+def penalties(reasoning: str, prompt: str, weights: RewardWeights, vocabulary: frozenset[str]) -> dict[str, float]:
+    """What a reply loses, whether or not it can be read."""
+    words = reasoning.split()
+    trigrams = Counter(zip(words, words[1:], words[2:], strict=False))
+    total = sum(trigrams.values())
+    spelled = _WORD.findall(reasoning)
+    known = vocabulary | {word.lower() for word in _WORD.findall(prompt)}
+    unknown = sum(word.lower() not in known for word in spelled) if vocabulary else 0
+    return {
+        "repetition": (total - len(trigrams)) / total if total else 0.0,
+        "padding": max(0.0, 1 - weights.max_reasoning_words / len(words)) if words else 0.0,
+        "misspelling": unknown / len(spelled) if spelled else 0.0,
+    }
+
+
+def words_of(replies: Iterable[str]) -> frozenset[str]:
+    """The words of all reasoning in replies, in lower case."""
+    reasoning = (reply.partition("</think>")[0] for reply in replies)
+    return frozenset(word.lower() for text in reasoning for word in _WORD.findall(text))

@@ -1,0 +1,51 @@
+"""What every source of market data gives: daily tables, and an account of where they came from."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from cortex.domains.markets.account import Account
+
+PRICE_SCHEMA: dict[str, pl.DataType] = {
+    "symbol": pl.String(),
+    "date": pl.Date(),
+    "open": pl.Float64(),
+    "high": pl.Float64(),
+    "low": pl.Float64(),
+    "close": pl.Float64(),
+}
+
+
+@dataclass(frozen=True)
+class MarketTables:
+    """Daily tables, each sorted by symbol and date with one row for each pair. Days are UTC days."""
+
+    prices: pl.DataFrame
+    """`PRICE_SCHEMA`: positive and finite."""
+
+    onchain: pl.DataFrame | None = None
+    """symbol, date and one Float64 column a metric; nulls where a metric has no value."""
+
+    oracle: pl.DataFrame | None = None
+    """symbol, date, p_up, expected_return (a fraction): the best forecast at that date's close, where it is known."""
+
+    account: Account | None = None
+    """What was made of a user's files; None where the tables come from none."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the on-chain metrics."""
+        return [] if self.onchain is None else [c for c in self.onchain.columns if c not in ("symbol", "date")]
+
+
+class Source(Protocol):
+    """Where market data comes from."""
+
+    def load(self) -> MarketTables:
+        """The tables. Raises DataError where what is there cannot be used."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """Name, parameters and hashes, for a manifest's provenance: JSON values only, no paths of this machine."""
+        ...

@@ -1,0 +1,119 @@
+"""Asking an endpoint one prompt over the OpenAI chat protocol, within bounds of time and size."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+import openai
+
+from cortex.domains.domain import Conversation
+from cortex.teaching.completion import Completion, read_reply
+from cortex.text import harmless
+
+REPLY_BYTES = 4 * 1024 * 1024
+"""The longest reply that is read. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model answers, be it a teacher or a trained one, and how it is asked."""
+
+    url: str
+    api_key: str
+    model: str
+    concurrency: int
+    temperature: float
+    max_tokens: int
+    patience_seconds: float = 900.0
+    """How long nobody may be answered before the endpoint counts as gone."""
+    reply_seconds: float = 600.0
+    """How long one reply may take to its last byte: as long as OpenAI's client waits for the first."""
+    top_p: float | None = None
+    """None leaves it to the server."""
+    role: str = "the teacher"
+    """By which messages name whoever answers there."""
+    section: str = "teacher"
+    """The profile's section that describes it."""
+    key_variable: str = "CORTEX_TEACHER_API_KEY"
+    """Where its key comes from."""
+
+
+class ChatClient:
+    """A client of one endpoint, to be entered before it is used."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        # A redirect is not followed: most make a GET of the POST, and the key is not for whoever it leads to.
+        http = _BoundedClient(follow_redirects=False)
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.url, api_key=endpoint.api_key, max_retries=0, http_client=http
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def complete(self, prompt: Conversation, seed: int | None = None) -> Completion:
+        """Send one request, and read what comes of it. Not every server heeds a seed."""
+        endpoint = self._endpoint
+        try:
+            async with asyncio.timeout(endpoint.reply_seconds):
+                reply = await self._client.chat.completions.with_raw_response.create(
+                    model=endpoint.model,
+                    messages=cast(Any, [message._asdict() for message in prompt]),
+                    temperature=endpoint.temperature,
+                    max_tokens=endpoint.max_tokens,
+                    top_p=openai.omit if endpoint.top_p is None else endpoint.top_p,
+                    seed=openai.omit if seed is None else seed,
+                )
+        except openai.APIStatusError as error:
+            response = error.response
+            return read_reply(response.status_code, response.content, response.headers)
+        except _OversizeError:
+            return Completion("odd", reason=f"a reply of more than {REPLY_BYTES:,} bytes")
+        except (TimeoutError, openai.APITimeoutError):
+            return Completion("failing", reason=f"no whole reply within {endpoint.reply_seconds:g} s")
+        except openai.APIConnectionError as error:
+            causes = list(_causes(error))
+            reason = next((harmless(cause, limit=200) for cause in reversed(causes) if str(cause).strip()), "")
+            untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
+            return Completion("denied" if untrusted else "failing", reason=reason)
+        return read_reply(reply.status_code, reply.content, reply.headers)
+
+
+class _OversizeError(openai.OpenAIError):
+    """A reply is longer than `REPLY_BYTES`. OpenAI's client passes on errors of its own kind as they are."""
+
+
+class _BoundedClient(openai.DefaultAsyncHttpxClient):
+    """An HTTP client that gives whole, bounded replies: OpenAI's client would read an error's body without end."""
+
+    async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+        del stream  # by then, the reply is whole
+        response = await super().send(request, stream=True, **options)
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > REPLY_BYTES:
+                    raise _OversizeError
+        finally:
+            await response.aclose()
+        # The body is decoded; and a charset that the reply names is not to be tried on it.
+        dropped = ("content-encoding", "content-length", "content-type", "transfer-encoding")
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in dropped]
+        return type(response)(response.status_code, headers=headers, content=bytes(body), request=request)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from, the root last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

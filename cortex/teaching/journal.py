@@ -1,0 +1,102 @@
+"""What a teacher has answered so far, as JSON lines: a killed stage goes on from it, and no answer is paid twice.
+
+A line that cannot be read, be it torn by a kill or damaged since, costs its own example alone, which is asked again.
+"""
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from loguru import logger
+
+from cortex.domains.domain import Conversation
+from cortex.teaching.completion import Completion, Kind, replace_surrogates
+
+LINE_BYTES = 64 * 1024 * 1024
+"""The longest line that is read: the longest reply, escaped, is a quarter of it."""
+
+_KINDS: dict[str, Kind] = {
+    "answered": "answered",
+    "truncated": "truncated",
+    "refused": "refused",
+    "odd": "odd",
+    "failing": "failing",
+}
+"""The kinds that a journal holds; the others are no end of a question."""
+
+
+class Journal:
+    """A journal that is open to be added to. Each line is on its way to the disk when `add` returns."""
+
+    def __init__(self, path: Path, file: IO[bytes], settled: dict[str, Completion]) -> None:
+        self.path, self._file = path, file
+        self.settled = settled
+        """What came of each example."""
+
+    def add(self, example: str, prompt: Conversation, completion: Completion) -> None:
+        """Write down what came of an example.
+
+        Raises:
+            OSError: the disk is full, or broken.
+        """
+        row = {"example_id": example, "prompt": _written(prompt), "answer": completion.text}
+        row |= {"kind": completion.kind, "reason": completion.reason}
+        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.flush()
+        self.settled[example] = completion
+
+
+@contextmanager
+def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[Journal]:
+    """Read what an earlier attempt wrote of the same prompts, and go on after it.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    asked = {example: _written(prompt) for example, prompt in prompts.items()}
+    settled: dict[str, Completion] = {}
+    damaged = 0
+    with path.open("a+b") as file:
+        file.seek(0)
+        while line := file.readline(LINE_BYTES):
+            row = _read_row(line)
+            while not line.endswith(b"\n") and (line := file.readline(LINE_BYTES)):
+                row = None  # it is too long to be a line of a journal, and is skipped to its end
+            if row is None:
+                damaged += 1
+            elif asked.get(row[0]) == row[1]:  # an example whose prompt has changed is another question
+                settled[row[0]] = row[2]
+        if damaged:
+            logger.warning(f"{path}: {damaged} lines cannot be read; their examples are asked again")
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        yield Journal(path, file, settled)
+
+
+def _written(prompt: Conversation) -> str:
+    """A conversation as a line holds it: the text alone where it is one question."""
+    if len(prompt) == 1 and prompt[0].role == "user":
+        return prompt[0].content
+    return json.dumps(prompt)
+
+
+def _read_row(line: bytes) -> tuple[str, str, Completion] | None:
+    """The example, the prompt and what came of it; None for a line that no attempt wrote whole."""
+    try:
+        row: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict):
+        return None
+    # Before there were kinds, every line held an answer.
+    texts = [row.get("example_id"), row.get("prompt"), row.get("answer"), row.get("kind", "answered")]
+    texts.append(row.get("reason", ""))
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    example, prompt, answer, kind, reason = texts
+    return (example, prompt, Completion(_KINDS[kind], replace_surrogates(answer), reason)) if kind in _KINDS else None

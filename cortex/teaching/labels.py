@@ -1,0 +1,71 @@
+"""Labels on disk: the teacher's answers as conversations, one JSONL for each grade that the check gave."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cortex.domains.domain import Conversation, Domain, Finding, Message, Question
+from cortex.errors import DataError
+from cortex.teaching.completion import Completion, Kind
+
+ACCEPTED = "accepted.jsonl"
+SUMMARY = "labels.json"
+
+_WITHOUT_ANSWER: dict[Kind, str] = {"truncated": "truncated", "refused": "refused"}
+
+
+def write_labels(
+    domain: Domain, questions: Sequence[Question], completions: Mapping[str, Completion], output: Path
+) -> None:
+    """Grade what came of every question; write conversations as trainers read them, with the reasons for each grade.
+
+    Raises:
+        DataError: none is fit to imitate.
+    """
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    files = {
+        grade: (output / f"{grade}.jsonl").open("w", encoding="utf-8") for grade in ("accepted", "flagged", "rejected")
+    }
+    for question in questions:
+        completion = completions[question.id]
+        finding = grade(domain, question, completion)
+        counts[finding.grade] += 1
+        reasons.update(reason.partition(":")[0] for reason in finding.reasons)
+        messages = [message._asdict() for message in (*question.messages, Message("assistant", completion.text))]
+        row = {"example_id": question.id, "messages": messages, "reasons": finding.reasons}
+        files[finding.grade].write(json.dumps(row) + "\n")
+    for file in files.values():
+        file.close()
+    if not counts["accepted"]:
+        raise DataError(
+            f"none of the teacher's {len(questions)} answers is fit to imitate ({dict(reasons)}): "
+            "look at rejected.jsonl, and check teacher.model and teacher.max_tokens"
+        )
+    summary = {
+        "asked": len(questions),
+        **{grade: counts[grade] for grade in files},
+        "reasons": dict(sorted(reasons.items())),
+    }
+    (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def grade(domain: Domain, question: Question, completion: Completion) -> Finding:
+    """Grade what came of one question. A text that was cut off after its last word is as good as any."""
+    finding = domain.imitable(question, completion.text)
+    if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):
+        return finding
+    return Finding("rejected", (f"{_WITHOUT_ANSWER.get(completion.kind, 'unanswered')}: {completion.reason}",))
+
+
+def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:
+    """The conversations of a label artifact that are fit to imitate."""
+    return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text(encoding="utf-8").splitlines()]
+
+
+def read_conversations(file: Path) -> Iterator[Conversation]:
+    """The conversations of a file of labels."""
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield tuple(Message(turn["role"], turn["content"]) for turn in json.loads(line)["messages"])

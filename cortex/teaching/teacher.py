@@ -1,0 +1,265 @@
+"""Asking a teacher for all the answers that a stage needs: each is paid once, whatever happens on the way.
+
+An endpoint that serves nobody and a prompt that alone is refused look alike in one reply. What tells them apart is
+whether others are answered: a prompt is given up only if the endpoint answered another one that was sent after it.
+"""
+
+import asyncio
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from loguru import logger
+
+from cortex.artifacts.outage import Outage
+from cortex.artifacts.patience import Patience
+from cortex.domains.domain import Conversation, Domain
+from cortex.errors import ConfigError, DataError, StageError
+from cortex.process import running
+from cortex.teaching.chat import ChatClient, Endpoint
+from cortex.teaching.completion import Completion
+from cortex.teaching.journal import Journal, open_journal
+from cortex.teaching.scripted_server import MODEL
+from cortex.text import harmless
+
+Fault = Callable[[str, str], str | None]
+"""What is wrong with the answer to an example of this id; None for one that can be used."""
+
+TRIAL = 8
+"""Answers that are read before more are paid for: unless one of them can be used, none of the rest will. A
+teacher that errs every second time fails by accident once in 256 runs."""
+
+TRIES = 5
+"""How often a prompt is asked whose replies cannot be read, or fail while others are answered."""
+
+IN_A_ROW = 16
+"""Prompts in a row without an answer at which the endpoint, rather than the prompts, is at fault: they are asked in
+random order, so even if half of them were refused for their content, this would happen once in 65,000 prompts."""
+
+PACE = Patience(first=0.5)
+"""How the pauses between two tries of a prompt grow; the profile says how long there may be no answer at all."""
+
+LONGEST_WAIT = 120.0
+"""Seconds that a Retry-After is honoured, as OpenAI's client does; then the endpoint is asked again all the same."""
+
+TOLD_AFTER = 5.0
+"""Seconds for which nobody is answered before the log says so."""
+
+
+@contextmanager
+def scripted_teacher(domain: Domain, port: int, seed: int) -> Iterator[str]:
+    """Serve the scripted teacher on loopback as a program of its own; gives its URL.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    command = [sys.executable, "-m", "cortex.teaching.scripted_server", "--port", str(port), "--seed", str(seed)]
+    command += ["--domain", domain.model_dump_json()]
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        url = process.stdout.readline().strip()
+        if not re.match(r"^http://127\.0\.0\.1:\d+/v1$", url):
+            why = process.stderr.read().strip().rpartition("\n")[2]
+            raise ConfigError(f"the {MODEL} cannot start: {why}; set teacher.port to a free port, or to 0 for any")
+        yield url
+
+
+def ask(
+    endpoint: Endpoint,
+    prompts: Mapping[str, Conversation],
+    kept: Path,
+    on_settled: Callable[[int, int], None],
+    *,
+    seeds: Mapping[str, int] | None = None,
+    fault: Fault | None = None,
+) -> dict[str, Completion]:
+    """What came of each prompt, by example id; what comes is kept in the journal `kept`, so that none is paid twice.
+
+    `on_settled` hears how many of how many prompts are settled: answered, or given up. `seeds` are of single prompts.
+    Of the first answers one has to be without a `fault`; without that, all are taken as they are.
+
+    Raises:
+        StageError: the endpoint cannot be reached, or serves nothing; what came before is kept.
+        DataError: none of its first answers can be used; what came before is kept.
+    """
+    with open_journal(kept, prompts) as journal:
+        if fault and not any(_usable(example, each, fault) for example, each in journal.settled.items()):
+            journal.settled.clear()  # all that is there is a trial that failed: the endpoint may be another one now
+        session = _Session(endpoint, prompts, journal, on_settled, seeds or {}, fault)
+        asyncio.run(session.run())
+        return {example: journal.settled[example] for example in prompts}
+
+
+class _Session:
+    """One attempt at the prompts that are not settled, and what it has learned of the endpoint."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        prompts: Mapping[str, Conversation],
+        journal: Journal,
+        on_settled: Callable[[int, int], None],
+        seeds: Mapping[str, int],
+        fault: Fault | None,
+    ) -> None:
+        self._endpoint, self._prompts, self._journal, self._on_settled = endpoint, prompts, journal, on_settled
+        self._seeds = seeds
+        waiting = [example for example in prompts if example not in journal.settled]
+        # Neighbours are alike, and may be refused together. Any order does; a fixed one repeats.
+        random.Random(0).shuffle(waiting)
+        self._waiting = enumerate(waiting)
+        self._workers = min(endpoint.concurrency, len(waiting))
+        self._patience = replace(PACE, deadline=endpoint.patience_seconds)
+        self._clock = self._patience.clock
+        self._outage = Outage(self._tell_outage, self._tell_over, after=TOLD_AFTER)
+        self._answered_at = float("-inf")
+        """When a prompt was last answered."""
+        self._given_up: dict[int, tuple[str, Completion, float]] = {}
+        """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
+        self._fault = fault
+        self._trial: list[tuple[str, Completion]] = []
+        self._trial_size = min(TRIAL if fault else 0, len(waiting))
+        self._passed = asyncio.Event()
+        if fault is None or (journal.settled and len(waiting) < TRIAL):
+            self._passed.set()  # too few to tell the endpoint by, and it has answered before
+
+    async def run(self) -> None:
+        async with ChatClient(self._endpoint) as client:
+            tasks = [asyncio.create_task(self._work(client)) for _ in range(self._workers)]
+            try:
+                # Not a TaskGroup, which raises a group: whatever one of them fails with is the error of all.
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        self._believe(float("inf"))
+        lost = Counter(each.kind for each in self._journal.settled.values() if each.kind != "answered")
+        if lost:
+            told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
+            logger.warning(f"{self._name}: of {len(self._prompts)} prompts, {told}")
+
+    async def _work(self, client: ChatClient) -> None:
+        for position, example in self._waiting:
+            if position >= self._trial_size:
+                await self._passed.wait()
+            completion, sent = await self._settle(client, example)
+            if completion.kind in ("answered", "truncated"):
+                self._believe(sent)
+                self._journal.add(example, self._prompts[example], completion)
+            else:
+                self._given_up[position] = example, completion, self._clock()
+                self._check_row(position)
+            self._check_trial(example, completion)
+            self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
+
+    async def _settle(self, client: ChatClient, example: str) -> tuple[Completion, float]:
+        """Ask until there is an end: what came, and when what brought it was sent."""
+        began = self._clock()
+        attempt = blamed = 0
+        section = self._endpoint.section
+        while True:
+            sent = self._clock()
+            completion = await client.complete(self._prompts[example], self._seeds.get(example))
+            now = self._clock()
+            if completion.kind == "denied":
+                fix = f"check {self._endpoint.key_variable}, {section}.url, and that it serves this model"
+                self._stop(f"refuses: {completion.reason}", fix)
+            if completion.kind in ("answered", "truncated"):
+                self._answered_at = now
+            if completion.kind in ("answered", "truncated", "refused"):
+                self._outage.answered()
+                return completion, sent
+            attempt += 1
+            others_answered = self._answered_at > began
+            blamed += completion.kind == "odd" or (completion.kind == "failing" and others_answered)
+            if blamed == TRIES:
+                return completion, sent
+            wait = max(self._patience.wait_after(attempt), min(completion.retry_after, LONGEST_WAIT))
+            if completion.kind != "odd":
+                left = max(began, self._answered_at) + self._patience.deadline - now
+                if left <= 0:
+                    quiet = f"has answered nobody for {self._patience.deadline:g} s: {completion.reason}"
+                    self._stop(quiet, f"wait until it answers, or raise {section}.patience_seconds")
+                wait = min(wait, left)
+                self._outage.failing(StageError(completion.reason))
+            await asyncio.sleep(wait)
+
+    def _believe(self, sent: float) -> None:
+        """A request sent at `sent` was answered: the prompts given up before then are at fault themselves."""
+        for position, (example, completion, known) in list(self._given_up.items()):
+            if known <= sent:
+                self._journal.add(example, self._prompts[example], completion)
+                del self._given_up[position]
+
+    def _check_row(self, position: int) -> None:
+        first = last = position
+        while first - 1 in self._given_up:
+            first -= 1
+        while last + 1 in self._given_up:
+            last += 1
+        if last - first + 1 >= IN_A_ROW:
+            reason = self._given_up[position][1].reason
+            self._stop(
+                f"answers no more: {IN_A_ROW} prompts in a row without an answer, the last: {reason}",
+                "see what its provider says",
+            )
+
+    def _check_trial(self, example: str, completion: Completion) -> None:
+        """Let the rest be asked once an answer can be read, or stop when none of the first can."""
+        if self._passed.is_set() or self._fault is None:
+            return
+        self._trial.append((example, completion))
+        if _usable(example, completion, self._fault):
+            self._passed.set()
+        elif len(self._trial) == self._trial_size:
+            self._fail_trial(self._fault)
+
+    def _fail_trial(self, fault: Fault) -> NoReturn:
+        cut = [each for _, each in self._trial if each.kind == "truncated"]
+        broken = [pair for pair in self._trial if pair[1].kind == "answered"]
+        silent = [each for _, each in self._trial if each.kind not in ("answered", "truncated")]
+        count = len(self._trial)
+        if len(silent) >= max(len(cut), len(broken)):
+            what = f"answered none of its first {count} prompts: {silent[0].reason}"
+            self._stop(what, "check teacher.url and teacher.model")
+        if len(cut) >= len(broken):
+            what = f"{len(cut)} were cut off at {self._endpoint.max_tokens} tokens and none can be used"
+            fix = "raise teacher.max_tokens"
+        else:
+            example, first = broken[0]
+            begins = harmless(first.text, limit=80)
+            what = f"none is fit to imitate ({fault(example, first.text)}; one begins {begins!r})"
+            fix = "set teacher.model to one that writes its reasoning and keeps to a format"
+        raise DataError(f"{self._name}: of its first {count} replies, {what}; {self._kept}: {fix}, and start a new run")
+
+    def _stop(self, what: str, fix: str) -> NoReturn:
+        raise StageError(f"{self._name} {what}; {self._kept}: {fix}, then run the same command again")
+
+    @property
+    def _name(self) -> str:
+        return f"{self._endpoint.role} {self._endpoint.model} at {self._endpoint.url}"
+
+    @property
+    def _kept(self) -> str:
+        return f"{len(self._journal.settled)} of {len(self._prompts)} answers are kept"
+
+    def _tell_outage(self, seconds: float, reason: str) -> None:
+        logger.warning(
+            f"{self._name} has answered nobody for {seconds:.0f} s ({reason}); it is asked on, for up to "
+            f"{self._patience.deadline:g} s ({self._endpoint.section}.patience_seconds)"
+        )
+
+    def _tell_over(self, seconds: float) -> None:
+        logger.info(f"{self._name} answers again, after {seconds:.0f} s")
+
+
+def _usable(example: str, completion: Completion, fault: Fault) -> bool:
+    return completion.kind in ("answered", "truncated") and fault(example, completion.text) is None
