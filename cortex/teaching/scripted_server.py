@@ -81,7 +81,7 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--domain", default='{"kind": "markets"}', help="a profile's section, as JSON")
+    parser.add_argument("--domain", required=True, help="a profile's section, as JSON")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -16,7 +16,7 @@ from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import CortexError
-from tests.market.tables import render_all
+from tests.domains.markets.tables import render_all
 
 from .runner import Fuzz
 

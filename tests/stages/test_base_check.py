@@ -11,7 +11,7 @@ from cortex.runs.profile import Profile
 from tests.conftest import Cortex
 from tests.fleet.services import TRAINABLE, Hub
 from tests.fleet.services import serving as serving_hub
-from tests.reasoning.endpoint import Teacher, right, serving
+from tests.teaching.endpoint import Teacher, right, serving
 
 pytestmark = pytest.mark.integration
 

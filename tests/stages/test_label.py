@@ -15,7 +15,7 @@ from cortex.artifacts.store import Store
 from cortex.runs.context import create_run
 from cortex.runs.profile_file import load_profile
 from tests.conftest import Cortex, environment
-from tests.reasoning.endpoint import Reply, Teacher, completion, error, right, serving
+from tests.teaching.endpoint import Reply, Teacher, completion, error, right, serving
 
 pytestmark = pytest.mark.integration
 

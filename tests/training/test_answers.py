@@ -23,7 +23,7 @@ from cortex.training.sample_endpoint import EndpointSampler
 from cortex.training.sample_vllm import VllmSampler
 from cortex.training.sampling import Answers, Asked, Batch, SampledModel, open_sampler
 from tests.artifacts.faulty import BUCKET, Fault, Proxy
-from tests.reasoning.endpoint import Reply, Teacher, completion, error, serving
+from tests.teaching.endpoint import Reply, Teacher, completion, error, serving
 
 from .conftest import RUN, NewContext, context_of
 

@@ -18,7 +18,7 @@ from loguru import logger
 
 from cortex.artifacts.patience import Patience
 from cortex.errors import BudgetError, ConfigError, DataError, StageError
-from cortex.reasoning import chat
+from cortex.teaching import chat
 from cortex.teaching.completion import Completion
 from cortex.teaching.scripted_server import Server, answer
 from cortex.teaching.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher

@@ -5,7 +5,7 @@ import pytest
 
 from cortex.domains.markets.protocol import Answer, ProtocolError, parse_answer
 from cortex.domains.markets.quality import check
-from cortex.reasoning import scripted_teacher as teacher
+from cortex.teaching import scripted_server as teacher
 
 PROMPTS = [
     f"{symbol}{number} 1d mom7:{mom} flow:{flow} whales:{whales} range:{size}"

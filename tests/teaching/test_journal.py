@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cortex.reasoning import journal
+from cortex.teaching import journal
 from cortex.teaching.completion import Completion
 from cortex.teaching.journal import open_journal
 
