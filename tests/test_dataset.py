@@ -14,10 +14,19 @@ from cortex.domains.dataset import (
     read_examples,
     take_evenly,
 )
-from cortex.errors import DataError, UsageError
+from cortex.errors import ConfigError, DataError, UsageError
 from cortex.limits import RECORD_BYTES, TooLargeError
+from cortex.runs.profile_file import read_section
+from cortex.settings import Settings
 from tests.conftest import Cortex
 from tests.tables import bars, write_csv
+
+
+def build(data: Path, out: Path, horizon_days: int = 1, style: str = "full") -> pl.DataFrame:
+    """As `cortex dataset build` does."""
+    source = {"kind": "files", "paths": [str(data)]}
+    values = {"source": source, "horizon_days": horizon_days, "style": style}
+    return build_dataset(read_section("markets", values), 0, Settings(), out)
 
 
 @pytest.fixture
@@ -26,25 +35,25 @@ def csv(tmp_path: Path) -> Path:
 
 
 def test_a_dataset_is_whole_verified_and_says_what_it_is(csv: Path, tmp_path: Path) -> None:
-    examples = build_dataset(csv, tmp_path / "deep" / "out", 7, "compact")
+    examples = build(csv, tmp_path / "deep" / "out", 7, "compact")
     out = tmp_path / "deep" / "out"
     assert verify(out).ok
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert read_examples(out).equals(examples)
     described = describe_dataset(out)
-    assert {"prompt", "outcome", "symbol", "decision_time", "outcome_time", "split"} <= set(described["columns"])
+    assert {"id", "messages", "truth", "symbol", "cluster", "at", "outcome_time", "split"} <= set(described["columns"])
     assert (described["horizon_days"], described["style"], described["simulated"]) == (7, "compact", False)
     assert described["examples"] == len(examples) == sum(split["examples"] for split in described["splits"].values())
     assert list(described["splits"]) == ["train", "validation", "test"]
     assert described["symbols"] == 2
-    assert described["sample"]["prompt"] == examples["prompt"][-1]
+    assert described["sample"]["messages"] == examples["messages"][-1].to_list()
     json.dumps(described)
 
 
 def test_the_same_file_gives_the_same_manifest(csv: Path, tmp_path: Path) -> None:
     digests = set()
     for name in ("one", "two"):
-        build_dataset(csv, tmp_path / name, 1, "full")
+        build(csv, tmp_path / name, 1, "full")
         digests.add(describe_dataset(tmp_path / name)["manifest"])
     assert len(digests) == 1
 
@@ -52,34 +61,38 @@ def test_the_same_file_gives_the_same_manifest(csv: Path, tmp_path: Path) -> Non
 def test_an_empty_folder_is_taken_and_a_full_one_is_not(csv: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    build_dataset(csv, out, 1, "full")
+    build(csv, out, 1, "full")
     before = (out / EXAMPLES).read_bytes()
     with pytest.raises(UsageError, match="is there and not empty: name a new folder"):
-        build_dataset(csv, out, 2, "full")
+        build(csv, out, 2, "full")
     assert (out / EXAMPLES).read_bytes() == before
     with pytest.raises(UsageError, match="is there and not empty"):
-        build_dataset(csv, csv, 1, "full")
+        build(csv, csv, 1, "full")
 
 
 @pytest.mark.parametrize(
     ("horizon", "style", "message"),
-    [(0, "full", "--horizon-days 0: "), (366, "full", "--horizon-days 366: "), (1, "short", "--style 'short': give")],
+    [
+        (0, "full", "domain markets: horizon_days: .* greater than or equal to 1"),
+        (366, "full", "domain markets: horizon_days: .* less than or equal to 365"),
+        (1, "short", "domain markets: style: .* 'full' or 'compact'"),
+    ],
 )
 def test_words_that_it_cannot_take(horizon: int, style: str, message: str, csv: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=message):
-        build_dataset(csv, tmp_path / "out", horizon, style)
+    with pytest.raises(ConfigError, match=message):
+        build(csv, tmp_path / "out", horizon, style)
 
 
 def test_a_horizon_longer_than_the_data_leaves_nothing_behind(tmp_path: Path) -> None:
     csv = write_csv(tmp_path / "prices.csv", bars(days=150))
     with pytest.raises(DataError, match=r"too little history: .* has 150 daily bars; .*horizon_days 60 need at least"):
-        build_dataset(csv, tmp_path / "out", 60, "full")
+        build(csv, tmp_path / "out", 60, "full")
     assert [path.name for path in tmp_path.iterdir()] == ["prices.csv"]
 
 
 @pytest.mark.parametrize("data", [b"[]", b"NaN", b"\xff", b"[" * 10_000, b"{}" + b" " * RECORD_BYTES])
 def test_a_description_that_is_none_of_ours_is_not_used(data: bytes, csv: Path, tmp_path: Path) -> None:
-    build_dataset(csv, tmp_path / "out", 1, "full")
+    build(csv, tmp_path / "out", 1, "full")
     (tmp_path / "out" / DESCRIPTION).write_bytes(data)
     with pytest.raises((DataError, TooLargeError), match=DESCRIPTION):
         read_description(tmp_path / "out")
@@ -87,7 +100,7 @@ def test_a_description_that_is_none_of_ours_is_not_used(data: bytes, csv: Path, 
 
 @pytest.mark.parametrize("name", [EXAMPLES, DESCRIPTION])
 def test_what_is_no_dataset_is_named(name: str, csv: Path, tmp_path: Path) -> None:
-    build_dataset(csv, tmp_path / "out", 1, "full")
+    build(csv, tmp_path / "out", 1, "full")
     (tmp_path / "out" / name).write_bytes(b"{torn")
     with pytest.raises(DataError, match=f"{name} is no "):
         describe_dataset(tmp_path / "out")
@@ -130,7 +143,7 @@ def test_an_outcome_of_exactly_nothing_is_not_up(tmp_path: Path) -> None:
     flat = bars(days=400, symbols=("BTC",)).with_columns(
         closes.alias(name) for name in ("open", "high", "low", "close")
     )
-    examples = build_dataset(write_csv(tmp_path / "prices.csv", flat), tmp_path / "out", 1, "full")
+    examples = build(write_csv(tmp_path / "prices.csv", flat), tmp_path / "out", 1, "full")
     up, still = ((examples["outcome"].sign() == sign).sum() for sign in (1, 0))
     assert still > 50
     splits = describe_dataset(tmp_path / "out")["splits"].values()

@@ -55,7 +55,7 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
         live.waiting_for = "environment sft"
         live.refresh()
         # What was measured of a step may come in parts; a validation stays beside them.
-        ledger.append("validated", stage="sft", step=30, values={"brier": 0.1875, "loss": 3.0})
+        ledger.append("validated", stage="sft", step=30, values={"answer_loss": 0.1875, "loss": 3.0})
         ledger.progress(step=31, total=60, loss=0.125)
         ledger.progress(step=31, total=60, reward=0.5)
         ledger.flush()
@@ -71,7 +71,7 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
         "31/60",
         "loss 0.1250",
         "reward 0.5000",
-        "validated 30: brier 0.1875",
+        "validated 30: answer_loss 0.1875",
     ):
         assert word in shown
     assert "entropy" not in shown

@@ -66,6 +66,7 @@ def test_show_json_keeps_its_contract(finished: Store, cortex: Cortex) -> None:
     assert {"base", "sft", "grpo", "oracle"} <= set(shown["scores"])
     for item in shown["scores"].values():
         assert {"accuracy", "brier", "brier_skill", "brier_skill_interval", "valid_share"} <= set(item)
+        assert (item["domain"], item["loss"], item["skill"]) == ("markets", item["brier"], item["brier_skill"])
         low, high = item["brier_skill_interval"]
         assert low <= item["brier_skill"] <= high
     assert isinstance(shown["verdict"], str) and len(shown["weights"]) == 64
@@ -84,10 +85,10 @@ def test_a_rehearsal_ends_with_a_signature_by_the_operators_key_and_says_so(fini
 def test_the_last_line_of_a_rehearsal(finished: Store) -> None:
     described = describe_run(finished, "r1")
     skill, oracle = (described["scores"][name]["brier_skill"] for name in ("grpo", "oracle"))
-    line = f"rehearsal passed run=r1 brier_skill={skill:.4f} oracle={oracle:.4f} seconds=70"
+    line = f"rehearsal passed run=r1 domain=markets score=brier_skill:{skill:.4f} best={oracle:.4f} seconds=70"
     assert last_line(described) == line
     del described["scores"]["oracle"]
-    assert "oracle=n/a" in last_line(described)
+    assert "best=n/a" in last_line(described)
 
 
 def test_people_see_stages_scores_and_the_verdict(finished: Store) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import yaml
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from cortex.domains.registry import find_domain, known_domains
 from cortex.runs.profile import Profile
 from cortex.runs.profile_file import EXTENDS, Draft, Key
 
@@ -33,11 +34,13 @@ def origins(draft: Draft, profile: Profile) -> dict[str, str]:
 
 def profile_schema() -> dict[str, Any]:
     """The JSON schema of a profile's file. What another profile gives, one that extends it need not."""
-    schema = Profile.model_json_schema()
+    domains = [find_domain(kind) for kind in known_domains()]
+    places, schemas = models_json_schema([(model, "validation") for model in (Profile, *domains)])
+    schema = schemas["$defs"].pop("Profile") | {"$defs": schemas["$defs"]}
+    schema["properties"]["domain"] = {"anyOf": [places[domain, "validation"] for domain in domains]}
     required = schema.pop("required")
     for section in schema["$defs"].values():
-        if "required" in section:
-            del section["required"]
+        section.pop("required", None)
     schema["properties"][EXTENDS] = {
         "type": "string",
         "description": "The profile that this one changes: a name in jobs/profiles/, or a path from this file on.",

@@ -16,7 +16,7 @@ from tests.tables import write_csv
 CORTEX = ".venv/bin/cortex"
 MODULES = [
     "tests/drill/test_warm.py",
-    "tests/reasoning/test_scripted_teacher.py",
+    "tests/teaching/test_scripted_teacher.py",
     "tests/test_paths.py",
     "tests/test_process.py",
     "tests/test_settings.py",

@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from cortex.domains.domain import Example, Message, Question
+from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import ProtocolError, parse_answer
-from cortex.domains.markets.reward_weights import RewardWeights
-from cortex.domains.markets.rewards import reward
 from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.journal import open_journal
 from cortex.teaching.labels import SUMMARY, write_labels
@@ -19,6 +19,7 @@ from cortex.teaching.labels import SUMMARY, write_labels
 from .runner import Fuzz
 
 PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
+ASKED = (Message("user", PROMPT),)
 THOUGHTS = "flow:-2 up whales:+1 up"
 ANSWER = '<answer>{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}</answer>'
 WHOLE = f"<think>{THOUGHTS}</think>{ANSWER}"
@@ -131,23 +132,23 @@ def check_reply(generated: Generated) -> None:
 def check_kept(path: Path, found: Completion) -> None:
     if found.kind in ("busy", "denied"):
         return
-    with open_journal(path, {"a": PROMPT}) as journal:
-        journal.add("a", PROMPT, found)
-    with open_journal(path, {"a": PROMPT}) as journal:
+    with open_journal(path, {"a": ASKED}) as journal:
+        journal.add("a", ASKED, found)
+    with open_journal(path, {"a": ASKED}) as journal:
         assert journal.settled == {"a": Completion(found.kind, found.text, found.reason)}
 
 
 def check_labels(folder: Path, found: Completion) -> None:
     completions = {"a": found, "b": Completion("answered", WHOLE)}
-    write_labels(dict.fromkeys(completions, PROMPT), completions, folder)
+    write_labels(Markets(), [Question(name, ASKED) for name in completions], completions, folder)
     counts = json.loads((folder / SUMMARY).read_text())
     assert counts["accepted"] + counts["flagged"] + counts["rejected"] == counts["asked"] == 2
 
 
 def check_reward(text: str) -> None:
     for outcome in (-0.5, 0.0, 0.5):
-        parts = vars(reward(text, PROMPT, outcome, RewardWeights()))
-        assert all(0 <= value <= 1 for value in parts.values()), parts
+        graded = Markets().grade(Example("a", ASKED, outcome), text)
+        assert all(0 <= value <= 1 for value in (graded.loss, *graded.parts.values())), graded
     try:
         answer = parse_answer(text)
     except ProtocolError as error:
@@ -162,9 +163,9 @@ def check_journal(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "answers.jsonl")
         path.write_bytes(data)
-        with open_journal(path, {"a": PROMPT}) as journal:
-            journal.add("a", PROMPT, Completion("answered", WHOLE))
-        with open_journal(path, {"a": PROMPT}) as journal:
+        with open_journal(path, {"a": ASKED}) as journal:
+            journal.add("a", ASKED, Completion("answered", WHOLE))
+        with open_journal(path, {"a": ASKED}) as journal:
             assert journal.settled["a"] == Completion("answered", WHOLE)
 
 

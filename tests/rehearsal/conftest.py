@@ -20,7 +20,7 @@ from tests.artifacts.faulty import rclone
 from tests.rehearsal.bed import Bed, make_bed
 
 SMALL: dict[str, Any] = {
-    "data": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
+    "domain": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
     "teacher": {"examples": 300},
     "sft": {"max_steps": 60, "save_steps": 10, "warmup_steps": 5},
     "grpo": {"max_steps": 8, "save_steps": 2, "micro_batch_size": 32},

@@ -104,7 +104,7 @@ def test_answers_are_kept_with_what_they_were_paid_and_how_far_above_their_group
     rows = {name: [json.loads(line) for line in data.splitlines()] for name, data in files.items()}
     trained = [row for name, found in rows.items() if name.startswith("train-") for row in found]
     assert trained and all(len(found) <= 2 for found in rows.values())
-    assert {"step", "prompt", "completion", "outcome", "reward", "format", "advantage"} <= trained[0].keys()
+    assert {"step", "prompt", "completion", "truth", "reward", "format", "advantage"} <= trained[0].keys()
     assert any(row["advantage"] for row in trained), "the answers of some group were paid differently"
     validated = [row for name, found in rows.items() if name.startswith("validation-") for row in found]
     assert validated and "advantage" not in validated[0]

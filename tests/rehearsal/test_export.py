@@ -110,8 +110,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, write_profile: Callable[..
             "check_examples": 8,
             "batch_size": 4,
             "gptq": [
-                {"bits": 8, "group_size": 32, "max_kl": 10.0, "max_brier_loss": 1.0},
-                {"bits": 4, "group_size": 32, "max_kl": 1e-9, "max_brier_loss": 1.0},
+                {"bits": 8, "group_size": 32, "max_kl": 10.0, "max_loss_rise": 1.0},
+                {"bits": 4, "group_size": 32, "max_kl": 1e-9, "max_loss_rise": 1.0},
             ],
         },
         evaluate={"max_new_tokens": 12},

@@ -50,9 +50,12 @@ def profile(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
         yaml.safe_dump(
             {
                 "name": "two",
-                "style": "compact",
                 "model": {"base": str(model)},
-                "data": {"source": {"kind": "simulator", "chains": 2, "days": 420}},
+                "domain": {
+                    "kind": "markets",
+                    "style": "compact",
+                    "source": {"kind": "simulator", "chains": 2, "days": 420},
+                },
                 "teacher": {"examples": 40},
                 "sft": {**trainer, "sequence_length": 512},
                 "grpo": {**trainer, "group_size": 4, "max_completion_length": 12, "collapse": None},

@@ -31,6 +31,8 @@ from cortex.training.trl_stage import train_with_trl
 
 StageName = Literal["sft", "dpo", "grpo"]
 _PROMPTS = "prompts.jsonl"
+_KNOWN = "known.jsonl"
+"""A label whose words count as spelled right."""
 _PAIRS = "pairs.jsonl"
 _WORDS = ("flow", "whales", "price", "volume", "rises", "falls", "holds", "calm")
 
@@ -73,7 +75,7 @@ def stage(task: Task) -> str:
             dataset, validation = hold_out(dataset, profile.dpo.validation_examples, context.folder("dpo"))
         train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
     else:
-        further: dict[str, Any] = {"vocabulary": _WORDS[::2], "rewards": profile.grpo.rewards.model_dump()}
+        further: dict[str, Any] = {"domain": profile.domain.model_dump(mode="json"), "labels": str(labels / _KNOWN)}
         further |= {"samples": str(tracking_folder(context, "grpo") / "samples"), "sample_count": 2}
         dataset, validation = labels / _PROMPTS, None
         if profile.grpo.validate_steps:
@@ -100,13 +102,14 @@ def make_inputs(folder: Path, model: Path) -> None:
     """Publish in `folder` a label artifact, with what every trainer reads, and `model` as what SFT has made."""
     rng, store, labels = random.Random(0), Store.open(str(folder)), folder / "labels"
     labels.mkdir(parents=True)
-    rows: dict[str, list[Any]] = {ACCEPTED: [], _PAIRS: [], _PROMPTS: []}
-    for _ in range(64):
+    known = [{"role": "user", "content": ""}, {"role": "assistant", "content": " ".join(_WORDS[::2])}]
+    rows: dict[str, list[Any]] = {ACCEPTED: [], _PAIRS: [], _PROMPTS: [], _KNOWN: [{"messages": known}]}
+    for number in range(64):
         prompt = [{"role": "user", "content": _words(rng)}]
         good, bad = ([{"role": "assistant", "content": _words(rng)}] for _ in range(2))
         rows[ACCEPTED].append({"messages": prompt + good})
         rows[_PAIRS].append({"prompt": prompt, "chosen": good, "rejected": bad})
-        rows[_PROMPTS].append({"prompt": prompt, "outcome": rng.uniform(-0.1, 0.1)})
+        rows[_PROMPTS].append({"prompt": prompt, "example_id": str(number), "truth": str(rng.uniform(-0.1, 0.1))})
     for name, lines in rows.items():
         (labels / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     publish(labels, store, "label", kind="label", code="")
@@ -143,7 +146,7 @@ def write_profile(
     if validated:
         trainer |= {"validate_steps": 2 * save_steps, "validation_examples": 8}
     rewards = {"misspelling": 1.0, "repetition": 1.0, "padding": 1.0, "max_reasoning_words": 2}
-    grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12, "rewards": rewards}
+    grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12}
     # an untrained model ends none of its answers
     grpo |= {"collapse": None, "samples": 2}
     # Of so small a model a step of SFT takes a millisecond: all would be over before a signal that is meant for their
@@ -151,7 +154,7 @@ def write_profile(
     sft = trainer | {"sequence_length": 64, "sample_packing": packed, "gradient_accumulation": 1 if packed else 8}
     profile = {
         "name": "tiny",
-        "style": "compact",
+        "domain": {"kind": "markets", "style": "compact", "rewards": rewards},
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
         "sft": sft,
         "dpo": trainer,

@@ -36,14 +36,14 @@ def test_every_shipped_profile_loads_and_keeps_its_identity_in_the_bucket(name: 
         ("modle", "model"),
         ("model.scratch.layer", "layers"),
         ("model.licens", "licence"),
-        ("data.horizon", "horizon_days"),
-        ("data.source.chain", "chains"),
-        ("data.source.day", "days"),
+        ("domain.horizon", "horizon_days"),
+        ("domain.source.chain", "chains"),
+        ("domain.source.day", "days"),
         ("teacher.concurency", "concurrency"),
         ("sft.learning_rat", "learning_rate"),
         ("sft.sequence_lenght", "sequence_length"),
         ("grpo.groupsize", "group_size"),
-        ("grpo.rewards.probabilty", "probability"),
+        ("domain.rewards.probabilty", "probability"),
         ("grpo.vllm.gpu_memory", "gpu_memory_utilization"),
         ("dpo.sample", "samples"),
         ("export.calibration", "calibration_examples"),
@@ -62,7 +62,7 @@ def test_an_unknown_key_suggests_the_right_one(key: str, meant: str) -> None:
 
 def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
     with pytest.raises(ConfigError, match=r"export\.gptq\.0: unknown key 'bit': did you mean 'bits'"):
-        changed(export__gptq=[{"bit": 4, "max_kl": 0.1, "max_brier_loss": 0.1}])
+        changed(export__gptq=[{"bit": 4, "max_kl": 0.1, "max_loss_rise": 0.1}])
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
         ({"sft__max_steps": "many"}, r"sft\.max_steps: .*\(given: 'many'\)"),
         ({"grpo__save_steps": 20, "grpo__iterations": 3}, r"save_steps 20 is not a multiple of the 3 opt.*use 21"),
         ({"grpo__micro_batch_size": 6}, r"= 6 is not a multiple of group_size 4: the nearest that is: 8"),
-        ({"data__source": {"kind": "simulater"}}, r"data\.source: .*'simulater'.*'simulator', 'files', 'flipside'"),
-        ({"data__source": {"kind": "files", "paths": []}}, r"data\.source\.paths"),
-        ({"data__train_fraction": 0.9}, r"leave nothing for the test split"),
-        ({"data__horizon_days": 0}, r"data\.horizon_days"),
+        ({"domain__source": {"kind": "simulater"}}, r"domain\.source: .*'simulater'.*'simulator', 'files', 'flipside'"),
+        ({"domain__source": {"kind": "files", "paths": []}}, r"domain\.source\.paths"),
+        ({"domain__train_fraction": 0.9}, r"leave nothing for the test split"),
+        ({"domain__horizon_days": 0}, r"domain\.horizon_days"),
         ({"model__base": "some/model"}, r"exactly one of `base`"),
         ({"model__scratch": None}, r"exactly one of `base`"),
         ({"model__adapter": {"r": 8}}, r"remove `adapter`"),
@@ -139,11 +139,17 @@ def test_bytes_that_are_no_text_and_folders_cannot_be_read(tmp_path: Path) -> No
         ("budget: {dollars: .inf}", r"'\.inf' is no finite number"),
         ("budget: {dollars: 5, dollars: 500}", r"'dollars' is given twice, first in line \d+: keep one of them"),
         (
-            "data: {source: {kind: simulator, start: 20200101}}",
-            r"data\.source\.start: .*valid date \(given: 20200101\)",
+            "domain: {kind: markets, source: {kind: simulator, start: 20200101}}",
+            r"domain\.source\.start: .*valid date \(given: 20200101\)",
         ),
-        ("data: {source: {kind: simulator, start: 2020-13-01}}", r"data\.source\.start: .*month must be in 1\.\.12"),
-        ("data: {source: {kind: files, paths: [$NOT_SET/x.csv]}}", r"data\.source\.paths.*\$NOT_SET, which is not set"),
+        (
+            "domain: {kind: markets, source: {kind: simulator, start: 2020-13-01}}",
+            r"domain\.source\.start: .*month must be in 1\.\.12",
+        ),
+        (
+            "domain: {kind: markets, source: {kind: files, paths: [$NOT_SET/x.csv]}}",
+            r"domain\.source\.paths.*\$NOT_SET, which is not set",
+        ),
     ],
 )
 def test_a_value_of_another_kind_is_named(line: str, fault: str, tmp_path: Path) -> None:
@@ -169,7 +175,7 @@ def test_home_folders_and_variables_stand_in_paths(tmp_path: Path, monkeypatch: 
     (tmp_path / "mine.yaml").write_text((PROFILES / "rehearsal.yaml").read_text())
     source = {"kind": "files", "paths": ["~/a.csv", "$HOME/b.csv", "${HOME}/$DATA/c.csv"]}
     for path in ("~/mine.yaml", "$HOME/mine.yaml"):
-        read = load_profile(path, {"data.source": source}).data.source
+        read = load_profile(path, {"domain.source": source}).domain.source
         assert isinstance(read, FilesConfig)
         assert read.paths == (tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "prices/c.csv")
     based = changed(model__scratch=None, model__base="~/model")
@@ -213,17 +219,17 @@ def test_the_digest_changes_with_every_number_and_only_then() -> None:
 
 def test_two_copies_of_the_same_bits_are_refused() -> None:
     """They would share one folder, and the second would replace the first, or be taken for it."""
-    copies = [{"bits": 4, "group_size": size, "max_kl": 0.1, "max_brier_loss": 0.1} for size in (32, 128)]
+    copies = [{"bits": 4, "group_size": size, "max_kl": 0.1, "max_loss_rise": 0.1} for size in (32, 128)]
     with pytest.raises(ConfigError, match=r"export: gptq has two copies of 4 bits, .* called gptq-w4: remove one"):
         load_profile("rehearsal", {"export.gptq": copies})
 
 
 def test_a_score_of_answers_that_are_cut_is_refused() -> None:
-    copies = [{"bits": 8, "group_size": 128, "max_kl": 0.1, "max_brier_loss": 0.1}]
-    with pytest.raises(ConfigError, match=r"export: answers that end at answer_tokens have no Brier score"):
+    copies = [{"bits": 8, "group_size": 128, "max_kl": 0.1, "max_loss_rise": 0.1}]
+    with pytest.raises(ConfigError, match=r"export: answers that end at answer_tokens cannot be judged"):
         load_profile("rehearsal", {"export.gptq": copies, "export.answer_tokens": 16})
     assert load_profile(
-        "rehearsal", {"export.gptq": [{**copies[0], "max_brier_loss": None}], "export.answer_tokens": 16}
+        "rehearsal", {"export.gptq": [{**copies[0], "max_loss_rise": None}], "export.answer_tokens": 16}
     )
 
 
@@ -244,7 +250,7 @@ def test_the_digest_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypa
     ids=lambda source: source["kind"],
 )
 def test_every_kind_of_source_comes_back_from_the_bucket(source: dict[str, Any]) -> None:
-    profile = changed(data__source=source)
+    profile = changed(domain__source=source)
     again = Profile.from_json(profile.to_json(), "profile.json")
     assert (again, again.digest) == (profile, profile.digest)
 

@@ -23,7 +23,7 @@ def test_a_profile_that_extends_another_says_only_what_differs(folder: Path) -> 
     made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", sft={"max_steps": 7}, dpo=None))
     assert (made.name, made.sft.max_steps, made.dpo) == ("a", 7, None)
     assert made.sft.model_copy(update={"max_steps": base.sft.max_steps}) == base.sft
-    assert (made.model, made.data, made.grpo, made.seed) == (base.model, base.data, base.grpo, base.seed)
+    assert (made.model, made.domain, made.grpo, made.seed) == (base.model, base.domain, base.grpo, base.seed)
 
 
 def test_a_path_is_of_the_file_that_extends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,19 +39,19 @@ def test_a_path_is_of_the_file_that_extends_it(folder: Path, monkeypatch: pytest
 def test_a_section_of_another_kind_replaces_the_one_before(folder: Path) -> None:
     # Its keys are others: chains and days are no keys of files.
     source = {"kind": "files", "paths": ["/data"]}
-    made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", data={"source": source}))
-    assert made.data.source.model_dump(mode="json") == {
+    made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", domain={"source": source}))
+    assert made.domain.source.model_dump(mode="json") == {
         "kind": "files",
         "paths": ["/data"],
         "symbols": None,
         "metrics": None,
     }
-    same = load_profile(write(folder / "b.yaml", extends="rehearsal", name="b", data={"source": {"days": 900}}))
-    assert same.data.source.model_dump() == {**load_profile("rehearsal").data.source.model_dump(), "days": 900}
+    same = load_profile(write(folder / "b.yaml", extends="rehearsal", name="b", domain={"source": {"days": 900}}))
+    assert same.domain.source.model_dump() == {**load_profile("rehearsal").domain.source.model_dump(), "days": 900}
 
 
 def test_a_list_replaces_the_one_before(folder: Path) -> None:
-    copies = [{"bits": 8, "max_kl": 0.1, "max_brier_loss": None}]
+    copies = [{"bits": 8, "max_kl": 0.1, "max_loss_rise": None}]
     made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", export={"gptq": copies}))
     assert [copy.bits for copy in made.export.gptq] == [8]
 
@@ -61,10 +61,10 @@ def test_a_list_replaces_the_one_before(folder: Path) -> None:
     [
         ("grpo.learning_rate=1e-5", "grpo.learning_rate", 1e-5),
         ("seed=7", "seed", 7),
-        ("style=full", "style", "full"),
+        ("domain.style=full", "domain.style", "full"),
         ("dpo=null", "dpo", None),
         ("tracking=[tensorboard, mlflow]", "tracking", ("tensorboard", "mlflow")),
-        ("data.source={kind: files, paths: [a=b.csv]}", "data.source.paths", (Path("a=b.csv"),)),
+        ("domain.source={kind: files, paths: [a=b.csv]}", "domain.source.paths", (Path("a=b.csv"),)),
         ("teacher.url=http://127.0.0.1:8000/v1", "teacher.url", "http://127.0.0.1:8000/v1"),
     ],
 )

@@ -26,7 +26,7 @@ NOTICE = 40.0
 """Seconds; AWS promises 120. The stage saves at once, and stays until its machine is taken."""
 
 SMALL: dict[str, dict[str, Any]] = {
-    "data": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
+    "domain": {"source": {"kind": "simulator", "chains": 4, "days": 420, "signal": {"flow": -1.4, "whales": 1.2}}},
     "teacher": {"examples": 300},
     "sft": {"max_steps": 240, "save_steps": 20, "warmup_steps": 5},
     "grpo": {"max_steps": 24, "save_steps": 2, "micro_batch_size": 32},

@@ -21,10 +21,9 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoConfig, AutoModelForCausalLM
 from trl import DPOConfig, GRPOConfig
 
-from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.domains.markets.domain import Markets
 from cortex.runs.profile_sections import ScratchModel
 from cortex.training.dpo import KitDPOTrainer
-from cortex.training.grpo import make_judge
 from cortex.training.grpo_trainer import KitGRPOTrainer
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.models import load_tokenizer
@@ -58,10 +57,8 @@ def rehearse(given: dict[str, Any], model: Any, tokenizer: Any, folder: Path) ->
         name_layers_to_shard(model)
     if given["stage"] == "grpo":
         rows = Dataset.from_list([{"prompt": [{"role": "user", "content": "flow"}]}] * 8)
-        weights = RewardWeights()
         trainer: Any = KitGRPOTrainer(
-            judge=make_judge(weights, frozenset()),
-            weights=weights,
+            domain=Markets(),
             samples=None,
             model=model,
             reward_funcs=[lambda completions, **_: [0.0] * len(completions)],

@@ -78,7 +78,7 @@ def make(folder: Path) -> None:
     fast.chat_template = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
     fast.save_pretrained(folder / "base")
     conversations = [[{"role": "user", "content": f"w{row} w{row + 1} w{row + 2}"}] for row in range(16)]
-    gptq(folder / "base", folder / "copy", Gptq(bits=4, group_size=32, max_kl=1, max_brier_loss=None),
+    gptq(folder / "base", folder / "copy", Gptq(bits=4, group_size=32, max_kl=1, max_loss_rise=None),
          conversations, seed=0, device="cpu")  # fmt: skip
     adapted = get_peft_model(plain, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     assert isinstance(adapted, PeftModel)

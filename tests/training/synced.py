@@ -122,7 +122,7 @@ def main() -> None:
     found["deterministic"] = torch.are_deterministic_algorithms_enabled()
     found["fills memory"] = torch.utils.deterministic.fill_uninitialized_memory
     found["adapter"] = isinstance(model, PeftModel)
-    found["validations"] = [entry for entry in trained[0].state.log_history if "eval_brier" in entry]
+    found["validations"] = [entry for entry in trained[0].state.log_history if "eval_answer_loss" in entry]
     found["sharded"] = sorted(name for name, module in model.named_modules() if isinstance(module, FSDPModule))
     if RANK == 0:
         OUT.write_text(json.dumps(found), encoding="utf-8")

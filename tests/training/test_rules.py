@@ -109,7 +109,7 @@ def test_the_rules_reach_a_trainer_as_they_are(monkeypatch: pytest.MonkeyPatch, 
     rules = TrainingRules.of(grpo, tmp_path)
     monkeypatch.setenv(RULES_VARIABLE, rules.model_dump_json())
     assert TrainingRules.given() == rules
-    assert json.loads(rules.model_dump_json())["metric"] == "eval_brier"
+    assert json.loads(rules.model_dump_json())["metric"] == "eval_answer_loss"
     monkeypatch.delenv(RULES_VARIABLE)
     assert TrainingRules.given() == TrainingRules()
 

@@ -38,7 +38,7 @@ class Bed:
         variables = {**os.environ, **on_path(self.python.parent.parent), "CUDA_VISIBLE_DEVICES": ""}
         variables |= {"ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         # One validation, at the end.
-        rules = TrainingRules(validate_steps=STEPS, save_steps=STEPS // 2, metric="eval_brier")
+        rules = TrainingRules(validate_steps=STEPS, save_steps=STEPS // 2, metric="eval_answer_loss")
         variables[RULES_VARIABLE] = rules.model_dump_json()
         variables["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(HERE / "stand_in")])
         done = subprocess.run(
@@ -58,10 +58,17 @@ class Bed:
         )
         arguments = grpo_arguments(profile, folder / "saving")
         prompts = self.folder / "prompts.jsonl"
-        rows = [{"prompt": [{"role": "user", "content": "flow whales " * (1 + row % 5)}]} for row in range(64)]
+        rows = [
+            {
+                "prompt": [{"role": "user", "content": "flow whales " * (1 + row % 5)}],
+                "example_id": str(row),
+                "truth": "0.01",
+            }
+            for row in range(64)
+        ]
         prompts.write_text("\n".join(map(json.dumps, rows)))
         validation = self.folder / "validation.jsonl"
-        validation.write_text("\n".join(json.dumps(row | {"outcome": 0.01}) for row in rows[:12]))
+        validation.write_text("\n".join(map(json.dumps, rows[:12])))
         task = {
             "model": str(self.folder / "adapter"),
             "base": str(self.folder / "base"),
@@ -73,8 +80,8 @@ class Bed:
             "arguments": arguments | {"use_cpu": True, "ddp_backend": "gloo"},
             "resume": str(resume) if resume else None,
             "output": str(folder / "trained"),
-            "vocabulary": [],
-            "rewards": profile.grpo.rewards.model_dump(),
+            "domain": profile.domain.model_dump(mode="json"),
+            "labels": os.devnull,
         }
         (folder / "task.json").write_text(json.dumps(task))
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
@@ -116,7 +123,7 @@ def test_ranks_that_sample_as_one_engine_draw_the_same_in_a_validation_too(shard
     # the stand-in ends the training where they do not; while training they draw the same by its start
     (validated,) = sharded["validations"]
     assert validated["step"] == STEPS
-    assert 0 <= validated["eval_brier"] <= 1
+    assert 0 <= validated["eval_answer_loss"] <= 1
 
 
 def test_saves_gather_the_adapter_alone(sharded: dict[str, Any]) -> None:
