@@ -12,6 +12,7 @@ from cortex.text import harmless
 from cortex.verbs import (
     checking,
     datasets,
+    domains,
     forecasting,
     here,
     launching,
@@ -36,6 +37,7 @@ app = typer.Typer(
 for verbs in (here, checking, planning, forecasting, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
+app.add_typer(domains.app, name="domain")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(server.app, name="server")
 

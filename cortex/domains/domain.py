@@ -79,6 +79,18 @@ class Built:
     """What else `dataset.json` tells, such as which columns of a file serve as what."""
 
 
+@dataclass(frozen=True)
+class Exemplars:
+    """Replies to one example of known worth, by which `cortex domain check` tries a domain's grades."""
+
+    gold: str
+    """Right in every way: no reply loses less."""
+    honest: str | None = None
+    """In the form that is asked for, and of one who knows little; None where there is none."""
+    gaming: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Replies that seek a grade without an answer, by name: each has to lose more than the honest one."""
+
+
 class Domain(Section, ABC):
     """What is learned. Its fields are the `domain` section of a profile; `kind` names its folder."""
 
@@ -86,6 +98,8 @@ class Domain(Section, ABC):
 
     scale: ClassVar[Scale]
     """The words for its losses, and the baselines that they are compared with."""
+    truth_in_prompt: ClassVar[bool] = False
+    """The truth is no secret: it is the task itself, such as a board or a set of tests, and may stand in a prompt."""
     measures: ClassVar[tuple[Measure, ...]] = ()
     """What a page and `cortex show` tell of a model besides its loss, skill and share of valid replies."""
 
@@ -116,6 +130,10 @@ class Domain(Section, ABC):
     @abstractmethod
     def weights(self) -> dict[str, float]:
         """How much each part of a grade counts in a reward; penalties count below 0."""
+
+    def exemplars(self, example: Example) -> Exemplars | None:
+        """Replies of known worth to an example; None where nobody can say."""
+        return None
 
     def check(self, settings: Settings) -> None:
         """Find what is missing before anything is rented: keys, files, packages.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import JsonValue, PrivateAttr
 
-from cortex.domains.domain import Built, Conversation, Domain, Example, Finding, Question
+from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, Question
 from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
@@ -46,6 +46,11 @@ class Markets(DataConfig, Domain):
             from cortex.domains.markets.build import check_files
 
             check_files(self)
+
+    def exemplars(self, example: Example) -> Exemplars | None:
+        from cortex.domains.markets.exemplars import exemplars
+
+        return exemplars(example)
 
     def small(self) -> Self:
         return type(self)(style="compact", source=SimulatorConfig(chains=1, days=400), rewards=self.rewards)

@@ -1,0 +1,137 @@
+"""The contract, tried on every domain of the kit, and on domains that break one promise each."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex.domains.contract import Kept, check_domain
+from cortex.domains.domain import Built, Domain, Finding
+from cortex.domains.registry import known_domains, read_domain
+from cortex.domains.scaffold import scaffold
+from cortex.evaluation.graded import Graded
+from cortex.settings import Settings
+
+SMALL: dict[str, dict[str, Any]] = {"markets": {"source": {"kind": "simulator", "chains": 4, "days": 500}}}
+"""Keys that make a domain's examples few."""
+
+
+@pytest.mark.parametrize("kind", known_domains())
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_domain_keeps_the_contract(kind: str, seed: int) -> None:
+    assert not broken(read_domain({"kind": kind, **SMALL.get(kind, {})}), seed)
+
+
+def broken(domain: Domain, seed: int = 0) -> list[Kept]:
+    return [kept for kept in check_domain(domain, Settings(), seed) if not kept.kept]
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> type[Domain]:
+    """The class of a domain that keeps it, as `cortex domain init` writes it."""
+    [path, *_] = scaffold("toy", tmp_path)
+    names: dict[str, Any] = {"__name__": "toy"}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+    return names["DOMAIN"]
+
+
+def shows_its_truth(built: Built) -> Built:
+    frame = built.examples
+    turns = [[{"role": "user", "content": f"{truth} backwards"}] for truth in frame["truth"].str.strip_chars('"')]
+    messages = frame["messages"].dtype
+    return Built(frame.with_columns(messages=type(frame["truth"])(turns, dtype=messages)), built.source, True)
+
+
+CALLS = iter(range(10**9))
+
+BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] = [
+    (
+        "gold answer",
+        "grade",
+        lambda base: {
+            "grade": lambda self, example, reply: (
+                Graded(1.0, True, {"right": 0.0, "format": 0.0})
+                if reply == self.exemplars(example).gold
+                else base.grade(self, example, reply)
+            )
+        },
+        "the gold answer to .* loses 1",
+    ),
+    (
+        "gaming answers",
+        "weights",
+        lambda base: {"weights": lambda self: {"right": 1.0, "format": -1.0}},
+        "'no answer' is paid 0.000, and an honest answer -0",
+    ),
+    (
+        "grades",
+        "loss",
+        lambda base: {"grade": lambda self, example, reply: Graded(2.0, True, {"right": 0.0, "format": 0.0})},
+        "the loss is 2.0, not from 0 to 1",
+    ),
+    (
+        "grades",
+        "parts",
+        lambda base: {"weights": lambda self: {"right": 1.0}},
+        r"grades have the parts \['format', 'right'\], and weights are of \['right'\]",
+    ),
+    (
+        "grades",
+        "mood",
+        lambda base: {
+            "grade": lambda self, example, reply: Graded(next(CALLS) % 2, True, {"right": 0.0, "format": 0.0})
+        },
+        "is graded otherwise the second time",
+    ),
+    (
+        "equal seeds, equal examples",
+        "chance",
+        lambda base: {"build": lambda self, seed, settings: base.build(self, next(CALLS), settings)},
+        "seed 0 gives other examples the second time",
+    ),
+    (
+        "truth kept apart",
+        "leak",
+        lambda base: {"build": lambda self, seed, settings: shows_its_truth(base.build(self, seed, settings))},
+        "shows its truth .* in its prompt, as do most",
+    ),
+    (
+        "teacher's script",
+        "useless",
+        lambda base: {"script": lambda self, question, seed: f"<think>so</think><answer>{question.text}</answer>"},
+        "nothing could be learned of it",
+    ),
+    (
+        "teacher's script",
+        "rejected",
+        lambda base: {"imitable": lambda self, question, reply: Finding("rejected", ("never",))},
+        "no scripted answer may be imitated",
+    ),
+    (
+        "baselines",
+        "none",
+        lambda base: {
+            "baselines": lambda self, train, test: {"forwards": base.baselines(self, train, test)["forwards"][1:]}
+        },
+        "baseline 'forwards' has .* grades for .* test examples",
+    ),
+]
+
+
+@pytest.mark.parametrize(("promise", "how", "changes", "message"), BREACHES, ids=[f"{b[0]}: {b[1]}" for b in BREACHES])
+def test_a_broken_promise_is_named(
+    promise: str, how: str, changes: Callable[[type[Domain]], dict[str, Any]], message: str, toy: type[Domain]
+) -> None:
+    worse = type("Worse", (toy,), {**changes(toy), "__module__": toy.__module__})
+    found = {kept.name: kept.detail for kept in broken(worse())}
+    assert promise in found, found
+    assert re.search(message, found[promise]), found[promise]
+
+
+def test_a_domain_without_exemplars_says_what_was_not_tried(toy: type[Domain]) -> None:
+    plain = type("Plain", (toy,), {"exemplars": lambda self, example: None, "__module__": toy.__module__})
+    details = {kept.name: kept.detail for kept in check_domain(plain(), Settings())}
+    assert details["gold answer"] == "not tried: the domain has no exemplars"
+    assert details["gaming answers"] == "not tried: none are named"
