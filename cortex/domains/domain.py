@@ -70,7 +70,7 @@ class Built:
 
     examples: "pl.DataFrame"
     """The columns of `columns.SCHEMA`, and any further ones of the domain's own."""
-    source: Mapping[str, JsonValue]
+    source: Mapping[str, object]
     """Its name, parameters and hashes, for provenance; no path of this machine."""
     simulated: bool
     summary: str = ""
@@ -94,7 +94,8 @@ class Exemplars:
 class Domain(Section, ABC):
     """What is learned. Its fields are the `domain` section of a profile; `kind` names its folder."""
 
-    kind: str
+    kind: Any
+    """A `Literal` of the folder's name, in each domain."""
 
     scale: ClassVar[Scale]
     """The words for its losses, and the baselines that they are compared with."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
@@ -27,7 +27,7 @@ def _read_domain(value: object) -> object:
     if not isinstance(value, dict):
         return value
     try:
-        return read_domain(value)
+        return read_domain(cast(dict[str, Any], value))
     except ValidationError as error:
         raise _NestedError(error) from error
 
