@@ -81,5 +81,6 @@ def check_examples(frame: pl.DataFrame, kind: str) -> None:
         raise DataError(f"domain {kind!r} built cluster {spread['cluster'].sort()[0]!r} into two splits")
     counts = dict(frame["split"].value_counts().iter_rows())
     if set(counts) != set(SPLITS):
-        listed = ", ".join(f"{counts.get(split, 0)} {split}" for split in SPLITS)
+        others = sorted(set(counts).difference(SPLITS), key=str)
+        listed = ", ".join(f"{counts.get(split, 0)} {split}" for split in (*SPLITS, *others))
         raise DataError(f"domain {kind!r} built {listed} examples: every split needs some, and there are no others")

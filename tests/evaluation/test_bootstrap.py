@@ -1,18 +1,19 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from cortex.domains.markets.scores import losses
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.errors import DataError
-from cortex.evaluation.bootstrap import DateResamples, block_length, compare, horizon_in_steps, score_intervals
-from tests.evaluation.simulation import stated
+from cortex.evaluation.bootstrap import Resamples, block_length, compare, measure_interval
+from cortex.evaluation.grades import Grades
+from cortex.evaluation.measure import Measure
+from tests.evaluation.simulation import MARKETS, make_clusters, make_grades, stated
 
-
-def days(count: int, per_date: int = 1) -> np.ndarray:
-    return np.repeat(np.datetime64("2022-01-01", "us") + np.arange(count) * np.timedelta64(1, "D"), per_date)
+LOSS = Measure("loss", "loss")
+WITH_INTERVAL = [LOSS, MARKETS.scale.skill_measure, *(each for each in MARKETS.measures if each.compute is None)]
 
 
 @given(dates=st.integers(2, 3000), horizon=st.integers(1, 400))
@@ -24,14 +25,8 @@ def test_blocks_hold_an_overlapping_horizon_twice_and_fit_at_least_twice(dates: 
         assert length >= 2 * horizon
 
 
-def test_horizon_is_counted_in_decision_dates() -> None:
-    assert horizon_in_steps(days(30), days(31)[1:]) == 1
-    assert horizon_in_steps(days(30), days(37)[7:]) == 7
-    assert horizon_in_steps(days(29)[::7], days(36)[7::7]) == 1, "weekly decisions of weekly outcomes do not overlap"
-
-
-def test_resamples_take_whole_dates_in_runs() -> None:
-    drawn = DateResamples.draw(days(60, per_date=3), horizon_steps=5, resamples=50)
+def test_resamples_take_whole_clusters_in_runs() -> None:
+    drawn = Resamples.draw(make_clusters(60, 3, span=5), resamples=50)
     assert drawn.counts.shape == (50, 60)
     assert (drawn.counts.sum(axis=1) == 60).all()
     assert drawn.block_length == 10
@@ -39,17 +34,18 @@ def test_resamples_take_whole_dates_in_runs() -> None:
     by_hand = (drawn.counts @ np.arange(60)) / 60
     np.testing.assert_allclose(drawn.means(position), by_hand)
     neighbours = (drawn.counts > 0) & (np.roll(drawn.counts, 1, axis=1) > 0)
-    assert neighbours.sum() > 0.8 * (drawn.counts > 0).sum(), "most drawn dates follow another drawn one"
+    assert neighbours.sum() > 0.8 * (drawn.counts > 0).sum(), "most drawn clusters follow another drawn one"
 
 
-def test_dates_with_more_examples_weigh_more() -> None:
-    drawn = DateResamples.draw(np.repeat(days(2), [1, 9]), horizon_steps=1, resamples=200)
+def test_clusters_with_more_examples_weigh_more() -> None:
+    clusters = replace(make_clusters(2), of=np.repeat([0, 1], [1, 9]))
+    drawn = Resamples.draw(clusters, resamples=200)
     values = np.repeat([0.0, 1.0], [1, 9])
     assert set(np.round(drawn.means(values), 6)) == {0.0, 0.9, 1.0}
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    one, same, other = (DateResamples.draw(days(40), 1, resamples=20, seed=seed).counts for seed in (1, 1, 2))
+    one, same, other = (Resamples.draw(make_clusters(40), resamples=20, seed=seed).counts for seed in (1, 1, 2))
     assert (one == same).all()
     assert (one != other).any()
 
@@ -61,12 +57,12 @@ def test_intervals_hold_the_truth_where_outcomes_overlap() -> None:
     for seed in range(replications):
         moves = generator.normal(size=126)
         values = np.convolve(moves, np.ones(7), mode="valid")
-        drawn = DateResamples.draw(days(120), horizon_steps=7, resamples=300, seed=seed)
+        drawn = Resamples.draw(make_clusters(120, span=7), resamples=300, seed=seed)
         interval = drawn.interval(float(values.mean()), drawn.means(values))
         hits += interval.low <= 0 <= interval.high
         naive_hits += abs(values.mean()) <= 1.96 * values.std() / np.sqrt(120)
     assert hits / replications >= 0.90
-    assert naive_hits / replications < 0.65, "were dates independent, this test would show nothing"
+    assert naive_hits / replications < 0.65, "were clusters independent, this test would show nothing"
 
 
 def test_dependence_widens_the_interval() -> None:
@@ -74,7 +70,7 @@ def test_dependence_widens_the_interval() -> None:
     generator = np.random.default_rng(3)
     shared = np.repeat(generator.normal(size=200), 20)
     alone = generator.permutation(shared)
-    drawn = DateResamples.draw(days(200, per_date=20), horizon_steps=1)
+    drawn = Resamples.draw(make_clusters(200, 20))
     assert drawn.means(shared).std() > 3 * drawn.means(alone).std()
 
 
@@ -82,7 +78,7 @@ def test_fewer_blocks_widen_the_interval() -> None:
     replicates = np.random.default_rng(0).normal(size=1000)
 
     def width(dates: int) -> float:
-        interval = DateResamples.draw(days(dates), horizon_steps=7, resamples=10).interval(0.0, replicates)
+        interval = Resamples.draw(make_clusters(dates, span=7), resamples=10).interval(0.0, replicates)
         return interval.high - interval.low
 
     percentile = np.subtract(*np.quantile(replicates, [0.975, 0.025]))
@@ -94,28 +90,29 @@ def test_a_score_s_interval_holds_the_score_and_stays_possible() -> None:
     generator = np.random.default_rng(1)
     outcome = generator.normal(size=600)
     p_up = np.where(outcome > 0, 0.97, 0.03)
-    drawn = DateResamples.draw(days(200, per_date=3), horizon_steps=1)
-    intervals = score_intervals(drawn, losses(stated(p_up), outcome, base_rate=0.5))
-    assert intervals.accuracy.low == intervals.accuracy.high == 1
-    assert intervals.brier_skill.low == pytest.approx(1 - 0.0009 / 0.25)
-    assert 0 <= intervals.coverage.low < intervals.coverage.high <= 1
-    assert intervals.return_skill.low == intervals.return_skill.high == 0, "a return of 0 was forecast"
+    drawn = Resamples.draw(make_clusters(200, 3))
+    coin = stated(np.full(600, 0.5)).graded(outcome)
+    grades = Grades.of(stated(p_up).graded(outcome), coin)
+    intervals = {measure.name: measure_interval(drawn, grades, measure) for measure in WITH_INTERVAL}
+    assert intervals["accuracy"].low == intervals["accuracy"].high == 1
+    assert intervals["skill"].low == pytest.approx(1 - 0.0009 / 0.25)
+    assert 0 <= intervals["coverage"].low < intervals["coverage"].high <= 1
+    assert intervals["return_skill"].low == intervals["return_skill"].high == 0, "a return of 0 was forecast"
 
 
 def test_paired_differences_see_what_separate_intervals_cannot() -> None:
     """Two forecasters ride the same luck: a steady small advantage shows in the difference alone."""
     generator = np.random.default_rng(2)
     truth = generator.uniform(0.2, 0.8, 900)
-    outcome = np.where(generator.random(900) < truth, 0.01, -0.01)
-    right = losses(stated(truth), outcome, base_rate=0.5)
-    timid = losses(stated(0.5 + 0.5 * (truth - 0.5)), outcome, base_rate=0.5)
-    drawn = DateResamples.draw(days(300, per_date=3), horizon_steps=1)
+    came = generator.random(900) < truth
+    right, timid = make_grades(truth, came), make_grades(0.5 + 0.5 * (truth - 0.5), came)
+    drawn = Resamples.draw(make_clusters(300, 3))
     comparison = compare(drawn, ("right", right), ("timid", timid))
     assert comparison.relation == "beats"
-    assert comparison.difference == pytest.approx(timid.brier.mean() - right.brier.mean())
+    assert comparison.difference == pytest.approx(timid.loss.mean() - right.loss.mean())
     assert compare(drawn, ("timid", timid), ("right", right)).relation == "worse than"
     assert compare(drawn, ("right", right), ("right", right)).relation == "not distinguishable from"
-    alone = [score_intervals(drawn, each).brier for each in (right, timid)]
+    alone = [measure_interval(drawn, each, LOSS) for each in (right, timid)]
     assert alone[0].high > alone[1].low, "their separate intervals overlap"
 
 
@@ -123,12 +120,15 @@ def test_ten_models_take_a_moment() -> None:
     generator = np.random.default_rng(0)
     outcome = generator.normal(size=2500)
     began = time.perf_counter()
-    drawn = DateResamples.draw(days(250, per_date=10), horizon_steps=1, resamples=1000)
+    drawn = Resamples.draw(make_clusters(250, 10), resamples=1000)
+    coin = stated(np.full(2500, 0.5)).graded(outcome)
     for _ in range(10):
-        score_intervals(drawn, losses(stated(generator.random(2500)), outcome, base_rate=0.5))
+        grades = Grades.of(stated(generator.random(2500)).graded(outcome), coin)
+        for measure in WITH_INTERVAL:
+            measure_interval(drawn, grades, measure)
     assert time.perf_counter() - began < 3
 
 
-def test_one_date_gives_no_interval() -> None:
-    with pytest.raises(DataError, match="1 decision date"):
-        DateResamples.draw(days(1, per_date=5), horizon_steps=1)
+def test_one_cluster_gives_no_interval() -> None:
+    with pytest.raises(DataError, match=r"1 cluster\(s\) of examples"):
+        Resamples.draw(make_clusters(1, 5))

@@ -6,56 +6,47 @@ import numpy as np
 import pytest
 from loguru import logger
 
-from cortex.domains.markets.forecasts import Climatology, Forecasts
 from cortex.evaluation.card import model_card
 from cortex.evaluation.copy_loss import LEAST_FALL, copy_losses
+from cortex.evaluation.graded import Graded
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Derived, Evaluation
-from cortex.evaluation.report import evaluate
 from cortex.stages.released import tell_of_copies
-from tests.evaluation.simulation import FEATURES, stated
+from tests.evaluation.simulation import MARKETS, judge, stated
 from tests.evaluation.test_card import DETAILS
 from tests.evaluation.test_report import EXAMPLES, TEST
 
 TRUTH = TEST["oracle_p_up"].to_numpy()
+OUTCOME = TEST["outcome"].to_numpy()
 FOLDERS = {"model": "The weights in full", "gptq-w4": "A copy in 4 bits (GPTQ)"}
 
 
-def nearly() -> Forecasts:
+def nearly() -> list[Graded]:
     """Forecasts as good as the model's own."""
-    return stated(np.clip(TRUTH + np.random.default_rng(0).normal(0, 0.001, len(TRUTH)), 0, 1))
+    return stated(np.clip(TRUTH + np.random.default_rng(0).normal(0, 0.001, len(TRUTH)), 0, 1)).graded(OUTCOME)
 
 
-def spoilt() -> Forecasts:
+def spoilt() -> list[Graded]:
     """Half of what the model says, and half noise."""
-    return stated((TRUTH + np.random.default_rng(0).uniform(0, 1, len(TRUTH))) / 2)
+    return stated((TRUTH + np.random.default_rng(0).uniform(0, 1, len(TRUTH))) / 2).graded(OUTCOME)
 
 
-def silent(share: float) -> Forecasts:
+def silent(share: float) -> list[Graded]:
     """The model's own forecasts, but for a share of answers that cannot be read."""
-    climatology = Climatology.of(EXAMPLES.filter(split="train")["outcome"].to_numpy())
-    unread = np.arange(len(TRUTH)) < share * len(TRUTH)
-    p_up = [None if lost else value for lost, value in zip(unread, TRUTH, strict=True)]
-    rest = [None if lost else 0.0 for lost in unread]
-    high = [None if lost else 0.01 for lost in unread]
-    return Forecasts.from_answers(p_up, rest, rest, high, climatology)
+    read = stated(TRUTH).graded(OUTCOME)
+    return [Graded(0.25, valid=False) if index < share * len(read) else graded for index, graded in enumerate(read)]
 
 
 @cache
 def judged(kind: str) -> Evaluation:
     copy = {"nearly": nearly, "spoilt": spoilt, "silent": lambda: silent(LEAST_FALL + 0.01)}[kind]()
-    return evaluate(
+    return judge(
+        {"base": spoilt(), "grpo": stated(TRUTH).graded(OUTCOME), "gptq-w4": copy},
         EXAMPLES,
-        {"base": spoilt(), "grpo": stated(TRUTH), "gptq-w4": copy},
-        judged="grpo",
-        features=FEATURES,
-        source="a test",
-        simulated=True,
         derived=[
             Derived(name="model", made_of="base and adapter", divergence=1e-4),
             Derived(name="gptq-w4", made_of="model", divergence=0.04),
         ],
-        resamples=200,
     )
 
 
@@ -63,7 +54,7 @@ def test_a_loss_is_the_rise_of_the_copys_brier_score_with_its_interval() -> None
     (loss,) = copy_losses(judged("spoilt"))
     models = judged("spoilt").models
     assert loss.name == "gptq-w4"
-    assert loss.rise == pytest.approx(models["gptq-w4"].scores.brier - models["grpo"].scores.brier)
+    assert loss.rise == pytest.approx(models["gptq-w4"].loss - models["grpo"].loss)
     assert 0 < loss.interval.low < loss.rise < loss.interval.high
 
 
@@ -72,7 +63,7 @@ def test_a_copy_that_lost_something_is_warned_of_in_card_page_and_log(
     kind: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluation, logged = judged(kind), []
-    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation)
+    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation, MARKETS.card())
     opening = card[: card.index("## Data")]
     assert "**Warning:** gptq-w4 is worse than what it was made of" in opening and reason in opening
     assert "gptq-w4 is worse than what it was made of" in render_page(evaluation)
@@ -88,7 +79,7 @@ def test_a_copy_that_lost_something_is_warned_of_in_card_page_and_log(
 
 def test_a_copy_that_lost_nothing_has_its_figures_and_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = judged("nearly")
-    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation)
+    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation, MARKETS.card())
     (row,) = (line for line in card.splitlines() if line.startswith("| `gptq-w4` |"))
     assert "0.04 nats a token from model" in row and "on grpo's" in row and "100.0% of answers readable" in row
     assert "Warning" not in card and "Warning" not in render_page(evaluation)

@@ -1,15 +1,31 @@
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
-from cortex.domains.markets.scores import losses, score
 
-from cortex.evaluation.bootstrap import DateResamples, score_intervals
-from cortex.evaluation.record import Comparison, Curves, DataSummary, Evaluated, Interval, ScoreIntervals, Verdict
+from cortex.evaluation.bootstrap import Resamples, measure_interval
+from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.measure import Scale
+from cortex.evaluation.record import Comparison, DataSummary, Evaluated, Interval, Verdict
 from cortex.evaluation.verdict import verdict
-from tests.evaluation.simulation import stated
+from tests.evaluation.simulation import MARKETS, make_clusters, make_grades
 
-START = datetime(2022, 1, 1, tzinfo=UTC)
+SCALE = MARKETS.scale
+
+
+def make_summary(clusters: Clusters, block_length: int) -> DataSummary:
+    return DataSummary(
+        domain="a test",
+        source="a test",
+        simulated=True,
+        train_examples=1000,
+        test_examples=len(clusters.of),
+        clusters=len(clusters),
+        times=list(clusters.times),
+        span=clusters.span,
+        block_length=block_length,
+        resamples=300,
+        seed=0,
+        facts={},
+    )
 
 
 def judge(
@@ -20,34 +36,24 @@ def judge(
     valid_share: float = 1.0,
     comparisons: tuple[Comparison, ...] = (),
     seed: int = 0,
+    is_timed: bool = True,
+    scale: Scale = SCALE,
 ) -> Verdict:
     """The verdict on probabilities and outcomes, both given as dates by symbols."""
     dates, symbols = p_up.shape
-    day = np.repeat(np.datetime64("2022-01-01") + np.arange(dates), symbols)
-    drawn = DateResamples.draw(day, horizon, resamples=300, seed=seed)
-    forecasts = stated(p_up.ravel())
-    forecasts.valid[: round((1 - valid_share) * len(forecasts))] = False
+    clusters = make_clusters(dates, symbols, span=horizon, is_timed=is_timed)
+    drawn = Resamples.draw(clusters, resamples=300, seed=seed)
+    valid = np.arange(p_up.size) >= round((1 - valid_share) * p_up.size)
+    grades = make_grades(p_up.ravel(), outcome.ravel() > 0, valid=valid)
     evaluated = Evaluated(
-        scores=score(forecasts, outcome.ravel(), base_rate=0.5),
-        intervals=score_intervals(drawn, losses(forecasts, outcome.ravel(), base_rate=0.5)),
-        curves=Curves(reliability=[], p_counts=[], cumulative_skill=[]),
+        n=len(grades),
+        loss=float(grades.loss.mean()),
+        skill=grades.figure(scale.skill_measure),
+        valid_share=float(valid.mean()),
+        measures={},
+        intervals={"skill": measure_interval(drawn, grades, scale.skill_measure)},
     )
-    data = DataSummary(
-        source="a test",
-        simulated=True,
-        train_examples=1000,
-        test_examples=len(forecasts),
-        symbols=[f"S{index}" for index in range(symbols)],
-        decision_times=[START + timedelta(days=index) for index in range(dates)],
-        horizon_days=horizon,
-        horizon_steps=horizon,
-        base_rate=0.5,
-        test_up_rate=float(np.mean(outcome > 0)),
-        block_length=drawn.block_length,
-        resamples=300,
-        seed=seed,
-    )
-    return verdict("grpo", evaluated, comparisons, data)
+    return verdict("grpo", evaluated, comparisons, make_summary(clusters, drawn.block_length), scale)
 
 
 def market(generator: np.random.Generator, dates: int, symbols: int, horizon: int) -> np.ndarray:
@@ -168,24 +174,25 @@ def test_without_rivals_the_second_line_says_so() -> None:
 @pytest.mark.parametrize(("low", "shown"), [(-1e-9, False), (0.0, False), (1e-9, True)])
 def test_an_interval_that_touches_zero_shows_no_skill(low: float, shown: bool) -> None:
     """The burden of proof is the model's: 0 is what the base rate scores, and is within the interval."""
-    interval, fixed = Interval(low=low, high=0.5), Interval(low=0.1, high=0.5)
-    others = dict.fromkeys(("accuracy", "brier", "log_loss", "return_skill", "coverage"), fixed)
-    scores = score(stated(np.array([0.9, 0.1])), np.array([0.01, -0.01]), base_rate=0.5)
-    curves = Curves(reliability=[], p_counts=[], cumulative_skill=[])
-    evaluated = Evaluated(scores=scores, intervals=ScoreIntervals(brier_skill=interval, **others), curves=curves)
-    data = DataSummary(
-        source="a test",
-        simulated=True,
-        train_examples=100,
-        test_examples=60,
-        symbols=["S0"],
-        decision_times=[START + timedelta(days=index) for index in range(60)],
-        horizon_days=1,
-        horizon_steps=1,
-        base_rate=0.5,
-        test_up_rate=0.5,
-        block_length=4,
-        resamples=100,
-        seed=0,
+    evaluated = Evaluated(
+        n=60,
+        loss=0.2,
+        skill=0.2,
+        valid_share=1.0,
+        measures={},
+        intervals={"skill": Interval(low=low, high=0.5), "loss": Interval(low=0.1, high=0.5)},
     )
-    assert verdict("grpo", evaluated, (), data).skill_shown is shown
+    data = make_summary(make_clusters(60), block_length=4)
+    assert verdict("grpo", evaluated, (), data, SCALE).skill_shown is shown
+
+
+def test_the_words_are_the_domain_s_own() -> None:
+    scale = Scale("error rate", "error skill", "puzzles", reference="first_move", rivals=("greedy",), replies="moves")
+    outcome = np.random.default_rng(0).choice([-0.01, 0.01], size=(29, 5))
+    p_up = np.where(outcome > 0, 0.9, 0.1)
+    result = judge(p_up, outcome, scale=scale, is_timed=False, comparisons=(compared("grpo", "greedy", 0.1, 0.2),))
+    assert result.reason.startswith("The test split has 29 puzzles, too few to judge by: 30 are needed.")
+    assert "error skill against the first move is " in result.reason and "of 29 puzzles." in result.reason
+    assert result.comparison == "It beats greedy (paired 95% intervals of the error rate)."
+    few = judge(np.tile(p_up, (2, 1)), np.tile(outcome, (2, 1)), scale=scale, is_timed=False, valid_share=0.4)
+    assert few.reason.startswith("Only 40% of the moves could be read; 50% are needed.")

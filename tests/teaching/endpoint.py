@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from cortex.domains.domain import Conversation, Message
+from cortex.domains.markets.scripted_teacher import answer
 from cortex.teaching.chat import Endpoint
-from cortex.teaching.scripted_server import answer
 
 PROMPTS = {f"NEAR-{number}": f"NEAR 1d day{number} flow:{number % 5 - 2} range:2.8" for number in range(40)}
+
+
+def conversations(prompts: Mapping[str, str]) -> dict[str, Conversation]:
+    """Each prompt as a conversation of one question."""
+    return {example: (Message("user", prompt),) for example, prompt in prompts.items()}
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from cortex.domains.domain import Message
 from cortex.teaching import journal
 from cortex.teaching.completion import Completion
 from cortex.teaching.journal import open_journal
 
-PROMPTS = {"a": "A?", "b": "B?", "c": "C?"}
+from .endpoint import conversations
+
+PROMPTS = conversations({"a": "A?", "b": "B?", "c": "C?"})
 
 
 def row(example: Any, answer: Any, **others: Any) -> bytes:
@@ -69,7 +72,7 @@ def test_a_damaged_line_costs_its_own_example_alone(bad: bytes, tmp_path: Path) 
     # At the end of the file, too, where the next line must not be glued to it.
     assert set(settled(path, row("b", "one") + b"\n" + bad)) == {"b"}
     with open_journal(path, PROMPTS) as opened:
-        opened.add("a", "A?", Completion("answered", "three"))
+        opened.add("a", PROMPTS["a"], Completion("answered", "three"))
     with open_journal(path, PROMPTS) as opened:
         assert set(opened.settled) == {"a", "b"}
 
@@ -87,3 +90,15 @@ def test_a_line_without_end_is_skipped_in_pieces(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(journal, "LINE_BYTES", 200)
     data = b"\n".join([row("a", "x"), b"y" * 1000, b" " * 400 + row("b", "x"), row("c", "x")])
     assert set(settled(tmp_path / "answers.jsonl", data)) == {"a", "c"}
+
+
+def test_a_conversation_of_several_turns_is_one_question_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    told = (Message("system", "Be brief."), Message("user", "A?"))
+    with open_journal(path, {"a": told}) as opened:
+        opened.add("a", told, Completion("answered", "x"))
+    with open_journal(path, {"a": told}) as opened:
+        assert opened.settled == {"a": Completion("answered", "x")}
+    for other in ((Message("system", "Take your time."), told[1]), told[1:]):
+        with open_journal(path, {"a": other}) as opened:
+            assert opened.settled == {}

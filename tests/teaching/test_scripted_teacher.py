@@ -3,9 +3,9 @@ from itertools import product
 
 import pytest
 
+from cortex.domains.markets import scripted_teacher as teacher
 from cortex.domains.markets.protocol import Answer, ProtocolError, parse_answer
 from cortex.domains.markets.quality import check
-from cortex.teaching import scripted_server as teacher
 
 PROMPTS = [
     f"{symbol}{number} 1d mom7:{mom} flow:{flow} whales:{whales} range:{size}"

@@ -17,13 +17,16 @@ import pytest
 from loguru import logger
 
 from cortex.artifacts.patience import Patience
+from cortex.domains.markets import Markets
+from cortex.domains.markets.quality import check
+from cortex.domains.markets.scripted_teacher import answer
 from cortex.errors import BudgetError, ConfigError, DataError, StageError
 from cortex.teaching import chat
 from cortex.teaching.completion import Completion
-from cortex.teaching.scripted_server import Server, answer
+from cortex.teaching.scripted_server import Server
 from cortex.teaching.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
 
-from .endpoint import PROMPTS, Reply, Teacher, completion, error, right, serving
+from .endpoint import PROMPTS, Reply, Teacher, completion, conversations, error, right, serving
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +55,12 @@ def log() -> Iterator[list[str]]:
 
 
 def go(endpoint: Endpoint, kept: Path) -> dict[str, Completion]:
-    return ask(endpoint, PROMPTS, kept, lambda *_: None)
+    return ask(endpoint, conversations(PROMPTS), kept, lambda *_: None, fault=fault)
+
+
+def fault(example: str, reply: str) -> str | None:
+    finding = check(PROMPTS[example], reply)
+    return "; ".join(finding.reasons) if finding.grade == "rejected" else None
 
 
 def one_odd(reply: Callable[[int], Reply | None]) -> Callable[[str, int], Reply | None]:
@@ -66,9 +74,9 @@ def lines(kept: Path) -> int:
 
 def test_the_scripted_teacher_answers_every_prompt_over_http(kept: Path) -> None:
     told: list[tuple[int, int]] = []
-    with scripted_teacher(0, seed=3) as url:
+    with scripted_teacher(Markets(), 0, seed=3) as url:
         endpoint = Endpoint(url, "none", "scripted-teacher", concurrency=8, temperature=0.7, max_tokens=64)
-        found = ask(endpoint, PROMPTS, kept, lambda done, total: told.append((done, total)))
+        found = ask(endpoint, conversations(PROMPTS), kept, lambda done, total: told.append((done, total)))
     assert {example: each.text for example, each in found.items()} == {
         example: answer(prompt, seed=3) for example, prompt in PROMPTS.items()
     }
@@ -78,14 +86,16 @@ def test_the_scripted_teacher_answers_every_prompt_over_http(kept: Path) -> None
 
 def test_what_was_answered_is_not_asked_again(teacher: Teacher, kept: Path) -> None:
     first = dict(list(PROMPTS.items())[:25])
-    ask(teacher.endpoint(), first, kept, lambda *_: None)
+    ask(teacher.endpoint(), conversations(first), kept, lambda *_: None)
     # A kill in the middle of a write leaves part of a line; an example whose prompt changed is another question.
     with kept.open("a", encoding="utf-8") as torn:
         torn.write('{"example_id": "NEAR-30", "prompt": "NEA')
     changed = PROMPTS | {"NEAR-0": "NEAR 1d flow:+2"}
-    assert set(ask(teacher.endpoint(), changed, kept, lambda *_: None)) == set(PROMPTS)
+    assert set(ask(teacher.endpoint(), conversations(changed), kept, lambda *_: None)) == set(PROMPTS)
     assert sorted(teacher.asked) == sorted([*PROMPTS.values(), "NEAR 1d flow:+2"])
-    assert ask(teacher.endpoint(), changed, kept, lambda *_: None)["NEAR-0"].text == answer("NEAR 1d flow:+2")
+    assert ask(teacher.endpoint(), conversations(changed), kept, lambda *_: None)["NEAR-0"].text == answer(
+        "NEAR 1d flow:+2"
+    )
     assert len(teacher.asked) == 41
 
 
@@ -95,8 +105,10 @@ def test_what_came_before_sigkill_is_kept(refused: str | None, teacher: Teacher,
     if refused:
         teacher.script = one_odd(lambda _: error(400, "filtered"))
     program = (
-        "import json, sys; from pathlib import Path; from cortex.teaching.teacher import Endpoint, ask;"
-        "ask(Endpoint(**json.loads(sys.argv[1])), json.loads(sys.argv[2]), Path(sys.argv[3]), lambda *_: None)"
+        "import json, sys; from pathlib import Path; from cortex.domains.domain import Message;"
+        "from cortex.teaching.teacher import Endpoint, ask;"
+        "prompts = {key: (Message('user', text),) for key, text in json.loads(sys.argv[2]).items()};"
+        "ask(Endpoint(**json.loads(sys.argv[1])), prompts, Path(sys.argv[3]), lambda *_: None)"
     )
     endpoint = teacher.endpoint()
     command = [sys.executable, "-c", program, json.dumps(vars(endpoint)), json.dumps(PROMPTS), str(kept)]
@@ -199,7 +211,7 @@ def test_an_endpoint_that_refuses_everything_is_one_line_at_once(
         (completion(None, "length", reasoning_content="flow"), r"8 were cut off at 64 tokens.*teacher\.max_tokens"),
         (
             completion("It will rise."),
-            r"none follows the answer protocol \(no </think>; one begins 'It will rise.*teacher\.model",
+            r"none is fit to imitate \(protocol: no </think>; one begins 'It will rise.*teacher\.model",
         ),
     ],
 )
@@ -207,7 +219,8 @@ def test_the_first_answers_are_read_before_the_rest_is_paid_for(
     resumed: bool, reply: Reply, said: str, teacher: Teacher, kept: Path
 ) -> None:
     if resumed:
-        ask(teacher.endpoint(), dict(list(PROMPTS.items())[:10]), kept, lambda *_: None)
+        first = dict(list(PROMPTS.items())[:10])
+        ask(teacher.endpoint(), conversations(first), kept, lambda *_: None)
         teacher.asked.clear()
     teacher.script = lambda *_: reply
     with pytest.raises(DataError, match=said) as raised:
@@ -232,8 +245,7 @@ def test_an_endpoint_that_replies_with_pages_is_named(teacher: Teacher, kept: Pa
 
 
 def test_one_answer_in_the_trial_lets_the_rest_be_asked(teacher: Teacher, kept: Path) -> None:
-    best = answer(PROMPTS["NEAR-0"])
-    teacher.script = lambda prompt, _: completion(best if len(teacher.asked) == TRIAL else "hm")
+    teacher.script = lambda prompt, _: right(prompt) if len(teacher.asked) == TRIAL else completion("hm")
     assert len(go(teacher.endpoint(concurrency=1), kept)) == 40
 
 
@@ -268,7 +280,7 @@ def test_slow_answers_do_not_vouch_for_an_endpoint_that_has_stopped_serving(teac
 def test_on_the_last_few_prompts_a_refusal_is_no_end_of_the_run(teacher: Teacher, kept: Path) -> None:
     ask(
         teacher.endpoint(),
-        {example: prompt for example, prompt in PROMPTS.items() if example != ODD},
+        conversations({example: prompt for example, prompt in PROMPTS.items() if example != ODD}),
         kept,
         lambda *_: None,
     )
@@ -388,18 +400,18 @@ def test_an_error_on_the_way_comes_out_as_itself_and_not_in_a_group(
         raise raised
 
     with pytest.raises(type(raised)) as found:
-        ask(teacher.endpoint(concurrency=16), PROMPTS, kept, meet)
+        ask(teacher.endpoint(concurrency=16), conversations(PROMPTS), kept, meet)
     assert found.value is raised
     assert lines(kept) >= 1
 
 
 def test_a_busy_port_is_a_fault_of_the_configuration() -> None:
-    server = Server()
+    server = Server(Markets())
     port = server.server_address[1]
     try:
         with (
             pytest.raises(ConfigError, match=rf"port {port}: Address already in use; set teacher\.port to a free port"),
-            scripted_teacher(int(port), seed=0),
+            scripted_teacher(Markets(), int(port), seed=0),
         ):
             pass
     finally:

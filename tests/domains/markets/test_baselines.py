@@ -1,12 +1,14 @@
 import numpy as np
 import polars as pl
 import pytest
-from cortex.domains.markets.scores import score
 from sklearn.linear_model import LogisticRegression
 
 from cortex.domains.markets.baselines import fit_baselines
+from cortex.domains.markets.measures import MEASURES, SCALE
 from cortex.errors import DataError
-from tests.evaluation.simulation import FEATURES, make_examples
+from cortex.evaluation.grades import Grades
+from cortex.evaluation.measure import Measure
+from tests.evaluation.simulation import FEATURES, MARKETS, make_examples, stated
 
 
 def split(examples: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -22,7 +24,7 @@ def test_the_base_rate_states_the_training_climatology() -> None:
     assert set(forecasts.p_up) == {np.mean(outcome > 0)}
     assert set(forecasts.expected_return) == {0}
     assert forecasts.low[0] == pytest.approx(np.quantile(outcome, 0.05))
-    assert forecasts.valid.all()
+    assert all(graded.valid for graded in forecasts.graded(TEST["outcome"].to_numpy()))
 
 
 def test_momentum_states_what_followed_the_same_sign_in_training() -> None:
@@ -85,16 +87,17 @@ def test_baselines_learn_from_training_alone() -> None:
 
 def test_nobody_beats_the_oracle_and_logistic_regression_comes_close() -> None:
     outcome = TEST["outcome"].to_numpy()
-    scores = {
-        name: score(forecasts, outcome, base_rate=0.5)
-        for name, forecasts in fit_baselines(TRAIN, TEST, FEATURES).items()
-    }
+    coin = stated(np.full(len(outcome), 0.5)).graded(outcome)
+    grades = {name: Grades.of(graded, coin) for name, graded in MARKETS.baselines(TRAIN, TEST).items()}
+    brier = {name: each.figure(Measure("loss", SCALE.loss)) for name, each in grades.items()}
+    skill = {name: each.figure(SCALE.skill_measure) for name, each in grades.items()}
+    (coverage,) = (measure for measure in MEASURES if measure.name == "coverage")
     best = TEST.select(pl.col("oracle_p_up") * (1 - pl.col("oracle_p_up"))).mean().item()
-    assert scores["oracle"].brier == pytest.approx(best, abs=0.01)
-    assert scores["oracle"].brier < scores["logistic_regression"].brier + 0.002
-    assert scores["logistic_regression"].brier_skill > 0.9 * scores["oracle"].brier_skill > 0.15
-    assert abs(scores["momentum"].brier_skill) < 0.02
-    assert all(abs(each.coverage - 0.9) < 0.03 for each in scores.values())
+    assert brier["oracle"] == pytest.approx(best, abs=0.01)
+    assert brier["oracle"] < brier["logistic_regression"] + 0.002
+    assert skill["logistic_regression"] > 0.9 * skill["oracle"] > 0.15
+    assert abs(skill["momentum"]) < 0.02
+    assert all(abs(each.figure(coverage) - 0.9) < 0.03 for each in grades.values())
 
 
 @pytest.mark.parametrize("column", ["oracle_p_up", "oracle_return"])

@@ -1,12 +1,14 @@
 import datetime as dt
+import json
 
 import polars as pl
 import pytest
 
+from cortex.domains.columns import SCHEMA
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.features import Feature
-from cortex.domains.markets.outcomes import outcomes
+from cortex.domains.markets.outcomes import horizon_in_steps, outcomes
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
@@ -17,17 +19,23 @@ def test_an_example_has_the_columns_that_later_stages_read():
     tables, config = simulated()
     table = build_examples(tables, config, render_all)
     assert table.columns == [
-        "example_id", "prompt", "outcome", "symbol", "decision_time", "outcome_time", "split",
+        "id", "split", "cluster", "at", "messages", "truth", "symbol", "outcome", "outcome_time",
         "mom7", "mom30", "vol", "draw", "range", "flow", "whales", "active", "fees", "stables",
         "oracle_p_up", "oracle_return",
     ]  # fmt: skip
     assert table.null_count().sum_horizontal().item() == 0
-    assert table["example_id"].is_unique().all()
-    assert table.equals(table.sort("decision_time", "symbol"))
+    assert dict(list(table.schema.items())[:6]) == SCHEMA
+    assert table["id"].is_unique().all()
+    assert table.equals(table.sort("at", "symbol"))
     first = table.row(0, named=True)
-    decided_on = first["decision_time"].date() - dt.timedelta(days=1)
-    assert first["example_id"] == f"{first['symbol']}-{decided_on}"
-    assert first["prompt"].startswith(f"{first['symbol']} {decided_on} 1 ")
+    decided_on = first["at"].date() - dt.timedelta(days=1)
+    assert first["id"] == f"{first['symbol']}-{decided_on}"
+    assert first["cluster"] == f"{first['at']:%Y-%m-%dT%H:%M:%SZ}"
+    assert table.select(pl.col("at").n_unique().over("cluster").max()).item() == 1
+    (question,) = first["messages"]
+    assert question["role"] == "user"
+    assert question["content"].startswith(f"{first['symbol']} {decided_on} 1 ")
+    assert [json.loads(truth) for truth in table["truth"]] == table["outcome"].to_list()
 
 
 def test_the_renderer_sees_no_outcome_and_is_told_the_horizon():
@@ -46,11 +54,11 @@ def test_the_renderer_sees_no_outcome_and_is_told_the_horizon():
 def test_decisions_do_not_overlap_unless_asked_to():
     tables, config = simulated(days=400, horizon=5)
     apart = build_examples(tables, config, render_all)
-    steps = apart.filter(symbol="NEAR").select(pl.col("decision_time").diff().drop_nulls().min()).item()
+    steps = apart.filter(symbol="NEAR").select(pl.col("at").diff().drop_nulls().min()).item()
     assert steps == dt.timedelta(days=5)
     assert apart["oracle_p_up"].null_count() == 0
     daily = build_examples(tables, config.model_copy(update={"every_days": 1}), render_all)
-    assert daily.filter(symbol="NEAR")["decision_time"].diff().drop_nulls().min() == dt.timedelta(days=1)
+    assert daily.filter(symbol="NEAR")["at"].diff().drop_nulls().min() == dt.timedelta(days=1)
     assert 0 < daily["oracle_p_up"].count() < daily.height
 
 
@@ -95,3 +103,16 @@ def test_metrics_that_never_meet_the_prices_are_named_as_the_cause():
 def test_no_prices_are_refused():
     with pytest.raises(DataError, match="no prices at all"):
         build_examples(MarketTables(bars([1.0]).clear()), DataConfig(), render_all)
+
+
+def days(count: int, first: int = 0, step: int = 1) -> pl.Series:
+    return pl.Series(
+        [dt.datetime(2022, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=first + step * n) for n in range(count)]
+    )
+
+
+def test_horizon_is_counted_in_decision_dates():
+    assert horizon_in_steps(days(30), days(30, first=1)) == 1
+    assert horizon_in_steps(days(30), days(30, first=7)) == 7
+    weekly = horizon_in_steps(days(5, step=7), days(5, first=7, step=7))
+    assert weekly == 1, "weekly decisions of weekly outcomes do not overlap"

@@ -1,14 +1,18 @@
 import numpy as np
 import pytest
-from cortex.domains.markets.scores import score
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cortex.domains.markets.forecasts import Climatology, Forecasts
+from cortex.domains.markets.measures import MEASURES, SCALE
 from cortex.errors import DataError
+from cortex.evaluation.graded import Graded
+from cortex.evaluation.grades import Grades
 
 CLIMATOLOGY = Climatology(base_rate=0.52, low=-0.04, high=0.05)
+UNREAD = Graded(0.25, valid=False)
+RETURN_SKILL = next(measure for measure in MEASURES if measure.name == "return_skill")
 
 outcomes = arrays(np.float64, st.integers(1, 40), elements=st.floats(-0.5, 0.5))
 
@@ -21,25 +25,33 @@ def test_climatology_is_estimated_from_outcomes() -> None:
     assert climatology.high == pytest.approx(0.9)
 
 
-def test_an_answer_with_any_part_missing_becomes_the_climatology() -> None:
-    forecasts = Forecasts.from_answers(
-        [0.7, None, 0.6], [0.01, 0.02, 0.0], [-0.02, -0.01, None], [0.03, 0.04, 0.05], CLIMATOLOGY
-    )
-    assert forecasts.valid.tolist() == [True, False, False]
-    assert forecasts.p_up.tolist() == [0.7, 0.52, 0.52]
-    assert forecasts.expected_return.tolist() == [0.01, 0, 0]
-    assert forecasts.low.tolist() == [-0.02, -0.04, -0.04]
-    assert forecasts.high.tolist() == [0.03, 0.05, 0.05]
+def know_nothing(outcome: np.ndarray) -> list[Graded]:
+    """What the climatology forecasts, judged."""
+    n = len(outcome)
+    stated = (np.full(n, value) for value in (CLIMATOLOGY.base_rate, 0.0, CLIMATOLOGY.low, CLIMATOLOGY.high))
+    return Forecasts(*stated).graded(outcome)
+
+
+def test_an_answer_that_cannot_be_read_becomes_the_climatology() -> None:
+    outcome = np.array([0.02, 0.03, -0.05])
+    answered = Forecasts(
+        np.array([0.7, 0.9, 0.6]), np.array([0.01, 0.02, 0.0]), np.array([-0.02, -0.01, -0.01]), np.full(3, 0.04)
+    ).graded(outcome)
+    grades = Grades.of([answered[0], UNREAD, UNREAD], know_nothing(outcome))
+    assert grades.valid.tolist() == [True, False, False]
+    assert grades.values("p_up").tolist() == [0.7, 0.52, 0.52]
+    assert grades.loss.tolist() == pytest.approx([0.09, 0.48**2, 0.52**2])
+    assert grades.values("absolute_error").tolist() == pytest.approx([0.01, 0.03, 0.05])
+    assert grades.values("covered").tolist() == [1, 1, 0]
+    assert grades.values("width").tolist() == pytest.approx([0.06, 0.09, 0.09])
 
 
 @given(outcome=outcomes)
 def test_a_model_that_only_refuses_scores_what_knowing_nothing_scores(outcome: np.ndarray) -> None:
-    nothing = [None] * len(outcome)
-    refusing = Forecasts.from_answers(nothing, nothing, nothing, nothing, CLIMATOLOGY)
-    scores = score(refusing, outcome, CLIMATOLOGY.base_rate)
-    assert scores.brier_skill == 0
-    assert scores.return_skill == 0
-    assert scores.valid_share == 0
+    grades = Grades.of([UNREAD] * len(outcome), know_nothing(outcome))
+    assert grades.figure(SCALE.skill_measure) == 0
+    assert grades.figure(RETURN_SKILL) == 0
+    assert grades.valid.mean() == 0
 
 
 @given(
@@ -48,20 +60,23 @@ def test_a_model_that_only_refuses_scores_what_knowing_nothing_scores(outcome: n
 )
 def test_refusing_never_gains_on_an_honest_answer(p_up: np.ndarray, refused: np.ndarray) -> None:
     """Where the stated probability is the true one, replacing it by a refusal cannot lower the expected Brier score."""
-    zeros = [0.0] * len(p_up)
-    answers = [None if gone else float(p) for p, gone in zip(p_up, refused, strict=True)]
-    partly = Forecasts.from_answers(answers, zeros, zeros, zeros, CLIMATOLOGY)
 
-    def expected_brier(stated: np.ndarray) -> float:
-        return float(np.mean(p_up * (1 - stated) ** 2 + (1 - p_up) * stated**2))
+    def brier(outcome: np.ndarray, refused: np.ndarray) -> np.ndarray:
+        honest = Forecasts(p_up, np.zeros(30), np.zeros(30), np.zeros(30)).graded(outcome)
+        given = [UNREAD if gone else one for one, gone in zip(honest, refused, strict=True)]
+        return Grades.of(given, know_nothing(outcome)).loss
 
-    assert expected_brier(partly.p_up) >= expected_brier(p_up) - 1e-12
+    def expected_brier(refused: np.ndarray) -> float:
+        rose, fell = brier(np.full(30, 0.01), refused), brier(np.full(30, -0.01), refused)
+        return float(np.mean(p_up * rose + (1 - p_up) * fell))
+
+    assert expected_brier(refused) >= expected_brier(np.zeros(30, dtype=np.bool_)) - 1e-12
 
 
 @pytest.mark.parametrize(
     ("p_up", "expected_return", "low", "high", "message"),
     [
-        ([0.5], [0.0], [0.0, 0.0], [0.0], "lengths"),
+        ([0.5], [0.0], [0.0, 0.0], [0.0], "shapes"),
         ([1.2], [0.0], [0.0], [0.0], "p_up of example 0 is 1.2"),
         ([0.5, float("nan")], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], "p_up of example 1 is nan"),
         ([0.5], [float("inf")], [0.0], [0.0], "expected_return of example 0 is inf"),
@@ -72,7 +87,7 @@ def test_numbers_that_are_no_forecast_are_refused(
     p_up: list[float], expected_return: list[float], low: list[float], high: list[float], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        Forecasts.from_answers(p_up, expected_return, low, high, CLIMATOLOGY)
+        Forecasts(*map(np.array, (p_up, expected_return, low, high)))
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ def test_nothing_after_a_decision_changes_its_features_or_its_prompt(day: int, h
     assert not scrambled.equals(features)
 
     decision_time = dt.datetime.combine(last + dt.timedelta(days=1), dt.time(), dt.UTC)
-    known = pl.col("decision_time") <= decision_time
-    prompts = build_examples(tables, config, render_all).filter(known)["prompt"]
-    assert prompts.equals(build_examples(other, config, render_all).filter(known)["prompt"])
+    known = pl.col("at") <= decision_time
+    prompts = build_examples(tables, config, render_all).filter(known)["messages"]
+    assert prompts.equals(build_examples(other, config, render_all).filter(known)["messages"])
 
 
 @settings(max_examples=15, deadline=None)
@@ -89,10 +89,10 @@ def test_a_metric_counts_from_its_lag_on_and_not_a_day_earlier(lag: int):
 def test_an_outcome_is_of_days_that_no_feature_has_seen():
     tables, config = simulated(horizon=5)
     examples = build_examples(tables, config, render_all)
-    length = pl.col("outcome_time") - pl.col("decision_time")
+    length = pl.col("outcome_time") - pl.col("at")
     assert examples.select((length == pl.duration(days=5)).all()).item()
     closes = {(s, d): c for s, d, c in tables.prices.select("symbol", "date", "close").iter_rows()}
     for row in examples.sample(50, seed=0).iter_rows(named=True):
-        date = row["decision_time"].date() - dt.timedelta(days=1)
+        date = row["at"].date() - dt.timedelta(days=1)
         later = closes[row["symbol"], date + dt.timedelta(days=5)]
         assert row["outcome"] == pytest.approx(later / closes[row["symbol"], date] - 1)

@@ -15,7 +15,7 @@ from cortex.errors import DataError
 
 from .tables import render_all
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MARKET = ROOT.parent / "shared" / "data" / "market"
 
 pytestmark = pytest.mark.skipif(not MARKET.is_dir(), reason="no real market data beside this checkout")
@@ -64,7 +64,7 @@ def test_daily_history_splits_into_honest_examples(horizon: int):
 def test_onchain_history_gives_a_feature_for_each_metric(name: str, metrics: int):
     source = FilesConfig(paths=(MARKET / f"{name}.parquet",))
     table = build_examples(FilesSource(source).load(), DataConfig(source=source), render_all)
-    assert len(table.columns) == 7 + 5 + metrics + 2
+    assert len(table.columns) == 9 + 5 + metrics + 2
     warm_up, horizon, embargoes = 119, 1, 2
     assert table.height == 2192 - warm_up - horizon - embargoes
     assert table["symbol"].unique().to_list() == [name.upper()]

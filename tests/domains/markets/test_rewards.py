@@ -2,10 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex.domains.markets import Markets
+from cortex.domains.markets.grading import grade_reply
 from cortex.domains.markets.protocol import Answer, render_answer
 from cortex.domains.markets.quality import check
 from cortex.domains.markets.reward_weights import RewardWeights
-from cortex.domains.markets.rewards import brier_reward, reward
+from cortex.domains.markets.rewards import Reward, brier_reward
 
 PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
 WORDS = frozenset({"up", "down", "unclear"})
@@ -17,8 +19,15 @@ def answer(reasoning: str = "flow:-2 up whales:+1 up", p_up: float = 0.65, retur
     return render_answer(Answer(reasoning, p_up, "up" if p_up >= 0.5 else "down", return_pct, -9, 9))
 
 
+def reward(
+    text: str, prompt: str, outcome: float, weights: RewardWeights, vocabulary: frozenset[str] = frozenset()
+) -> Reward:
+    """The parts of a reply's grade."""
+    return Reward(**grade_reply(text, prompt, outcome, weights, vocabulary).parts)
+
+
 def paid(text: str, outcome: float = 0.01) -> float:
-    return reward(text, PROMPT, outcome, WEIGHTS, WORDS).total(WEIGHTS)
+    return Markets(rewards=WEIGHTS).reward(grade_reply(text, PROMPT, outcome, WEIGHTS, WORDS))
 
 
 @given(truth=PROBABILITIES, stated=PROBABILITIES)
@@ -53,7 +62,7 @@ def test_the_parts_of_an_honest_answer() -> None:
     assert parts.numeric == pytest.approx(0.5)  # two percent off is worth one half
     assert (parts.format, parts.grounding) == (1, 1)
     assert (parts.repetition, parts.padding, parts.misspelling) == (0, 0, 0)
-    assert parts.total(WEIGHTS) == pytest.approx(parts.probability + 0.1 * 0.5 + 0.2 + 0.1)
+    assert paid(answer(), 0.03) == pytest.approx(parts.probability + 0.1 * 0.5 + 0.2 + 0.1)
 
 
 @pytest.mark.parametrize(
