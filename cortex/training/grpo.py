@@ -16,6 +16,7 @@ from cortex.reasoning.reward_weights import RewardWeights
 from cortex.reasoning.rewards import Reward, reward
 from cortex.training.callbacks import rollout_phase
 from cortex.training.grpo_trainer import Judge, KitGRPOTrainer, judged
+from cortex.training.ranks import leave
 from cortex.training.samples import SampleWriter
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 from cortex.training.vllm_sync import keep_base_unmerged
@@ -97,3 +98,4 @@ def _judge(prompt: str, answer: str, outcome: float, weights: RewardWeights, voc
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -1,6 +1,6 @@
 """What the TRL trainers share as programs: the task that a stage writes for them, the model they continue, the end."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from datasets import load_dataset
@@ -11,7 +11,6 @@ from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.models import load_model, load_tokenizer
 from cortex.training.precision import train_in_float32
-from cortex.training.ranks import leave
 
 
 class TrlTask(BaseModel):
@@ -55,8 +54,8 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     }
 
 
-def train(trainer: Any, task: TrlTask) -> NoReturn:
-    """Train to the end, save the model with its tokenizer, and end this process."""
+def train(trainer: Any, task: TrlTask) -> None:
+    """Train to the end, and save the model with its tokenizer."""
     # Not before: by now a trainer's vLLM has compiled its model and captured its CUDA graphs, as it does everywhere.
     torch.use_deterministic_algorithms(True, warn_only=True)
     # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
@@ -68,7 +67,6 @@ def train(trainer: Any, task: TrlTask) -> NoReturn:
     trainer.save_model(task.output)
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(task.output)
-    leave()
 
 
 def _read(path: str) -> Any:
