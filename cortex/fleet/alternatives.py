@@ -51,7 +51,7 @@ def fitted(
         resources = {key: value for key, value in resources.items() if key not in _PLACES}
     kept = _reaching(bucket, wanted, resources, {**(task.get("envs") or {}), **(task.get("secrets") or {})})
     if not kept:
-        home, key = HOMES[_scheme(bucket)]
+        home, key = HOMES[scheme_of(bucket)]
         raise ConfigError(
             f"task {task.get('name')!r} names no machine of {home}, where the bucket {bucket} is: add `infra: {home}` "
             f"to its resources, or give it {key} as a secret"
@@ -149,7 +149,7 @@ def _reaching(
     bucket: str, alternatives: list[dict[str, Any]], resources: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Those on the bucket's own cloud: elsewhere a machine has no identity that the bucket knows, but by keys."""
-    home, key = HOMES.get(_scheme(bucket), (None, None))
+    home, key = HOMES.get(scheme_of(bucket), (None, None))
     if home is None or key in given:
         return alternatives
     kept: list[dict[str, Any]] = []
@@ -203,5 +203,6 @@ def _distinct(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for number, entry in enumerate(entries) if entry not in entries[:number]]
 
 
-def _scheme(bucket: str) -> str:
+def scheme_of(bucket: str) -> str:
+    """The scheme of a bucket's URL; empty for a folder."""
     return bucket.partition("://")[0] if "://" in bucket else ""

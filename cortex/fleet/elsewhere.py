@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cortex.fleet.alternatives import GROUPS, HOMES, cloud_of
+from cortex.fleet.alternatives import GROUPS, HOMES, cloud_of, scheme_of
 from cortex.runs.pipeline import container_of
 
 KEYS = {
@@ -28,8 +28,8 @@ _LOGIN = ("SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
 
 def names_of_keys(bucket: str, cloud: str) -> tuple[str, ...]:
     """The secrets that open a bucket for a machine of this cloud; none where it acts as itself, or needs no bucket."""
-    home, _ = HOMES.get(_scheme(bucket), (cloud, None))
-    return () if home == cloud else tuple(KEYS.get(_scheme(bucket), ()))
+    home, _ = HOMES.get(scheme_of(bucket), (cloud, None))
+    return () if home == cloud else tuple(KEYS.get(scheme_of(bucket), ()))
 
 
 def clouds_of(document: Mapping[str, Any]) -> set[str]:
@@ -45,7 +45,7 @@ def goes_to(documents: Sequence[Mapping[str, Any]], cloud: str) -> bool:
 def carried(environment: Mapping[str, str], bucket: str) -> dict[str, str]:
     """The variables of who launches, as secrets of machines elsewhere are filled from: with the bucket's keys among
     them where they are given for that, and with no other keys in their place."""
-    names = KEYS.get(_scheme(bucket), {})
+    names = KEYS.get(scheme_of(bucket), {})
     others = {name: value for name, value in environment.items() if name not in names}
     return others | {name: environment[given] for name, given in names.items() if environment.get(given)}
 
@@ -61,7 +61,7 @@ def missing(
             keys = [name for name in names_of_keys(bucket, cloud) if not environment.get(name)]
             if keys:
                 words = f"machines of {cloud} have no role of the bucket {bucket}, and its keys are not set here"
-                found[words] = f"set {' and '.join(KEYS[_scheme(bucket)][name] for name in keys)}: {_ADVICE}"
+                found[words] = f"set {' and '.join(KEYS[scheme_of(bucket)][name] for name in keys)}: {_ADVICE}"
         container = container_of((document.get("resources") or {}).get("image_id")) or ""
         host = container.removeprefix("docker:").partition("/")[0]
         home = next((cloud for cloud, pattern in _REGISTRIES if pattern.fullmatch(host)), None)
@@ -85,7 +85,3 @@ def _clouds(document: Mapping[str, Any]) -> list[str | None]:
 
 
 _ADVICE = "those of a user who may read and write this bucket and nothing else"
-
-
-def _scheme(bucket: str) -> str:
-    return bucket.partition("://")[0] if "://" in bucket else ""

@@ -22,7 +22,7 @@ def finish(road: Road) -> Found:
 
 
 def image(road: Road) -> Found:
-    """Every stage of a run that is done ran in the image that its task names, and each was named by its digest."""
+    """See that each task of the run, which is done, names its image by its digest: no other could have run."""
     documents = resolve(road.profile, road.run, pipeline=road.pipeline, settings=road.settings)
     images = {container_of(document["resources"].get("image_id")) for document in documents}
     if None in images:
@@ -72,7 +72,7 @@ HOME = (
     ),
     Step(
         "image",
-        "Machines pulled the real images by their digests, and ran our programs in them.",
+        "Each task names its image by its digest, so that its machine started from that or not at all.",
         image,
         seconds=60,
         needs=("finish",),
