@@ -1,4 +1,4 @@
-"""Datasets: examples on disk, with an account of what they are; the data stage and `cortex dataset` write the same."""
+"""Datasets: examples on disk with a description of them. The data stage and `cortex dataset` write the same files."""
 
 import json
 import tempfile
@@ -28,9 +28,9 @@ DESCRIPTION = "dataset.json"
 
 
 def write_dataset(source: Source, config: DataConfig, style: Style, output: Path) -> pl.DataFrame:
-    """Build the examples of a source and write them, with an account of what they are, into a folder."""
+    """Build the examples of a source and write them, with a description, into a folder."""
     tables = source.load()
-    examples, frame, features = _examples(tables, config, style)
+    examples, frame, features = _build_examples(tables, config, style)
     account = None if tables.account is None else tables.account.with_notes(name_gaps(frame, config))
     try:
         examples.write_parquet(output / EXAMPLES)
@@ -42,7 +42,7 @@ def write_dataset(source: Source, config: DataConfig, style: Style, output: Path
         "horizon_days": config.horizon_days,
         "style": style,
         "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
-        "splits": _splits(examples),
+        "splits": _describe_splits(examples),
         "account": None if account is None else account.to_json(),
     }
     (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
@@ -53,16 +53,16 @@ def make_examples(source: Source, config: DataConfig, style: Style) -> tuple[pl.
     """The examples of a source, and the features that their prompts show.
 
     Raises:
-        DataError: the source's tables cannot be used, or are too short for what is asked of them.
+        DataError: the source's tables cannot be used, or are too short for the settings.
     """
-    examples, _, features = _examples(source.load(), config, style)
+    examples, _, features = _build_examples(source.load(), config, style)
     return examples, features
 
 
-def _examples(
+def _build_examples(
     tables: MarketTables, config: DataConfig, style: Style
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Feature]]:
-    """The examples, and the table of features that they were taken from."""
+    """The examples, the table of features that they were taken from, and the features that prompts show."""
     frame, features = build_features(tables, config)
     return build_examples(tables, config, partial(render_prompts, style=style)), frame, features
 
@@ -81,7 +81,7 @@ def read_examples(folder: Path) -> pl.DataFrame:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What a dataset says of itself."""
+    """A dataset's description, from its `dataset.json`."""
     path = folder / DESCRIPTION
     try:
         found: object = read_json(read_file(path, RECORD_BYTES))
@@ -100,10 +100,10 @@ def take_evenly(frame: pl.DataFrame, count: int) -> pl.DataFrame:
 
 
 def build_dataset(data: Path, out: Path, horizon_days: int, style: str) -> pl.DataFrame:
-    """Examples of files, in a new folder that appears whole.
+    """Build a dataset from a user's files, in a new folder that appears complete.
 
     Raises:
-        UsageError: the folder is taken, or a word is not one of those known.
+        UsageError: the folder is not empty, or the style or the horizon is not a valid one.
         DataError: the files cannot be used; nothing is written then.
     """
     if style not in ("full", "compact"):
@@ -129,7 +129,7 @@ def build_dataset(data: Path, out: Path, horizon_days: int, style: str) -> pl.Da
 
 
 def describe_dataset(folder: Path) -> dict[str, Any]:
-    """What a dataset holds; the keys are those of `dataset.json`, with counts, columns, a sample and the digest.
+    """A dataset's contents: the keys of `dataset.json`, and counts, columns, a sample and the manifest's digest.
 
     Raises:
         DataError: the folder is no dataset.
@@ -146,7 +146,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
     }
 
 
-def _splits(examples: pl.DataFrame) -> dict[str, dict[str, object]]:
+def _describe_splits(examples: pl.DataFrame) -> dict[str, dict[str, object]]:
     rows = examples.group_by("split").agg(
         examples=pl.len(),
         first=pl.col("decision_time").min().dt.date(),

@@ -28,9 +28,9 @@ class DateResamples:
     """R resamples of D decision dates, drawn once and used for every forecaster, so that differences are paired."""
 
     date: NDArray[np.intp]
-    """Which date each of the N examples belongs to."""
+    """Index of the date of each of the N examples."""
     counts: Floats
-    """How often each date was drawn (R x D)."""
+    """Number of times that each date was drawn (R x D)."""
     block_length: int
 
     @classmethod
@@ -86,7 +86,7 @@ def block_length(n_dates: int, horizon_steps: int) -> int:
 
 
 def horizon_in_steps(decision_time: Times, outcome_time: Times) -> int:
-    """How many decision dates one outcome spans, at most: 1 where outcomes do not overlap. N times each."""
+    """Maximum number of decision dates that one outcome spans: 1 where outcomes do not overlap. Both have N times."""
     dates = np.unique(decision_time)
     spans = np.searchsorted(dates, outcome_time) - np.searchsorted(dates, decision_time)
     return max(1, int(spans.max()))

@@ -32,11 +32,11 @@ class TrainingStage(BaseModel):
     name: str
     method: str
     facts: dict[str, str | int | float] = {}
-    """What is worth knowing of it: steps, learning rate, final loss."""
+    """Key figures of the stage: steps, learning rate, final loss."""
 
 
 class CardDetails(BaseModel):
-    """What a card says beyond the evaluation."""
+    """Contents of a card beyond the evaluation."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +48,7 @@ class CardDetails(BaseModel):
     profile: dict[str, str | int | float]
     """The profile in a few lines: name, method, hardware."""
     features: list[str]
-    """What a prompt holds, in words."""
+    """Contents of a prompt, in words."""
     training: list[TrainingStage]
     folders: dict[str, str] = {}
     """The release's folders of weights, and what each holds."""

@@ -1,4 +1,4 @@
-"""What a model stated for each example, as arrays, and what stands in for an answer that cannot be used."""
+"""A model's forecasts as arrays, and the replacement for answers that cannot be used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ INTERVAL_LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Climatology:
-    """What the training outcomes say of any example with no look at it: how often up, and where 90% of returns lay.
+    """Training outcomes' statistics, the same for every example: the rate of up, and the interval of 90% of returns.
 
     Returns are fractions.
     """

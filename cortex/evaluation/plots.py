@@ -33,7 +33,7 @@ def skill_forest(evaluation: Evaluation) -> str:
 
 
 def interval_coverage(evaluation: Evaluation) -> str:
-    """How much of what happened lay inside the stated intervals, next to how wide they were."""
+    """Share of outcomes inside the stated intervals, next to the intervals' width."""
     with themed():
         figure = Figure(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.forecasters)))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -52,7 +52,7 @@ def interval_coverage(evaluation: Evaluation) -> str:
 
 
 def cumulative_skill(evaluation: Evaluation) -> str:
-    """Where in time the skill was gained and lost; each line ends at its forecaster's Brier skill."""
+    """Skill gained and lost over time; each line ends at its forecaster's Brier skill."""
     with themed():
         figure = Figure(layout="constrained", figsize=(WIDTH, 3.0))
         axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""What `evaluation.json` holds. The same inputs give the same bytes: no time of writing, no run's or machine's name."""
+"""Contents of `evaluation.json`. The same inputs give the same bytes: no time of writing, no name of run or machine."""
 
 from datetime import datetime
 from typing import Literal
@@ -24,7 +24,7 @@ class Record(BaseModel):
 
 
 class Scores(Record):
-    """How good N forecasts were. Returns are fractions."""
+    """Scores of N forecasts. Returns are fractions."""
 
     n: int
     """Examples scored; abstentions count."""
@@ -79,11 +79,11 @@ class ReliabilityBin(Record):
 
 
 class Curves(Record):
-    """What the plots of one forecaster show."""
+    """Data of one forecaster's plots."""
 
     reliability: list[ReliabilityBin]
     p_counts: list[int]
-    """How often a probability was stated, over bins of equal width between 0 and 1."""
+    """Number of forecasts in each of several bins of equal width between 0 and 1."""
     cumulative_skill: list[float]
     """Brier skill gained up to each decision date, as a share of the whole period's reference; it ends at the skill."""
 
@@ -107,14 +107,14 @@ class Comparison(Record):
     @computed_field
     @property
     def relation(self) -> Relation:
-        """What `first` does to `second`, as far as the interval says."""
+        """Relation of `first` to `second`, as far as the interval decides it."""
         if self.interval.low > 0:
             return "beats"
         return "worse than" if self.interval.high < 0 else "not distinguishable from"
 
 
 class Verdict(Record):
-    """What may be said of the judged model."""
+    """Verdict on the judged model."""
 
     model: str
     skill_shown: bool
@@ -128,10 +128,10 @@ class Verdict(Record):
 
 
 class DataSummary(Record):
-    """What was judged on. The base rate and all that is fitted come from the training split alone."""
+    """Summary of the test data. The base rate and everything fitted come from the training split only."""
 
     source: str
-    """Where the examples come from, in words."""
+    """Source of the examples, in words."""
     simulated: bool
     train_examples: int
     test_examples: int
@@ -141,7 +141,7 @@ class DataSummary(Record):
     horizon_days: float
     """From a decision to its outcome (the median)."""
     horizon_steps: int
-    """How many decision dates one outcome spans (the most); above 1, outcomes overlap."""
+    """Maximum number of decision dates that one outcome spans; above 1, outcomes overlap."""
     base_rate: float
     """The share of training outcomes above 0."""
     test_up_rate: float
@@ -162,7 +162,7 @@ class Sample(Record):
 
 
 class Derived(Record):
-    """Weights that were made of others, and how far their predictions are from those of what they were made of."""
+    """Weights derived from others, with the divergence of their predictions from the original's."""
 
     name: str
     made_of: str

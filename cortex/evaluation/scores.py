@@ -13,7 +13,7 @@ from cortex.market.outcomes import is_up
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """What each of N examples adds to the scores that are means, or ratios of means: arrays of length N."""
+    """Contribution of each of N examples to scores that are means or ratios of means: arrays of length N."""
 
     hit: Floats
     brier: Floats

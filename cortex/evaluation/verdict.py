@@ -1,4 +1,4 @@
-"""What the numbers allow to be said of a model, in words. The burden of proof is the model's."""
+"""Verdict in words that a model's scores allow. The burden of proof is the model's."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def verdict(model: str, evaluated: Evaluated, comparisons: Sequence[Comparison],
 
 
 def _refusal(evaluated: Evaluated, data: DataSummary) -> str | None:
-    """Why no interval, however good, would do."""
+    """Reason to refuse any claim of skill, however good the interval; None where there is none."""
     dates, valid_share = len(data.decision_times), evaluated.scores.valid_share
     needed = max(MINIMUM_DATES, MINIMUM_BLOCKS * data.block_length)
     if dates < needed:

@@ -1,6 +1,6 @@
-"""What a sampled answer is worth once the outcome is known. Every part lies in a fixed range; the profile weighs them.
+"""Reward of a sampled answer once the outcome is known. Every part lies in a fixed range; the profile weighs them.
 
-The probability is paid by a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
+The probability is rewarded by a proper score, so that stating the true belief is the best policy (Gneiting and Raftery,
 "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007).
 """
 

@@ -26,7 +26,7 @@ UNDERSTOOD = {"flow": -1.2}
 GUESSED = {"whales": 0.5}
 """The same for those of which it can only guess the sign; timid: a wrong guess costs more than a right one earns."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
-"""What it goes by where neither is given: next to nothing."""
+"""Log-odds where neither reading is given: next to nothing."""
 
 GUESSES = 0.55
 """Share of the answers in which it guesses rather than calling a reading unclear."""

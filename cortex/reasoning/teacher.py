@@ -1,7 +1,7 @@
-"""Asking a teacher for all the answers that a stage needs: each is paid once, whatever happens on the way.
+"""Asking a teacher for all the answers that a stage needs: each is paid for once, even across restarts.
 
-An endpoint that serves nobody and a prompt that alone is refused look alike in one reply. What tells them apart is
-whether others are answered: a prompt is given up only if the endpoint answered another one that was sent after it.
+One reply cannot tell an endpoint that serves nobody from a single prompt that is refused. Other prompts' answers can: a
+prompt is given up only if the endpoint answered another prompt that was sent after it.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ TRIAL = 8
 teacher that errs every second time fails by accident once in 256 runs."""
 
 TRIES = 5
-"""How often a prompt is asked whose replies cannot be read, or fail while others are answered."""
+"""Tries of a prompt whose replies cannot be read, or fail while other prompts are answered."""
 
 IN_A_ROW = 16
 """Prompts in a row without an answer at which the endpoint, rather than the prompts, is at fault: they are asked in
 random order, so even if half of them were refused for their content, this would happen once in 65,000 prompts."""
 
 PACE = Patience(first=0.5)
-"""How the pauses between two tries of a prompt grow; the profile says how long there may be no answer at all."""
+"""Growing pauses between two tries of a prompt; the profile limits the time without any answer."""
 
 LONGEST_WAIT = 120.0
 """Seconds that a Retry-After is honoured, as OpenAI's client does; then the endpoint is asked again all the same."""
@@ -76,18 +76,18 @@ def ask(
     seeds: Mapping[str, int] | None = None,
     trial: int = TRIAL,
 ) -> dict[str, Completion]:
-    """What came of each prompt, by example id; what comes is kept in the journal `kept`, so that none is paid twice.
+    """The completion of each prompt, by example id. The journal `kept` stores each, so that none is paid for twice.
 
-    `on_settled` hears how many of how many prompts are settled: answered, or given up. `seeds` are of single prompts.
-    Of the first `trial` answers one has to follow the protocol; 0 takes them as they are.
+    `on_settled` gets the number of settled prompts (answered, or given up) and their total. `seeds` has one per prompt.
+    One of the first `trial` answers must follow the protocol; 0 skips this test.
 
     Raises:
-        StageError: the endpoint cannot be reached, or serves nothing; what came before is kept.
-        DataError: none of its first answers follows the protocol; what came before is kept.
+        StageError: the endpoint cannot be reached, or serves nothing; earlier answers are kept.
+        DataError: none of its first answers follows the protocol; earlier answers are kept.
     """
     with open_journal(kept, prompts) as journal:
         if trial and not any(_follows_protocol(completion) for completion in journal.settled.values()):
-            journal.settled.clear()  # all that is there is a trial that failed: the endpoint may be another one now
+            journal.settled.clear()  # it only holds a failed trial: the endpoint may be another one now
         session = _Session(endpoint, prompts, journal, on_settled, seeds or {}, trial)
         asyncio.run(session.run())
         return {example: journal.settled[example] for example in prompts}
@@ -116,7 +116,7 @@ class _Session:
         self._clock = self._patience.clock
         self._outage = Outage(self._tell_outage, self._tell_over, after=TOLD_AFTER)
         self._answered_at = float("-inf")
-        """When a prompt was last answered."""
+        """Time at which a prompt was last answered."""
         self._given_up: dict[int, tuple[str, Completion, float]] = {}
         """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
         self._trial: list[Completion] = []
@@ -129,7 +129,7 @@ class _Session:
         async with ChatClient(self._endpoint) as client:
             tasks = [asyncio.create_task(self._work(client)) for _ in range(self._workers)]
             try:
-                # Not a TaskGroup, which raises a group: whatever one of them fails with is the error of all.
+                # Not a TaskGroup, which would raise an exception group: here the first error is raised as it is.
                 await asyncio.gather(*tasks)
             finally:
                 for task in tasks:
@@ -156,7 +156,7 @@ class _Session:
             self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
 
     async def _settle(self, client: ChatClient, example: str) -> tuple[Completion, float]:
-        """Ask until there is an end: what came, and when what brought it was sent."""
+        """Ask until the prompt is settled; returns the completion, and when its request was sent."""
         began = self._clock()
         attempt = blamed = 0
         section = self._endpoint.section
@@ -256,7 +256,7 @@ class _Session:
 
 
 def _fault(completion: Completion) -> str | None:
-    """What is wrong with an answer by the protocol; None for one that follows it."""
+    """Violation of the protocol in an answer; None for an answer that follows it."""
     try:
         parse_answer(completion.text)
     except ProtocolError as error:

@@ -71,7 +71,7 @@ class Profile(Section):
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
-        """Canonical bytes: what `profile.json` in the bucket holds."""
+        """Canonical bytes, as `profile.json` in the bucket holds them."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
@@ -82,7 +82,7 @@ class Profile(Section):
             ConfigError: it is not a profile of this version.
         """
         try:
-            # As a YAML file is read, with the same rules: pydantic's own JSON mode takes no path where text was.
+            # Validated as Python values, like a YAML file's: pydantic's JSON mode takes no path where a text was.
             return cls.model_validate(json.loads(data))
         except ValidationError as error:
             raise ConfigError(f"{where}: {first_problem(error)}") from error
@@ -91,10 +91,10 @@ class Profile(Section):
 
 
 def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
-    """The profile with other values under some dotted keys, checked as one that is read.
+    """The profile with other values under some dotted keys, validated again.
 
     Raises:
-        ConfigError: a value is wrong there.
+        ConfigError: a value is wrong.
     """
     raw = profile.model_dump(mode="json")
     for dotted, value in overrides.items():
@@ -106,7 +106,7 @@ def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
 
 
 def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set the value under a dotted key, in place of all that stands there."""
+    """Set the value under a dotted key, replacing everything there."""
     *parents, last = dotted.split(".")
     for parent in parents:
         inner: Any = raw.get(parent)
@@ -116,7 +116,7 @@ def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first of its problems, with the dotted key and the value."""
+    """The first problem of a validation error, with the dotted key and the value."""
     found = error.errors()[0]
     place = ".".join(place_of(found["loc"]))
     message = found["msg"].removeprefix("Value error, ")
@@ -125,5 +125,5 @@ def first_problem(error: ValidationError) -> str:
 
 
 def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The key at pydantic's location, part by part; pydantic counts which kind of a section it read as one of them."""
+    """The parts of the key at pydantic's location, without the `kind` of a section, which pydantic puts among them."""
     return tuple(str(part) for part in location if part not in ("simulator", "files", "flipside"))

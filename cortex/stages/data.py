@@ -1,4 +1,4 @@
-"""data: from a market's history to examples, each a prompt that knew nothing of its outcome."""
+"""data: turns a market's history into examples, whose prompts hold nothing of their outcomes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""evaluate: every model of the run forecasts the held-out period, beside the baselines that it has to beat."""
+"""evaluate: scores every model of the run on the held-out period, beside the baselines that it has to beat."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cortex.evaluation.report import evaluate, write_report
 from cortex.reasoning.protocol import ProtocolError, parse_answer
 from cortex.runs.context import RunContext
 from cortex.runs.stages import models
-from cortex.stages.released import derived_weights, tell_of_copies
+from cortex.stages.released import derived_weights, log_copy_losses
 from cortex.training.answers import sample_answers
 from cortex.training.copies import accepted_copies
 from cortex.training.sampling import Asked, SampledModel, trained_base, trained_model
@@ -49,11 +49,11 @@ def run(context: RunContext, output: Path) -> None:
         seed=profile.seed,
     )
     write_report(evaluation, output)
-    tell_of_copies(evaluation)
+    log_copy_losses(evaluation)
 
 
 def judged_models(context: RunContext) -> list[SampledModel]:
-    """The models to judge, in the order of their making."""
+    """The models to judge, in the order in which they were made."""
     export = context.artifact("export")
     base, base_origin = trained_base(context)
     return [
@@ -67,7 +67,7 @@ def judged_models(context: RunContext) -> list[SampledModel]:
 
 
 def forecasts(answers: list[str], climatology: Climatology) -> Forecasts:
-    """Answers as forecasts; one that cannot be read is an abstention."""
+    """The forecasts in answers; an answer that cannot be parsed is an abstention."""
     columns: list[tuple[float | None, ...]] = []
     for text in answers:
         try:

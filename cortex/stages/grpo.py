@@ -1,4 +1,4 @@
-"""grpo: TRL samples answers to training prompts and reinforces what the outcomes paid for."""
+"""grpo: TRL samples answers to training prompts and reinforces those that the outcomes reward."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def run(context: RunContext, output: Path) -> None:
 
 
 def write_prompts(examples: pl.DataFrame, path: Path) -> None:
-    """Conversations and outcomes, one a line."""
+    """Write prompts as conversations, with their outcomes, one per line."""
     with path.open("w", encoding="utf-8") as file:
         for prompt, outcome in examples.select("prompt", "outcome").iter_rows():
             file.write(json.dumps({"prompt": [{"role": "user", "content": prompt}], "outcome": outcome}) + "\n")

@@ -1,4 +1,4 @@
-"""Copies of a model, quantized or merged: how far each is from what it was made of, and which are accepted."""
+"""Quantized and merged copies of a model: their distance from the original, and which are accepted."""
 
 import json
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class QuantizedCopy:
 
 
 def judge_copy(name: str, wanted: Gptq, kl: float, briers: tuple[float, float] | None) -> QuantizedCopy:
-    """Accept a copy that is no further from the full weights than the profile's bounds; just at a bound is within it.
+    """Accept a copy whose distance from the full weights is within the profile's bounds (a bound itself is within).
 
     `briers` are the copy's and the full weights' scores on the same held-out examples.
     """
@@ -44,13 +44,13 @@ def judge_copy(name: str, wanted: Gptq, kl: float, briers: tuple[float, float] |
     faults = [
         f"{what} {value:.2g} is over the bound {bound:g}"
         for what, value, bound in measured
-        if not value <= bound  # so that NaN is over any bound
+        if not value <= bound  # written so that NaN exceeds any bound
     ]
     return QuantizedCopy(name, wanted.bits, kl, *(briers or (None, None)), not faults, "; ".join(faults) or reason)
 
 
 def mean_brier(answers: Sequence[str], outcome: NDArray[np.float64]) -> float:
-    """The mean Brier score of N answers; one that cannot be read counts as one half."""
+    """The mean Brier score of N answers; an unreadable answer counts as a probability of one half."""
     return float(np.mean((np.array([_p_up(text) for text in answers]) - is_up(outcome)) ** 2))
 
 
@@ -59,7 +59,7 @@ class ExportSummary:
     """The figures of an export."""
 
     copies: tuple[QuantizedCopy, ...]
-    """The rejected ones too."""
+    """All copies, the rejected ones included."""
     merging_kl: float | None
     """Mean divergence of the merged, rounded weights from base and adapter; None where there was no adapter."""
 

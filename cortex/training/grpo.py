@@ -1,7 +1,7 @@
 """The GRPO trainer as a program: `python -m cortex.training.grpo TASK.json`, which the grpo stage writes.
 
-TRL samples a group of answers to each prompt; each is paid by `cortex.reasoning.rewards` once the outcome is known, and
-what pays above its group's mean is made likelier (Shao et al., "DeepSeekMath", 2024).
+TRL samples a group of answers to each prompt, `cortex.reasoning.rewards` rewards each by the known outcome, and answers
+rewarded above their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 
 import os
@@ -23,19 +23,19 @@ from cortex.training.vllm_sync import keep_base_unmerged
 
 
 class GrpoTask(TrlTask):
-    """Besides: what an answer is paid for. The dataset has `prompt` (a conversation) and `outcome` (a fraction)."""
+    """A GRPO trainer's task. The dataset has the columns `prompt` (a conversation) and `outcome` (a fraction)."""
 
     vocabulary: list[str]
-    """Words that count as spelled right."""
+    """Words that count as correctly spelled."""
     rewards: RewardWeights
     samples: str | None = None
-    """The folder for sampled answers that are kept; None keeps none."""
+    """Folder for a few sampled answers; None stores none."""
     sample_count: int = 0
     sample_steps: int = 1
 
 
 def make_judge(weights: RewardWeights, vocabulary: frozenset[str]) -> Judge:
-    """The judge of an answer."""
+    """A function that judges an answer by the profile's weights."""
     return partial(_judge, weights=weights, vocabulary=vocabulary)
 
 
@@ -48,7 +48,7 @@ def reward_function(
 ) -> Any:
     """TRL's reward function: conversations and the outcome column in, weighted rewards out.
 
-    The rollouts after every `sample_steps` steps are put into `rollouts`; `phase` steps share the same rollouts.
+    It adds the rollouts of every `sample_steps`-th step to `rollouts`; `phase` steps share the same rollouts.
     """
 
     def paid(prompts: list[Any], completions: list[Any], outcome: list[float], **context: Any) -> list[float]:

@@ -15,17 +15,17 @@ from cortex.training.rules import EVAL
 from cortex.training.samples import SampleWriter
 
 ABSTENTION = 0.25
-"""The Brier score of an answer that cannot be read: that of saying one half."""
+"""The Brier score of an unreadable answer: that of a probability of one half."""
 
 Judge = Callable[[str, str, float], Reward]
-"""The parts of an answer's reward: of its prompt, its text, and the outcome."""
+"""Gives the parts of an answer's reward from its prompt, its text and the outcome."""
 
 
 class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
-    """Its `evaluate` samples one answer to each validation prompt as the training does: by vLLM, where that is used.
+    """TRL's trainer, whose `evaluate` samples one answer to each validation prompt with the training's own engine.
 
-    TRL's would also compute the loss of each answer, which says nothing here, and needs the memory of a whole batch's
-    logits.
+    TRL's own `evaluate` would also compute each answer's loss, which is no use here, and needs memory for the logits of
+    a whole batch.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         rollouts: list[dict[str, Any]] | None = None,
         **arguments: Any,
     ) -> None:
-        """`rollouts` is where the reward function puts the answers of which some are to be kept, as `judged`."""
+        """`rollouts` is the list to which the reward function adds answers, as `judged`, some of which are stored."""
         super().__init__(**arguments)
         self._judge, self._weights, self._samples, self._rollouts = judge, weights, samples, rollouts
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """As TRL's; of this rank's answers, some are kept with what they were paid and their advantages."""
+        """As TRL's; stores some of this rank's answers with their rewards and advantages."""
         scored = super()._generate_and_score_completions(inputs)
         if self._samples and self._rollouts:
             advantages = scored["advantages"].tolist()
@@ -52,7 +52,7 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         return scored
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validate: every rank answers its share of the prompts, and all are told the figures of the whole."""
+        """Validate: every rank answers its share of the prompts, and all get the metrics over all prompts."""
         rows = list(self.eval_dataset)
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[: len(rows) - len(rows) % ranks][rank::ranks]  # all ranks generate equally often
@@ -65,7 +65,7 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
             judged += [self._judged(row, answer) for row, answer in zip(batch, completions, strict=True)]
         everything = gather_object(judged)
         metrics = {f"{EVAL}{name}": value for name, value in figures(everything).items()}
-        self.log(metrics)  # adds to them what TRL measured of the answers, such as their lengths
+        self.log(metrics)  # adds TRL's own metrics of the answers, such as their lengths
         if self._samples and rank == 0:
             self._samples.write(self.state.global_step, "validation", everything)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -78,13 +78,13 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
 
 
 def judged(prompt: str, completion: str, outcome: float, parts: Reward, weights: RewardWeights) -> dict[str, Any]:
-    """An answer with what it was paid, as it is kept to be read."""
+    """An answer with its reward, as a row of the stored samples."""
     row = {"prompt": prompt, "completion": completion, "outcome": outcome}
     return {**row, "reward": parts.total(weights), **asdict(parts)}
 
 
 def figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The means of a validation; `brier` is what the best checkpoint has least of."""
+    """The mean metrics of a validation; the best checkpoint has the lowest `brier`."""
 
     def mean(name: str) -> float:
         return statistics.fmean(row[name] for row in rows)

@@ -1,4 +1,4 @@
-"""What the TRL trainers share as programs: the task that a stage writes for them, the model they continue, the end."""
+"""Common parts of the TRL trainer programs: reading the task, loading the model, training and ending."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from cortex.training.precision import train_in_float32
 
 
 class TrlTask(BaseModel):
-    """What a stage asks of its trainer."""
+    """A stage's order to its trainer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class TrlTask(BaseModel):
     attention: str
     device: str
     adapter: dict[str, Any] | None
-    """Arguments of a new LoRA adapter; None trains what the folder holds."""
+    """Arguments of a new LoRA adapter; None trains the weights or adapter in the folder."""
     dataset: str
     """A JSONL in the columns that the trainer reads."""
     validation: str | None = None
@@ -34,7 +34,7 @@ class TrlTask(BaseModel):
     resume: str | None
     """The checkpoint to continue from."""
     output: str
-    """Where the trained model goes."""
+    """Folder for the trained model."""
 
 
 def trainer_inputs(task: TrlTask) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     if task.arguments.get("fsdp"):
         name_layers_to_shard(model)
     new_adapter = task.adapter and not isinstance(model, PeftModel)
-    if not new_adapter:  # else the base does not train
+    if not new_adapter:  # with a new adapter the base does not train
         train_in_float32(model)
     return {
         "model": model,
