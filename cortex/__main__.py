@@ -1,4 +1,4 @@
-"""`python -m cortex`: the command line, where the `cortex` program is not on the path."""
+"""`python -m cortex`: the command line, for where the `cortex` program is not on the path."""
 
 from cortex.cli import main
 

@@ -1,4 +1,4 @@
-"""The command line: the verbs of `cortex/verbs/`, and what an error looks like."""
+"""The command line: the verbs of `cortex/verbs/`, and how errors are printed."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ import typer
 from dotenv import load_dotenv
 
 from cortex.errors import CortexError
-from cortex.surroundings import ROOT, settle
+from cortex.surroundings import ROOT, complete_environment
 from cortex.text import harmless
 from cortex.verbs import (
     checking,
@@ -24,7 +24,7 @@ from cortex.verbs import (
 )
 
 ENV_FILE = ROOT / ".env"
-"""In the checkout; `make infra-up` writes it."""
+"""The checkout's settings file; `make infra-up` writes to it."""
 
 app = typer.Typer(
     name="cortex",
@@ -44,20 +44,20 @@ app.add_typer(server.app, name="server")
 
 @app.callback()
 def prepare() -> None:
-    """Before any verb: what is logged is made harmless. Here, so that `--help` need not load the logger."""
+    """Sanitize log messages before any verb runs. Imported here, so that `--help` need not load the logger."""
     from cortex.console import guard_log
 
     guard_log()
 
 
 def main() -> None:
-    """Run the command line; an error of the kit is one line on stderr and its exit code.
+    """Run the command line; print an error of the kit as one line on stderr and leave with its exit code.
 
-    What `.env` says, and the environment does not, holds for the whole program: not only the kit's settings are in
-    there, but AWS_REGION, which the bucket's client, boto3 and SkyPilot read. CORTEX_ENV_FILE names another file.
+    Variables of `.env` that the environment does not set are put into the environment, since `.env` holds more than
+    the kit's own settings: the bucket's client, boto3 and SkyPilot read AWS_REGION. CORTEX_ENV_FILE names another file.
     """
     load_dotenv(os.environ.get("CORTEX_ENV_FILE", ENV_FILE))
-    settle(os.environ)
+    complete_environment(os.environ)
     try:
         app(prog_name="cortex")
     except CortexError as error:

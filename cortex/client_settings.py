@@ -1,7 +1,7 @@
-"""Variables that other libraries read, checked before they do: proxies, certificates, keys and addresses.
+"""Checks of the variables that other libraries read: proxies, certificates, keys and addresses.
 
-Their clients fail on a wrong one in their own ways: the bucket's ends the process, httpx blames an import, and others
-wait for a minute and then blame the network. All functions raise ValueError, with the variable's name and the fix.
+The libraries themselves handle a wrong value badly: the bucket's client ends the process, httpx blames an import, and
+others wait for a minute and then blame the network. All checks raise ValueError, with the variable's name and the fix.
 """
 
 import functools
@@ -22,7 +22,7 @@ KEYS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_
 ADDRESSES = ("HF_ENDPOINT", "WANDB_BASE_URL")
 
 BUCKET_VARIABLES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
-"""How the variables begin that the client of each kind of bucket reads."""
+"""The prefix of the variables that the client of each kind of bucket reads."""
 
 _BUCKET_ADDRESS = re.compile(
     r"AWS_ENDPOINT(_URL(_[A-Z0-9_]+)?)?|AWS_METADATA_ENDPOINT|(AZURE|GOOGLE)_\w*(ENDPOINT|BASE_URL)"
@@ -37,7 +37,7 @@ _UNFIT_IN_KEY = re.compile(r"[^!-~]|[\"'`]")
 
 
 def drop_empty(environment: MutableMapping[str, str]) -> None:
-    """Remove variables of these that are empty: the bucket's client would read them as a file or an address."""
+    """Remove those of these variables that are empty: the bucket's client would read them as a file or an address."""
     ours = tuple(name for names in BUCKET_VARIABLES.values() for name in names)
     for name in [name for name, value in environment.items() if not value.strip()]:
         if name.startswith(ours) or name.upper() in (*PROXIES, *CERTIFICATE_FILES, *CERTIFICATES, "SSL_CERT_DIR"):
@@ -45,7 +45,7 @@ def drop_empty(environment: MutableMapping[str, str]) -> None:
 
 
 def check_key(text: str) -> None:
-    """Return if a text can be sent as a key. The message shows one character of it at most."""
+    """Return if a text can be sent as a key. The error shows one of its characters at most, since keys are secret."""
     unfit = _UNFIT_IN_KEY.search(text)
     if unfit:
         raise ValueError(
@@ -55,7 +55,7 @@ def check_key(text: str) -> None:
 
 
 def check_network(environment: Mapping[str, str]) -> None:
-    """Check what every client of a service reads: proxies, certificates, and keys of hubs and trackers."""
+    """Check the variables that all network clients read: proxies, certificates, and keys of hubs and trackers."""
     for name, value in environment.items():
         if not value:
             continue
@@ -68,30 +68,30 @@ def check_network(environment: Mapping[str, str]) -> None:
         elif name == "SSL_CERT_DIR":
             _explain(name, value, _check_certificate_folders)
         elif name in KEYS:
-            _name(name, value, check_key)
+            _explain_secret(name, value, check_key)
         elif name in ADDRESSES:
             _explain(name, value, check_http_url)
 
 
 def check_bucket_client(scheme: str, environment: Mapping[str, str]) -> None:
-    """Check what the client of a kind of bucket reads."""
+    """Check the variables that the client of a kind of bucket reads."""
     for name, value in environment.items():
         if not name.startswith(BUCKET_VARIABLES[scheme]) or not value:
             continue
         if _BUCKET_KEY.fullmatch(name):
-            _name(name, value, check_key)
+            _explain_secret(name, value, check_key)
         elif _BUCKET_ADDRESS.fullmatch(name):
             _explain(name, value, check_http_url)
         elif _BUCKET_FILE.fullmatch(name):
             _explain(name, value, _check_file)
         elif name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             _explain(name, value, check_region)
-        elif name != "GOOGLE_SERVICE_ACCOUNT_KEY":  # a JSON text, which may have lines
+        elif name != "GOOGLE_SERVICE_ACCOUNT_KEY":  # a JSON text, which may have several lines
             _explain(name, value, _check_plain)
 
 
 def check_region(value: str) -> None:
-    """Return if a region can have this name."""
+    """Return if the value can be a region's name."""
     if not _REGION.fullmatch(value):
         raise ValueError("is no region's name: write one like us-east-1")
 
@@ -103,8 +103,8 @@ def _explain(name: str, value: str, check: Callable[[str], object]) -> None:
         raise ValueError(f"{name} is {_without_password(value)!r}: {error}") from error
 
 
-def _name(name: str, value: str, check: Callable[[str], object]) -> None:
-    """As `_explain`, for what must not be shown."""
+def _explain_secret(name: str, value: str, check: Callable[[str], object]) -> None:
+    """As `_explain`, for a value that must not be shown."""
     try:
         check(value)
     except ValueError as error:
@@ -137,9 +137,10 @@ def _check_no_proxy(value: str) -> None:
 
 
 def _is_exempt_host(entry: str) -> bool:
-    """Tell if an entry of NO_PROXY is one that every client can read.
+    """Tell if every client can read this entry of NO_PROXY.
 
-    The clients make an address of it, some with a `*` before the name, which no name in punycode (`xn--`) bears.
+    The clients parse an entry as an address, some after putting a `*` before it, which makes a name in punycode
+    (`xn--`) invalid.
     """
     try:
         if entry.count(":") > 1 and "://" not in entry:
@@ -161,7 +162,7 @@ def _check_certificates(value: str) -> None:
 
 @functools.lru_cache
 def _parse_certificates(path: str, _version: tuple[int, ...]) -> None:
-    """Parse a file once as long as it stays the same: a system's takes 20 ms, and four variables often name it."""
+    """Parse a file once per version: the system's takes 20 ms, and often four variables name it."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError as error:

@@ -1,14 +1,14 @@
-"""A clock that does not jump: what one program writes down is in order, and its durations are right."""
+"""A clock that does not jump: the times that one program records are in order, and their differences are right."""
 
 import time
 from collections.abc import Callable
 
 
 class SteadyClock:
-    """Seconds since 1970 by the wall clock at its beginning, and by the monotonic clock from there on.
+    """Seconds since 1970: the wall clock's when the program starts, advanced by the monotonic clock.
 
-    A machine whose clock is set while a program runs changes nothing in what the program tells of durations. Where the
-    wall clock was wrong at the beginning, all its times are wrong by as much.
+    Setting the machine's clock while the program runs does not change its durations. If the wall clock was wrong at
+    the start, all its times are wrong by the same amount.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -19,4 +19,4 @@ class SteadyClock:
 
 
 steady_time = SteadyClock()
-"""This program's."""
+"""This program's clock."""

@@ -1,4 +1,4 @@
-"""The terminal as every verb writes to it: no text can do anything there but be read."""
+"""The terminal that every verb writes to: untrusted text is shown on it and cannot control it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from rich.text import Text
 from cortex.text import harmless
 
 LONGEST = 100_000
-"""Characters of one text: a dataset's sample prompt is shown whole."""
+"""Most characters of one text that are shown: enough for a dataset's sample prompt."""
 
 
 class Console(rich.console.Console):
@@ -22,11 +22,14 @@ class Console(rich.console.Console):
         super().__init__(**{"highlight": False, **options, "markup": False, "emoji": False})
 
     def render_str(self, text: str, **options: Any) -> Text:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Before the layout, so that columns keep their width."""
+        """Sanitize plain strings before the layout, so that columns keep their width."""
         return super().render_str(harmless(text, limit=LONGEST, lines=True), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """After it, whatever a text came in. What moves the cursor is rich's own, in segments of their own."""
+        """Sanitize what the layout gives, whatever object a text came in.
+
+        Rich keeps the sequences that move the cursor in control segments of their own, which pass unchanged.
+        """
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -35,7 +38,7 @@ class Console(rich.console.Console):
 
 
 def guard_log() -> None:
-    """Make what is logged harmless, too: warnings quote stores and machines."""
+    """Sanitize log messages too: warnings quote text from stores and machines."""
 
     def clean(record: Any) -> None:
         record["message"] = harmless(record["message"], lines=True)

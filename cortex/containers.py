@@ -1,4 +1,4 @@
-"""A rehearsal's stages in containers of their images: no network, nothing to write but the run's own folders."""
+"""A rehearsal's stages in containers of their images, without a network, able to write the run's own folders alone."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from cortex.artifacts.folder_store import INCOMING, FolderStore
 from cortex.artifacts.store import Store
-from cortex.docker import WITHOUT, check_engine, client, cpu_image
+from cortex.docker import WITHOUT, check_engine, cpu_image, docker_command
 from cortex.errors import ConfigError
 from cortex.process import running
 from cortex.runs.profile import Profile
@@ -19,7 +19,7 @@ from cortex.runs.run_secret import SECRET_VARIABLE, RunSecret
 from cortex.settings import Settings
 
 USER = 10001
-"""Who a stage runs as where the caller is root; any other caller's containers run as the caller."""
+"""The user id that containers run under when the caller is root; otherwise they run under the caller's own."""
 
 HARDENED = (
     "--network=none",
@@ -29,19 +29,20 @@ HARDENED = (
     "--security-opt=no-new-privileges",
     "--pids-limit=1024",
 )
-"""What a container may not: reach anything, write to its image, become somebody else, fill the machine."""
+"""A container cannot reach a network, write to its image, become another user, or fill the machine with processes."""
 
 GRACE = 20
-"""Seconds that a stage has to save what it did, once it is told to end."""
+"""Seconds between SIGTERM and SIGKILL, for a stage to save its work."""
 
 _NO_NETWORK = f"containers of a rehearsal have no network; change that, {WITHOUT}"
 
 _GUARD = 'read -r _; "$1" stop --time "$2" "$3"; "$1" rm --force "$3"'
+"""Waits until its standard input closes, at the block's end or when this process dies; then stops the container."""
 
 
 @dataclass(frozen=True)
 class Containers:
-    """Places on a Docker Engine: the engine that the `docker` command reaches."""
+    """Makes containers on the Docker Engine that the `docker` command reaches."""
 
     run: str
     profile: Profile
@@ -49,13 +50,13 @@ class Containers:
     settings: Settings
     kind: str = "image"
     at_once: int = 1
-    """Builds take turns at one cache of packages, and not in the order in which they were begun."""
+    """Builds share one cache of packages and take turns at it, not in the order in which they were started."""
 
     def check(self) -> None:
-        """Find what would keep stages from running in containers.
+        """Check that the stages can run in containers.
 
         Raises:
-            ConfigError: no engine answers, or the run needs a network, which containers here have not.
+            ConfigError: no engine answers, or the run needs a network, which these containers do not have.
         """
         _folder(self.store)
         if self.profile.domain.key_variables():
@@ -73,10 +74,10 @@ class Containers:
 
 @dataclass(frozen=True)
 class Container:
-    """One image; every stage is a new container of it."""
+    """One image; every stage runs in a new container of it."""
 
     image: str
-    """Its id."""
+    """The image's id."""
     run: str
     profile: Profile
     store: Store
@@ -84,11 +85,11 @@ class Container:
 
     @contextmanager
     def running(self, words: Sequence[str], output: IO[Any]) -> Generator["subprocess.Popen[str]"]:
-        """Start `cortex WORDS...` in a container, which does not outlive the block, nor this process."""
+        """Start `cortex WORDS...` in a container that ends with the block, or with this process."""
         name = f"cortex-{self.run}-{secrets.token_hex(4)}"
-        docker, owner = client(), _owner()
+        docker, owner = docker_command(), _owner()
         bucket, work = _folder(self.store), self.settings.work(self.run).absolute()
-        _give(bucket, work, self.run, owner)
+        _make_folders(bucket, work, self.run, owner)
         command = [
             docker,
             "run",
@@ -101,16 +102,16 @@ class Container:
             "--env=USER=cortex",
             f"--env=CORTEX_HOME={self.settings.home.absolute()}",
             f"--env=CORTEX_BUCKET={bucket}",
-            f"--env={SECRET_VARIABLE}",  # by its name alone: its value is on no command line
-            # At the paths that they have outside: what a stage says of a file is true out here, too.
+            f"--env={SECRET_VARIABLE}",  # the name alone, so that the value is on no command line
+            # Mounted at the same paths as outside, so that paths in a stage's output are right out here too.
             *(f"--mount=type=bind,source={path},target={path}" for path in (bucket, work)),
-            *(f"--mount=type=bind,source={path},target={path},readonly" for path in _read(self.profile)),
+            *(f"--mount=type=bind,source={path},target={path},readonly" for path in _named_paths(self.profile)),
             self.image,
             *words,
         ]
         variables = {**os.environ, SECRET_VARIABLE: RunSecret.of(self.run, self.settings).value}
         with (
-            _ended_with_us(docker, name),
+            _stopped_at_exit(docker, name),
             running(command, env=variables, stdout=output, stderr=subprocess.STDOUT) as process,
         ):
             yield process
@@ -126,8 +127,8 @@ def _owner() -> tuple[int, int]:
     return (USER, USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
 
 
-def _give(bucket: Path, work: Path, run: str, owner: tuple[int, int]) -> None:
-    """Make what a run writes, and, as root, make it the containers' user's: root can use it all the same."""
+def _make_folders(bucket: Path, work: Path, run: str, owner: tuple[int, int]) -> None:
+    """Make the folders that a run writes. Root gives them to the containers' user, and can still use them."""
     incoming, folder = bucket / INCOMING, bucket / "runs" / run
     for path in (incoming, folder, work):
         path.mkdir(parents=True, exist_ok=True)
@@ -141,8 +142,8 @@ def _give(bucket: Path, work: Path, run: str, owner: tuple[int, int]) -> None:
                 os.lchown(path, *owner)
 
 
-def _read(profile: Profile) -> list[Path]:
-    """What a profile names on this machine's disk."""
+def _named_paths(profile: Profile) -> list[Path]:
+    """The files and folders on this machine's disk that a profile names."""
     base, named = profile.model.base, list(profile.domain.files())
     if base and Path(base).is_absolute() and Path(base).exists():
         named.append(Path(base))
@@ -150,8 +151,8 @@ def _read(profile: Profile) -> list[Path]:
 
 
 @contextmanager
-def _ended_with_us(docker: str, name: str) -> Generator[None]:
-    """End a container with the block, or with this process, even by SIGKILL: what waits for either lives apart."""
+def _stopped_at_exit(docker: str, name: str) -> Generator[None]:
+    """Stop a container with the block, or with this process, even by SIGKILL: a separate process waits for either."""
     guard = subprocess.Popen(
         ["sh", "-c", _GUARD, "guard", docker, str(GRACE), name],
         stdin=subprocess.PIPE,

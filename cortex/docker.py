@@ -1,4 +1,4 @@
-"""The Docker Engine of this machine: whichever one the `docker` command reaches, and the kit's images in it."""
+"""The Docker Engine that the `docker` command reaches, and the kit's images in it."""
 
 import shutil
 import subprocess
@@ -12,10 +12,10 @@ WITHOUT = "or leave CONTAINERS away"
 
 
 INSTALL = "docker is not installed", "install Docker Engine"
-"""A fault, and its fix."""
+"""The fault, and its fix."""
 
 
-def client() -> str:
+def docker_command() -> str:
     """The `docker` command.
 
     Raises:
@@ -28,18 +28,18 @@ def client() -> str:
 
 
 def engine_fault() -> tuple[str, str] | None:
-    """Why no engine answers, and the fix; None where one does."""
+    """The reason why no engine answers, and the fix; None where one does."""
     if shutil.which("docker") is None:
         return INSTALL
-    asked = _ask("version", "--format", "{{.Server.Version}}")
-    return (f"no Docker Engine answers ({_line(asked.stderr)})", "start it") if asked.returncode else None
+    asked = _run_docker("version", "--format", "{{.Server.Version}}")
+    return (f"no Docker Engine answers ({_shorten(asked.stderr)})", "start it") if asked.returncode else None
 
 
 def check_engine() -> None:
     """Return if an engine answers.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: no engine answers.
     """
     fault = engine_fault()
     if fault:
@@ -47,7 +47,7 @@ def check_engine() -> None:
 
 
 def cpu_image(name: str, settings: Settings, log: Path) -> str:
-    """Build an image's CPU variant, of this checkout's code, and return its id; the engine's cache does most of it.
+    """Build an image's CPU variant with this checkout's code, mostly from the engine's cache, and return its id.
 
     Raises:
         StageError: it cannot be built; the log says why.
@@ -65,18 +65,23 @@ def cpu_image(name: str, settings: Settings, log: Path) -> str:
         error = StageError(f"the image {name} cannot be built: {' '.join(last)[-300:]} ({log})")
         error.exit_code = done.returncode
         raise error
-    # By its id: another checkout may give the tag to an image of its own at any time.
-    asked = _ask("image", "inspect", "--format", "{{.Id}}", f"cortex-{name}:cpu")
+    # The id, not the tag: another checkout may give the tag to an image of its own at any time.
+    asked = _run_docker("image", "inspect", "--format", "{{.Id}}", f"cortex-{name}:cpu")
     if asked.returncode:
-        raise StageError(f"the image {name} was built, and is not there: {_line(asked.stderr)}")
+        raise StageError(f"the image {name} was built, and is not there: {_shorten(asked.stderr)}")
     return asked.stdout.strip()
 
 
-def _ask(*words: str) -> "subprocess.CompletedProcess[str]":
+def _run_docker(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [client(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, encoding="utf-8"
+        [docker_command(), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
 
 
-def _line(text: str) -> str:
+def _shorten(text: str) -> str:
     return " ".join(text.split())[-200:]

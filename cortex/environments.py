@@ -1,4 +1,4 @@
-"""Environments of the images, on this machine: a venv made from an image's CPU lock, named by the lock's hash."""
+"""The images' environments on this machine: venvs made from an image's CPU lock, and named by the lock's hash."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from cortex.settings import CHECKOUT, Settings
 
 IMAGES = CHECKOUT / "images"
 OVERRIDES = "overrides.txt"
-"""Beside an image's requirements: pins of its packages that do not hold here, be it for the lock or for installing."""
+"""A file beside an image's requirements: versions that replace its packages' own pins, in the lock and on install."""
 _COMPLETE = "complete"
 
 
@@ -32,43 +32,43 @@ def cpu_lock(image: str) -> Path:
 
 
 def environment(image: str, settings: Settings) -> Path:
-    """The folder of an image's venv. It is made on first use; a half-made one is never taken for whole.
+    """The folder of an image's venv, made on first use. A half-made one is never used: it is made anew.
 
     Packages come from the index, and from UV_FIND_LINKS or PIP_FIND_LINKS where given. A file whose hash is not in the
     lock is refused; for torch the lock has none, since its CPU wheel differs from one index to another.
 
     Raises:
-        StageError: uv could not install what the lock names, or a file is not the one that it names.
+        StageError: uv could not install the lock's packages, or a file's hash is not in the lock.
     """
-    lock, name = cpu_lock(image), _name(image)
+    lock, name = cpu_lock(image), _folder_name(image)
     settings.environments.mkdir(parents=True, exist_ok=True)
-    # Its programs name the place that they were installed at: a link to it may be gone tomorrow.
+    # Resolved, since the venv's programs hold their own absolute path, and a link on it may be removed later.
     root = settings.environments.resolve()
     folder = root / name
     with (root / f"{name}.lock").open("w", encoding="utf-8") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _uv("venv", "--python", sys.executable, folder)
-            # Compiled now: where it is read only, or PYTHONDONTWRITEBYTECODE is set, every process would compile it.
-            # What comes as sources is built with the lock's own versions, whose hashes are checked like all others.
+            _run_uv("venv", "--python", sys.executable, folder)
+            # Compiled now: with a read-only venv or PYTHONDONTWRITEBYTECODE, every process would compile it again.
+            # Source packages are built with the lock's own versions, whose hashes are checked like all others.
             locked = ("--requirement", lock, "--build-constraints", lock)
             overrides = lock.with_name(OVERRIDES)
             if overrides.is_file():
                 locked += ("--overrides", overrides)
-            _uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", *locked)
+            _run_uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", *locked)
             (folder / _COMPLETE).touch()
     return folder
 
 
 def existing_environment(image: str, settings: Settings) -> Path | None:
-    """The folder of an image's venv if it is whole; None where it would first have to be made."""
-    folder = settings.environments.resolve() / _name(image)
+    """The folder of an image's venv if it is complete; None where it would first have to be made."""
+    folder = settings.environments.resolve() / _folder_name(image)
     return folder if (folder / _COMPLETE).exists() else None
 
 
 def on_path(folder: Path) -> dict[str, str]:
-    """Variables under which programs run in an environment, with this checkout's code."""
+    """The variables with which programs run in an environment, on this checkout's code."""
     return {
         "VIRTUAL_ENV": str(folder),
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -79,11 +79,11 @@ def on_path(folder: Path) -> dict[str, str]:
     }
 
 
-def _name(image: str) -> str:
+def _folder_name(image: str) -> str:
     return f"{image}-{hashlib.sha256(cpu_lock(image).read_bytes()).hexdigest()[:12]}"
 
 
-def _uv(*arguments: str | Path) -> None:
+def _run_uv(*arguments: str | Path) -> None:
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv is None:

@@ -1,4 +1,4 @@
-"""One tree of errors. Each knows the exit code that the command line leaves with.
+"""The kit's errors. Each has the exit code that the command line leaves with.
 
 0 done · 2 usage · 65 bad data or failed verification · 75 preempted or moved, run me again · 76 over budget, do not ·
 77 refused (no receipt, no lease) · 78 configuration. Anything else that fails exits with 1.
@@ -16,37 +16,37 @@ class StageError(CortexError):
 
 
 class UsageError(CortexError, ValueError):
-    """A command was called with words or values that it cannot take."""
+    """A command was called with arguments that it cannot take."""
 
     exit_code = 2
 
 
 class DataError(CortexError, ValueError):
-    """Data that was given, or that a stage before left, cannot be used."""
+    """Data of the user's, or of an earlier stage, cannot be used."""
 
     exit_code = 65
 
 
 class VerificationError(DataError):
-    """Bytes are not what their manifest says."""
+    """Bytes differ from what their manifest says."""
 
 
 class PreemptedError(CortexError):
-    """The machine is being taken away. Progress is safe: the same command continues."""
+    """The machine is being preempted. Progress is saved: the same command continues."""
 
     exit_code = 75
     gone_by: float | None = None
-    """In seconds of `time.monotonic()`, where its cloud has said when."""
+    """The time at which the machine goes, in seconds of `time.monotonic()`; None where its cloud has not said."""
 
 
 class MovedError(CortexError):
-    """The machine is given back so that the job goes on, on a cheaper one if there is any."""
+    """The machine is given back, and the job continues on another, a cheaper one if there is any."""
 
     exit_code = 75
 
 
 class HungError(CortexError):
-    """A program made no progress, and was ended. What it had saved is safe: the same command continues."""
+    """A program made no progress, and was ended. Its checkpoints are safe: the same command continues."""
 
     exit_code = 75
 
@@ -58,18 +58,18 @@ class BudgetError(CortexError):
 
 
 class RefusedError(CortexError, PermissionError):
-    """Doing this now could lose or spoil something: the message names what is missing."""
+    """The command could lose or spoil something now: the message names what is missing."""
 
     exit_code = 77
 
 
 class ConfigError(CortexError, ValueError):
-    """A profile, a setting or the machine is not fit for what was asked."""
+    """A profile, a setting or the machine does not allow what was asked."""
 
     exit_code = 78
 
 
 def error_of(code: int, text: str) -> CortexError:
-    """The error that a program ended with, by its exit code."""
+    """The error that stands for a program's exit code."""
     kinds = (UsageError, DataError, PreemptedError, BudgetError, RefusedError, ConfigError)
     return next((kind(text) for kind in kinds if kind.exit_code == code), StageError(text))

@@ -1,4 +1,4 @@
-"""The live view of a run's stages: a table on a terminal, a line per change elsewhere."""
+"""The live view of a run's stages: a table on a terminal; elsewhere a line for each change."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,14 +21,14 @@ _MARKS = {
 }
 _SHOWN = ("loss", "reward", "kl")
 _SHOWN_OF_VALIDATIONS = ("answer_loss", "loss")
-"""Of these the first that was measured: it decides which checkpoint is the best."""
+"""The first of these that was measured is shown: it decides which checkpoint is the best."""
 _LINE_SECONDS = 15.0
 
 
 class LiveStages:
-    """Shows a followed run until it is left; `refresh` is to be called a few times a second.
+    """Shows a run's stages until the block is left. The caller calls `refresh` a few times a second.
 
-    `summary` gives the lines below the table; elsewhere than on a terminal they are left out.
+    `summary` gives the lines below the table. They are shown on a terminal alone.
     """
 
     def __init__(self, follower: RunFollower, console: Console, summary: Callable[[], str] | None = None) -> None:
@@ -37,7 +37,7 @@ class LiveStages:
         self._console = console
         self._summary = summary
         self._live = Live(console=console, auto_refresh=False, transient=False) if console.is_terminal else None
-        self._told: dict[str, tuple[str, float]] = {}
+        self._printed: dict[str, tuple[str, float]] = {}
 
     def __enter__(self) -> "LiveStages":
         if self._live:
@@ -51,19 +51,19 @@ class LiveStages:
         self.stop()
 
     def stop(self) -> None:
-        """Leave the table as it stands."""
+        """Stop updating the table, and leave it on the terminal."""
         if self._live:
             self._live.stop()
 
     def refresh(self) -> None:
-        """Read the ledger and show what is new."""
+        """Read the ledger and show what changed."""
         self._follower.update()
         if self._live:
             table = self._table()
             self._live.update(Group(table, Text(self._summary())) if self._summary else table, refresh=True)
         else:
             for report in self._follower.stages.values():
-                self._tell(report)
+                self._print_change(report)
 
     def _table(self) -> Table:
         table = stage_table(self._follower.stages.values())
@@ -71,17 +71,17 @@ class LiveStages:
             table.add_row(_MARKS["running"], Text(f"making {self.waiting_for}", "dim"))
         return table
 
-    def _tell(self, report: StageReport) -> None:
-        state, at = self._told.get(report.name, ("waiting", 0.0))
+    def _print_change(self, report: StageReport) -> None:
+        state, at = self._printed.get(report.name, ("waiting", 0.0))
         due = report.state == "running" and report.step is not None and time.monotonic() - at > _LINE_SECONDS
         if report.state != state or due:
-            self._told[report.name] = (report.state, time.monotonic())
+            self._printed[report.name] = (report.state, time.monotonic())
             words = [f"{report.name:<9}", f"{report.state:<8}", *_cells(report)]
             self._console.print("  ".join(word for word in words if word))
 
 
 def stage_table(reports: Iterable[StageReport]) -> Table:
-    """A row a stage."""
+    """A table with a row for each stage."""
     table = Table("", "stage", "time", "progress", "", "", box=None, pad_edge=False)
     for report in reports:
         table.add_row(_MARKS[report.state], report.name, *_cells(report))
@@ -89,7 +89,7 @@ def stage_table(reports: Iterable[StageReport]) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """How long, as one says it: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    """A duration for people: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

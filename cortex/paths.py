@@ -1,7 +1,7 @@
-"""Paths as users write them: `~`, `$NAME` and `${NAME}` stand for the same everywhere.
+"""Paths as users write them: `~`, `$NAME` and `${NAME}` mean the same everywhere.
 
-A shell replaces them in its own words alone. In a profile, in `.env`, after `--to=` and between quotes they arrive as
-they are written, and would name a folder called `~`.
+A shell replaces them only in plain words of its command line. In a profile, in `.env`, after `--to=` and in quotes they
+arrive unchanged, and would name a folder called `~`.
 """
 
 import os
@@ -15,7 +15,7 @@ def expand(text: str) -> str:
     """A path with `~` and variables replaced.
 
     Raises:
-        ValueError: a variable is not set, a user is not known, or no path can be so.
+        ValueError: a variable is not set, a user is not known, or the text cannot be a path.
     """
 
     def value(match: "re.Match[str]") -> str:
@@ -40,7 +40,7 @@ def expand(text: str) -> str:
 
 
 def expand_path(value: object) -> object:
-    """As `expand`, for a value that is to become a `Path`: what is no text stays for others to judge."""
+    """As `expand`, for a pydantic field of type `Path`: a value of another type is returned for pydantic to refuse."""
     return Path(expand(os.fspath(value))) if isinstance(value, str | Path) else value
 
 

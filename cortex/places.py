@@ -1,4 +1,4 @@
-"""Where the stages of a rehearsal run on this machine: each image's place, and how programs of the kit start there."""
+"""Places where a rehearsal's stages run on this machine: a venv or a container for each image."""
 
 import os
 import subprocess
@@ -15,36 +15,36 @@ from cortex.settings import Settings
 
 
 class Place(Protocol):
-    """What an image's stages run in."""
+    """The environment that an image's stages run in."""
 
     def running(self, words: Sequence[str], output: IO[Any]) -> AbstractContextManager["subprocess.Popen[str]"]:
-        """Start `cortex WORDS...` there; leaving the block ends it, by SIGTERM first. All it says goes to `output`."""
+        """Start `cortex WORDS...` there; leaving the block ends it, by SIGTERM first. Its output goes to `output`."""
         ...
 
 
 class Places(Protocol):
-    """One kind of place."""
+    """Makes places of one kind."""
 
     @property
     def kind(self) -> str:
-        """What one is called, before the image's name."""
+        """The word for such a place in messages, before the image's name."""
         ...
 
     @property
     def at_once(self) -> int:
-        """How many are made at the same time: those that are asked for first come first."""
+        """Places that are made at the same time, in the order in which they are asked for."""
         ...
 
     def check(self) -> None:
-        """Find what would keep any place from being made.
+        """Check that places can be made.
 
         Raises:
-            ConfigError: what it is, and what mends it.
+            ConfigError: they cannot; the message says why, and the fix.
         """
         ...
 
     def make(self, image: str) -> Place:
-        """An image's place, ready: made now where it is not there yet; several threads may ask.
+        """An image's place, ready to use; made now if it does not exist yet. May be called from several threads.
 
         Raises:
             CortexError: it cannot be made.
@@ -73,7 +73,7 @@ class Venv:
 
 @dataclass(frozen=True)
 class Venvs:
-    """Places that need nothing but Python."""
+    """Makes venvs, which need nothing but Python."""
 
     store: Store
     settings: Settings

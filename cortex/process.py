@@ -1,4 +1,4 @@
-"""Programs that a stage or the rehearsal starts: they never outlive the one that started them."""
+"""Programs that a stage or the rehearsal starts: they never outlive the process that started them."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ def running(
     try:
         yield process
     finally:
-        # The group may outlive the program that leads it: what that one started and left behind ends here too.
+        # The group may outlive its leader: programs that it started and left behind end here too.
         _signal_group(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
@@ -53,23 +53,23 @@ def running(
 
 
 def kill_group(process: "subprocess.Popen[str]") -> None:
-    """End a program that `running` started, with all that it started, now."""
+    """Kill a program that `running` started, and all programs that it started itself."""
     _signal_group(process, signal.SIGKILL)
 
 
 class _Terminated(SystemExit):
-    """SIGTERM on its way out of what is under way, past every `except Exception` that would take it for a fault."""
+    """SIGTERM as an exception that passes every `except Exception`, whose handler would take it for a fault."""
 
 
 @contextmanager
 def terminable() -> Generator[None]:
-    """Make SIGTERM an error of the kit's own, so that what is under way is left as by any other error.
+    """Turn SIGTERM into a `PreemptedError`, so that the block is left as by any other error.
 
-    A handler's exception arises wherever the program happens to be, so within the block it travels as SystemExit. In
-    an event loop it would arise in any callback, which would log it and go on: there, all tasks are cancelled instead,
-    as asyncio does for Ctrl-C. Once SIGTERM came, it is why the block ends, however that ends: with the cancellation,
-    with the fault of a connection that broke on the way out, or as if nothing had been, where a finalizer swallowed it.
-    Only a program's main thread can take signals: in another, nothing changes.
+    A signal handler's exception is raised wherever the program happens to be, so within the block it travels as
+    SystemExit. In an event loop it could be raised in any callback, which would log it and go on: there, all tasks are
+    cancelled instead, as asyncio does for Ctrl-C. After SIGTERM the block always ends with `PreemptedError`, even if it
+    ended with the cancellation, with the fault of a connection that broke meanwhile, or without an error, because a
+    finalizer swallowed it. Only a program's main thread receives signals: in other threads this does nothing.
 
     Raises:
         PreemptedError: SIGTERM came.
@@ -85,7 +85,7 @@ def terminable() -> Generator[None]:
         except RuntimeError:
             raise _Terminated(PreemptedError.exit_code) from None
         for task in asyncio.all_tasks(loop):
-            loop.call_soon_threadsafe(task.cancel)  # which wakes a loop that waits, as `task.cancel` would not
+            loop.call_soon_threadsafe(task.cancel)  # wakes a waiting loop, which `task.cancel` alone does not
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -106,9 +106,10 @@ def terminable() -> Generator[None]:
 
 
 def thread_variables(threads: int) -> dict[str, str]:
-    """What fixes the threads of numerical libraries, for sums to come out the same; read when those are imported.
+    """Variables that fix the number of threads of numerical libraries, so that sums come out the same.
 
-    Idle threads sleep rather than spin, which costs little alone and saves much on a busy machine.
+    The libraries read them when they are imported. Idle threads sleep rather than spin, which costs little on an idle
+    machine and saves much on a busy one.
     """
     return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 

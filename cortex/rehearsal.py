@@ -20,7 +20,7 @@ from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.pipeline import Task, read_pipeline
 from cortex.runs.profile import Profile
 from cortex.runs.report import RunFollower
-from cortex.runs.run_secret import RunSecret, bind
+from cortex.runs.run_secret import RunSecret, bind_run
 from cortex.runs.stages import find_stage
 from cortex.settings import Settings
 
@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One run on this machine."""
+    """A run on this machine."""
 
     run: str
     profile: Profile
@@ -40,18 +40,18 @@ class Rehearsal:
     places: Places
 
     def start(self) -> None:
-        """Run what is not done yet, in order.
+        """Run the stages that are not done yet, in order.
 
         Raises:
-            ConfigError: this machine is not fit for such places; no run is begun then.
-            DataError: the profile's own files cannot be used; no run is begun then.
+            ConfigError: places cannot be made on this machine; no run is begun then.
+            DataError: the user's files cannot be used; no run is begun then.
             StageError: a stage failed; the last lines of its log were printed.
         """
         check_base(self.profile.model.base)
         self.places.check()
         self._check_domain()
         create_run(self.store, self.run, self.profile, rehearsal=True)
-        bind(self.store, RunSecret.of(self.run, self.settings), self.profile)
+        bind_run(self.store, RunSecret.of(self.run, self.settings), self.profile)
         tasks = [(task, self._wanted(task)) for task in read_pipeline()]
         follower = RunFollower(self.store, self.run, [stage for _, wanted in tasks for stage in wanted])
         left = [(task, stage) for task, wanted in tasks for stage in wanted if not self._finished(stage)]
@@ -62,18 +62,18 @@ class Rehearsal:
             with LiveStages(follower, self.console) as live:
                 for task, stage in left:
                     live.waiting_for = f"{self.places.kind} {task.image}"
-                    place = self._made(places[task.image], live)
+                    place = self._wait_for(places[task.image], live)
                     live.waiting_for = None
                     self._run_stage(stage, place, live)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def log(self, stage: str) -> Path:
-        """Where a stage's output is kept, all attempts together."""
+        """The file that holds a stage's output, all attempts together."""
         return self.settings.work(self.run) / "logs" / f"{stage}.log"
 
     def _check_domain(self) -> None:
-        """Find what is wrong with the domain's source now, not minutes later, when places were made for it."""
+        """Check the domain's source now, not minutes later, when the places have been made."""
         if not self._finished("data"):
             self.profile.domain.check(self.settings)
 
@@ -84,7 +84,7 @@ class Rehearsal:
         return find(self.store, artifact_prefix(self.run, stage)) is not None
 
     @staticmethod
-    def _made(future: "Future[Place]", live: LiveStages) -> Place:
+    def _wait_for(future: "Future[Place]", live: LiveStages) -> Place:
         while not future.done():
             live.refresh()
             time.sleep(_POLL_SECONDS)
@@ -104,14 +104,14 @@ class Rehearsal:
         live.refresh()
         if code:
             live.stop()
-            self._tell(stage, log)
+            self._print_log_end(stage, log)
             error = StageError(
                 f"{stage} failed; what is done is kept: `make rehearse RUN={self.run}` goes on from there"
             )
             error.exit_code = code if code > 0 else 1
             raise error
 
-    def _tell(self, stage: str, log: Path) -> None:
+    def _print_log_end(self, stage: str, log: Path) -> None:
         with log.open(errors="replace", encoding="utf-8") as lines:
             last = deque(lines, maxlen=LAST_LINES)
         self.console.print(Text.assemble((f"{stage} failed", "red"), f": the last lines of {log}:"), soft_wrap=True)

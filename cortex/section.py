@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 def _read_date(value: object) -> object:
-    """A day from its text; a number, which pydantic would take for seconds since 1970, stays what it is."""
+    """A day from its text. A number, which pydantic would take for seconds since 1970, is returned unchanged."""
     if isinstance(value, str):
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             raise ValueError("write a day as YYYY-MM-DD")
@@ -46,7 +46,7 @@ NameOrFolder = Annotated[str, BeforeValidator(_expand_folder)]
 
 
 class UnknownKeyError(ValueError):
-    """A section has no such key; the nearest that it has is named."""
+    """A section has no such key; the message suggests the nearest one."""
 
     def __init__(self, key: str, known: list[str]) -> None:
         super().__init__(unknown_key(key, known))
@@ -71,11 +71,11 @@ class Section(BaseModel):
 
 
 def unknown_key(key: str, known: list[str]) -> str:
-    """What to say of a key that is not there: the nearest that is, or all of them."""
+    """The message about an unknown key: it suggests the nearest known one, or lists them all."""
     return f"unknown key {key!r}: {nearest(key, known)}"
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """What to say after a word that is not known."""
+    """The suggestion after an unknown word: the nearest known one, or all of them."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

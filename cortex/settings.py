@@ -1,4 +1,4 @@
-"""What comes from the environment: where things live, and how services are reached."""
+"""Settings from the environment: where things are kept, and how services are reached."""
 
 import getpass
 import os
@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""
 
 SECRET_CHARACTERS = 32
-"""Of a run's secret at least: fewer could be guessed."""
+"""The shortest run secret: a shorter one could be guessed."""
 
 
 def _user() -> str:
@@ -40,7 +40,7 @@ def _check_length(secret: SecretStr) -> SecretStr:
 
 
 def _check_folder(path: Path) -> Path:
-    """A folder that is there, or that can be made: nothing on the way to it is a file."""
+    """Return a folder that exists, or that can be made: nothing on its path is a file."""
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
     if not there.is_dir():
         raise ValueError(f"{there} is no folder: name another one")
@@ -73,7 +73,7 @@ def _check_registry(text: str) -> str:
 
 
 def _split_list(value: object) -> object:
-    """The words of a list as a variable writes it, `a,b`."""
+    """The items of a list that a variable holds as `a,b`."""
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
@@ -90,32 +90,33 @@ UserPath = Annotated[Path, BeforeValidator(expand_path)]
 
 
 class Settings(BaseSettings):
-    """Every setting can be given as an environment variable named `CORTEX_<FIELD>`; an empty one is not given."""
+    """The kit's settings. Each is an environment variable named `CORTEX_<FIELD>`; an empty one counts as not set."""
 
-    # A task's secret that nobody has set comes as an empty variable.
+    # SkyPilot passes a task's secret that nobody has set as an empty variable.
     model_config = SettingsConfigDict(env_prefix="CORTEX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Annotated[UserPath, AfterValidator(_check_folder)] = CHECKOUT / ".cortex"
-    """Where environments, working files, downloads and, by default, the bucket live."""
+    """The folder of environments, working files, downloads and, by default, the bucket."""
 
     bucket: Annotated[str, AfterValidator(read_bucket_url)] | None = None
-    """Where runs are kept: a folder, or `s3://bucket/prefix` (`gs://`, `az://` likewise). Default: `home`/bucket."""
+    """The place of runs: a folder, or `s3://bucket/prefix` (`gs://`, `az://` likewise). Default: `home`/bucket."""
 
     teacher_url: Annotated[str, AfterValidator(check_http_url)] | None = None
-    """An OpenAI-compatible endpoint. It overrides the profile's; without either, the scripted teacher serves."""
+    """The teacher's OpenAI-compatible endpoint. It overrides the profile's; without either, the scripted teacher
+    answers."""
 
     teacher_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the teacher's endpoint."""
 
     teacher_plain_http: bool = False
-    """Send keys to a teacher, a sampler or a tracker on another machine over plain HTTP all the same: in a network of
-    your own."""
+    """Allow sending keys to a teacher, a sampler or a tracker on another machine over plain HTTP, in a network of your
+    own."""
 
     sampler_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the endpoint of a profile's `sampling` section."""
 
     flipside_api_key: Secret | None = None
-    """Flipside's key, where a profile's data come from there."""
+    """Flipside's key, for profiles whose data come from there."""
 
     run_secret: Annotated[Secret, AfterValidator(_check_length)] | None = None
     """The secret of the run that this machine works for; without it, one is made from the key in `home`."""
@@ -129,21 +130,21 @@ class Settings(BaseSettings):
     network_regions: Annotated[
         tuple[Region, ...], NoDecode, BeforeValidator(_split_list), AfterValidator(_check_regions)
     ] = ()
-    """Where on AWS the networks are that machines are to be in, as `us-east-1,us-west-2` (`make infra-up` writes it to
-    .env), the server's first: there is none of their name in any other region, so machines are taken in these."""
+    """The AWS regions of the stack's networks, as `us-east-1,us-west-2`, the server's first (`make infra-up` writes it
+    to .env). Machines on AWS are taken in these regions alone, since no other has a network of that name."""
 
     server: str | None = Field(default=None, pattern=r"^i-[0-9a-f]{8,17}$")
-    """The machine on AWS that SkyPilot's server is on (`make infra-up` writes it to .env): it is reached through
+    """The machine on AWS that SkyPilot's server runs on (`make infra-up` writes it to .env). It is reached through
     Session Manager, at the port of `api_server.endpoint` in `.sky.yaml`."""
 
     registry: Annotated[str, AfterValidator(_check_registry)] | None = None
-    """Where images are pushed to and pulled from, as host/folder: each lies below it under its name."""
+    """The registry that images are pushed to and pulled from, as host/folder; each image lies below it by its name."""
 
     owner: str = Field(default_factory=_user)
-    """Who answers for what is rented: the tag `cortex-owner` on every machine. Default: the user's name here."""
+    """The person responsible for rented machines, as their tag `cortex-owner`. Default: the user's name here."""
 
     preflight_seconds: float = Field(default=16.0, gt=0, le=3600)
-    """How long the checks before a launch may take together; more for a slow machine or a slow line."""
+    """Seconds that the checks before a launch may take together; raise it for a slow machine or a slow line."""
 
     trust: Literal["any", "signed"] = "any"
     """`signed` refuses a release that no trusted key signed."""
@@ -152,22 +153,22 @@ class Settings(BaseSettings):
     """A public key, or a folder of them (`*.pub`), whose signatures count. Default: `home`/keys, the operator's own."""
 
     ssh_config: Annotated[UserPath, AfterValidator(_check_file)] | None = None
-    """OpenSSH's configuration, in place of `~/.ssh/config`, for what goes to a live instance."""
+    """The OpenSSH configuration for connections to machines, in place of `~/.ssh/config`."""
 
     container_memory: str = Field(default="8g", pattern=r"^[1-9][0-9]*[bkmgBKMG]?$")
-    """The most that a container of the rehearsal may take, as `docker run --memory` reads it."""
+    """The memory limit of a rehearsal's container, as `docker run --memory` reads it."""
 
     base_image: Annotated[str, AfterValidator(_check_word)] | None = None
-    """What the rehearsal's images are built on, in place of the Dockerfile's base."""
+    """The base image of the rehearsal's images, in place of the Dockerfile's."""
 
     build_options: str = ""
-    """Words for `docker build` of those images, such as `--network host`."""
+    """Options for `docker build` of those images, such as `--network host`."""
 
     def __init__(self, **values: Any) -> None:
-        """Read them, and check what other libraries will read beside them.
+        """Read the settings, and check the variables that other libraries will read.
 
         Raises:
-            ConfigError: a variable cannot be what is set; it is named.
+            ConfigError: a variable's value is invalid; the message names it.
         """
         drop_empty(os.environ)
         try:
@@ -176,7 +177,7 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = f"CORTEX_{first['loc'][0]}".upper()
             message = first["msg"].removeprefix("Value error, ")
-            # A key or a secret is shown to nobody; what is said of a bucket shows it already.
+            # A key or a secret is never shown; messages about a bucket already contain it.
             shown = "" if name.endswith(("_KEY", "_SECRET")) or name == "CORTEX_BUCKET" else f"is {first['input']!r}: "
             raise ConfigError(f"{name} {shown}{message}".replace("CORTEX_BUCKET store", "CORTEX_BUCKET")) from None
         try:
@@ -190,7 +191,7 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> Path:
-        """Where the operator's own key pair lies."""
+        """The folder of the operator's own key pair."""
         return self.home.absolute() / "keys"
 
     @property
@@ -199,7 +200,7 @@ class Settings(BaseSettings):
 
     @property
     def server_region(self) -> str | None:
-        """Where on AWS SkyPilot's server is: the first of the networks' regions."""
+        """The AWS region of SkyPilot's server: the first of the networks' regions."""
         return self.network_regions[0] if self.network_regions else None
 
     def work(self, run: str) -> Path:

@@ -18,7 +18,7 @@ from cortex.runs.stages import STAGES
 
 
 def describe_run(store: Store, run: str) -> dict[str, Any]:
-    """What `cortex show RUN --json` prints.
+    """The mapping that `cortex show RUN --json` prints.
 
     Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
     baseline: domain, loss, skill, skill_interval, valid_share and the domain's measures; for markets also brier,
@@ -47,10 +47,10 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
 
 
 def read_evaluation(store: Store, run: str) -> Evaluation | None:
-    """The evaluation of a run, compared with its manifest; None until that stage is done.
+    """The evaluation of a run, verified against its manifest; None until that stage is done.
 
     Raises:
-        VerificationError: it is not the one that was published.
+        VerificationError: it differs from the published one.
     """
     prefix = artifact_prefix(run, "evaluate")
     manifest = find(store, prefix)
@@ -70,7 +70,7 @@ def weights_digest(export: Manifest) -> str:
 
 
 def print_run(described: dict[str, Any], console: Console) -> None:
-    """The same for people."""
+    """Print for people what `describe_run` gives."""
     where = f"  profile {described['profile']}  in {described['bucket']}"
     console.print(Text.assemble((described["run"], "bold"), where))
     stages = Table("stage", "state", "seconds", "attempts", "manifest", box=None)
@@ -98,7 +98,7 @@ def print_run(described: dict[str, Any], console: Console) -> None:
 
 
 def print_dataset(described: dict[str, Any], console: Console) -> None:
-    """A dataset as `cortex dataset show` prints it for people."""
+    """Print for people what `describe_dataset` gives."""
     console.print(
         f"{described['examples']:,} examples of {described['summary']}, manifest {described['manifest'][:12]}",
         soft_wrap=True,
@@ -114,9 +114,9 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
 
 
 def print_account(account: dict[str, Any], console: Console) -> None:
-    """What each column of a user's files serves as, and why; then what else was left out, or made one.
+    """Print what each column of a user's files is used as, and why; then notes on what was left out or merged.
 
-    Columns that were all read alike share a line.
+    Columns that are used alike share a line.
     """
     alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for column in account["columns"]:

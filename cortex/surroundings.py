@@ -1,4 +1,4 @@
-"""Variables that the kit, and whatever it starts, runs under on any machine: set once, when a program begins."""
+"""Environment variables of the kit and of all programs that it starts: set once, when a program begins."""
 
 import os
 import sys
@@ -9,18 +9,18 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
 SKY_CONFIG = "SKYPILOT_PROJECT_CONFIG"
-"""Names SkyPilot's project configuration, which it would else look for in the working folder alone."""
+"""Names SkyPilot's project configuration, which it would otherwise look for in the working folder alone."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""This very machine: a proxy that is asked for it would look for the server on its own."""
+"""Names of this machine: a proxy would connect to itself instead."""
 
 
-def settle(environment: MutableMapping[str, str]) -> None:
-    """Add what is missing.
+def complete_environment(environment: MutableMapping[str, str]) -> None:
+    """Add the variables that are missing.
 
-    Loopback goes through no proxy, and caches go where they can be written. The programs that were installed with the
-    kit are found after a user's own: SkyPilot asks `aws`, and takes AWS for not installed without one. SkyPilot is
-    configured by what `make infra-up` wrote in the checkout, from whichever folder it is called.
+    Loopback is excepted from proxies, and caches go to a folder that can be written. Programs that were installed with
+    the kit are found after the user's own: SkyPilot calls `aws`, and takes AWS for not installed without it. SkyPilot
+    finds the configuration that `make infra-up` wrote in the checkout, from whichever folder it is called.
     """
     environment["PATH"] = _with_own_programs(environment.get("PATH", os.defpath))
     if (ROOT / ".sky.yaml").exists():
@@ -32,13 +32,13 @@ def settle(environment: MutableMapping[str, str]) -> None:
 
 
 def _with_own_programs(path: str) -> str:
-    # By the environment's own path, not by that of the Python which its link leads to.
+    # The venv's own path, not that of the Python which its link leads to.
     own = str(Path(sys.executable).absolute().parent)
     return path if own in path.split(os.pathsep) else os.pathsep.join((path, own))
 
 
 def _proxy_exceptions(environment: MutableMapping[str, str]) -> list[str]:
-    """The variables that list what is reached directly: some programs read one of them, some the other."""
+    """The variables that list hosts to reach without a proxy: some programs read one of them, some the other."""
     given = [name for name in ("no_proxy", "NO_PROXY") if name in environment]
     return given or ["no_proxy", "NO_PROXY"]
 
@@ -51,12 +51,12 @@ def _with_loopback(listed: str) -> str:
 
 
 def _user_caches(environment: MutableMapping[str, str]) -> Path:
-    """Where libraries keep what they can fetch again. https://specifications.freedesktop.org/basedir-spec/latest/"""
+    """The user's cache folder, by https://specifications.freedesktop.org/basedir-spec/latest/."""
     given = environment.get("XDG_CACHE_HOME")
     return Path(given) if given else Path(environment.get("HOME") or "/nonexistent") / ".cache"
 
 
 def _can_make(folder: Path) -> bool:
-    """Whether a folder can be written, or made where it is not there yet."""
+    """Tell if a folder can be written, or made if it does not exist yet."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

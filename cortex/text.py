@@ -1,8 +1,8 @@
-"""Text that others wrote, made harmless: the one place that it passes on its way to a terminal, a page or a card.
+"""Sanitizing of text that others wrote, before it is shown on a terminal, a page or a card.
 
-A name, a reason or a score comes from a bucket, a rented machine, a teacher or a file, and whoever can write there can
-put anything into it: escape sequences that set a terminal's title or clipboard, letters that reverse what follows, or
-markup that becomes a link. What cannot be seen is written out (`\\x1b`, `\\u202e`), so that nothing is hidden either.
+A name, a reason or a score comes from a bucket, a rented machine, a teacher or a file, and anybody who can write there
+can put anything into it: escape sequences that set a terminal's title or clipboard, letters that reverse what follows,
+or markup that becomes a link. Invisible characters are written out (`\\x1b`, `\\u202e`), so that nothing is hidden.
 """
 
 import codecs
@@ -14,24 +14,24 @@ from html import escape
 from typing import Any
 
 LONGEST = 2000
-"""Characters of one text that are shown; no honest name, reason or error of the kit's is longer."""
+"""Most characters of one text that are shown; none of the kit's own names, reasons and errors is longer."""
 
 MARKS = 4
-"""Combining marks that one letter may carry: more would cover the lines above it."""
+"""Most combining marks on one letter: more would cover the lines above it."""
 
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Characters that Unicode counts as printable and that show nothing."""
+"""Characters that Unicode counts as printable although they show nothing."""
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#>+=-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=\bwww)\.", re.IGNORECASE)
-"""What means something anywhere in Markdown, at the beginning of a line, or in a bare address."""
+"""Characters with a meaning in Markdown: anywhere, at the beginning of a line, or in a bare address."""
 
 
 def harmless(text: object, *, limit: int = LONGEST, lines: bool = False) -> str:
-    """A text of which every character shows itself and does nothing else, cut at `limit` characters.
+    """The text with every control and invisible character written out, cut at `limit` characters.
 
-    Line feeds and tabs stay with `lines`; without, all white space becomes single blanks and the text one line.
+    With `lines`, line feeds and tabs stay; without, all white space becomes single blanks and the text one line.
     """
     told = str(text)
     if len(told) > limit:
@@ -44,21 +44,21 @@ def harmless(text: object, *, limit: int = LONGEST, lines: bool = False) -> str:
 
 
 def markdown(text: object, *, limit: int = LONGEST) -> str:
-    """A text as one line of Markdown that shows the same: no link, image, tag, entity or table cell comes of it.
+    """The text as one line of Markdown, escaped so that it makes no link, image, tag, entity or table cell.
 
-    Some readers make a link of every bare address: a blank after its `:` prevents that.
+    Some readers turn every bare address into a link: a blank after its `:` prevents that.
     """
     plain = harmless(text, limit=limit).replace("://", ": //")
     return _MARKDOWN.sub(r"\\\g<0>", plain).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def html_text(text: object, *, limit: int = 100_000) -> str:
-    """A text for a page, between tags or in an attribute; line feeds stay."""
+    """The text escaped for HTML, between tags or in an attribute; line feeds stay."""
     return escape(harmless(text, limit=limit, lines=True))
 
 
 def code(text: object, *, limit: int = LONGEST) -> str:
-    """A text as a code span of Markdown, also in a table: longer fences than any within hold it together."""
+    """The text as a code span of Markdown, also in a table. Its fence is longer than any run of backticks in it."""
     plain = harmless(text, limit=limit).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", plain)), default=0))
     pad = " " if plain.startswith("`") or plain.endswith("`") or not plain else ""
@@ -66,15 +66,15 @@ def code(text: object, *, limit: int = LONGEST) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON that may be shown, too: its escapes leave out one control character, DEL."""
+    """A value as JSON that is safe to show: DEL is the one control character that `json` does not escape."""
     return json.dumps(value, indent=1).replace("\x7f", "\\u007f")
 
 
 class LogFilter:
-    """Makes a program's output harmless while it comes, in pieces that may end within a character or a sequence.
+    """Sanitizes a program's output as it arrives, in pieces that may end within a character or a sequence.
 
-    Bold and foreground colours stay where they are wanted. Other well-formed control sequences, such as a progress
-    bar's movements of the cursor, are left out; a carriage return begins a new line rather than hide the one before.
+    With `colours`, bold and foreground colours stay. Other well-formed control sequences, such as a progress bar's
+    movements of the cursor, are left out. A carriage return begins a new line, so that it cannot hide the one before.
     """
 
     _SEQUENCE = re.compile(r"\x1b\[([0-9;]{0,32})m|\x1b\[[0-?]{0,32}[ -/]{0,4}[@-~]|\r\n?")
@@ -89,14 +89,14 @@ class LogFilter:
         self._held = self._shown = ""
 
     def feed(self, data: bytes) -> str:
-        """What can be shown of all that came so far."""
+        """The text that can be shown after this piece; an unfinished sequence is held back."""
         text = self._held + self._decoder.decode(data)
         unfinished = self._UNFINISHED.search(text)
         self._held = text[unfinished.start() :] if unfinished else ""
         return self._clean(text[: len(text) - len(self._held)])
 
     def end(self) -> str:
-        """What was held back, and the end of any colour."""
+        """The text that was held back, and the end of any colour."""
         rest = self._clean(self._held + self._decoder.decode(b"", final=True))
         self._held = ""
         return rest + (self._RESET if self._coloured else "")
@@ -110,7 +110,7 @@ class LogFilter:
         return "".join([*made, self._show(text[at:])])
 
     def _show(self, text: str) -> str:
-        """With the letters before it, whose combining marks count."""
+        """Sanitize a piece together with the last letters before it, since their combining marks count."""
         shown = harmless(self._shown + text, limit=len(self._shown + text), lines=True)[len(self._shown) :]
         self._shown = (self._shown + shown)[-MARKS - 1 :]
         return shown

@@ -1,6 +1,6 @@
-"""Addresses as users write them: of services that speak HTTP, and of the place where runs are kept.
+"""Checks of addresses that users write: of HTTP services, and of the bucket or folder of runs.
 
-The libraries that get them say too little of a wrong one, wait for a minute, or end the process.
+The libraries that use these addresses say too little about a wrong one, wait for a minute, or end the process.
 """
 
 import re
@@ -13,7 +13,7 @@ from cortex.paths import expand
 BUCKET_SCHEMES = ("s3", "gs", "az")
 
 _UNFIT = re.compile(r"[^!-~]|[\"'<>\\^`{|}]")
-"""What is no part of an address: blanks, control characters, quotes, letters beyond ASCII."""
+"""Characters that an address cannot hold: blanks, control characters, quotes, letters beyond ASCII."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -30,14 +30,14 @@ _BUCKETS = {
 Storage, "Naming containers" of Azure."""
 
 _PREFIX_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\{}^%`\[\]\"~<>#|*?]")
-"""What the bucket's client writes in another way into keys, so that other tools would not find them."""
+"""Characters that the bucket's client escapes in keys, so that other tools would not find the objects."""
 
 LONGEST_PREFIX = 500
-"""Letters. A key has at most 1,024 bytes, of which the run's own names need the rest."""
+"""Most bytes of a prefix. A key has at most 1,024, and the run's own names need the rest."""
 
 
 def is_loopback(url: str) -> bool:
-    """True for an address on this machine, which nobody else can read along."""
+    """Tell if an address is on this machine, so that nobody else can read the traffic."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -46,15 +46,15 @@ def is_loopback(url: str) -> bool:
 
 
 def lays_keys_open(url: str) -> bool:
-    """True where whoever is on the way reads a key that is sent: plain HTTP to another machine."""
+    """Tell if a key sent there could be read on the way: plain HTTP to another machine."""
     return urlsplit(url).scheme.lower() != "https" and not is_loopback(url)
 
 
 def check_http_url(text: str) -> str:
-    """The address of a service that speaks HTTP, if it is one.
+    """Return the address if it can be that of an HTTP service.
 
     Raises:
-        ValueError: it is none; the message says what to write.
+        ValueError: it cannot; the message says what to write.
     """
     shown = text if len(text) <= 100 else text[:100] + "..."
     unfit = _UNFIT.search(text)
@@ -66,7 +66,7 @@ def check_http_url(text: str) -> str:
         raise ValueError(f"does not begin with http:// or https://: write http://{rest or 'host:port'}")
     try:
         parts = urlsplit(text)
-    except ValueError as error:  # of misplaced brackets, by some Pythons, where others give a host that is none
+    except ValueError as error:  # misplaced brackets: some Pythons raise, others return an invalid host
         raise ValueError(f"{shown!r} names no host: write http://host:port") from error
     try:
         host, port = parts.hostname or "", parts.port
@@ -87,13 +87,13 @@ def check_http_url(text: str) -> str:
 
 
 def is_host(host: str, *, bracketed: bool = False) -> bool:
-    """Tell if this is a host's name or address."""
+    """Tell if the text is a host's name or address."""
     try:
         if bracketed:
             IPv6Address(host)
             return "%" not in host
         last = host.removesuffix(".").rpartition(".")[2]
-        if re.fullmatch(r"\d+|0[xX][0-9a-fA-F]*", last):  # whoever reads URLs takes such a host for an address
+        if re.fullmatch(r"\d+|0[xX][0-9a-fA-F]*", last):  # URL parsers take such a host for an IPv4 address
             IPv4Address(host)
             return True
     except AddressValueError:
@@ -115,17 +115,17 @@ def _is_punycode(host: str) -> bool:
 
 
 def read_bucket_url(text: str) -> str:
-    """Where runs are kept, in one form: a folder's path, `~` and variables replaced; or `s3://bucket/prefix`.
+    """The place of runs in its normal form: a folder's path, `~` and variables replaced; or `s3://bucket/prefix`.
 
     Raises:
-        ValueError: it is neither; the message says what to write.
+        ValueError: the text is neither; the message says what to write.
     """
     if text != text.strip():
         raise ValueError(f"store {text!r} begins or ends with a blank: write {text.strip()!r}")
     found = _SCHEME.match(text)
     meant = _MISSPELT.get(found["scheme"].lower()) if found else None
     if found is None or (meant is None and found["slashes"] != "//"):
-        return _folder(text, text)  # a colon may stand in a folder's name
+        return _folder(text, text)  # a folder's name may hold a colon
     if meant is None:
         hint = "; an S3 server's own address goes into AWS_ENDPOINT_URL" if found["scheme"].startswith("http") else ""
         raise ValueError(f"store {text!r} has an unknown scheme: give a folder, s3://, gs:// or az://{hint}")
@@ -189,5 +189,5 @@ def _is_text(prefix: str) -> bool:
 
 
 def folder_of(url: str) -> Path | None:
-    """The folder of a place that `read_bucket_url` gave, or None for a bucket."""
+    """The folder that a place from `read_bucket_url` is; None for a bucket."""
     return None if url.partition("://")[0] in BUCKET_SCHEMES else Path(url)

@@ -1,7 +1,7 @@
 """One reader for every YAML file that a user writes: profiles, SkyPilot's tasks and settings, a stack's settings.
 
-PyYAML takes the last of two equal keys, and reads `1:30` as 90, `012` as 10 and `no` as false, as YAML 1.1 says. Here
-such a file is refused with its line, since nobody can tell what was meant.
+PyYAML takes the last of two equal keys, and reads `1:30` as 90, `012` as 10 and `no` as false, as YAML 1.1 says. This
+reader refuses such a file and names the line, since nobody can tell what was meant.
 """
 
 import math
@@ -15,10 +15,10 @@ import yaml
 from cortex.errors import ConfigError
 
 LARGEST_FILE = 1024 * 1024
-"""Bytes. A file of this kind has a few thousand; a minute would go by before a larger one is parsed."""
+"""Bytes. A settings file has a few thousand; parsing a larger one would take more than a minute."""
 
 MOST_NODES = 100_000
-"""Values in a document, counted anew at each alias: a few lines of aliases to aliases can stand for billions."""
+"""Most values in a document, each alias counted in full: a few lines of nested aliases can stand for billions."""
 
 _TAG = "tag:yaml.org,2002:"
 _READ_DIFFERENTLY = {
@@ -26,19 +26,19 @@ _READ_DIFFERENTLY = {
     f"{_TAG}float": re.compile(r".*[_:]", re.DOTALL),
     f"{_TAG}bool": re.compile(r"^(?!true$|false$)", re.IGNORECASE),
 }
-"""What YAML 1.1 takes for a number or a boolean, and YAML 1.2 for a text or for another number."""
+"""Scalars that YAML 1.1 reads as a number or a boolean, and YAML 1.2 as a text or as another number."""
 
 _EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 def read_yaml(path: Path, *, exponents: bool = False) -> Any:
-    """The one document of a file, of mappings, lists, texts, numbers, booleans and null alone.
+    """The one document of a file. It may hold mappings, lists, texts, numbers, booleans and null alone.
 
     With `exponents`, `1e-5` is a number, as YAML 1.2 reads it; without, it is a text, as SkyPilot reads it.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ConfigError: it cannot be read, or says something twice or ambiguously; the line is named.
+        ConfigError: it cannot be read, or has a key twice or an ambiguous value; the message names the line.
     """
     documents = _read(path, exponents)
     if len(documents) > 1:
@@ -47,10 +47,10 @@ def read_yaml(path: Path, *, exponents: bool = False) -> Any:
 
 
 def read_yaml_value(text: str, where: str) -> Any:
-    """One value, written as in a profile: `1e-5` is a number. `where` names it in the error.
+    """A single value, written as in a profile: `1e-5` is a number. `where` names its origin in the error.
 
     Raises:
-        ConfigError: it is no YAML, or ambiguous.
+        ConfigError: the text is no YAML, or ambiguous.
     """
     documents = _parse(text, where, exponents=True)
     if len(documents) > 1:
@@ -59,9 +59,9 @@ def read_yaml_value(text: str, where: str) -> Any:
 
 
 def read_yaml_documents(path: Path, *, texts: Collection[str] = ()) -> list[Any]:
-    """The documents of a file, which `---` parts: as `read_yaml`.
+    """The documents of a file, separated by `---`, each read as by `read_yaml`.
 
-    What stands below one of the keys `texts` is text as it is written, or null: `1.10` stays that, and is no number.
+    Below the top-level keys in `texts`, scalars are read as texts, or null: `1.10` stays "1.10".
     """
     return _read(path, exponents=False, texts=texts)
 
@@ -101,7 +101,7 @@ def _parse(text: str, where: str, exponents: bool, texts: Collection[str] = ()) 
 
 
 class _RefusedError(yaml.YAMLError):
-    """The file is YAML, and is refused all the same."""
+    """The file is valid YAML, but this reader refuses it."""
 
     def __init__(self, node: yaml.Node, problem: str) -> None:
         super().__init__(problem)
@@ -109,10 +109,10 @@ class _RefusedError(yaml.YAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, less what is ambiguous or has no counterpart in JSON. A date stays the text that it is."""
+    """PyYAML's safe loader without ambiguous values and without types that JSON does not have. A date is a text."""
 
     def documents(self, texts: Collection[str]) -> Iterator[Any]:
-        """The document after document, each checked before anything is made of it."""
+        """Yield one document after another, each checked before it is constructed."""
         while self.check_node():
             node = self.get_node()
             assert node is not None
@@ -126,7 +126,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError) as error:
             # Such as `!!int word`, `!!bool maybe`, or a number of more digits than Python reads.
-            raise _RefusedError(node, f"{_shown(node)} cannot be read as {node.tag.removeprefix(_TAG)}") from error
+            raise _RefusedError(node, f"{_quote(node)} cannot be read as {node.tag.removeprefix(_TAG)}") from error
 
     def _check(self, root: yaml.Node) -> None:
         sizes: dict[int, int] = {}
@@ -160,22 +160,22 @@ class _Loader(yaml.SafeLoader):
             meant = self.construct_object(node)
             meant = str(meant).lower() if isinstance(meant, bool) else meant
             raise _RefusedError(
-                node, f'{_shown(node)} is read as {meant} or as a text: write {meant}, or "{node.value}"'
+                node, f'{_quote(node)} is read as {meant} or as a text: write {meant}, or "{node.value}"'
             )
         if node.tag == f"{_TAG}float" and not math.isfinite(self.construct_object(node)):
-            raise _RefusedError(node, f"{_shown(node)} is no finite number: write one, or a text in quotes")
+            raise _RefusedError(node, f"{_quote(node)} is no finite number: write one, or a text in quotes")
 
     def _check_keys(self, mapping: yaml.MappingNode) -> None:
         lines: dict[Any, int] = {}
         for node, _ in mapping.value:
             if not isinstance(node, yaml.ScalarNode):
                 raise _RefusedError(node, "a list or a mapping stands as a key: write a text")
-            # A merge (`<<`) has no value of its own; what it brings may be said anew beside it.
+            # A merge (`<<`) has no value of its own, and the keys that it brings may be overridden beside it.
             key = "<<" if node.tag == f"{_TAG}merge" else self.construct_object(node)
             line = node.start_mark.line + 1
             if key in lines:
                 raise _RefusedError(
-                    node, f"{_shown(node)} is given twice, first in line {lines[key]}: keep one of them"
+                    node, f"{_quote(node)} is given twice, first in line {lines[key]}: keep one of them"
                 )
             lines[key] = line
 
@@ -185,7 +185,7 @@ class _ExponentLoader(_Loader):
 
 
 def _as_text(node: yaml.Node) -> yaml.Node:
-    """The scalars of a mapping as the texts that they are written as. A copy, for an alias may stand elsewhere too."""
+    """A node whose scalars are texts. It is a copy, since an alias may use the node elsewhere too."""
     if isinstance(node, yaml.MappingNode):
         pairs = [(key, _as_text(value)) for key, value in node.value]
         return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
@@ -194,7 +194,7 @@ def _as_text(node: yaml.Node) -> yaml.Node:
     return node
 
 
-def _shown(node: yaml.Node) -> str:
+def _quote(node: yaml.Node) -> str:
     value = str(node.value)
     return repr(value if len(value) <= 60 else value[:60] + "...")
 

@@ -1,1 +1,1 @@
-"""The ground that runs stand on in the cloud: storage, network, access, images, alarms."""
+"""The cloud resources that runs need (the ground): storage, network, access, image registry, alarms."""

@@ -1,4 +1,4 @@
-"""What `pulumi` runs in this folder: read the stack's settings, declare its ground."""
+"""The program that `pulumi` runs in this folder: read the stack's settings, and declare its resources."""
 
 import sys
 from pathlib import Path

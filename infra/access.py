@@ -1,4 +1,4 @@
-"""Rights of machines, given to them by their instance profiles."""
+"""Rights of machines, which they get by their instance profiles."""
 
 import pulumi
 import pulumi_aws as aws
@@ -18,7 +18,7 @@ class MachineRole(pulumi.ComponentResource):
         policy: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        # The type under which stacks that are up know it.
+        # The type's name stays as existing stacks have it in their state, though the class has another.
         super().__init__("cortex:ground:WorkerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -29,7 +29,7 @@ class MachineRole(pulumi.ComponentResource):
             opts=child,
         )
         given = aws.iam.RolePolicy(name, name="work", role=role.id, policy=policy, opts=child)
-        # Whatever somebody attaches by hand is taken off again by the next `up`.
+        # The next `up` detaches policies that somebody attached by hand.
         aws.iam.RolePoliciesExclusive(name, role_name=role.name, policy_names=[given.name], opts=child)
         aws.iam.RolePolicyAttachmentsExclusive(name, role_name=role.name, policy_arns=[], opts=child)
         profile = aws.iam.InstanceProfile(name, name=role_name, role=role.name, opts=child)
@@ -38,7 +38,7 @@ class MachineRole(pulumi.ComponentResource):
 
 
 class RunPolicy(pulumi.ComponentResource):
-    """The policy of every run's role. A launch makes the role, and tags it with its run: the tag is its scope."""
+    """The policy of every run's role. A launch creates the role; its tag, the run's id, limits its scope."""
 
     def __init__(
         self, name: str, *, policy_name: str, policy: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None

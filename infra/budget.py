@@ -1,4 +1,4 @@
-"""Who is told, and when, that money runs out."""
+"""Alarm by mail when the account's spending approaches a limit."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ FORECAST_PERCENT = 100
 
 
 class BudgetAlarm(pulumi.ComponentResource):
-    """Mail as the account's spend of the month passes shares of a limit, or is forecast to reach it.
+    """Mail when the account's spending in a month passes shares of a limit, or AWS forecasts that it will reach it.
 
     The whole account counts: a budget filtered by tag reads zero until somebody activates the tag for billing, and an
-    alarm that counts too much beats one that stays silent.
+    alarm that counts too much is better than one that stays silent.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class BudgetAlarm(pulumi.ComponentResource):
     ) -> None:
         super().__init__("cortex:ground:BudgetAlarm", name, None, opts)
 
-        def told(kind: str, percent: int) -> aws.budgets.BudgetNotificationArgs:
+        def notification(kind: str, percent: int) -> aws.budgets.BudgetNotificationArgs:
             return aws.budgets.BudgetNotificationArgs(
                 notification_type=kind,
                 comparison_operator="GREATER_THAN",
@@ -44,8 +44,8 @@ class BudgetAlarm(pulumi.ComponentResource):
             limit_amount=str(limit_usd),
             limit_unit="USD",
             notifications=[
-                *(told("ACTUAL", percent) for percent in ACTUAL_PERCENT),
-                told("FORECASTED", FORECAST_PERCENT),
+                *(notification("ACTUAL", percent) for percent in ACTUAL_PERCENT),
+                notification("FORECASTED", FORECAST_PERCENT),
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )

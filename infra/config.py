@@ -1,4 +1,4 @@
-"""What differs between stacks: read from `Pulumi.<stack>.yaml`, checked once."""
+"""Settings of a stack, read from `Pulumi.<stack>.yaml` and checked once."""
 
 import re
 from functools import cache
@@ -16,38 +16,39 @@ from infra.google.config import GcpConfig
 
 PROJECT = "cortex"
 SECTION = "ground"
-"""The settings lie under `cortex:ground` in a stack's file."""
+"""The settings are under `cortex:ground` in a stack's file."""
 
 WORD = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-"""What every service takes as part of a name."""
+"""Pattern of words that every service accepts as part of a name."""
 
 Label = Annotated[str, Field(pattern=WORD, min_length=2, max_length=30)]
 
 MOST_REGIONS = 4
-"""Each further one makes the rights of people and machines longer, and a policy takes 6144 letters."""
+"""Most regions of a stack: each one makes the policies of users and machines longer, and AWS limits a policy to 6144
+characters."""
 
 LONGEST_STACK = 15
-"""Leaves room in a bucket's 63 letters for the project, the kind, and the account and region."""
+"""Most letters of a stack's name: a bucket's name, at most 63, also has the project, kind, account and region."""
 
 WIDEST_VPC, NARROWEST_VPC = 16, 20
-"""AWS allows none wider; a narrower one would leave a zone with fewer than 500 addresses."""
+"""Prefix lengths of a network: AWS allows none wider, and a narrower one has fewer than 500 addresses in a zone."""
 
 RENEW = "CORTEX_RENEW_SERVER"
-"""The variable by which the command line tells the program that the server is to be made anew."""
+"""Environment variable by which the command line tells the Pulumi program to replace the server."""
 
 SKYPILOT_PORT = 46580
-"""Where SkyPilot's server listens, unless told otherwise."""
+"""Default port of SkyPilot's server."""
 
 _ARM = re.compile(r"^[a-z]+\d+[a-z]*g[a-z-]*\.")
 """Graviton's mark is a `g` behind the generation: t4g, m7gd, c6gn."""
 
 WIDEST_SSH = 16
-"""More addresses than that are nobody's own."""
+"""Shortest prefix of a block in `ssh_from`: a wider block is not one user's own."""
 
 
 @cache
 def _known_regions() -> list[str]:
-    """Those that botocore knows, whether or not the account has them enabled; its list takes long to read."""
+    """Regions that botocore knows, enabled for the account or not; cached, since its list is slow to read."""
     return Session().get_available_regions("ec2")
 
 
@@ -66,13 +67,13 @@ class ServerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     machine: str = Field(default="t3.large", pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")
-    """Its type. SkyPilot wants 4 GiB beside what its controllers take, so less than 8 GiB is slow."""
+    """The machine's type. SkyPilot needs 4 GiB besides its controllers' memory, so less than 8 GiB is slow."""
 
     disk_gb: int = Field(default=40, ge=20, le=1000)
-    """For system, SkyPilot, its database and its logs."""
+    """Size of the disk for the system, SkyPilot, its database and its logs."""
 
     port: int = Field(default=46590, ge=1024, le=65535)
-    """Where on the laptop SkyPilot finds it: one of its own for each stack that the laptop uses."""
+    """Port of the laptop that leads to the server; each stack that the laptop uses needs its own."""
 
     @model_validator(mode="after")
     def _fits(self) -> "ServerConfig":
@@ -92,62 +93,62 @@ class StackConfig(BaseModel):
     """The stack's own name; every resource's name holds it."""
 
     account: str = Field(pattern=r"^\d{12}$")
-    """The AWS account to work in. With credentials of any other, nothing is done."""
+    """The AWS account to work in. With credentials of another account, nothing is done."""
 
     region: Region
-    """Where the buckets, the key, the images and SkyPilot's server are, and a network for machines."""
+    """Region of the buckets, the key, the images, SkyPilot's server, and a network for machines."""
 
     more_regions: tuple[Region, ...] = Field(default=(), max_length=MOST_REGIONS - 1)
-    """Further regions in which machines may be, each with a network of its own, which costs nothing. What machines
-    there read and write crosses regions, which AWS bills."""
+    """Further regions for machines, each with a network of its own, which costs nothing. AWS bills the traffic between
+    machines there and the buckets."""
 
     zones: tuple[Annotated[str, Field(pattern=r"^[a-h]$")], ...] | None = Field(default=None, min_length=2)
-    """Letters of the availability zones of `region`. Default: every one, and so it is in further regions, since spot
-    capacity differs between them from one day to the next, and a subnet costs nothing."""
+    """Letters of the availability zones to use in `region`. By default all are used, as they are in further regions:
+    spot capacity differs between zones from one day to the next, and a subnet costs nothing."""
 
     cidr: IPv4Network = IPv4Network("10.40.0.0/16")
-    """Each network's addresses, divided evenly among eight zones. Networks are not connected, so all have the same."""
+    """Addresses of each network, divided evenly among eight zones. Networks are not connected, so all use the same."""
 
     server: ServerConfig | None = ServerConfig()
     """A SkyPilot API server in the network, which this machine reaches through AWS Systems Manager. `false`: none, so
     SkyPilot runs on this machine, which must then stay up, at an address in `ssh_from`, as long as a run lasts."""
 
     ssh_from: tuple[IPv4Network, ...] = ()
-    """From where SSH to machines is let in beside the server: this machine's public address (/32), where it has no
-    server, or where somebody wants to work on a machine."""
+    """Addresses, besides the server's, from which SSH to machines is allowed: needed for this machine's public address
+    (/32) if the stack has no server, and for users who want to work on a machine."""
 
     service_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
-    """Ports of machines that are open to `ssh_from`, too: what a task names in `ports:` SkyPilot cannot open here."""
+    """Ports of machines that are open to `ssh_from`, too; SkyPilot cannot open a task's `ports:` in this network."""
 
     images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve")
-    """One image repository for each."""
+    """Images, each with a repository of its own."""
 
     monthly_budget_usd: int = Field(gt=0)
-    """The account's spend per month at which the alarm sounds loudest."""
+    """The account's spending in a month, in dollars, that counts as 100 % for the alarm."""
 
     alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = Field(
         min_length=1, max_length=10
     )
 
     checkpoint_days: int = Field(default=14, ge=1)
-    """Days after which a checkpoint that nobody pruned is removed."""
+    """Days after which a checkpoint that no run has pruned is deleted."""
 
     protect_data: bool = True
-    """Keep buckets, key and repositories when the rest is taken down; without it, they go with all they hold."""
+    """Keep buckets, key and repositories when the stack is taken down; if false, they are deleted with all contents."""
 
     gcp: GcpConfig | None = None
-    """A bucket, a network and an account for machines at Google; none without it."""
+    """Settings of a bucket, a network and an account for machines at Google; without it there are none."""
 
     @field_validator("account", mode="before")
     @classmethod
     def _digits(cls, value: Any) -> Any:
-        """`pulumi config set --path` makes a number of it."""
+        """Restore the digits of an account that `pulumi config set --path` has stored as a number."""
         return f"{value:012d}" if isinstance(value, int) else value
 
     @field_validator("server", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
-        """`false` does without one, `true` takes the usual one."""
+        """Read `false` as no server, and `true` as the default server."""
         return {False: None, True: ServerConfig()}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="after")
@@ -183,7 +184,7 @@ class StackConfig(BaseModel):
 
 
 def parse(stack: str, settings: Any) -> StackConfig:
-    """Check a stack's settings, as YAML gives them.
+    """Check a stack's settings, as parsed from YAML.
 
     Raises:
         ConfigError: a setting is missing, unknown or out of bounds.

@@ -1,11 +1,11 @@
-"""The cost of a stack by the month, while nothing runs on it."""
+"""Monthly cost of a stack while nothing runs on it."""
 
 from cortex.fleet.egress import BETWEEN_REGIONS
 from infra.config import StackConfig
 from infra.google.config import SUPERSEDED_DAYS
 
 HOURS = 730
-"""In a month, as AWS bills it."""
+"""Hours of a month in AWS's bills."""
 
 MACHINES = {
     "t3.medium": 0.0416,
@@ -18,11 +18,11 @@ MACHINES = {
     "m7i.large": 0.1008,
     "m7i.xlarge": 0.2016,
 }
-"""Dollars an hour, Linux on demand in us-east-1 (aws.amazon.com/ec2/pricing/on-demand, 2025); others differ by some
-tenths."""
+"""Dollars an hour, Linux on demand in us-east-1 (aws.amazon.com/ec2/pricing/on-demand, 2025); in other regions prices
+differ by some tenths."""
 
 GP3_GB, ADDRESS_HOUR, KEY = 0.08, 0.005, 1.0
-"""Dollars a month for a GB of disk, an hour of a public IPv4 address, a month of a key (2025, us-east-1)."""
+"""Dollars for a GB of disk a month, for a public IPv4 address an hour, for a key a month (2025, us-east-1)."""
 
 BY_USE = "and by use: objects in buckets from $0.023 a GB and month, images $0.10, what leaves AWS $0.09 a GB"
 
@@ -30,12 +30,12 @@ GOOGLE_BY_USE = (
     "at Google nothing while it is idle but what is kept (from $0.020 a GB and month in a region, what was pruned for "
     "{days} days more; images $0.10), and by use: what leaves Google $0.12 a GB; the alarm counts none of it"
 )
-"""Networks, subnets, rules, accounts and roles are free there (cloud.google.com/storage/pricing, artifact-registry and
-vpc/network-pricing, 2025, us-central1)."""
+"""Costs at Google, in words. Networks, subnets, rules, accounts and roles are free there (cloud.google.com/
+storage/pricing, artifact-registry and vpc/network-pricing, 2025, us-central1)."""
 
 
-def monthly(config: StackConfig) -> dict[str, float | None]:
-    """Dollars a month by what they are paid for; None for a machine whose price is not known here."""
+def monthly_costs(config: StackConfig) -> dict[str, float | None]:
+    """Dollars a month by resource; None for a machine whose price is not in `MACHINES`."""
     known: dict[str, float | None] = {"key": KEY}
     if config.server:
         price = MACHINES.get(config.server.machine)
@@ -45,9 +45,9 @@ def monthly(config: StackConfig) -> dict[str, float | None]:
     return known
 
 
-def described(config: StackConfig) -> str:
-    """The same as one line for people."""
-    costs = monthly(config)
+def describe_cost(config: StackConfig) -> str:
+    """The monthly cost as one line for the user."""
+    costs = monthly_costs(config)
     total = sum(dollars for dollars in costs.values() if dollars is not None)
     unknown = " at least" if None in costs.values() else ""
     parts = ", ".join(

@@ -1,4 +1,4 @@
-"""The whole ground of one stack, top to bottom."""
+"""All cloud resources of one stack, top to bottom."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from infra.server.user_data import user_data
 from infra.storage import PrivateBucket, old_checkpoints, old_versions, superseded_bases
 
 OLD_DATA_DAYS = 30
-"""How long data that was overwritten or deleted can be brought back."""
+"""Days for which data that was overwritten or deleted can be restored."""
 
 
 def load() -> StackConfig:
@@ -37,10 +37,10 @@ def load() -> StackConfig:
 
 
 def declare(config: StackConfig) -> None:
-    """Declare every resource of a stack, and export what `infra.outputs.GroundOutputs` reads."""
+    """Declare every resource of a stack, and export the values for `infra.outputs.GroundOutputs`."""
     names = Names.of(config)
     here = _provider("aws", config.region, config, names)
-    # With `protect`, taking the stack down leaves these in place and in its state: the next `up` goes on with them.
+    # With `protect`, a destroy leaves these in the cloud and in the stack's state, and the next `up` uses them again.
     kept = pulumi.ResourceOptions(providers=[here], protect=config.protect_data)
     plain = pulumi.ResourceOptions(providers=[here])
 
@@ -118,7 +118,7 @@ def declare(config: StackConfig) -> None:
 
 
 def _networks(config: StackConfig, names: Names, here: aws.Provider) -> dict[str, WorkerNetwork]:
-    """The network of each region. All have the same name, by which SkyPilot finds each where it starts a machine."""
+    """The network of each region. All have the same name, by which SkyPilot finds the one in a machine's region."""
 
     def make(name: str, region: str, provider: aws.Provider, zones: Sequence[str]) -> WorkerNetwork:
         return WorkerNetwork(
@@ -151,7 +151,7 @@ def _server(
     data: PrivateBucket,
     key: pulumi.Output[str],
 ) -> SkyPilotServer:
-    """SkyPilot's server, and the archive of the kit that it installs, in the data bucket."""
+    """SkyPilot's server, and in the data bucket the archive of the kit that the server installs."""
     assert config.server
     network = networks[config.region]
     plain = pulumi.ResourceOptions(providers=[provider])
@@ -161,7 +161,7 @@ def _server(
         bucket=data.bucket,
         key=bundle.key,
         source=pulumi.FileAsset(str(bundle.write(Settings().home.absolute() / "server"))),
-        # The server that is up was told of the archive that it was made with.
+        # A running server still refers to the archive that it was created with.
         opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
     )
     policy = pulumi.Output.all(

@@ -1,4 +1,4 @@
-"""The key that everything stored is encrypted under."""
+"""The key that encrypts all stored data."""
 
 import pulumi
 import pulumi_aws as aws
@@ -6,13 +6,14 @@ import pulumi_aws as aws
 from infra.policies import key_policy
 
 KEPT_DAYS = 30
-"""The longest that AWS lets a deleted key be called back: without it, all data is noise."""
+"""Days for which a deleted key can be restored, the most that AWS allows: without the key, all data is lost."""
 
 BRIEF_DAYS = 7
+"""The same for stacks whose data is not protected; the least that AWS allows."""
 
 
 class DataKey(pulumi.ComponentResource):
-    """A KMS key that is rotated every year, and its alias."""
+    """A KMS key that AWS rotates every year, and its alias."""
 
     def __init__(
         self, name: str, *, alias: str, account: str, protected: bool, opts: pulumi.ResourceOptions | None = None

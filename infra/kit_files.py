@@ -1,4 +1,4 @@
-"""The files that lead the kit to a stack: SkyPilot's project configuration, and the environment."""
+"""The files that point the kit to a stack: `.sky.yaml`, SkyPilot's project configuration, and `.env`."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -22,31 +22,31 @@ from infra.outputs import (
 )
 
 SKY_CONFIG = ".sky.yaml"
-"""SkyPilot reads it in the folder that it is called in, over the user's own configuration."""
+"""SkyPilot reads this file in its working folder; it overrides the user's own configuration."""
 
 ENVIRONMENT = ".env"
 
 
 def write(outputs: GroundOutputs, checkout: Path) -> list[Path]:
-    """Point the kit at a stack. What the files hold beside our keys stays.
+    """Point the kit to a stack. Keys in the files that are not the kit's stay.
 
     Raises:
-        ConfigError: one of them cannot be read as what it should be.
+        ConfigError: a file cannot be parsed.
     """
     sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
     config = _read_yaml(sky)
     if outputs.server is None and _has(variables, SERVER_VARIABLE):
-        # A stack that had a server before: SkyPilot is this machine's again.
+        # The stack had a server before: from now on SkyPilot runs on this machine again.
         config = _without(config, "api_server", ["endpoint"])
     if outputs.gcp is None and _has(variables, BUCKET_REMARK):
-        # A stack that stood at Google before: the network that SkyPilot would look for is gone.
+        # The stack had resources at Google before: the network that SkyPilot would look for is gone.
         config = _without(config, "gcp", GCP_SETTINGS)
     for section, values in sky_config(outputs).items():
         config[section] = {**(config.get(section) or {}), **values}
     settings = {**environment(outputs), **remarks(outputs)}
     sometimes = {SERVER_VARIABLE, BUCKET_REMARK, REGISTRY_REMARK}
     if _has(variables, BUCKET_REMARK):
-        # Else it is whoever's uses Google without us.
+        # Otherwise the user has set it, and uses Google without the kit's stack.
         sometimes.add(PROJECT_VARIABLE)
     lines = _other_lines(variables, {*settings, *sometimes})
     lines += [f"{name}={value}" for name, value in settings.items()]
@@ -56,7 +56,7 @@ def write(outputs: GroundOutputs, checkout: Path) -> list[Path]:
 
 
 def remove(outputs: GroundOutputs, checkout: Path) -> list[Path]:
-    """Point the kit away from a stack, if it points there: take out what `write` put in."""
+    """Remove from the files what `write` put in for this stack."""
     sky, variables = checkout / SKY_CONFIG, checkout / ENVIRONMENT
     changed: list[Path] = []
     config = _read_yaml(sky)
@@ -86,7 +86,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _without(config: dict[str, Any], section: str, keys: Collection[str]) -> dict[str, Any]:
-    """SkyPilot's configuration less some keys of a section, and less a section that has no others."""
+    """SkyPilot's configuration without some keys of a section, and without the section if it has no others."""
     if not keys or section not in config:
         return config
     kept = {key: value for key, value in (config[section] or {}).items() if key not in keys}
@@ -106,6 +106,6 @@ def _other_lines(path: Path, ours: Collection[str]) -> list[str]:
 def _replace(path: Path, text: str) -> None:
     aside = path.with_name(f"{path.name}.part")
     write_whole(aside, text.encode())
-    # Other keys than ours may be in there, secrets among them.
+    # The file may also hold the user's own keys, secrets among them.
     aside.chmod(path.stat().st_mode if path.exists() else 0o600)
     aside.replace(path)

@@ -1,4 +1,4 @@
-"""How things are called: every name and tag follows from the stack."""
+"""Names and tags of a stack's resources; all follow from the stack's settings."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from cortex.fleet.names import BASE_TAG, RUN_TAG
 from infra.config import PROJECT, StackConfig
 
 CHECKPOINTS = f"{RUNS}/*/*/checkpoints/*"
-"""What may be tagged; a `*` takes slashes, so that more than checkpoints may match."""
+"""Objects that may be tagged. `*` also matches slashes, so more than checkpoints match."""
 
 UNTAGGED = tuple(f"{RUNS}/*/{folder}/*" for folder in KEPT_FOLDERS)
-"""What of that is no checkpoint."""
+"""Objects that match `CHECKPOINTS` but are no checkpoints."""
 
 WRITTEN_ONCE = (
     f"{RUNS}/*/profile.json",
@@ -22,13 +22,13 @@ WRITTEN_ONCE = (
     f"{RUNS}/*/release/manifest.json",
     f"{BASES}/*/manifest.json",
 )
-"""What would spoil a run if it could be replaced: the bucket itself lets nobody write it twice, or delete it."""
+"""Objects whose replacement would spoil a run: the bucket's policy lets nobody overwrite or delete them."""
 
 OWN_RUN = f"{RUNS}/${{aws:PrincipalTag/{RUN_TAG}}}"
-"""The folder of the run whose role asks. IAM fills the tag in; who has none owns no folder."""
+"""Folder of the run whose role asks. IAM fills in the role's tag; a role without the tag has no folder."""
 
 OWN_BASE = f"{BASES}/${{aws:PrincipalTag/{BASE_TAG}}}"
-"""The copy of the model that its run starts from. Who has no such tag writes none."""
+"""Copy of the base model that the role's run starts from. A role without the tag may write none."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ class Names:
 
     @property
     def worker(self) -> str:
-        """The role, and the instance profile, of the machines that train."""
+        """The role and instance profile of machines that belong to no run."""
         return f"{self.prefix}-worker"
 
     @property
     def server(self) -> str:
-        """SkyPilot's server: the machine, its role, its instance profile and its security group."""
+        """SkyPilot's server, its role, its instance profile and its security group."""
         return f"{self.prefix}-server"
 
     @property
     def run(self) -> str:
-        """The policy of every run's role; a role's own name is this and a hash of the run's id."""
+        """The policy of every run's role; a role's name is this name and a hash of the run's id."""
         return f"{self.prefix}-run"
 
     def bucket(self, kind: str) -> str:
-        """Bucket names are shared by all accounts of the world: the account and region make them ours."""
+        """A bucket's name. All accounts of AWS share one namespace, so the name has the account and region in it."""
         return f"{self.prefix}-{kind}-{self.account}-{self.region}"
 
     def gcp_bucket(self, project: str) -> str:
-        """The bucket at Google: a project's id is its owner's alone, too."""
+        """The bucket at Google; its name has the project's id, which is unique, too."""
         return f"{self.prefix}-artifacts-{project}"
 
     @property

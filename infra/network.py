@@ -1,4 +1,4 @@
-"""Where machines are started: one public subnet per zone, closed from outside but for those who may use SSH."""
+"""Network of machines in one region: a public subnet in each zone, closed to outside connections except allowed SSH."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
@@ -10,13 +10,13 @@ from infra.policies import endpoint_policy
 
 ANYWHERE = "0.0.0.0/0"
 ZONE_BITS = 3
-"""The network is cut into eight parts, so a zone can be added without moving the others."""
+"""Bits of the subnet's number: the network has eight parts, so a zone can be added without moving the others."""
 
 SSH = 22
 
 
 def every_zone(provider: aws.Provider) -> list[str]:
-    """The full names of a region's availability zones: no local or wavelength zones, which an account opts in to."""
+    """The full names of a region's availability zones, without local and wavelength zones, which need an opt-in."""
     kinds = aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])
     found = aws.get_availability_zones(state="available", filters=[kinds], opts=pulumi.InvokeOptions(provider=provider))
     return sorted(found.names)
@@ -25,8 +25,8 @@ def every_zone(provider: aws.Provider) -> list[str]:
 class WorkerNetwork(pulumi.ComponentResource):
     """A VPC over several zones, a free gateway to S3, and the security group that SkyPilot gives its machines.
 
-    Subnets are public: spot capacity is wherever it is, and gigabytes through a NAT would cost more than they weigh.
-    `zones` are full names; `ssh_from` are CIDR blocks, to which `ports` are open as well as SSH.
+    Subnets are public, because a NAT gateway in each zone would bill every gigabyte. `zones` are full names; `ssh_from`
+    are CIDR blocks, to which `ports` are open as well as SSH.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class WorkerNetwork(pulumi.ComponentResource):
             tags={"Name": vpc_name},
             opts=self._child,
         )
-        # The group that machines get when nobody names one: it lets nothing in or out.
+        # The group of machines for which none is named lets nothing in or out.
         aws.ec2.DefaultSecurityGroup(name, vpc_id=vpc.id, ingress=[], egress=[], opts=self._child)
         self.subnets: dict[str, pulumi.Output[str]] = {}
-        """Each zone's, by the zone's full name."""
+        """Id of each zone's subnet, by the zone's full name."""
         routes = self._routes_outside(name, vpc, cidr, zones, vpc_name)
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -89,7 +89,7 @@ class WorkerNetwork(pulumi.ComponentResource):
         )
         parts = list(cidr.subnets(prefixlen_diff=ZONE_BITS))
         for zone in zones:
-            # By its letter, not by its place in the list: adding a zone leaves the others where they are.
+            # By the zone's letter, not its position in the list, so that adding a zone does not move the others.
             part = parts[(ord(zone[-1]) - ord("a")) % len(parts)]
             subnet = aws.ec2.Subnet(
                 f"{name}-{zone}",
@@ -117,7 +117,7 @@ class WorkerNetwork(pulumi.ComponentResource):
             tags={"Name": self.security_group_name},
             opts=self._child,
         )
-        # SkyPilot opens SSH to the world in a group that has no inbound rule at all: this one always has some.
+        # SkyPilot opens SSH to the world in a group without any inbound rule, so this group always has one.
         aws.vpc.SecurityGroupIngressRule(
             f"{name}-among-themselves",
             security_group_id=group.id,
@@ -147,7 +147,7 @@ class WorkerNetwork(pulumi.ComponentResource):
             description="Packages, weights, registries",
             opts=self._child,
         )
-        # EFA wants its own traffic named, although the rule above covers it; SkyPilot would add this by itself.
+        # EFA requires a rule for its own traffic, although the rule above covers it; SkyPilot would add it otherwise.
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-among-themselves",
             security_group_id=group.id,

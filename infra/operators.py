@@ -1,4 +1,4 @@
-"""Rights of people: who raises a stack, and who launches runs on one that is up. `make infra-policy` writes both."""
+"""Policies for users: one to create a stack, one to launch runs on an existing one. `make infra-policy` writes both."""
 
 from pydantic import JsonValue
 
@@ -9,14 +9,14 @@ from infra.server.image import IMAGE
 from infra.server.policy import LOOKS
 
 DOCUMENT = "AWS-StartPortForwardingSession"
-"""Of Session Manager: it forwards a port, and opens no shell."""
+"""Session Manager's document that forwards a port, and opens no shell."""
 
 
 def launcher_policy(names: Names) -> str:
-    """What a laptop needs whose runs SkyPilot's server starts: no right to rent a machine, nor to give one a role.
+    """Policy of a laptop whose runs are started by SkyPilot's server: it cannot rent machines or give them a role.
 
-    It opens the way to the server; gives each run a role, which can do no more than the stack's policy for runs; reads
-    and writes the stack's buckets; pushes images; and looks for, and ends, what runs have left behind.
+    It allows to open a tunnel to the server; to create a role for each run, limited by the stack's policy for runs; to
+    read and write the stack's buckets; to push images; and to find and end what runs have left behind.
     """
     iam, ec2 = f"arn:aws:iam::{names.account}", f"arn:aws:ec2:{names.region}:{names.account}"
     policy, roles = f"{iam}:policy/{names.run}", f"{iam}:role/{names.run}-*"
@@ -32,7 +32,7 @@ def launcher_policy(names: Names) -> str:
             "ReachServer",
             ["ssm:StartSession"],
             [f"{ec2}:instance/*"],
-            # Without the second, a session that names no document is a shell on the server.
+            # Without the second condition, a session that names no document would be a shell on the server.
             {
                 "StringEquals": {"ssm:resourceTag/Name": names.server},
                 "Bool": {"ssm:SessionDocumentAccessCheck": "true"},
@@ -69,7 +69,7 @@ def launcher_policy(names: Names) -> str:
             ],
             [profiles],
         ),
-        # A role is put into an instance profile by who may pass it; its trust lets EC2 alone use it.
+        # Only a caller that may pass a role can put it into an instance profile; its trust lets only EC2 assume it.
         allow("PassRoles", ["iam:PassRole"], [roles]),
         allow("FindObjects", ["s3:GetBucketLocation", "s3:ListBucket"], buckets),
         allow(
@@ -104,17 +104,17 @@ def launcher_policy(names: Names) -> str:
 
 
 def raiser_policy(names: Names) -> str:
-    """What Pulumi needs to raise a stack, change it and take it down; the account, region and names confine it.
+    """Policy that Pulumi needs to create, change and destroy a stack, limited by account, region and names.
 
-    Networks have no names of their own before they are there, so that part is confined by regions alone. Who has these
-    rights can give the stack's roles any right: it is an administrator of the stack.
+    Networks have no names before they exist, so that part is limited by regions alone. A user with these rights can
+    give the stack's roles any right, and so is an administrator of the stack.
     """
     account, region = names.account, names.region
     iam, ssm = f"arn:aws:iam::{account}", f"arn:aws:ssm:{region}::parameter"
     named: list[JsonValue] = [f"{iam}:{kind}/{names.prefix}-*" for kind in ("role", "policy", "instance-profile")]
     buckets: list[JsonValue] = [f"arn:aws:s3:::{names.prefix}-*-{account}-{region}{rest}" for rest in ("", "/*")]
     here: Condition = {"StringEquals": {"aws:RequestedRegion": region}}
-    # Networks alone are in further regions, too.
+    # Of all resources, only networks are in further regions, too.
     anywhere: Condition = {"StringEquals": {"aws:RequestedRegion": list(names.regions)}}
     return document(
         allow("WhoAmI", ["sts:GetCallerIdentity"], ["*"]),

@@ -1,4 +1,4 @@
-"""What a stack gives to the kit: SkyPilot's configuration, and the kit's own settings."""
+"""Outputs of a stack, and the settings of SkyPilot and of the kit that follow from them."""
 
 from typing import Any
 
@@ -8,33 +8,33 @@ from cortex.errors import ConfigError
 from infra.names import Names
 
 CONTROLLERS = ("sky-jobs-controller-*", "sky-serve-controller-*")
-"""Clusters that SkyPilot makes for itself, to start and watch the others."""
+"""Names of clusters that SkyPilot starts for itself, to start and watch others."""
 
 SERVER_VARIABLE = "CORTEX_SERVER"
 
 NETWORK_VARIABLE = "CORTEX_NETWORK_REGIONS"
 
 GCP_SETTINGS = ("vpc_name", "remote_identity", "labels")
-"""Our keys in SkyPilot's section on Google."""
+"""The kit's keys in SkyPilot's section on Google."""
 
 PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
-"""In which project SkyPilot works, where its credentials name another or none."""
+"""Variable that names the project for SkyPilot, where its credentials name another or none."""
 
 BUCKET_REMARK, REGISTRY_REMARK = "# at Google: CORTEX_BUCKET", "# at Google: CORTEX_REGISTRY"
 
 
 class ServerOutputs(BaseModel):
-    """Where SkyPilot's server is."""
+    """Outputs on SkyPilot's server."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     instance: str = Field(pattern=r"^i-[0-9a-f]+$")
     port: int
-    """On the laptop, at the near end of the tunnel to it."""
+    """Port of the laptop at which the tunnel to the server begins."""
 
 
 class GcpOutputs(BaseModel):
-    """What stands at Google."""
+    """Outputs on the resources at Google."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,23 +42,23 @@ class GcpOutputs(BaseModel):
     bucket: str
     vpc_name: str
     repository: str
-    """Of all images, without an image's name."""
+    """The repository of all images, without an image's name."""
 
     @property
     def bucket_url(self) -> str:
-        """Where runs on Google's machines are kept."""
+        """URL of the bucket for runs on Google's machines."""
         return f"gs://{self.bucket}"
 
 
 class GroundOutputs(BaseModel):
-    """The outputs of a stack, as `pulumi stack output --json` prints them."""
+    """Outputs of a stack, as `pulumi stack output --json` prints them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     stack: str
     region: str
     more_regions: tuple[str, ...] = ()
-    """Where networks are beside that one."""
+    """Further regions with a network."""
 
     artifacts_bucket: str
     data_bucket: str
@@ -96,12 +96,12 @@ class GroundOutputs(BaseModel):
 
     @property
     def bucket_url(self) -> str:
-        """Where runs are kept."""
+        """URL of the bucket for runs."""
         return f"s3://{self.artifacts_bucket}"
 
     @property
     def registry(self) -> str:
-        """The folder that holds every image's repository."""
+        """The common prefix of all images' repositories."""
         return next(iter(self.repositories.values())).rpartition("/")[0]
 
     @property
@@ -111,24 +111,24 @@ class GroundOutputs(BaseModel):
 
 
 def sky_config(outputs: GroundOutputs) -> dict[str, Any]:
-    """SkyPilot's configuration for machines on this ground (`.sky.yaml`).
+    """SkyPilot's configuration for machines of this stack (`.sky.yaml`).
 
-    Machines carry the instance profile and no other credentials; a launch puts its run's own in its place. Where there
-    is no server, SkyPilot's controllers are machines that start others, so they get this machine's credentials, which
-    is SkyPilot's own default for all.
+    Machines get the instance profile and no other credentials; a launch replaces it by its run's own. Without a server,
+    SkyPilot's controllers are machines that start others, so they get this machine's credentials, as all machines do by
+    SkyPilot's default.
     """
     identities = [] if outputs.server else [{pattern: "LOCAL_CREDENTIALS"} for pattern in CONTROLLERS]
     aws = _machines(
         outputs.vpc_name, outputs.security_group_name, [*identities, {"*": outputs.instance_profile}], outputs.tags
     )
-    # Another port than SkyPilot's own: there it would take the server for one of this machine's, and start one.
+    # Not SkyPilot's default port: at that port it would expect a server of this machine's own, and start one.
     endpoint = {"api_server": {"endpoint": f"http://127.0.0.1:{outputs.server.port}"}} if outputs.server else {}
     gcp = {"gcp": _google_machines(outputs.gcp, outputs.tags)} if outputs.gcp else {}
     return {"aws": aws, **gcp, **endpoint}
 
 
 def server_config(names: Names, security_group_name: str) -> dict[str, Any]:
-    """SkyPilot's configuration on the server: its controllers run in the server, and no machine gets its rights."""
+    """SkyPilot's configuration on the server: controllers run in the server, and machines do not get its rights."""
     consolidated = {"controller": {"consolidation_mode": True}}
     aws = _machines(names.prefix, security_group_name, [{"*": names.worker}], names.tags)
     return {"aws": aws, "jobs": consolidated, "serve": consolidated}
@@ -147,13 +147,13 @@ def _machines(
 
 
 def _google_machines(gcp: GcpOutputs, tags: dict[str, str]) -> dict[str, Any]:
-    """SkyPilot's account is on every machine at Google, by its own choice; NO_UPLOAD keeps the credentials of whoever
-    launches off all machines, those of other clouds among them, to which SkyPilot would copy them, too."""
+    """SkyPilot's section on Google. Every machine there has SkyPilot's account anyway; NO_UPLOAD keeps SkyPilot from
+    copying the launching user's Google credentials to machines, also to those of other clouds."""
     return {"vpc_name": gcp.vpc_name, "remote_identity": "NO_UPLOAD", "labels": dict(tags)}
 
 
 def environment(outputs: GroundOutputs) -> dict[str, str]:
-    """The kit's settings on this ground, as environment variables."""
+    """The kit's settings for this stack, as environment variables."""
     return {
         "CORTEX_BUCKET": outputs.bucket_url,
         "CORTEX_REGISTRY": outputs.registry,
@@ -166,7 +166,7 @@ def environment(outputs: GroundOutputs) -> dict[str, str]:
 
 
 def remarks(outputs: GroundOutputs) -> dict[str, str]:
-    """Settings that take the place of others for runs at Google: in the file for people to see, and not in force."""
+    """Settings for runs at Google, written into the file as comments: users copy them, and they have no effect."""
     if outputs.gcp is None:
         return {}
     return {BUCKET_REMARK: outputs.gcp.bucket_url, REGISTRY_REMARK: outputs.gcp.repository}

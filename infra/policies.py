@@ -1,4 +1,4 @@
-"""Rights of machines and rules of buckets, as policy documents: plain functions of names, readable without a cloud."""
+"""Policies of machines and buckets: pure functions from names to policy documents."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from infra.names import OWN_BASE, OWN_RUN, RUNS
 Statement: TypeAlias = dict[str, JsonValue]
 
 Condition: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
-"""By operator and key, the value that is asked for, or a list of which any will do."""
+"""Required values by operator and key; of a list, any value will do."""
 
 TAGGING: list[JsonValue] = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"]
-"""Every way to give an object a tag; a tag that is sent along with an object's bytes asks for the first, too."""
+"""All actions that tag an object; a tag that is sent with an object's bytes also needs the first."""
 
 
 def document(*statements: Statement) -> str:
@@ -37,7 +37,7 @@ def allow(
 
 
 def use_key(key: str, region: str) -> Statement:
-    """A statement that allows the use of the stack's key, an ARN, through S3 alone."""
+    """A statement that allows the use of the stack's key (an ARN), but only through S3."""
     through = {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
     return allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key], through)
 
@@ -49,17 +49,19 @@ def bucket_policy(
     tagged: Sequence[str] = (),
     untagged: Sequence[str] = (),
 ) -> str:
-    """For everybody: TLS 1.2 or newer only, objects encrypted under our key only, some names written only once.
+    """Policy of a bucket for everybody: only TLS 1.2 or newer, only objects encrypted under the stack's key, and some
+    names written only once.
 
-    `bucket` and `key` are ARNs, the others patterns of names: `create_only` nobody may overwrite; where `tagged` is
-    given, nothing else may be tagged, and of that not what `untagged` matches, because a lifecycle rule deletes by tag.
+    `bucket` and `key` are ARNs, the others patterns of names. Nobody may overwrite or delete `create_only`. Where
+    `tagged` is given, only matching objects may be tagged, and of these not what `untagged` matches, because a
+    lifecycle rule deletes by tag.
     """
     everywhere: list[JsonValue] = [bucket, f"{bucket}/*"]
     statements = [
         _deny("TlsOnly", "s3:*", everywhere, {"Bool": {"aws:SecureTransport": "false"}}),
         _deny("ModernTlsOnly", "s3:*", everywhere, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
-        # A write that names no encryption gets the bucket's own. `Null` lets it pass: a negated operator alone also
-        # holds where the header is absent.
+        # A write that names no encryption gets the bucket's default. `Null` exempts it: a negated operator alone also
+        # matches where the header is absent.
         _deny(
             "OurEncryptionOnly",
             "s3:PutObject",
@@ -81,13 +83,13 @@ def bucket_policy(
     ]
     if create_only:
         names = _objects(bucket, create_only)
-        # The parts of a multipart upload cannot carry the header, and are not what creates the object.
+        # Parts of a multipart upload cannot have the header, and do not create the object.
         when: JsonValue = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
         statements.append(_deny("CreateOnly", "s3:PutObject", names, when))
-        # What is deleted can be created anew. By their version, its owner still can: that empties the bucket.
+        # A deleted object could be created again. Its owner can still delete by version, which empties the bucket.
         statements.append(_deny("KeepOnly", "s3:DeleteObject", names))
     if tagged:
-        # A `*` in a pattern takes slashes, too: what the first statement lets pass, the second looks at again.
+        # `*` in a pattern also matches slashes, so the first statement allows too much, which the second denies again.
         statements += [
             _deny("TagNothingElse", TAGGING, _objects(bucket, tagged), besides=True),
             _deny("TagNothingKept", TAGGING, _objects(bucket, untagged)),
@@ -96,7 +98,7 @@ def bucket_policy(
 
 
 def key_policy(account: str) -> str:
-    """The account's own IAM policies decide about the key, and nobody outside it."""
+    """Policy of the key: the account's IAM policies alone decide about its use."""
     return document(
         {
             "Sid": "AccountDecides",
@@ -109,7 +111,7 @@ def key_policy(account: str) -> str:
 
 
 def endpoint_policy(account: str) -> str:
-    """Through the S3 endpoint: read from anywhere (packages, weights), write only into this account's buckets."""
+    """Policy of the S3 endpoint: reads from any bucket (packages, weights), writes only to this account's buckets."""
     return document(
         {"Sid": "Reach", "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"},
         _deny("NoWritesElsewhere", "s3:Put*", "*", {"StringNotEquals": {"aws:ResourceAccount": account}}),
@@ -117,26 +119,29 @@ def endpoint_policy(account: str) -> str:
 
 
 def instance_trust() -> str:
-    """Only EC2 gives the role out, to the machines that carry its profile."""
+    """Trust policy: only EC2 may assume the role, for machines that have its instance profile."""
     return document(
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     )
 
 
 def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
-    """What a training machine may do, as the role of its run, which is tagged with it; all but the regions are ARNs.
+    """Policy of a training machine by its run's role, which has the run's id as a tag. All arguments except the regions
+    are ARNs.
 
-    Its own run: read and write; prune checkpoints, and delete nothing else. Another run: nothing, but for the names of
-    its objects. Base models: read; write the copy of its own. Data: read. Images: pull ours. Key: only through
-    S3. Secrets: none; a launch hands each task its own.
-    EC2: end itself when it is idle, and no other machine. Buckets and key are in the first of `regions`.
+    - Its own run: read and write; delete only checkpoints. Other runs: only list the names of their objects.
+    - Base models: read all, write the copy of its own base. Data: read. Images: pull the stack's.
+    - Key: use through S3 only. Secrets: none; a launch gives each task its own.
+    - EC2: end itself when it is idle, but no other machine.
+
+    Buckets and key are in the first of `regions`.
     """
     own = f"{artifacts}/{OWN_RUN}"
     statements: list[Statement] = [
-        # No condition on the prefix: without this, S3 answers 403 and not 404 for an object that does not exist.
+        # No condition on the prefix: S3 answers 404 for a missing object only with this right, and 403 otherwise.
         allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
         allow("ReadInputs", ["s3:GetObject"], [f"{own}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
-        # A base's copy is checked against the run's own pin wherever it is read: this right spoils no other run.
+        # Every reader checks a base's copy against its run's own pin, so this right cannot spoil another run.
         allow(
             "WriteRun",
             ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
@@ -150,7 +155,7 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
             "Resource": [f"{own}/{pattern}" for folder in KEPT_FOLDERS for pattern in (f"{folder}/*", f"*/{folder}/*")],
         },
         {
-            # A run's operator signs its release, from elsewhere; its machine could not forge, but spoil the signature.
+            # The user signs a release on another machine; the run's machine could not forge it, but could spoil it.
             "Sid": "OperatorsSign",
             "Effect": "Deny",
             "Action": "s3:PutObject",
@@ -162,7 +167,8 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
 
 
 def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
-    """What a machine may do that is no run's, such as a workbench: as a run's, but read all runs, and write none."""
+    """Policy of a machine that belongs to no run, such as a workbench: as a run's, but it may read all runs, and write
+    none."""
     return document(
         allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
         allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
@@ -171,7 +177,7 @@ def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence
 
 
 def _of_a_machine(*, key: str, repositories: Sequence[str], regions: Sequence[str]) -> list[Statement]:
-    """What every machine may do, whatever it is for."""
+    """Statements for every machine: use the key, pull images, end itself."""
     instances = [f"arn:aws:ec2:{region}:*:instance/" for region in regions]
     return [
         use_key(key, regions[0]),
@@ -181,7 +187,7 @@ def _of_a_machine(*, key: str, repositories: Sequence[str], regions: Sequence[st
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             repositories,
         ),
-        # SkyPilot's autostop runs on the machine, as this role: it looks itself up, and ends itself.
+        # SkyPilot's autostop runs on the machine with this role: it looks the machine up, and ends it.
         allow("FindItself", ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], ["*"]),
         allow(
             "EndItself",
@@ -195,7 +201,7 @@ def _of_a_machine(*, key: str, repositories: Sequence[str], regions: Sequence[st
 def _deny(
     sid: str, action: JsonValue, resource: JsonValue, condition: JsonValue = None, *, besides: bool = False
 ) -> Statement:
-    """Refuse it to everybody; with `besides`, for all but the named resources."""
+    """A statement that denies an action to everybody; with `besides`, on all resources except the named ones."""
     return {
         "Sid": sid,
         "Effect": "Deny",

@@ -1,4 +1,4 @@
-"""Pulumi's command line: the one on the PATH, or the one of the locked SDK's version, which is brought once."""
+"""Pulumi's command line: the one on the PATH, or one of the locked SDK's version, which is downloaded once."""
 
 import shutil
 import subprocess
@@ -13,10 +13,10 @@ BY_HAND = "https://www.pulumi.com/docs/install says how to install it"
 
 
 def find_pulumi(home: Path) -> str:
-    """The program's path. One that is brought lies below `home`, and is nobody else's.
+    """The program's path. A downloaded one is below `home`, for the kit alone.
 
     Raises:
-        ConfigError: it is not on this machine, and get.pulumi.com does not give it.
+        ConfigError: it is not on this machine, and cannot be downloaded from get.pulumi.com.
     """
     there = shutil.which("pulumi")
     if there is not None:
@@ -26,7 +26,7 @@ def find_pulumi(home: Path) -> str:
     if not program.exists():
         print(f"bringing Pulumi {version('pulumi')} from get.pulumi.com into {root}")
     try:
-        # Asks one that is there for its version; what an interrupted installation left has none.
+        # Installs unless a program is there that prints its version, which an interrupted installation does not.
         return PulumiCommand.install(root=str(root)).command
     except subprocess.CalledProcessError as error:
         said = error.output.decode(errors="replace") if error.output else str(error)

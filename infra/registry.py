@@ -1,4 +1,4 @@
-"""Where images are pushed to and pulled from."""
+"""Registry of images: repositories, and rules that delete old images."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ KEPT_IMAGES = 50
 
 
 class ImageRegistry(pulumi.ComponentResource):
-    """One repository per image: a tag never moves, a push is scanned, and old images go.
+    """One repository per image: tags are immutable, pushes are scanned, and old images are deleted.
 
     `repositories` maps an image's name to its repository's.
     """
@@ -44,7 +44,7 @@ class ImageRegistry(pulumi.ComponentResource):
 
 
 def lifecycle() -> str:
-    """Remove images that lost their tag, and all but the newest ones."""
+    """Lifecycle policy that deletes untagged images, and all but the newest ones."""
     untagged = {
         "rulePriority": 1,
         "description": "untagged",

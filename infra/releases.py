@@ -1,4 +1,4 @@
-"""Which releases would be lost if a stack went away now."""
+"""Check that no release would be lost if a stack were taken down now."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from cortex.runs.context import artifact_prefix
 
 
 def require_copies(store: Store, home: Path) -> None:
-    """Return if every release in the bucket is proven to lie, whole and right, on this disk.
+    """Return if a complete and correct copy of every release in the bucket is on this disk.
 
     Raises:
-        RefusedError: some are not; the message names the first, what is missing and the command that supplies it.
-        StoreError: the bucket cannot be read, so nobody knows.
+        RefusedError: a copy is missing; the message names the first release without one, and the command that makes it.
+        StoreError: the bucket cannot be read.
     """
     refusals: list[str] = []
     for run in released(store):

@@ -1,7 +1,7 @@
-"""Preview, raise or take down a stack, or write the rights that this takes: `python -m infra.stack up dev`.
+"""Preview, create or destroy a stack, or write the policies that this needs: `python -m infra.stack up dev`.
 
-Pulumi does the work and asks before it changes anything; what the kit needs to know is written when a stack is up, and
-a stack is taken down only once every release is proven to be on this disk.
+Pulumi does the work, and asks before it changes anything. Once a stack is up, the kit's files are pointed to it. A
+stack is destroyed only once verified copies of all its releases are on this disk.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from cortex.settings import CHECKOUT, Settings
 from cortex.yaml_reader import read_yaml
 from infra import kit_files
 from infra.config import RENEW, read
-from infra.cost import described
+from infra.cost import describe_cost
 from infra.google.standing import require_no_machines
 from infra.names import Names
 from infra.operators import launcher_policy, raiser_policy
@@ -33,18 +33,18 @@ from infra.unfinished import require_none
 PROGRAM = Path(__file__).resolve().parent
 
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
-"""Of what encrypts a stack's secrets, where no service keeps its state. An empty one is one, too."""
+"""Variables with the passphrase for a stack's secrets, needed where no service keeps its state. It may be empty."""
 
 
 SERVER_URN = "**$aws:ec2/instance:Instance::server"
-"""Matches the name that Pulumi gives to the server's machine."""
+"""Pattern of Pulumi's name of the server's machine."""
 
 
 class Stack:
     """One stack, through Pulumi's command line.
 
     Raises:
-        ConfigError: the stack's settings cannot be used, or Pulumi is not here and cannot be brought.
+        ConfigError: the stack's settings cannot be used, or Pulumi is not here and cannot be downloaded.
         StageError: Pulumi failed.
     """
 
@@ -65,14 +65,14 @@ class Stack:
         renew_server: bool = False,
         open_store: Callable[[str], Store] = Store.open,
     ) -> list[Path]:
-        """Raise the stack, and point the kit at it; the files that now do so.
+        """Create or update the stack, point the kit to it, and return the files that do so.
 
-        `renew_server` makes the server anew, with this checkout's SkyPilot and AWS's newest image; it forgets what it
-        launched.
+        `renew_server` replaces the server by one with this checkout's SkyPilot and AWS's newest image, which does not
+        know what the old one has launched.
 
         Raises:
-            RefusedError: the server is to be renewed while a run is under way, or a machine stands in the network; or a
-                region is left in which one stands.
+            RefusedError: the server is to be renewed while a run is under way or a machine is in the network; or a
+                region that is to be removed has machines.
         """
         self._select()
         if renew_server:
@@ -93,11 +93,11 @@ class Stack:
         yes: bool = False,
         open_store: Callable[[str], Store] = Store.open,
     ) -> list[Path]:
-        """Take the stack down, all but what is protected; the files that pointed the kit at it.
+        """Destroy the stack except protected resources, and return the files that pointed the kit to it.
 
         Raises:
-            RefusedError: a release in its bucket has no verified copy here, a run is under way, or a machine stands in
-                its network.
+            RefusedError: a release in its bucket has no verified copy here, a run is under way, or a machine is in its
+                network.
         """
         self._select()
         outputs = self.outputs()
@@ -110,7 +110,7 @@ class Stack:
         return kit_files.remove(outputs, checkout) if outputs else []
 
     def write_policies(self, folder: Path) -> list[Path]:
-        """Write the rights of who raises the stack, and of who launches on it, as JSON; the files."""
+        """Write the policies to create the stack and to launch on it as JSON, and return the files."""
         names = Names.of(self.config)
         folder.mkdir(parents=True, exist_ok=True)
         policies = {"raise": raiser_policy(names), "launch": launcher_policy(names)}
@@ -124,7 +124,7 @@ class Stack:
         return find_pulumi(Settings().home.absolute())
 
     def outputs(self) -> GroundOutputs | None:
-        """What the stack gives to the kit; None if it never came up, or is down."""
+        """The stack's outputs; None if it was never up, or is destroyed."""
         printed = self._pulumi("stack", "output", "--json", quiet=True)
         return None if printed.strip() in ("", "{}") else GroundOutputs.parse(printed)
 
@@ -139,22 +139,22 @@ class Stack:
             require_no_machines(outputs.gcp)
 
     def _require_left_regions_empty(self) -> None:
-        """Refuse to take a region out in which a machine stands. The network's rules would go first, so that nobody
-        reached the machine any more, and then the network would stay."""
+        """Refuse to remove a region that has machines: Pulumi would delete the network's rules first, so that nobody
+        could reach the machines any more, and then could not delete the network."""
         try:
             before = self.outputs()
         except ConfigError:
-            # Raised by an older checkout, when a stack had one region: `up` writes what is missing.
+            # Created by an older checkout, when a stack had one region: `up` adds the missing outputs.
             return
         left = [region for region in before.regions if region not in self.config.regions] if before else []
         if before and left:
             require_empty(before, left)
 
     def _require_passphrase(self) -> None:
-        """Refuse what Pulumi would ask for at a terminal, and take for missing once its output is read by a program.
+        """Refuse to go on without a passphrase where Pulumi needs one: it asks for it at a terminal, but treats it as
+        missing when a program reads its output.
 
-        Raised without one, a stack would be up and billed before its outputs could be read, and could not be taken
-        down.
+        Otherwise a stack would be up and billed before its outputs could be read, and could not be destroyed.
         """
         if any(name in os.environ for name in PASSPHRASE):
             return
@@ -177,7 +177,7 @@ class Stack:
         done = subprocess.run(
             [self._program, *arguments],
             cwd=PROGRAM,
-            # Pulumi runs the program with the first `python3` there is: this one has what it imports.
+            # Pulumi runs the program with the first `python3` on the PATH, so this one, with its packages, comes first.
             env={
                 **os.environ,
                 **variables,
@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
         match asked.verb:
             case "preview":
                 stack.preview()
-                print(described(stack.config))
+                print(describe_cost(stack.config))
             case "up":
                 for path in stack.up(CHECKOUT, yes=asked.yes, renew_server=asked.renew_server):
                     print(f"wrote {path}")

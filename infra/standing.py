@@ -1,5 +1,5 @@
-"""Machines in a stack's network that are not the stack's. While one stands there, stopped or not, AWS does not give the
-network back."""
+"""Machines in a stack's network that are not the stack's. While there is one, even a stopped one, AWS does not delete
+the network."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from cortex.text import harmless
 from infra.outputs import GroundOutputs
 
 CLUSTER_TAG = "skypilot-cluster-name"
-"""SkyPilot's own, on each machine that it starts, its controllers among them."""
+"""SkyPilot's tag on each machine that it starts, also on its controllers."""
 
 
 def require_empty(outputs: GroundOutputs, regions: Sequence[str] | None = None) -> None:
-    """Return if no machine stands in the stack's networks but its own server: in all, or in those of some regions.
+    """Return if the stack's networks, all or those of some regions, have no machine except the stack's own server.
 
     Raises:
-        RefusedError: some do; the message names each with the command that ends it.
+        RefusedError: there are some; the message names each with the command that ends it.
         ConfigError: AWS cannot be asked.
     """
     regions = outputs.regions if regions is None else regions
@@ -55,10 +55,10 @@ def _machines(vpc_name: str, region: str) -> list[dict[str, Any]]:
 
 
 def _with_its_end(machine: dict[str, Any], region: str) -> str:
-    """A machine, and how one ends it; `region` is empty in the stack's own."""
+    """A machine and the command that ends it, in words; `region` is empty in the stack's own region."""
     tags = {tag["Key"]: harmless(tag["Value"], limit=100) for tag in machine.get("Tags", [])}
     if cluster := tags.get(CLUSTER_TAG):
-        # On its cloud a cluster's name has its user's hash at the end, which SkyPilot's commands do not.
+        # In the cloud, a cluster's name ends with its user's hash, which SkyPilot's commands do not want.
         end = f"`sky down {cluster.rpartition('-')[0] or cluster}`"
     else:
         there = f" --region {region}" if region else ""

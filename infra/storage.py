@@ -1,4 +1,4 @@
-"""Buckets: private, versioned, encrypted under our key, reached over TLS, and swept of what nobody needs."""
+"""Buckets: private, versioned, encrypted by the stack's key, reached over TLS, with rules that delete old objects."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -10,19 +10,19 @@ from cortex.artifacts.names import BASES, CHECKPOINT_TAG
 from infra.policies import bucket_policy
 
 UPLOAD_DAYS = 2
-"""An upload that was not completed by then belongs to a machine that is gone."""
+"""Days after which an incomplete upload is deleted: its machine is gone."""
 
 SUPERSEDED_DAYS = 3
-"""How long a pruned checkpoint can still be brought back."""
+"""Days for which a pruned checkpoint can be restored."""
 
 Rule: TypeAlias = aws.s3.BucketLifecycleConfigurationRuleArgs
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A bucket and all that keeps it private, safe and small.
+    """A bucket and all resources that keep it private, safe and small.
 
-    `rules` are lifecycle rules beside the one that every bucket has: incomplete uploads and leftover delete markers go.
-    The other patterns are as in `bucket_policy`.
+    `rules` are further lifecycle rules, besides the one that deletes incomplete uploads and leftover delete markers in
+    every bucket. The name patterns are those of `bucket_policy`.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
 
 def leftovers() -> Rule:
-    """Remove parts of uploads that never ended, and delete markers with nothing behind them."""
+    """Rule that deletes parts of incomplete uploads, and delete markers without any version behind them."""
     return Rule(
         id="leftovers",
         status="Enabled",
@@ -108,10 +108,10 @@ def leftovers() -> Rule:
 
 
 def old_checkpoints(days: int) -> Rule:
-    """Remove checkpoints of that age, and pruned ones sooner.
+    """Rule that deletes checkpoints of that age, and pruned ones sooner.
 
-    A lifecycle rule finds objects by prefix or tag alone, and a checkpoint's prefix begins with its run: so it goes by
-    a tag, which the bucket's policy lets nobody give to anything else. Releases, leases and ledgers can have none.
+    A lifecycle rule selects objects only by prefix or tag, and a checkpoint's prefix begins with its run's id. So the
+    rule goes by a tag, which the bucket's policy allows on checkpoints only, and not on releases, leases or ledgers.
     """
     key, value = CHECKPOINT_TAG
     return Rule(
@@ -128,12 +128,12 @@ def old_checkpoints(days: int) -> Rule:
 
 
 def superseded_bases() -> Rule:
-    """Remove what a second writing of a base's copy replaced: equal bytes, or damaged ones, a hundred GB of them."""
+    """Rule that deletes replaced versions of a base's copy: equal or damaged bytes, which may be a hundred GB."""
     return _superseded("superseded-bases", SUPERSEDED_DAYS, f"{BASES}/")
 
 
 def old_versions(days: int) -> Rule:
-    """Remove what was overwritten or deleted that long ago."""
+    """Rule that deletes versions which were overwritten or deleted that long ago."""
     return _superseded("old-versions", days, "")
 
 

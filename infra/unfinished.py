@@ -1,4 +1,4 @@
-"""Runs that a stack's end would cut off: launched, and not over."""
+"""Check that no run is under way that a stack's end would cut off."""
 
 from cortex.artifacts.store import Store
 from cortex.errors import RefusedError
@@ -6,13 +6,13 @@ from cortex.fleet.runs import Unreadable, read_runs
 
 
 def require_none(store: Store) -> None:
-    """Return if every run of the bucket that was launched is over.
+    """Return if every launched run of the bucket is over.
 
-    A run may be under way while no machine of its is up: SkyPilot may be waiting for the next one.
+    A run may be under way without a running machine, while SkyPilot waits for the next one.
 
     Raises:
         RefusedError: some are not; the message names each, and the command that ends it.
-        StoreError: the bucket cannot be read, so nobody knows.
+        StoreError: the bucket cannot be read.
     """
     unfinished = [
         found.run for found in read_runs(store) if not isinstance(found, Unreadable) and found.launch and not found.over

@@ -1,15 +1,15 @@
-"""Everything that this machine can check: `make test`.
+"""All checks that this machine can run: `make test`.
 
 The tiers, in order: `lint` (format, lint, types), `unit`, `integration` (programs and servers on loopback, minutes),
-`fuzz` (generated inputs, minutes), `infra` (the cloud's ground in an emulated cloud), `anyone` (the kit set up and used
-by a plain user on an awkward machine, with each Python that is here, as root, minutes), `trainers` (the real trainers,
-killed at any moment, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers`
-(the images on a real Docker Engine, minutes, as root where none answers) and `rehearsal` (the shipped pipeline against
-the clock, minutes). Each has the machine for itself.
-One that fails does not hide the others; the last lines say how each went.
-With `--strict`, a skipped test fails, unless its reason says that it is expected where the checks run.
+`fuzz` (generated inputs, minutes), `infra` (stacks in an emulated cloud), `anyone` (the kit set up and used by a plain
+user on an awkward machine, with each Python that is installed, as root, minutes), `trainers` (the real trainers, killed
+at random times, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the
+images on a real Docker Engine, minutes, as root where no engine answers) and `rehearsal` (the shipped pipeline with a
+time limit, minutes). Tiers run one after the other.
+A tier that fails does not stop the others; the last lines list the results.
+With `--strict`, a skipped test fails, unless its reason says that the skip is expected where the checks run.
 With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead, and all of the longest
-cases are run, of which otherwise some are drawn, by the seed that is printed (CORTEX_DRAW repeats it).
+cases run; otherwise some of them are drawn, by the seed that is printed (set CORTEX_DRAW to repeat it).
 """
 
 import argparse
@@ -32,14 +32,14 @@ TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
 MODULE = [sys.executable, "-m"]
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
 ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("anyone", "fuzz", "infra", "testbed", "containers")]
-"""What has a tier of its own: for its time, its environment, or its engine."""
+"""Excludes the tests that have tiers of their own, because of their duration, environment, or engine."""
 
 Command = list[str | Path]
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a tier went."""
+    """Result of a tier."""
 
     passed: bool
     seconds: float
@@ -55,7 +55,7 @@ TIERS: dict[str, list[Command]] = {
         [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal and not integration", *ELSEWHERE]],
-    # Half of their time is waiting.
+    # More processes than for `unit`: half of these tests' time is waiting.
     "integration": [[sys.executable, *PYTEST, "-n", "4", "-m", "integration and not rehearsal", *ELSEWHERE]],
     "fuzz": [[sys.executable, *PYTEST, "tests/fuzz"]],
     "infra": [[INFRA, *PYTEST, "-n", "2", "tests/infra"]],
@@ -67,7 +67,7 @@ TIERS: dict[str, list[Command]] = {
     "containers": [[sys.executable, *PYTEST, "--capture=no", "tests/containers"]],
     "rehearsal": [[sys.executable, *PYTEST, "-m", "timed", *ELSEWHERE]],
 }
-"""What each runs, one after the other, whatever becomes of each."""
+"""Commands of each tier; all run, one after the other, even if one fails."""
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
     else:
         environment.setdefault("CORTEX_DRAW", str(secrets.randbelow(1_000_000)))
         print(f"long cases are drawn by CORTEX_DRAW={environment['CORTEX_DRAW']}", flush=True)
-    # A shell that runs this behind its back has it ignore Ctrl-C, and so would all that is started here.
+    # A shell makes background commands ignore Ctrl-C, and the programs started here would inherit that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -108,9 +108,9 @@ def run(name: str, commands: Sequence[Command], environment: Mapping[str, str]) 
 
 
 def call(command: Command, environment: Mapping[str, str]) -> int:
-    """The exit code of a program, which is in a process group of its own: one signal ends it, and no second one.
+    """Run a program in its own process group, so that it gets only one signal, and return its exit code.
 
-    Interrupted, as by Ctrl-C or SIGTERM, it ends the program, and waits until that has cleaned up.
+    On Ctrl-C or SIGTERM the program is interrupted, and this waits until it has cleaned up.
     """
     words = [str(word) for word in command]
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0) as process:

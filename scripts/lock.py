@@ -1,8 +1,8 @@
-"""Re-make every lock under images/: `make locks`.
+"""Make every lock under images/ anew: `make locks`.
 
-Each image has two. `requirements.lock` is what its CUDA image installs, hashes and all. `requirements.cpu.lock` is the
-same set of versions for a machine without a GPU, less the CUDA libraries: where a CPU wheel of torch is offered
-(UV_FIND_LINKS) nothing else is fetched, and where only the package index is, its plain wheel brings its own exact pins.
+Each image has two. `requirements.lock` is for its CUDA image, with hashes. `requirements.cpu.lock` has the same
+versions for a machine without a GPU, without the CUDA libraries. Where UV_FIND_LINKS offers a CPU wheel of torch, no
+CUDA library is downloaded; with the package index alone, torch's default wheel brings its own exact pins.
 """
 
 import argparse
@@ -15,10 +15,11 @@ from cortex.environments import IMAGES, OVERRIDES
 
 ROOT = IMAGES.parent
 ONE_LOCK = ("control", "infra", "serve", "skypilot", "testbed")
-"""Environments of the laptop, of which there is nothing to leave out, and of what runs on a GPU alone."""
+"""Environments with a single lock: those of the laptop, which have no CUDA libraries to leave out, and those that only
+run on a GPU."""
 
 WITHOUT_THE_KIT = ("skypilot",)
-"""Environments that none of the kit's code runs in."""
+"""Environments in which none of the kit's code runs."""
 
 CPU_ALONE = ("vllm-cpu",)
 """Environments of tests for machines without a GPU."""
@@ -27,7 +28,7 @@ CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
 
 def compile_lock(source: Path, target: Path, constraint: Path | None) -> None:
-    """Resolve `source`, and the kit's own needs where it runs, into `target`, from the package index alone."""
+    """Resolve `source`, and the kit's own requirements where its code runs, into `target`, by the package index."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
     command += ["--python-platform", "x86_64-manylinux_2_28", "--no-header", "--emit-build-options"]
     command += ["--output-file", str(target)]
@@ -48,7 +49,7 @@ def blocks(lock: str) -> list[tuple[str, str]]:
 
 
 def without_cuda(lock: str) -> str:
-    """Drop what only torch's CUDA build needs, and the hashes of torch, whose CPU wheel has others."""
+    """Drop packages that only torch's CUDA build needs, and torch's hashes, since its CPU wheel has others."""
     kept: list[str] = []
     for name, entry in blocks(lock):
         via = set(re.findall(r"#\s+(?:via\s+)?([A-Za-z0-9][\w.-]*)\s*$", entry, re.M)) - {"via"}

@@ -1,4 +1,4 @@
-"""The keys of TRL's configuration classes, for `cortex/runs/trl_keys.json`: a profile is checked where TRL is not.
+"""Keys of TRL's configuration classes, for `cortex/runs/trl_keys.json`, by which profiles are checked without TRL.
 
 Run it in the grpo image's environment after locking another TRL:
 `PYTHONPATH=. .cortex/environments/grpo-<hash>/bin/python scripts/trl_keys.py > cortex/runs/trl_keys.json`
@@ -25,11 +25,11 @@ _NAMES: dict[Any, str] = {
 
 
 def kinds(annotation: Any) -> list[str]:
-    """The JSON kinds of values that a field takes; of an enumeration, its very words, each after an equals sign."""
+    """The JSON types of values that a field accepts; for an enumeration its values, each after an equals sign."""
     origin = typing.get_origin(annotation)
     if origin in (types.UnionType, typing.Union):
         inner = [kind for part in typing.get_args(annotation) for kind in kinds(part)]
-        # an enumeration is given by its word: any other text would fail when the trainer starts
+        # An enumeration accepts only its values: any other text would fail when the trainer starts.
         return sorted(set(inner) - ({"str"} if any(kind.startswith("=") for kind in inner) else set()))
     if origin is typing.Literal:
         return ["bool" if isinstance(value, bool) else f"={value}" for value in typing.get_args(annotation)]

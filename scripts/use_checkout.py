@@ -1,6 +1,6 @@
-"""Make the environment that runs this one of the checkout's code: `python -m cortex` and `bin/cortex` run it.
+"""Link the environment that runs this script to the checkout's code: `python -m cortex` and `bin/cortex` then run it.
 
-It needs to fetch and build nothing: an editable install would run a build backend, which is in no lock.
+Nothing is downloaded or built: an editable install would run a build backend, which is in no lock.
 """
 
 import os
@@ -19,12 +19,12 @@ exec {python} -P -m cortex "$@"
 
 
 PATH = "import os, sys; sys.path.append(os.fsdecode({root!r}))\n"
-"""A line of a `.pth` file. Python 3.11 reads these in the locale's encoding, and under LC_ALL=C ends at a path with an
-accent before it runs anything: this line is ASCII, whatever the checkout is called."""
+"""A line of a `.pth` file. Python 3.11 reads these files in the locale's encoding, and under LC_ALL=C fails at startup
+on a path with an accent; this line is ASCII, whatever the checkout's path is."""
 
 
 def main() -> None:
-    # By the environment's own path, not by that of the Python which its link leads to.
+    # The environment's own path, not that of the Python that its link leads to.
     command = Path(sys.executable).with_name("cortex")
     packages = Path(sysconfig.get_path("purelib"))
     (packages / "cortex.pth").write_text(PATH.format(root=os.fsencode(ROOT)), encoding="ascii")

@@ -1,1 +1,1 @@
-"""Immutable folders under a manifest: how results are kept, moved and proven."""
+"""Artifacts: immutable folders with a manifest, their stores, transfers and verification."""

@@ -1,7 +1,6 @@
-"""What a bucket answers, in one table: which answers pass when one asks again, which are final, and what mends them.
+"""A table of a bucket's error answers: how often each is worth a retry, and its fix.
 
-Sources: "Error responses" and "Best practices for error handling" of Amazon S3; what MinIO, rclone and B2 were seen to
-answer.
+Sources: "Error responses" and "Best practices for error handling" of Amazon S3; answers seen of MinIO, rclone and B2.
 """
 
 import math
@@ -11,19 +10,19 @@ from dataclasses import dataclass
 from obstore.exceptions import GenericError, PermissionDeniedError, UnauthenticatedError
 
 FINAL, FEW, ALWAYS = 1.0, 3.0, math.inf
-"""How many attempts an answer is worth: the first alone; as many as outlast a renewal of keys or a proxy's hiccup, some
-seconds; or all that patience allows."""
+"""Attempts that an answer is worth: one; as many as outlast a renewal of keys or a proxy's short failure, some seconds;
+or as many as the store's patience allows."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A kind of answer: what its error says, the attempts it is worth, and what the user can do."""
+    """A kind of answer: the pattern of its error, the attempts that it is worth, and the user's fix."""
 
     pattern: re.Pattern[str]
     attempts: float
     fix: str = ""
     about_credentials: bool = False
-    """Tells that the bucket did not accept who asked."""
+    """True if the bucket did not accept the credentials."""
 
 
 def _answer(pattern: str, attempts: float, fix: str = "", *, about_credentials: bool = False) -> Answer:
@@ -63,10 +62,10 @@ ANSWERS = (
     _answer("AccessDenied", FEW, _DENIED, about_credentials=True),
     _answer("RequestTimeout|SlowDown|OperationAborted|InternalError|ServiceUnavailable|Throttling|ServerBusy", ALWAYS),
     _answer("BadDigest|IncompleteBody|XAmzContentSHA256Mismatch|XAmzContentChecksumMismatch", FEW),
-    # The whole answer is not the protocol's.
+    # Then answers that are not S3's protocol.
     _answer("Got invalid|unable to extract metadata|Unable to extract metadata|is no S3 listing", FEW, _NO_S3),
     _answer("error following redirect", FEW, _NO_S3),
-    # Then the status.
+    # Then the HTTP status.
     _answer("status code: 3..", FINAL, "it sends elsewhere: set AWS_ENDPOINT_URL to where, and AWS_REGION"),
     _answer("status code: 407", FINAL, "the proxy asks for a name and a password: give both in HTTPS_PROXY"),
     _answer("status code: 40[13]", FEW, _RENEW, about_credentials=True),
@@ -75,7 +74,7 @@ ANSWERS = (
     _answer("status code: (405|411|426|50[15])", FINAL, _UNABLE),
     _answer("status code: 4..", FINAL),
     _answer("status code: 5..", ALWAYS, "the server has a fault of its own; look at it, or wait"),
-    # Then what kept the request from being answered at all.
+    # Then failures without an answer.
     _answer(
         "UnknownIssuer|invalid peer certificate|CERTIFICATE_VERIFY_FAILED|InvalidCertificate",
         FINAL,
@@ -91,31 +90,31 @@ ANSWERS = (
     ),
     _answer("Connection refused", ALWAYS, "nothing listens there; start the server, or correct AWS_ENDPOINT_URL"),
 )
-"""The first row that fits counts. What fits none, such as a connection that breaks off, is worth asking again."""
+"""The first row that matches counts. An error that matches none, such as a broken connection, is worth a retry."""
 
 _UNKNOWN = Answer(re.compile(""), ALWAYS)
 
 
 def classify(error: Exception) -> Answer:
-    """The row of the table that an error of the bucket's client is of."""
+    """The table's row for an error of the bucket's client."""
     text = str(error)
     return next((row for row in ANSWERS if row.pattern.search(text)), _UNKNOWN)
 
 
 def is_transient(error: Exception, attempt: int) -> bool:
-    """Tell if asking again may help, after this many attempts."""
+    """Tell if another attempt may help, after this many attempts."""
     if not isinstance(error, GenericError | PermissionDeniedError | UnauthenticatedError):
         return False
     return attempt < classify(error).attempts
 
 
 def is_about_credentials(error: Exception) -> bool:
-    """Tell if the bucket did not accept who asked."""
+    """Tell if the bucket did not accept the credentials."""
     return classify(error).about_credentials
 
 
 def advice(error: Exception) -> str:
-    """What the user can do about an error, to be put at the end of a message; nothing where we do not know."""
+    """The user's fix for an error, for the end of a message; empty where none is known."""
     fix = classify(error).fix
     return f": {fix}" if fix else ""
 
@@ -124,7 +123,7 @@ _CAUSE = re.compile(r'message: "([^"]+)"|error: "([^"]+)"|(Invalid\w+)\(\s*(\w+)
 
 
 def first_line(error: Exception) -> str:
-    """The message without the client's debug dump, but with the server's code or the cause that stands in it."""
+    """The message without the client's debug dump, but with the server's code or the cause that the dump holds."""
     text = str(error).strip()
     line = text.partition("\n")[0].partition(": <?xml")[0][:300]
     code = re.search(r"<Code>([\w.]+)</Code>", text)

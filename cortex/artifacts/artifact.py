@@ -1,4 +1,4 @@
-"""Artifacts: folders that exist from the moment their manifest does, and never change after."""
+"""Artifacts: folders that are complete once their manifest is written, and never change afterwards."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ __all__ = ["Artifact", "describe", "fetch", "find", "publish", "read_verified", 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A complete artifact on this machine: its folder, and what its manifest says."""
+    """A complete artifact on this machine: its folder and its manifest."""
 
     path: Path
     manifest: Manifest
@@ -50,15 +50,15 @@ def publish(
     keep: bool = False,
     code_of: Callable[[Manifest], str] | None = None,
 ) -> Artifact:
-    """Make a folder an artifact of the store, under `prefix`: every file first, the manifest last.
+    """Publish a folder as an artifact under `prefix`: every file first, the manifest last.
 
-    A folder store takes the folder over by a rename (`keep` copies it instead); a bucket gets copies of its files,
-    each read back before the manifest is written. `inputs` are the digests of the manifests it was made from; `code`
-    is by default this code's version; what `code_of` makes of the manifest is added to its `meta`. Publishing the same
-    again changes nothing, and after a kill continues.
+    A folder store takes the folder over by a rename (`keep` copies it instead). A bucket gets copies of its files, each
+    read back before the manifest is written. `inputs` are the digests of the manifests that it was made from; `code` is
+    by default this code's version; the authentication code that `code_of` makes of the manifest is added to its `meta`.
+    Publishing the same folder again changes nothing; after a kill it continues.
 
     Raises:
-        DataError: the folder holds links, names that cannot be kept, or a file that changed meanwhile.
+        DataError: the folder holds links, unsafe names, or a file that changed meanwhile.
         RefusedError: another artifact is already there, or the lease was lost.
         StoreError: the bucket did not answer for as long as its patience lasts.
     """
@@ -67,12 +67,12 @@ def publish(
     origin = Origin.of(kind, inputs, code, profile, seeds, meta, code_of)
     there = find(store, prefix)
     if there is None and isinstance(store, FolderStore):
-        return _adopt(folder, store, prefix, origin, lease, keep=keep)
+        return _publish_in_folder(folder, store, prefix, origin, lease, keep=keep)
     present = {entry.key: entry.size for entry in store.list(prefix)} if there is None else {}
     if f"{prefix}/{MANIFEST}" in present:
-        there = find(store, prefix)  # somebody published meanwhile: their files are not to be replaced
+        there = find(store, prefix)  # somebody published meanwhile: their files must not be replaced
     if there is None:
-        return _send(folder, store, prefix, origin, present, lease)
+        return _publish_in_bucket(folder, store, prefix, origin, present, lease)
     manifest = describe_as(origin, folder)
     _require_same(store, prefix, there, manifest)
     seal(folder, manifest.data)
@@ -80,10 +80,10 @@ def publish(
 
 
 def find(store: Store, prefix: str) -> Manifest | None:
-    """The manifest of the artifact under `prefix`, or None while there is no complete one.
+    """The manifest of the artifact under `prefix`; None while there is no complete artifact.
 
     Raises:
-        VerificationError: what lies there is not a manifest.
+        VerificationError: the object there is not a manifest.
     """
     key = f"{prefix}/{MANIFEST}"
     try:
@@ -96,8 +96,8 @@ def require(store: Store, prefix: str) -> Manifest:
     """The manifest of the complete artifact under `prefix`.
 
     Raises:
-        MissingObjectError: there is none.
-        VerificationError: what lies there is not a manifest.
+        MissingObjectError: there is no complete artifact.
+        VerificationError: the object there is not a manifest.
     """
     manifest = find(store, prefix)
     if manifest is None:
@@ -106,10 +106,10 @@ def require(store: Store, prefix: str) -> Manifest:
 
 
 def read_verified(store: Store, prefix: str, manifest: Manifest, name: str, limit: int) -> bytes:
-    """One small file of an artifact, compared with its manifest; a manifest that states more than `limit` is refused.
+    """One small file of an artifact, verified against its manifest. It may have `limit` bytes at most.
 
     Raises:
-        VerificationError: the manifest does not list it, or its bytes are others.
+        VerificationError: the manifest does not list it or states a larger size, or its bytes differ.
     """
     where = f"{store.url}/{prefix}/{name}"
     entry = next((entry for entry in manifest.files if entry.name == name), None)
@@ -123,9 +123,10 @@ def read_verified(store: Store, prefix: str, manifest: Manifest, name: str, limi
 
 
 def fetch(store: Store, prefix: str, cache: Path) -> Artifact:
-    """Bring an artifact to this machine, verified to the byte; a folder store's is used where it lies.
+    """Bring an artifact to this machine, and verify every byte. In a folder store it is used in place.
 
-    From a bucket it comes into a folder of `cache` named by its digest; what is there already, and right, is used.
+    From a bucket it is downloaded into a folder of `cache` named by its digest; right files that are there already are
+    not downloaded again.
 
     Raises:
         MissingObjectError: there is no complete artifact under `prefix`.
@@ -141,7 +142,7 @@ def fetch(store: Store, prefix: str, cache: Path) -> Artifact:
     return Artifact(folder, manifest)
 
 
-def _adopt(
+def _publish_in_folder(
     folder: Path, store: FolderStore, prefix: str, origin: Origin, lease: Lease | None, *, keep: bool
 ) -> Artifact:
     store.sweep()
@@ -150,7 +151,7 @@ def _adopt(
     if lease:
         lease.check()
     target = store.local_path(prefix)
-    # Refused by the file system where a folder with content is: of two publishers at once, one is first.
+    # The file system refuses to rename onto a folder with content, so that of two publishers one comes first.
     if not store.adopt(folder, prefix, keep=keep):
         there = find(store, prefix)
         if there is None:
@@ -159,21 +160,22 @@ def _adopt(
     return Artifact(target, manifest)
 
 
-def _send(
+def _publish_in_bucket(
     folder: Path, store: Store, prefix: str, origin: Origin, present: Mapping[str, int], lease: Lease | None
 ) -> Artifact:
-    check = lease.checked() if lease else _unchecked
+    check = lease.throttled_check() if lease else _no_check
     names = contents(folder, origin)
     entries = send(folder, names, store, prefix, present, check)
     if origin.kind == RELEASE:
         entries += send(folder, write_sums(folder, entries), store, prefix, present, check)
     manifest = origin.manifest(entries)
     seal(folder, manifest.data)
-    # Asked for once more, for stores that would replace it; then the lease, so that nothing comes between.
+    # Looked up once more, for stores without conditional writes, which would replace a manifest; `create` then checks
+    # the lease right before it writes.
     there = find(store, prefix)
     if there is None:
-        create(store, f"{prefix}/{MANIFEST}", manifest.data, lease.check if lease else _unchecked)
-        # Read back whoever wrote it: another publisher may have been first.
+        create(store, f"{prefix}/{MANIFEST}", manifest.data, lease.check if lease else _no_check)
+        # Read back, since another publisher may have been first.
         there = find(store, prefix)
     if there is None:
         raise VerificationError(f"{store.url}/{prefix}/{MANIFEST} was written and is not there: publish again")
@@ -189,5 +191,5 @@ def _require_same(store: Store, prefix: str, there: Manifest, manifest: Manifest
         )
 
 
-def _unchecked() -> None:
-    """Without a lease, nobody else is expected to write."""
+def _no_check() -> None:
+    """The check without a lease: nobody else is expected to write."""

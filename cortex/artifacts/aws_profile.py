@@ -1,5 +1,5 @@
 # pyright: standard
-"""The AWS profile of a laptop: keys, single sign-on and an address, which the bucket's client does not read."""
+"""The AWS profile of a laptop, which the bucket's client does not read: keys, single sign-on and an endpoint."""
 
 import importlib.util
 import os
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AwsProfile:
-    """What a profile says that the environment does not."""
+    """The settings of a profile that the environment does not give."""
 
     credentials: "S3CredentialProvider | None" = None
     endpoint: str | None = None
-    """Another server than Amazon's."""
+    """The address of another server than Amazon's."""
 
 
 def read_aws_profile() -> AwsProfile:
     """The profile that AWS_PROFILE names, or the default one; an empty one where boto3 is not installed.
 
     Raises:
-        ConfigError: there is no such profile, or what it says cannot be used.
+        ConfigError: there is no such profile, or its settings cannot be used.
     """
     with_keys = "AWS_ACCESS_KEY_ID" in os.environ
     if importlib.util.find_spec("boto3") is None or (with_keys and not _names_endpoint()):
@@ -66,7 +66,7 @@ def _endpoint(session: "Session") -> str | None:
     """The profile's `endpoint_url`, or that of its `services` section for S3, which comes first."""
     from botocore.configprovider import ConfiguredEndpointProvider
 
-    core = session._session  # boto3 has no way of its own to what it read
+    core = session._session  # boto3 has no public way to the configuration that it read
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return None
     read = {"full_config": core.full_config, "scoped_config": core.get_scoped_config()}

@@ -1,4 +1,4 @@
-"""The client of a bucket: how it is made from the environment."""
+"""The client of a bucket, made from the environment."""
 
 import os
 from datetime import timedelta
@@ -39,7 +39,7 @@ def connect(url: str) -> "ObjectStore":
         "read_timeout": timedelta(seconds=30),
         "timeout": timedelta(minutes=5),
     }
-    # One part of an upload is tried again by the client; anything more is the store's to count and to report.
+    # The client retries a request twice; the store does all further retries, which it counts and reports.
     retry: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
     try:
         if scheme != "s3":
@@ -53,7 +53,7 @@ def connect(url: str) -> "ObjectStore":
 
 
 def _endpoint(scheme: str, profile: AwsProfile) -> str | None:
-    """The address of another server than the cloud's own, from the environment or else from the profile."""
+    """The address of another server than the cloud's own, from the environment, else from the profile."""
     names = {
         "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
         "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
@@ -64,7 +64,7 @@ def _endpoint(scheme: str, profile: AwsProfile) -> str | None:
 
 
 def _setting_in(error: Exception) -> str:
-    """The variables whose value the client's message repeats, since it does not name them."""
+    """The variables whose value the client's message shows, since the message does not name them."""
     named = [
         name
         for name, value in sorted(os.environ.items())

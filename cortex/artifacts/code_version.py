@@ -1,4 +1,4 @@
-"""Which code made an artifact, told from the sources themselves: git need not be there, and may be dirty."""
+"""The version of the code that makes an artifact, from the sources themselves: git may be missing, or dirty."""
 
 import hashlib
 from functools import cache

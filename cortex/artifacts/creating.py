@@ -1,4 +1,4 @@
-"""Objects that are written once and never replaced: leases, manifests, profiles, entries of a ledger."""
+"""Creation of objects that are written once and never replaced: leases, manifests, profiles, ledger entries."""
 
 from collections.abc import Callable
 
@@ -8,25 +8,26 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import MissingObjectError, Store, StoreError
 
 SETTLING = Patience(deadline=60.0, longest=5.0)
-"""How long a key may be refused while nothing is under it: S3 does so (409) while another write of it is under way,
-which may still fail."""
+"""Retries for a key whose creation is refused although there is no object: S3 answers so (409) while another write of
+it is under way, which may still fail."""
 
 PROBE_KEY, PROBE = "runs/.conditional-writes", b"Written once, to learn whether this bucket keeps what is there.\n"
-"""Below `runs/`, where a launcher's rights reach, and under no run's id."""
+"""An object that tests for conditional writes. It lies below `runs/`, where a launcher's rights reach, and under no
+run's id."""
 
 
 class _UnsettledError(StoreError):
-    """The store refused to create an object, and has none."""
+    """The store refused to create an object, although it has none under that key."""
 
 
 def create(store: Store, key: str, data: bytes, check: Callable[[], None] = lambda: None) -> bool:
-    """Write an object that is never replaced. True when it is there with these bytes, False when it has others.
+    """Create an object that is never replaced. True if it is there with these bytes, False if it has others.
 
-    An answer that was lost, and a refusal while nothing is there, are settled by reading the object back. `check` is
-    called before each attempt, and raises when this process must not write any more.
+    After a refusal the object is read back, since the refused write may be this one's retry after a lost answer.
+    `check` is called before each attempt, and raises when this process may not write any more.
 
     Raises:
-        StoreError: the store does not answer, or refuses for too long what it does not have.
+        StoreError: the store does not answer, or goes on refusing an object that it does not have.
     """
 
     def attempt() -> bool:
@@ -40,16 +41,16 @@ def create(store: Store, key: str, data: bytes, check: Callable[[], None] = lamb
                 f"{store.url}/{key} can neither be written nor read: try again in a minute"
             ) from error
 
-    return SETTLING.persist(attempt, _UnsettledError, lambda error, count: True, _tell)
+    return SETTLING.persist(attempt, _UnsettledError, lambda error, count: True, _log_retry)
 
 
-def keeps_what_is_there(store: Store) -> bool:
-    """Whether the store knows conditional writes (`If-None-Match`), without which two writers can replace each
-    other's objects unseen. One request, and one more the first time that a bucket is asked."""
+def supports_conditional_writes(store: Store) -> bool:
+    """Tell if the store supports conditional writes (`If-None-Match`), without which two writers can replace each
+    other's objects unseen. It takes one request, or two the first time for a bucket."""
     if store.local_path(PROBE_KEY) is not None:
-        return True  # the file system's link fails where a file is
+        return True  # a folder store writes by a link, which fails where a file exists
     return not store.put_if_absent(PROBE_KEY, PROBE) or not store.put_if_absent(PROBE_KEY, PROBE)
 
 
-def _tell(error: Exception, wait: float) -> None:
+def _log_retry(error: Exception, wait: float) -> None:
     logger.debug(f"{error} (again in {wait:.1f} s)")

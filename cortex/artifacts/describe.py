@@ -1,4 +1,4 @@
-"""What a folder's manifest will say, before it is published."""
+"""The manifest of a folder that is to be published."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ CODE = "mac"
 """The key in `meta` of a message authentication code over the rest of the manifest."""
 
 SUMS = "SHA256SUMS"
-"""A release lists its files once more, for `sha256sum -c` on a machine that has none of our code."""
+"""A release's list of its files for `sha256sum -c`, on a machine without the kit."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What an artifact is and what it was made from: all that its manifest says besides its files."""
+    """An artifact's kind and the things it was made from: everything in its manifest but its files."""
 
     kind: str
     inputs: dict[str, str]
@@ -34,7 +34,7 @@ class Origin:
     seeds: dict[str, int]
     meta: dict[str, JsonValue]
     code_of: Callable[[Manifest], str] | None = None
-    """What makes the code that is added to `meta` as `mac`, from the manifest without it."""
+    """Makes the authentication code that `meta` gets as `mac`, from the manifest without it."""
 
     @classmethod
     def of(
@@ -47,7 +47,7 @@ class Origin:
         meta: Mapping[str, JsonValue] | None,
         code_of: Callable[[Manifest], str] | None = None,
     ) -> "Origin":
-        """Fill in what was not said: nothing, and this code's version."""
+        """Fill in the defaults: empty mappings, and this code's version."""
         return cls(
             kind=kind,
             inputs=dict(inputs or {}),
@@ -72,12 +72,12 @@ class Origin:
 
 
 def with_code(manifest: Manifest, code: str) -> Manifest:
-    """The manifest with a code of its own content in `meta`."""
+    """The manifest with an authentication code in `meta`."""
     return Manifest.model_validate({**manifest.model_dump(), "meta": {**manifest.meta, CODE: code}})
 
 
 def without_code(manifest: Manifest) -> Manifest:
-    """The manifest that a code was made of."""
+    """The manifest without its authentication code, as the code was made from it."""
     meta = {name: value for name, value in manifest.meta.items() if name != CODE}
     return Manifest.model_validate({**manifest.model_dump(), "meta": meta})
 
@@ -101,7 +101,7 @@ def describe(
 
 
 def describe_as(origin: Origin, folder: Path) -> Manifest:
-    """`describe` for an origin; a release gets its `SHA256SUMS` written."""
+    """`describe` with a given origin; writes a release's `SHA256SUMS`."""
     entries = hash_entries(folder, contents(folder, origin))
     if origin.kind == RELEASE:
         entries += hash_entries(folder, write_sums(folder, entries))
@@ -109,15 +109,16 @@ def describe_as(origin: Origin, folder: Path) -> Manifest:
 
 
 def contents(folder: Path, origin: Origin) -> tuple[str, ...]:
-    """The names of the files that an artifact in this folder would hold, less a release's `SHA256SUMS`.
+    """The names of the files of an artifact made from this folder, without a release's `SHA256SUMS`.
 
     Raises:
-        DataError: there is no such folder, or it holds something that cannot be kept.
+        DataError: there is no such folder, or it holds links or unsafe names.
     """
     if not folder.is_dir() or folder.is_symlink():
         raise DataError(f"{folder} is not a folder: give the one that holds the artifact's files")
     if (folder / MANIFEST).exists():
-        Manifest.read(folder)  # left by an earlier attempt, it is ours to overwrite; a file of the same name is not
+        # A manifest of an earlier attempt may be overwritten; a user's file of the same name raises here.
+        Manifest.read(folder)
     found = scan(folder)
     if found.odd:
         raise DataError(f"{folder} holds {found.odd[0]!a}, which is no plain file: put a copy of the file there")
@@ -127,7 +128,7 @@ def contents(folder: Path, origin: Origin) -> tuple[str, ...]:
 
 
 def hash_entries(folder: Path, names: Iterable[str]) -> tuple[FileEntry, ...]:
-    """Hash files of a folder, in the order given."""
+    """The manifest entries of a folder's files, in the order given."""
     names = tuple(names)
     hashes = hash_files([folder / name for name in names])
     return tuple(

@@ -1,7 +1,7 @@
-"""The bytes of large S3 objects, between a socket and one buffer, over URLs that the bucket's client signs.
+"""Transfers of large S3 objects by the standard library's HTTP client, over URLs that the bucket's client signs.
 
-The client copies every byte into fresh memory of its own, and hashes what it sends once more to sign it; the standard
-library does neither. That halves the time of a transfer where the processor limits it (`docs/measurements.md`).
+The bucket's client copies every byte into new memory, and hashes what it sends once more to sign it. The standard
+library does neither, which halves the time of a transfer that the processor limits (`docs/measurements.md`).
 """
 
 import os
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 CHUNK = 1024 * 1024
-"""Bytes that are handed on at a time: the size that took the least time here."""
+"""Bytes per read: the size that took the least time in measurements."""
 
 TIMEOUT = 30.0
-"""Seconds without a byte after which a connection is given up."""
+"""Seconds without a byte after which a connection is closed."""
 
 BEGINNING = 2000
-"""Bytes of an answer by which its kind is told."""
+"""Bytes of an answer that are read to recognize a listing."""
 
 SIGNED_FOR = timedelta(minutes=15)
 
 ANY_KEY = "runs/.now"
-"""An object that need not be there: the answer that it is not bears the time, too."""
+"""The object that is requested for the server's time. It need not exist: a 404 has a `Date` header, too."""
 
 CLIENT_ONLY = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_", "AWS_REQUEST_PAYER", "AWS_SKIP_SIGNATURE", "AWS_CHECKSUM_")
 """Settings that the client turns into headers, which a signed URL does not carry."""
 
 
 class NotDirectError(GenericError):
-    """Only the bucket's client knows the way: a proxy, a redirection, or a certificate that it alone trusts."""
+    """The bucket's client is needed: for a proxy, a redirection, or a certificate that it alone trusts."""
 
 
 class Direct:
-    """Reads and writes objects of one bucket. Errors are the client's, with the status in them."""
+    """Reads and writes objects of one bucket. It raises the client's kinds of errors, with the status in them."""
 
     def __init__(self, objects: S3Store) -> None:
         self._objects = objects
@@ -55,34 +55,34 @@ class Direct:
 
     @staticmethod
     def to(objects: "ObjectStore") -> "Direct | None":
-        """The direct way to a bucket, or None where its client has to be asked."""
+        """The direct access to a bucket, or None where the bucket's client is needed."""
         if not isinstance(objects, S3Store) or any(name.startswith(CLIENT_ONLY) for name in os.environ):
             return None
         return Direct(objects)
 
     def read(self, key: str, start: int, length: int) -> Generator[memoryview]:
-        """The bytes of a range, in one buffer that is filled anew each time; fewer where the object ends before.
+        """Yield the bytes of a range, fewer if the object ends before. Each piece overwrites the one before.
 
         Raises:
             FileNotFoundError: there is no such object.
             GenericError: the server refused, or the connection broke off.
-            NotDirectError: the client has to be asked; nothing was read yet.
+            NotDirectError: the bucket's client is needed; nothing was read yet.
         """
-        with self._connected("GET", key) as (connection, target):
-            with _network(key):
+        with self._open_connection("GET", key) as (connection, target):
+            with _translate_errors(key):
                 connection.request("GET", target, headers={"Range": f"bytes={start}-{start + length - 1}"})
                 answer = connection.getresponse()
             if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return
             _require_success(answer, key)
-            # Some servers send a range as 200, not 206: what counts is that it is the one that was asked for.
+            # Some servers send a range with status 200, not 206, so its start is checked rather than the status.
             if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise GenericError(f"status code: 400 {key} came whole where a range was asked for: use another store")
             left = length if answer.length is None else min(length, answer.length)
-            # Memory of its own pages, as writing past the cache wants it.
+            # Page-aligned memory, which writing past the page cache needs.
             buffer = memoryview(mmap(-1, CHUNK))
             while left:
-                with _network(key):
+                with _translate_errors(key):
                     count = answer.readinto(buffer[:left])
                 if not count:
                     raise GenericError(f"reading {key}: the connection ended {left:,} bytes early")
@@ -90,14 +90,14 @@ class Direct:
                 left -= count
 
     def require_listing(self) -> None:
-        """Return if a listing is what the server sends as one, or if that cannot be told.
+        """Return if the server sends S3 listings, or if that cannot be found out.
 
         Raises:
-            GenericError: it sends something else; the message begins with how.
+            GenericError: it sends something else; the message shows its beginning.
         """
         try:
-            # The store's own root, signed without a further word, is the older of S3's two listings.
-            with self._connected("GET", "") as (connection, target), _network("a listing"):
+            # A signed GET of the store's root without parameters is the older of S3's two listing requests.
+            with self._open_connection("GET", "") as (connection, target), _translate_errors("a listing"):
                 connection.request("GET", target)
                 answer = connection.getresponse()
                 said = answer.read(BEGINNING)
@@ -113,10 +113,10 @@ class Direct:
 
         Raises:
             GenericError: the server refused, or the connection broke off.
-            NotDirectError: the client has to be asked; nothing was written.
+            NotDirectError: the bucket's client is needed; nothing was written.
         """
-        with self._connected("PUT", key) as (connection, target):
-            with _network(key):
+        with self._open_connection("PUT", key) as (connection, target):
+            with _translate_errors(key):
                 connection.putrequest("PUT", target)
                 connection.putheader("Content-Length", str(size))
                 connection.endheaders()
@@ -125,33 +125,33 @@ class Direct:
                 try:
                     connection.send(piece)
                 except ConnectionError:
-                    heard = False  # a server that refuses may still say why
+                    heard = False  # the server may have sent its reason before it closed the connection
                     break
                 except OSError as error:
                     raise GenericError(f"writing {key}: {error}") from error
-            with _network(key):
+            with _translate_errors(key):
                 answer = connection.getresponse()
             _require_success(answer, key)
             if not heard:
                 raise GenericError(f"writing {key}: the server hung up before it had all")
 
     def now(self) -> float | None:
-        """Seconds since 1970 by the server's clock, from the head of any answer of its; None where it says nothing.
+        """Seconds since 1970 by the server's clock, from an answer's `Date` header; None where it has none.
 
         Raises:
             GenericError: there was no answer.
-            NotDirectError: the client has to be asked.
+            NotDirectError: the bucket's client is needed.
         """
-        with self._connected("GET", ANY_KEY) as (connection, target), _network(ANY_KEY):
+        with self._open_connection("GET", ANY_KEY) as (connection, target), _translate_errors(ANY_KEY):
             connection.request("GET", target, headers={"Range": "bytes=0-0"})
             said = connection.getresponse().headers.get("Date", "")
         try:
-            return parsedate_to_datetime(said).timestamp() + 0.5  # it leaves out the fraction of its second
+            return parsedate_to_datetime(said).timestamp() + 0.5  # the header drops fractions: half a second on average
         except ValueError:
             return None
 
     @contextmanager
-    def _connected(self, method: Literal["GET", "PUT"], key: str) -> Generator[tuple[HTTPConnection, str]]:
+    def _open_connection(self, method: Literal["GET", "PUT"], key: str) -> Generator[tuple[HTTPConnection, str]]:
         url = urlsplit(obstore.sign(self._objects, method, key, SIGNED_FOR))
         if url.scheme in getproxies() and not proxy_bypass(url.netloc):
             raise NotDirectError(f"{key}: {url.netloc} is behind a proxy")
@@ -165,7 +165,7 @@ class Direct:
 
 
 @contextmanager
-def _network(key: str) -> Generator[None]:
+def _translate_errors(key: str) -> Generator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -179,7 +179,7 @@ def _require_success(answer: HTTPResponse, key: str) -> None:
         return
     if answer.status == HTTPStatus.NOT_FOUND:
         raise FileNotFoundError(key)
-    with _network(key):
+    with _translate_errors(key):
         said = answer.read(1000).decode(errors="replace")
     if 300 <= answer.status < 400:
         raise NotDirectError(f"{key}: the server answers from elsewhere")

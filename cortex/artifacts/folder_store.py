@@ -1,4 +1,4 @@
-"""A store in a folder of this machine. What is written is prepared aside and appears by one rename or link."""
+"""A store in a folder of this machine. Every write is prepared aside and appears by one rename or link."""
 
 import errno
 import fcntl
@@ -16,18 +16,18 @@ from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObjec
 from cortex.limits import OBJECTS, RECORD_BYTES, TooLargeError, open_file, read_file
 
 INCOMING = ".incoming"
-"""Where writes are prepared: on the store's own file system, out of every listing."""
+"""The folder where writes are prepared: on the store's own file system, and left out of every listing."""
 
 
 class FolderStore(Store):
-    """Objects are files. The folder is made by the first write."""
+    """A store whose objects are files. The first write makes the folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
         super().__init__(str(self.root))
 
     def local_path(self, key: str) -> Path:
-        """Where a key's file or folder lies; the store's own folder for the empty key.
+        """The path of a key's file or folder; the store's own folder for the empty key.
 
         Raises:
             VerificationError: the key would lead out of the store.
@@ -48,7 +48,7 @@ class FolderStore(Store):
             write_whole(aside, data)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                # A link, unlike a rename, fails where a file already is: that is what makes one caller win.
+                # A link, unlike a rename, fails where a file already exists, so that exactly one caller wins.
                 os.link(aside, target)
             except FileExistsError:
                 return False
@@ -89,7 +89,7 @@ class FolderStore(Store):
         found: list[StoredObject] = []
         top, incoming = os.path.join(self.root, ""), str(self.root / INCOMING)  # noqa: PTH118 - with its final slash
         pending = [str(folder)]
-        # Without recursion: who can write there chooses how deep it is.
+        # Without recursion, since anybody who can write there chooses how deep it is.
         while pending:
             try:
                 with os.scandir(pending.pop()) as entries:
@@ -100,7 +100,7 @@ class FolderStore(Store):
                             status = entry.stat(follow_symlinks=False)
                             found.append(StoredObject(entry.path[len(top) :], status.st_size, status.st_mtime))
             except (FileNotFoundError, NotADirectoryError):
-                continue  # deleted while we walked
+                continue  # deleted during this listing
             except OSError as error:
                 raise StoreError(f"{error.filename} cannot be listed: {error.strerror or error}") from error
             if len(found) > OBJECTS:
@@ -133,14 +133,14 @@ class FolderStore(Store):
         if not os.path.lexists(target):
             return 0
         count = len(self.list(prefix)) if target.is_dir() else 1
-        # Out of sight in one step, so that a reader never meets half of it.
+        # Removed from sight by one rename, so that a reader never sees half of it.
         with self._incoming() as aside:
             target.rename(aside)
             sync(target.parent)
         return count
 
     def adopt(self, folder: Path, key: str, *, keep: bool) -> bool:
-        """Make a whole folder appear under a key, by one rename; False where a folder with content is already.
+        """Make a whole folder appear under a key, by one rename; False where a folder with content exists already.
 
         Without `keep` the folder itself is moved, if it lies on the store's file system.
         """
@@ -167,7 +167,7 @@ class FolderStore(Store):
         return True
 
     def sweep(self) -> None:
-        """Remove what writers that were killed left behind; nothing while any writer is at work."""
+        """Remove what killed writers left behind, unless another writer is at work."""
         folder = self.root / INCOMING
         if not folder.is_dir():
             return

@@ -1,4 +1,4 @@
-"""What lies in a folder, without following a link, and how it is made to stay there."""
+"""Listing a folder without following links, and durable writes."""
 
 import os
 from collections.abc import Generator
@@ -16,11 +16,11 @@ class Contents:
 
     files: tuple[str, ...]
     odd: tuple[str, ...]
-    """What is neither file nor folder: symbolic links (to folders, too), sockets, pipes, devices."""
+    """Entries that are neither file nor folder: symbolic links (to folders, too), sockets, pipes, devices."""
 
 
 def scan(folder: Path) -> Contents:
-    """List a folder to the bottom. Empty folders count for nothing.
+    """List all files below a folder. Empty folders are ignored.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -60,7 +60,7 @@ def sync_tree(folder: Path, *, files: bool = True) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a new file, durably. It is for the caller to rename it to where it is looked for."""
+    """Write a new file durably. The caller renames it to its final place, so that it appears whole."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -75,8 +75,8 @@ def seal(folder: Path, manifest: bytes) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Generator[None]:
-    """Turn the disk's own errors into one that says what to do.
+def explaining_write_errors(path: Path) -> Generator[None]:
+    """Turn the disk's errors into one that says what to do.
 
     Raises:
         ConfigError: the disk is full, or the place cannot be written.

@@ -1,4 +1,4 @@
-"""SHA-256 of many files at once: hashlib lets go of the interpreter, so threads use every core."""
+"""SHA-256 of many files at once: hashlib releases the GIL, so threads use every core."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ WORKERS = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class FileHash:
-    """What one reading of a file saw: its size in bytes, its SHA-256."""
+    """A file's size in bytes and its SHA-256, from one reading."""
 
     size: int
     sha256: str
@@ -48,7 +48,7 @@ def open_steady(path: Path) -> Generator[io.FileIO]:
     """Open a file for one reading from end to end; a symbolic link is not followed.
 
     Raises:
-        DataError: on leaving, if the file is not as it was on entering, or was not read to its end.
+        DataError: on leaving, if the file changed since entering, or was not read to its end.
     """
     with open(path, "rb", buffering=0, opener=_no_follow) as file:
         before = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""Where an artifact gathers on its way to this disk: beside its place, one download at a time, whole at once."""
+"""The folder `<target>.part`, where one download at a time collects an artifact; a rename then publishes it whole."""
 
 import fcntl
 import os
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex.artifacts.folders import scan, seal, sync, sync_tree, writing
+from cortex.artifacts.folders import explaining_write_errors, scan, seal, sync, sync_tree
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.names import SIDECARS
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 
 SLACK = 16 * 1024 * 1024
-"""Bytes of free disk that must be left: for folders, the manifest, and what else is being written."""
+"""Bytes of disk that must stay free: for folders, the manifest, and other programs' writes."""
 
 UNWANTED = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH
-"""Permissions that no file of an artifact keeps, whatever the machine that sent it gave it."""
+"""Permissions that are removed from every file of an artifact, whatever the sending machine set."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +28,30 @@ class Part:
 
     path: Path
     lock: int
-    """The descriptor whose lock holds it. A program that writes there inherits it, and holds the lock as long."""
+    """The descriptor that holds the folder's lock. A program that writes there inherits it, and the lock with it."""
 
 
 @contextmanager
 def landing(target: Path, manifest: Manifest) -> Generator[Part | None]:
-    """Give the part folder to fill with verified, synced files; leaving the block publishes it as `target`.
+    """Yield the part folder to fill with verified, synced files; leaving the block publishes it as `target`.
 
-    None where a right copy lies at `target` already; a damaged one becomes the part that the download continues.
+    Yields None if a right copy is at `target` already. A damaged copy becomes the part that the download continues.
 
     Raises:
-        RefusedError: something else lies at `target`, or another download into it is under way.
+        RefusedError: something else is at `target`, or another download into it is under way.
         ConfigError: the disk is full or cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
-    with writing(target):
+    with explaining_write_errors(target):
         part.parent.mkdir(parents=True, exist_ok=True)
-    if _already(target, part, manifest):
+    if _has_right_copy(target, part, manifest):
         yield None
         return
-    with _alone(part) as lock:
+    with _locked(part) as lock:
         _tidy(part, manifest)
         _require_space(part, manifest)
         yield Part(part, lock)
-        with writing(target):
+        with explaining_write_errors(target):
             _require_exact(part, manifest)
             seal(part, manifest.data)
             sync_tree(part, files=False)
@@ -59,8 +59,8 @@ def landing(target: Path, manifest: Manifest) -> Generator[Part | None]:
             sync(target.parent)
 
 
-def _already(target: Path, part: Path, manifest: Manifest) -> bool:
-    """Whether a right copy lies there. A damaged one becomes the part that the download continues."""
+def _has_right_copy(target: Path, part: Path, manifest: Manifest) -> bool:
+    """Tell if a right copy is at `target`. A damaged one becomes the part that the download continues."""
     if not os.path.lexists(target):
         return False
     if not target.is_dir() or target.is_symlink():
@@ -70,7 +70,7 @@ def _already(target: Path, part: Path, manifest: Manifest) -> bool:
     try:
         there = Manifest.read(target).digest
     except VerificationError:
-        there = manifest.digest  # its manifest is damaged: the files tell
+        there = manifest.digest  # its manifest is damaged, so the files decide
     except DataError as error:
         raise RefusedError(f"{target} holds other files already: give another place with --to") from error
     if there != manifest.digest:
@@ -87,9 +87,9 @@ def _already(target: Path, part: Path, manifest: Manifest) -> bool:
 
 
 @contextmanager
-def _alone(part: Path) -> Generator[int]:
-    """Hold the part folder against a second download; the kernel lets go of it when this process ends."""
-    with writing(part):
+def _locked(part: Path) -> Generator[int]:
+    """Lock the part folder against a second download; the kernel releases the lock when this process ends."""
+    with explaining_write_errors(part):
         part.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -105,7 +105,7 @@ def _alone(part: Path) -> Generator[int]:
 
 
 def _tidy(part: Path, manifest: Manifest) -> None:
-    """Remove from the part folder what the artifact does not hold, links above all: nothing is written through one."""
+    """Remove everything from the part folder that is not the artifact's, links above all: writes would follow them."""
     contents = scan(part)
     listed = {entry.name for entry in manifest.files}
     for name in (*contents.odd, *(name for name in contents.files if name not in listed), MANIFEST):
@@ -116,7 +116,7 @@ def _tidy(part: Path, manifest: Manifest) -> None:
 
 
 def _require_exact(part: Path, manifest: Manifest) -> None:
-    """Refuse what the manifest does not list: whoever filled the folder may have been told more than we asked for.
+    """Refuse files that the manifest does not list: the sender may have sent more than was asked for.
 
     Raises:
         VerificationError: there are files that are not listed, links, or devices.

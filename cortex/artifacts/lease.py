@@ -1,4 +1,4 @@
-"""Who may write for a run. A later taker's epoch is higher, and every earlier holder stops before it publishes."""
+"""The lease: the right to write for a run. Each new holder takes a higher epoch; earlier holders then stop writing."""
 
 import json
 import os
@@ -20,10 +20,10 @@ from cortex.errors import PreemptedError, RefusedError
 from cortex.text import harmless
 
 CHECK_SECONDS = 2.0
-"""How long a holder goes on at most before it asks again whether it still is one."""
+"""Longest time between two checks of a holder that it still has the lease."""
 
 LAST_EPOCH = 99_999_999
-"""The last that has eight digits, by which ledgers and logs are sorted."""
+"""The last epoch with eight digits: keys of ledgers and logs are sorted by them."""
 
 _NAME = re.compile(r"[0-9]{8}")
 
@@ -36,43 +36,45 @@ class Lease:
     run: str
     epoch: int
     token: str
-    """What tells this holder's entry from any other's."""
+    """A random text that identifies this holder's entry."""
 
     @classmethod
     def take(cls, store: Store, run: str) -> "Lease":
-        """Take the next epoch: from here on, holders of earlier ones are refused.
+        """Take the next epoch: from now on, holders of earlier epochs are refused.
 
         Raises:
-            RefusedError: there is no next one.
+            RefusedError: there is no next epoch.
             StoreError: the store does not answer.
         """
         token = secrets.token_hex(8)
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": token}
-        # The listing may be stale: then the epoch is found taken, and the next one is tried. Never one further while
-        # this one is free: `check` asks for the epoch after its own.
-        for epoch in range(_newest(store, run) + 1, LAST_EPOCH + 1):
+        # The listing may be stale: then the epoch turns out to be taken, and the next is tried. No epoch may be
+        # skipped, since `check` looks only for the epoch after its own.
+        for epoch in range(_newest_epoch(store, run) + 1, LAST_EPOCH + 1):
             if create(store, _key(run, epoch), json.dumps({"epoch": epoch, **holder}, sort_keys=True).encode()):
                 return cls(store, run, epoch, token)
         raise RefusedError(f"{store.url}/{_folder(run)} holds epoch {LAST_EPOCH}, the last: start a new run")
 
     def check(self) -> None:
-        """Return while this is the newest epoch, and still ours; every publication asks first.
+        """Return if this is the newest epoch and its entry is this holder's; called before every publication.
 
-        A listing finds any higher epoch, but may be stale; so the next one is asked for by its name, too, and last:
-        between that answer and what is written on its strength this process makes no other request.
+        A listing finds any higher epoch, but may be stale. So the next epoch is also read by its key, as the last
+        request: nothing comes between its answer and the write that relies on it.
 
         Raises:
             RefusedError: somebody took the run over.
             StoreError: the store does not answer.
         """
         self._require_own()
-        newest = _newest(self.store, self.run)
+        newest = _newest_epoch(self.store, self.run)
         if newest > self.epoch:
-            self._refuse(newest)
+            self._raise_taken_over(newest)
         self._require_newest()
 
-    def checked(self, every: float = CHECK_SECONDS, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-        """A function, for any thread, that makes a `check` where the last one began longer than `every` seconds ago."""
+    def throttled_check(
+        self, every: float = CHECK_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> Callable[[], None]:
+        """A function, for any thread, that calls `check` if the last call began at least `every` seconds ago."""
         lock, began = threading.Lock(), float("-inf")
 
         def check() -> None:
@@ -86,24 +88,24 @@ class Lease:
         return check
 
     @contextmanager
-    def watched(self, every: float = CHECK_SECONDS) -> Generator[Callable[[], None]]:
-        """Ask every few seconds, beside the work; the function given raises `RefusedError` once the lease is lost.
+    def watch(self, every: float = CHECK_SECONDS) -> Generator[Callable[[], None]]:
+        """Check the lease in a thread; the yielded function raises `RefusedError` once it is lost.
 
-        A store that does not answer for a while takes nothing from the holder: `check` still has the last word.
+        A store that does not answer for a while does not end the lease: `check` decides before a publication.
         """
         stop, lost = threading.Event(), list[RefusedError]()
 
-        def watch() -> None:
+        def keep_checking() -> None:
             while not stop.wait(every):
                 try:
-                    # Without the listing, which costs as much as ten readings: a hundred hours ask 180,000 times.
+                    # Without the listing, which costs as much as ten reads: a hundred hours make 180,000 checks.
                     self._require_own()
                     self._require_newest()
                 except RefusedError as error:
                     lost.append(error)
                     return
                 except PreemptedError:
-                    return  # whoever waits for the store in this process is being stopped
+                    return  # this process is being stopped, and requests to the store with it
                 except StoreError as error:
                     logger.warning(f"lease of run {self.run} cannot be read: {error}")
 
@@ -111,7 +113,7 @@ class Lease:
             if lost:
                 raise lost[0]
 
-        thread = threading.Thread(target=watch, name=f"lease-{self.run}", daemon=True)
+        thread = threading.Thread(target=keep_checking, name=f"lease-{self.run}", daemon=True)
         thread.start()
         try:
             yield require
@@ -120,15 +122,15 @@ class Lease:
 
     def _require_own(self) -> None:
         if _holder(_read(self.store, _key(self.run, self.epoch))).get("token") != self.token:
-            self._refuse(self.epoch)
+            self._raise_taken_over(self.epoch)
 
     def _require_newest(self) -> None:
-        # Whatever is in it: what cannot be read was written by somebody, too.
+        # Whatever it holds: an entry that cannot be parsed was written by another holder, too.
         if _read(self.store, _key(self.run, self.epoch + 1)) is not None:
-            self._refuse(self.epoch + 1)
+            self._raise_taken_over(self.epoch + 1)
 
-    def _refuse(self, epoch: int) -> None:
-        """Say who has the run now, by the epoch that is not ours."""
+    def _raise_taken_over(self, epoch: int) -> None:
+        """Raise the error that says who holds the run now, from the entry of the other epoch."""
         data = _read(self.store, _key(self.run, epoch))
         match _holder(data):
             case {"host": str() as host, "pid": int() as pid}:
@@ -141,17 +143,17 @@ class Lease:
 
 
 def last_taken(store: Store, run: str) -> tuple[int, float]:
-    """The newest epoch, and when it was taken, in seconds since 1970 by the store's clock; zeros where none was.
+    """The newest epoch and the time it was taken, in seconds since 1970 by the store's clock; zeros where none was.
 
     Raises:
         StoreError: the store does not answer.
     """
     named = ((entry.key.removeprefix(f"{_folder(run)}/"), entry.modified) for entry in store.list(_folder(run)))
-    # Names that are no epoch's are somebody else's.
+    # Other names are not the kit's.
     return max(((int(name), moment) for name, moment in named if _NAME.fullmatch(name)), default=(0, 0.0))
 
 
-def _newest(store: Store, run: str) -> int:
+def _newest_epoch(store: Store, run: str) -> int:
     """The highest epoch of a listing; 0 for none."""
     return last_taken(store, run)[0]
 
@@ -172,7 +174,7 @@ def _read(store: Store, key: str) -> bytes | None:
 
 
 def _holder(data: bytes | None) -> dict[str, object]:
-    """What an entry says of its holder; nothing where it is none."""
+    """The holder that an entry names; empty if the entry cannot be parsed."""
     try:
         found: object = json.loads(data or b"")
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The manifest: what an artifact holds, to the byte, and what it was made from."""
+"""The manifest: an artifact's files with their sizes and hashes, and the inputs that it was made from."""
 
 import hashlib
 import json
@@ -34,33 +34,33 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an artifact holds and where it comes from. Equal inputs give equal manifests: no clock, no run id.
+    """An artifact's files and origin. Equal inputs give equal manifests: it holds no time and no run id.
 
-    Keys that this version does not know are kept, so that an older kit reads, and copies, a newer one's artifacts.
+    Unknown keys are kept, so that an older version of the kit can read and copy a newer one's artifacts.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: Annotated[str, Field(min_length=1, max_length=100)]
-    """What the folder is, such as `dataset`, `checkpoint`, `model` or `release`."""
+    """The kind of artifact, such as `dataset`, `checkpoint`, `model` or `release`."""
 
     files: Annotated[tuple[FileEntry, ...], Field(max_length=MANIFEST_FILES)]
     """Every file but the manifest and its signature, sorted by name."""
 
     inputs: dict[str, Digest] = Field(default_factory=dict)
-    """The manifests that this artifact was made from: a name, and the manifest's digest."""
+    """The digests of the manifests that this artifact was made from, by name."""
 
     code: Annotated[str, Field(max_length=200)] = ""
     """The version of the code that made it, as `cortex.artifacts.code_version` gives it."""
 
     profile: str | None = None
-    """The hash of the profile that it was made under."""
+    """The hash of the profile that it was made with."""
 
     seeds: dict[str, int] = Field(default_factory=dict)
     """Every seed that was used, by name."""
 
     meta: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the kind of artifact needs besides: steps, scores, sizes."""
+    """Further values that the kind of artifact needs: steps, scores, sizes."""
 
     @field_validator("files")
     @classmethod
@@ -94,7 +94,7 @@ class Manifest(BaseModel):
         """Read canonical bytes; `where` names them in the error.
 
         Raises:
-            VerificationError: they are not a manifest, name unsafe files, or were rewritten since they were published.
+            VerificationError: they are not a manifest, list unsafe names, or were rewritten after publication.
         """
         try:
             manifest = cls.model_validate(read_json(data))

@@ -1,4 +1,4 @@
-"""Which file names an artifact may hold: the ones that mean the same file on every disk and in every bucket."""
+"""File names that an artifact may hold: those that mean the same file on every disk and in every bucket."""
 
 import re
 import unicodedata
@@ -11,16 +11,17 @@ from cortex.text import harmless
 MANIFEST = "manifest.json"
 SIGNATURE = "model.sig"
 LARGEST_SIGNATURE = SIGNATURE_BYTES
-"""Bytes. Each file that is signed takes some 250 of them; what is larger is not read."""
+"""Bytes. A signature has some 250 for each signed file; a larger one is not read."""
 
 PART = "manifest.json.part"
 """A manifest that is being written."""
 
 SIDECARS = frozenset({MANIFEST, SIGNATURE, PART})
-"""Files at the top of an artifact's folder that its manifest cannot list: itself, and what signs it."""
+"""Files at the top of an artifact's folder that its manifest cannot list: itself, and its signature."""
 
 CHECKPOINT_TAG = ("kind", "checkpoint")
-"""The tag on checkpoints' objects: a bucket's lifecycle matches a prefix or a tag, and checkpoints lie inside runs."""
+"""The tag on checkpoints' objects. A bucket's lifecycle rule matches a prefix or a tag, and checkpoints have no prefix
+of their own, since they lie inside runs."""
 
 RUNS = "runs"
 """The folder of a bucket that holds every run."""
@@ -29,10 +30,10 @@ BASES = "bases"
 """The folder of a bucket that holds the hub's models from which runs start, as `bases/<owner>--<name>/<revision>/`."""
 
 KEPT_FOLDERS = ("artifact", "ledger", "lease", "logs", "quarantine", "release")
-"""Folders of a run, at any depth, whose objects are never tagged, so that no rule for old checkpoints finds them."""
+"""Folders of a run, at any depth, whose objects are never tagged, so that no rule for old checkpoints removes them."""
 
 RUN_FOLDERS = frozenset({*KEPT_FOLDERS, "checkpoints"})
-"""Folders that the kit makes inside a run: no run is called like one, so no pattern takes one for the other."""
+"""Folders that the kit makes inside a run. No run may have such a name, so that no pattern confuses them."""
 
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
 
@@ -43,7 +44,7 @@ MAX_KEY_BYTES = 1024
 """The longest key of an object in S3."""
 
 MAX_NAME_BYTES = 640
-"""Leaves room for the artifact's own place in a key."""
+"""The longest file name: it leaves room in the key for the artifact's prefix."""
 
 
 def check_name(name: str) -> str:
@@ -52,7 +53,7 @@ def check_name(name: str) -> str:
     Raises:
         VerificationError: it is absolute, climbs out of the folder, or cannot be written everywhere.
     """
-    fault = _fault(name, MAX_NAME_BYTES) or _peculiarity(name)
+    fault = _fault(name, MAX_NAME_BYTES) or _portability_fault(name)
     if fault:
         raise VerificationError(f"file name {name[:80]!a} {fault}: an artifact cannot hold it; rename the file")
     return name
@@ -71,7 +72,7 @@ def check_key(key: str) -> str:
 
 
 def is_of_a_checkpoint(key: str) -> bool:
-    """True for an object below `runs/<run>/<stage>/checkpoints/`: the bucket's policy lets nothing else be tagged."""
+    """Tell if an object lies in `runs/<run>/<stage>/checkpoints/`: the bucket's policy allows no other tags."""
     match key.split("/"):
         case ["runs", run, stage, "checkpoints", *inside] if len(inside) > 1:
             return RUN_FOLDERS.isdisjoint((run, stage, *inside[:-1]))
@@ -80,7 +81,7 @@ def is_of_a_checkpoint(key: str) -> bool:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse names that would overwrite one another on some disk, and names kept for the kit's own files.
+    """Refuse names that would overwrite one another on some disks, and names of the kit's own files.
 
     Raises:
         VerificationError: two names are equal, differ only in case or Unicode form, or one is a folder of another.
@@ -88,7 +89,7 @@ def check_names(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
         check_name(name)
-        folded = _folded(name)
+        folded = _fold_case(name)
         if folded in SIDECARS:
             raise VerificationError(f"file name {name!r} is kept for the manifest or its signature: rename the file")
         if folded in seen:
@@ -115,8 +116,8 @@ def _fault(name: str, longest: int) -> str | None:
     return next((fault for fault, found in faults.items() if found), None)
 
 
-def _peculiarity(name: str) -> str | None:
-    """Why a name means something else on some disk, or to some reader, than it does here."""
+def _portability_fault(name: str) -> str | None:
+    """The reason why a name would mean another file on some disks, or be misread; None for a plain name."""
     parts = name.split("/")
     faults = {
         "holds a character that cannot be seen": harmless(name, limit=len(name), lines=True) != name,
@@ -128,7 +129,7 @@ def _peculiarity(name: str) -> str | None:
     return next((fault for fault, found in faults.items() if found), None)
 
 
-def _folded(name: str) -> str:
+def _fold_case(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

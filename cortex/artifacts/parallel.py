@@ -1,4 +1,4 @@
-"""The same call on many things at once, in threads: for work that waits, or that lets go of the interpreter."""
+"""The same call on many items at once, in threads: for work that waits, or that releases the GIL."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def in_parallel(call: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:
-    """The results in the order of the items. The first failure is raised, and what was not yet begun is left."""
+    """The results, in the order of the items. The first failure is raised; calls not yet begun are dropped."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(call, item) for item in items]
         try:

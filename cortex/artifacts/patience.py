@@ -1,4 +1,4 @@
-"""How long to keep asking a store that does not answer: jittered backoff under one total deadline."""
+"""Retries of requests to a store: jittered backoff under one total deadline."""
 
 import random
 import time
@@ -10,26 +10,26 @@ Result = TypeVar("Result")
 
 
 class Listener(Protocol):
-    """Hears, from any thread, how it goes; one listener may serve many calls."""
+    """Hears of retries, from any thread; one listener may serve many calls."""
 
     def failing(self, error: Exception) -> None:
-        """A call failed, and will be made again."""
+        """Note that a call failed and will be retried."""
         ...
 
     def answered(self) -> None:
-        """A call that had failed was answered."""
+        """Note that a call that had failed was answered."""
         ...
 
 
 @dataclass(frozen=True)
 class Patience:
-    """When to try again. The n-th wait is drawn evenly from zero to `first * 2**n`, at most `longest` (seconds).
+    """A schedule of retries. The n-th wait is drawn uniformly from zero to `first * 2**n`, at most `longest` seconds.
 
     Formula: "full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
 
     deadline: float = 300.0
-    """Seconds from the first attempt after which no further one is begun; infinity keeps trying."""
+    """Seconds from the first attempt after which no further one is begun; infinity retries without end."""
 
     first: float = 0.2
     longest: float = 15.0
@@ -39,19 +39,20 @@ class Patience:
     listener: Listener | None = None
 
     def wait_after(self, attempt: int) -> float:
-        """Seconds to wait after an attempt that failed; the first attempt is 1."""
+        """Seconds to wait after a failed attempt; the first attempt is 1."""
         return self.rng.uniform(0, min(self.longest, self.first * 2 ** min(attempt, 30)))
 
     def persist(
         self,
         call: Callable[[], Result],
         errors: type[Exception],
-        worth: Callable[[Exception, int], bool],
-        told: Callable[[Exception, float], None],
+        should_retry: Callable[[Exception, int], bool],
+        on_retry: Callable[[Exception, float], None],
     ) -> Result:
-        """Call until it returns. `worth` says of one of `errors` and its number, from 1, whether to try again.
+        """Call until it returns, retrying after `errors`.
 
-        `told` hears of every error that is tried again, and of the seconds until then.
+        `should_retry` gets an error and the number of its attempt, from 1. `on_retry` gets every error that is retried,
+        and the seconds until then.
         """
         end = self.clock() + self.deadline
         attempt = 0
@@ -64,9 +65,9 @@ class Patience:
                 return result
             except errors as error:
                 wait = self.wait_after(attempt)
-                if not worth(error, attempt) or self.clock() + wait > end:
+                if not should_retry(error, attempt) or self.clock() + wait > end:
                     raise
                 if self.listener:
                     self.listener.failing(error)
-                told(error, wait)
+                on_retry(error, wait)
                 self.sleep(wait)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cortex.artifacts.folders import sync, write_whole, writing
+from cortex.artifacts.folders import explaining_write_errors, sync, write_whole
 from cortex.artifacts.manifest import Digest, Manifest
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, RefusedError
@@ -15,7 +15,7 @@ from cortex.limits import RECORD_BYTES, read_file
 
 
 class Receipt(BaseModel):
-    """Written after the last byte was verified and the copy was whole on this disk."""
+    """A run's receipt, written after the last byte was verified and the copy was complete on this disk."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,21 +23,21 @@ class Receipt(BaseModel):
     manifest: Digest
     """The digest of the manifest that every byte was compared with."""
     path: Path
-    """Where the copy lies: an absolute path of this machine."""
+    """The copy's absolute path on this machine."""
     files: int
     size: int
-    """Bytes of all files."""
+    """The bytes of all files."""
     source: str
-    """Where it was fetched from."""
+    """The place that the copy was fetched from."""
     via: Literal["bucket", "cluster"] = "bucket"
     verified: datetime
     code: str = ""
     """The version of the code that verified it."""
 
     def write(self, home: Path) -> Path:
-        """Keep the receipt, durably and at once, in place of the run's earlier one."""
+        """Write the receipt durably, in one step, in place of the run's earlier one."""
         path = receipt_path(home, self.run)
-        with writing(path):
+        with explaining_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{secrets.token_hex(8)}")
             write_whole(aside, self.model_dump_json(indent=1).encode() + b"\n")
@@ -47,7 +47,7 @@ class Receipt(BaseModel):
 
     @classmethod
     def read(cls, home: Path, run: str) -> "Receipt | None":
-        """The receipt of a run; None where there is none.
+        """The receipt of a run; None where it has none.
 
         Raises:
             DataError: it cannot be read, or is another run's.
@@ -64,10 +64,10 @@ class Receipt(BaseModel):
         return receipt
 
     def check(self, published: Manifest) -> None:
-        """Prove now, by hashing the copy again, that it is what is published.
+        """Hash the copy again, and return if it is the published release.
 
         Raises:
-            RefusedError: it is another release's, or the copy is gone, damaged, or incomplete.
+            RefusedError: it is another release, or the copy is gone, damaged, or incomplete.
         """
         if self.manifest != published.digest:
             raise RefusedError(
@@ -81,11 +81,11 @@ class Receipt(BaseModel):
             raise RefusedError(f"the copy in {self.path} cannot be checked: {error}") from error
         if own.digest != published.digest:
             raise RefusedError(f"the copy in {self.path} has another manifest ({own.digest[:12]}) than the bucket's")
-        # What the user put beside the files takes nothing from them.
+        # Extra files that the user put into the folder do no harm.
         if found.differing or found.missing:
             raise RefusedError(f"the copy is damaged: {found}")
 
 
 def receipt_path(home: Path, run: str) -> Path:
-    """Where a run's receipt is kept, under the kit's home folder."""
+    """The path of a run's receipt, under the kit's home folder."""
     return home / "receipts" / f"{Path(run).name}.json"

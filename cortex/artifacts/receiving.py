@@ -1,7 +1,7 @@
-"""An artifact on its way to this disk: in pieces, verified as they come, resumable at any byte, whole at once.
+"""Download of an artifact: in pieces, verified as they arrive, resumable at any byte, and published whole.
 
-The files gather in `<target>.part`, which a killed download leaves behind and the next one continues. Files are
-written in order, so what lies there is hashed once more and only the rest is asked for.
+The files are collected in `<target>.part`, which a killed download leaves behind and the next one continues. Files are
+written in order, so the next download hashes the bytes that are there and requests only the rest.
 """
 
 import hashlib
@@ -9,34 +9,34 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-from cortex.artifacts.appending import Growing
-from cortex.artifacts.folders import writing
+from cortex.artifacts.appending import GrowingFile
+from cortex.artifacts.folders import explaining_write_errors
 from cortex.artifacts.landing import landing
 from cortex.artifacts.manifest import FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import SMALL, Store
-from cortex.artifacts.streaming import pieces
+from cortex.artifacts.streaming import read_pieces
 from cortex.errors import VerificationError
 from cortex.limits import TooLargeError
 
 CONNECTIONS = 8
-"""Large files are read over so many connections together, small ones over twice as many."""
+"""Connections for large files, all together; small files use twice as many."""
 
 ATTEMPTS = 3
-"""Readings of one object that gave wrong bytes, before the copy in the store is called damaged."""
+"""Readings of one object with wrong bytes after which the store's copy counts as damaged."""
 
 READ = 1024 * 1024
 
 Advance = Callable[[int], None]
-"""Told of every byte that was verified or fetched, as it is; a negative number takes bytes back."""
+"""Gets the number of bytes that were verified or fetched, as it happens; a negative number takes bytes back."""
 
 
 def receive(store: Store, prefix: str, manifest: Manifest, target: Path, advance: Advance = lambda _: None) -> None:
-    """Make `target` a verified copy of the artifact under `prefix`. A damaged copy that lies there is repaired.
+    """Make `target` a verified copy of the artifact under `prefix`. A damaged copy there is repaired.
 
     Raises:
-        RefusedError: something else lies at `target`, or another download into it is under way.
-        VerificationError: the store's copy is damaged; what was right is kept beside the target for the next attempt.
+        RefusedError: something else is at `target`, or another download into it is under way.
+        VerificationError: the store's copy is damaged; right files are kept beside the target for the next attempt.
         ConfigError: the disk is full or cannot be written.
     """
     with landing(target, manifest) as landed:
@@ -48,14 +48,14 @@ def receive(store: Store, prefix: str, manifest: Manifest, target: Path, advance
         small = [entry for entry in manifest.files if entry.size <= SMALL]
         at_once = min(CONNECTIONS, len(large)) or 1
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="piece") as pool:
-            # Where files are fewer than connections, each is read over several.
+            # With fewer files than connections, each file is read over several.
             ahead = CONNECTIONS // at_once - 1
             in_parallel(_Fetch(store, prefix, part, advance, pool if ahead else None, ahead), large, at_once)
         in_parallel(_Fetch(store, prefix, part, advance), small, 2 * CONNECTIONS)
 
 
 class _Fetch:
-    """Brings one file at a time to its place under the part folder."""
+    """Downloads one file at a time into the part folder."""
 
     def __init__(
         self, store: Store, prefix: str, part: Path, advance: Advance, pool: Executor | None = None, ahead: int = 0
@@ -65,21 +65,21 @@ class _Fetch:
 
     def __call__(self, entry: FileEntry) -> None:
         path = self._part / entry.name
-        with writing(path):
+        with explaining_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = Growing(path)
+            file = GrowingFile(path)
         with file:
-            # What an earlier download left may be wrong, too: that is no fault of the store's copy.
+            # Bytes that an earlier download left may be wrong: that attempt does not count against the store's copy.
             left = file.rewind()
             for _ in range(ATTEMPTS + left):
                 if self._complete(file, entry):
-                    with writing(path):
+                    with explaining_write_errors(path):
                         file.sync()
                     return
         raise self._damaged(entry, f"read {ATTEMPTS} times, it never had the SHA-256 of its manifest")
 
-    def _complete(self, file: Growing, entry: FileEntry) -> bool:
-        """Continue a file to its end; whether it is right. One that is not is emptied."""
+    def _complete(self, file: GrowingFile, entry: FileEntry) -> bool:
+        """Continue a file to its end; True if it is right. A wrong file is emptied."""
         digest = hashlib.sha256()
         have = 0
         file.rewind()
@@ -89,11 +89,11 @@ class _Fetch:
         self._advance(have)
         if have < entry.size:
             key = f"{self._prefix}/{entry.name}"
-            rest = pieces(self._store, key, entry.size, start=have, pool=self._pool, ahead=self._ahead)
+            rest = read_pieces(self._store, key, entry.size, start=have, pool=self._pool, ahead=self._ahead)
             try:
                 for piece in rest:
                     digest.update(piece)
-                    with writing(self._part / entry.name):
+                    with explaining_write_errors(self._part / entry.name):
                         file.append(piece)
                     have += len(piece)
                     self._advance(len(piece))
@@ -103,12 +103,12 @@ class _Fetch:
         if have == entry.size and digest.hexdigest() == entry.sha256:
             return True
         self._drop(file, have)
-        # A body may have been cut on its way; an object that is shorter is so at every reading.
+        # The answer's body may have been cut off on the way; only the object's size tells that the object is short.
         if have < entry.size and (there := self._store.size(f"{self._prefix}/{entry.name}")) != entry.size:
             raise self._damaged(entry, f"it has {there:,} bytes, not the {entry.size:,} of its manifest")
         return False
 
-    def _drop(self, file: Growing, count: int) -> None:
+    def _drop(self, file: GrowingFile, count: int) -> None:
         self._advance(-count)
         file.clear()
 

@@ -1,4 +1,4 @@
-"""A store in a bucket: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
+"""A store in a bucket of Amazon S3 or a server with its protocol, of Google Cloud Storage or Azure Blob Storage."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ from cortex.artifacts.hashing import FileHash, open_steady
 from cortex.artifacts.names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
-from cortex.artifacts.streaming import pieces
+from cortex.artifacts.streaming import read_pieces
 from cortex.clock import steady_time
 from cortex.errors import ConfigError
 from cortex.limits import OBJECTS, RECORD_BYTES, TooLargeError
@@ -31,21 +31,21 @@ Result = TypeVar("Result")
 Tags = dict[str, str] | None
 
 SINGLE = 256 * 1024 * 1024
-"""Up to this size a file is sent in one request: what a broken connection costs at most."""
+"""Largest file that is sent in one request: a broken connection costs so many bytes at most."""
 
 PARTS_AT_ONCE = 3
-"""Parts of one file that are under way together: with `PIECE`, what an upload holds in memory."""
+"""Parts of one file that are sent at the same time; with the parts' size, it bounds an upload's memory."""
 
 MAX_PARTS = 9000
-"""S3 takes at most 10,000 parts an object."""
+"""Most parts of one upload; S3 takes 10,000 at most."""
 
 PAGE = 1000
-"""Objects of one answer to a listing."""
+"""Objects in one answer to a listing."""
 
 DELETE_BATCH = 1000
 
 CLOCK_SECONDS = 2.0
-"""By less than this the bucket's clock, which tells whole seconds after some delay, does not really differ."""
+"""Smaller differences of the bucket's clock are ignored: its answer is in whole seconds and comes with a delay."""
 
 
 class RemoteStore(Store):
@@ -57,22 +57,22 @@ class RemoteStore(Store):
         super().__init__(url.rstrip("/"))
         self.patience = patience or Patience()
         self.retries = 0
-        """How often something was asked again."""
+        """Requests that were retried."""
         self._lists = False
         self._connect()
         self._ranges_as_partial = True
         self._ahead: float | None = None
-        """Seconds that the bucket's clock is ahead of this machine's; None until it was asked."""
+        """Seconds that the bucket's clock is ahead of this machine's; None until the first request for it."""
         self._takes_tags = url.startswith("s3:")
 
-    def patient(self, patience: Patience) -> "RemoteStore":
+    def with_patience(self, patience: Patience) -> "RemoteStore":
         return RemoteStore(self.url, patience)
 
     def now(self) -> float:
-        # Asked once: from there on this program's own clock goes as fast, and does not jump.
+        # Requested once: from then on this program's own steady clock serves.
         if self._ahead is None:
             said = None
-            with suppress(BaseError):  # it serves comparisons alone: without it they are as good as this clock is
+            with suppress(BaseError):  # without an answer, this machine's clock is used in comparisons
                 said = self._direct.now() if self._direct else None
             ahead = 0.0 if said is None else said - steady_time()
             self._ahead = ahead if abs(ahead) >= CLOCK_SECONDS else 0.0
@@ -82,7 +82,7 @@ class RemoteStore(Store):
         def write(tags: Tags) -> None:
             obstore.put(self._objects, check_key(key), data, tags=tags, use_multipart=False)
 
-        self._ask("written", key, lambda: self._tagged(key, write))
+        self._with_retries("written", key, lambda: self._write_tagged(key, write))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         def create(tags: Tags) -> bool:
@@ -92,7 +92,7 @@ class RemoteStore(Store):
                 return False
             return True
 
-        return self._ask("written", key, lambda: self._tagged(key, create))
+        return self._with_retries("written", key, lambda: self._write_tagged(key, create))
 
     def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
         def read() -> bytes:
@@ -101,7 +101,7 @@ class RemoteStore(Store):
                 raise TooLargeError(f"{self.url}/{key} has {size:,} bytes, of the {limit:,} that it may have")
             return bytes(answer.bytes())
 
-        return self._ask("read", key, read)
+        return self._with_retries("read", key, read)
 
     def get_range(self, key: str, start: int, length: int) -> memoryview:
         def ask() -> memoryview:
@@ -116,8 +116,8 @@ class RemoteStore(Store):
                     self._ranges_as_partial = False
             return self._plain_range(check_key(key), start, length)
 
-        # A range of no bytes cannot be asked for over HTTP.
-        return self._ask("read", key, ask) if length else memoryview(b"")
+        # HTTP cannot express a range of no bytes.
+        return self._with_retries("read", key, ask) if length else memoryview(b"")
 
     def stream(self, key: str, start: int, length: int) -> Generator[memoryview]:
         try:
@@ -137,7 +137,7 @@ class RemoteStore(Store):
             raise StoreError(f"{self.url}/{key} broke off: {first_line(error)}") from error
 
     def size(self, key: str) -> int:
-        return self._ask("read", key, lambda: obstore.head(self._objects, check_key(key))["size"])
+        return self._with_retries("read", key, lambda: obstore.head(self._objects, check_key(key))["size"])
 
     def exists(self, key: str) -> bool:
         try:
@@ -155,7 +155,7 @@ class RemoteStore(Store):
                 self._require_listings()
             return found["common_prefixes"]
 
-        return sorted(name.rpartition("/")[2] for name in self._ask("listed", prefix, collect))
+        return sorted(name.rpartition("/")[2] for name in self._with_retries("listed", prefix, collect))
 
     def list(self, prefix: str = "") -> list[StoredObject]:
         prefix = prefix.rstrip("/")
@@ -173,16 +173,18 @@ class RemoteStore(Store):
                 raise TooLargeError(f"{self.url}/{prefix} holds more than {OBJECTS:,} objects: it is no folder of runs")
             return found
 
-        return sorted(self._ask("listed", prefix, collect), key=lambda entry: entry.key)
+        return sorted(self._with_retries("listed", prefix, collect), key=lambda entry: entry.key)
 
     def upload(self, path: Path, key: str) -> FileHash:
-        return self._ask("written", key, lambda: self._tagged(key, lambda tags: self._send(path, check_key(key), tags)))
+        return self._with_retries(
+            "written", key, lambda: self._write_tagged(key, lambda tags: self._send_file(path, check_key(key), tags))
+        )
 
     def download(self, key: str, path: Path) -> None:
         part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
         try:
             with part.open("wb") as file:
-                for piece in pieces(self, key, self.size(key)):
+                for piece in read_pieces(self, key, self.size(key)):
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
@@ -197,13 +199,13 @@ class RemoteStore(Store):
             keys.append(prefix)
         for start in range(0, len(keys), DELETE_BATCH):
             batch = keys[start : start + DELETE_BATCH]
-            self._ask("deleted", prefix, lambda batch=batch: obstore.delete(self._objects, batch))
+            self._with_retries("deleted", prefix, lambda batch=batch: obstore.delete(self._objects, batch))
         return len(keys)
 
     def _require_listings(self) -> None:
-        """Check once, where a listing is empty, that the server sends listings at all.
+        """Check once, after an empty listing, that the server sends listings at all.
 
-        The client takes any XML or HTML with status 200, a login page or an error among it, for a listing of nothing.
+        The client takes any XML or HTML with status 200, such as a login page or an error, for an empty listing.
         """
         if self._lists or not self._direct:
             return
@@ -217,10 +219,10 @@ class RemoteStore(Store):
         self._direct = Direct.to(self._objects)
 
     def _plain_range(self, key: str, start: int, length: int) -> memoryview:
-        """For servers that send a range as 200, not 206: the client would not take it."""
+        """Read a range from a server that sends it with status 200, not 206, which the client refuses."""
         if not self._direct:
             raise StoreError(f"{self.url} sends ranges as whole objects: use another store")
-        # Pages of its own, which go back to the system at once: eight threads' heaps would keep theirs.
+        # Memory of its own pages goes back to the system at once; the heaps of eight threads would keep theirs.
         data = memoryview(mmap(-1, length))
         at = 0
         for chunk in self._direct.read(key, start, length):
@@ -228,8 +230,8 @@ class RemoteStore(Store):
             at += len(chunk)
         return data[:at]
 
-    def _tagged(self, key: str, write: Callable[[Tags], Result]) -> Result:
-        """Write with the tags that an object should have, or, where a server or a policy takes none, without."""
+    def _write_tagged(self, key: str, write: Callable[[Tags], Result]) -> Result:
+        """Write an object with its tags, or without, if the server or a policy refuses tags."""
         tags: Tags = {CHECKPOINT_TAG[0]: CHECKPOINT_TAG[1]} if self._takes_tags and is_of_a_checkpoint(key) else None
         try:
             return write(tags)
@@ -241,8 +243,8 @@ class RemoteStore(Store):
             logger.warning(f"{self.url} takes no tags: a rule that removes what has {tags} will not find checkpoints")
             return done
 
-    def _send(self, path: Path, key: str, tags: Tags) -> FileHash:
-        """One attempt at a whole file: what is hashed is what is sent, whatever becomes of the file meanwhile."""
+    def _send_file(self, path: Path, key: str, tags: Tags) -> FileHash:
+        """Send a whole file once. The hash is of the bytes that are sent, even if the file changes meanwhile."""
         digest = hashlib.sha256()
         with open_steady(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -259,7 +261,7 @@ class RemoteStore(Store):
                     self._direct.write(key, parts(CHUNK), size)
                 except NotDirectError:
                     self._direct = None
-                    return self._send(path, key, tags)
+                    return self._send_file(path, key, tags)
             else:
                 part = max(PIECE, -(-size // MAX_PARTS))
                 try:
@@ -269,22 +271,22 @@ class RemoteStore(Store):
                 except FileNotFoundError as error:
                     if "NoSuchUpload" not in str(error):
                         raise
-                    # The answer to its end was lost: it may be there or not, so it is sent once more.
+                    # The answer to the upload's completion was lost. Whether the object exists is unknown: send again.
                     raise GenericError(f"{key}: its upload in parts is gone (NoSuchUpload)") from error
             return FileHash(file.tell(), digest.hexdigest())
 
-    def _ask(self, done: str, key: str, call: Callable[[], Result]) -> Result:
-        """Keep asking while it may help, and turn the client's errors into ours."""
+    def _with_retries(self, done: str, key: str, call: Callable[[], Result]) -> Result:
+        """Retry a request while that may help, and turn the client's errors into the kit's."""
 
-        def told(error: Exception, wait: float) -> None:
+        def on_retry(error: Exception, wait: float) -> None:
             self.retries += 1
-            level = "TRACE" if self.patience.listener else "WARNING"  # who listens tells it, once for all requests
+            level = "TRACE" if self.patience.listener else "WARNING"  # the listener reports, once for all requests
             logger.log(level, f"{self.url}/{key} not {done} yet ({first_line(error)}): again in {wait:.1f} s")
             if is_about_credentials(error):
                 self._connect()
 
         try:
-            return self.patience.persist(call, BaseError, is_transient, told)
+            return self.patience.persist(call, BaseError, is_transient, on_retry)
         except FileNotFoundError as error:
             if done == "read" and "NoSuchBucket" not in str(error):
                 raise MissingObjectError(f"{self.url} has no {key!r}") from error

@@ -1,4 +1,4 @@
-"""A folder's files on their way into a bucket: hashed as they are sent, then read back to the last byte."""
+"""Upload of a folder's files to a bucket: hashed as they are sent, then read back completely."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from cortex.artifacts.streaming import hash_object
 from cortex.errors import VerificationError
 
 LARGE_AT_ONCE, SMALL_AT_ONCE = 4, 16
-"""Files under way together. Large ones are sent in parts, and each holds several of these in memory."""
+"""Files that are sent at the same time: few large ones, since each holds several parts in memory."""
 
 ATTEMPTS = 3
-"""Sendings of one file whose reading back gave other bytes, before the store is given up as damaging."""
+"""Uploads of one file that read back with other bytes, after which the store counts as faulty."""
 
 
 def send(
@@ -25,10 +25,10 @@ def send(
     present: Mapping[str, int],
     check: Callable[[], None],
 ) -> tuple[FileEntry, ...]:
-    """Send files, and prove each by reading it back. What is there already, and right, is not sent again.
+    """Send files, and verify each by reading it back. A right copy that is there already is not sent again.
 
-    `present` has the sizes of the keys that a listing found there. `check` is called before each file, and
-    again before each sending of it; it raises when this process must not write any more.
+    `present` has the sizes of the keys that a listing found there. `check` is called before each file, and again before
+    each upload of it; it raises when this process may not write any more.
 
     Raises:
         DataError: a file changed while it was sent.
@@ -44,7 +44,7 @@ def send(
             if hash_object(store, key, found.size) == found:
                 return FileEntry(name=name, size=found.size, sha256=found.sha256)
         for _ in range(ATTEMPTS):
-            check()  # once more: reading what is there, or back, takes as long as the file is large
+            check()  # once more: reading a large file back takes long
             sent = store.upload(path, key)
             if hash_object(store, key, sent.size) == sent:
                 return FileEntry(name=name, size=sent.size, sha256=sent.sha256)

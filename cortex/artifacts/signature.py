@@ -1,9 +1,9 @@
 # pyright: standard, reportMissingImports=false
-"""Signatures by OpenSSF model-signing: who vouches for a release, checkable with that project's own tool.
+"""Signatures of releases by OpenSSF model-signing, which that project's own tool can check.
 
-The signature covers the manifest, which covers every file, and the files themselves (less git's own, which that
-project leaves out); it lies beside them as `model.sig`. With a key pair nothing leaves this machine; without one,
-signing and checking go by the user's own identity over the public Sigstore service.
+The signature, `model.sig`, covers the manifest, which covers every file, and the files themselves (except git's own,
+which that project leaves out). With a key pair nothing leaves this machine. Without one, signing and checking use the
+user's own identity over the public Sigstore service.
 """
 
 from pathlib import Path
@@ -50,7 +50,7 @@ def sign(folder: Path, private_key: Path | None = None) -> Path:
 
 
 def check_signature(folder: Path, public_key: Path) -> None:
-    """Return if the folder is what the owner of the key signed.
+    """Return if the owner of the key signed the folder as it is.
 
     Raises:
         VerificationError: there is no signature, it is by another key, or a file differs.
@@ -64,7 +64,7 @@ def check_signature(folder: Path, public_key: Path) -> None:
 
 
 def check_identity(folder: Path, identity: str, issuer: str) -> None:
-    """Return if the folder is what this identity (an e-mail address or a workflow) signed without a key.
+    """Return if this identity (an e-mail address or a workflow) signed the folder without a key.
 
     Raises:
         VerificationError: as `check_signature`.
@@ -93,7 +93,7 @@ def _check(folder: Path, verifier: "Config", signer: str) -> None:
     except (ValueError, OSError, InvalidSignature, SigstoreError) as error:
         raise VerificationError(f"{folder} is not what {signer} signed: {_line(error)}") from error
     except (LookupError, AttributeError, TypeError, RecursionError) as error:
-        # The library reads the file's fields unchecked.
+        # The library does not check the file's fields before it uses them.
         raise VerificationError(f"{signature} is damaged, or not of the kind that {signer} signs with") from error
 
 
@@ -107,7 +107,7 @@ def _require_signature(folder: Path) -> Path:
 
 
 def _sigstore_errors() -> tuple[type[Exception], ...]:
-    """What goes wrong between this machine and Sigstore's services; two of the names it keeps to itself."""
+    """The errors of requests to Sigstore's services; the library does not export two of them."""
     from sigstore._internal.fulcio.client import FulcioClientError
     from sigstore._internal.rekor import RekorClientError
     from sigstore.errors import Error

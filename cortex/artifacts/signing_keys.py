@@ -12,10 +12,10 @@ from pathlib import Path
 from cortex.errors import ConfigError, RefusedError
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
-"""Those that model-signing signs with: P-256, P-384 and P-521."""
+"""The curves that model-signing supports: P-256, P-384 and P-521."""
 
 LARGEST_KEY = 64 * 1024
-"""Bytes. A key takes a few hundred; what is larger is another file, and is not read."""
+"""Bytes. A key has a few hundred; a larger file is no key, and is not read."""
 
 PRIVATE_KEY, PUBLIC_KEY = "signing.key", "signing.pub"
 
@@ -30,13 +30,14 @@ _CONTENTS = {
     "PUBLIC KEY": "a public key, or a damaged one",
     "CERTIFICATE": "a certificate",
 }
-"""What PEM's labels stand for, the first that fits."""
+"""The contents by PEM label; the first match counts."""
 
 _LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 
 def make_keys(folder: Path) -> tuple[Path, Path]:
-    """Make a key pair (ECDSA on P-256, in PEM): the private key's path, which only its owner may read, and the public.
+    """Make a key pair (ECDSA on P-256, in PEM), and return the paths of the private key, which only its owner can read,
+    and of the public key.
 
     Raises:
         RefusedError: there is a key already.
@@ -51,7 +52,7 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The public key comes first: a full disk then leaves no private key that is in the way of the next attempt.
+        # The public key comes first, so that a full disk leaves no private key that would refuse the next attempt.
         public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -104,7 +105,7 @@ def check_public_key(path: Path) -> None:
 def _read(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
-        # A pipe would block, and could be read only once: the library reads the file anew.
+        # A pipe would block, and could be read only once, while the library reads the file again.
         if not stat.S_ISREG(mode):
             raise ConfigError(
                 f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}: name the key's file"
@@ -127,7 +128,7 @@ def _require_curve(path: Path, key: object) -> None:
 
 
 def _describe(data: bytes) -> str:
-    """What a file holds that is not the key that was asked for."""
+    """The words for the contents of a file that is not the key that was expected."""
     if not data.strip():
         return "is empty"
     label = " ".join(label.decode() for label in _LABEL.findall(data))

@@ -1,4 +1,4 @@
-"""Where runs are kept: a folder, or a bucket. One interface; keys are relative POSIX paths."""
+"""The store of runs: one interface for a folder and for a bucket. Keys are relative POSIX paths."""
 
 import time
 from abc import ABC, abstractmethod
@@ -13,10 +13,10 @@ from cortex.limits import RECORD_BYTES
 from cortex.urls import folder_of, read_bucket_url
 
 PIECE = 8 * 1024 * 1024
-"""Bytes that are asked for, or sent, in one request."""
+"""Bytes that are read or sent in one request."""
 
 SMALL = 1024 * 1024
-"""Up to this size an object waits for the server more than for bytes: many are under way at a time."""
+"""Largest object whose transfer is mostly waiting for the server, so that many are transferred at the same time."""
 
 
 class MissingObjectError(DataError):
@@ -36,13 +36,13 @@ class StoredObject:
     size: int
     """In bytes."""
     modified: float
-    """When the store took it, in seconds since 1970 by the store's own clock, whole seconds in some buckets."""
+    """The time of the write, in seconds since 1970 by the store's own clock; whole seconds in some buckets."""
 
 
 class Store(ABC):
-    """Objects under keys. Every write is whole or absent: no reader sees half of one.
+    """Objects by key. Every write is atomic: no reader sees half of an object.
 
-    All methods raise `StoreError` when the store cannot be reached or refuses; they may be called from any thread.
+    All methods raise `StoreError` when the store cannot be reached or refuses. They may be called from any thread.
     """
 
     def __init__(self, url: str) -> None:
@@ -56,7 +56,7 @@ class Store(ABC):
         """Open a store: a folder's path, `file:///folder`, or `s3://bucket/prefix` (`gs://`, `az://` likewise).
 
         Credentials, region and endpoint (`AWS_ENDPOINT_URL` and its like) come from the environment. `patience` is for
-        buckets: with an infinite deadline, what must not be lost is tried until the bucket answers.
+        buckets: with an infinite deadline, a request is retried until the bucket answers.
 
         Raises:
             ConfigError: the URL's scheme or form is not one of these.
@@ -74,38 +74,38 @@ class Store(ABC):
 
         return RemoteStore(place, patience)
 
-    def patient(self, patience: Patience) -> "Store":
-        """The same store under another patience; a folder's answers at once and needs none."""
+    def with_patience(self, patience: Patience) -> "Store":
+        """The same store with another patience; a folder store needs none, since it answers at once."""
         del patience
         return self
 
     def now(self) -> float:
-        """Seconds since 1970 by the clock that `StoredObject.modified` is of."""
+        """Seconds since 1970 by the store's clock, which `StoredObject.modified` uses, too."""
         return time.time()
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, in place of any other under its key."""
+        """Write an object, replacing any other under its key."""
 
     @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Write an object if there is none under its key; of many callers one gets True.
+        """Write an object if there is none under its key. At most one of many callers gets True.
 
-        An answer that was lost on the way makes even that one get False: who must know reads the object back.
+        If the answer is lost and the request retried, even the writer gets False; `creating.create` settles that.
         """
 
     @abstractmethod
     def get(self, key: str, limit: int = RECORD_BYTES) -> bytes:
-        """Read a whole object of at most `limit` bytes; of a larger one no more is read.
+        """Read a whole object of at most `limit` bytes.
 
         Raises:
-            MissingObjectError: there is none.
-            TooLargeError: it is larger.
+            MissingObjectError: there is no such object.
+            TooLargeError: it is larger; the rest is not read.
         """
 
     @abstractmethod
     def get_range(self, key: str, start: int, length: int) -> memoryview:
-        """Read `length` bytes from `start`; fewer where the object ends before.
+        """Read `length` bytes from `start`; fewer if the object ends before.
 
         Raises:
             MissingObjectError: there is no such object.
@@ -113,9 +113,9 @@ class Store(ABC):
 
     @abstractmethod
     def stream(self, key: str, start: int, length: int) -> Iterator[bytes | memoryview]:
-        """The bytes of a range over one connection, fewer where the object ends before; it may break off.
+        """Yield the bytes of a range over one connection, fewer if the object ends before.
 
-        What is given is overwritten by what comes next.
+        Each piece may overwrite the one before. A broken connection raises `StoreError`; it is not retried.
 
         Raises:
             MissingObjectError: there is no such object.
@@ -123,31 +123,31 @@ class Store(ABC):
 
     @abstractmethod
     def size(self, key: str) -> int:
-        """The bytes of an object.
+        """The size of an object in bytes.
 
         Raises:
-            MissingObjectError: there is none.
+            MissingObjectError: there is no such object.
         """
 
     @abstractmethod
     def exists(self, key: str) -> bool:
-        """Whether there is an object under this key."""
+        """Tell if there is an object under this key."""
 
     @abstractmethod
     def folders(self, prefix: str = "") -> list[str]:
-        """The names right below a folder that have objects below them, sorted; of what is deeper nothing is listed."""
+        """The names of the folders right below a folder, sorted; deeper levels are not listed."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> list[StoredObject]:
         """All objects below a folder (`runs/a` holds `runs/a/b/c`, not `runs/ab`), sorted by key.
 
         Raises:
-            TooLargeError: there are more than any bucket of ours holds (`OBJECTS`).
+            TooLargeError: there are more than `OBJECTS` objects.
         """
 
     @abstractmethod
     def upload(self, path: Path, key: str) -> FileHash:
-        """Write a file's bytes as an object, in constant memory; the hash is of the bytes that were sent.
+        """Write a file as an object, in constant memory. The hash is of the bytes that were sent.
 
         Raises:
             DataError: the file changed while it was read.
@@ -155,7 +155,7 @@ class Store(ABC):
 
     @abstractmethod
     def download(self, key: str, path: Path) -> None:
-        """Write an object's bytes to a file, in constant memory; the file appears whole.
+        """Write an object to a file, in constant memory. The file appears whole.
 
         Raises:
             MissingObjectError: there is no such object.
@@ -163,9 +163,9 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, prefix: str) -> int:
-        """Delete the object of this key and all below it; how many there were. Deleting nothing is no error."""
+        """Delete the object of this key and all below it, and return their number. Deleting nothing is no error."""
 
     def local_path(self, key: str) -> Path | None:
-        """Where a key's file or folder lies on this machine's disk; None for a remote store."""
+        """The path of a key's file or folder on this machine's disk; None for a remote store."""
         del key
         return None

@@ -1,4 +1,4 @@
-"""An object's bytes in order, in flat memory: over one connection, or over several, ahead of the reader."""
+"""An object's bytes in order, in bounded memory: over one connection, or over several that read ahead."""
 
 import hashlib
 from collections import deque
@@ -13,22 +13,22 @@ from cortex.artifacts.store import PIECE, Store, StoreError
 from cortex.limits import TooLargeError
 
 RANGE = 64 * 1024 * 1024
-"""Bytes that are asked for in one request where one connection brings a whole object, one range after the other.
+"""Bytes per request where one connection reads a whole object, one range after the other.
 
-Servers that hash an object while they send all of it do not hash a part: that alone halves their work.
+Some servers hash an object while they send all of it, but not while they send a range: ranges halve their work.
 """
 
 AHEAD = 4 * 1024 * 1024
-"""Bytes of one request where several connections read one object: each holds so many, and its client twice."""
+"""Bytes per request where several connections read one object. Each holds so many, and its client twice as many."""
 
 
-def pieces(
+def read_pieces(
     store: Store, key: str, size: int, *, start: int = 0, pool: Executor | None = None, ahead: int = 0
 ) -> Generator[bytes | memoryview]:
-    """The bytes from `start` to `size`, each piece good until the next; fewer where the object ends before.
+    """Yield the bytes from `start` to `size`, fewer if the object ends before. Each piece is valid until the next.
 
-    They come over one connection, or, with a pool, in requests of which `ahead` more are under way. The last request
-    asks for one byte more, by which an object that is longer betrays itself.
+    They are read over one connection, or, with a pool, by requests of which `ahead` more are under way. The last
+    request asks for one byte beyond `size`, so that a longer object is noticed.
 
     Raises:
         MissingObjectError, StoreError: as the store does.
@@ -38,26 +38,28 @@ def pieces(
         yield store.get(key, size)
         return
     given = start
-    for piece in _several(store, key, start, size, pool, ahead) if pool else _ranges(store, key, start, size):
+    for piece in (
+        _read_ahead(store, key, start, size, pool, ahead) if pool else _read_in_ranges(store, key, start, size)
+    ):
         given += len(piece)
         if given > size:
             raise TooLargeError(f"{store.url}/{key} has more than the {size:,} bytes that it should have")
         yield piece
 
 
-def _ranges(store: Store, key: str, start: int, size: int) -> Generator[bytes | memoryview]:
-    for first, length in _requests(start, size, RANGE):
-        yield from _one(store, key, first, first + length)
+def _read_in_ranges(store: Store, key: str, start: int, size: int) -> Generator[bytes | memoryview]:
+    for first, length in _split_requests(start, size, RANGE):
+        yield from _read_range(store, key, first, first + length)
 
 
-def _requests(start: int, size: int, step: int) -> Iterator[tuple[int, int]]:
-    """Where each request begins, and how many bytes it asks for: the last, for one beyond `size`."""
+def _split_requests(start: int, size: int, step: int) -> Iterator[tuple[int, int]]:
+    """The start and length of each request; the last one asks for one byte beyond `size`."""
     for first in range(start, size, step):
         yield first, step if first + step < size else size - first + 1
 
 
-def _one(store: Store, key: str, at: int, stop: int) -> Generator[bytes | memoryview]:
-    """A range as a stream. One that breaks off is continued in requests that the store tries again by itself."""
+def _read_range(store: Store, key: str, at: int, stop: int) -> Generator[bytes | memoryview]:
+    """Yield a range from a stream. If it breaks off, continue with requests that the store retries by itself."""
     try:
         for chunk in store.stream(key, at, stop - at):
             yield chunk
@@ -72,10 +74,10 @@ def _one(store: Store, key: str, at: int, stop: int) -> Generator[bytes | memory
                 return  # the object ends here
 
 
-def _several(
+def _read_ahead(
     store: Store, key: str, start: int, size: int, pool: Executor, ahead: int
 ) -> Generator[bytes | memoryview]:
-    requests = _requests(start, size, AHEAD)
+    requests = _split_requests(start, size, AHEAD)
     pending: deque[tuple[int, Future[memoryview]]] = deque()
     try:
         while True:
@@ -87,14 +89,14 @@ def _several(
             piece = future.result()
             yield piece
             if len(piece) < asked:
-                return  # the object ends here: what is asked for beyond it would be in vain
+                return  # the object ends here, and so further requests would give nothing
     finally:
         for _, future in pending:
             future.cancel()
 
 
 def hash_object(store: Store, key: str, expected: int) -> FileHash:
-    """Read an object of `expected` bytes back, and hash what the store really has; of a longer one, one byte more.
+    """Read an object of `expected` bytes back, and hash it. A longer object counts as having one byte more.
 
     Raises:
         MissingObjectError, StoreError: as the store does.
@@ -102,7 +104,7 @@ def hash_object(store: Store, key: str, expected: int) -> FileHash:
     digest = hashlib.sha256()
     read = 0
     try:
-        for piece in pieces(store, key, expected):
+        for piece in read_pieces(store, key, expected):
             digest.update(piece)
             read += len(piece)
     except TooLargeError:

@@ -1,9 +1,9 @@
 # pyright: standard, reportMissingImports=false
-"""Who signed a release, told from its signature and its manifest alone, and whether that is enough here.
+"""The signer of a release, found from its signature and its manifest alone, and the rule whether that is enough.
 
-A signature by OpenSSF model-signing lists every file with its SHA-256, as the manifest does. Where all of them agree
-and the signature is by a key that is trusted, the owner of that key vouches for the manifest; that the bytes are the
-manifest's is verified on its own. So a release in a bucket can be judged without its bytes.
+A signature by OpenSSF model-signing lists every file with its SHA-256, as the manifest does. If the lists agree and the
+signature is by a trusted key, the key's owner vouches for the manifest. Verifying that the bytes match the manifest is
+a separate step. So a release in a bucket can be judged without downloading its files.
 """
 
 import hashlib
@@ -19,17 +19,17 @@ from cortex.errors import RefusedError, VerificationError
 from cortex.limits import open_file
 
 GIT = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
-"""What model-signing leaves out, at the top of a folder."""
+"""Entries at the top of a folder that model-signing leaves out."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Who vouches for a release."""
+    """The person who vouches for a release."""
 
     known: bool
-    """Whether it is the owner of a key that is trusted here."""
+    """True if the signer owns a key that is trusted on this machine."""
     words: str
-    """As in "signed by ada.pub (SHA256:0123456789abcdef)", or why not."""
+    """Text such as "signed by ada.pub (SHA256:0123456789abcdef)", or the reason why there is no known signer."""
 
     def __str__(self) -> str:
         return self.words
@@ -37,20 +37,20 @@ class Signer:
 
 @dataclass(frozen=True)
 class Trust:
-    """Whose signatures count on this machine."""
+    """The keys whose signatures count on this machine, and whether one is required."""
 
     keys: tuple[Path, ...] = ()
     """Public keys in PEM."""
     required: bool = False
-    """Whether a release that none of them signed is refused."""
+    """True if a release that none of them signed is refused."""
 
     def signer(self, manifest: Manifest, signature: bytes | None) -> Signer:
-        """Who signed the release of this manifest, by its signature's bytes; None where it has none.
+        """The signer of the release with this manifest. `signature` has the bytes of `model.sig`, None without one.
 
-        A signature that proves nothing keeps nobody from a release who asks for none.
+        Where no signature is required, one that proves nothing is no error.
 
         Raises:
-            VerificationError: a signature is asked for, and this is of another release, or damaged.
+            VerificationError: a signature is required, and this one is of another release, or damaged.
             ConfigError: a trusted key cannot be used.
         """
         if signature is None:
@@ -58,7 +58,7 @@ class Trust:
         for key in self.keys:
             check_public_key(key)
         try:
-            by = next((key for key in self.keys if _signed(manifest, signature, key)), None)
+            by = next((key for key in self.keys if _is_signed_by(manifest, signature, key)), None)
         except VerificationError as error:
             if self.required:
                 raise
@@ -68,10 +68,10 @@ class Trust:
         return Signer(True, f"signed by {by.name} ({fingerprint(by)})")
 
     def require(self, run: str, signer: Signer) -> None:
-        """Return if that is enough here.
+        """Return if this signer is enough.
 
         Raises:
-            RefusedError: a signature is asked for, and there is none by a trusted key.
+            RefusedError: a signature is required, and there is none by a trusted key.
         """
         if self.required and not signer.known:
             raise RefusedError(
@@ -81,12 +81,12 @@ class Trust:
 
 
 def trusted_keys(place: Path) -> tuple[Path, ...]:
-    """The public keys that a setting names: a file, or every `*.pub` of a folder; none where nothing is there yet."""
+    """The public keys that a setting names: a file, or every `*.pub` of a folder; none if it does not exist yet."""
     return tuple(sorted(place.glob("*.pub"))) if place.is_dir() else (place,) if place.exists() else ()
 
 
 def fingerprint(public_key: Path) -> str:
-    """A key as people compare it: the first digits of the SHA-256 of its DER (`openssl pkey -pubin -outform DER`).
+    """A key's fingerprint: the first digits of the SHA-256 of its DER (`openssl pkey -pubin -outform DER`).
 
     Raises:
         ConfigError: it is no public key.
@@ -100,7 +100,7 @@ def fingerprint(public_key: Path) -> str:
 
 
 def read_signature(folder: Path) -> bytes | None:
-    """The signature beside a release's files; of one that is too large as much as shows it."""
+    """The signature beside a release's files; of a too large one, no more than one byte beyond the limit."""
     try:
         with open_file(folder / SIGNATURE) as file:
             return file.read(LARGEST_SIGNATURE + 1)
@@ -111,17 +111,17 @@ def read_signature(folder: Path) -> bytes | None:
 
 
 def find_signature(store: Store, prefix: str) -> bytes | None:
-    """The signature of a release in a store; of one that is too large as much as shows it."""
+    """The signature of a release in a store; of a too large one, no more than one byte beyond the limit."""
     key = f"{prefix}/{SIGNATURE}"
     try:
-        # Of an empty object S3 gives no range.
+        # S3 gives no range of an empty object.
         return bytes(store.get_range(key, 0, min(store.size(key), LARGEST_SIGNATURE + 1)))
     except MissingObjectError:
         return None
 
 
-def _signed(manifest: Manifest, signature: bytes, key: Path) -> bool:
-    """Whether the key's owner signed these files; False where somebody else signed something.
+def _is_signed_by(manifest: Manifest, signature: bytes, key: Path) -> bool:
+    """Tell if the key's owner signed these files; False if the signature is by another key.
 
     Raises:
         VerificationError: the owner signed another release, or the signature cannot be read.

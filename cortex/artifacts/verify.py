@@ -1,4 +1,4 @@
-"""Whether a folder is, byte for byte, what its manifest says."""
+"""Verification of a folder, byte for byte, against its manifest."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +15,15 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Verification:
-    """What a check of one folder found. Names are sorted."""
+    """The result of verifying one folder. Names are sorted."""
 
     folder: Path
     manifest: Manifest
     differing: tuple[str, ...]
-    """Listed files whose size or bytes are others, that cannot be read, or that became links."""
+    """Listed files whose size or bytes differ, that cannot be read, or that are links now."""
     missing: tuple[str, ...]
     extra: tuple[str, ...]
-    """What lies there and is not listed, links included. The manifest and its signature are not counted."""
+    """Files in the folder that are not listed, links included; the manifest and its signature are not counted."""
 
     @property
     def ok(self) -> bool:
@@ -40,7 +40,7 @@ class Verification:
         return f"{self.folder} is not what its manifest says: {'; '.join(parts)}"
 
     def require(self) -> None:
-        """Raise the finding as a `VerificationError`, if it is one."""
+        """Raise a `VerificationError` if the folder differs from its manifest."""
         if not self.ok:
             raise VerificationError(f"{self}: fetch the artifact again")
 
@@ -50,7 +50,7 @@ def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKER
 
     Raises:
         DataError: the folder has no manifest.
-        VerificationError: its manifest is none.
+        VerificationError: its manifest is invalid.
     """
     manifest = manifest or Manifest.read(folder)
     try:
@@ -61,7 +61,7 @@ def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKER
     present = set(contents.files)
     odd = set(contents.odd)
     to_read = [entry for entry in manifest.files if entry.name in present]
-    same = in_parallel(partial(_same, folder), to_read, workers)
+    same = in_parallel(partial(_is_same, folder), to_read, workers)
     damaged = {entry.name for entry, good in zip(to_read, same, strict=True) if not good}
     return Verification(
         folder=folder,
@@ -72,7 +72,7 @@ def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKER
     )
 
 
-def _same(folder: Path, entry: FileEntry) -> bool:
+def _is_same(folder: Path, entry: FileEntry) -> bool:
     path = folder / entry.name
     try:
         if path.lstat().st_size != entry.size:

@@ -1,4 +1,4 @@
-"""Datasets: examples on disk, with an account of what they are; the data stage and `cortex dataset` write the same."""
+"""Datasets: examples on disk with a description of them. The data stage and `cortex dataset` write the same files."""
 
 import json
 import tempfile
@@ -21,10 +21,10 @@ DESCRIPTION = "dataset.json"
 
 
 def write_dataset(domain: Domain, seed: int, settings: Settings, output: Path) -> pl.DataFrame:
-    """Build a domain's examples and write them, with an account of what they are, into a folder.
+    """Build a domain's examples, and write them with a description into a folder.
 
     Raises:
-        ConfigError, DataError: as `Domain.build`; or what it built is no examples, or cannot be written.
+        ConfigError, DataError: as `Domain.build`; or the result is no examples, or cannot be written.
     """
     built = domain.build(seed, settings)
     check_examples(built.examples, domain.kind)
@@ -67,7 +67,7 @@ def read_split(folder: Path, split: str) -> pl.DataFrame:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What a dataset says of itself."""
+    """A dataset's description, from its `dataset.json`."""
     path = folder / DESCRIPTION
     try:
         found: object = read_json(read_file(path, RECORD_BYTES))
@@ -86,10 +86,10 @@ def take_evenly(frame: pl.DataFrame, count: int) -> pl.DataFrame:
 
 
 def build_dataset(domain: Domain, seed: int, settings: Settings, out: Path) -> pl.DataFrame:
-    """Build a domain's examples in a new folder that appears whole.
+    """Build a domain's examples in a new folder that appears complete.
 
     Raises:
-        UsageError: the folder is taken.
+        UsageError: the folder is not empty.
         ConfigError, DataError: the source cannot be used; nothing is written then.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -109,7 +109,7 @@ def build_dataset(domain: Domain, seed: int, settings: Settings, out: Path) -> p
 
 
 def describe_dataset(folder: Path) -> dict[str, Any]:
-    """What a dataset holds; the keys are those of `dataset.json`, with counts, columns, a sample and the digest.
+    """A dataset's contents: the keys of `dataset.json`, and counts, columns, a sample and the manifest's digest.
 
     Raises:
         DataError: the folder is no dataset.

@@ -1,4 +1,4 @@
-"""Running one side on a machine until it is done, or until it is plain that it will never be."""
+"""Running one side on a machine until it is done, or until it is clear that it never will be."""
 
 import os
 import subprocess
@@ -15,13 +15,13 @@ from cortex.errors import RefusedError, StageError
 from cortex.process import kill_group, running
 
 RESTARTS = 3
-"""How often a program that failed is begun again, as a managed job is; sooner ended where it fails twice alike."""
+"""Number of attempts of a failing program, which is restarted as a managed job is; two equal failures end it sooner."""
 
 SILENCE_SECONDS = 15.0
-"""How long a bare trainer that was made to hang is watched before the drill ends it: nobody else does."""
+"""Seconds after which the drill ends a bare trainer that was made to hang: nothing else would."""
 
 ATTEMPT_SECONDS = 240.0
-"""No attempt takes longer unless it is stuck."""
+"""Seconds after which an attempt counts as stuck."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Attempt:
     """One start of the program, and how it went."""
 
     code: int | None
-    """Its exit code; None where the drill ended it for being silent."""
+    """Its exit code; None where the drill ended it because it hung."""
     began: float
     seen: Seen
     error: str | None
@@ -42,7 +42,7 @@ class Outcome:
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     weights: str | None = None
     others: list[int] = field(default_factory=list[int])
-    """Exit codes of instances that ran beside."""
+    """Exit codes of instances that ran at the same time."""
 
     @property
     def last(self) -> Attempt:
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class Runner:
-    """Starts programs by those of one folder: a warm one, or an environment's own."""
+    """Starts programs with the Python of a folder: a warm one, or an environment's own."""
 
     def __init__(self, programs: Path, variables: Mapping[str, str], stopping: threading.Event) -> None:
         self._programs, self._variables, self._stopping = programs, variables, stopping
@@ -65,7 +65,7 @@ class Runner:
     def start(
         self, side: Side, machine: Path, log: Path, one: Break | None = None
     ) -> Generator["subprocess.Popen[str]"]:
-        """One attempt; leaving the block ends it."""
+        """Start one attempt; leaving the block ends it."""
         variables = {**self._variables, **side.variables(machine), **(one.variables() if one else {})}
         command = side.command(machine, self._programs)
         with (
@@ -78,7 +78,7 @@ class Runner:
                 kill(process)
 
     def attempt(self, side: Side, machine: Path, *, silence: Break | None = None) -> Attempt:
-        """Run it to its end; one that is stuck at `silence` is ended after a while."""
+        """Run a side to its end; an attempt that hangs at `silence` is ended after a while."""
         log, began, held = _log(machine), time.time(), 0.0
         with self.start(side, machine, log, silence) as process:
             while process.poll() is None:
@@ -93,8 +93,8 @@ class Runner:
             code = process.returncode
         return Attempt(code, began, side.seen(machine, log, began), error_of(log) if code else None)
 
-    def endure(self, side: Side, machine: Path, *, silence: Break | None = None) -> Outcome:
-        """Begin it again and again, as long as that may help."""
+    def run_until_done(self, side: Side, machine: Path, *, silence: Break | None = None) -> Outcome:
+        """Run a side, and restart it as long as that may help."""
         outcome = Outcome()
         for _ in range(1 + RESTARTS):
             attempt = self.attempt(side, machine, silence=silence)
@@ -112,12 +112,12 @@ class Runner:
         """Wait until a program stopped at its break.
 
         Raises:
-            StageError: it ended without coming there.
+            StageError: it ended without reaching the break.
         """
         self.wait(lambda: one.reached, process, f"came to {one.what!r}")
 
     def wait(self, happened: Callable[[], bool], process: "subprocess.Popen[str]", what: str) -> None:
-        """Wait until something happened while a program runs."""
+        """Wait until a condition holds while a program runs."""
         end = time.monotonic() + ATTEMPT_SECONDS
         while not happened():
             if process.poll() is not None or time.monotonic() > end:
@@ -125,13 +125,13 @@ class Runner:
             self.pause()
 
     def pause(self) -> None:
-        """Wait a moment; where the drill was interrupted, end."""
+        """Wait a moment; raise if the drill was interrupted."""
         if self._stopping.wait(0.02):
             raise KeyboardInterrupt
 
 
 def kill(process: "subprocess.Popen[str]") -> None:
-    """End a program and all that it started as a machine's end would, and wait until nothing of it is left."""
+    """Kill a program with all that it started, as a machine's end would, and wait until all of it is gone."""
     kill_group(process)
     process.wait()
     end = time.monotonic() + 10

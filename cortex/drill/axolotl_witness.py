@@ -1,4 +1,4 @@
-"""The witness's way into Axolotl, named under `plugins` in the configuration of a bare run."""
+"""Axolotl plugin that adds the witness, named under `plugins` in the configuration of a bare run."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from cortex.training.packing import pack_in_order
 
 
 class WitnessPlugin(BasePlugin):
-    """Adds the witness to Axolotl's trainer, and has it draw an adapter and pack examples as the kit's does.
+    """Adds the witness to Axolotl's trainer, and has it draw an adapter and pack examples as the kit's plugin does.
 
-    Without that a bare trainer draws both anew at each start, and could be compared with nothing.
+    Otherwise a bare trainer would draw both anew at each start, and its runs could not be compared.
     """
 
     def pre_model_load(self, cfg: Any) -> None:

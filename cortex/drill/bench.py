@@ -1,4 +1,4 @@
-"""Where cases are tried: both sides, undisturbed and interrupted, ready to be copied and spoiled."""
+"""The bench on which cases are tried: both sides, undisturbed and interrupted, ready to be copied and damaged."""
 
 import os
 import re
@@ -29,7 +29,7 @@ RUN, OTHER = "drill", "another"
 
 @dataclass
 class Bench:
-    """One trainer's. Machines are folders in `machines`."""
+    """The bench of one trainer. Machines are folders in `machines`."""
 
     standin: StandIn
     folder: Path
@@ -54,7 +54,7 @@ class Bench:
         return self.machines / f"{side.name}-interrupted"
 
     def machine(self, name: str, side: Side) -> Path:
-        """A new machine like the interrupted one. A server of buckets takes its folder's name for a bucket's."""
+        """A new copy of the interrupted machine. The S3 server takes its folder's name as a bucket's name."""
         machine = self.machines / f"{side.name}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')[:50]}"
         side.copy(self.interrupted(side), machine)
         return machine
@@ -71,21 +71,21 @@ class Bench:
         return self.stop(machine, rf'"event": ?"step", ?"step": ?{step}\b')  # JSON with blanks or without
 
     def undisturbed(self, side: Side) -> None:
-        """Train to the end, for the weights and losses that every other training is compared with.
+        """Train to the end without a fault, for the weights and losses that all other trainings are compared with.
 
         Raises:
-            StageError: it fails, or trains nothing: then the drill can show nothing.
+            StageError: it fails, or trains nothing: then the drill has nothing to compare with.
         """
         machine = self.machines / f"{side.name}-undisturbed"
         side.begin(machine)
-        outcome = self.warm.endure(side, machine)
+        outcome = self.warm.run_until_done(side, machine)
         if outcome.weights is None:
             log = machine / "attempt-1.log"
             raise StageError(f"{side.name}: the undisturbed training failed ({outcome.last.error}): {log} says why")
         self.references[side.name] = Reference(outcome.weights, outcome.last.seen, self.standin.section.max_steps)
 
     def interrupt(self, side: Side, machine: Path) -> None:
-        """Train, and kill it one step after the checkpoint that is to be the newest."""
+        """Train, and kill the trainer one step after the checkpoint that is to be the newest."""
         side.begin(machine)
         one = self.step(machine, self.standin.reached)
         with self.warm.start(side, machine, machine / "killed.log", one) as process:
@@ -94,7 +94,7 @@ class Bench:
             kill(process)
 
     def settled(self, side: Side, machine: Path, step: int, process: "subprocess.Popen[str]") -> None:
-        """Wait until the checkpoint of a step is there for good."""
+        """Wait until the checkpoint of a step is complete."""
         manifest = side.checkpoint(machine, step) / ("manifest.json" if isinstance(side, Kit) else "trainer_state.json")
         self.warm.wait(manifest.exists, process, f"committed checkpoint {step}")
 
@@ -155,7 +155,7 @@ def _build(programs: Path, spec: Path, variables: dict[str, str], log: Path) -> 
 
 
 def _compare(ready: Bench) -> None:
-    """Both sides have to train alike while nothing happens, and to train at all."""
+    """Check that both sides train alike while nothing happens, and that they train at all."""
     bare, kit = ready.references["bare"], ready.references["kit"]
     if bare.weights != kit.weights:
         raise StageError(

@@ -1,4 +1,4 @@
-"""Where a program is stopped, to be killed just there: a break is told in a variable, and waits for whoever set it."""
+"""Breaks: points at which a program stops so that the drill can kill it there, passed in an environment variable."""
 
 import io
 import json
@@ -17,14 +17,14 @@ VARIABLE = "CORTEX_DRILL_BREAK"
 
 @dataclass(frozen=True)
 class Break:
-    """Stop the first program in which this happens, once."""
+    """An event at which the first program that meets it stops, once."""
 
     at: Literal["writes", "renames", "says"]
-    """A file is opened to be written, a path is renamed, a line is printed, or written to the pipe of events."""
+    """The event: a file is opened for writing, a path is renamed, or a line is printed or sent as an event."""
     what: str
-    """A regular expression: of the path (a rename's target), or of the line."""
+    """A regular expression for the path (a rename's target), or for the line."""
     marker: str
-    """The file that appears when it stopped. It goes on when one named `<marker>.go` is there."""
+    """The file that appears when the program stops. It goes on once a file named `<marker>.go` exists."""
 
     @property
     def reached(self) -> bool:
@@ -38,7 +38,7 @@ class Break:
 
 
 def install() -> None:
-    """Obey the break that the environment tells of, if it does."""
+    """Install the break that the environment variable describes, if there is one."""
     told = os.environ.get(VARIABLE)
     if told is None:
         return

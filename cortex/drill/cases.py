@@ -1,4 +1,4 @@
-"""The cases of a drill: what is done to a machine, at which moment, and what good checkpoint is left then."""
+"""Cases of a drill: the fault, its moment, and the newest good checkpoint after it."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ class Case:
     name: str
     trial: Trial
     good: int
-    """The step of the newest checkpoint that is whole after it."""
+    """Step of the newest checkpoint that the fault leaves intact."""
     reached: int
-    """The last step that was made before it."""
+    """Last step made before the fault."""
     quick: bool = False
     bare: bool = True
-    """Whether a bare trainer knows such a moment, too."""
+    """True where a bare trainer has such a moment, too."""
     cold: bool = False
-    """Whether its programs start from nothing, as on a new machine."""
+    """True where its programs start without a warm Python, as on a new machine."""
     left_out: str | None = None
-    """Why it cannot be tried here."""
+    """Reason why it cannot be tried here, if there is one."""
 
 
 def cases(bench: Bench) -> list[Case]:
@@ -39,20 +39,20 @@ def cases(bench: Bench) -> list[Case]:
     damages = catalogue(bench.bare.checkpoint(bench.interrupted(bench.bare), newest))
     [zeroed] = [damage for damage in damages if damage.name == "weights half zeroes"]
     return [
-        Case("killed, nothing damaged", moments.nothing, newest, reached, quick=True),
+        Case("killed, nothing damaged", moments.start_again, newest, reached, quick=True),
         *(
             Case(damage.name, _done(damage), older, reached, damage.name in QUICK, not damage.manifest)
             for damage in damages
         ),
-        Case("an upload that lied", moments.lied, older, reached, left_out=why_no_server()),
-        Case("killed in the middle of a save", moments.killed_in_save, newest, following, quick=True),
-        Case("killed in the middle of a commit", moments.killed_in_commit, newest, following, bare=False),
-        Case("killed after the last save", moments.killed_after_last_save, following, total, quick=True),
-        Case("SIGTERM, a spot notice", moments.noticed, newest, reached, quick=True),
-        Case("hangs", moments.hangs, newest, reached + 1),
-        Case("disk full in the middle of a save", moments.full_disk, newest, following, left_out=why_no_small_disk()),
-        Case("two instances at once", moments.two_instances, newest, reached),
-        Case("killed, nothing damaged (cold)", moments.nothing, newest, reached, cold=True),
+        Case("an upload that lied", moments.alter_upload, older, reached, left_out=why_no_server()),
+        Case("killed in the middle of a save", moments.kill_in_save, newest, following, quick=True),
+        Case("killed in the middle of a commit", moments.kill_in_commit, newest, following, bare=False),
+        Case("killed after the last save", moments.kill_after_last_save, following, total, quick=True),
+        Case("SIGTERM, a spot notice", moments.give_notice, newest, reached, quick=True),
+        Case("hangs", moments.hang, newest, reached + 1),
+        Case("disk full in the middle of a save", moments.fill_disk, newest, following, left_out=why_no_small_disk()),
+        Case("two instances at once", moments.start_second_instance, newest, reached),
+        Case("killed, nothing damaged (cold)", moments.start_again, newest, reached, cold=True),
         Case("weights half zeroes (cold)", _done(zeroed), older, reached, cold=True),
     ]
 
@@ -61,6 +61,6 @@ def _done(damage: Damage) -> Trial:
     def trial(place: Place) -> moments.Outcome:
         checkpoint = place.side.checkpoint(place.machine, place.bench.standin.newest)
         damage.apply(checkpoint, place.bench.sound(place.side))
-        return place.endure()
+        return place.run_until_done()
 
     return trial

@@ -1,6 +1,6 @@
-"""A `python` that is warm: it asks `cortex.drill.warm` to run what it was asked to, and ends as that ends.
+"""A warm `python`: it has `cortex.drill.warm` run its command line, and ends with that program's exit code.
 
-Its first word is the program that it stands for, which lies beside that server's socket.
+Its first argument is the path under which it was called, beside the server's socket.
 Signals to its process group reach the program; when it is killed itself, so is the program.
 """
 

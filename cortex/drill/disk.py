@@ -1,4 +1,4 @@
-"""A small disk of its own for one folder: a file system in memory, whose room is decided while it is in use."""
+"""A small disk for one folder: a file system in memory, whose size can be changed while it is in use."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from cortex.errors import StageError
 
 
 class SmallDisk:
-    """Holds what the folder held when it was entered; what is on it is lost when it is left."""
+    """A small disk over a folder, with a copy of its content on entry. Leaving the block discards the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,14 +30,14 @@ class SmallDisk:
         _call("umount", "--lazy", self._folder)
 
     def leave(self, size: int) -> None:
-        """Leave room for so many more bytes."""
+        """Set the size so that this many more bytes fit."""
         disk = os.statvfs(self._folder)
         used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
         _call("mount", "-o", f"remount,size={used + size}", self._folder)
 
 
 def why_no_small_disk() -> str | None:
-    """Why none can be had on this machine; None where one can."""
+    """Reason why this machine cannot have such a disk; None where it can."""
     if os.geteuid() != 0:
         return "a small disk can be mounted by root alone"
     if not (shutil.which("mount") and shutil.which("umount")):

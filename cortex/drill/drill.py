@@ -1,4 +1,4 @@
-"""The insurance test of one trainer of a profile: both sides through every case, for real, on this machine."""
+"""The insurance test of one trainer of a profile: both sides run every case for real on this machine."""
 
 import shutil
 import tempfile
@@ -25,7 +25,7 @@ from cortex.section import nearest
 from cortex.settings import Settings
 
 AT_ONCE = 2
-"""Cases tried side by side; those that start cold are tried alone, for their seconds' sake."""
+"""Cases tried in parallel; cold starts run alone, since their seconds are reported."""
 
 
 def drill(
@@ -39,7 +39,7 @@ def drill(
 ) -> Report:
     """Try every case, or those whose names hold one of `faults`, or the handful of a quick drill.
 
-    Its folder is removed, unless a claim did not hold: then the logs in it say what happened.
+    Its folder is removed, unless a claim failed: then the logs in it show what happened.
 
     Raises:
         UsageError: no fault has such a name.
@@ -106,7 +106,7 @@ def _try_all(ready: Bench, chosen: Sequence[Case], console: Console, stopping: t
                 done(future.result())
             for case in chosen:
                 if case.cold:
-                    # in a thread, too: a program ends with the thread that started it
+                    # in a thread, too: a program ends with the thread that started it (see `warm.py`)
                     done(pool.submit(_try, ready, case).result())
     finally:
         stopping.set()

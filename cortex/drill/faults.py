@@ -1,7 +1,7 @@
-"""What goes wrong with checkpoints: each damage by its name, and what it does to a folder.
+"""Kinds of damage to checkpoints: each has a name, and a function that does it to a folder.
 
-All but the last of them leave the names and most sizes as a trainer writes them. None asks how the checkpoint is
-guarded: a manifest that lies in the folder is left as it is, unless it is the manifest that is damaged.
+All but the last leave file names and most sizes as a trainer writes them. None looks at the checkpoint's protection: a
+manifest in the folder stays as it is, unless the manifest itself is the target.
 """
 
 import json
@@ -26,12 +26,12 @@ Change = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Sound:
-    """Whole checkpoints, to take parts from."""
+    """Intact checkpoints to take parts from."""
 
     older: Path
-    """Of the same run, from before."""
+    """An older checkpoint of the same run."""
     foreign: Path
-    """Of another run, of the same step."""
+    """Another run's checkpoint of the same step."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Damage:
     name: str
     apply: Callable[[Path, Sound], None]
     manifest: bool = False
-    """Whether it is done to the manifest, which only the kit's checkpoints have."""
+    """True where it damages the manifest, which only the kit's checkpoints have."""
 
 
 def catalogue(checkpoint: Path) -> list[Damage]:
@@ -80,7 +80,7 @@ def file_of(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def cut(path: Path) -> None:
-    """Leave the first half, as a disk that was full or a machine that went does."""
+    """Keep only the first half, as after a full disk or a lost machine."""
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
 
@@ -92,7 +92,7 @@ def zero_half(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """Turn over the second-highest bit of the byte in the middle. The size stays."""
+    """Flip the second-highest bit of the byte in the middle. The size stays."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x40
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""What a drilled stage reads: a run of the stand-in whose earlier stages are done, made in seconds."""
+"""Inputs of a drilled stage: a run of the stand-in with its earlier stages done, made in seconds."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from cortex.training.trl_config import lora_arguments
 
 
 def make_data(profile: Profile, folder: Path) -> Path:
-    """The artifacts `data` and `label`, unpublished, and the spec of the model to build; the spec's path."""
+    """Make the artifacts `data` and `label`, unpublished, and the spec of the model to build; returns its path."""
     data, labels = folder / "data", folder / "label"
     data.mkdir(parents=True)
     labels.mkdir()
@@ -46,7 +46,7 @@ def make_data(profile: Profile, folder: Path) -> Path:
 
 
 def enter_run(standin: StandIn, made: Path, ground: Path, run: str) -> None:
-    """Publish what was made as the earlier stages of a run of this profile, in `ground`/bucket."""
+    """Publish the artifacts in `made` as the earlier stages of a run of this profile, in `ground`/bucket."""
     store = Store.open(str(ground / "bucket"))
     create_run(store, run, standin.profile, rehearsal=True)
     for stage in ("data", "label", "sft") if standin.stage == "grpo" else ("data", "label"):

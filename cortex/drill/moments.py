@@ -1,4 +1,4 @@
-"""What happens to a machine at one moment: a kill, a notice, a hang, a full disk, a second instance, a bucket's lie."""
+"""Events on a machine: a kill, a notice, a hang, a full disk, a second instance, an upload that the bucket altered."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from cortex.drill.sides import Kit, KitFromS3, Side
 
 @dataclass(frozen=True)
 class Place:
-    """One machine of one side, interrupted, and what starts programs on it."""
+    """One interrupted machine of one side, with the runner that starts programs on it."""
 
     bench: Bench
     side: Side
@@ -31,41 +31,41 @@ class Place:
         """The step of the next checkpoint."""
         return self.bench.standin.newest + self.bench.standin.section.save_steps
 
-    def endure(self, *, silence: Break | None = None) -> Outcome:
-        return self.runner.endure(self.side, self.machine, silence=silence)
+    def run_until_done(self, *, silence: Break | None = None) -> Outcome:
+        return self.runner.run_until_done(self.side, self.machine, silence=silence)
 
 
 Trial = Callable[[Place], Outcome]
 """Takes a machine through a case, to its end."""
 
 
-def nothing(place: Place) -> Outcome:
-    """The same program again."""
-    return place.endure()
+def start_again(place: Place) -> Outcome:
+    """Start the same program again."""
+    return place.run_until_done()
 
 
-def killed_in_save(place: Place) -> Outcome:
-    """Weights, optimizer, schedule and random state of the next checkpoint are written, its state is not."""
+def kill_in_save(place: Place) -> Outcome:
+    """Kill it when all of the next checkpoint but the trainer's state is written."""
     return _killed(place, place.bench.stop(place.machine, rf"checkpoint-{place.following}/trainer_state", at="writes"))
 
 
-def killed_in_commit(place: Place) -> Outcome:
-    """The next checkpoint is hashed, and about to be renamed."""
+def kill_in_commit(place: Place) -> Outcome:
+    """Kill it when the next checkpoint is hashed, just before the rename."""
     return _killed(place, place.bench.stop(place.machine, rf"checkpoints/{place.following}$", at="renames"))
 
 
-def killed_after_last_save(place: Place) -> Outcome:
-    """The last step is made and all checkpoints are saved; the model itself is not."""
+def kill_after_last_save(place: Place) -> Outcome:
+    """Kill it when the last step is made and all checkpoints are saved, but not the model itself."""
     one = place.bench.stop(place.machine, "train_runtime")
     with place.runner.start(place.side, place.machine, place.machine / "killed.log", one) as process:
         place.runner.until(one, process)
         place.bench.settled(place.side, place.machine, place.following, process)
         kill(process)
-    return place.endure()
+    return place.run_until_done()
 
 
-def noticed(place: Place) -> Outcome:
-    """SIGTERM just after a step, and time to leave in."""
+def give_notice(place: Place) -> Outcome:
+    """Send SIGTERM just after a step, with time to leave."""
     one, began = place.bench.step(place.machine, place.bench.standin.reached), time.time()
     with place.runner.start(place.side, place.machine, place.machine / "noticed.log", one) as process:
         place.runner.until(one, process)
@@ -79,16 +79,16 @@ def noticed(place: Place) -> Outcome:
             )
             one.go_on()
         process.wait(timeout=60)
-    return place.endure()
+    return place.run_until_done()
 
 
-def hangs(place: Place) -> Outcome:
-    """A step never ends: the second one, since how long a first one takes nobody knows."""
-    return place.endure(silence=place.bench.step(place.machine, place.bench.standin.reached + 1))
+def hang(place: Place) -> Outcome:
+    """Let the second step never end. (The first has a limit of its own, as nobody knows how long it takes.)"""
+    return place.run_until_done(silence=place.bench.step(place.machine, place.bench.standin.reached + 1))
 
 
-def full_disk(place: Place) -> Outcome:
-    """Half of the next checkpoint finds room; then somebody makes more."""
+def fill_disk(place: Place) -> Outcome:
+    """Leave room for half of the next checkpoint; then make more."""
     bench, side = place.bench, place.side
     folder = place.machine / ("home" if isinstance(side, Kit) else "saved")
     checkpoint = side.checkpoint(place.machine, bench.standin.newest)
@@ -106,11 +106,11 @@ def full_disk(place: Place) -> Outcome:
         if code == 0:
             seen = side.seen(place.machine, log, began)
             return Outcome([Attempt(code, began, seen, None)], side.weights(place.machine))
-        return place.endure()
+        return place.run_until_done()
 
 
-def two_instances(place: Place) -> Outcome:
-    """A second instance of the job starts while the first is at work."""
+def start_second_instance(place: Place) -> Outcome:
+    """Start a second instance of the job while the first is at work."""
     bench, side, second = place.bench, place.side, place.machine.with_name(f"{place.machine.name}-second")
     side.join(place.machine, second)
     one = bench.step(place.machine, bench.standin.reached)
@@ -130,26 +130,26 @@ def two_instances(place: Place) -> Outcome:
         bench.discard(second)
 
 
-def lied(place: Place) -> Outcome:
-    """The bucket holds other bytes than were sent, and a new machine has nothing but the bucket."""
+def alter_upload(place: Place) -> Outcome:
+    """Alter the uploaded bytes in the bucket, and start a new machine that has nothing but the bucket."""
     newest = place.bench.standin.newest
     zero_half(file_of(place.side.checkpoint(place.machine, newest), WEIGHTS))
     if not isinstance(place.side, Kit):
-        return place.endure()
+        return place.run_until_done()
     shutil.rmtree(place.machine / "home")
     (place.machine / "home").mkdir()
     with serving(place.machine.parent) as client:
         remote = KitFromS3(place.side.standin, place.side.ground, place.side.run, client)
-        return replace(place, side=remote).endure()
+        return replace(place, side=remote).run_until_done()
 
 
 def _killed(place: Place, one: Break) -> Outcome:
     with place.runner.start(place.side, place.machine, place.machine / "killed.log", one) as process:
         place.runner.until(one, process)
         kill(process)
-    return place.endure()
+    return place.run_until_done()
 
 
 def _waits(side: Side, machine: Path, since: float) -> bool:
-    """Whether the kit said that it waits for room."""
+    """True once the kit has reported that it waits for room."""
     return isinstance(side, Kit) and any(event["event"] == "trainer_waiting" for event in side.events(machine, since))

@@ -1,4 +1,4 @@
-"""What a drill found: one row a case, whether the kit's claim held, and how both are shown."""
+"""Report of a drill: one row per case, and the verdict on the kit's claim."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,17 +16,17 @@ class Row:
 
     fault: str
     good: int
-    """The step of the newest checkpoint that the fault left whole."""
+    """The step of the newest checkpoint that the fault left intact."""
     bare: Finding | None = None
-    """None where a bare trainer knows no such moment, and where the case was left out."""
+    """None where a bare trainer has no such moment, and where the case was left out."""
     kit: Finding | None = None
     cold: bool = False
-    """Whether its programs started from nothing, so that the seconds are those of a new machine."""
+    """True where its programs started without a warm Python, so that the seconds are those of a new machine."""
     left_out: str | None = None
 
     @property
     def held(self) -> bool:
-        """Whether the kit went on from the newest good checkpoint, to the very same weights."""
+        """True where the kit resumed from the newest good checkpoint and ended with identical weights."""
         kit = self.kit
         return self.left_out is not None or (
             kit is not None and kit.kind == "same" and kit.resumed is not None and kit.resumed >= self.good
@@ -40,7 +40,7 @@ class Report:
     profile: str
     stage: str
     differs: tuple[str, ...]
-    """What of the trainer's settings the stand-in could not keep."""
+    """Settings of the trainer that the stand-in could not keep."""
     rows: tuple[Row, ...]
     seconds: float
 
@@ -49,7 +49,7 @@ class Report:
         return all(row.held for row in self.rows)
 
     def count(self, side: str, *kinds: str) -> int:
-        """On how many faults a side ended in one of these ways."""
+        """Number of faults after which a side ended in one of these ways."""
         findings: list[Finding | None] = [getattr(row, side) for row in self.rows]
         return sum(finding is not None and finding.kind in kinds for finding in findings)
 
@@ -70,7 +70,7 @@ class Report:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The table for people, and the verdict as its last line."""
+    """Print the table for people, with the verdict as its last line."""
     table = Table("fault", "bare trainer", "the kit", "steps lost", "seconds", box=None, pad_edge=False)
     for row in report.rows:
         if row.left_out:
@@ -96,7 +96,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def last_line(report: Report) -> str:
-    """What programs read: `drill passed` or `drill FAILED`, and how often each side went wrong."""
+    """The line that programs read: `drill passed` or `drill FAILED`, and how often each side went wrong."""
     tried = sum(row.left_out is None for row in report.rows)
     sides = "; ".join(
         f"{name}: {report.count(side, 'silent')} silent, {report.count(side, 'crashes', 'refused')} crash loops"

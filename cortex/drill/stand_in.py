@@ -20,7 +20,7 @@ SAVES = 3
 """Checkpoints of an undisturbed training, the one at its very end not counted."""
 
 ANSWERS = 48
-"""Conversations that the teacher's place-holder gives."""
+"""Number of conversations that stand in for a teacher's."""
 
 _GPU_ONLY = re.compile(r"flash|kernel|liger|deepspeed|fsdp|bf16|fp16|fp8|tf32|bit|compile|offload|xformers|unsloth")
 _GPU_OPTIMIZER = re.compile(r"8bit|4bit|fp8|paged|fused|bnb")
@@ -28,12 +28,12 @@ _GPU_OPTIMIZER = re.compile(r"8bit|4bit|fp8|paged|fused|bnb")
 
 @dataclass(frozen=True)
 class StandIn:
-    """What is drilled in the place of a profile."""
+    """The small profile that is drilled in place of the user's."""
 
     profile: Profile
     stage: Trainer
     differs: tuple[str, ...]
-    """What of the trainer's settings a CPU forced to be otherwise, in words."""
+    """Settings of the trainer that had to differ on a CPU, in words."""
 
     @property
     def section(self) -> Optimization:
@@ -41,7 +41,7 @@ class StandIn:
 
     @property
     def older(self) -> int:
-        """The step of the checkpoint that is left whole."""
+        """The step of the checkpoint that stays intact."""
         return self.section.save_steps
 
     @property
@@ -59,7 +59,7 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
     """The profile that is drilled in place of `profile`; its tiny base model lies, or will lie, in `base`.
 
     Raises:
-        ConfigError: a value of the profile is such that no stand-in can be made of it.
+        ConfigError: a value of the profile allows no stand-in.
     """
     differs: list[str] = []
     section = _sft(profile, differs) if stage == "sft" else _grpo(profile, differs)
@@ -128,7 +128,7 @@ def _grpo(profile: Profile, differs: list[str]) -> dict[str, Any]:
 
 
 def _few_steps(section: Optimization, save_steps: int) -> dict[str, Any]:
-    """Saves at a scale of seconds. The end is one step after the last save, as a round number rarely is an epoch's."""
+    """Steps and saves at a scale of seconds. The end is one step after the last save: few trainings end on a save."""
     return {
         "max_steps": SAVES * save_steps + 1,
         "save_steps": save_steps,
@@ -137,6 +137,6 @@ def _few_steps(section: Optimization, save_steps: int) -> dict[str, Any]:
         # the bare trainer, which it is compared with, ends with its last weights
         "validate_steps": None,
         "patience": None,
-        # a limit that a tiny model's steps never come near, and a hang passes soon
+        # a limit far above a tiny model's steps, yet short enough to notice a hang soon
         "hang_limit": {"steps": 50, "least_seconds": 5, "start_seconds": 120},
     }

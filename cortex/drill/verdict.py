@@ -1,4 +1,4 @@
-"""What a side did, in words: found by comparing what was seen with a training that nothing disturbed."""
+"""Verdict on a side after a fault, found by comparing its progress with an undisturbed training."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,20 +21,20 @@ class Reference:
 
 @dataclass(frozen=True)
 class Finding:
-    """How one side came out of one fault."""
+    """Result of one side after one fault."""
 
     kind: Kind
     text: str
     resumed: int | None
-    """The step that it went on from in the end."""
+    """The step from which the last attempt resumed."""
     lost: int | None
-    """Steps made before the fault that had to be made again; None where it never went on."""
+    """Steps made before the fault that had to be repeated; None where it never went on."""
     seconds: float | None
     """From its start to its first new step; None where it never made one."""
 
 
 def judge(outcome: Outcome, reference: Reference, reached: int) -> Finding:
-    """Judge what was seen. `reached` is the last step that was made before the fault."""
+    """Judge an outcome. `reached` is the last step made before the fault."""
     last = outcome.last
     if last.code != 0:
         return _failed(outcome)
@@ -76,7 +76,7 @@ def _silent(seen: Seen, reference: Reference) -> str:
 
 
 def _difference(seen: Seen, undisturbed: Seen) -> str:
-    """What was measured otherwise at the first step where anything was, such as `loss 0.25 -> 7.62`."""
+    """The metric that differs at the first step with a difference, such as `loss 0.25 -> 7.62`."""
     for step in sorted(seen.steps):
         before, after = undisturbed.steps.get(step, {}), seen.steps[step]
         shown = [name for name in after if name in before and f"{before[name]:.3g}" != f"{after[name]:.3g}"]
@@ -88,5 +88,5 @@ def _difference(seen: Seen, undisturbed: Seen) -> str:
 
 
 def _apart(one: float, other: float) -> float:
-    """How far, relative to the larger; rounding around zero is next to nothing."""
+    """Relative difference of two numbers; rounding errors around zero count as almost nothing."""
     return abs(one - other) / max(abs(one), abs(other), 1e-4)

@@ -1,8 +1,8 @@
-"""A Python that imported a trainer's libraries once: `python -m cortex.drill.warm FOLDER MODULE...` in an image.
+"""A Python with a trainer's libraries already imported: `python -m cortex.drill.warm FOLDER MODULE...` in an image.
 
-Into FOLDER it puts a `python` that takes the words of the real one. Each program that is started by it is a fork of
-this process: it has its own memory, files, variables and process group, and shares nothing but what was imported. This
-process itself computes nothing, so that no thread of its libraries is there to be lost.
+It puts a `python` into FOLDER that takes the real one's arguments. Each program started by it is a fork of this
+process, with its own memory, files, variables and process group; only the imported modules are shared. This process
+itself computes nothing, so no library has started threads, which a fork would lose.
 """
 
 import ctypes
@@ -25,12 +25,12 @@ from cortex.drill import breaks, client
 from cortex.training.launch import AXOLOTL
 
 _PR_SET_PDEATHSIG = 1
-"""Of prctl(2): the kernel kills a program whose parent is gone."""
+"""Option of prctl(2): the kernel kills a program whose parent is gone."""
 
 
 @dataclass
 class _Program:
-    """One fork, and who asked for it."""
+    """One fork, and the connection that asked for it."""
 
     pid: int
     ended: int
@@ -40,7 +40,7 @@ class _Program:
 
 
 def serve(folder: Path) -> NoReturn:
-    """Run what is asked for, until this process is ended."""
+    """Run requested programs until this process is ended."""
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as ready:
         listener.bind(str(folder / "socket"))
         listener.listen()
@@ -48,7 +48,7 @@ def serve(folder: Path) -> NoReturn:
         _put_python(folder)
         print("ready", flush=True)
         while True:
-            # What is to end ends before anything starts that may come after it.
+            # Handle ends before new requests, which may depend on them.
             for key, _ in sorted(ready.select(), key=lambda found: found[0].fileobj is listener):
                 if key.fileobj is listener:
                     if program := _start(listener):
@@ -58,7 +58,7 @@ def serve(folder: Path) -> NoReturn:
                     ready.unregister(key.data.ended)
                     _tell_end(key.data)
                 else:
-                    # Whoever asked has its answer, or is gone, and with it the program.
+                    # The client has its answer, or is gone, and the program with it.
                     ready.unregister(key.data.asker)
                     key.data.asker.close()
                     if not key.data.over:
@@ -66,7 +66,7 @@ def serve(folder: Path) -> NoReturn:
 
 
 def _put_python(folder: Path) -> None:
-    # A shell's script, since the kernel splits an interpreter's name at a space, and cuts it after 127 characters.
+    # A shell script, since the kernel splits an interpreter's name at a space, and cuts it after 127 characters.
     command = shlex.join([sys.executable, "-IS", client.__file__])
     program = folder / "python"
     program.write_bytes(os.fsencode(f'#!/bin/sh\nexec {command} "$0" "$@"\n'))
@@ -74,7 +74,7 @@ def _put_python(folder: Path) -> None:
 
 
 def _start(listener: socket.socket) -> _Program | None:
-    """Fork for one request; None where whoever asked was killed in the middle of it."""
+    """Fork for one request; None where the client was killed in the middle of it."""
     asker, _ = listener.accept()
     _, outputs, _, _ = socket.recv_fds(asker, 1, 3)
     with asker.makefile("rb") as lines:
@@ -99,14 +99,14 @@ def _tell_end(program: _Program) -> None:
 
 
 def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
-    """Be the program that was asked for, to its end."""
+    """Run the requested program in this fork, to its end."""
     code = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number, descriptor in enumerate(outputs):
             os.dup2(descriptor, number)
         os.closerange(3, 1024)
-        with suppress(OSError):  # whoever asked may be gone, or be in a session of its own
+        with suppress(OSError):  # the client may be gone, or be in a session of its own
             os.setpgid(0, request["group"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -128,11 +128,11 @@ def _become(request: dict[str, Any], outputs: list[int]) -> NoReturn:
 def _run(program: Path, arguments: list[str]) -> int:
     sys.executable = str(program)
     try:
-        words = arguments[arguments.index("-m") + 1 :]  # what stands before, such as torchrun's `-u`, is so here
+        words = arguments[arguments.index("-m") + 1 :]  # options before it, such as torchrun's `-u`, hold here anyway
         if words[0] == AXOLOTL:
             import multiprocess.context
 
-            # What saves the tokenized set would start one more Python from nothing.
+            # Saving the tokenized set would start one more Python without the imports.
             multiprocess.context._concrete_contexts["spawn"] = multiprocess.get_context("fork")
         sys.argv = words
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)

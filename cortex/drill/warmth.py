@@ -1,4 +1,4 @@
-"""A warm Python, started and ended beside whatever starts many programs with it."""
+"""Starting and ending a warm Python around code that starts many programs with it."""
 
 import subprocess
 import tempfile
@@ -32,19 +32,19 @@ MODULES: dict[Trainer, tuple[str, ...]] = {
         "cortex.drill.axolotl_witness",
     ),
 }
-"""What a stage's programs import, both sides' and the kit's own."""
+"""Modules that a stage's programs import, on both sides."""
 
 
 @contextmanager
 def warm(python: Path, modules: Sequence[str], variables: Mapping[str, str], log: Path) -> Generator[Path]:
     """A folder with a `python` that has imported these modules.
 
-    What libraries read of the environment on import is fixed by `variables`.
+    `variables` fixes the environment that libraries read on import.
 
     Raises:
         StageError: they could not be imported; the log says why.
     """
-    # A socket's path may be no longer than 100 characters or so: it is not kept with the rest.
+    # A socket's path may have some 100 characters at most, so it is not in the drill's own folder.
     with tempfile.TemporaryDirectory(prefix="drill-") as programs, log.open("w", encoding="utf-8") as output:
         server = Path(programs)
         command = [python, "-m", "cortex.drill.warm", server, *modules]

@@ -1,4 +1,4 @@
-"""What is added to a bare trainer, only to see what it does: it tells of its steps as the kit's callback would."""
+"""Callback added to a bare trainer to observe it: it reports steps as the kit's callback would."""
 
 import time
 from typing import Any

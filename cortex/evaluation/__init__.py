@@ -1,1 +1,1 @@
-"""How forecasts are judged: scores, baselines, intervals, a verdict in words, and the pages that show them."""
+"""Judging of forecasts: scores, baselines, intervals, a verdict in words, and the pages that show them."""

@@ -28,9 +28,9 @@ class Resamples:
     """R resamples of C clusters, drawn once and used for every forecaster, so that differences are paired."""
 
     cluster: NDArray[np.intp]
-    """Which cluster each of the N examples belongs to."""
+    """Index of the cluster of each of the N examples."""
     counts: Floats
-    """How often each cluster was drawn (R x C)."""
+    """Number of times that each cluster was drawn (R x C)."""
     block_length: int
 
     @classmethod

@@ -30,11 +30,11 @@ class TrainingStage(BaseModel):
     name: str
     method: str
     facts: dict[str, str | int | float] = {}
-    """What is worth knowing of it: steps, learning rate, final loss."""
+    """Key figures of the stage: steps, learning rate, final loss."""
 
 
 class CardDetails(BaseModel):
-    """What a card says beyond the evaluation."""
+    """Contents of a card beyond the evaluation."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""How much worse a released copy of the judged model does on the test split, and when that calls for a warning."""
+"""Rise of the loss in a released copy of the judged model, and the threshold for a warning."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class CopyLoss:
 
     @property
     def warning(self) -> str | None:
-        """Why the copy should not be used in the model's place; None where nothing speaks against it."""
+        """Reason not to use the copy in the model's place; None where there is none."""
         faults: list[str] = []
         if self.interval.low > 0:
             faults.append(
@@ -56,7 +56,7 @@ class CopyLoss:
 
 
 def copy_losses(evaluation: Evaluation) -> list[CopyLoss]:
-    """What each quantized copy has lost; none for weights that were not judged beside the model."""
+    """The loss of each quantized copy; weights that were not judged beside the model are left out."""
     return list(_losses(evaluation))
 
 

@@ -32,7 +32,7 @@ def skill_forest(evaluation: Evaluation) -> str:
 
 
 def cumulative_skill(evaluation: Evaluation) -> str:
-    """Where in time the skill was gained and lost; each line ends at its forecaster's skill."""
+    """Skill gained and lost over time; each line ends at its forecaster's skill."""
     with themed():
         figure = Figure(layout="constrained", figsize=(WIDTH, 3.0))
         axes = figure.subplots()

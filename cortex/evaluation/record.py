@@ -1,4 +1,4 @@
-"""What `evaluation.json` holds. The same inputs give the same bytes: no time of writing, no run's or machine's name."""
+"""Contents of `evaluation.json`. The same inputs give the same bytes: no time of writing, no name of run or machine."""
 
 from datetime import datetime
 from typing import Literal
@@ -70,14 +70,14 @@ class Comparison(Record):
     @computed_field
     @property
     def relation(self) -> Relation:
-        """What `first` does to `second`, as far as the interval says."""
+        """Relation of `first` to `second`, as far as the interval decides it."""
         if self.interval.low > 0:
             return "beats"
         return "worse than" if self.interval.high < 0 else "not distinguishable from"
 
 
 class Verdict(Record):
-    """What may be said of the judged model."""
+    """Verdict on the judged model."""
 
     model: str
     skill_shown: bool
@@ -91,21 +91,21 @@ class Verdict(Record):
 
 
 class DataSummary(Record):
-    """What was judged on. All that is fitted comes from the training split alone."""
+    """Summary of the test data. Everything fitted comes from the training split only."""
 
     domain: str
     """The domain's kind."""
     source: str
-    """Where the examples come from, in words."""
+    """Source of the examples, in words."""
     simulated: bool
     train_examples: int
     test_examples: int
     clusters: int
-    """How many there are of what is right or wrong together."""
+    """Number of clusters: groups of examples that are right or wrong together."""
     times: list[datetime]
-    """When the questions of each cluster were asked, in order; empty where order means nothing."""
+    """Time at which the questions of each cluster were asked, in order; empty where order means nothing."""
     span: int
-    """How many clusters in a row share outcomes, at most; above 1, outcomes overlap."""
+    """Maximum number of consecutive clusters that one outcome spans; above 1, outcomes overlap."""
     block_length: int
     """Clusters that are resampled together."""
     resamples: int
@@ -143,7 +143,7 @@ class Sample(Record):
 
 
 class Derived(Record):
-    """Weights that were made of others, and how far their predictions are from those of what they were made of."""
+    """Weights derived from others, with the divergence of their predictions from the original's."""
 
     name: str
     made_of: str

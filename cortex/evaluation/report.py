@@ -1,4 +1,4 @@
-"""Judging replies on the test split, and the two files that say how it went: `evaluation.json`, `evaluation.html`."""
+"""Judging replies on the test split, and writing the results: `evaluation.json`, `evaluation.html`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path

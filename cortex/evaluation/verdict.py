@@ -1,4 +1,4 @@
-"""What the numbers allow to be said of a model, in words. The burden of proof is the model's."""
+"""Verdict in words that a model's scores allow. The burden of proof is the model's."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def verdict(
 
 
 def _refusal(evaluated: Evaluated, data: DataSummary, scale: Scale) -> str | None:
-    """Why no interval, however good, would do."""
+    """Reason to refuse any claim of skill, however good the interval; None where there is none."""
     needed = max(MINIMUM_CLUSTERS, MINIMUM_BLOCKS * data.block_length)
     if data.clusters < needed:
         period = "period" if data.times else "split"

@@ -1,1 +1,1 @@
-"""The laptop's side: bringing a run home, and letting go of its machines."""
+"""The laptop's side: checking and launching a run, watching it, downloading its release, and ending its machines."""

@@ -1,4 +1,4 @@
-"""A cloud's abilities: those that SkyPilot has there, asked of its own classes, and those that this kit has there."""
+"""Features that SkyPilot supports on a cloud, read from its own classes, and features that this kit supports there."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from sky.clouds import Cloud
 
 METADATA = ("aws", "gcp", "azure")
-"""Clouds whose metadata services the kit reads on a machine: its type, its place, its launch, notices of its end."""
+"""Clouds whose metadata service the kit reads: machine type, region and zone, launch time, preemption notices."""
 
 WATCHED = ("aws",)
-"""Clouds that are asked for their machines: by `cortex watch`, by `make sweep`, and for quotas by preflight."""
+"""Clouds whose API the kit asks: `cortex watch` and `make sweep` for machines, preflight for quotas."""
 
 OWN_MACHINES = ("kubernetes", "ssh")
-"""Machines that one already has, of which SkyPilot knows no price."""
+"""Clouds made of machines that the user already has; SkyPilot knows no price for them."""
 
 _MARKETPLACES = ("vast", "primeintellect", "hyperbolic", "shadeform")
-"""Machines of whoever offers one: their owner could read what is on them."""
+"""Clouds that rent out machines of private owners, who could read what is on them."""
 
 _OPTIONAL = {
     "use_spot": "SPOT_INSTANCE",
@@ -30,16 +30,16 @@ _OPTIONAL = {
     "network_tier": "CUSTOM_NETWORK_TIER",
     "local_disk": "LOCAL_DISK",
 }
-"""Keys of a task's `resources` that a cloud may lack, and SkyPilot's names of these features. Without one of these keys
-a machine costs more or is slower, and does the same work."""
+"""Keys of a task's `resources` that a cloud may not support, and SkyPilot's names of these features. Without such a key
+a machine costs more or is slower, but does the same work."""
 
 _NAMES = {"use_spot": "spot machines (all are on demand)", "disk_tier": "choice of the disk's speed"}
-"""Those of them that the kit's own files ask for, in words."""
+"""Names in words for those keys that the kit's own files use."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a launch is to go: a cloud by SkyPilot's name, and a place in it, or any."""
+    """The cloud that a launch goes to, by SkyPilot's name, and a place in it; None for any place."""
 
     cloud: str
     place: str | None = None
@@ -47,15 +47,15 @@ class Target:
 
     @property
     def infra(self) -> str:
-        """As a task's `infra` says it."""
+        """The target in the syntax of a task's `infra`."""
         return f"{self.cloud}/{self.place}" if self.place else self.cloud
 
     @classmethod
     def read(cls, text: str) -> "Target":
-        """A target as somebody types it: `vast`, `gcp/us-central1`, `ssh/<pool>`, `k8s/<context>`.
+        """Parse a target as a user types it: `vast`, `gcp/us-central1`, `ssh/<pool>`, `k8s/<context>`.
 
         Raises:
-            UsageError: SkyPilot knows no such cloud, or it is no such text.
+            UsageError: SkyPilot knows no such cloud, or cannot parse the text.
         """
         from sky.utils.infra_utils import InfraInfo
 
@@ -69,10 +69,10 @@ class Target:
 
 
 def known_cloud(name: str) -> str:
-    """A cloud's name as SkyPilot writes it, from this or one of its other names.
+    """SkyPilot's canonical name of a cloud, from that name or an alias.
 
     Raises:
-        UsageError: SkyPilot knows no such cloud; with the name that is nearest.
+        UsageError: SkyPilot knows no such cloud; the message suggests the nearest name.
     """
     from sky.utils.registry import CLOUD_REGISTRY
 
@@ -83,45 +83,45 @@ def known_cloud(name: str) -> str:
     return cloud.canonical_name()
 
 
-def lacking(target: Target, *, spot: bool = False) -> dict[str, str]:
-    """What SkyPilot cannot do on a cloud, by the names of its `CloudImplementationFeatures`, each with its reason.
+def unsupported_features(target: Target, *, spot: bool = False) -> dict[str, str]:
+    """Features that SkyPilot does not support on a cloud: names of `CloudImplementationFeatures`, each with its reason.
 
-    `spot` asks for spot machines, which some clouds cannot stop, or end, as others.
+    `spot` asks about spot machines, which some clouds cannot stop or terminate as they do others.
 
     Raises:
-        ConfigError: packages are missing here without which SkyPilot cannot say.
+        ConfigError: SkyPilot's packages for the cloud are not installed here.
     """
     from sky import Resources
     from sky.utils.registry import CLOUD_REGISTRY
 
-    from cortex.fleet.access import installing
+    from cortex.fleet.access import install_command
 
     cloud = CLOUD_REGISTRY[target.cloud]
     try:
         return _unsupported(cloud, Resources(cloud=cloud, use_spot=spot))
     except ImportError as error:
         raise ConfigError(
-            f"SkyPilot lacks packages for {target.cloud} on this machine: {installing(target.cloud)}"
+            f"SkyPilot lacks packages for {target.cloud} on this machine: {install_command(target.cloud)}"
         ) from error
 
 
 def has_spot(cloud: str) -> bool:
-    """Whether SkyPilot rents spot machines on a cloud."""
-    return "SPOT_INSTANCE" not in lacking(Target(cloud))
+    """True where SkyPilot rents spot machines on the cloud."""
+    return "SPOT_INSTANCE" not in unsupported_features(Target(cloud))
 
 
 def fit_resources(resources: Mapping[str, Any], target: Target, task: str, nodes: int = 1) -> dict[str, Any]:
-    """One alternative of a task as its cloud takes it: without the keys that only make it cheaper or faster elsewhere.
+    """One alternative of a task, without the optional keys that its cloud does not support.
 
     Raises:
-        ConfigError: the cloud cannot run such a task at all.
+        ConfigError: the cloud lacks a feature that the task cannot do without.
     """
-    missing = lacking(target)
+    missing = unsupported_features(target)
     needs = {
         "DOCKER_IMAGE": container_of(resources.get("image_id")) is not None,
         "MULTI_NODE": nodes > 1,
         "OPEN_PORTS": bool(resources.get("ports")),
-        # Without an end of its own a rented machine would cost money until somebody remembers it.
+        # A rented machine that does not end by itself costs money until somebody remembers it.
         "AUTODOWN": bool(resources.get("autostop")),
         "AUTO_TERMINATE": bool(resources.get("autostop")),
     }
@@ -135,17 +135,17 @@ def fit_resources(resources: Mapping[str, Any], target: Target, task: str, nodes
     dropped = {key for key, feature in _OPTIONAL.items() if feature in missing}
     kept = {key: value for key, value in resources.items() if key not in dropped}
     if target.cloud != "aws" and isinstance(kept.get("image_id"), Mapping):
-        kept["image_id"] = container_of(kept["image_id"])  # beside it are images of AWS's regions
+        kept["image_id"] = container_of(kept["image_id"])  # the mapping's other entries are images of AWS's regions
     return kept
 
 
 def describe_limits(
     clouds: Iterable[str], *, spot: bool, dearest: float, keys: bool, is_run: bool = True, deadline: bool = False
 ) -> tuple[str, ...]:
-    """For people, what the kit and SkyPilot cannot do on these clouds, as far as a launch there meets it.
+    """Lines for the user on what the kit and SkyPilot cannot do on these clouds, as far as the launch is affected.
 
-    `spot` says whether it asks for spot machines, `dearest` is the highest price of a machine in dollars an hour,
-    `keys` says whether a bucket's keys go along.
+    `spot` is True where the launch asks for spot machines, `dearest` is the highest price of a machine in dollars an
+    hour, and `keys` is True where the bucket's keys are sent to the machines.
     """
     said: list[str] = []
     for cloud in sorted(set(clouds)):
@@ -175,7 +175,7 @@ def _limits(cloud: str, spot: bool, dearest: float, keys: bool, is_run: bool, de
         )
     if cloud in _MARKETPLACES:
         yield "the machine is a stranger's, who can read its disk and its secrets: give keys that open one bucket alone"
-    missing = lacking(Target(cloud))
+    missing = unsupported_features(Target(cloud))
     names = [name for key, name in _NAMES.items() if _OPTIONAL[key] in missing]
     if names:
         yield f"it has no {', and no '.join(names)}: what the file says of that is left out"
@@ -184,8 +184,8 @@ def _limits(cloud: str, spot: bool, dearest: float, keys: bool, is_run: bool, de
 
 
 def _unsupported(cloud: "Cloud", resources: "Resources") -> dict[str, str]:
-    # SkyPilot has no public question for all that a cloud cannot do: `check_features_are_supported` takes a set, and
-    # stops at the first.
+    # SkyPilot has no public function that lists all unsupported features: `check_features_are_supported` takes a set,
+    # and stops at the first that is not supported.
     found = cloud._unsupported_features_for_resources(resources)  # pyright: ignore[reportPrivateUsage]
     return {feature.name: reason for feature, reason in found.items()}
 
@@ -197,5 +197,5 @@ def _clouds() -> list[str]:
 
 
 def _can(cloud: str, needs: Mapping[str, bool]) -> bool:
-    missing = lacking(Target(cloud))
+    missing = unsupported_features(Target(cloud))
     return not any(needed and name in missing for name, needed in needs.items())

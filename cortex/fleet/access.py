@@ -17,8 +17,8 @@ WITH_CLIENT_PACKAGES = ("aws", "kubernetes", "ssh")
 """Clouds whose packages `make setup` installs."""
 
 
-def installing(cloud: str) -> str:
-    """The command that installs SkyPilot's packages for a cloud beside what is here; `make setup` leaves them out."""
+def install_command(cloud: str) -> str:
+    """The command that installs SkyPilot's packages for a cloud, which `make setup` leaves out."""
     version = importlib.metadata.version("skypilot")
     uv = Path(sys.executable).with_name("uv")
     command = str(uv) if uv.exists() else shutil.which("uv") or "uv"
@@ -29,7 +29,7 @@ def installing(cloud: str) -> str:
 
 
 def missing_packages(cloud: str) -> list[str]:
-    """Packages that SkyPilot names for a cloud (its extra of that name) and that are not here."""
+    """Packages of SkyPilot's extra for a cloud that are not installed here."""
     from packaging.requirements import Requirement
 
     missing = list[str]()
@@ -42,7 +42,7 @@ def missing_packages(cloud: str) -> list[str]:
 
 
 def refusal(cloud: str) -> tuple[str, str] | None:
-    """Why SkyPilot cannot use a cloud from here, and what to do about it; None where it can."""
+    """The reason why SkyPilot cannot use a cloud from here, and the fix; None where it can."""
     from sky.clouds.cloud import CloudCapability
     from sky.utils.registry import CLOUD_REGISTRY
 
@@ -51,7 +51,7 @@ def refusal(cloud: str) -> tuple[str, str] | None:
         return "SkyPilot knows no such cloud", f"in the pipeline file: {nearest(cloud, list(CLOUD_REGISTRY))}"
     missing = missing_packages(cloud)
     if missing:
-        return f"packages are missing here: {', '.join(missing)}", f"install them: {installing(cloud)}"
+        return f"packages are missing here: {', '.join(missing)}", f"install them: {install_command(cloud)}"
     usable, reason = kind.check_credentials(CloudCapability.COMPUTE)
     if usable:
         return None
@@ -60,10 +60,10 @@ def refusal(cloud: str) -> tuple[str, str] | None:
 
 
 def files_taken_along(documents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Files of keys for clouds that no task goes to, which SkyPilot copies to its machines all the same."""
+    """Credential files of clouds that no task uses, but that SkyPilot copies to the machines all the same."""
     from sky.utils.registry import CLOUD_REGISTRY
 
-    kept = withholdable()
+    kept = clouds_with_identity_setting()
     files: list[str] = []
     for cloud, kind in CLOUD_REGISTRY.items():
         if cloud not in kept and not goes_to(documents, cloud) and not missing_packages(cloud):
@@ -71,8 +71,8 @@ def files_taken_along(documents: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(files)
 
 
-def withholdable() -> set[str]:
-    """The clouds whose files of keys SkyPilot can be told to keep here (`remote_identity` in its configuration)."""
+def clouds_with_identity_setting() -> set[str]:
+    """The clouds whose credential files SkyPilot can be told not to copy (`remote_identity` in its configuration)."""
     from sky.utils.schemas import get_config_schema
 
     parts = get_config_schema()["properties"]
@@ -80,10 +80,10 @@ def withholdable() -> set[str]:
 
 
 def require_pool(target: Target) -> None:
-    """Check that a pool of SSH machines is written down, and that it was set up.
+    """Check that the target's pool of SSH machines is configured and set up; other clouds need no pool.
 
     Raises:
-        ConfigError: it is not, with what to do.
+        ConfigError: it is not; the message says what to do.
     """
     from sky.clouds import SSH
     from sky.ssh_node_pools import constants

@@ -1,6 +1,6 @@
 """The machines that a task may be given: its `any_of` or `ordered`, fitted to a run's profile and bucket.
 
-SkyPilot takes the cheapest of `any_of`, and the first of `ordered` that can be had.
+SkyPilot takes the cheapest alternative of `any_of`, and the first available one of `ordered`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,11 @@ HOMES = {
     "gs": ("gcp", "GOOGLE_SERVICE_ACCOUNT_KEY"),
     "az": ("azure", "AZURE_STORAGE_ACCOUNT_KEY"),
 }
-"""A bucket's cloud, whose machines may use it as themselves; and what a task elsewhere has to bring along for it."""
+"""By a bucket's scheme: its cloud, whose machines reach it by their own role, and the secret that a task on another
+cloud needs for it."""
 
 
-def fitted(
+def fit_alternatives(
     task: Mapping[str, Any],
     hardware: Hardware | None,
     gpus: int,
@@ -33,11 +34,12 @@ def fitted(
     target: Target | None = None,
     nodes: int = 1,
 ) -> dict[str, Any]:
-    """A task's `resources`: `gpus` of the profile's kind first, then of its kin; on the cloud that holds the bucket, or
-    where `target` says; with those keys alone that the cloud of each alternative takes.
+    """A task's `resources` for one run.
 
-    Without a profile's `hardware` the GPUs are as the task says. On AWS, `regions` are those with our network, if
-    any are given: a machine that may be in any region is an alternative in each of them.
+    Alternatives with the profile's own kind of GPU come first, each with `gpus` of them; without `hardware` the GPUs
+    are as the task says. All are on the bucket's cloud, or at `target`, and have only keys that their cloud supports.
+    On AWS, `regions`, if any are given, are those with our network: an alternative that leaves its region open becomes
+    one in each of them.
 
     Raises:
         ConfigError: no alternative is left.
@@ -45,13 +47,13 @@ def fitted(
     resources = dict(task.get("resources") or {})
     group = next((name for name in GROUPS if name in resources), None)
     alternatives = [dict(entry) for entry in resources.pop(group)] if group else [{}]
-    wanted = _of_the_profile(resources, alternatives, hardware, gpus) if hardware else alternatives
+    wanted = _with_profile_gpus(resources, alternatives, hardware, gpus) if hardware else alternatives
     if target:
-        wanted = _at(target, wanted, resources)
+        wanted = _at_target(target, wanted, resources)
         resources = {key: value for key, value in resources.items() if key not in _PLACES}
-    kept = _reaching(bucket, wanted, resources, {**(task.get("envs") or {}), **(task.get("secrets") or {})})
+    kept = _on_bucket_cloud(bucket, wanted, resources, {**(task.get("envs") or {}), **(task.get("secrets") or {})})
     if not kept:
-        home, key = HOMES[_scheme(bucket)]
+        home, key = HOMES[scheme_of(bucket)]
         raise ConfigError(
             f"task {task.get('name')!r} names no machine of {home}, where the bucket {bucket} is: add `infra: {home}` "
             f"to its resources, or give it {key} as a secret"
@@ -65,14 +67,16 @@ def fitted(
             )
     if hardware and hardware.device == "cpu":
         resources.pop("accelerators", None)
-    resources, kept = _able(resources, kept, str(task.get("name")), nodes)
+    resources, kept = _with_supported_keys(resources, kept, str(task.get("name")), nodes)
     if len(kept) == 1:
         return {**resources, **kept[0]}
     return {**resources, group or "any_of": kept}
 
 
-def _at(target: Target, alternatives: list[dict[str, Any]], resources: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The alternatives that name the target's cloud, or, where none does, all of them, there."""
+def _at_target(
+    target: Target, alternatives: list[dict[str, Any]], resources: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The alternatives that name the target's cloud; where none does, all of them, moved there."""
     merged = [{**resources, **entry} for entry in alternatives]
     named = [entry for entry in merged if cloud_of(entry) == target.cloud]
     placed: list[dict[str, Any]] = []
@@ -87,10 +91,10 @@ def _at(target: Target, alternatives: list[dict[str, Any]], resources: Mapping[s
     return _distinct(placed)
 
 
-def _able(
+def _with_supported_keys(
     resources: dict[str, Any], alternatives: list[dict[str, Any]], task: str, nodes: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The common keys and the alternatives, each with those keys alone that its cloud takes.
+    """The common keys and the alternatives, without keys that an alternative's cloud does not support.
 
     Raises:
         ConfigError: none of their clouds can run such a task.
@@ -109,26 +113,26 @@ def _able(
     if able == whole:
         return resources, alternatives
     common = {key: value for key, value in able[0].items() if all(entry.get(key) == value for entry in able)}
-    # A single alternative is the resources themselves.
+    # With a single alternative, all its keys are common, and `others` is one empty mapping.
     others = [{key: value for key, value in entry.items() if key not in common} for entry in able]
     return common, _distinct(others)
 
 
 def cloud_of(resources: Mapping[str, Any]) -> str | None:
-    """The cloud that an alternative names, by SkyPilot's name; None where it leaves that open, or there is no such."""
+    """SkyPilot's name of the cloud that an alternative names; None where it names none, or one that does not exist."""
     named = str(resources.get("infra") or resources.get("cloud") or "*").partition("/")[0].strip()
     if named == "*":
         return None
     try:
         return known_cloud(named)
     except UsageError:
-        return None  # what is wrong with it preflight says, with all else that the catalog does not have
+        return None  # preflight reports it, with everything else that the catalog does not have
 
 
-def _of_the_profile(
+def _with_profile_gpus(
     resources: Mapping[str, Any], alternatives: list[dict[str, Any]], hardware: Hardware, gpus: int
 ) -> list[dict[str, Any]]:
-    """Alternatives with the profile's count of GPUs, its own kind first; a kind that is not among them replaces all."""
+    """Alternatives with `gpus` GPUs each, the profile's own kind first; if none has that kind, it replaces theirs."""
     if hardware.device == "cpu":
         return _distinct(
             [{key: value for key, value in entry.items() if key != "accelerators"} for entry in alternatives]
@@ -145,11 +149,13 @@ def _of_the_profile(
     return _distinct(counted)
 
 
-def _reaching(
+def _on_bucket_cloud(
     bucket: str, alternatives: list[dict[str, Any]], resources: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Those on the bucket's own cloud: elsewhere a machine has no identity that the bucket knows, but by keys."""
-    home, key = HOMES.get(_scheme(bucket), (None, None))
+    """The alternatives on the bucket's cloud: machines of other clouds have no role for it, and would need its keys.
+
+    All alternatives are kept where the task has the bucket's keys (`given`), or the bucket needs none."""
+    home, key = HOMES.get(scheme_of(bucket), (None, None))
     if home is None or key in given:
         return alternatives
     kept: list[dict[str, Any]] = []
@@ -166,7 +172,7 @@ def _reaching(
 def _in_regions(
     regions: Sequence[str], alternatives: list[dict[str, Any]], resources: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Those of AWS in `regions`, and all of other clouds: a network's name means nothing in another region."""
+    """AWS's alternatives in `regions`, and all of other clouds: our network is not there in AWS's other regions."""
     kept: list[dict[str, Any]] = []
     for entry in alternatives:
         merged = {**resources, **entry}
@@ -187,13 +193,13 @@ def _in_regions(
 
 
 def _regions_with_image(image_id: object) -> set[str]:
-    """The regions for which a task names the machine's own image, without which SkyPilot takes no other; none where it
-    leaves that image to SkyPilot."""
+    """The regions for which a task names a machine image: SkyPilot uses no others then. Empty where the task leaves the
+    machine image to SkyPilot."""
     return {str(name) for name in image_id if name not in (None, "docker")} if isinstance(image_id, dict) else set()
 
 
 def kind_of(accelerators: Any) -> str | None:
-    """The GPU's name in `H100:8` or `{H100: 8}`."""
+    """The GPU's name, `H100`, of `H100:8` or `{H100: 8}`; None where there is no GPU."""
     if isinstance(accelerators, Mapping):
         accelerators = next(iter(accelerators), None)
     return str(accelerators).partition(":")[0] if accelerators else None
@@ -203,5 +209,6 @@ def _distinct(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for number, entry in enumerate(entries) if entry not in entries[:number]]
 
 
-def _scheme(bucket: str) -> str:
+def scheme_of(bucket: str) -> str:
+    """The scheme of a bucket's URL; empty for a folder."""
     return bucket.partition("://")[0] if "://" in bucket else ""

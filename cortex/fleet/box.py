@@ -1,4 +1,4 @@
-"""A live instance, reached as the user's own SSH reaches it: by a name of `~/.ssh/config`, as SkyPilot writes it."""
+"""A live instance, reached over SSH by its name in `~/.ssh/config`, where SkyPilot enters its clusters."""
 
 import logging
 import re
@@ -21,27 +21,27 @@ from cortex.limits import ANSWER_BYTES, KIB, TooLargeError
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 120
 
 GREETING_BYTES = 64 * KIB
-"""What login scripts may say before an answer."""
+"""Most bytes that login scripts may print before an answer."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 _USED = ("hostname", "user", "port", "identityfile", "proxycommand")
 _NEW_KEYS_TAKEN = ("no", "off", "false", "accept-new")
 _MARK = b"-- cortex --\n"
-"""Where an answer begins: what login scripts say before it is not ours."""
+"""Line printed before an answer: whatever precedes it was printed by login scripts."""
 
 
 class LostConnectionError(DataError):
-    """The instance does not answer, or not any more: trying again may help."""
+    """The instance does not answer, or the connection was lost: trying again may help."""
 
 
 class Box:
     """Commands on one instance, over one connection that is opened when it is first needed.
 
-    What `ssh -G NAME` says is what is done: OpenSSH reads its configuration (`Include`, `Match`), which Fabric's own
-    reader does not, and rsync goes the same way afterwards.
+    The connection follows what `ssh -G NAME` prints: OpenSSH reads its whole configuration (`Include`, `Match`), which
+    Fabric's own reader does not, and rsync, which calls ssh, then connects in the same way.
 
     Raises:
-        UsageError: the name cannot be one.
+        UsageError: the name cannot be a host's.
         ConfigError: OpenSSH is not installed, or its configuration cannot be read.
     """
 
@@ -50,7 +50,7 @@ class Box:
             raise UsageError(f"{name!r} is no host's name: give one of ~/.ssh/config, such as `sky status` prints")
         self.name = name
         self.ssh = ("ssh", *(("-F", str(ssh_config)) if ssh_config else ()))
-        """How OpenSSH is called to the same effect."""
+        """The ssh command that connects with the same configuration."""
         self._connection = self._prepare()
 
     def __enter__(self) -> Self:
@@ -62,13 +62,13 @@ class Box:
         self._connection.close()
 
     def ask(self, script: str, limit: int = ANSWER_BYTES) -> bytes:
-        """What a shell script prints there, in a login shell; how it exits does not matter.
+        """Run a shell script there, in a login shell, and return what it prints; its exit status does not matter.
 
         Raises:
             TooLargeError: it prints more than `limit` bytes.
-            ConfigError: the host is unknown, or lets nobody in whom this machine can be.
-            RefusedError: it shows another key than it used to.
-            LostConnectionError: it does not answer.
+            ConfigError: the host is unknown, or accepts none of this machine's keys.
+            RefusedError: the host's key has changed.
+            LostConnectionError: the host does not answer.
         """
         marked = f"printf '%s\\n' {shlex.quote(_MARK.decode().strip())}\n{script}"
         try:
@@ -103,16 +103,16 @@ class Box:
         return answer
 
     def read(self, path: str, limit: int) -> bytes:
-        """A small file's bytes, of at most `limit`; none where it cannot be read.
+        """The bytes of a small file; empty where it cannot be read.
 
         Raises:
-            TooLargeError: it is larger.
+            TooLargeError: it is larger than `limit` bytes.
             CortexError: as `ask`.
         """
         return self.ask(f"head -c {limit + 1} -- {shlex.quote(path)} 2>/dev/null", limit)
 
     def _answer(self, command: str, limit: int) -> bytes:
-        """What a command prints, to a few bytes beyond `limit`; Fabric's own `run` would hold any amount of it."""
+        """A command's output, cut off soon after `limit` bytes; Fabric's own `run` would keep any amount in memory."""
         end = time.monotonic() + ANSWER_SECONDS
         self._connection.open()
         transport = self._connection.transport
@@ -139,7 +139,7 @@ class Box:
             jump = [*self.ssh, *(("-J", before) if before else ()), "-W", "[%h]:%p", last]
             used += f"proxycommand {shlex.join(jump)}\n"
         chosen = SSHConfig.from_text(used).lookup(self.name)
-        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what it logs, it raises, too
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it raises what it logs
         connection = Connection(
             chosen["hostname"],
             user=chosen["user"],
@@ -148,7 +148,7 @@ class Box:
             connect_timeout=CONNECT_SECONDS,
             connect_kwargs={
                 "key_filename": chosen.get("identityfile", []),
-                "look_for_keys": False,  # OpenSSH names those as well
+                "look_for_keys": False,  # `ssh -G` names the default keys, too
                 "allow_agent": facts.get("identitiesonly") != "yes",
             },
             config=Config(ssh_config=SSHConfig()),

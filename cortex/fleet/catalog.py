@@ -1,4 +1,4 @@
-"""What can be rented, and at which price: SkyPilot's catalog, read without its server and without credentials."""
+"""Machines for rent and their prices: SkyPilot's catalog, read without its server and without credentials."""
 
 import logging
 import math
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from sky import Resources
 
 CLOUDS = ("aws", "gcp", "azure")
-"""Where a task that names no cloud may go: those whose spot notices and metadata the kit understands."""
+"""Clouds for a task that names none: those whose metadata and spot notices the kit understands."""
 
 
 def offers(task: Mapping[str, Any], *, spot: bool | None = None) -> tuple[Offer, ...]:
-    """Every machine that SkyPilot may give to a task, in each place where its cloud sells it; the cheapest first.
+    """Every machine that SkyPilot may give to a task, in each region and zone that sells it; the cheapest first.
 
-    `task` is one document of a pipeline; `spot` overrides what it says, and then its `max_hourly_cost`, which was meant
-    for the other kind, does not hold. Of several machine types that fit one entry of `any_of` or `ordered`, SkyPilot
-    takes a cloud's cheapest, and so does this. Zones are named as the account does where AWS can be asked, by AWS's own
-    ids elsewhere.
+    `task` is one document of a pipeline. `spot` overrides the task's `use_spot`; its `max_hourly_cost` is then ignored,
+    since it was meant for the other kind of price. Where several machine types fit one entry of `any_of` or `ordered`,
+    SkyPilot takes the cheapest of each cloud, and so does this function. AWS's zones have the account's names where AWS
+    can be asked, and AWS's zone ids otherwise.
 
     Raises:
         ConfigError: the task's `resources` cannot be read, nothing in the catalog fits them, or the catalog is not
@@ -55,7 +55,7 @@ def _resources(task: Mapping[str, Any], spot: bool | None) -> Iterator["Resource
     from sky import Resources
     from sky.utils.registry import CLOUD_REGISTRY
 
-    # Reading changes what is read.
+    # `from_yaml_config` changes its argument.
     for resources in Resources.from_yaml_config(deepcopy(task.get("resources"))):
         for cloud in [resources.cloud] if resources.cloud else map(CLOUD_REGISTRY.from_str, CLOUDS):
             placed = resources.copy(cloud=cloud)
@@ -72,7 +72,7 @@ def _offers(resources: "Resources") -> Iterator[Offer]:
     for machine in resources.cloud.get_feasible_launchable_resources(resources).resources_list[:1]:
         for place in make_launchables_for_valid_region_zones(machine):
             price = place.get_cost(3600)
-            # No price stands where that kind is not sold.
+            # The price is NaN where a place does not sell that kind, spot or on demand.
             if not math.isnan(price):
                 yield Offer(
                     cloud=str(place.cloud).lower(),
@@ -90,7 +90,7 @@ def _gpus(accelerators: Mapping[str, float] | None) -> str | None:
 
 
 def _asked(task: Mapping[str, Any]) -> str:
-    """A task's resources, short."""
+    """A task's resources in short, for an error message."""
     resources = task.get("resources") or {}
     alternatives = resources.get("any_of") or resources.get("ordered") or [{}]
     asked = [
@@ -106,7 +106,7 @@ def _asked(task: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
-    """Turn what SkyPilot's catalog raises into our errors, and keep its own words about it off the terminal."""
+    """Turn the errors of SkyPilot's catalog into ours, and keep its own messages off the terminal."""
     try:
         from pandas.errors import EmptyDataError, ParserError
         from requests import RequestException

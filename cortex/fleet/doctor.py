@@ -1,4 +1,4 @@
-"""From nothing to a first launch: what is needed, in the order to do it, and how far this machine has come."""
+"""The steps from nothing to a first launch, in the order to do them, and which of them this machine has done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from cortex.settings import Settings
 
 @dataclass(frozen=True)
 class Step:
-    """Something to have before what follows can be had."""
+    """One step: a group of checks that must pass before the next step makes sense."""
 
     name: str
     checks: tuple[Check, ...]
 
 
 _KNOWN = {check.name: check for check in (*CHECKS, Check(builder.NAME, builder.check))}
-"""Preflight's own checks, and those of what is needed only until a first launch."""
+"""Preflight's checks, and the check of the image builder, which a launch itself does not need."""
 
 
 def _step(name: str, *checks: str) -> Step:
@@ -35,7 +35,7 @@ def _step(name: str, *checks: str) -> Step:
 STEPS: tuple[Step, ...] = (
     _step("this machine's programs", "tools", "docker"),
     _step("an account", "credentials", "clock"),
-    # Asked for early: an answer may take days.
+    # Early in the list: the cloud may take days to grant a quota.
     _step("room for its machines", "quota", "spot"),
     _step("the ground", "stack", "bucket", "elsewhere"),
     _step("SkyPilot", "clouds", "machines"),
@@ -43,25 +43,26 @@ STEPS: tuple[Step, ...] = (
     _step("keys", "keys", "model", "tracking"),
     _step("the profile", "memory", "disk", "budget", "deadline"),
 )
-"""In the order to do them. What preflight asks before a launch is among them, each where a newcomer comes to it."""
+"""The steps, in the order to do them. They contain preflight's checks, each in the step where a newcomer needs it."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A step, and what was found of it."""
+    """A step and the findings of its checks."""
 
     step: Step
     findings: tuple[Finding, ...]
 
     @property
     def missing(self) -> Finding | None:
-        """The first thing that it lacks."""
+        """The first failed finding; None where none failed."""
         return next((finding for finding in self.findings if finding.ok is False), None)
 
 
 def examine(profile: Profile, settings: Settings, documents: Sequence[Document]) -> list[Reached]:
-    """Ask all checks of all steps at the same time, as preflight does; `documents` are the tasks of a launch."""
-    import sky  # here, for checks that import parts of it at the same time would find it half made
+    """Run the checks of all steps at the same time, as preflight does; `documents` are the tasks of a launch."""
+    # Imported before the checks' threads start: several that import parts of it at once would find it half loaded.
+    import sky
 
     assert sky
     checks = [check for step in STEPS for check in step.checks]
@@ -70,12 +71,12 @@ def examine(profile: Profile, settings: Settings, documents: Sequence[Document])
 
 
 def first_missing(reached: Sequence[Reached]) -> Finding | None:
-    """The next thing to mend; None where all is ready."""
+    """The first failed finding, which is the next to mend; None where all is ready."""
     return next((missing for each in reached if (missing := each.missing)), None)
 
 
 def page(reached: Sequence[Reached]) -> Group:
-    """The steps for people: under each what was found, and what to do about it."""
+    """The steps for the terminal, each with its findings and their fixes."""
     parts: list[RenderableType] = []
     for number, each in enumerate(reached, start=1):
         parts.append(Text(f"{number}. {each.step.name}", style="bold"))
@@ -90,5 +91,5 @@ def page(reached: Sequence[Reached]) -> Group:
 
 
 def to_json(reached: Sequence[Reached]) -> list[dict[str, Any]]:
-    """The steps for programs."""
+    """The steps as JSON, for programs."""
     return [{"step": each.step.name, "checks": [finding.to_json() for finding in each.findings]} for each in reached]

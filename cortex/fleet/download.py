@@ -1,4 +1,4 @@
-"""Bringing a run's release home: verified to the byte, whole at once, and a receipt at the end."""
+"""Download of a run's release: all bytes are verified, the folder appears whole or not at all, a receipt is written."""
 
 import secrets
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Literal
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.code_version import code_version
-from cortex.artifacts.folders import write_whole, writing
+from cortex.artifacts.folders import explaining_write_errors, write_whole
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.receipt import Receipt
@@ -27,7 +27,7 @@ def release_of(store: Store, run: str) -> Manifest:
 
     Raises:
         DataError: the run has no complete release yet.
-        VerificationError: what lies there is not a manifest.
+        VerificationError: the object there is not a manifest.
     """
     manifest = find(store, artifact_prefix(run, "release"))
     if manifest is None:
@@ -36,7 +36,7 @@ def release_of(store: Store, run: str) -> Manifest:
 
 
 def release_folder(home: Path, run: str, to: Path | None = None) -> Path:
-    """Where a release goes: under the kit's home, unless another place is named."""
+    """The folder for a release: `to`, or by default one under the kit's home."""
     return (to or home / "releases" / run).expanduser().absolute()
 
 
@@ -50,15 +50,15 @@ def download(
     advance: Advance = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Receipt:
-    """Bring a run's release to this disk, and write the receipt that `teardown` asks for.
+    """Download a run's release to this disk, and write the receipt that `teardown` asks for.
 
-    Killed at any point, the same call continues; a right copy that is there already is hashed once more and kept.
+    After a kill at any point the same call continues. A correct copy that is there already is hashed again and kept.
 
     Raises:
         DataError: there is no release, or the bucket does not answer (`StoreError`).
         VerificationError: the bucket's copy is damaged.
         RefusedError: something else lies at the place, or another download into it is under way; or `trust` asks for a
-            signature that the release does not have, which is found before a byte is fetched.
+            signature that the release does not have, which is checked before a byte is fetched.
         ConfigError: the disk is full or cannot be written.
     """
     manifest = release_of(store, run)
@@ -80,7 +80,7 @@ def write_receipt(
     via: Literal["bucket", "cluster"],
     verified: datetime,
 ) -> Receipt:
-    """Put down that a verified copy lies at `target`, and where it came from."""
+    """Write the receipt that a verified copy lies at `target`, and where it came from."""
     receipt = Receipt(
         run=run,
         manifest=manifest.digest,
@@ -97,15 +97,15 @@ def write_receipt(
 
 
 def put_signature(folder: Path, signature: bytes) -> None:
-    """Lay a signature, whole, beside a release's files."""
-    with writing(folder):
+    """Write a signature, atomically, beside a release's files."""
+    with explaining_write_errors(folder):
         aside = folder.with_name(f".{secrets.token_hex(8)}")
         write_whole(aside, signature)
         aside.replace(folder / SIGNATURE)
 
 
 def attach_signature(store: Store, run: str, folder: Path) -> None:
-    """Put a signature, made beside a downloaded release, beside the bucket's copy, too.
+    """Copy the signature of a downloaded release beside the bucket's copy, too.
 
     Raises:
         DataError: the folder is not the run's release.
@@ -119,7 +119,7 @@ def attach_signature(store: Store, run: str, folder: Path) -> None:
 
 
 def _bring_signature(store: Store, prefix: str, manifest: Manifest, target: Path, trust: Trust) -> None:
-    """Lay the bucket's signature beside the files, unless that would replace one that proves something by none."""
+    """Copy the bucket's signature beside the files, unless the one there is by a known key and the bucket's is not."""
     signature = find_signature(store, prefix)
     if signature is None or len(signature) > LARGEST_SIGNATURE:
         return
@@ -128,9 +128,9 @@ def _bring_signature(store: Store, prefix: str, manifest: Manifest, target: Path
 
 
 def sign_release(run: str, store: Store, folder: Path, key: Path | None) -> None:
-    """Sign a run's release that lies here, verified, and put the signature beside the bucket's copy, too.
+    """Verify a run's release on this disk, sign it, and copy the signature beside the bucket's copy, too.
 
-    The private key stays on this machine: a rented one never has it. What is signed was hashed here a moment ago.
+    The private key stays on this machine; rented machines never have it.
 
     Raises:
         VerificationError: the folder is not the bucket's release.
@@ -145,7 +145,7 @@ def sign_release(run: str, store: Store, folder: Path, key: Path | None) -> None
 
 
 def signer_of(store: Store, run: str, trust: Trust) -> Signer:
-    """Who signed the release in a run's bucket.
+    """The signer of the release in a run's bucket.
 
     Raises:
         DataError: there is no release.

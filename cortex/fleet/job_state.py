@@ -1,4 +1,4 @@
-"""A run's managed job as SkyPilot knows it: what becomes of a launch before the run's own program has a say."""
+"""A run's managed job as SkyPilot reports it: all that is known of a launch until its machine writes to the ledger."""
 
 import math
 import threading
@@ -12,10 +12,10 @@ from typing import Any
 from cortex.errors import CortexError
 from cortex.fleet.names import job_name
 from cortex.fleet.skypilot import (
-    answering,
     has_remote_server,
     managed_jobs,
     never_used,
+    reaching_skypilot,
     require_server,
     uncoloured,
 )
@@ -24,32 +24,32 @@ from cortex.runs.events import Event
 from cortex.text import harmless
 
 PATIENCE = 10.0
-"""Seconds that one look waits for SkyPilot's answer."""
+"""Seconds to wait for one answer of SkyPilot's server."""
 
 EVERY = 15.0
-"""Seconds between two questions of one who follows."""
+"""Least seconds between two questions to SkyPilot while a run is followed."""
 
 SUBMITTED_WITHIN = 3600.0
-"""Seconds between the ledger's word of a launch and SkyPilot's of the same, by clocks that are not one: a job of the
-same number and name that is further off was launched through another server."""
+"""Most seconds between the ledger's time of a launch and SkyPilot's, which come from different clocks: a job of the
+same number and name that is further away was launched through another server."""
 
 FIELDS = ("job_id", "job_name", "task_id", "task_name", "status", "recovery_count", "details", "submitted_at")
 
 
 @dataclass(frozen=True)
 class JobState:
-    """A managed job at one moment, by the first of its tasks that has not succeeded."""
+    """A managed job at one moment, described by the first of its tasks that has not succeeded."""
 
     job: str
-    """As teardown names it: `job/<number>`."""
+    """The job's name in teardown: `job/<number>`."""
     task: str | None
     state: str
-    """SkyPilot's word in lower case: `pending`, `starting`, `running`, `recovering`, `failed_setup`, ..."""
+    """SkyPilot's status in lower case: `pending`, `starting`, `running`, `recovering`, `failed_setup`, ..."""
     ended: bool
     failed: bool
     recoveries: int
     reason: str | None
-    """What SkyPilot waits for, or why it gave up."""
+    """SkyPilot's reason for waiting or for giving up."""
 
     def __str__(self) -> str:
         words = [f"SkyPilot: {self.job}", f"task {self.task}" if self.task else "", self.state.replace("_", " ")]
@@ -61,8 +61,10 @@ class JobState:
 
 
 def newest_launch(events: Iterable[Event]) -> Event | None:
-    """The ledger's newest `launched`, or `launching` where that is all, dated by when it was begun: `launched` may come
-    long after the job, where a launch was killed and gone on with. None for a run that was never launched."""
+    """The ledger's newest `launched`, or `launching` where there is no more, with the time at which the launch began.
+
+    After a launch that was killed and continued, `launched` may be much later than the job. None for a run that was
+    never launched."""
     found = [event for event in events if event["event"] in ("launching", "launched")]
     newest = max(found, key=lambda event: (event["epoch"], event["event"] == "launched"), default=None)
     if newest is None:
@@ -71,15 +73,15 @@ def newest_launch(events: Iterable[Event]) -> Event | None:
 
 
 def read_job_state(run: str, launch: Event) -> JobState | None:
-    """The job that a run was launched as; None where SkyPilot's server here does not know it.
+    """The state of a run's job; None where SkyPilot's server here does not know the job.
 
     Args:
-        launch: as `newest_launch` gives it.
+        launch: an event from `newest_launch`.
 
     Raises:
         ConfigError: SkyPilot's server cannot be asked.
     """
-    with answering(f"ask for the job of {run}"):
+    with reaching_skypilot(f"ask for the job of {run}"):
         if never_used():
             return None
         require_server()
@@ -87,7 +89,7 @@ def read_job_state(run: str, launch: Event) -> JobState | None:
 
 
 def find_job_state(records: Sequence[Any], run: str, launch: Event) -> JobState | None:
-    """The state of the run's job among SkyPilot's records, of which a chain has one a task."""
+    """The state of the run's job among SkyPilot's records; a chain of tasks has one record a task."""
     named = [
         record
         for record in records
@@ -113,22 +115,22 @@ def find_job_state(records: Sequence[Any], run: str, launch: Event) -> JobState 
 
 
 class JobWatcher:
-    """Asks SkyPilot for a run's job, on a thread of its own: a server that hangs holds nobody up."""
+    """Asks SkyPilot for a run's job on a thread of its own, so that a server that hangs does not block the caller."""
 
     def __init__(self, run: str, *, home: Path | None = None, patience: float = PATIENCE, every: float = EVERY) -> None:
-        """With `home`, which is CORTEX_HOME, it is looked for a watcher there, too."""
+        """With `home` (CORTEX_HOME), also check whether a watcher runs there."""
         self._run, self._home, self._patience, self._every = run, home, patience, every
         self._asking: threading.Thread | None = None
         self._asked = -math.inf
         self.state: JobState | None = None
-        """What SkyPilot said last."""
+        """SkyPilot's last answer."""
         self.unasked: str | None = None
-        """Why it could not be asked."""
+        """The reason why SkyPilot could not be asked; None where it could."""
         self.unwatched = False
-        """True where the job goes on at this machine's own server, and no watcher is at work here."""
+        """True where this machine's own server runs the job, and no watcher runs here."""
 
     def look(self, launch: Event) -> None:
-        """Ask, and wait for the answer while patience lasts."""
+        """Ask, and wait up to `patience` seconds for the answer."""
         self.ask(launch)
         if self._asking:
             self._asking.join(self._patience)
@@ -136,7 +138,7 @@ class JobWatcher:
                 self.unasked = f"its server has not answered for {self._patience:g} s: `sky api status` shows it"
 
     def ask(self, launch: Event) -> None:
-        """Have it asked, where it is time to and nobody waits for an answer."""
+        """Ask in the background, unless a question is still open or the last one was too recent."""
         if time.monotonic() - self._asked < self._every or (self._asking and self._asking.is_alive()):
             return
         self._asked = time.monotonic()
@@ -153,5 +155,5 @@ class JobWatcher:
 
 
 def can_ask() -> bool:
-    """Whether SkyPilot is installed here: no image has it."""
+    """True where SkyPilot is installed here; the images do not have it."""
     return find_spec("sky") is not None

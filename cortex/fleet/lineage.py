@@ -1,4 +1,4 @@
-"""Where a run's release comes from: from manifest to manifest, back to the inputs that nobody here made."""
+"""Lineage of a run's release: manifest by manifest, back to the inputs that no run of the bucket made."""
 
 import hashlib
 from collections import deque
@@ -17,32 +17,32 @@ from cortex.fleet.download import release_of
 from cortex.limits import LINEAGE, MANIFEST_BYTES
 
 DEEPEST = 20
-"""Levels that are drawn: each is indented by four columns."""
+"""Most levels that are drawn: each is indented by four more columns."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One artifact of the walk: what the first that was made from it calls it, and its manifest."""
+    """One artifact of a lineage: its manifest, and its name in the first artifact found that was made from it."""
 
     name: str
     digest: str
     manifest: Manifest | None
-    """None for an input that lies in no run of this bucket."""
+    """None for an input that is in no run of this bucket."""
     prefix: str | None
 
     @property
     def inputs(self) -> list[tuple[str, str]]:
-        """Names and digests of what it was made from."""
+        """Names and digests of the artifact's inputs."""
         return sorted(self.manifest.inputs.items()) if self.manifest else []
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """A release and all that is before it, by digest: each once, however many were made from it."""
+    """A release and all artifacts that it was made from, directly or not; each appears once."""
 
     release: str
     origins: dict[str, Origin]
-    """The release first, then level by level."""
+    """By digest: the release first, then level by level."""
 
     def walk(self) -> list[Origin]:
         return list(self.origins.values())
@@ -52,7 +52,7 @@ def lineage(store: Store, run: str) -> Lineage:
     """Walk from a run's release to every input.
 
     Raises:
-        DataError: the run has no release, or more is before it than any honest one has.
+        DataError: the run has no release, or more artifacts before it than any real release has.
         VerificationError: a manifest on the way is damaged.
     """
     release = release_of(store, run)
@@ -72,11 +72,11 @@ def lineage(store: Store, run: str) -> Lineage:
 
 
 def draw(found: Lineage) -> Tree:
-    """The walk as a tree for the terminal; what was drawn once is only named again."""
+    """The lineage as a tree for the terminal; the inputs of an artifact are drawn once, where it first appears."""
     top = found.origins[found.release]
     tree = Tree(_label("release", top))
     drawn = {found.release}
-    # The first of a level is drawn to its end before the second: a stack of what is left of each.
+    # Depth first: a stack of branches, each with the inputs that are not drawn yet.
     pending: list[tuple[Tree, Iterator[tuple[str, str]]]] = [(tree, iter(top.inputs))]
     while pending:
         branch, left = pending[-1]
@@ -98,7 +98,7 @@ def draw(found: Lineage) -> Tree:
 
 
 class _Shelf:
-    """The manifests of a bucket, by digest: the run's own first, the others only when one is missing."""
+    """The manifests of a bucket, by digest; other runs' manifests are read only if the run's own do not suffice."""
 
     def __init__(self, store: Store, run: str) -> None:
         self._store = store
@@ -112,7 +112,7 @@ class _Shelf:
 
     @cached_property
     def _others(self) -> dict[str, str]:
-        """By the bytes alone: another run's damaged manifest is nobody's input."""
+        """Prefixes of other manifests, by the hash of their bytes: unparsed, so that a damaged one does no harm."""
         return {
             hashlib.sha256(self._store.get(f"{prefix}/{MANIFEST}", MANIFEST_BYTES)).hexdigest(): prefix
             for folder in (BASES, RUNS)
@@ -126,7 +126,7 @@ class _Shelf:
     def _prefixes(self, folder: str) -> Iterator[str]:
         for entry in self._store.list(folder):
             prefix, _, name = entry.key.rpartition("/")
-            # A checkpoint is the past of one stage, not an input of another.
+            # A checkpoint belongs to one stage, and is never an input of another.
             if name == MANIFEST and "/checkpoints/" not in prefix:
                 yield prefix
 

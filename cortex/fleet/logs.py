@@ -1,4 +1,4 @@
-"""What a run's stages wrote, from its bucket: it outlives the machine that wrote it."""
+"""Logs of a run's stages, read from its bucket, where they outlive the machine."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from cortex.runs.logs import LogName, log_names
 FOLLOW_SECONDS = 5.0
 
 OVERLAP = 2048
-"""Bytes by which a later look finds where the one before ended."""
+"""Last bytes of the text shown before, which are searched for in the next text to find what is new."""
 
 
 def read_logs(store: Store, run: str, stage: str | None = None) -> bytes:
-    """The newest attempt's log, or the newest of a stage: its last part.
+    """The last part of the newest attempt's log, of one stage or of any.
 
     Raises:
         DataError: there is none yet.
@@ -38,7 +38,7 @@ def follow_logs(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[bytes]:
-    """What is written from now on, attempt after attempt, until the run has ended."""
+    """New parts of the log as they are written, attempt after attempt, until `ended` is true."""
     shown, at = b"", None
     while True:
         last = ended()
@@ -61,7 +61,7 @@ def _newest(store: Store, run: str, stage: str | None) -> LogName | None:
 
 
 def _new_part(shown: bytes, text: bytes) -> bytes:
-    """What of `text` comes after `shown`: both are the last part of one log that grows."""
+    """The part of `text` after `shown`; both are the end of the same growing log, read at different times."""
     if text.startswith(shown):
         return text[len(shown) :]
     at = text.rfind(shown[-OVERLAP:])

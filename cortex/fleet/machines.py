@@ -6,41 +6,41 @@ from contextlib import suppress
 import yaml
 
 from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
-from cortex.fleet.skypilot import answering, managed_jobs, never_used, none_without_controller
+from cortex.fleet.skypilot import managed_jobs, never_used, none_without_controller, reaching_skypilot
 
 END_SECONDS = 1800
-"""How long a cancelled job may take to give its machines back."""
+"""Most seconds until a cancelled job has ended its machines."""
 
 
 class SkyPilotMachines:
-    """What SkyPilot's server runs for a run, by names of ours: `job/<id>`, `cluster/<name>`, `service/<name>`."""
+    """Everything that SkyPilot's server runs for a run, named `job/<id>`, `cluster/<name>` or `service/<name>`."""
 
     def of_run(self, run: str) -> list[str]:
-        """What is there now: what bears the run's name or tag, and the jobs whose RUN_ID it is.
+        """Names of all that is there now: what has the run's name or tag, and jobs whose RUN_ID is the run's.
 
         Raises:
             ConfigError: SkyPilot is not installed, or its server cannot be asked.
         """
-        with answering(f"look for machines of {run}"):
+        with reaching_skypilot(f"look for machines of {run}"):
             if never_used():
                 return []
             return [*_jobs(run), *_services(cluster_name(run)), *_clusters(run)]
 
     def destroy(self, name: str) -> None:
-        """End one, and return once its machines are given back; what is gone already is no error.
+        """End a job, cluster or service, and return once its machines have ended; no error if it is gone already.
 
         Raises:
             ConfigError: SkyPilot's server cannot be asked.
-            CortexError: it could not destroy it.
+            CortexError: SkyPilot could not end it.
         """
         kind, _, which = name.partition("/")
-        with answering(f"destroy {name}"):
+        with reaching_skypilot(f"destroy {name}"):
             {"job": _end_job, "cluster": _end_cluster, "service": _end_service}[kind](which)
 
 
 def _jobs(run: str) -> list[str]:
     found = managed_jobs(("job_id", "job_name", "status", "user_yaml"), finished=False)
-    # A chain of tasks is one job, and a record a task.
+    # A chain of tasks is one job, with one record a task.
     return list(
         dict.fromkeys(
             f"job/{record.job_id}"
@@ -51,11 +51,11 @@ def _jobs(run: str) -> list[str]:
 
 
 def _run_ids(text: str | None) -> set[str]:
-    """The RUN_ID of each task of a job, as it was submitted."""
+    """The RUN_ID of each task of a job, from the YAML that was submitted."""
     try:
         tasks = list(yaml.safe_load_all(text or ""))
     except yaml.YAMLError:
-        # What was never launched from here need not be ours to read.
+        # A job that the kit did not launch may hold anything.
         return set()
     variables = [task.get("envs") for task in tasks if isinstance(task, dict)]
     return {str(values["RUN_ID"]) for values in variables if isinstance(values, dict) and "RUN_ID" in values}
@@ -89,7 +89,7 @@ def _end_job(number: str) -> None:
 
     job = int(number)
     sky.get(jobs.cancel(job_ids=[job]))
-    # A cancelled job still has its machines; they are given back before its last state.
+    # A cancelled job still has its machines; SkyPilot ends them before the job reaches its final state.
     sky.get(jobs.wait(job_id=job, timeout=END_SECONDS, poll_interval=5))
 
 

@@ -1,30 +1,30 @@
-"""What a run's jobs, clusters and machines are called: launching names them so, and all that looks for them reads it.
+"""Names and tags of a run's jobs, clusters and machines, for launching them and for finding them again.
 
-The run's own id is the key to everything. SkyPilot's ids change when its server restarts in the middle of a job.
+All are derived from the run's own id, because SkyPilot's ids change when its server restarts in the middle of a job.
 """
 
 import hashlib
 import re
 
 RUN_TAG = "cortex-run"
-"""The tag that every machine of a run bears, with `run_label` as its value."""
+"""The tag of every machine of a run, with `run_label` as its value."""
 
 BASE_TAG = "cortex-base"
-"""The tag of a run's role that says which hub's model its machines may copy into the bucket."""
+"""The tag of a run's role that names the base model which its machines may copy from the hub into the bucket."""
 
 OWNER_TAG = "cortex-owner"
-"""The tag that says who launched it, with `owner_label` as its value."""
+"""The tag that names the user who launched a machine, with `owner_label` as its value."""
 
 BUCKET_TAG = "cortex-bucket"
-"""The tag that says in which bucket its run is kept, with `bucket_label` as its value: two buckets of one account may
+"""The tag that names the bucket of a machine's run, with `bucket_label` as its value: two buckets of one account may
 have a run of the same id."""
 
 _LONGEST = 55
-"""A name is then of at most 63 characters: the least that a cloud which limits them allows."""
+"""Most characters of a label. With the prefix `cortex-` a name stays below 63, the tightest limit of any cloud."""
 
 
 def run_label(run: str) -> str:
-    """The run's id where every cloud takes it, as a tag and in a name; an id that had to be changed gets a hash."""
+    """The run's id in a form that every cloud accepts in tags and names; an id that had to be changed gets a hash."""
     plain = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
     if plain == run and len(plain) <= _LONGEST:
         return plain
@@ -33,20 +33,20 @@ def run_label(run: str) -> str:
 
 
 def owner_label(owner: str) -> str:
-    """A person's name or address where every cloud takes it as a tag."""
+    """A person's name or address in a form that every cloud accepts as a tag's value."""
     return re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:_LONGEST].rstrip("-") or "unknown"
 
 
 def bucket_label(url: str) -> str:
-    """A bucket's URL where every cloud takes it as a tag."""
+    """A bucket's URL in a form that every cloud accepts as a tag's value."""
     return run_label(url.rstrip("/"))
 
 
 def job_name(run: str) -> str:
-    """The run's managed job."""
+    """Name of the run's managed job."""
     return f"cortex-{run_label(run)}"
 
 
 def cluster_name(run: str) -> str:
-    """A cluster, or a service, that is the run's own."""
+    """Name of the run's own cluster or service."""
     return f"cortex-{run_label(run)}"

@@ -1,7 +1,7 @@
-"""A release straight off the instance that made it, while no bucket can be reached.
+"""Download of a release straight from the instance that made it, for when the instance cannot reach its bucket.
 
-On the instance, the release stage seals the release's manifest before it sends a byte, and keeps the folder until the
-instance goes; see `cortex.stages.runner`.
+On the instance, the release stage writes the release's manifest before it sends a byte, and keeps the folder until the
+instance ends; see `cortex.stages.runner`.
 """
 
 import shlex
@@ -27,7 +27,7 @@ from cortex.runs.context import artifact_prefix, check_run_id, local_ledger, out
 from cortex.runs.ledger import parse
 
 HOMES = ('"$CORTEX_HOME"', '"$(cortex home 2>/dev/null)"', '"$HOME"/sky_workdir/.cortex', '"$HOME"/.cortex')
-"""Where the kit may keep things there, in a shell's words: as its login says, or where SkyPilot puts a checkout."""
+"""Places of CORTEX_HOME there, in shell syntax: as the login shell says, in SkyPilot's checkout, or below `$HOME`."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class LiveRelease:
     path: str
     manifest: Manifest
     signature: bytes
-    """The bytes of its `model.sig`; none where it was not signed."""
+    """The bytes of its `model.sig`; empty where it is not signed."""
     rsync: str
-    """rsync's path there."""
+    """rsync's path on the instance."""
 
     @property
     def source(self) -> str:
@@ -52,11 +52,11 @@ def find_release(box: Box, run: str, remote_home: str | None = None) -> LiveRele
     """Look for a run's release on an instance; nothing is written, there or here.
 
     Raises:
-        UsageError: the run's id cannot be one.
+        UsageError: the run's id is not a valid one.
         ConfigError: the instance cannot be reached as this user, or rsync is missing there or here.
-        RefusedError: the instance shows another key than it used to.
+        RefusedError: the instance's key has changed.
         DataError: the run is not there, or its release is not complete; or the instance does not answer.
-        VerificationError: what is there is no manifest of ours.
+        VerificationError: the file there is not a manifest of the kit.
     """
     check_run_id(run)
     require_rsync()
@@ -76,7 +76,7 @@ def find_release(box: Box, run: str, remote_home: str | None = None) -> LiveRele
     path = found["release"][0]
     manifest = Manifest.parse(box.read(f"{path}/{MANIFEST}", MANIFEST_BYTES), f"ssh://{box.name}{path}/{MANIFEST}")
     release = LiveRelease(run, box, path, manifest, box.read(f"{path}/{SIGNATURE}", SIGNATURE_BYTES), found["rsync"][0])
-    _tell_outage(release)
+    _warn_of_outage(release)
     return release
 
 
@@ -89,15 +89,15 @@ def bring(
     patience: Patience | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Receipt:
-    """Bring a release to this disk, and write its receipt: as `download` does, over SSH.
+    """Download a release over SSH, and write its receipt, as `download` does from the bucket.
 
-    Killed at any point, the same call continues, and so does `download`, should the bucket answer meanwhile.
+    After a kill at any point the same call continues; so does `download`, if the bucket answers by then.
 
     Raises:
         VerificationError: the instance's copy is damaged.
         RefusedError: something else lies at the place, or another download into it is under way.
         ConfigError: the disk is full or cannot be written.
-        DataError: the connection was lost, and could not be made again for as long as patience lasts.
+        DataError: the connection was lost, and could not be made again within `patience`.
     """
     target = release_folder(home, release.run, to)
     with landing(target, release.manifest) as part:
@@ -111,7 +111,7 @@ def bring(
 
 
 def _ask(box: Box, run: str, remote_home: str | None) -> dict[str, list[str]]:
-    """What there is, by kind, best first: `rsync`, `home`, `run`, `release`."""
+    """Paths found on the instance, by kind, best first: `rsync`, `home`, `run`, `release`."""
     homes = HOMES if remote_home is None else (_shell_path(remote_home),)
     work = output_folder(Path("work") / run, "release")
     places = (work, Path("bucket") / artifact_prefix(run, "release"))
@@ -134,17 +134,17 @@ def _ask(box: Box, run: str, remote_home: str | None) -> dict[str, list[str]]:
 
 
 def _shell_path(path: str) -> str:
-    """A path as a shell there reads it, with its own `~`."""
+    """A path quoted for the shell there, which expands a leading `~/` itself."""
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def _tell_outage(release: LiveRelease) -> None:
-    """Say why the release is still only there, where the instance's own ledger tells it."""
+def _warn_of_outage(release: LiveRelease) -> None:
+    """Warn of the instance's outage of its bucket, where its own ledger tells of one that still lasts."""
     path = shlex.quote(str(local_ledger(Path(release.path).parent)))
-    # Its end tells it; a long one is no reason not to bring the release.
+    # The last entries suffice; a long ledger is no reason not to download the release.
     ledger = release.box.ask(f"tail -c {LEDGER_BYTES} -- {path} 2>/dev/null", LEDGER_BYTES).decode(errors="replace")
     outage = None
-    # The first line may be cut off, and the last one be written just now.
+    # The first line may be cut off, and the last may be half written.
     for event in parse(line for line in ledger.splitlines() if line.endswith("}")):
         if event["event"] in ("bucket_unreachable", "bucket_answers", "stage_finished"):
             outage = event if event["event"] == "bucket_unreachable" else None

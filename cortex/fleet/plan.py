@@ -1,4 +1,4 @@
-"""What a launch will do, before it is done: tasks, machines and their prices, budget, bucket, images, secrets."""
+"""Plan of a launch, shown before it starts: tasks, machines and their prices, budget, bucket, images, secrets."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -24,57 +24,57 @@ from cortex.runs.profile import Profile
 from cortex.runs.profile_sections import Budget
 
 SHOWN = 3
-"""Machine types shown for a task; it may be given dearer ones."""
+"""Most machine types shown for a task, the cheapest; the task may also get dearer ones."""
 
 _IN_ITS_SERVER = ("jobs", "controller", "consolidation_mode")
-"""Where SkyPilot's configuration says that its server is the jobs' controller, too."""
+"""Key of SkyPilot's configuration that makes its server the jobs' controller, too."""
 
 _NEXT_LINE = "\n" + " " * 9
 
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """One machine's share of the run, and what it may run on."""
+    """One task: its stages, and the machines that it may run on."""
 
     name: str
     stages: tuple[str, ...]
     image: str
     offers: tuple[Offer, ...]
-    """As the task asks, the cheapest first: each of one machine."""
+    """Offers that fit the task, the cheapest first; each is for one machine."""
     other: tuple[Offer, ...]
-    """The same on demand, where the task asks for spot, and on spot where it does not; none where none is sold so."""
+    """The on-demand offers where the task asks for spot, the spot offers where it does not; empty where none exist."""
     nodes: int = 1
-    """Machines that it has at once."""
+    """Machines that the task uses at once."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One launch."""
+    """Plan of one launch: of a run, or of another task, such as a rented machine."""
 
     title: str
     bucket: str
     budget: float | None
-    """In dollars, for the whole run; None for what is no run."""
+    """Dollars for the whole run; None for other tasks."""
     tasks: tuple[PlannedTask, ...]
     secrets: Mapping[str, bool]
-    """By name: whether it is set here."""
+    """By name: True where it is set here."""
     owner: str
     wall: str | None
-    """What launches that fail may come to, in words; None for what is no run."""
+    """Limit at which failing launches are given up, in words; None for other tasks."""
     expected: str
-    """What the forecast says that it takes; of what is no run, until when it stays."""
+    """Estimated time and cost; for a rented machine, when it shuts down."""
     deadline: str = ""
-    """By when it is to end, and how; empty without a deadline."""
+    """The deadline, and the kind of machines that meets it, in words; empty without a deadline."""
     limits: tuple[str, ...] = ()
-    """What is not to be had on these clouds, or not known of them."""
+    """Features that these clouds lack, and facts about them that the kit cannot find out."""
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """Everything that a task may be given."""
+        """All machines that any task may get."""
         return tuple(dict.fromkeys(offer for task in self.tasks for offer in task.offers))
 
     def print(self, console: Console) -> None:
-        """Show it as a table and some lines."""
+        """Print the plan as a table and some lines."""
         table = Table("task", "stages", "machine", "GPUs", "spot $/h", "on demand $/h", "cheapest in")
         for task in self.tasks:
             names = (task.name, " ".join(task.stages))
@@ -115,7 +115,9 @@ def make_plan(
     budget: float | None = None,
     deadline: Deadline | None = None,
 ) -> Plan:
-    """Price what `resolve` gave; `where` names its file in errors. `budget` goes before the profile's.
+    """Plan the launch of tasks from `resolve` or `resolve_job`.
+
+    `where` is the tasks' file, for error messages. `budget` overrides the profile's.
 
     Raises:
         ConfigError: SkyPilot's catalog is not here, or has no machine for a task.
@@ -130,10 +132,10 @@ def make_plan(
         secrets={name: bool(environment.get(name)) for name in secrets(documents)},
         owner=next((str(document["resources"]["labels"][OWNER_TAG]) for document in documents), ""),
         wall=describe_wall(profile.budget, clouds) if profile else None,
-        expected=_expected(profile, documents, deadline) if profile else _until(documents),
-        deadline=_by_when(deadline, clouds) if deadline else "",
+        expected=_expected(profile, documents, deadline) if profile else _describe_end(documents),
+        deadline=_describe_deadline(deadline, clouds) if deadline else "",
         limits=(
-            *_of_skypilot_here(documents, profile is not None),
+            *_local_skypilot_limits(documents, profile is not None),
             *describe_limits(
                 clouds,
                 spot=any(offer.spot for task in planned for offer in task.offers),
@@ -146,8 +148,8 @@ def make_plan(
     )
 
 
-def _of_skypilot_here(documents: list[dict[str, Any]], is_run: bool) -> Iterable[str]:
-    """What SkyPilot does where it runs on this machine; a stack's server has the keys and settings of its stack."""
+def _local_skypilot_limits(documents: list[dict[str, Any]], is_run: bool) -> Iterable[str]:
+    """Limits of a SkyPilot server on this machine; a stack's server has the keys and settings of its stack."""
     from sky import skypilot_config
 
     if has_remote_server():
@@ -163,8 +165,8 @@ def _of_skypilot_here(documents: list[dict[str, Any]], is_run: bool) -> Iterable
         )
 
 
-def _by_when(deadline: Deadline, clouds: set[str]) -> str:
-    """A deadline, and the machines that are used to meet it."""
+def _describe_deadline(deadline: Deadline, clouds: set[str]) -> str:
+    """A deadline and the kind of machines that are used to meet it, in words."""
     moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(deadline.at))
     means = "on spot, and on demand where there is none" if deadline.spot else "on demand: too little slack for spot"
     if not any(has_spot(cloud) for cloud in clouds):
@@ -176,7 +178,7 @@ def _by_when(deadline: Deadline, clouds: set[str]) -> str:
 
 
 def describe_wall(budget: Budget, clouds: set[str]) -> str:
-    """When launches that fail are given up, and where nobody counts them."""
+    """The limit at which failing launches are given up, and the clouds where nobody counts them, in words."""
     count, dollars = budget.failed_launches, budget.failed_dollars
     walls = [f"after {count} in a row"] if count is not None else []
     walls += [f"at ${dollars:,.2f}"] if dollars is not None else []
@@ -187,15 +189,15 @@ def describe_wall(budget: Budget, clouds: set[str]) -> str:
     return failing + (f"; nobody counts them on {', '.join(elsewhere)}" if elsewhere else "")
 
 
-def _until(documents: list[dict[str, Any]]) -> str:
-    """How long what is no run stays."""
+def _describe_end(documents: list[dict[str, Any]]) -> str:
+    """The end of a task that is no run, in words: by its `autostop`, or none."""
     if all(document["resources"].get("autostop") for document in documents):
         return "it ends itself when it is idle, as `autostop` in its file says"
     return "its file has no `autostop`: it stays, and costs, until you end it"
 
 
 def _expected(profile: Profile, documents: list[dict[str, Any]], deadline: Deadline | None) -> str:
-    """Hours and dollars in half and in nine tenths of the forecast's replays, for each way to rent."""
+    """Estimated hours and dollars (median and 90th percentile of the simulations) for each way to rent."""
     from cortex.fleet.forecast import forecast
     from cortex.fleet.forecast.prices import training_offers
 
@@ -224,7 +226,7 @@ def _planned(document: dict[str, Any], where: Path) -> PlannedTask:
 
 
 def _other(document: dict[str, Any], *, spot: bool) -> tuple[Offer, ...]:
-    """The task's machines of the kind that it does not ask for: to compare with, so that none is no fault."""
+    """Offers of the kind, spot or on demand, that the task does not ask for; only for comparison, so may be empty."""
     try:
         return offers(document, spot=spot)
     except ConfigError:

@@ -1,4 +1,4 @@
-"""A line that tells how far a transfer is: bytes, rate, time left."""
+"""A progress bar for transfers: bytes, rate, time left."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from cortex.console import Console
 
 @contextmanager
 def transfer_bar(console: Console, name: str, total: int) -> Generator[Advance]:
-    """Show a bar while the work goes on; the function given is told of bytes, from any thread."""
+    """Show a bar; the function it yields adds bytes to it, and may be called from any thread."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Gigabytes off an instance by rsync: continued at the byte where they stopped, hashed before they count."""
+"""Copy of large files from an instance by rsync: interrupted copies continue, and every file's hash is checked."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from cortex.artifacts.folders import sync, writing
+from cortex.artifacts.folders import explaining_write_errors, sync
 from cortex.artifacts.hashing import WORKERS, hash_file
 from cortex.artifacts.landing import SLACK, Part
 from cortex.artifacts.manifest import FileEntry, Manifest
@@ -26,29 +26,29 @@ from cortex.process import running
 from cortex.text import harmless
 
 SILENCE_SECONDS = 60
-"""Without a byte for so long, a connection is given up and made anew."""
+"""Seconds without a byte after which a connection is closed and made anew."""
 
 CHECKED_AT_ONCE = max(16, WORKERS)
-"""Files that are hashed and synced together: small ones wait for the disk more than they compute."""
+"""Files that are hashed and synced at the same time: small ones wait for the disk more than they compute."""
 
 OLDEST = (3, 2, 5)
-"""The first rsync that refuses files which it did not ask for (CVE-2022-29154)."""
+"""The oldest rsync that refuses files which it did not ask for (CVE-2022-29154)."""
 
 _VERSION = re.compile(r"rsync +version v?(\d+)\.(\d+)\.(\d+)")
 _PROGRESS = re.compile(r"\s*([\d,]+)\s+\d+%")
 _REFUSED = re.compile("Host key verification failed|Permission denied")
 _SYNTAX, _FILE_ERROR, _SOME_MISSING, _SOME_VANISHED, _SSH = 1, 11, 23, 24, 255
-"""How rsync ends."""
+"""Exit codes of rsync."""
 
 _BLOCK = 512
-"""Bytes of the unit in which a POSIX shell limits files."""
+"""Bytes of the unit of `ulimit -f` in a POSIX shell."""
 
 
 def require_rsync() -> str:
-    """The program here.
+    """Path of rsync on this machine.
 
     Raises:
-        ConfigError: it is not installed, or too old to be safe from what the other end sends.
+        ConfigError: it is not installed, or too old to be safe from a malicious instance.
     """
     program = shutil.which("rsync")
     if program is None:
@@ -68,7 +68,7 @@ def require_rsync() -> str:
 
 
 class Copy:
-    """One folder of an instance on its way into a part folder of this disk."""
+    """Copy of one folder of an instance into a part folder on this disk."""
 
     def __init__(
         self, box: Box, program: str, source: str, part: Part, advance: Advance, patience: Patience | None = None
@@ -77,14 +77,14 @@ class Copy:
         self._patience = patience or Patience()
         self._advance, self._lock = advance, threading.Lock()
         self._told = self._right = 0
-        """Bytes that were told of; bytes of files that are proven to be right."""
+        """Bytes that were reported to `advance`; bytes of files whose hash is right."""
 
     def fill(self, manifest: Manifest) -> None:
-        """Bring every file, and prove it by its hash; of what an earlier attempt left, only the rest is asked for.
+        """Copy every file and check its hash; bytes that an earlier attempt copied are not copied again.
 
         Raises:
             VerificationError: the instance's copy is damaged or not whole.
-            LostConnectionError: it did not answer for as long as patience lasts; what came is kept.
+            LostConnectionError: the instance did not answer within `patience`; what was copied is kept.
             ConfigError: this disk is full, or rsync is too old.
         """
         wrong = self._check(manifest.files)
@@ -100,7 +100,7 @@ class Copy:
             )
 
     def _check(self, entries: Sequence[FileEntry]) -> list[FileEntry]:
-        """The files that are not right; of those, what cannot be continued is removed."""
+        """The files that are not complete and right; those that rsync could not continue are deleted."""
         right = in_parallel(self._is_right, entries, CHECKED_AT_ONCE)
         self._tell(self._right)
         return [entry for entry, good in zip(entries, right, strict=True) if not good]
@@ -113,7 +113,7 @@ class Copy:
             return False
         if size < entry.size:
             return False
-        with writing(path):
+        with explaining_write_errors(path):
             if size > entry.size or hash_file(path).sha256 != entry.sha256:
                 path.unlink()
                 return False
@@ -124,7 +124,7 @@ class Copy:
         return True
 
     def _bring(self, entries: Sequence[FileEntry]) -> None:
-        """Let rsync end once; a connection that is lost is made anew, and patience counts from the last byte."""
+        """Run rsync until it ends; a lost connection is made anew, and patience counts from the last byte."""
 
         def told(error: Exception, wait: float) -> None:
             logger.warning(f"{error}: again in {wait:.0f} s")
@@ -139,11 +139,11 @@ class Copy:
                 )
 
     def _transfer(self, entries: Sequence[FileEntry], names: str) -> bool:
-        """Run rsync once. False where the connection was lost, and some bytes had come."""
+        """Run rsync once; False where some bytes came before the connection was lost."""
         before = self._size(entries)
         most = sum(entry.size for entry in entries) + SLACK
         with tempfile.TemporaryFile() as complaints:
-            # The lock goes with it: killed alone, this process leaves one behind that writes for a moment longer.
+            # rsync inherits the lock: if only this process is killed, rsync writes for a moment longer.
             with running(
                 self._command(names, max(entry.size for entry in entries)),
                 env=os.environ | {"LC_ALL": "C"},
@@ -225,7 +225,7 @@ class Copy:
 
 
 def _bounded(largest: int) -> list[str]:
-    """Words before a command that have the kernel keep files to a size: rsync believes what the other end says."""
+    """Prefix of a command that has the kernel limit file sizes, because rsync trusts what the instance sends."""
     now, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if now != resource.RLIM_INFINITY and now <= largest:
         return []

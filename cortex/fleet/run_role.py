@@ -1,8 +1,8 @@
 """A run's own role in AWS: its machines can read and write that run, and no other.
 
-The role carries the run's id as a tag, and the stack's one policy for runs, which speaks of the folder that the tag
-names (`aws:PrincipalTag`); and the base that its launch pinned, of which alone it may write a copy. A machine cannot
-change its role's tags, and gets fresh credentials of the role for as long as it lives, however long that is; so do the
+The role has the run's id as a tag, and the stack's one policy for runs, which allows the folder that the tag names
+(`aws:PrincipalTag`). A second tag names the base that the launch pinned, the only one of which it may write a copy. A
+machine cannot change its role's tags. It gets fresh credentials of the role for as long as it lives, and so do the
 machines that replace it.
 """
 
@@ -21,7 +21,7 @@ TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-"""Only EC2 gives the role out, to machines that carry its instance profile."""
+"""Trust policy of the role: only EC2 may assume it, for machines that have its instance profile."""
 
 _EXISTS = ("EntityAlreadyExists", "LimitExceeded")
 _GONE = "NoSuchEntity"
@@ -29,33 +29,33 @@ _GONE = "NoSuchEntity"
 
 @dataclass(frozen=True)
 class RunRole:
-    """The role of one run, by the policy that the stack has for runs; its instance profile has the same name."""
+    """The role of one run, with the stack's policy for runs; its instance profile has the same name."""
 
     run: str
     policy: str
     """The policy's ARN."""
     base: str | None = None
-    """Which base its machines may copy into the bucket, as `<owner>--<name>/<revision>`; None for none."""
+    """The base that its machines may copy into the bucket, as `<owner>--<name>/<revision>`; None for none."""
 
     @classmethod
     def of(cls, run: str, settings: Settings, base: str | None = None) -> "RunRole | None":
-        """The run's role, where the settings name a policy for it; None for a run that is kept on another cloud, whose
-        bucket no role in AWS opens."""
+        """The run's role; None where the settings name no policy for it, or where the bucket is on another cloud, which
+        no role in AWS opens."""
         if settings.run_policy is None or not settings.bucket_url.startswith("s3://"):
             return None
         return cls(run, settings.run_policy, base)
 
     @property
     def name(self) -> str:
-        """The policy's name and a hash of the run's id: a role's name takes 64 letters, and an id may have 100."""
+        """The policy's name and a hash of the run's id: a role's name has at most 64 letters, and an id up to 100."""
         return f"{self.policy.rpartition('/')[2][:40]}-{hashlib.sha256(self.run.encode()).hexdigest()[:20]}"
 
     def make(self) -> str:
-        """Make the role and its instance profile, or find them; the profile's name.
+        """Create the role and its instance profile where they are missing, and return the profile's name.
 
         Raises:
-            ConfigError: these credentials may not, or AWS does not answer.
-            RefusedError: a role of that name is there, and is not this run's alone.
+            ConfigError: these credentials may not do so, or AWS does not answer.
+            RefusedError: a role of that name exists that is not this run's alone.
         """
         tags = [{"Key": RUN_TAG, "Value": self.run}]
         of_base = [{"Key": BASE_TAG, "Value": self.base}] if self.base else []
@@ -66,31 +66,32 @@ class RunRole:
                     RoleName=self.name,
                     AssumeRolePolicyDocument=json.dumps(TRUST),
                     Description="The machines of one run",
-                    # Whatever else is attached to it by mistake, it can do no more than this.
+                    # With this boundary, policies that are attached by mistake give the role no further rights.
                     PermissionsBoundary=self.policy,
                     Tags=[*tags, *of_base],
                 )
             )
             self._require_ours(iam)
-            if of_base:  # a first launch, which no hub answered, did not know it
+            if of_base:  # a first launch may have made the role without it, because the hub did not answer
                 iam.tag_role(RoleName=self.name, Tags=of_base)
             iam.attach_role_policy(RoleName=self.name, PolicyArn=self.policy)
             _unless_there(lambda: iam.create_instance_profile(InstanceProfileName=self.name, Tags=tags))
             _unless_there(lambda: iam.add_role_to_instance_profile(InstanceProfileName=self.name, RoleName=self.name))
-        except aws.errors() as error:
-            if aws.code(error) in aws.EXPIRED:
-                raise ConfigError(f"run {self.run} gets no role of its own: {aws.words(error)}") from error
+        except aws.error_types() as error:
+            if aws.error_code(error) in aws.EXPIRED:
+                raise ConfigError(f"run {self.run} gets no role of its own: {aws.describe_error(error)}") from error
             raise ConfigError(
-                f"run {self.run} gets no role of its own ({aws.words(error)}): let these credentials create roles and "
-                f"instance profiles called {self.name.rpartition('-')[0]}-*, or use a profile that may (AWS_PROFILE)"
+                f"run {self.run} gets no role of its own ({aws.describe_error(error)}): let these credentials create "
+                f"roles and instance profiles called {self.name.rpartition('-')[0]}-*, or use a profile that may "
+                "(AWS_PROFILE)"
             ) from error
         return self.name
 
     def remove(self) -> None:
-        """Remove both. What is gone already is no error.
+        """Remove the role and its instance profile; no error if they are gone already.
 
         Raises:
-            ConfigError: these credentials may not, or AWS does not answer.
+            ConfigError: these credentials may not do so, or AWS does not answer.
         """
         name = self.name
         try:
@@ -99,10 +100,10 @@ class RunRole:
             _unless_gone(lambda: iam.delete_instance_profile(InstanceProfileName=name))
             _unless_gone(lambda: iam.detach_role_policy(RoleName=name, PolicyArn=self.policy))
             _unless_gone(lambda: iam.delete_role(RoleName=name))
-        except aws.errors() as error:
+        except aws.error_types() as error:
             raise ConfigError(
-                f"the role {name} of run {self.run} stays ({aws.words(error)}); it costs nothing, and `cortex teardown "
-                f"{self.run}` takes it away once AWS lets it"
+                f"the role {name} of run {self.run} stays ({aws.describe_error(error)}); it costs nothing, and `cortex "
+                f"teardown {self.run}` takes it away once AWS lets it"
             ) from error
 
     def _require_ours(self, iam: Any) -> None:
@@ -130,9 +131,9 @@ def _unless_gone(remove: Callable[[], Any]) -> None:
 
 
 def _unless(done: Collection[str], call: Callable[[], Any]) -> None:
-    """Call AWS, for which an error of one of these codes means that it is done already."""
+    """Call AWS; an error with one of the codes `done` means that there is nothing to do, and is ignored."""
     try:
         call()
-    except aws.errors() as error:
-        if aws.code(error) not in done:
+    except aws.error_types() as error:
+        if aws.error_code(error) not in done:
             raise

@@ -1,4 +1,4 @@
-"""All runs of a bucket, at a glance, and what one has cost."""
+"""Table of all runs of a bucket, and the costs of one run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +15,19 @@ from cortex.live import duration
 from cortex.text import harmless
 
 AT_ONCE, READERS = 12, 4
-"""Runs that are read at a time, and objects of each."""
+"""Runs that are read at a time, and objects that are read at a time of each."""
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A run that another version of the kit made, or whose profile was spoilt."""
+    """A run that cannot be read: made by another version of the kit, or with a damaged profile."""
 
     run: str
     reason: str
 
 
 def read_runs(store: Store) -> list[RunStatus | Unreadable]:
-    """Every run of a bucket, the one that was heard of last at the end."""
+    """Every run of a bucket; the run with the most recent sign of life comes last."""
 
     def read(run: str) -> RunStatus | Unreadable | None:
         try:
@@ -42,7 +42,7 @@ def read_runs(store: Store) -> list[RunStatus | Unreadable]:
 
 
 def runs_json(runs: list[RunStatus | Unreadable]) -> list[dict[str, Any]]:
-    """What `cortex runs --json` prints."""
+    """The output of `cortex runs --json`."""
     keys = ("run", "profile", "state", "stage", "step", "total", "spent", "budget", "seen", "silent_seconds", "reason")
     return [
         {key: full[key] for key in keys}
@@ -53,7 +53,7 @@ def runs_json(runs: list[RunStatus | Unreadable]) -> list[dict[str, Any]]:
 
 
 def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console) -> None:
-    """A row a run."""
+    """Print a table with one row a run."""
     if not runs:
         console.print(
             f"no runs in {bucket}: `make rehearse` begins one here, `make train` in the cloud", soft_wrap=True
@@ -74,7 +74,7 @@ def print_runs(runs: list[RunStatus | Unreadable], bucket: str, console: Console
 
 
 def cost_json(status: RunStatus) -> dict[str, Any]:
-    """What `cortex cost RUN --json` prints."""
+    """The output of `cortex cost RUN --json`."""
     return {
         "run": status.run,
         "budget": status.budget,
@@ -85,7 +85,7 @@ def cost_json(status: RunStatus) -> dict[str, Any]:
 
 
 def print_cost(status: RunStatus, console: Console) -> None:
-    """A row a machine, and the total."""
+    """Print a table with one row a machine, and the total."""
     table = Table("machine", "time", "dollars", "", box=None, pad_edge=False)
     for charge in status.charges:
         at_work = charge.open and status.state == "running" and charge is status.machine

@@ -1,4 +1,4 @@
-"""SkyPilot's server: whether it was ever used from here, and its errors as ours."""
+"""Connection to SkyPilot's server, its managed jobs, and its errors turned into ours."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -13,14 +13,15 @@ from cortex.settings import Settings
 
 
 @contextmanager
-def answering(what: str) -> Generator[None]:
-    """Turn SkyPilot's errors into ours, after opening the way to its server where that is in a stack's network; `what`
-    completes "cannot".
+def reaching_skypilot(what: str) -> Generator[None]:
+    """Open the tunnel to SkyPilot's server where a stack has one, and turn SkyPilot's errors in the context into ours.
+
+    `what` completes the message "cannot ...".
 
     Raises:
-        ConfigError: SkyPilot is not installed, or its server cannot be reached, does not answer, is of another version,
-            or wants a login.
-        CortexError: anything else that SkyPilot says.
+        ConfigError: SkyPilot is not installed, or its server cannot be reached, does not answer, has another version,
+            or asks for a login.
+        CortexError: any other error of SkyPilot.
     """
     try:
         from sky import exceptions
@@ -38,7 +39,7 @@ def answering(what: str) -> Generator[None]:
         fix = "start it, or name another with `sky api login`"
         raise ConfigError(f"cannot {what}: SkyPilot's server {_server()} does not answer: {fix}") from error
     except exceptions.APIVersionMismatchError as error:
-        # SkyPilot's own words say how a server of this machine's is mended.
+        # SkyPilot's message says how to mend a server on this machine.
         fix = "; while no run is under way, `make infra-up RENEW=1` makes it anew with this version" if tunnel else ""
         raise ConfigError(
             f"cannot {what}: SkyPilot's server {_server()} is of another version: {_plain(error)}{fix}"
@@ -46,30 +47,30 @@ def answering(what: str) -> Generator[None]:
     except exceptions.ApiServerAuthenticationError as error:
         raise ConfigError(f"cannot {what}: {_plain(error)}") from error
     except Exception as error:
-        # SkyPilot's errors have no base of their own, and what its server raised comes back as any class.
+        # SkyPilot's errors have no common base class, and errors of its server come back as any class.
         fix = "once that is mended, the same command goes on"
         raise CortexError(f"cannot {what}: SkyPilot says: {_plain(error)}; {fix}") from error
 
 
 def has_remote_server() -> bool:
-    """Whether a SkyPilot server other than this machine's own is named."""
+    """True where SkyPilot is configured to use a server other than this machine's own."""
     from sky.server import common
 
     return not common.is_api_server_local()
 
 
 def never_used() -> bool:
-    """Whether no SkyPilot server was ever started here, and no other is named: then nothing was launched from here."""
+    """True where no SkyPilot server was ever started here, and no other is configured: so nothing was launched."""
     from sky.skylet import constants, runtime_utils
 
     return not has_remote_server() and not Path(runtime_utils.expanduser(constants.API_SERVER_LOGS)).parent.exists()
 
 
 def require_server() -> None:
-    """Check that SkyPilot's server answers, and start none: to look at a run begins nothing.
+    """Check that SkyPilot's server answers, without starting one, for commands that only look at a run.
 
     Raises:
-        ApiServerConnectionError, APIVersionMismatchError: it does not, or is of another version.
+        ApiServerConnectionError, APIVersionMismatchError: it does not, or it has another version.
     """
     from sky.server import common
 
@@ -77,7 +78,7 @@ def require_server() -> None:
 
 
 def managed_jobs(fields: Sequence[str], *, finished: bool) -> list[Any]:
-    """The managed jobs of all users, a record a task; none where SkyPilot's controller is not, or has stopped."""
+    """The managed jobs of all users, one record a task; none where SkyPilot's controller does not run."""
     import sky
     from sky import jobs
 
@@ -89,7 +90,7 @@ def managed_jobs(fields: Sequence[str], *, finished: bool) -> list[Any]:
 
 
 def none_without_controller(error: Any) -> list[Any]:
-    """Nothing is there where SkyPilot's controller is not, or has stopped, which it does once it is idle."""
+    """An empty list where SkyPilot's controller does not exist, or has stopped, as it does when idle; else raise."""
     import sky
 
     if error.cluster_status in (None, sky.ClusterStatus.STOPPED):
@@ -98,7 +99,7 @@ def none_without_controller(error: Any) -> list[Any]:
 
 
 def uncoloured(text: str) -> str:
-    """SkyPilot's words without their colours."""
+    """SkyPilot's text without terminal colours."""
     return Text.from_ansi(text).plain
 
 
@@ -109,5 +110,5 @@ def _server() -> str:
 
 
 def _plain(error: Exception) -> str:
-    """SkyPilot's words without their colours; the class says more where there are none."""
+    """SkyPilot's message without terminal colours; the error's class where the message is empty."""
     return uncoloured(str(error)).rstrip(". ") or type(error).__name__

@@ -1,5 +1,5 @@
-"""How a run stands. From its ledger any laptop with the bucket can tell, whoever launched it; of what comes before the
-first entry of its machine, or after the last, the SkyPilot that launched it knows more."""
+"""State of a run, from its ledger, which any laptop with the bucket can read. The SkyPilot server that launched the run
+knows more about the time before its machine's first entry, and after the last."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from cortex.runs.stages import STAGES
 State = Literal["waiting", "running", "silent", "recovering", "failed", "over budget", "stopped", "done"]
 
 ENDED: frozenset[State] = frozenset({"failed", "over budget", "stopped", "done"})
-"""What a run does not leave by itself."""
+"""States that a run does not leave by itself."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +32,32 @@ class RunStatus:
     bucket: str
     now: float
     state: State
-    """`recovering`: preempted, and not yet begun again; `waiting`: for its first machine, between two stages, or
-    launched again; `stopped`: also torn down before it was done."""
+    """`recovering`: preempted, and not yet started again; `waiting`: for its first machine, between two stages, or
+    launched again; `stopped`: also a run whose machines were torn down before it was done."""
     stages: tuple[StageReport, ...]
     stage: StageReport | None
-    """The one that was begun last."""
+    """The stage that was started last."""
     charges: tuple[Charge, ...]
     budget: float
     """0 sets no limit."""
     seen: float | None
-    """When the bucket last heard of any of its machines, in seconds since 1970 by the bucket's clock, as `now`."""
+    """Time of the last write of any of its machines, in seconds since 1970 by the bucket's clock, as `now`."""
     damaged: tuple[str, ...]
     """Objects of the ledger that could not be read whole."""
     launch: Event | None
-    """The newest `launched`, or `launching`, dated by when it was begun; None for a run that never left the machine
-    where it was begun."""
+    """The newest `launched`, or `launching`, with the time at which the launch began; None for a run that was never
+    launched."""
     given_up: str | None = None
-    """Why `cortex watch` gave the run's launches up, where nothing was begun since."""
+    """The reason why `cortex watch` gave up the run's launches, where nothing was started since."""
     job: JobState | None = None
-    """What SkyPilot says; None where its server here does not know the run, or was not asked."""
+    """The job's state by SkyPilot; None where its server here does not know the run, or was not asked."""
     unasked: str | None = None
-    """Why SkyPilot could not be asked."""
+    """The reason why SkyPilot could not be asked."""
     unwatched: bool = False
-    """True where nobody ends its launches if they fail, though that is this machine's to do."""
+    """True where this machine is the one to watch the run's launches, and no watcher runs on it."""
     deadline: Deadline | None = None
     decision: Event | None = None
-    """What the newest machine said of the deadline: `deadline_decision`."""
+    """The newest `deadline_decision` of any machine."""
 
     @property
     def spent(self) -> float:
@@ -65,23 +65,23 @@ class RunStatus:
 
     @property
     def machine(self) -> Charge | None:
-        """The one that works, or worked last."""
+        """The machine that works, or worked last."""
         return max(self.charges, key=lambda charge: charge.until, default=None)
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it by itself."""
+        """True where the run will not go on by itself."""
         return self.state in ENDED or (self.job is not None and self.job.ended)
 
-    def joined(self, watcher: JobWatcher) -> "RunStatus":
-        """The same, with what SkyPilot says: a job that it has ended is over, though its program could not say so."""
+    def with_job(self, watcher: JobWatcher) -> "RunStatus":
+        """The same status with SkyPilot's answer: a run whose job has ended is over, whatever its ledger says."""
         job, state = watcher.state, self.state
         if job and job.ended and state not in ENDED and job.state != "succeeded":
             state = "failed" if job.failed else "stopped"
         return replace(self, job=job, unasked=watcher.unasked, unwatched=watcher.unwatched, state=state)
 
     def to_json(self) -> dict[str, Any]:
-        """What `cortex status RUN --json` prints."""
+        """The output of `cortex status RUN --json`."""
         stage, machine = self.stage, self.machine
         return {
             "run": self.run,
@@ -113,7 +113,7 @@ class RunStatus:
 
 
 class RunWatcher:
-    """Looks at one run, again and again; what was read once is not read again."""
+    """Reads the status of one run repeatedly; ledger entries that were read are not read again."""
 
     def __init__(self, store: Store, run: str, *, workers: int = READERS, jobs: JobWatcher | None = None) -> None:
         """Raises UsageError for a run that does not exist. With `jobs`, SkyPilot is asked where it may know more."""
@@ -124,17 +124,17 @@ class RunWatcher:
         self.follower.reader.workers = workers
 
     def look(self, *, wait: bool = False) -> RunStatus:
-        """Read what is new, and say how the run stands. With `wait`, an answer of SkyPilot's is waited for."""
+        """Read new entries, and return the status. With `wait`, wait for SkyPilot's answer."""
         self.follower.update()
         status = self._status()
         if not self._jobs:
             return status
         if status.launch and status.state not in ENDED and can_ask():
             (self._jobs.look if wait else self._jobs.ask)(status.launch)
-        return status.joined(self._jobs)
+        return status.with_job(self._jobs)
 
     def _status(self) -> RunStatus:
-        """How it stands by what was read."""
+        """The status by the entries read so far."""
         follower = self.follower
         self._confirm(list(follower.stages.values()))
         reports, events = tuple(follower.stages.values()), follower.events
@@ -161,7 +161,7 @@ class RunWatcher:
         )
 
     def _confirm(self, reports: list[StageReport]) -> None:
-        """A stage whose artifact is there is done, though its maker was killed before it could say so."""
+        """Set stages to done whose artifact is complete, though their machine was killed before it wrote so."""
         open_ones = [report for report in reports if report.state in ("silent", "failed", "waiting")]
         keys = [f"{artifact_prefix(self._run, report.name)}/{MANIFEST}" for report in open_ones]
         if keys:
@@ -178,12 +178,12 @@ def _deadline_json(status: RunStatus) -> dict[str, Any] | None:
 
 
 def read_status(store: Store, run: str, *, workers: int = READERS) -> RunStatus:
-    """How a run stands now, by its ledger. Raises UsageError for a run that does not exist."""
+    """A run's status now, by its ledger. Raises UsageError for a run that does not exist."""
     return RunWatcher(store, run, workers=workers).look()
 
 
 def _given_up(events: list[Event]) -> str | None:
-    """Why the run's launches were given up; None where they were not, or anything took a later epoch since."""
+    """The reason why the run's launches were given up; None where they were not, or a later epoch was taken since."""
     last = max((event["epoch"] for event in events), default=0)
     found = [event for event in events if event["event"] == "given_up" and event["epoch"] == last]
     return str(found[-1]["reason"]) if found else None
@@ -192,7 +192,7 @@ def _given_up(events: list[Event]) -> str | None:
 def _state(reports: tuple[StageReport, ...], newest: StageReport | None, events: list[Event]) -> State:
     if all(report.state == "done" for report in reports[-1:]):
         return "done"
-    # By epochs, which tell what came after what, as clocks do not.
+    # Compared by epochs, which give the order of events; clocks of different machines do not.
     last_word = max((event["epoch"] for event in events if event["event"] in ("stopped", "teardown")), default=0)
     launched = max((event["epoch"] for event in events if event["event"] == "launched"), default=0)
     begun = (newest.epoch if newest else None) or 0

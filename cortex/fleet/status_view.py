@@ -1,4 +1,4 @@
-"""A run's status for people: once, or until the run has ended."""
+"""A run's status on the terminal: once, or live until the run has ended."""
 
 import time
 
@@ -14,7 +14,7 @@ from cortex.runs.deadline_standing import Deadline
 from cortex.text import harmless
 
 FOLLOW_SECONDS = 3.0
-"""Between two looks of one who follows."""
+"""Seconds between two reads of the status while a run is followed."""
 
 
 def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SECONDS) -> None:
@@ -37,7 +37,7 @@ def follow(store: Store, run: str, console: Console, *, every: float = FOLLOW_SE
 
 
 def print_status(status: RunStatus, console: Console) -> None:
-    """The status for people."""
+    """Print the status for the terminal."""
     console.print(
         Text.assemble((status.run, "bold"), f"  profile {status.profile}  in {status.bucket}"), soft_wrap=True
     )
@@ -46,7 +46,7 @@ def print_status(status: RunStatus, console: Console) -> None:
 
 
 def summary(status: RunStatus) -> str:
-    """State, money, machine and sign of life, and what is to be said besides, in lines."""
+    """State, money, machine and last sign of life in one line, and further lines where there is more to say."""
     of = f" of ${status.budget:.2f}" if status.budget else ""
     words = [status.state, f"spent ${status.spent:.2f}{of}"]
     if machine := status.machine:
@@ -74,7 +74,7 @@ def summary(status: RunStatus) -> str:
 
 
 def deadline_line(deadline: Deadline, status: RunStatus) -> str:
-    """When the run is to end, and what its newest machine does about it, and why."""
+    """The time left to the deadline, and the newest machine's decision with its reason."""
     left = deadline.at - status.now
     when = f"deadline in {duration(left)}" if left >= 0 else f"deadline missed by {duration(-left)}"
     decision = status.decision
@@ -86,14 +86,14 @@ def deadline_line(deadline: Deadline, status: RunStatus) -> str:
 
 
 def skypilot_line(status: RunStatus) -> str:
-    """What SkyPilot says of the run's job, or why it could not be asked; empty where it knows of none."""
+    """SkyPilot's state of the run's job, or why SkyPilot could not be asked; empty where it knows no job."""
     if status.unasked:
         return f"SkyPilot could not be asked: {status.unasked}"
     return str(status.job) if status.job else ""
 
 
 def place(machine: Charge) -> str:
-    """Which machine, and where: `i-0123 (aws us-east-1b p5.48xlarge spot, $31.50/h)`."""
+    """A machine with its place, type and price: `i-0123 (aws us-east-1b p5.48xlarge spot, $31.50/h)`."""
     where = [machine.cloud, machine.zone or machine.region, machine.instance_type, "spot" if machine.spot else None]
     words = " ".join(word for word in where if word)
     return f"{machine.machine} ({words + ', ' if words else ''}${machine.dollars_per_hour:.2f}/h)"

@@ -1,4 +1,4 @@
-"""The pipeline as it is submitted for a run: its file, with profile, images, bucket and labels filled in."""
+"""The tasks that are submitted for a run: the pipeline file with profile, images, bucket and labels filled in."""
 
 import json
 import os
@@ -12,8 +12,8 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.fleet.abilities import Target
-from cortex.fleet.alternatives import fitted
-from cortex.fleet.deadline.renting import Renting, rented
+from cortex.fleet.alternatives import fit_alternatives
+from cortex.fleet.deadline.renting import Renting, apply_renting
 from cortex.fleet.elsewhere import names_of_keys
 from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.fleet.tracker_variables import with_trackers
@@ -27,7 +27,7 @@ from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 
 DIGESTS = CHECKOUT / "images" / "digests.json"
-"""What `make push` writes: by image, `<registry>/<repository>@sha256:...`."""
+"""File that `make push` writes: by image, `<registry>/<repository>@sha256:...`."""
 
 JOBS = CHECKOUT / "jobs"
 
@@ -37,10 +37,10 @@ _ECR = re.compile(r".+\.dkr\.ecr\.[^/]+")
 AZURE_ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"
 
 ARTIFACT_REGISTRY = "-docker.pkg.dev"
-"""Ends the names of Google's registries, which begin with their place."""
+"""End of the host names of Google's registries, which begin with their location."""
 
 SERVER, USERNAME, PASSWORD = (f"SKYPILOT_DOCKER_{name}" for name in ("SERVER", "USERNAME", "PASSWORD"))
-"""How SkyPilot is told of a login to a registry: all three among a task's `envs`, or all three among its `secrets`."""
+"""Variables by which SkyPilot logs in to a registry: all three in a task's `envs`, or all three in its `secrets`."""
 
 
 def resolve(
@@ -54,17 +54,18 @@ def resolve(
     renting: Renting | None = None,
     target: Target | None = None,
 ) -> list[dict[str, Any]]:
-    """The tasks of a pipeline, ready to be submitted but for the values of their secrets.
+    """The tasks of a pipeline, ready to be submitted except for the values of their secrets.
 
-    Stages that the profile does not ask for are left out, and tasks that have no other. GPUs are the profile's, images
-    are the digests that were pushed (as the file names them where they were not: see `unpushed`). RUN_ID and
-    CORTEX_BUCKET are filled in; a variable that the file leaves empty takes the caller's value, or goes. A task that
-    trains is given the variables of the profile's trackers, keys among its secrets. By default a profile with a
-    deadline rents spot machines first and then on demand, and any other as the file says. `target` is a cloud that all
-    go to; where it is not the bucket's own, they are given the bucket's keys, as secrets.
+    - Stages that the profile does not ask for are left out, and so are tasks that run no other stage.
+    - GPUs are the profile's. Images are named by their pushed digests, or else as in the file (see `unpushed_images`).
+    - RUN_ID and CORTEX_BUCKET are filled in. A variable that the file leaves empty gets the caller's value, or is
+      removed where the caller has none.
+    - A task that trains gets the variables of the profile's trackers, keys among its secrets.
+    - By default a profile with a deadline rents spot machines first and then on demand, any other as the file says.
+    - All tasks go to the cloud `target`, if given. If that is not the bucket's own, they get its keys as secrets.
 
     Raises:
-        ConfigError: the file is not such a pipeline, or a task is left without a machine.
+        ConfigError: the file is no valid pipeline, or no machine is left for a task.
     """
     settings = settings or Settings()
     fill = _Fill(run, settings, read_digests(digests), environment)
@@ -85,7 +86,7 @@ def resolve(
         if any(stage in TRAINERS for stage in wanted):
             task |= with_trackers(task, profile.tracking, environment)
         task = _with_keys(task, settings.bucket_url, target)
-        machines = fitted(
+        machines = fit_alternatives(
             task,
             profile.hardware,
             gpus,
@@ -94,7 +95,7 @@ def resolve(
             target=target,
             nodes=task.get("num_nodes", 1),
         )
-        task["resources"] = rented(machines, profile.hardware.accelerator, renting)
+        task["resources"] = apply_renting(machines, profile.hardware.accelerator, renting)
         resolved.append(fill(task))
     if not resolved:
         raise ConfigError(f"{pipeline} has no task that runs a stage of profile {profile.name}")
@@ -109,10 +110,10 @@ def resolve_job(
     environment: Mapping[str, str] = os.environ,
     target: Target | None = None,
 ) -> dict[str, Any]:
-    """The one task of a file in `jobs/`, which is no run's: as `resolve`, its GPUs as the file says.
+    """The one task of a file in `jobs/`, which belongs to no run: filled in as by `resolve`, with the file's own GPUs.
 
     Raises:
-        ConfigError: the file is not one task, or it is left without a machine.
+        ConfigError: the file does not hold exactly one task, or no machine is left for it.
     """
     settings = settings or Settings()
     tasks = _tasks(path)
@@ -120,16 +121,16 @@ def resolve_job(
         raise ConfigError(f"{path} holds {len(tasks)} tasks with a `run`, not one")
     task, bucket = tasks[0], settings.bucket_url
     if target and "CORTEX_BUCKET" not in (task.get("envs") or {}):
-        bucket = ""  # it uses none, so that any cloud will do
+        bucket = ""  # the task uses no bucket, so any cloud will do
     task = _with_keys(task, bucket, target)
     nodes = task.get("num_nodes", 1)
-    machines = fitted(task, None, 0, bucket, settings.network_regions, target=target, nodes=nodes)
+    machines = fit_alternatives(task, None, 0, bucket, settings.network_regions, target=target, nodes=nodes)
     task = {**task, "resources": machines}
     return _Fill(path.stem, settings, read_digests(digests), environment)(task)
 
 
 def find_job(name: str) -> Path:
-    """A file in `jobs/`, by its name; or any file, by its path.
+    """Path of a file in `jobs/`, given its name, or of any file, given its path.
 
     Raises:
         UsageError: there is none.
@@ -152,7 +153,7 @@ def stages(document: Mapping[str, Any], where: Path) -> list[str]:
     """The stages that a task runs, in order; none for a task of another kind.
 
     Raises:
-        ConfigError: it names a stage that there is not.
+        ConfigError: it names a stage that does not exist.
     """
     found = [word for call in _STAGES.finditer(str(document.get("run"))) for word in call["stages"].split()]
     for stage in found:
@@ -163,27 +164,27 @@ def stages(document: Mapping[str, Any], where: Path) -> list[str]:
     return found
 
 
-def unpushed(documents: list[dict[str, Any]]) -> list[str]:
-    """Our images that the tasks name, but not by the digest that was pushed."""
+def unpushed_images(documents: list[dict[str, Any]]) -> list[str]:
+    """The kit's images that the tasks do not name by a pushed digest."""
     named = [container_of(document["resources"].get("image_id")) or "" for document in documents]
     return sorted({name for image in named if (name := image_name(image)) and "@sha256:" not in image})
 
 
 def secrets(documents: list[dict[str, Any]]) -> list[str]:
-    """The names of all secrets that the tasks take from their caller; a run's own is the launch's to give."""
+    """The names of all secrets that the user has to provide; the run's own secret comes from the launch."""
     return sorted({name for document in documents for name in document.get("secrets") or {}} - {SECRET_VARIABLE})
 
 
 def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
-    """The chain as SkyPilot reads it from a file, under the job's name."""
+    """The chain of tasks as YAML for SkyPilot, under the job's name."""
     return yaml.safe_dump_all([{"name": name}, *map(dict, documents)], sort_keys=False, width=120)
 
 
 def read_digests(path: Path) -> dict[str, str]:
-    """The images that were pushed, by name; none where nothing was.
+    """Digests of the images that were pushed, by name; empty where none was.
 
     Raises:
-        ConfigError: the file cannot be read, or is no such mapping.
+        ConfigError: the file cannot be read, or is not a mapping of images to digests.
     """
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
@@ -197,7 +198,7 @@ def read_digests(path: Path) -> dict[str, str]:
 
 
 def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile, where: Path) -> dict[str, int]:
-    """SkyPilot's `num_nodes` of a task: the profile's `hardware.nodes` for one that trains, none for any other.
+    """SkyPilot's `num_nodes` of a task: the profile's `hardware.nodes` if the task trains, else empty.
 
     Raises:
         ConfigError: the file asks for another number, or the task does more than train.
@@ -220,7 +221,7 @@ def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile,
 
 
 def _with_keys(task: dict[str, Any], bucket: str, target: Target | None) -> dict[str, Any]:
-    """A task whose machines are not of the bucket's cloud, with the names of its keys among its secrets."""
+    """The task with the names of the bucket's keys among its secrets, where `target` is not the bucket's cloud."""
     names = names_of_keys(bucket, target.cloud) if target else ()
     return {**task, "secrets": {**(task.get("secrets") or {}), **dict.fromkeys(names, "")}} if names else task
 
@@ -228,7 +229,7 @@ def _with_keys(task: dict[str, Any], bucket: str, target: Target | None) -> dict
 def _with_stages(text: str, wanted: list[str]) -> str:
     def call(match: "re.Match[str]") -> str:
         kept = [word for word in match["stages"].split() if word in wanted]
-        # What is left out may stand between others: `cortex run sft && cortex run dpo`.
+        # A call without stages becomes `true`, since it may stand between others: `cortex run sft && cortex run dpo`.
         return f"cortex run {' '.join(kept)}" if kept else "true"
 
     return _STAGES.sub(call, text)
@@ -236,7 +237,7 @@ def _with_stages(text: str, wanted: list[str]) -> str:
 
 @dataclass(frozen=True)
 class _Fill:
-    """What is put into every task: variables, the image, labels."""
+    """Fills variables, the image and labels into a task."""
 
     run: str
     settings: Settings
@@ -263,7 +264,7 @@ class _Fill:
     def _variables(self, variables: Mapping[str, Any]) -> dict[str, str]:
         given = {**self.environment, "RUN_ID": self.run, "CORTEX_BUCKET": self.settings.bucket_url}
         if self.settings.bucket_url.startswith("az://"):
-            # A container's URL does not say whose it is.
+            # The URL of an Azure container does not name its storage account.
             variables = {AZURE_ACCOUNT: None, **variables}
         filled = {name: given.get(name) if value is None else str(value) for name, value in variables.items()}
         return {name: value for name, value in filled.items() if value is not None}
@@ -273,16 +274,17 @@ class _Fill:
         return f"docker:{digest}" if digest else container
 
     def _login(self, image: str) -> tuple[dict[str, str], dict[str, str]]:
-        """Variables and secrets with which a machine logs in to an image's registry: the caller's own login, if any."""
+        """Variables and secrets for a machine's login to an image's registry: by the user's own login, if it is set."""
         host = image.removeprefix("docker:").partition("/")[0]
         given = {name: self.environment.get(name) for name in (SERVER, USERNAME, PASSWORD)}
         if given[USERNAME] and given[PASSWORD] and (given[SERVER] or host) == host:
-            return {}, {SERVER: host, USERNAME: "", PASSWORD: ""}  # the values are filled in when it is submitted
+            return {}, {SERVER: host, USERNAME: "", PASSWORD: ""}  # the values are filled in on submission
         if _ECR.fullmatch(host):
-            # With no password, SkyPilot has the machine log in to ECR as itself.
+            # With an empty password, SkyPilot logs the machine in to ECR by its role.
             return {SERVER: host, USERNAME: "AWS", PASSWORD: ""}, {}
         if host.endswith(ARTIFACT_REGISTRY):
-            # Likewise, as the account of a machine at Google; elsewhere SkyPilot goes on without, for public images.
+            # Likewise by the service account of a machine at Google; elsewhere SkyPilot pulls without a login, which
+            # works for public images.
             return {SERVER: host, USERNAME: "", PASSWORD: ""}, {}
         return {}, {}
 

@@ -1,4 +1,4 @@
-"""Letting go of a run's machines: only once a verified copy of its release is proven to be on this disk."""
+"""Teardown of a run's machines, allowed only once a verified copy of its release is on this disk."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,23 +17,23 @@ from cortex.runs.ledger import Ledger
 
 
 class Machines(Protocol):
-    """What a run occupies and pays for, wherever that is."""
+    """The jobs, clusters and services that cost a run money."""
 
     def of_run(self, run: str) -> Sequence[str]:
-        """What is there now: jobs, clusters, services."""
+        """Names of the run's jobs, clusters and services that exist now."""
         ...
 
     def destroy(self, name: str) -> None:
-        """Give one back. Destroying what is gone already is no error."""
+        """End one of them; no error if it is gone already."""
         ...
 
 
 def teardown(run: str, store: Store, home: Path, machines: Machines, trust: Trust | None = None) -> tuple[str, ...]:
-    """Destroy a run's machines, and return their names; the bucket and the copy stay. Doing it again finds nothing.
+    """Destroy a run's machines, and return their names; the bucket and the copy stay. A second call finds nothing.
 
     Raises:
-        RefusedError: no verified copy is proven to be here, with the command that brings one; or `trust` asks for a
-            signature that the copy does not have.
+        RefusedError: there is no verified copy here (the message names the command that downloads one), or `trust` asks
+            for a signature that the copy does not have.
     """
     receipt = require_copy(run, store, home)
     if trust:
@@ -42,7 +42,7 @@ def teardown(run: str, store: Store, home: Path, machines: Machines, trust: Trus
 
 
 def abandon(run: str, typed: str, store: Store, machines: Machines) -> tuple[str, ...]:
-    """Destroy a run's machines with nothing brought home, for one who has typed the run's id out.
+    """Destroy a run's machines without a copy of its release, for a user who has typed the run's id in full.
 
     Raises:
         UsageError: what was typed is not the run's id.
@@ -58,22 +58,22 @@ def abandon(run: str, typed: str, store: Store, machines: Machines) -> tuple[str
 
 
 def require_copy(run: str, store: Store, home: Path) -> Receipt:
-    """Prove that the release in the bucket lies, whole and right, on this disk.
+    """Check that a complete and correct copy of the bucket's release is on this disk.
 
-    By which way it came does not matter: a copy off its machine (`download --from-cluster`) counts once the bucket has
-    a release of the same digest. While the bucket has none, such a copy is compared with nothing but the machine's own
-    word, on one disk, where no later stage or server looks; and the machine is still bringing it to the bucket. To end
-    that work is to abandon it: the copy stays, and who decides so types the run's id.
+    A copy from the run's machine (`download --from-cluster`) counts, too, once the bucket has a release of the same
+    digest. While the bucket has none, such a copy was compared only with the machine's own manifest, exists on one disk
+    alone, and the machine is still sending the release to the bucket. A user who wants to end that work has to abandon
+    the run, by typing its id; the copy stays.
 
     Raises:
-        RefusedError: it does not, or nothing can be proven: no release, no bucket, no receipt, a damaged copy.
+        RefusedError: there is no such copy, or it cannot be checked: no release, no bucket, no receipt, or damage.
     """
     fix = f"bring it home first: cortex download {run}"
     try:
         published = release_of(store, run)
     except DataError as error:
         raise RefusedError(
-            f"refusing to tear down {run}: {error}{_off_the_machine(home, run)}; or let it go for good: "
+            f"refusing to tear down {run}: {error}{_describe_cluster_copy(home, run)}; or let it go for good: "
             f"cortex teardown {run} --abandon"
         ) from error
     try:
@@ -89,8 +89,8 @@ def require_copy(run: str, store: Store, home: Path) -> Receipt:
     return receipt
 
 
-def _off_the_machine(home: Path, run: str) -> str:
-    """What to say of a copy that came off the run's machine, past the bucket."""
+def _describe_cluster_copy(home: Path, run: str) -> str:
+    """Part of a message about a copy that came from the run's machine, not from the bucket; empty without one."""
     with suppress(DataError):
         receipt = Receipt.read(home, run)
         if receipt and receipt.via == "cluster":
@@ -105,7 +105,7 @@ def _destroy(run: str, store: Store, machines: Machines, why: dict[str, object])
     names = tuple(machines.of_run(run))
     if not names:
         return ()
-    # The newest epoch is ours from here on: what still runs there cannot publish any more.
+    # With a newer epoch taken, what still runs on the machines can publish nothing any more.
     ledger = Ledger(store, run, Lease.take(store, run).epoch)
     ledger.append("teardown", machines=names, **why)
     destroy_each(names, machines, lambda name: ledger.append("destroyed", machine=name))
@@ -119,10 +119,10 @@ def _destroy_unrecorded(run: str, machines: Machines) -> tuple[str, ...]:
 
 
 def destroy_each(names: Sequence[str], machines: Machines, tell: Callable[[str], None] = lambda name: None) -> None:
-    """Destroy them all, and `tell` of each: one that cannot be destroyed, or told of, must not keep the others.
+    """Destroy all, and `tell` of each; a failure with one does not keep the others from being destroyed.
 
     Raises:
-        CortexError: the first that could not be destroyed, once all were tried.
+        CortexError: the first failure to destroy one, once all were tried.
     """
     failures = list[CortexError]()
     for name in names:

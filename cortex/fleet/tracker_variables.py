@@ -1,4 +1,4 @@
-"""The variables that a profile's trackers read, put into a task that trains: keys as secrets, the rest as they are."""
+"""Variables that a profile's trackers read, added to a task that trains: keys as secrets, the rest as `envs`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from cortex.training.tracking.needs import tracker_secrets, tracker_settings
 def with_trackers(
     task: Mapping[str, Any], trackers: Sequence[str], environment: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """A task's `envs` and `secrets` with these trackers' variables; what the file itself says of a variable stays.
+    """A task's `envs` and `secrets` with these trackers' variables; variables that the file itself has stay unchanged.
 
-    Both are left empty, as a file leaves them: settings take their values from the environment when the task is filled
-    in, secrets when it is submitted, so that no text of the task holds one.
+    The added ones are empty: `envs` take their values from the environment when the task is filled in, secrets when it
+    is submitted, so that the task's text never holds a secret.
     """
     envs, secrets = (dict[str, Any](task.get(key) or {}) for key in VARIABLES)
     named = {*envs, *secrets}

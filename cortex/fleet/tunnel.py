@@ -1,8 +1,8 @@
-"""The way to SkyPilot's server in a stack's network: a port of this machine, forwarded by AWS's Session Manager.
+"""Tunnel to SkyPilot's server in a stack's network: a port of this machine, forwarded by AWS's Session Manager.
 
-The server lets nobody in from outside. A session is opened by `aws ssm start-session`, with the credentials of this
-machine's user; it outlives the program that opened it, so that others can use it, and AWS ends it once nothing has gone
-through for 20 minutes. Losing it ends no run: those are the server's.
+The server accepts no connections from outside. `aws ssm start-session` opens a session with this user's credentials.
+The session outlives the program that opened it, so that others can use it; AWS ends it after 20 minutes without
+traffic. A lost session ends no run, since the server runs them.
 """
 
 import fcntl
@@ -28,13 +28,13 @@ from cortex.surroundings import LOOPBACK
 from cortex.text import harmless
 
 SKYPILOT_PORT = 46580
-"""Where SkyPilot listens on its server."""
+"""Port on which SkyPilot listens on its server."""
 
 OPENING = 30.0
-"""Seconds until a session must have come up: it takes 2 to 5."""
+"""Most seconds until a session is open; usually it takes 2 to 5."""
 
 ANSWER = 5.0
-"""Seconds in which a server that is reached says that it is well."""
+"""Timeout in seconds of the server's health check."""
 
 PLUGIN = "session-manager-plugin"
 NEEDED = {
@@ -42,7 +42,7 @@ NEEDED = {
     PLUGIN: "docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html "
     "has a package for each system",
 }
-"""The programs that open a session, each with where it is had."""
+"""The programs that open a session, each with the way to get it."""
 
 _EXPIRED = (
     "ExpiredToken",
@@ -65,10 +65,10 @@ _GONE = (
 
 
 def find_tunnel(settings: Settings) -> "Tunnel | None":
-    """The way to the server that the kit's files name; None where they name none, or the user has named another.
+    """The tunnel to the server that `.env` names; None where it names none, or the user has configured another.
 
     Raises:
-        ConfigError: `.env` names a server, and SkyPilot's configuration does not say at which port it is.
+        ConfigError: `.env` names a server, but SkyPilot's configuration does not have its port.
     """
     from sky.server import common
 
@@ -87,20 +87,20 @@ def find_tunnel(settings: Settings) -> "Tunnel | None":
 
 @dataclass(frozen=True)
 class Tunnel:
-    """One port of this machine that leads to a server."""
+    """A port of this machine that is forwarded to a server."""
 
     instance: str
     region: str | None
     port: int
     folder: Path
-    """Where it is written down who opened it."""
+    """Folder of the record of the open session, its lock and its log."""
 
     def open(self) -> bool:
         """Return once the server answers at the port; False where it did already.
 
         Raises:
-            ConfigError: a program is missing, the machine is not up, the credentials do not do, the port is another
-                program's, or the server does not answer.
+            ConfigError: a program is missing, the machine is not up, the credentials do not suffice, another program
+                has the port, or the server does not answer.
         """
         with self._alone():
             opened = self._opened()
@@ -112,7 +112,7 @@ class Tunnel:
             if self._answers():
                 return False
             if opened:
-                # A session whose network is gone, after a sleep of this machine say, is of use to nobody.
+                # The session no longer works, for example after this machine slept.
                 _end(opened[0])
             self._require_free()
             self._require_programs()
@@ -120,7 +120,7 @@ class Tunnel:
             return True
 
     def close(self) -> bool:
-        """End the session, if one that was opened here stands; False where none does."""
+        """End the session that was opened here; False where there is none."""
         with self._alone():
             opened = self._opened()
             if opened and opened[1] != self.instance:
@@ -136,18 +136,18 @@ class Tunnel:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        """Of several programs at once, one opens it."""
+        """Hold the lock that lets only one program at a time open or close the session."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{self.port}.lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _opened(self) -> tuple[psutil.Process, str] | None:
-        """The session that was opened here, if it still stands, and to which machine it leads."""
+        """The session that was opened here, if it is still open, and the machine that it leads to."""
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             process = psutil.Process(record["process"])
-            # A number is used again: only the time tells the session from another program.
+            # Process numbers are reused, so the creation time tells the session from another program.
             same = process.create_time() == record["since"] and process.status() != psutil.STATUS_ZOMBIE
         except (FileNotFoundError, ValueError, KeyError, TypeError, psutil.Error):
             return None
@@ -185,7 +185,7 @@ class Tunnel:
         words += ["--parameters", f"portNumber={SKYPILOT_PORT},localPortNumber={self.port}"]
         words += ["--region", self.region] if self.region else []
         with log.open("wb") as output:
-            # In a session of its own: neither Ctrl-C nor a terminal that closes reaches it.
+            # In its own process session, so that neither Ctrl-C nor a closed terminal ends it.
             process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
@@ -208,7 +208,7 @@ class Tunnel:
         _LEFT.append(process)
 
     def _refusal(self, said: str) -> str:
-        """Why a session was not opened, and the fix."""
+        """The reason why a session was not opened, and the fix."""
         words = harmless(" ".join(said.split()), limit=300) or "it says nothing"
         if any(sign in said for sign in _EXPIRED):
             return (
@@ -230,21 +230,21 @@ class Tunnel:
         return f"no session to SkyPilot's server {self.instance} comes up: {words}"
 
     def _state(self) -> str | None:
-        """EC2's word for the machine; None where EC2 cannot be asked."""
+        """EC2's state of the machine, `gone` where it does not exist; None where EC2 cannot be asked."""
         try:
             found = aws.client("ec2", self.region).describe_instances(InstanceIds=[self.instance])
-        except aws.errors() as error:
-            return "gone" if aws.code(error) == "InvalidInstanceID.NotFound" else None
+        except aws.error_types() as error:
+            return "gone" if aws.error_code(error) == "InvalidInstanceID.NotFound" else None
         machines = [machine for group in found["Reservations"] for machine in group["Instances"]]
         return machines[0]["State"]["Name"] if machines else "gone"
 
 
 _LEFT: list["subprocess.Popen[bytes]"] = []
-"""Sessions that outlive this program; Python would warn of each that it forgets."""
+"""Sessions that outlive this program, kept here because Python warns of each running process that it forgets."""
 
 
 def _end(process: psutil.Process) -> None:
-    """End a session with the plugin that it started, and return once both are gone."""
+    """End a session and the plugin that it started, and return once both are gone."""
     try:
         everyone = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:

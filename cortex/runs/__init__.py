@@ -1,1 +1,1 @@
-"""What a run is: its profile, its place in the bucket, its ledger, its pipeline."""
+"""Runs: their profile, their folder in the bucket, their ledger and their pipeline."""

@@ -1,7 +1,7 @@
-"""The program that asks the model hub for a base: its manifest, or its files. `base_model` starts it.
+"""The program that fetches a base's manifest, or its files, from the model hub. `base_request` starts it.
 
-It is a program of its own because the hub's client reads `HF_HUB_OFFLINE` once, when it is imported: the stage that
-loads the base is offline. And what hangs in the client's native code is ended with its process.
+It is a separate program because the hub's client reads `HF_HUB_OFFLINE` once, when it is imported, and the stage that
+loads the base is offline. A hang in the client's native code can also be ended by killing its process.
 """
 
 import os
@@ -16,24 +16,24 @@ from cortex.artifacts.manifest import Manifest
 from cortex.errors import CortexError
 from cortex.limits import MANIFEST_BYTES, read_file
 from cortex.runs.base_revision import read_revision
-from cortex.runs.hub import HubSilentError, telling_refusals
+from cortex.runs.hub import HubSilentError, explaining_refusals
 
 SILENT = 75
-"""The exit code where the hub did not answer: asked again, it may."""
+"""The exit code if the hub did not answer: a retry may help."""
 
 
 class BaseRequest(BaseModel):
-    """A question to the hub."""
+    """A request to the hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str
     revision: str | None
-    """A commit; None for the one that the main branch is at."""
+    """A commit; None for the main branch's newest."""
     manifest: str
-    """Where the manifest is written; or, with `folder`, read."""
+    """The path that the manifest is written to; with `folder`, read from."""
     folder: str | None = None
-    """Where the files go; None asks for the manifest alone."""
+    """The folder that the files are written to; None asks for the manifest alone."""
 
 
 def command(request: BaseRequest) -> Sequence[str]:
@@ -42,16 +42,16 @@ def command(request: BaseRequest) -> Sequence[str]:
 
 
 def download(base: str, pin: Manifest, folder: Path) -> None:
-    """Bring the files of a pinned base from the hub into a folder. Their bytes are for the caller to verify.
+    """Download the files of a pinned base from the hub into a folder. The caller verifies their bytes.
 
     Raises:
-        ConfigError, HubSilentError: as `telling_refusals`.
+        ConfigError, HubSilentError: as `explaining_refusals`.
     """
     from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
 
     revision = str(pin.meta["revision"])
     token = os.environ.get("HF_TOKEN")
-    with telling_refusals(base, revision, token=bool(token)):
+    with explaining_refusals(base, revision, token=bool(token)):
         snapshot_download(
             base,
             revision=revision,
@@ -63,7 +63,7 @@ def download(base: str, pin: Manifest, folder: Path) -> None:
 
 
 def main() -> None:
-    """Do what the first argument asks; an error is one line on stdout, and the exit code."""
+    """Carry out the request in the first argument; print an error as one line on stdout, and leave with its code."""
     request = BaseRequest.model_validate_json(sys.argv[1])
     try:
         if request.folder is None:
@@ -72,12 +72,12 @@ def main() -> None:
             data = read_file(Path(request.manifest), MANIFEST_BYTES)
             download(request.base, Manifest.parse(data, request.manifest), Path(request.folder))
     except HubSilentError as error:
-        _leave(error, SILENT)
+        _print_and_exit(error, SILENT)
     except CortexError as error:
-        _leave(error, error.exit_code)
+        _print_and_exit(error, error.exit_code)
 
 
-def _leave(error: CortexError, code: int) -> None:
+def _print_and_exit(error: CortexError, code: int) -> None:
     print(" ".join(str(error).split()), flush=True)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""The `config.json` of a profile's base model: what its size and its steps are computed from, without any weights."""
+"""The `config.json` of a profile's base model, from which its size and the time of its steps are computed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,33 +13,33 @@ from cortex.runs.profile_sections import Model, ScratchModel
 from cortex.settings import CHECKOUT
 
 SHAPES = CHECKOUT / "jobs" / "shapes"
-"""A folder for each base of a shipped profile, named `owner--name`, with the `config.json` that the hub has: so that
-nobody needs a token, or the internet, to learn what fits."""
+"""A folder for each base of a shipped profile, named `owner--name`, with the hub's `config.json`: so that `cortex plan`
+needs neither a token nor the internet."""
 
 HUB_SECONDS = 10.0
 
 
 def shipped_config(base: str) -> Path | None:
-    """The folder of `jobs/shapes/` that describes a base of the hub; None where none does."""
+    """The folder of `jobs/shapes/` that describes a base of the hub; None if there is none."""
     folder = SHAPES / base.replace("/", "--")
     return folder if "/" in base and (folder / CONFIG).is_file() else None
 
 
 def base_config(model: Model, environment: Mapping[str, str], seconds: float = HUB_SECONDS) -> dict[str, Any]:
-    """What the base's `config.json` says: from its folder, else from `jobs/shapes/`, else from the hub.
+    """The contents of the base's `config.json`: from its folder, else from `jobs/shapes/`, else from the hub.
 
     Raises:
-        ConfigError: there is none, it is no JSON object, or only the hub could tell and does not answer.
+        ConfigError: there is none, it is no JSON object, or it is on the hub alone, which does not answer.
     """
     if model.scratch:
-        return _of_scratch(model.scratch)
+        return _scratch_config(model.scratch)
     base = model.base
     assert base is not None
     if is_folder(base):
-        return _read(Path(base).expanduser())
+        return _read_config(Path(base).expanduser())
     folder = shipped_config(base)
     if folder:
-        return _read(folder)
+        return _read_config(folder)
     try:
         return read_hub_config(base, environment, seconds, model.revision)
     except HubSilentError as error:
@@ -49,7 +49,7 @@ def base_config(model: Model, environment: Mapping[str, str], seconds: float = H
         ) from error
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         found: Any = read_json(read_file(path.resolve(), CONFIG_BYTES), nan=True)  # a hub's cache holds links
@@ -64,8 +64,8 @@ def _read(folder: Path) -> dict[str, Any]:
     return cast(dict[str, Any], found)
 
 
-def _of_scratch(shape: ScratchModel) -> dict[str, Any]:
-    """As `cortex.training.scratch` builds it."""
+def _scratch_config(shape: ScratchModel) -> dict[str, Any]:
+    """The configuration of the model that `cortex.training.scratch` builds."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",

@@ -1,4 +1,4 @@
-"""A base model in a folder of this machine, looked at before anything is paid for."""
+"""Checks of a base model in a folder of this machine, before anything is rented."""
 
 import os
 from pathlib import Path
@@ -9,20 +9,20 @@ from cortex.runs.base_rules import MORE_TEMPLATES, READ, BaseFiles, require_trai
 
 
 def is_folder(base: str) -> bool:
-    """Tell if a base is named as a folder of this machine, and not as a model of the hub."""
+    """Tell if a base's name is a folder of this machine, and not a model of the hub."""
     return base.startswith((".", "~")) or Path(base).is_absolute() or is_here(base)
 
 
 def is_here(base: str) -> bool:
-    """Tell if there is such a folder on this machine; a name that no folder can have is none."""
+    """Tell if there is such a folder on this machine; False, too, for a name that no folder can have."""
     return os.path.isdir(os.path.expanduser(base))  # noqa: PTH111, PTH112  pathlib raises on a name that is too long
 
 
 def check_base(base: str | None) -> None:
-    """Refuse a folder that `sft` could not train from; a hub's model, or none, is not looked at here.
+    """Refuse a folder that `sft` could not train from. A model of the hub, or None, is not checked here.
 
     Raises:
-        ConfigError: what it lacks.
+        ConfigError: the folder lacks something that `sft` needs; the message names it.
     """
     if base is None or not is_folder(base):
         return
@@ -34,10 +34,10 @@ def check_base(base: str | None) -> None:
 
 
 def read_base_files(base: str) -> BaseFiles:
-    """A folder's files as the rules for a base look at them.
+    """A folder's files, as the rules for a base check them.
 
     Raises:
-        ConfigError: they cannot be read, or one of the small ones is not small.
+        ConfigError: they cannot be read, or one is larger than `READ` allows.
     """
     folder = Path(base).expanduser()
     try:

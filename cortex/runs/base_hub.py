@@ -1,4 +1,4 @@
-"""A base model on the hub, looked at before anything is paid for: its list of files, and the small ones among them."""
+"""Checks of a base model on the hub, before anything is rented: of its list of files, and its small files."""
 
 import asyncio
 import re
@@ -16,19 +16,19 @@ from cortex.runs.hub import HubSilentError, check_name
 PUBLIC = "https://huggingface.co"
 
 _LISTING_BYTES = 16 * MIB
-"""The most that is read of a model's entry: one of 100,000 files takes about 6 MB."""
+"""Most bytes that are read of a model's entry: that of a model with 100,000 files has about 6 MB."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def check_hub_base(base: str, environment: Mapping[str, str], seconds: float, revision: str | None = None) -> str:
-    """Refuse a model of the hub that `sft` could not train from, as HF_TOKEN shows it, or the public without one.
+    """Refuse a model of the hub that `sft` could not train from; read with HF_TOKEN if it is set, else as the public.
 
-    Looks at a commit, by default the one that the main branch is at, and returns it.
+    Checks a commit, by default the main branch's newest, and returns it.
 
     Raises:
-        ConfigError: what the model lacks, or that HF_TOKEN does not open it.
-        HubSilentError: the hub did not answer within `seconds`, answered something else, or asks for a token.
+        ConfigError: the model lacks something, which the message names, or HF_TOKEN gives no access to it.
+        HubSilentError: the hub did not answer within `seconds`, gave another answer, or asks for a token.
     """
     commit, files = _read_files(base, revision, READ, environment, seconds)
     require_trainable(files)
@@ -38,10 +38,10 @@ def check_hub_base(base: str, environment: Mapping[str, str], seconds: float, re
 def read_hub_config(
     base: str, environment: Mapping[str, str], seconds: float, revision: str | None = None
 ) -> dict[str, Any]:
-    """Read the `config.json` of a model of the hub, and nothing else of it.
+    """Read the `config.json` of a model of the hub, and no other file.
 
     Raises:
-        ConfigError: the model has none that can be read, or HF_TOKEN does not open it.
+        ConfigError: the model has no valid one, or HF_TOKEN gives no access to it.
         HubSilentError: as `check_hub_base`.
     """
     _, files = _read_files(base, revision, (CONFIG,), environment, seconds)
@@ -71,12 +71,12 @@ async def _fetch(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         asyncio.timeout(seconds),
-        # The hub sends on to where large files lie; httpx2 does not show the token to another host.
+        # The hub redirects to another host for large files; httpx2 does not send the token there.
         httpx2.AsyncClient(headers=headers, follow_redirects=True) as client,
     ):
         at = f"/revision/{revision}" if revision else ""
         data = await _get(client, f"{endpoint}/api/models/{base}{at}", _LISTING_BYTES, token)
-        commit, names = _listed(data, endpoint)
+        commit, names = _parse_listing(data, endpoint)
         there = [name for name in wanted if name in names]
         addresses = [f"{endpoint}/{base}/resolve/{commit}/{quote(name)}" for name in there]
         contents = [
@@ -86,10 +86,10 @@ async def _fetch(
 
 
 async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | None) -> bytes:
-    """An answer's body, read to its limit at most."""
+    """An answer's body, of `limit` bytes at most."""
     async with client.stream("GET", url) as response:
         status = response.status_code
-        if token and _refuses(response.headers):
+        if token and _is_refusal(response.headers):
             raise ConfigError(f"{url} answers {status}: HF_TOKEN does not open that model, or there is none")
         if response.headers.get("X-Error-Code") == "RevisionNotFound":
             raise ConfigError(f"{url} answers {status}: it has no such commit; correct model.revision, or leave it out")
@@ -103,14 +103,14 @@ async def _get(client: httpx2.AsyncClient, url: str, limit: int, token: str | No
     return bytes(body)
 
 
-def _refuses(headers: Mapping[str, str]) -> bool:
-    """True where the hub itself says no; a proxy, or where large files lie, may answer 403 for reasons of its own."""
+def _is_refusal(headers: Mapping[str, str]) -> bool:
+    """Tell if the hub itself refuses; a proxy, or the host of large files, may answer 403 for other reasons."""
     known = headers.get("X-Error-Code") in ("GatedRepo", "RepoNotFound")
     return known or "Invalid credentials" in headers.get("X-Error-Message", "")
 
 
-def _listed(data: bytes, endpoint: str) -> tuple[str, frozenset[str]]:
-    """A model's commit and the names of its files; raises HubSilentError where it was not a hub that answered."""
+def _parse_listing(data: bytes, endpoint: str) -> tuple[str, frozenset[str]]:
+    """A model's commit and the names of its files; raises HubSilentError if the answer is not a hub's."""
     try:
         entry = read_json(data, nan=True)
         commit, names = str(entry["sha"]), frozenset(str(file["rfilename"]) for file in entry["siblings"])

@@ -1,7 +1,7 @@
-"""The base model as every stage takes it: a folder of this machine, verified file by file against the run's pin.
+"""The base model of a run, as a folder of this machine, verified file by file against the run's pin.
 
-A hub's model comes from the bucket's copy, or, where that is not there or is damaged, from the hub; then it is copied
-into the bucket for the tasks and runs to come. Nothing that comes is believed: only what the pin says.
+A hub's model comes from the bucket's copy, or, if that is missing or damaged, from the hub; then it is copied into the
+bucket for later tasks and runs. Neither the bucket nor the hub is trusted: every file must match the pin.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ from cortex.runs.base_rules import needed_files
 from cortex.runs.context import RunContext
 
 MIRRORING = Patience(deadline=60.0)
-"""How long a bucket may refuse a base's copy: it saves later machines a download, and GPUs wait for it meanwhile."""
+"""Retries of writing a base's copy to the bucket: the copy saves later machines a download, but GPUs wait for it."""
 
 
 def base_folder(context: RunContext) -> Path | None:
@@ -43,22 +43,22 @@ def base_artifact(context: RunContext) -> Artifact | None:
 
     Raises:
         ConfigError: the base cannot be used, the hub refuses it, or the disk has no room for it.
-        DataError: a base in a folder is not the one that the run began with; a hub's can be had from nowhere.
-        RefusedError: the pin was replaced, or another process of this machine fetches the same base.
+        DataError: a base in a folder is not the one that the run began with, or a hub's cannot be downloaded.
+        RefusedError: the pin was replaced, or another process of this machine downloads the same base.
     """
     name = context.profile.model.base
     if name is None:
         return None
     if KIND not in context.seen:
-        context.seen[KIND] = _in_folder(context, name) if is_folder(name) else _of_hub(context, name)
+        context.seen[KIND] = _folder_base(context, name) if is_folder(name) else _hub_base(context, name)
     return context.seen[KIND]
 
 
 def require_trained_on(base: Artifact, stage: str, made: Manifest) -> None:
-    """Refuse what an earlier stage trained on another base: its adapter means nothing on this one.
+    """Refuse an adapter that an earlier stage trained on another base: it does not fit this one.
 
     Raises:
-        DataError: it did.
+        DataError: the stage used another base.
     """
     trained_on = made.inputs.get(KIND)
     if trained_on is not None and trained_on != base.digest:
@@ -68,8 +68,8 @@ def require_trained_on(base: Artifact, stage: str, made: Manifest) -> None:
         )
 
 
-def _in_folder(context: RunContext, name: str) -> Artifact:
-    """A base that is on this machine already; every machine's must be the same."""
+def _folder_base(context: RunContext, name: str) -> Artifact:
+    """The base in a folder of this machine; all machines of a run must have the same files."""
     check_base(name)
     folder = Path(name).expanduser().absolute()
     names = needed_files(read_base_files(name))
@@ -88,7 +88,7 @@ def _in_folder(context: RunContext, name: str) -> Artifact:
     return Artifact(folder, pin)
 
 
-def _of_hub(context: RunContext, name: str) -> Artifact:
+def _hub_base(context: RunContext, name: str) -> Artifact:
     store, secret, pin = context.store, context.secret, find_pin(context.store, context.secret)
     if pin is None:
         pin = bind_pin(store, secret, read_manifest(name, context.profile.model.revision, context.work))
@@ -117,11 +117,11 @@ def _of_hub(context: RunContext, name: str) -> Artifact:
 
 
 def _from_bucket(context: RunContext, pin: Manifest, prefix: str, target: Path) -> Path | None:
-    """The bucket's copy on this machine, whole and as pinned; None where the bucket has none.
+    """The bucket's copy on this machine, verified against the pin; None if the bucket has none.
 
     Raises:
-        VerificationError: the copy is damaged, or is of something else.
-        MissingObjectError: a file of it is gone.
+        VerificationError: the copy is damaged, or of another model.
+        MissingObjectError: a file of the copy is missing.
     """
     store = context.store
     there = find(store, prefix)
@@ -138,22 +138,22 @@ def _from_bucket(context: RunContext, pin: Manifest, prefix: str, target: Path) 
 
 
 def _mirror(context: RunContext, pin: Manifest, prefix: str, folder: Path) -> Path:
-    """Copy a base into the bucket, or mend the copy there; where the base lies then. What fails is warned of alone."""
+    """Copy a base into the bucket, or repair the copy there, and return the base's folder. A failure only warns."""
     if not context.leads:
-        return folder  # of machines that train together the first one copies it
-    store = context.store.patient(MIRRORING)
+        return folder  # of machines that train together, the leader copies it
+    store = context.store.with_patience(MIRRORING)
     try:
         there = find(store, prefix)
         if there is None:
-            # Two runs that do it at once write the same bytes; of equal manifests, either may be the first.
+            # Two runs that publish at once write the same bytes, so either may come first.
             return publish(folder, store, prefix, kind=KIND, code="", meta=pin.meta, lease=context.lease).path
         if there.digest == pin.digest:
             present = {entry.key: entry.size for entry in store.list(prefix)}
             names = [entry.name for entry in pin.files]
-            send(folder, names, store, prefix, present, context.lease.checked())
+            send(folder, names, store, prefix, present, context.lease.throttled_check())
             return folder
         raise RefusedError(f"{store.url}/{prefix} holds something else: delete it")
     except (StoreError, VerificationError, RefusedError) as error:
-        context.lease.check()  # a run that somebody took over stops here
+        context.lease.check()  # a run that another process took over stops here
         logger.warning(f"the bucket gets no copy of the base, so that each machine takes it from the hub: {error}")
     return folder

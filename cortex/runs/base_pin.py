@@ -1,8 +1,8 @@
-"""The base model that a run is pinned to: the files that it loads, each by its SHA-256, bound to the run once.
+"""The pin of a run's base model: the files that it loads, each with its SHA-256, bound to the run once.
 
-The pin is the manifest that a copy of the base carries, known before the copy is there. For a model of the hub it is
-made from the hub's own hashes at one revision; for a folder, from the folder's bytes. It lies in the run's folder with
-a code that only the run's secret makes: what it says is believed, wherever the files then come from.
+The pin is the manifest of a copy of the base, made before there is a copy. For a model of the hub it is made from the
+hub's own hashes at one revision; for a folder, from the folder's bytes. It lies in the run's folder with an
+authentication code made with the run's secret. So the pin can be trusted, and files from anywhere verified against it.
 """
 
 import json
@@ -20,7 +20,7 @@ from cortex.runs.run_secret import RunSecret
 KIND = "base"
 
 PIN = "base.json"
-"""In a run's folder, written once."""
+"""The pin's object in a run's folder, written once."""
 
 
 class _Bound(BaseModel):
@@ -31,11 +31,11 @@ class _Bound(BaseModel):
     manifest: str
     """The manifest's canonical text."""
     code: str
-    """The run's secret, over the manifest's digest."""
+    """The authentication code over the manifest's digest, made with the run's secret."""
 
 
 def mirror_prefix(pin: Manifest) -> str | None:
-    """Where the bucket keeps a copy of a hub's base for all runs; None for a base in a folder, which is not copied."""
+    """The prefix of the bucket's copy of a hub's base; None for a base in a folder, which is not copied."""
     name, revision = pin.meta.get("base"), pin.meta.get("revision")
     if not isinstance(name, str) or not isinstance(revision, str):
         return None
@@ -43,35 +43,35 @@ def mirror_prefix(pin: Manifest) -> str | None:
 
 
 def find_pin(store: Store, secret: RunSecret) -> Manifest | None:
-    """Read what a run's base is pinned to; None while it is not.
+    """Read the pin of a run's base; None while there is none.
 
     Raises:
-        RefusedError: what lies there was not made with the run's secret.
+        RefusedError: the object there was not made with the run's secret.
     """
     key = _key(secret)
     try:
-        bound = _Bound.model_validate_json(store.get(key, 2 * MANIFEST_BYTES))  # a text within JSON is longer
+        bound = _Bound.model_validate_json(store.get(key, 2 * MANIFEST_BYTES))  # escaping in JSON makes it longer
     except MissingObjectError:
         return None
     except ValidationError as error:
-        raise _replaced(store, secret) from error
+        raise _replaced_error(store, secret) from error
     pin = Manifest.parse(bound.manifest.encode(), f"{store.url}/{key}")
-    if not secret.made(bound.code, KIND, pin.digest):
-        raise _replaced(store, secret)
+    if not secret.verifies(bound.code, KIND, pin.digest):
+        raise _replaced_error(store, secret)
     return pin
 
 
 def bind_pin(store: Store, secret: RunSecret, pin: Manifest) -> Manifest:
-    """Pin a run's base, or find it pinned: what the run is pinned to from now on.
+    """Pin a run's base if it is not pinned yet, and return the pin that holds.
 
     Raises:
-        RefusedError: what lies there was not made with the run's secret.
+        RefusedError: the object there was not made with the run's secret.
     """
     bound = {"manifest": pin.data.decode(), "code": secret.code(KIND, pin.digest)}
     create(store, _key(secret), json.dumps(bound, sort_keys=True).encode())
-    found = find_pin(store, secret)  # another may have been first
+    found = find_pin(store, secret)  # another process may have been first
     if found is None:
-        raise _replaced(store, secret)
+        raise _replaced_error(store, secret)
     return found
 
 
@@ -79,7 +79,7 @@ def _key(secret: RunSecret) -> str:
     return f"runs/{secret.run}/{PIN}"
 
 
-def _replaced(store: Store, secret: RunSecret) -> RefusedError:
+def _replaced_error(store: Store, secret: RunSecret) -> RefusedError:
     return RefusedError(
         f"{store.url}/{_key(secret)} does not carry the code of run {secret.run}: somebody replaced what its base is "
         "pinned to; restore its older version, or start a new run"

@@ -1,4 +1,4 @@
-"""Asking the model hub through its own client, in a program of its own that is ended when it hangs."""
+"""Requests to the model hub through its own client, in a separate program that is killed if it hangs."""
 
 import os
 import shutil
@@ -20,57 +20,57 @@ from cortex.runs.base_client import SILENT, BaseRequest, command
 from cortex.runs.hub import HubSilentError
 
 ASKING = Patience(deadline=900.0, first=2.0, longest=60.0)
-"""How long a hub may be silent before a stage ends: its machine is paid for meanwhile."""
+"""Retries while the hub does not answer, until the stage ends: its machine is paid for meanwhile."""
 
 STALL = 300.0
 """Seconds without a byte written after which a download counts as hung."""
 
 _LOOK = 5.0
-"""Seconds between looks at how much a download has written."""
+"""Seconds between checks of how much a download has written."""
 
 _CLIENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_XET_HIGH_PERFORMANCE": "1",  # all cores and most of the line: nothing else runs yet
+    "HF_XET_HIGH_PERFORMANCE": "1",  # all cores and most of the bandwidth: nothing else runs yet
 }
 
 
 def read_manifest(base: str, revision: str | None, work: Path) -> Manifest:
-    """What a copy of a hub's model holds at a commit, by default the one that its main branch is at.
+    """The manifest of a copy of a hub's model at a commit, by default the main branch's newest.
 
     Raises:
-        ConfigError: the hub refuses it, or it cannot be loaded.
+        ConfigError: the hub refuses it, or the model cannot be loaded.
         DataError: the hub did not answer for as long as `ASKING` lasts.
     """
     path = work / "base-manifest.json"
-    _ask(BaseRequest(base=base, revision=revision, manifest=str(path)), work)
+    _request(BaseRequest(base=base, revision=revision, manifest=str(path)), work)
     manifest = Manifest.parse(read_file(path, MANIFEST_BYTES), str(path))
     path.unlink()
     return manifest
 
 
 def download_files(base: str, pin: Manifest, folder: Path, work: Path) -> None:
-    """Bring a pinned model's files from the hub into a folder, each verified. What is there and right stays.
+    """Download a pinned model's files from the hub into a folder, and verify each. Right files there are kept.
 
     Raises:
         ConfigError: the hub refuses it, or the disk is full.
-        DataError: the hub did not give it for as long as `ASKING` lasts.
+        DataError: the hub did not give the files for as long as `ASKING` lasts.
     """
     path = work / "base-manifest.json"
     path.write_bytes(pin.data)
     request = BaseRequest(base=base, revision=str(pin.meta["revision"]), manifest=str(path), folder=str(folder))
-    _ask(request, work, pin, folder)
+    _request(request, work, pin, folder)
     path.unlink()
     sync_tree(folder)
 
 
-def _ask(request: BaseRequest, work: Path, pin: Manifest | None = None, folder: Path | None = None) -> None:
-    """Ask until the hub answers; of files, until they are right."""
+def _request(request: BaseRequest, work: Path, pin: Manifest | None = None, folder: Path | None = None) -> None:
+    """Retry until the hub answers, and, for files, until they are right."""
 
     def attempt() -> None:
-        _run(request, work, folder)
+        _run_client(request, work, folder)
         if folder and pin:
-            shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own notes
+            shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own metadata
             found = verify(folder, pin)
             for name in found.differing:
                 (folder / name).unlink()
@@ -78,7 +78,7 @@ def _ask(request: BaseRequest, work: Path, pin: Manifest | None = None, folder: 
                 raise HubSilentError(f"the hub gives other bytes than it lists: {found}")
 
     try:
-        ASKING.persist(attempt, HubSilentError, lambda error, count: True, _tell)
+        ASKING.persist(attempt, HubSilentError, lambda error, count: True, _log_retry)
     except HubSilentError as error:
         raise DataError(
             f"model.base {request.base} cannot be had from the hub, asked for {ASKING.deadline:.0f} s: {error}; run "
@@ -86,13 +86,13 @@ def _ask(request: BaseRequest, work: Path, pin: Manifest | None = None, folder: 
         ) from error
 
 
-def _run(request: BaseRequest, work: Path, folder: Path | None) -> None:
-    home = work / "hub"  # the client's caches: on the run's own disk, and gone after
+def _run_client(request: BaseRequest, work: Path, folder: Path | None) -> None:
+    home = work / "hub"  # the client's caches: on the run's own disk, and removed afterwards
     home.mkdir(parents=True, exist_ok=True)
     said = home / "said"
     try:
         with said.open("w", encoding="utf-8") as output:
-            code = _wait(request, {**os.environ, **_CLIENT, "HF_HOME": str(home)}, output, folder)
+            code = _wait_for_client(request, {**os.environ, **_CLIENT, "HF_HOME": str(home)}, output, folder)
         words = said.read_text(encoding="utf-8", errors="replace").strip()
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -105,7 +105,7 @@ def _run(request: BaseRequest, work: Path, folder: Path | None) -> None:
         raise StageError(f"asking the hub for {request.base} failed: {last}")
 
 
-def _wait(request: BaseRequest, environment: dict[str, str], output: IO[str], folder: Path | None) -> int:
+def _wait_for_client(request: BaseRequest, environment: dict[str, str], output: IO[str], folder: Path | None) -> int:
     written, since = -1, time.monotonic()
     with running(command(request), env=environment, stdout=output) as process:
         while True:
@@ -120,7 +120,7 @@ def _wait(request: BaseRequest, environment: dict[str, str], output: IO[str], fo
 
 
 def _bytes_below(folder: Path) -> int:
-    """Count the bytes on the disk: a file that is written in many places at once has its full size from the start."""
+    """Count the blocks on the disk: a file written at several offsets at once has its full size from the start."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -131,5 +131,5 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def _tell(error: Exception, wait: float) -> None:
+def _log_retry(error: Exception, wait: float) -> None:
     logger.warning(f"{error} (again in {wait:.0f} s)")

@@ -1,7 +1,7 @@
-"""A model of the hub at one commit: which files are loaded from it, and the SHA-256 that each must have.
+"""The manifest of a hub's model at one commit: the files that are loaded, and the SHA-256 that each must have.
 
-The hub names every file's hash: the SHA-256 of those that Git LFS keeps, which are the weights, and Git's own id of the
-others. Those are small; they are read, compared with that id, and hashed.
+The hub lists a hash for every file: the SHA-256 of files in Git LFS, which are the weights, and Git's own id for the
+others. The others are small, so they are read, compared with their id, and hashed.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from cortex.limits import MIB, read_file
 from cortex.runs.base_folder import is_folder
 from cortex.runs.base_pin import KIND, find_pin
 from cortex.runs.base_rules import INDEX, READ, BaseFiles, needed_files
-from cortex.runs.hub import HubSilentError, check_name, telling_refusals
+from cortex.runs.hub import HubSilentError, check_name, explaining_refusals
 from cortex.runs.profile_sections import Model
 from cortex.runs.run_secret import RunSecret
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi, RepoFile
 
 _SMALL_BYTES = 16 * MIB
-"""The most that is read of a file without a SHA-256 of the hub's; it puts what is over 10 MB under LFS."""
+"""Most bytes that are read of a file that is not in Git LFS; the hub puts files over 10 MB into LFS."""
 
 
 def read_revision(base: str, revision: str | None, environment: Mapping[str, str], seconds: float = 30.0) -> Manifest:
-    """The manifest of a copy of a model at a commit, by default the one that its main branch is at now.
+    """The manifest of a copy of a model at a commit, by default the main branch's newest.
 
-    `seconds` bound each answer.
+    `seconds` is the timeout of each request.
 
     Raises:
-        ConfigError: there is no such model or commit, HF_TOKEN does not open it, or it cannot be loaded.
-        HubSilentError: the hub does not answer, or not as one.
+        ConfigError: there is no such model or commit, HF_TOKEN gives no access to it, or it cannot be loaded.
+        HubSilentError: the hub does not answer, or the answer is not a hub's.
     """
     from huggingface_hub import HfApi, RepoFile
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     check_name(base)
     disable_progress_bars()
-    # Without a token, one that lies on this disk would be used: the machines have HF_TOKEN alone.
+    # `False`, since with `None` the client would use a token from this disk, which the run's machines do not have.
     api = HfApi(endpoint=environment.get("HF_ENDPOINT") or None, token=environment.get("HF_TOKEN") or False)
-    with telling_refusals(base, revision, token=bool(environment.get("HF_TOKEN"))):
+    with explaining_refusals(base, revision, token=bool(environment.get("HF_TOKEN"))):
         commit = api.model_info(base, revision=revision, timeout=seconds).sha
         if commit is None or (revision and commit != revision):
             raise HubSilentError(f"{api.endpoint} answers for {base} with the commit {commit}, not {revision or 'one'}")
@@ -61,12 +61,12 @@ def read_revision(base: str, revision: str | None, environment: Mapping[str, str
 
 
 def pin_now(store: Store, secret: RunSecret, model: Model, environment: Mapping[str, str]) -> Manifest | None:
-    """What a run's base is pinned to, or would be now: for a launch, which binds it. None for a base that is no hub's,
-    and where no hub answers: then the first task that loads the base pins it.
+    """The pin of a run's base, or a new one for a launch to bind. None for a base that is not a hub's, and if the hub
+    does not answer: then the first task that loads the base pins it.
 
     Raises:
         ConfigError: as `read_revision`.
-        RefusedError: the run is pinned, and not by its secret.
+        RefusedError: the run has a pin that was not made with its secret.
     """
     if model.base is None or is_folder(model.base):
         return None
@@ -88,17 +88,17 @@ class _Reader:
         self._download: Callable[..., object] = api.hf_hub_download  # pyright: ignore[reportUnknownMemberType]
 
     def entry(self, file: "RepoFile") -> FileEntry:
-        """A file as a manifest has it."""
+        """A file's entry in the manifest."""
         if file.lfs:
             return FileEntry(name=file.path, size=file.lfs.size, sha256=file.lfs.sha256)
         data = self.read(file)
         return FileEntry(name=file.path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     def read(self, file: "RepoFile") -> bytes:
-        """A file's bytes, which are what the commit's tree says.
+        """A file's bytes, verified against the commit's tree.
 
         Raises:
-            ConfigError: they are more than such a file may have.
+            ConfigError: the file is larger than its limit.
             HubSilentError: the hub gives other bytes than its tree says.
         """
         limit = READ.get(file.path, _SMALL_BYTES)

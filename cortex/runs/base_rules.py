@@ -1,8 +1,8 @@
-"""The rules that a base model's files must meet for `sft` to load it and to give it a conversation; which it loads.
+"""Rules for a base model's files, so that `sft` can load it and format conversations, and the list of needed files.
 
-They are the same for a folder of this machine and for a model of the hub, and need the standard library alone. What
-only the trainer's libraries can tell, such as a template that fails on a message, still shows in `sft`: a template is a
-program that somebody else wrote, and nothing here bounds how long it runs or how much it writes.
+They are the same for a folder of this machine and for a model of the hub, and need the standard library alone. Faults
+that only the trainer's libraries can find, such as a template that fails on a message, still show in `sft`: a template
+is a program that somebody else wrote, so it is not run here, where nothing limits its time and output.
 """
 
 from collections.abc import Mapping
@@ -20,21 +20,22 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _READ_WHOLE = (CONFIG, SPECIAL, SETTINGS, TEMPLATE, INDEX)
 READ = {**dict.fromkeys(_READ_WHOLE, 8 * MIB), TOKENIZER: 128 * MIB}
-"""The files that are read, with the most bytes that each may have: a tokenizer of 256,000 words takes about 35 MB."""
+"""The files that are read, with the most bytes of each: a tokenizer with 256,000 words has about 35 MB."""
 
 _TOKENIZERS = (TOKENIZER, "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 _KINDS = (".json", ".jinja", ".txt", ".model")
-"""Endings of the small files that loading may ask for: configurations, templates, vocabularies."""
+"""Suffixes of the small files that loading may read: configurations, templates, vocabularies."""
 _TERMS = ("LICENSE", "NOTICE", "USE_POLICY")
-"""What a licence asks to be passed on with every copy."""
+"""Files that a licence requires to be passed on with every copy."""
 _NOT_LOADED = frozenset({ADAPTER, "pytorch_model.bin.index.json", *SIDECARS})
-"""An adapter beside whole weights would be loaded on top of them, unasked; a copy's own manifest has a fixed name."""
+"""Left out: an adapter's configuration, since transformers would load the adapter on top of whole weights unasked; an
+index of pickled weights; and the names of a copy's own manifest and signature."""
 
 
 @dataclass(frozen=True)
 class BaseFiles:
-    """What is seen of a base model: its files' names, and the bytes of those of `READ` that it has."""
+    """A base model's file names, and the bytes of those files that `READ` lists."""
 
     base: str
     names: frozenset[str]
@@ -45,7 +46,7 @@ def require_trainable(files: BaseFiles) -> None:
     """Return if `sft` could train from a base with these files.
 
     Raises:
-        ConfigError: what the base lacks, and what to do about it.
+        ConfigError: the base lacks something; the message names it, and the fix.
     """
     where = f"model.base {files.base}"
     weights_of(files)
@@ -57,7 +58,7 @@ def require_trainable(files: BaseFiles) -> None:
         raise ConfigError(f"{files.base}/{TOKENIZER} is no tokenizer: it has no `model`; copy the base's own again")
     if not any(_names_end(read_object(files, name)) for name in (SETTINGS, SPECIAL)):
         raise ConfigError(f"{files.base}/{SETTINGS} names no eos_token: an answer would have no end; name it")
-    # One that is passed to the trainer alone would not do: `evaluate` asks the base itself, under its own template.
+    # A template passed to the trainer alone would not do: `evaluate` also asks the base itself, with its own template.
     if not _has_template(files):
         raise ConfigError(
             f"{where} has no chat template (chat_template in {SETTINGS}, or {TEMPLATE}): take the instruction-tuned "
@@ -66,8 +67,8 @@ def require_trainable(files: BaseFiles) -> None:
 
 
 def needed_files(files: BaseFiles) -> tuple[str, ...]:
-    """The names, sorted, of the files that are loaded from a base, and of its terms: neither pickles nor code, and no
-    second set of weights, such as the `original/` and `consolidated` ones beside a hub's model.
+    """The sorted names of the files that are loaded from a base, and of its licence. They include neither pickles nor
+    code, nor a second set of weights, such as the `original/` and `consolidated` ones beside a hub's model.
 
     Raises:
         ConfigError: as `weights_of`.
@@ -83,10 +84,10 @@ def needed_files(files: BaseFiles) -> tuple[str, ...]:
 
 
 def weights_of(files: BaseFiles) -> frozenset[str]:
-    """The files that hold a base's weights: those of its index, or the one that needs none.
+    """The files with a base's weights: those that its index names, or the single file without an index.
 
     Raises:
-        ConfigError: it is no model, its weights are no safetensors, or one that the index names is not there.
+        ConfigError: it is no model, its weights are no safetensors, or a file that the index names is missing.
     """
     where = f"model.base {files.base}"
     if CONFIG not in files.names:
@@ -111,7 +112,7 @@ def weights_of(files: BaseFiles) -> frozenset[str]:
 
 
 def _names_end(settings: Mapping[str, Any]) -> bool:
-    """True where the token that ends an answer is named, by itself or with its flags."""
+    """Tell if the token that ends an answer is given, as a text or as a mapping with its flags."""
     token = settings.get("eos_token")
     if isinstance(token, dict):
         token = cast(dict[str, Any], token).get("content")
@@ -119,14 +120,14 @@ def _names_end(settings: Mapping[str, Any]) -> bool:
 
 
 def _has_template(files: BaseFiles) -> bool:
-    """True where transformers would find a template of the name `default`; templates in files of their own go first."""
+    """Tell if transformers would find a template named `default`; template files take precedence."""
     if TEMPLATE in files.names:
         return bool(files.contents[TEMPLATE].strip())
     more = [name for name in files.names if name.startswith(MORE_TEMPLATES) and name.endswith(".jinja")]
     if more:
         return f"{MORE_TEMPLATES}default.jinja" in more
     given: Any = read_object(files, SETTINGS).get("chat_template")
-    if isinstance(given, list):  # several, each with its name
+    if isinstance(given, list):  # several templates, each with its name
         named = [cast(dict[str, Any], one) for one in cast(list[Any], given) if isinstance(one, dict)]
         given = {str(one.get("name")): one.get("template") for one in named}
     if isinstance(given, dict):
@@ -135,11 +136,11 @@ def _has_template(files: BaseFiles) -> bool:
 
 
 def read_object(files: BaseFiles, name: str) -> dict[str, Any]:
-    """A file's JSON object; an empty one for a file that is not there."""
+    """A file's JSON object; an empty one if the file is missing."""
     if name not in files.names:
         return {}
     try:
-        found: Any = read_json(files.contents[name].decode(), nan=True)  # shapes of some models hold Infinity
+        found: Any = read_json(files.contents[name].decode(), nan=True)  # some models' configurations hold Infinity
     except ValueError as error:
         raise ConfigError(f"{files.base}/{name} is not JSON ({error}): copy it again") from error
     if not isinstance(found, dict):

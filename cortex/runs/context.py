@@ -1,4 +1,4 @@
-"""What a stage is given: its run, its profile, the artifacts before it, a place to work, a way to report."""
+"""The context that a stage gets: its run, profile, earlier artifacts, scratch folder and ledger; and runs' ids."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from cortex.artifacts.artifact import Artifact, fetch, find
-from cortex.artifacts.creating import create, keeps_what_is_there
+from cortex.artifacts.creating import create, supports_conditional_writes
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.names import RUN_FOLDERS
@@ -33,7 +33,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run, as one process sees it."""
+    """A run, as one process sees it."""
 
     run: str
     profile: Profile
@@ -43,18 +43,19 @@ class RunContext:
     lease: Lease
     ledger: Ledger
     secret: RunSecret
-    """What shows that a checkpoint is this run's own."""
+    """The secret whose codes show that a checkpoint is this run's own."""
     meter: "Meter | None" = None
-    """What watches the run's budget; None where nothing is metered."""
+    """The meter of the run's budget; None where nothing is metered."""
     gang: "Gang | None" = None
-    """The other machines that train with this one; None where it is alone."""
+    """The connection to the other machines that train with this one; None if there are none."""
     stages: tuple[str, ...] = ()
-    """All that this program was started for; those to come run on this machine, too."""
+    """All stages that this program was started for; later ones run on this machine, too."""
     seen: dict[str, Artifact] = field(default_factory=dict[str, Artifact])
+    """The verified artifacts on this machine, by stage; and the base."""
 
     @property
     def leads(self) -> bool:
-        """True where this machine holds the lease. A stage's output is its alone; another's is thrown away."""
+        """True if this machine holds the lease. Its output alone becomes the artifact; other machines' is discarded."""
         return self.gang is None or self.gang.node.leads
 
     def artifact(self, stage: str) -> Artifact:
@@ -72,16 +73,16 @@ class RunContext:
         return find(self.store, artifact_prefix(self.run, stage))
 
     def folder(self, stage: str) -> Path:
-        """A stage's scratch folder, which outlives a kill: what it finds there is its own, of this run."""
+        """A stage's scratch folder, which outlives a kill: files there are its own, from this run."""
         path = self.work / stage
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
-        """Say how far the stage is: `step` of `total`, and what was measured there, such as `loss`.
+        """Report progress: `step` of `total`, and the values measured there, such as `loss`.
 
         Raises:
-            BudgetError: the run has reached its cap; no further item is to be begun.
+            BudgetError: the run has reached its cap: no further item may be begun.
         """
         self.ledger.progress(step=step, total=total, **(values or {}))
         if self.meter:
@@ -89,22 +90,22 @@ class RunContext:
 
 
 def output_folder(work: Path, stage: str) -> Path:
-    """The folder that a stage fills, under a run's scratch folder; a bucket's release stays there, sealed."""
+    """The folder that a stage fills, under a run's scratch folder. With a bucket, the release stays there, sealed."""
     return work / stage / "output"
 
 
 def inputs_folder(work: Path) -> Path:
-    """The artifacts of a bucket that were brought to this machine, or made here for a later stage: by their digests."""
+    """The folder of artifacts that were downloaded from a bucket, or made here for a later stage, by digest."""
     return work / "inputs"
 
 
 def local_ledger(folder: Path) -> Path:
-    """What became of a release, beside it on the machine that made it: events as the run's ledger has them."""
+    """The events about a release's publication, beside it on the machine that made it, in the ledger's format."""
     return folder / "ledger.jsonl"
 
 
 def artifact_prefix(run: str, stage: str) -> str:
-    """Where a stage's artifact lies in the bucket."""
+    """The prefix of a stage's artifact in the bucket."""
     return f"runs/{run}/release" if stage == "release" else f"runs/{run}/{stage}/artifact"
 
 
@@ -114,15 +115,15 @@ def new_run_id(profile: Profile) -> str:
 
 
 def create_run(store: Store, run: str, profile: Profile, *, rehearsal: bool = False) -> Profile:
-    """Enter a run in the bucket, or find it there; its profile never changes after.
+    """Create a run in the bucket, or find it there. Its profile never changes afterwards.
 
     Raises:
-        ConfigError: the run exists under another profile, or the bucket ignores conditional writes; a `rehearsal`,
-            which is all of one machine, is only warned of that.
-        UsageError: the id cannot be one.
+        ConfigError: the run exists with another profile, or the bucket ignores conditional writes. A `rehearsal`, in
+            which one machine alone writes, only gets a warning then.
+        UsageError: the id is not valid.
     """
     key = _profile_key(run)
-    # Asked for first, and read back after: a bucket that ignores conditional writes would replace it.
+    # Looked up first and read back afterwards, since a bucket that ignores conditional writes would replace it.
     if not store.exists(key):
         _require_conditional_writes(store, rehearsal=rehearsal)
         create(store, key, profile.to_json())
@@ -136,7 +137,7 @@ def create_run(store: Store, run: str, profile: Profile, *, rehearsal: bool = Fa
 
 
 def _require_conditional_writes(store: Store, *, rehearsal: bool) -> None:
-    if keeps_what_is_there(store):
+    if supports_conditional_writes(store):
         return
     lack = (
         f"{store.url} ignores conditional writes (If-None-Match), so that of two writers at one moment one replaces "
@@ -151,7 +152,7 @@ def load_run(store: Store, run: str) -> Profile:
     """The profile of a run.
 
     Raises:
-        UsageError: there is no such run in this bucket, or the id cannot be one.
+        UsageError: there is no such run in this bucket, or the id is not valid.
     """
     key = _profile_key(run)
     try:
@@ -165,16 +166,16 @@ def load_run(store: Store, run: str) -> Profile:
 def list_runs(store: Store) -> list[str]:
     """The ids of all runs in a bucket, sorted."""
     folders = [name for name in store.folders("runs") if _RUN_ID.fullmatch(name)]
-    # Not by a listing of all that is below: a run has thousands of objects.
+    # Checked one by one, since a listing of everything below would give thousands of objects for each run.
     entered = in_parallel(lambda run: store.exists(_profile_key(run)), folders, _AT_ONCE)
     return [run for run, there in zip(folders, entered, strict=True) if there]
 
 
 def check_run_id(run: str) -> str:
-    """Return a run's id if it can be one.
+    """Return a run's id if it is valid.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not.
     """
     if run.casefold() in RUN_FOLDERS:
         raise UsageError(f"run id {run!r} is the name of a folder that every run has: call the run anything else")

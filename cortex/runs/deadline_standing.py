@@ -1,11 +1,11 @@
-"""How a run stands to its deadline: what is left to do, what is left of the time, and what its machine is to do now."""
+"""A run's standing against its deadline: the work and the time that are left, and its machine's decision."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from cortex.runs.budget import charges
-from cortex.runs.deadline import Outlook, affordable, due, leaves, net, worthwhile
+from cortex.runs.deadline import Outlook, is_affordable, is_due, is_worthwhile, reserve_seconds, should_leave
 from cortex.runs.events import Event, order
 from cortex.runs.machine import Machine
 from cortex.runs.pace import step_seconds
@@ -16,26 +16,26 @@ Decision = Literal["spot", "stay", "leave"]
 
 @dataclass(frozen=True)
 class Deadline:
-    """A run's deadline and what was estimated of it at its launch, as `deadline_set` in the ledger says."""
+    """A run's deadline and the estimates at its launch, as in the ledger's `deadline_set`."""
 
     at: float
-    """In seconds since 1970, by the bucket's clock."""
+    """The deadline, in seconds since 1970 by the bucket's clock."""
     hours: float
-    """From the first launch to it."""
+    """Hours from the first launch to the deadline."""
     restart: float
-    """Seconds of a start."""
+    """Seconds that a start takes."""
     stretch: float
     """Seconds of work from one checkpoint to the next, with the saving: the longest of its stages."""
     work: dict[str, float]
-    """By stage, in their order: seconds that it takes."""
+    """Seconds that each stage takes, in the stages' order."""
     starts: tuple[str, ...]
-    """The stages that are the first of their task, so that a machine is started for each."""
+    """The first stage of each task, for which a machine is started."""
     spot: bool
-    """True where its tasks may be given spot machines."""
+    """True if its tasks may get spot machines."""
 
     @classmethod
     def read(cls, events: Iterable[Event]) -> Self | None:
-        """The last that was set; None for a run without one."""
+        """The deadline that was set last; None for a run without one."""
         found = max((event for event in events if event["event"] == "deadline_set"), key=order, default=None)
         if found is None:
             return None
@@ -43,13 +43,13 @@ class Deadline:
         return cls(**{name: found[name] for name in names}, work=found["work"], starts=tuple(found["starts"]))
 
     def entry(self) -> dict[str, Any]:
-        """Its values in the ledger."""
+        """The values for the ledger's `deadline_set`."""
         return {**vars(self), "starts": list(self.starts)}
 
     def need(self, events: Sequence[Event], only: Iterable[str] | None = None) -> float:
         """Seconds of work and of starts that are left of the run, or of some of its stages.
 
-        What was estimated of a stage's steps gives way to their measured pace; a stage that was begun needs no start.
+        The measured pace of a stage's steps replaces their estimate. A stage that was begun needs no start.
         """
         finished = {event.get("stage") for event in events if event["event"] == "stage_finished"}
         begun, paces = _last_steps(events), step_seconds(events)
@@ -69,11 +69,11 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Standing:
-    """A machine's decision, and what it is made of. Seconds."""
+    """A machine's decision, and the times behind it in seconds."""
 
     decision: Decision
     reason: str
-    """Why, in a few words that stay the same as long as the reason does."""
+    """The reason, in words that stay the same as long as it holds."""
     left: float
     need: float
 
@@ -82,7 +82,7 @@ class Standing:
         return self.left - self.need
 
     def entry(self) -> dict[str, Any]:
-        """Its values in the ledger's `deadline_decision`."""
+        """The values for the ledger's `deadline_decision`."""
         return {
             "decision": self.decision,
             "reason": self.reason,
@@ -102,19 +102,19 @@ def judge(
     stages: Sequence[str],
     now: float,
 ) -> Standing:
-    """What a rented machine is to do that runs some `stages` of a run; `now` is by the clock of the deadline."""
+    """The decision of a rented machine that runs some `stages` of a run. `now` is by the deadline's clock."""
     left, need = deadline.at - now, deadline.need(events)
 
     def stand(decision: Decision, reason: str) -> Standing:
         return Standing(decision, reason, left, need)
 
     if machine.spot:
-        enough = left - need >= net(deadline.restart, deadline.stretch)
+        enough = left - need >= reserve_seconds(deadline.restart, deadline.stretch)
         return stand("spot", "on spot" if enough else "on spot with little slack: another is taken if this one goes")
     spot = _spot_price(machine, prices) if deadline.spot else None
     if spot is None:
         return stand("stay", "on demand, as its task has no spot machine")
-    # A spot machine's charge ends with its last sign of life; before the first one, all the time was an outage.
+    # A spot machine's charge ends with its last sign of life. Without any, the outage began at the launch.
     last = max((charge.until for charge in charges(events) if charge.spot), default=deadline.at - deadline.hours * 3600)
     outlook = Outlook(
         left=left,
@@ -127,18 +127,18 @@ def judge(
         spot=spot,
         on_demand=machine.dollars_per_hour,
     )
-    if leaves(outlook):
+    if should_leave(outlook):
         return stand("leave", "left on demand for a try at spot, which the slack affords")
-    if not affordable(outlook):
+    if not is_affordable(outlook):
         return stand("stay", "on demand to the end, since the slack affords no try at spot")
-    if not worthwhile(outlook):
+    if not is_worthwhile(outlook):
         return stand("stay", "on demand, since too little is left here for a try at spot to pay")
-    assert not due(outlook)
+    assert not is_due(outlook)
     return stand("stay", "on demand until the next try at spot is due")
 
 
 def _last_steps(events: Iterable[Event]) -> dict[str, tuple[int, int]]:
-    """By stage that was begun: the newest attempt's step and the number of them, as far as one was told."""
+    """The last reported step and the number of steps of each stage that was begun; zeros before the first report."""
     stage_of: dict[int, str] = {}
     found: dict[str, tuple[int, int]] = {}
     for event in sorted(events, key=order):
@@ -151,7 +151,7 @@ def _last_steps(events: Iterable[Event]) -> dict[str, tuple[int, int]]:
 
 
 def _spot_price(machine: Machine, prices: PriceList | None) -> float | None:
-    """Dollars an hour of the cheapest spot machine like this one; None where none is known."""
+    """The price of the cheapest spot machine like this one, in dollars an hour; None if none is known."""
     alike = [
         offer.dollars_per_hour
         for offer in (prices.offers if prices else ())

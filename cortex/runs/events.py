@@ -1,4 +1,4 @@
-"""The events of a ledger: which values each kind has. A line that lacks one, or has an odd one, is no event."""
+"""The events of a ledger, and the values of each kind. A line with a missing or an invalid value is no event."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -9,10 +9,10 @@ from cortex.limits import read_json
 Event = dict[str, Any]
 
 LATEST = 253_402_300_799.0
-"""The last second of the year 9999, which is the last that dates can have."""
+"""The last second of the year 9999, the last that Python's dates can have."""
 
 EARLIEST = -62_135_596_800.0
-"""The first second of the year 1, before which dates cannot be."""
+"""The first second of the year 1, the first that Python's dates can have."""
 
 Check = Callable[[object], bool]
 
@@ -66,7 +66,7 @@ _OPTIONAL = _maybe(_text)
 _RENTED: dict[str, Check] = {
     "machine": _text,
     "since": _TIME,
-    # A price that is no number, or a negative one, would turn the cap off.
+    # A price that is negative or not a number would turn the cap off.
     "dollars_per_hour": _number(0, 1e6),
     **{f"{name}?": _OPTIONAL for name in ("cloud", "region", "zone", "instance_type", "accelerators", "task")},
     "spot?": _flag,
@@ -78,7 +78,7 @@ VALUES: dict[str, dict[str, Check]] = {
     "machine_gone": {**_RENTED, "until": _TIME},
     "machine_alive": _SIGN,
     "machine_ended": _SIGN,
-    # A cap of 0 is none.
+    # A cap of 0 would mean no cap.
     "budget_raised": {"dollars": _number(0, 1e9, above=True)},
     "max_duration_raised": {"hours": _number(0, 1e6, above=True)},
     "deadline_set": {
@@ -110,26 +110,28 @@ VALUES: dict[str, dict[str, Check]] = {
     "bucket_unreachable": {"stage?": _text, "since?": _TIME, "reason?": _text},
     "bucket_answers": {"stage?": _text, "seconds?": _SECONDS},
 }
-"""What the kinds that are reckoned with say; `?`: it may be missing. Kinds that are not here may say anything."""
+"""The values of the kinds of events that the kit computes with; those with `?` may be missing. Other kinds may have any
+values."""
 
 
 CLOUDS_WORD = frozenset({"machine_standing", "machine_gone"})
-"""What `cortex watch` enters of a machine, as the cloud says it: no machine's own word, and no sign of its life."""
+"""The events that `cortex watch` enters about a machine, as the cloud reports it. They are no signs of life, since the
+machine did not write them itself."""
 
 
 def parse(lines: Iterable[str]) -> list[Event]:
-    """The events of some lines, each of which is one; what is none, such as a line that was cut off, is left out."""
+    """The events of some lines. A line that is no event, such as one that was cut off, is left out."""
     return [event for line in lines if (event := _event(line)) is not None]
 
 
 def order(event: Event) -> tuple[int, float]:
-    """How events of different writers follow each other: by their epochs, whatever their clocks say."""
+    """The sort key of events of different writers: the epoch first, since their clocks may disagree."""
     return event.get("epoch", 0), event["time"]
 
 
 def _event(line: str) -> Event | None:
     try:
-        found: object = read_json(line, nan=True)  # the loss of a training that diverges
+        found: object = read_json(line, nan=True)  # a training that diverges has a loss of NaN
     except ValueError:
         return None
     if not isinstance(found, dict):
@@ -150,7 +152,7 @@ def _says_all(kind: str, event: Event) -> bool:
         known, optional = name.removesuffix("?"), name.endswith("?")
         if not (check(event[known]) if known in event else optional):
             return False
-    # All else that a report of progress has was measured; a loss may well be infinite, or no number.
+    # All further values of a progress event are measurements; a loss may be infinite, or NaN.
     return kind != "progress" or all(_measure(value) for name, value in event.items() if name != "event")
 
 

@@ -1,4 +1,4 @@
-"""A follower in a gang: any node but the leader, which does as that says and ends as it did."""
+"""A follower in a gang: any node but the leader. It does what the leader says, and ends with its exit code."""
 
 import socket
 import time
@@ -30,28 +30,28 @@ from cortex.runs.run_secret import RunSecret
 _Kind = TypeVar("_Kind", Begin, Resume, Go)
 
 JOIN_SECONDS = 600.0
-"""How long a node waits for the leader to listen, which is the first thing that its program does."""
+"""How long a node waits for the leader to listen, which the leader's program does first."""
 
 CONNECT_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
-"""Before a leader that does not listen is tried again: far less than one that failed waits to be asked."""
+"""Time between attempts to connect: far less than the leader's `FAREWELL_SECONDS` after a failure."""
 
 END_SECONDS = 900.0
-"""How long a node that has failed waits for the leader's last word: SkyPilot kills all nodes of a task once the program
-of any one has ended, and the leader may be sending a checkpoint."""
+"""How long a failed node waits for the leader to end first: SkyPilot kills all nodes of a task once the program of one
+has ended, and the leader may still be sending a checkpoint."""
 
 GONE_SECONDS = 20.0
-"""How long a node whose leader is gone waits to be ended with it, before it ends itself as preempted."""
+"""How long a node whose leader is gone waits for SkyPilot to end it, before it ends itself as preempted."""
 
 
 class Follower:
-    """The end of any other node: what the leader says, and what it is told."""
+    """A follower's end of the connection: receives the leader's words, and sends its own."""
 
     def __init__(self, node: Node, secret: RunSecret, connection: socket.socket) -> None:
         self.node = node
         self.rendezvous_port = 0
-        """Where the leader's torchrun waits."""
+        """The port of the leader's torchrun."""
         self._secret = secret
         self._inbox: SimpleQueue[Word | None] = SimpleQueue()
         self._end: End | None = None
@@ -60,11 +60,11 @@ class Follower:
 
     @classmethod
     def join(cls, node: Node, secret: RunSecret, over: Callable[[], bool], *, port: int = PORT) -> "Follower | None":
-        """Join the leader, as soon as it listens; None where there is nothing to do any more, as `over` says.
+        """Join the leader as soon as it listens; None if it does not and `over` says that nothing is left to do.
 
         Raises:
-            StageError: it does not listen, or cannot be reached.
-            RefusedError: what listens there is not this run's leader.
+            StageError: the leader does not listen, or cannot be reached.
+            RefusedError: another program listens there, or the leader refuses this node.
         """
         address, end = (node.addresses[0], port), time.monotonic() + JOIN_SECONDS
         while True:
@@ -95,10 +95,10 @@ class Follower:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Leave. After a failure here only once the leader has ended, and then as it did.
+        """Leave; after a failure on this node, wait for the leader to end first, and end as it did.
 
         Raises:
-            CortexError: how the leader has ended, where something failed here before.
+            CortexError: the leader's error, after a failure on this node.
         """
         try:
             if self._gone:
@@ -110,22 +110,22 @@ class Follower:
                 end = self._last_word(END_SECONDS)
                 if end and end.code:
                     raise error_of(end.code, f"node 0: {end.reason}") from error
-                return end is not None and isinstance(error, CortexError)  # node 0 has all that there is to have
+                return end is not None and isinstance(error, CortexError)  # node 0 ended well: nothing is lost
             return False
         finally:
             self._link.close(0.0)
 
-    def begun(self) -> str | None:
-        """Wait for the next stage to prepare; None: the leader is done.
+    def await_stage(self) -> str | None:
+        """Wait for the next stage to prepare; None when the leader is done.
 
         Raises:
-            CortexError: it has ended otherwise, with the same exit code; or it is gone.
+            CortexError: the leader ended with an error, which has the same exit code; or it is gone.
         """
         word = self._await(Begin)
         return word.stage if word else None
 
-    def resumed(self) -> Resume:
-        """Wait for the leader's choice of a checkpoint. Raises as `begun`."""
+    def await_checkpoint(self) -> Resume:
+        """Wait for the leader's choice of a checkpoint. Raises as `await_stage`."""
         word = self._await(Resume)
         if word is None:
             raise StageError("node 0 is done, in the middle of a stage of this node: its log says more")
@@ -133,20 +133,20 @@ class Follower:
         return word
 
     def ready(self) -> None:
-        """Tell the leader that the trainer can start here, and wait for it to say that all do. Raises as `begun`."""
+        """Tell the leader that this node is ready, and wait until all trainers may start. Raises as `await_stage`."""
         self._link.send(Ready())
         if self._await(Go) is None:
             raise StageError("node 0 is done, and did not start the trainer here: its log says more")
 
-    def noticed(self, source: str, text: str, seconds: float) -> None:
+    def send_notice(self, source: str, text: str, seconds: float) -> None:
         """Tell the leader that this machine is being taken away."""
         self._link.send(Noticed(source=source, text=text, seconds=seconds))
 
     def dump_wanted(self) -> bool:
-        """True where the leader has asked, since the last call, where each process of the trainer is.
+        """Tell if the leader asked, since the last call, for a stack dump of the trainer's processes.
 
         Raises:
-            CortexError: the leader has ended with a fault, or is gone.
+            CortexError: the leader ended with an error, or is gone.
         """
         wanted = False
         while (word := self._next(0.0)) is not None:
@@ -154,7 +154,7 @@ class Follower:
         return wanted
 
     def _await(self, kind: type[_Kind]) -> _Kind | None:
-        """The next word of a kind; None where the leader ends well before it says one."""
+        """The next word of a kind; None if the leader ends well before it sends one."""
         while self._end is None:
             word = self._next(LOOK_SECONDS)
             if isinstance(word, kind):
@@ -162,7 +162,7 @@ class Follower:
         return None
 
     def _next(self, seconds: float) -> Word | None:
-        """The next word; None where none comes in time."""
+        """The next word; None if none comes in time."""
         try:
             word = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
         except Empty:
@@ -182,7 +182,7 @@ class Follower:
         return word
 
     def _last_word(self, seconds: float) -> End | None:
-        """The leader's end; None where it is gone without one, or takes too long."""
+        """The leader's last word; None if it is gone without one, or takes too long."""
         end = time.monotonic() + seconds
         with suppress(CortexError):
             while self._end is None and time.monotonic() < end:

@@ -30,36 +30,36 @@ from cortex.runs.nodes import Node
 from cortex.runs.run_secret import RunSecret
 
 PORT = 29401
-"""Where the leader listens: the one after torchrun's usual one."""
+"""The port that the leader listens at: the one after torchrun's default."""
 
 READY_SECONDS = 3600.0
-"""How long the leader waits for every node to be ready: one may be reading the base long after the other has it."""
+"""How long the leader waits for all nodes to be ready: reading the base may take one much longer than another."""
 
 FAREWELL_SECONDS = 30.0
-"""How long a leader that failed waits for nodes that have not joined, to tell them: they would wait for it."""
+"""How long a leader that failed waits for nodes that have not joined, to tell them, since they would wait for it."""
 
 LOOK_SECONDS = 0.2
 
 
 class Leader:
-    """The leader's end: what the other nodes say, and what they are told."""
+    """The leader's end of the connections: receives the other nodes' words, and sends its own to all."""
 
     def __init__(self, node: Node, secret: RunSecret, *, port: int = PORT) -> None:
         self.node = node
         self.rendezvous_port = 0
-        """Where this stage's torchrun waits for the others'."""
+        """The port at which this stage's torchrun waits for the other nodes'."""
         self._secret, self._port = secret, port
         self._links: dict[int, Link] = {}
         self._free = set(range(1, node.count))
         self._ready: set[int] = set()
         self._said: list[Word] = []
-        """What a node that joins late has missed of this stage."""
+        """The words of this stage so far, for nodes that join late."""
         self._inbox: SimpleQueue[tuple[int, Word | None]] = SimpleQueue()
         self._lock = threading.Lock()
         self._server: socket.socket | None = None
 
     def __enter__(self) -> Self:
-        """Begin to listen. Raises ConfigError where that cannot be."""
+        """Begin to listen. Raises ConfigError if the address cannot be used."""
         address = (self.node.addresses[0], self._port)
         try:
             self._server = socket.create_server(address)
@@ -76,7 +76,7 @@ class Leader:
     ) -> None:
         code = 0 if error is None else error.exit_code if isinstance(error, CortexError) else 1
         self._said.clear()
-        self._tell(End(code=code, reason=one_line(error) if error else "done"))
+        self._broadcast(End(code=code, reason=one_line(error) if error else "done"))
         end = time.monotonic() + FAREWELL_SECONDS
         while code and len(self._links) < self.node.count - 1 and time.monotonic() < end:
             time.sleep(LOOK_SECONDS)
@@ -89,30 +89,30 @@ class Leader:
             link.close()
 
     def begin(self, stage: str) -> None:
-        """Have the others prepare a stage."""
+        """Tell the other nodes to prepare a stage."""
         with self._lock:
             self._ready.clear()
             self._said.clear()
-        self._tell(Begin(stage=stage))
+        self._broadcast(Begin(stage=stage))
 
     def resume(self, step: int | None, digest: str | None) -> None:
-        """Say which checkpoint all go on from, which has to be in the bucket; None for the beginning."""
+        """Tell all nodes which checkpoint to resume from, which must be in the bucket; None for the beginning."""
         with socket.create_server((self.node.addresses[0], 0)) as free:
             self.rendezvous_port = free.getsockname()[1]
-        self._tell(Resume(step=step, digest=digest, port=self.rendezvous_port))
+        self._broadcast(Resume(step=step, digest=digest, port=self.rendezvous_port))
 
     def assemble(self, check: Callable[[], None], seconds: float = READY_SECONDS) -> None:
-        """Wait until every node is ready, and have all start. `check` is called in between, and may raise.
+        """Wait until all nodes are ready, and tell them to start. `check` is called meanwhile, and may raise.
 
         Raises:
-            StageError: one did not come in time.
-            CortexError: one failed, or is being taken away.
+            StageError: a node was not ready in time.
+            CortexError: a node failed, or is being taken away.
         """
         end = time.monotonic() + seconds
         others = set(range(1, self.node.count))
         while missing := others - self._ready:
             check()
-            for rank, word in self.heard():
+            for rank, word in self.received_words():
                 raise fault_of(rank, word)
             if time.monotonic() > end:
                 names = ", ".join(f"{rank} ({self.node.addresses[rank]})" for rank in sorted(missing))
@@ -122,10 +122,10 @@ class Leader:
                     f"one another at every port, {self._port} of {self.node.addresses[0]} first"
                 )
             time.sleep(LOOK_SECONDS)
-        self._tell(Go())
+        self._broadcast(Go())
 
-    def heard(self) -> Generator[tuple[int, Word | None]]:
-        """Give out what nodes have said since it was asked last, by rank; None: that node is gone."""
+    def received_words(self) -> Generator[tuple[int, Word | None]]:
+        """Yield the words since the last call, each with its node's rank; None means that the node is gone."""
         while True:
             try:
                 rank, word = self._inbox.get_nowait()
@@ -137,10 +137,10 @@ class Leader:
                 yield rank, word
 
     def dump(self) -> None:
-        """Have every process of the trainer, on all nodes, say where it is."""
-        self._tell(Dump())
+        """Ask all nodes for a stack dump of each process of the trainer."""
+        self._broadcast(Dump())
 
-    def _tell(self, word: Word) -> None:
+    def _broadcast(self, word: Word) -> None:
         with self._lock:
             self._said.append(word)
             for link in self._links.values():
@@ -155,14 +155,14 @@ class Leader:
             threading.Thread(target=self._greet, args=(connection, address[0]), name="gang", daemon=True).start()
 
     def _admit(self, rank: int) -> None:
-        """Give a rank away, once."""
+        """Assign a rank to a node; each is assigned once."""
         with self._lock:
             if rank not in self._free:
                 raise RefusedError(f"it says that it is node {rank}, which there is not, or is here already")
             self._free.remove(rank)
 
     def _greet(self, connection: socket.socket, address: str) -> None:
-        """Take in whoever has the run's secret; a thread for each: one that keeps silent holds up nobody."""
+        """Let a node in if it has the run's secret. Each connection has its own thread: a silent one delays nobody."""
         try:
             rank = greet_follower(connection, self._secret, self._admit)
             with self._lock:
@@ -175,7 +175,7 @@ class Leader:
 
 
 def fault_of(rank: int, word: Word | None) -> CortexError:
-    """The error that the leader ends with, after what a node said."""
+    """The error that the leader ends with after a node's word; None means that the node is gone."""
     match word:
         case None:
             return PreemptedError(f"node {rank} is gone: the same command continues, on all of them")

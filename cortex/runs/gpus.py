@@ -1,4 +1,4 @@
-"""The GPUs that a stage uses, and whether its machine starts them: asked before anything is downloaded on its clock."""
+"""The GPUs that a stage uses, and a check that they start, made before the machine downloads anything."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from cortex.runs.stages import LOADING, TRAINERS
 from cortex.text import harmless
 
 PATIENCE = 300.0
-"""Seconds in which a machine starts its GPUs; eight of them take about ten."""
+"""Seconds within which a machine must start its GPUs; eight of them take about ten."""
 
 LOOK = """
 import json
@@ -27,17 +27,18 @@ try:
 except Exception as error:
     print(json.dumps({"gpus": 0, "error": f"{type(error).__name__}: {error}"}))
 """
-"""A program of its own: CUDA in this one would be handed down to no trainer that is forked, and holds memory."""
+"""A separate program, since CUDA in this process would hold memory, and could not be used in a forked trainer."""
 
 STARTS = "PyTorch starts"
-"""How the log of a stage that found its GPUs begins to say so."""
+"""The beginning of the log line of a stage whose GPUs start."""
 
 FABRIC_MANAGER = "802"
-"""CUDA's `cudaErrorSystemNotReady`: an NVSwitch machine whose Fabric Manager does not run. Source: CUDA Runtime API."""
+"""The code of CUDA's `cudaErrorSystemNotReady`: on an NVSwitch machine the Fabric Manager does not run. Source: CUDA
+Runtime API."""
 
 
 def gpus_of(stage: str, hardware: Hardware) -> int:
-    """How many GPUs of one machine a stage uses, where the profile has any."""
+    """The GPUs of one machine that a stage uses, if the profile has any."""
     if stage in TRAINERS:
         return hardware.gpus
     return hardware.gpus_to_evaluate if stage == "evaluate" else hardware.export_gpus
@@ -47,13 +48,13 @@ def require_gpus(stage: str, hardware: Hardware) -> None:
     """Check that PyTorch starts as many GPUs here as the stage uses.
 
     Raises:
-        ConfigError: it starts fewer; the message has CUDA's own reason. Another machine of the same image would be no
-            better, so this is no error to recover from.
+        ConfigError: it starts fewer; the message has CUDA's reason. The job is not recovered after this error, since
+            another machine with the same image would fail, too.
     """
     if hardware.device != "cuda" or stage not in LOADING:
         return
     wanted = gpus_of(stage, hardware)
-    there, reason = _started()
+    there, reason = _count_started()
     if there >= wanted:
         logger.info(f"{stage}: {STARTS} {there} GPU{'s' if there > 1 else ''}: {reason}")
         return
@@ -66,8 +67,8 @@ def require_gpus(stage: str, hardware: Hardware) -> None:
     )
 
 
-def _started() -> tuple[int, str]:
-    """How many GPUs start on this machine; and which they are, or why no more do, where CUDA says it."""
+def _count_started() -> tuple[int, str]:
+    """The number of GPUs that start on this machine; and their names, or CUDA's reason why no more start."""
     look = [sys.executable, "-c", LOOK]
     try:
         done = subprocess.run(
@@ -78,6 +79,6 @@ def _started() -> tuple[int, str]:
     try:
         found = json.loads(done.stdout.splitlines()[-1])
         there = int(found["gpus"])
-    except (ValueError, IndexError, TypeError, KeyError):  # it did not come to its last line
+    except (ValueError, IndexError, TypeError, KeyError):  # the program ended before it printed its last line
         return 0, harmless(([f"exit code {done.returncode}", *done.stderr.strip().splitlines()])[-1], limit=300)
     return there, harmless(found.get("error") or found.get("what", ""), limit=300)

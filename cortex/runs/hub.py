@@ -1,4 +1,4 @@
-"""The model hub as its own client (`huggingface_hub`) speaks to it: models' names, and what refusals mean."""
+"""The model hub through its own client (`huggingface_hub`): checks of models' names, and explanations of refusals."""
 
 import errno
 import re
@@ -13,11 +13,11 @@ _OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
 
 
 class HubSilentError(CortexError):
-    """The hub could not be asked about a model, which says nothing of the model."""
+    """The hub could not be asked about a model, which says nothing about the model."""
 
 
 def check_name(base: str) -> str:
-    """Return a model's name if the hub may have one of that name.
+    """Return a model's name if the hub can have a model of that name.
 
     Raises:
         ConfigError: it cannot.
@@ -28,12 +28,12 @@ def check_name(base: str) -> str:
 
 
 @contextmanager
-def telling_refusals(base: str, revision: str | None, *, token: bool) -> Generator[None]:
-    """Turn what the hub's client raises within the block into one line with its fix; `token`: HF_TOKEN is set.
+def explaining_refusals(base: str, revision: str | None, *, token: bool) -> Generator[None]:
+    """Turn errors of the hub's client within the block into one line with the fix. `token` says if HF_TOKEN is set.
 
     Raises:
-        ConfigError: the hub says no: to this name, this revision, or this token; or the disk cannot be written.
-        HubSilentError: the hub did not answer, or not as one.
+        ConfigError: the hub refuses this name, this revision, or this token; or the disk cannot be written.
+        HubSilentError: the hub did not answer, or the answer is not a hub's.
     """
     from httpx import HTTPError, InvalidURL
     from huggingface_hub.errors import (
@@ -48,7 +48,7 @@ def telling_refusals(base: str, revision: str | None, *, token: bool) -> Generat
     try:
         yield
     except CortexError:
-        raise  # one of them is a ValueError, too
+        raise  # some of them are ValueErrors, too, and must not be caught below
     except GatedRepoError as error:
         asked = "HF_TOKEN's account has not been let in" if token else "HF_TOKEN is not set"
         fix = "accept its licence on the hub" + ("" if token else f", and {export}")
@@ -74,5 +74,5 @@ def telling_refusals(base: str, revision: str | None, *, token: bool) -> Generat
         if error.errno in _OF_THE_DISK:
             raise ConfigError(f"{error.filename or base} cannot be written: {error.strerror}: make room") from error
         raise HubSilentError(f"the hub does not give {base} ({type(error).__name__})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # its client takes any answer for a hub's
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # the client parses any answer as a hub's
         raise HubSilentError(f"what answers for {base} is no hub ({type(error).__name__}: {error})"[:300]) from error

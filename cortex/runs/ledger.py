@@ -1,4 +1,4 @@
-"""What happened in a run, append-only: attempts, progress, ends. Status, reports and budgets read it."""
+"""The ledger: a run's events, append-only. Status, reports and budgets are computed from it."""
 
 import json
 import re
@@ -23,22 +23,22 @@ from cortex.runs.events import Event, parse
 __all__ = ["Entry", "Event", "Ledger", "LedgerReader", "UnwrittenLedger", "folder", "parse"]
 
 FOLDER_INTERVAL, BUCKET_INTERVAL = 1.0, 20.0
-"""Seconds between writes of progress: an object each time, so more rarely where objects cost money."""
+"""Seconds between writes of progress, longer for a bucket: each write is an object, and objects there cost money."""
 
 TICKS = frozenset({"progress", "machine_alive", "machine_standing"})
-"""Events of which only the newest count. An object that holds nothing else says so in its name."""
+"""Events of which only the newest count. An object that holds only such events has `TICK` in its name."""
 
 TICK = "-tick.jsonl"
 
 CLOCK_SLACK = 5.0
-"""Seconds that a right clock and a bucket's, which may leave out the fraction, may differ by."""
+"""Most seconds by which a right clock differs from a bucket's, which may leave out fractions."""
 
 BATCH_BYTES = 1024**2
-"""The size of an object above which what is held back goes into a further one: readers take no object over
-`LEDGER_BYTES`, and a training's metrics come to more in an outage of some hours."""
+"""The size above which held events are split into several objects: readers take no object over `LEDGER_BYTES`, and a
+training's metrics grow larger than that in an outage of some hours."""
 
 READERS = 32
-"""Objects that are read at a time: each is small, and waits for the bucket."""
+"""Objects that are read at the same time: they are small, and reading one is mostly waiting."""
 
 _KEY = re.compile(
     r".*/(?P<writer>(?P<epoch>[0-9]{8})-((?P<name>[a-z]+)-)?)(?P<number>[0-9]{1,15})(?P<tick>-tick)?\.jsonl", re.DOTALL
@@ -51,16 +51,16 @@ class Entry:
 
     event: Event
     written: float
-    """When the bucket took it, in seconds since 1970 by the bucket's clock: the only clock that all writers share."""
+    """The time of the write, in seconds since 1970 by the bucket's clock, the only one that all writers share."""
 
 
 @dataclass
 class Ledger:
-    """One writer's end of a run's ledger, for all its threads. Its epoch keeps its objects apart from other writers'.
+    """A writer of a run's ledger, for all threads of a program. Its epoch keeps its objects apart from other writers'.
 
-    What could not be written because the bucket did not answer (`StoreError`) goes before the next event. It may have
-    been taken, and followed, though the answer was lost: so it is written again as it was, and what came since goes
-    into an object of its own. No object is ever replaced.
+    Events that could not be written because the bucket did not answer (`StoreError`) are written before the next one.
+    Their object may be in the bucket although the answer was lost. So exactly the same object is written again, and
+    newer events go into an object of their own. No object is ever replaced.
     """
 
     store: Store
@@ -68,29 +68,29 @@ class Ledger:
     epoch: int
     clock: Callable[[], float] = steady_time
     beside: Path | None = None
-    """A file of this machine that takes every event, too, for whoever cannot reach the bucket."""
+    """A file on this machine that also gets every event, for readers who cannot reach the bucket."""
     name: str = ""
-    """What keeps this writer's objects apart from another's of the same epoch: lower-case letters."""
+    """Keeps this writer's objects apart from another's of the same epoch; lower-case letters."""
     _next: int = 0
     _pending: list[Event] = field(default_factory=list[Event])
     _sent: tuple[str, bytes] | None = None
-    """The key and the bytes of what was sent and not acknowledged."""
+    """The key and the bytes of an object that was sent and not acknowledged."""
     _flushed: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def append(self, event: str, **values: Any) -> None:
-        """Record an event at once, together with what was held back before it."""
+        """Write an event at once, after the events that were held back."""
         with self._lock:
             self.hold(event, **values)
             self.flush()
 
     def hold(self, event: str, **values: Any) -> None:
-        """Record an event that is written with the next: the store may not answer now."""
+        """Hold back an event, to be written with the next one, since the store may not answer now."""
         with self._lock:
             self._pending.append(self._event(event, values))
 
     def progress(self, **values: Any) -> None:
-        """Record progress; written with the next event, or when the interval has passed."""
+        """Record progress. It is written with the next event, or at the next call after the interval."""
         interval = BUCKET_INTERVAL if self.store.local_path("runs") is None else FOLDER_INTERVAL
         with self._lock:
             self._pending.append(self._event("progress", values))
@@ -98,24 +98,24 @@ class Ledger:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write the events that are held back."""
         with self._lock:
             while sent := self._sent or self._batch():
                 self._sent = sent
                 written = create(self.store, *sent)
                 self._next += 1
-                # Where somebody else's object has that number, theirs stays, and ours gets the next.
+                # If another writer's object has that number, it stays, and this one gets the next number.
                 self._sent = None if written else (self._key(sent[0].endswith(TICK)), sent[1])
             self._flushed = self.clock()
 
     def _batch(self) -> tuple[str, bytes] | None:
-        """What is held back, made ready to be sent; None for nothing."""
+        """The key and bytes of the next object with held events; None if there are none."""
         if not self._pending:
             return None
         lines: list[str] = []
         size, ticks = 0, True
         for event in self._pending:
-            size += len(line := _line(event))  # in ASCII: letters are bytes
+            size += len(line := _line(event))  # the line is ASCII, so its length is in bytes
             if lines and size > BATCH_BYTES:
                 break
             lines.append(line)
@@ -133,66 +133,66 @@ class Ledger:
             with (
                 suppress(OSError),
                 self.beside.open("a", encoding="utf-8") as file,
-            ):  # a full disk must not end what is going on
+            ):  # a full disk must not end the stage
                 file.write(_line(made))
         return made
 
 
 @dataclass
 class UnwrittenLedger(Ledger):
-    """The ledger of a process that does not hold the run's lease: nothing of it is written."""
+    """The ledger of a process that does not hold the run's lease: its events are not written."""
 
     def flush(self) -> None:
-        """Forget what is held back."""
+        """Drop the events that are held back."""
         with self._lock:
             self._pending.clear()
 
 
 @dataclass
 class LedgerReader:
-    """Follows a ledger: each call gives the events that are new since the last."""
+    """Follows a ledger: each call gives the events since the last call."""
 
     store: Store
     run: str
     ticks: int | None = None
-    """Read so many of each writer's newest objects that hold nothing but ticks, by which a long run's ledger is read
-    in a moment; None reads all."""
+    """Of each writer's objects that hold only ticks, read so many of the newest, which makes reading a long run's
+    ledger fast; None reads all."""
     workers: int = READERS
     damaged: list[str] = field(default_factory=list[str])
-    """The keys of objects that hold something else than events, whole: what could be read of them is given."""
+    """The keys of objects with lines that are no events; the events in them are given all the same."""
     _seen: set[str] = field(default_factory=set[str])
 
     def new_events(self) -> list[Event]:
-        """In the order of `new_entries`."""
+        """The new events, in the order of `new_entries`."""
         return [entry.event for entry in self.new_entries()]
 
     def new_entries(self) -> list[Entry]:
-        """The same, each with the moment at which the bucket took it.
+        """The new events, each with the time at which the bucket took it.
 
-        They are in the order of their epochs, and of an epoch's writers each one's in the order of writing: clocks say
-        nothing about which of two machines was first.
+        They are in the order of their epochs, and within an epoch in each writer's order of writing, since clocks do
+        not tell which of two machines was first.
         """
         written = {entry.key: entry.modified for entry in self.store.list(folder(self.run))}
         keys = [key for key in written if key not in self._seen]
-        wanted = keys if self.ticks is None else _newest(keys, self.ticks)
+        wanted = keys if self.ticks is None else _without_older_ticks(keys, self.ticks)
         workers = 1 if self.store.local_path("runs") else self.workers
         read = in_parallel(self._read, wanted, min(workers, len(wanted))) if wanted else []
         self._seen.update(keys)
         entries: list[Entry] = []
-        for key, data in sorted(zip(wanted, read, strict=True), key=lambda pair: _place(pair[0])):
+        for key, data in sorted(zip(wanted, read, strict=True), key=lambda pair: _sort_key(pair[0])):
             if data is None:
                 self.damaged.append(key)
                 continue
             lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
             found = parse(lines)
-            entries += [Entry(_not_after(written[key], event), written[key]) for event in found]
+            entries += [Entry(_clamp_time(written[key], event), written[key]) for event in found]
             if len(found) < len(lines):
                 self.damaged.append(key)
                 logger.debug(f"{self.store.url}/{key} is damaged: {len(lines) - len(found)} of its lines are left out")
         return sorted(entries, key=lambda entry: entry.event["epoch"])
 
     def _read(self, key: str) -> bytes | None:
-        """An object's bytes; None where they are more than any writer of ours puts into one."""
+        """An object's bytes; None if it is larger than any that the kit writes."""
         try:
             return self.store.get(key, LEDGER_BYTES)
         except VerificationError as error:
@@ -208,19 +208,19 @@ def _line(event: Event) -> str:
     return json.dumps(event, separators=(",", ":")) + "\n"
 
 
-def _not_after(written: float, event: Event) -> Event:
-    """An event that its writer dates after the bucket had it happened when the bucket took it."""
+def _clamp_time(written: float, event: Event) -> Event:
+    """The event, dated by the bucket if its writer dates it later than the bucket took it."""
     return event if event["time"] <= written + CLOCK_SLACK else {**event, "time": written}
 
 
-def _place(key: str) -> tuple[int, str, int]:
-    """The epoch of an object, which of that epoch's writers wrote it, and its number; foreign ones come last."""
+def _sort_key(key: str) -> tuple[int, str, int]:
+    """The sort key of an object: its epoch, its writer's name and its number; foreign objects come last."""
     found = _KEY.fullmatch(key)
     return (int(found["epoch"]), found["name"] or "", int(found["number"])) if found else (LAST_EPOCH + 1, key, 0)
 
 
-def _newest(keys: list[str], ticks: int) -> list[str]:
-    """The keys without each writer's older ticks; in the order of a listing, which is each writer's own."""
+def _without_older_ticks(keys: list[str], ticks: int) -> list[str]:
+    """The keys without each writer's older ticks. `keys` is in a listing's order, which is each writer's own."""
     wanted: list[str] = []
     counts: dict[str, int] = {}
     for key in reversed(keys):

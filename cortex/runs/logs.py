@@ -1,7 +1,7 @@
-"""A stage's output, kept on its machine and, its last part, in the bucket, while the stage goes on.
+"""A stage's log: kept in a file on its machine, with its end sent to the bucket while the stage runs.
 
-What the stage and its programs write passes through `tee`, in a process of its own that no signal to the stage's
-group ends: a thread in the stage's process could be held up by the very code that writes.
+The output of the stage and its programs passes through `tee`, a separate process that signals to the stage's process
+group do not end. A thread in the stage's own process could be blocked by the very code that writes.
 """
 
 import os
@@ -21,13 +21,13 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 
 EVERY = 60.0
-"""Seconds between two sendings."""
+"""Seconds between two uploads of the log's end."""
 
 TAIL = 256 * 1024
-"""Bytes of a log's end that are sent."""
+"""Bytes of a log's end that are uploaded."""
 
 SETTLE_SECONDS = 20.0
-"""How long the end of a stage waits for the last of its output."""
+"""How long a stage waits, at its end, for its last output to be written and uploaded."""
 
 _KEY = re.compile(r".*/(?P<epoch>\d{8})-(?P<stage>[a-z]+)\.log")
 
@@ -46,14 +46,14 @@ def log_key(run: str, epoch: int, stage: str) -> str:
 
 
 def log_names(store: Store, run: str) -> list[LogName]:
-    """The logs that a run has in its bucket."""
+    """A run's logs in the bucket."""
     found = [_KEY.fullmatch(entry.key) for entry in store.list(_folder(run))]
     return [LogName(name[0], int(name["epoch"]), name["stage"]) for name in found if name]
 
 
 @contextmanager
-def logged(store: Store, run: str, epoch: int, stage: str, work: Path, *, every: float = EVERY) -> Generator[Path]:
-    """Keep what this process and those that it starts write: in a file of `work`, and the file's end in the bucket."""
+def keep_log(store: Store, run: str, epoch: int, stage: str, work: Path, *, every: float = EVERY) -> Generator[Path]:
+    """Keep the output of this process and its children in a file of `work`, and the file's end in the bucket."""
     path = work / "logs" / Path(log_key(run, epoch, stage)).name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -72,14 +72,14 @@ def logged(store: Store, run: str, epoch: int, stage: str, work: Path, *, every:
 
 @contextmanager
 def _tee(path: Path, descriptor: int) -> Generator[None]:
-    """Have what is written to a descriptor written to a file, too."""
+    """Copy everything that is written to a descriptor into a file."""
     shell, program = shutil.which("sh"), shutil.which("tee")
     if not shell or not program:
         yield
         return
     sys.stdout.flush()
     before = os.dup(descriptor)
-    # Signals that are ignored stay so over `exec`: the stage may be asked to leave, and still has things to say.
+    # Ignored signals stay ignored over `exec`: after a signal the stage still has output to write.
     script = 'trap "" INT TERM HUP; exec "$0" -a "$1"'
     tee = subprocess.Popen(
         [shell, "-c", script, program, str(path)], stdin=subprocess.PIPE, stdout=before, start_new_session=True
@@ -101,7 +101,7 @@ def _tee(path: Path, descriptor: int) -> Generator[None]:
 
 
 def _send_each(store: Store, key: str, path: Path, stopping: threading.Event, every: float) -> None:
-    patient, sent = store.patient(Patience(deadline=5.0)), -1
+    patient, sent = store.with_patience(Patience(deadline=5.0)), -1
     while True:
         last = stopping.wait(every)
         size = path.stat().st_size

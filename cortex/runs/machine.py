@@ -1,4 +1,4 @@
-"""Which machine this is, as its cloud's metadata service says: it is what a run pays for."""
+"""The identity and price of this machine, from its cloud's metadata service and the run's price list."""
 
 import platform
 import threading
@@ -15,27 +15,27 @@ from cortex.runs.clouds.source import Identity, Rented
 from cortex.runs.prices import PriceList
 
 SECONDS = 2.0
-"""How long the services are asked, all at once; on a machine that has none each gives up before."""
+"""The time limit for all metadata services, which are asked at once. Where there is none, asking fails sooner."""
 
 RETRY_SECONDS = 0.2
 
 BOOTING = 3600.0
-"""Seconds from a machine's boot to our program within which it was rented for that: image and setup. Of one that is up
-for longer, such as somebody's own, the time before is not this run's."""
+"""Most seconds between a machine's boot and this program if it was rented for the run: they go into image and setup. A
+machine that is up for longer, such as the user's own, costs the run nothing for the time before."""
 
 RESOLUTION = 5.0
-"""Seconds by which a clock may seem to differ from a cloud's, which tells whole ones, and takes a moment to answer."""
+"""Smaller differences from a cloud's clock are ignored: its answer is in whole seconds, and takes a moment."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that works for a run, and what it costs."""
+    """A machine that works for a run, and its price."""
 
     id: str
-    """By its cloud's name; the host's name where no cloud answers."""
+    """The cloud's id for it; the host's name if no cloud answers."""
     since: float
-    """When it began to cost, in seconds since 1970: its launch, where the cloud says that; its boot, where the cloud
-    says no more than which machine it is; or what was given."""
+    """The time from which it costs, in seconds since 1970: its launch, if the cloud gives that; its boot, if the cloud
+    gives its identity alone; else the time given to `identify`."""
     cloud: str | None = None
     region: str | None = None
     zone: str | None = None
@@ -43,26 +43,26 @@ class Machine:
     accelerators: str | None = None
     spot: bool = False
     dollars_per_hour: float = 0.0
-    """Of all its nodes."""
+    """The price of all its nodes together."""
     nodes: int = 1
-    """Machines that work as one, of one kind: this one speaks for all of them."""
+    """Machines of one kind that work together; this one is metered for all of them."""
     ahead: float = 0.0
-    """Seconds that this machine's clock is ahead of the one that `since` is by."""
+    """Seconds that this machine's clock is ahead of the clock of `since`."""
 
-    def sign(self, now: float) -> dict[str, Any]:
+    def sign_of_life(self, now: float) -> dict[str, Any]:
         """The values of a sign of life; `now` is by this machine's clock."""
         until = now - self.ahead
         seconds = round(max(0.0, until - self.since), 3)
         return {"machine": self.id, "since": round(self.since, 3), "until": round(until, 3), "seconds": seconds}
 
     def entry(self) -> dict[str, Any]:
-        """Its values in the ledger's `machine_started`."""
+        """The values for the ledger's `machine_started`."""
         values = {name: value for name, value in vars(self).items() if name not in ("id", "ahead")}
         return {"machine": self.id, **values, "since": round(self.since, 3)}
 
 
 def uptime() -> float:
-    """Seconds since this machine was booted; a container's is its host's."""
+    """Seconds since this machine was booted; in a container, since its host was."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -75,18 +75,19 @@ def identify(
     nodes: int = 1,
     up: Callable[[], float] = uptime,
 ) -> Machine:
-    """This machine, and those that work with it, `nodes` in all.
+    """This machine, with `nodes` that work together.
 
-    `since` is when it began to cost if no cloud knows, `prices` what it may cost, `up` for how long it is up.
+    `since` is the time from which it costs if no cloud gives one, `prices` the run's price list, `up` the machine's
+    uptime.
 
-    A machine that the list does not have costs as much as its dearest: a budget errs on the side of its owner. Without
+    A machine that the list does not have counts as its dearest, so that the budget is rather reached too early. Without
     a list, nothing was rented for this run.
     """
-    rented = _first(asked, seconds)
+    rented = _first_answer(asked, seconds)
     highest = (prices.highest if prices else None) or 0.0
     if rented is None:
         return Machine(platform.node() or "localhost", since, dollars_per_hour=highest * nodes, nodes=nodes)
-    # By the cloud's clock, which knows when the machine was launched: this one's may be wrong.
+    # By the cloud's clock, which the launch time is in: this machine's may be wrong.
     begun = since if rented.ahead is None or abs(rented.ahead) < RESOLUTION else since - rented.ahead
     launched = rented.launched
     if launched is None and (booted := up()) < BOOTING:
@@ -112,13 +113,13 @@ def identify(
     )
 
 
-def _first(asked: Sequence[Identity], seconds: float) -> Rented | None:
-    """What the first cloud says that knows this machine; None where none does in time."""
+def _first_answer(asked: Sequence[Identity], seconds: float) -> Rented | None:
+    """The answer of the first cloud that knows this machine; None if none answers in time."""
     said: SimpleQueue[Rented | None] = SimpleQueue()
     end = time.monotonic() + seconds
 
     def ask(identity: Identity) -> None:
-        said.put(_ask(identity, end))
+        said.put(_ask_until(identity, end))
 
     for identity in asked:
         threading.Thread(target=ask, args=(identity,), name="identity", daemon=True).start()
@@ -134,7 +135,7 @@ def _first(asked: Sequence[Identity], seconds: float) -> Rented | None:
     return None
 
 
-def _ask(identity: Identity, end: float) -> Rented | None:
+def _ask_until(identity: Identity, end: float) -> Rented | None:
     while True:
         try:
             return identity.rented() if identity.probe() else None

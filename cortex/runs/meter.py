@@ -1,8 +1,8 @@
-"""The meter of a machine that works for a run: it enters what the machine costs, stops the work at the cap, and says
-when a run with a deadline is to give its machine on demand up for a try at spot.
+"""The meter of a machine that works for a run: it enters the machine's cost, stops the work at the cap, and decides
+when a run with a deadline gives up its machine on demand for a try at spot.
 
-It runs beside the stages of one program, in threads of its own: one writes and reads the ledger, and may have to wait
-for the bucket; the other looks at the clock, and waits for nobody.
+It runs beside the stages of one program, in two threads: one writes and reads the ledger, and may have to wait for the
+bucket; the other watches the clock, and never waits.
 """
 
 import os
@@ -19,7 +19,7 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.clock import steady_time
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, MovedError
-from cortex.runs.budget import WARN, cap, launched_at, longest, over_budget, over_time, spent
+from cortex.runs.budget import WARN, cap, duration_cap, launched_at, over_budget, over_time, spent
 from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.clouds.source import Identity
 from cortex.runs.deadline_standing import Deadline, judge
@@ -29,23 +29,23 @@ from cortex.runs.prices import PriceList
 from cortex.text import harmless
 
 EVERY = 60.0
-"""Seconds between two signs of life, and between two looks at what the run's other machines cost."""
+"""Seconds between two signs of life, and between two readings of the other machines' cost."""
 
 GRACE = 600.0
-"""Seconds, from the cap, for a step of training and its saving, or for an item of another stage; then SIGTERM."""
+"""Seconds from reaching the cap to SIGTERM: for a training step and its checkpoint, or for an item of another stage."""
 
 LOOK_SECONDS = 0.5
-"""How often the clock is looked at."""
+"""Seconds between two checks of the cap."""
 
 PATIENCE = Patience(deadline=5.0)
-"""What the bucket does not take now is held until the next sign of life."""
+"""Retries of the meter's requests: an event that the bucket does not take is held until the next sign of life."""
 
 LAST_SECONDS = 10.0
-"""How long leaving waits for the machine's last entry."""
+"""How long the exit waits for the machine's last entry."""
 
 
 class Meter:
-    """Meters this machine from entry to exit, under the epochs that its stages take."""
+    """Meters this machine from entry to exit of the block, under the epochs of its stages."""
 
     def __init__(
         self,
@@ -61,15 +61,14 @@ class Meter:
         every: float = EVERY,
         grace: float = GRACE,
     ) -> None:
-        """`budget` is the profile's, in dollars; 0 sets no limit. `task` says what this program is to do. `nodes`
-        machines like this one work together and are metered as one. `max_duration` is
-        the profile's, in hours; 0 sets no limit. `clock` is one that does not jump: what it says in between is what the
-        machine costs."""
+        """`budget` is the profile's, in dollars, and `max_duration` its hours; 0 sets no limit. `task` names this
+        program's stages. `nodes` machines like this one work together and are metered as one. `clock` must not jump,
+        since its differences are the paid time."""
         self._run, self._budget, self._task = run, budget, task
         self._max_duration = max_duration
         self._nodes = nodes
         self._asked, self._clock, self._every, self._grace = asked, clock, every, grace
-        self._store = store.patient(PATIENCE)
+        self._store = store.with_patience(PATIENCE)
         self._prices: PriceList | None = None
         self._reader = LedgerReader(store, run, ticks=1)
         self._ledger = Ledger(self._store, run, 0, clock, name="meter")
@@ -77,28 +76,28 @@ class Meter:
         self._begun = clock()
         self._machine: Machine | None = None
         self._known = 0.0, self._begun, budget
-        """Dollars, the moment that they are of, and the cap: replaced as one, for whoever looks from another thread."""
+        """Dollars, the time of that sum, and the cap: replaced together, since another thread reads them."""
         self._ends: tuple[float, float] | None = None
-        """When the run has taken as long as it may, and the hours that it then has."""
+        """The time at which the run reaches its `max_duration`, and that duration in hours."""
         self._moved: MovedError | None = None
         self._decided: tuple[str, str] | None = None
-        """The decision about the deadline that was entered last, and its reason."""
+        """The last entered decision about the deadline, and its reason."""
         self._finishing = False
         self._failed = False
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._reason = "done"
         self._threads = [
-            threading.Thread(target=work, name="meter", daemon=True) for work in (self._keep_books, self._guard)
+            threading.Thread(target=work, name="meter", daemon=True) for work in (self._keep_books, self._enforce_cap)
         ]
 
     def __enter__(self) -> Self:
-        """Begin.
+        """Begin to meter.
 
         Raises:
             BudgetError: the run is at its cap already.
             DataError: it has a cap, and a price list that cannot be read; or the bucket does not answer (`StoreError`).
         """
-        # With the patience of all that a stage begins with: a price that was not read would count as none.
+        # With the store's usual patience, not the meter's short one: a price that was not read would count as 0.
         self._read()
         self._prices = self._read_prices(self._reader.store)
         self._reader.store = self._store
@@ -117,25 +116,25 @@ class Meter:
         for thread in self._threads:
             thread.join(LAST_SECONDS)
 
-    def under(self, epoch: int) -> None:
-        """Write under this epoch from now on: a stage's, whose events are signs of life of this machine."""
+    def use_epoch(self, epoch: int) -> None:
+        """Write under this stage's epoch from now on: the stage's events count as signs of life of this machine."""
         self._finishing = False
         self._ledger.epoch = epoch
         self._wake.set()
 
-    def finishing(self) -> None:
-        """The stage is made, and is being published: that is not broken off, whatever it costs."""
+    def begin_publishing(self) -> None:
+        """Note that the stage's artifact is being published, which is not stopped at the cap."""
         self._finishing = True
 
     @property
     def spent(self) -> float:
-        """Dollars of all the run's machines: this one's to the moment, others' to their last entry that was read."""
+        """Dollars of all the run's machines: this one's until now, the others' until their last entry that was read."""
         dollars, at, _ = self._known
         return dollars + max(0.0, self._clock() - at) / 3600 * self._rate
 
     @property
     def over(self) -> BudgetError | None:
-        """The error to end with, once the cap is reached, of dollars or of time."""
+        """The error to end with once the cap of dollars or of time is reached; None before."""
         spent, limit = self.spent, self._known[2]
         if limit and spent >= limit:
             return over_budget(self._run, spent, limit)
@@ -144,11 +143,11 @@ class Meter:
 
     @property
     def ending(self) -> CortexError | None:
-        """The error to end with: at the cap, or where this machine is given up for a try at spot."""
+        """The error to end with at the cap, or when this machine is given up for a try at spot; None before."""
         return self.over or self._moved
 
     def require(self) -> None:
-        """Return while the run may go on here. Raises BudgetError at its cap, MovedError where it is to move."""
+        """Return if the run may go on here. Raises BudgetError at its cap, MovedError if it should move."""
         if error := self.ending:
             raise error
 
@@ -165,12 +164,12 @@ class Meter:
             if self._ledger.epoch:
                 self._enter(started, last)
                 started = True
-                self._try(self._ledger.flush)
+                self._warn_on_error(self._ledger.flush)
             if last:
                 return
-            if not self._try(self._read):
-                self._reckon()
-            self._tell()
+            if not self._warn_on_error(self._read):
+                self._compute_spent()
+            self._enter_warnings()
             self._decide()
             self._wake.wait(self._until_next())
 
@@ -192,9 +191,9 @@ class Meter:
         return identify(asked or (), self._begun, self._prices, nodes=self._nodes)
 
     def _enter(self, started: bool, last: bool) -> None:
-        """Hold this moment's entry: what the bucket does not take goes with the next."""
+        """Hold the current entry, to be written by the next `flush` that the bucket takes."""
         assert self._machine
-        sign = self._machine.sign(self._clock())
+        sign = self._machine.sign_of_life(self._clock())
         if not started:
             self._ledger.hold("machine_started", **(self._machine.entry() | sign), task=self._task)
         if last:
@@ -210,20 +209,20 @@ class Meter:
                 f"{len(damaged)} damaged objects of the ledger of run {self._run}, from {harmless(damaged[0])}: what "
                 "could not be read of them is not reckoned with"
             )
-        self._reckon()
+        self._compute_spent()
 
-    def _reckon(self) -> None:
-        """Compute what is spent from what is known, and from here on add this machine's own time."""
+    def _compute_spent(self) -> None:
+        """Compute the spent dollars from the known events and this machine's own time."""
         now, events = self._clock(), self._events
         if machine := self._machine:
-            own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), **machine.sign(now)}
+            own: dict[str, Any] = {"time": now, "epoch": -1, **machine.entry(), **machine.sign_of_life(now)}
             events = [*events, {**own, "event": "machine_started"}]
         self._known = spent(events), now, cap(events, self._budget)
-        hours, begun = longest(events, self._max_duration), launched_at(events)
+        hours, begun = duration_cap(events, self._max_duration), launched_at(events)
         self._ends = (begun + hours * 3600, hours) if hours and begun is not None else None
 
     def _decide(self) -> None:
-        """Ask what the deadline wants of this machine, and enter the answer where it is new."""
+        """Decide by the deadline whether this machine stays, and enter the decision if it is new."""
         deadline, machine = Deadline.read(self._events), self._machine
         if deadline is None or machine is None or machine.cloud is None or not self._ledger.epoch or self._moved:
             return
@@ -232,12 +231,12 @@ class Meter:
         if (standing.decision, standing.reason) != self._decided:
             self._decided = standing.decision, standing.reason
             logger.info(f"deadline of run {self._run}: {standing}")
-            self._try(lambda: self._ledger.append("deadline_decision", **standing.entry()))
+            self._warn_on_error(lambda: self._ledger.append("deadline_decision", **standing.entry()))
         if standing.decision == "leave":
             self._moved = MovedError(f"{standing}; the same command continues")
 
-    def _tell(self) -> None:
-        """Enter, once for each cap, that most of it is spent, and that all is."""
+    def _enter_warnings(self) -> None:
+        """Enter, once for each cap, that 80% of it is spent (`WARN`), and that all is."""
         dollars, limit = self.spent, self._known[2]
         if not limit or not self._ledger.epoch:
             return
@@ -246,17 +245,17 @@ class Meter:
             if dollars >= share * limit and not told:
                 values = {"spent": round(dollars, 4), "budget": limit}
                 logger.warning(f"run {self._run} has spent ${dollars:.2f} of its budget of ${limit:.2f}")
-                self._try(lambda event=event, values=values: self._ledger.append(event, **values))
+                self._warn_on_error(lambda event=event, values=values: self._ledger.append(event, **values))
                 self._events.append({"time": self._clock(), "epoch": self._ledger.epoch, "event": event, **values})
 
     def _until_next(self) -> float:
-        """Seconds until there is something to enter: at the latest, when the next threshold is crossed."""
+        """Seconds until the next entry: a sign of life, or earlier if a threshold of the budget is crossed."""
         ahead = [share * self._known[2] - self.spent for share in (WARN, 1.0)]
         crossings = [dollars / self._rate * 3600 for dollars in ahead if dollars > 0] if self._rate else []
         return min([self._every, *(seconds + 0.01 for seconds in crossings)])
 
-    def _guard(self) -> None:
-        """At the cap, give the stage time to come to an item's or a step's end by itself; then make it leave."""
+    def _enforce_cap(self) -> None:
+        """At the cap, give the stage time to finish its item or step by itself; then end it by SIGTERM."""
         since: float | None = None
         while not self._stopping.wait(LOOK_SECONDS):
             error = self.over
@@ -269,7 +268,7 @@ class Meter:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    def _try(self, call: Callable[[], None]) -> bool:
+    def _warn_on_error(self, call: Callable[[], None]) -> bool:
         try:
             call()
         except CortexError as error:

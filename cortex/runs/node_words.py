@@ -1,7 +1,7 @@
-"""What the programs on the machines of one task say to one another: JSON lines over TCP.
+"""The protocol between the programs on the machines of one task: JSON lines over TCP.
 
-Both ends show that they hold the run's secret before either believes the other. What follows is no safer than what the
-trainers themselves send one another: it is for a network that is the machines' own.
+Both ends first prove to each other that they hold the run's secret. The messages after that are not protected, just
+like the trainers' own traffic: the protocol is for a private network of the machines.
 """
 
 import json
@@ -19,13 +19,13 @@ from cortex.errors import RefusedError
 from cortex.runs.run_secret import RunSecret
 
 BEAT_SECONDS = 2.0
-"""Between two signs of life."""
+"""Seconds between two signs of life."""
 
 SILENT_SECONDS = 60.0
-"""A machine that gave no sign for so long is gone: one that is cut off says no farewell."""
+"""A machine without a sign of life for so long counts as gone: one that is cut off cannot say so."""
 
 HANDSHAKE_SECONDS = 10.0
-"""How long the other end has for each of its lines until it is known."""
+"""The time limit for each line of the handshake."""
 
 LINE_BYTES = 8192
 """The longest line; a reason has 500 letters."""
@@ -36,21 +36,21 @@ class _Word(BaseModel):
 
 
 class Begin(_Word):
-    """From the leader: this stage is next."""
+    """From the leader: prepare this stage."""
 
     word: Literal["begin"] = "begin"
     stage: str
 
 
 class Resume(_Word):
-    """From the leader: the checkpoint that everybody goes on from; none for the beginning."""
+    """From the leader: the checkpoint that all nodes resume from; None for the beginning."""
 
     word: Literal["resume"] = "resume"
     step: int | None
     digest: str | None
-    """Of its manifest, by which every machine knows that it has the same."""
+    """The digest of its manifest, so that every machine knows that it has the same."""
     port: Annotated[int, Field(gt=0, lt=65536)]
-    """Where the leader's torchrun waits for the others."""
+    """The port at which the leader's torchrun waits for the others."""
 
 
 class Ready(_Word):
@@ -60,7 +60,7 @@ class Ready(_Word):
 
 
 class Go(_Word):
-    """From the leader: everybody is ready; start the trainer."""
+    """From the leader: all nodes are ready; start the trainer."""
 
     word: Literal["go"] = "go"
 
@@ -75,13 +75,13 @@ class Noticed(_Word):
 
 
 class Dump(_Word):
-    """From the leader: the trainer hangs; have each of its processes say where."""
+    """From the leader: the trainer hangs; dump the stacks of its processes."""
 
     word: Literal["dump"] = "dump"
 
 
 class Failed(_Word):
-    """To the leader: this machine's part has failed; the exit code that it would end with, and why."""
+    """To the leader: this machine's part has failed, with the exit code and the reason."""
 
     word: Literal["failed"] = "failed"
     code: int
@@ -89,7 +89,7 @@ class Failed(_Word):
 
 
 class End(_Word):
-    """From the leader, the last word: its exit code, which is everybody's, and why."""
+    """From the leader, as its last word: the exit code of all nodes, and the reason."""
 
     word: Literal["end"] = "end"
     code: int
@@ -111,10 +111,10 @@ _OBJECT = TypeAdapter(dict[str, JsonValue])
 
 
 class Link:
-    """One end of a connection between two machines' programs. What comes is handed to `hear`, in threads of its own."""
+    """One end of a connection between two machines' programs. A thread of its own passes words to `hear`."""
 
     def __init__(self, connection: socket.socket, hear: Callable[[Word | None], None]) -> None:
-        """`hear` is given each word but signs of life, and at the end None, once: the other end is gone."""
+        """`hear` gets each word except signs of life; at the end it gets None once, when the other end is gone."""
         self._connection, self._hear = connection, hear
         self._heard_at = time.monotonic()
         self._sending, self._closing = threading.Lock(), threading.Event()
@@ -123,12 +123,12 @@ class Link:
             threading.Thread(target=work, name="node-link", daemon=True).start()
 
     def send(self, word: Word) -> None:
-        """Say it. An end that is gone takes nothing, and `hear` is told of that."""
+        """Send a word. If the other end is gone, nothing is raised, since `hear` gets None."""
         with self._sending, suppress(OSError):
             self._connection.sendall(word.model_dump_json().encode() + b"\n")
 
     def close(self, seconds: float = 5.0) -> None:
-        """Say no more, and wait a little for the other end to have read it all."""
+        """Stop sending, and wait a little until the other end has read everything."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
         self._closing.wait(seconds)
@@ -142,7 +142,7 @@ class Link:
                     word = _WORD.validate_json(line)
                     if not isinstance(word, Beat):
                         self._hear(word)
-        except (OSError, ValueError):  # cut off, or it speaks as none of ours does
+        except (OSError, ValueError):  # cut off, or not a word of this protocol
             pass
         finally:
             self._closing.set()
@@ -154,52 +154,54 @@ class Link:
 
 
 def greet_follower(connection: socket.socket, secret: RunSecret, admit: Callable[[int], None]) -> int:
-    """The rank of whoever has connected to the leader, which may still refuse it: `admit` raises, and it is not let in.
+    """Authenticate the leader and a follower to each other, and return the follower's rank. `admit` may refuse it.
 
     Raises:
-        RefusedError: it does not hold the run's secret, or does not answer.
+        RefusedError: it does not hold the run's secret, does not answer, or `admit` refused it.
     """
     nonce = secrets.token_hex(16)
     answer = _exchange(connection, {"nonce": nonce})
     rank, theirs = answer.get("rank"), answer.get("nonce")
     if not (
-        isinstance(rank, int) and isinstance(theirs, str) and secret.made(answer.get("code"), "node", nonce, str(rank))
+        isinstance(rank, int)
+        and isinstance(theirs, str)
+        and secret.verifies(answer.get("code"), "node", nonce, str(rank))
     ):
         raise RefusedError("what connected does not hold the run's secret")
     admit(rank)
-    _say(connection, {"code": secret.code("leader", theirs)})
+    _send_line(connection, {"code": secret.code("leader", theirs)})
     return rank
 
 
 def greet_leader(connection: socket.socket, secret: RunSecret, rank: int) -> None:
-    """Show the leader who this is, and see that it is the leader.
+    """Prove to the leader which node this is, and check that it is the run's leader.
 
     Raises:
-        RefusedError: it does not hold the run's secret, or does not take this machine.
+        RefusedError: the other end does not hold the run's secret, or refuses this machine.
     """
     nonce = secrets.token_hex(16)
-    challenge = _read(connection).get("nonce")
+    challenge = _read_line(connection).get("nonce")
     answer: dict[str, JsonValue] = {
         "rank": rank,
         "nonce": nonce,
         "code": secret.code("node", str(challenge), str(rank)),
     }
-    if not secret.made(_exchange(connection, answer).get("code"), "leader", nonce):
+    if not secret.verifies(_exchange(connection, answer).get("code"), "leader", nonce):
         raise RefusedError("what answered does not hold the run's secret")
 
 
-def _exchange(connection: socket.socket, told: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    _say(connection, told)
-    return _read(connection)
+def _exchange(connection: socket.socket, message: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    _send_line(connection, message)
+    return _read_line(connection)
 
 
-def _say(connection: socket.socket, told: dict[str, JsonValue]) -> None:
+def _send_line(connection: socket.socket, message: dict[str, JsonValue]) -> None:
     connection.settimeout(HANDSHAKE_SECONDS)
-    connection.sendall(json.dumps(told).encode() + b"\n")
+    connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _read(connection: socket.socket) -> dict[str, JsonValue]:
-    """One line, byte by byte: what follows it is for whoever listens next."""
+def _read_line(connection: socket.socket) -> dict[str, JsonValue]:
+    """Read one line, byte by byte, so that the bytes after it stay for `Link`."""
     connection.settimeout(HANDSHAKE_SECONDS)
     line = b""
     while not line.endswith(b"\n"):
@@ -214,5 +216,5 @@ def _read(connection: socket.socket) -> dict[str, JsonValue]:
 
 
 def one_line(error: BaseException) -> str:
-    """An error in one line, as a word to another node takes it."""
+    """An error's message on one line, for a word to another node."""
     return " ".join(str(error).split())[:500] or type(error).__name__

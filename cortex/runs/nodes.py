@@ -1,4 +1,4 @@
-"""The machines that train one stage together: which of them this is, as SkyPilot says, and whether the profile knows.
+"""The machines that train one stage together: this machine's rank, as SkyPilot sets it, and a check of their number.
 
 SkyPilot starts the same command on each of a task's `num_nodes` machines, and numbers them. Rank 0 leads.
 """
@@ -15,8 +15,8 @@ from cortex.runs.profile import Profile
 from cortex.runs.stages import TRAINERS
 
 ADDRESSES, RANK = "SKYPILOT_NODE_IPS", "SKYPILOT_NODE_RANK"
-"""What SkyPilot sets for a task's program: the addresses of all its machines, one a line, in the order of their ranks;
-and this machine's own rank among them."""
+"""Variables that SkyPilot sets for a task's program: the addresses of all its machines, one a line, in the order of
+their ranks; and this machine's own rank."""
 
 _SIOCGIFADDR = 0x8915
 """Linux's request for an interface's IPv4 address: netdevice(7)."""
@@ -24,18 +24,18 @@ _SIOCGIFADDR = 0x8915
 
 @dataclass(frozen=True)
 class Node:
-    """One of the machines that a task has."""
+    """One of a task's machines."""
 
     rank: int = 0
     addresses: tuple[str, ...] = ("127.0.0.1",)
-    """Of all of them, by rank."""
+    """The addresses of all machines, by rank."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """This machine; a single one where nothing is set.
+        """This machine; a single one if the variables are not set.
 
         Raises:
-            ConfigError: what is set is no such list, or the rank is not in it.
+            ConfigError: the rank is none, or is not among the addresses.
         """
         addresses = tuple(environment.get(ADDRESSES, "").split())
         if len(addresses) < 2:
@@ -51,13 +51,13 @@ class Node:
 
     @property
     def leads(self) -> bool:
-        """True where this one holds the lease: it alone writes to the bucket."""
+        """True for the node that holds the lease: it alone writes to the bucket."""
         return self.rank == 0
 
     def network_variables(self) -> dict[str, str]:
-        """What has gloo and NCCL talk over the interface by which the others know this machine.
+        """Variables that make gloo and NCCL use the network interface by which the other nodes reach this machine.
 
-        Left to themselves they take the one that the host's name stands for: in a container often loopback.
+        Without them they take the interface of the host's name, which in a container is often loopback.
         """
         if self.count == 1:
             return {}
@@ -66,10 +66,10 @@ class Node:
 
 
 def require_nodes(node: Node, stages: Sequence[str], profile: Profile) -> None:
-    """Return if these stages may run on as many machines as there are.
+    """Return if these stages may run on this task's number of machines.
 
     Raises:
-        ConfigError: the profile trains on another number, or a stage is not one that several machines can share.
+        ConfigError: the profile trains on another number, or a stage cannot run on several machines.
     """
     wanted = profile.hardware.nodes
     alone = [name for name in stages if name not in TRAINERS]
@@ -86,7 +86,7 @@ def require_nodes(node: Node, stages: Sequence[str], profile: Profile) -> None:
 
 
 def interface_of(address: str) -> str | None:
-    """The name of this machine's network interface that has an IPv4 address; None where none has it."""
+    """The name of this machine's network interface that has this IPv4 address; None if none has it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         for _, name in socket.if_nameindex():
             try:

@@ -1,6 +1,6 @@
-"""Learning that this machine is about to be taken away: from its cloud's metadata service, or by SIGTERM.
+"""Preemption notices: this machine is about to be taken away, by its cloud's metadata service or by SIGTERM.
 
-SkyPilot, Slurm and Kubernetes send SIGTERM; AWS, Google Cloud and Azure tell whoever asks.
+SkyPilot, Slurm and Kubernetes send SIGTERM; AWS, Google Cloud and Azure answer requests.
 """
 
 import os
@@ -19,42 +19,42 @@ from cortex.runs.clouds.metadata import AbsentError, MetadataError
 from cortex.runs.clouds.source import Advice, Reclaim, Source
 
 SIGTERM = "SIGTERM"
-"""Who says so, where it is a signal."""
+"""The source of a notice by signal."""
 
 SIGTERM_SECONDS = 25.0
-"""From SIGTERM to SIGKILL: Slurm's and Kubernetes' thirty, less a margin."""
+"""Seconds from SIGTERM to SIGKILL: Slurm's and Kubernetes' thirty, less a margin."""
 
 LONGEST_PAUSE = 15.0
-"""Seconds before a service that fails is asked again: half of the shortest promise."""
+"""Most seconds before a failing service is asked again: half of the shortest notice."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """The machine is being taken away."""
+    """A notice that the machine is being taken away."""
 
     source: str
-    """Who says so: `aws spot instance-action`, `gcp preempted`, `gcp maintenance-event`, `azure Preempt` (or Terminate,
-    Redeploy, Reboot), `SIGTERM`."""
+    """The notice's origin: `aws spot instance-action`, `gcp preempted`, `gcp maintenance-event`, `azure Preempt` (or
+    Terminate, Redeploy, Reboot), `SIGTERM`."""
     deadline: float
-    """By when all must be saved, in seconds of `time.monotonic()`: a margin before the machine goes."""
+    """The time by which all must be saved, in seconds of `time.monotonic()`: a margin before the machine goes."""
     text: str
     """A line for the log and the ledger."""
 
     @property
     def gone_by(self) -> float | None:
-        """When the machine goes, as far as its cloud has said; whoever sends a signal says nothing of the machine."""
+        """The time at which the machine goes, if its cloud gave it; None for a signal, which tells nothing of it."""
         return None if self.source.endswith(SIGTERM) else self.deadline
 
 
 class Watch:
-    """Watches for a notice from entry to exit, once. Nothing that a metadata service does gets out but as a warning.
+    """Watches for a notice from entry to exit of the block. Failures of a metadata service are logged, never raised.
 
-    The first SIGTERM is a notice; a second does what it would have done without the watch. Outside of the main thread
-    signals cannot be had: there only the cloud is watched. Each notice is for the caller to log.
+    The first SIGTERM is a notice; a second one does what it would have done without the watch. Threads other than the
+    main thread cannot handle signals: there only the cloud is watched. The caller logs the notice.
     """
 
     def __init__(self, asked: Sequence[Source] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """By default what the clouds' own environment variables say is asked. Raises ConfigError for a bad address."""
+        """By default `asked` follows the clouds' own environment variables. Raises ConfigError for a bad address."""
         self._sources = Endpoints.from_environment(os.environ).sources() if asked is None else asked
         self._clock = clock
         self._stopping = threading.Event()
@@ -74,7 +74,7 @@ class Watch:
 
     @property
     def advice(self) -> tuple[Advice, ...]:
-        """What the cloud said that is worth a line in the ledger and no reason to stop."""
+        """The cloud's notices so far that are for the ledger and no reason to stop."""
         return self._advice
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class Watch:
         for source in self._sources:
             source.interrupt()
         for thread in self._threads:
-            # Looking up the name of an endpoint cannot be broken off; such a thread ends with the process.
+            # A look-up of an endpoint's name cannot be interrupted; such a thread ends with the process.
             thread.join(timeout=2)
         if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
             signal.signal(signal.SIGTERM, self._previous)
@@ -108,14 +108,14 @@ class Watch:
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        # No lock, no log: the code that this interrupts may be holding the locks of either.
+        # No lock and no log, since the interrupted code may hold the lock of either.
         self._by_signal = Notice(SIGTERM, self._clock() + SIGTERM_SECONDS, "SIGTERM: this machine is to be given up")
         signal.signal(signal.SIGTERM, self._previous)
         if isinstance(getattr(self._previous, "__self__", None), Watch):
             self._previous(number, frame)
 
     def _follow(self, source: Source) -> None:
-        """A thread for each source: where one question is held, or goes wrong, no other is delayed."""
+        """Follow one source, in a thread of its own, so that a held or failing request delays no other source."""
         on_cloud, failures = False, 0
         while not self._stopping.is_set():
             try:
@@ -123,19 +123,19 @@ class Watch:
                     on_cloud = source.probe()
                     if not on_cloud:
                         return
-                    self._once("INFO", f"watching {source.cloud} for a notice")
+                    self._log_once("INFO", f"watching {source.cloud} for a notice")
                 for word in source.ask():
-                    self._hear(word)
+                    self._add_notice(word)
                 failures = 0
             except MetadataError as error:
                 if self._stopping.is_set() or (isinstance(error, AbsentError) and not on_cloud):
                     return
-                self._once("WARNING", f"{error}: it is asked again, and the run goes on")
+                self._log_once("WARNING", f"{error}: it is asked again, and the run goes on")
                 failures = min(failures + 1, 8)
             self._stopping.wait(min(source.interval * 2**failures, max(source.interval, LONGEST_PAUSE)))
 
-    def _hear(self, word: Reclaim | Advice) -> None:
-        # The first saying counts: with each repetition a promise without a time would begin anew.
+    def _add_notice(self, word: Reclaim | Advice) -> None:
+        # Only the first of equal notices counts: a notice without a time would start its period anew each time.
         with self._lock:
             if word.text in self._said:
                 return
@@ -148,7 +148,7 @@ class Watch:
                 self._advice += (word,)
                 logger.warning(word.text)
 
-    def _once(self, level: str, text: str) -> None:
+    def _log_once(self, level: str, text: str) -> None:
         with self._lock:
             if text not in self._said:
                 self._said.add(text)

@@ -1,4 +1,4 @@
-"""How long a step of a stage takes, as the ledger says."""
+"""The time that a stage's steps take, measured from the ledger."""
 
 import statistics
 from collections import defaultdict
@@ -8,7 +8,7 @@ from cortex.runs.events import Event
 
 
 def step_seconds(events: Iterable[Event]) -> dict[str, float]:
-    """Median seconds a step, by stage; from pairs of reports of one attempt, so that no restart is in it."""
+    """Median seconds per step, by stage, from pairs of reports of one attempt, so that no restart is included."""
     stage_of: dict[int, str] = {}
     last: dict[int, Event] = {}
     found: defaultdict[str, list[float]] = defaultdict(list)

@@ -35,7 +35,7 @@ LOADS_CODE = {
     "output_dir": "the kit watches over the folder that it chose",
     "dataset_prepared_path": "what lies there is read as it is; the kit chose an empty folder",
 }
-"""At the top of Axolotl's configuration; what each would do."""
+"""Refused keys at the top of Axolotl's configuration, each with the reason."""
 
 LOADS_CODE_ANYWHERE = {
     "trust_remote_code": "it runs Python from a model's repository",
@@ -46,11 +46,11 @@ LOADS_CODE_ANYWHERE = {
     "use_kernels": "it downloads compiled code from the hub",
     "attn_implementation": "it may name compiled code on the hub; `model.attention` in the profile decides",
 }
-"""At any depth, because some keys hand their values on to transformers."""
+"""Refused keys at any depth, since some keys pass their values on to transformers."""
 
 
 def refused_keys(section: dict[str, Any]) -> Iterator[str]:
-    """Say of each key that would run code from elsewhere which it is and why; nothing for a section without any."""
+    """Yield a message for each key that would run code from elsewhere, with the reason."""
     for key, reason in LOADS_CODE.items():
         if key in section:
             yield f"{key!r} cannot be passed on: {reason}"
@@ -58,14 +58,14 @@ def refused_keys(section: dict[str, Any]) -> Iterator[str]:
 
 
 def refused_anywhere(section: dict[str, Any]) -> Iterator[str]:
-    """Say of each key, at any depth, that would make transformers run code from elsewhere which it is and why."""
+    """Yield a message for each key, at any depth, that would make transformers run code from elsewhere."""
     for key in _nested(section):
         if reason := LOADS_CODE_ANYWHERE.get(key.lstrip("_")):
             yield f"{key!r} cannot be passed on: {reason}"
 
 
 def _nested(section: dict[str, Any]) -> Iterator[str]:
-    """The keys of all mappings in it, at any depth."""
+    """The keys of all mappings in a section, at any depth."""
     waiting: list[Any] = [section]
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,4 @@
-"""The pipeline as `sky.yaml` writes it: a chain of tasks, each an image and the stages it runs.
+"""The pipeline as `sky.yaml` describes it: a chain of tasks, each with an image and the stages it runs.
 
 The cloud and the rehearsal read the same file. A task's `run` is one line, `cortex run STAGE...`; its image is
 `docker:<registry>/cortex-<name>...`, and `<name>` is the folder under `images/`. The machine's own image may
@@ -24,7 +24,7 @@ _IMAGE = re.compile(r"^docker:(?:.*/)?cortex-(?P<name>[a-z0-9]+)(?:[:@].*)?$")
 
 @dataclass(frozen=True)
 class Task:
-    """One machine's share of the pipeline."""
+    """The part of the pipeline that runs on one machine."""
 
     name: str
     image: str
@@ -33,10 +33,10 @@ class Task:
 
 
 def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
-    """The tasks in order.
+    """The tasks, in order.
 
     Raises:
-        ConfigError: the file is not such a chain.
+        ConfigError: the file is not a chain of such tasks.
     """
     tasks = [_task(path, document) for document in read_documents(path) if "run" in document]
     if not tasks:
@@ -45,10 +45,10 @@ def read_pipeline(path: Path = SKY_YAML) -> list[Task]:
 
 
 def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The documents of a pipeline as they are written, the one that only names it among them; variables are texts.
+    """The documents of a pipeline as they are written, including the one that only names it; variables are texts.
 
     Raises:
-        ConfigError: the file cannot be read, or holds something else than mappings.
+        ConfigError: the file cannot be read, or has a document that is no mapping.
     """
     try:
         documents = [document for document in read_yaml_documents(path, texts=VARIABLES) if document]
@@ -62,9 +62,9 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 
 
 def container_of(image_id: object) -> str | None:
-    """The container's image, as `docker:...`; None where there is no container.
+    """The container's image, as `docker:...`; None if there is no container.
 
-    SkyPilot takes a text, or a mapping that names the machine's own image by region, and the container's by `docker`.
+    SkyPilot takes a text, or a mapping with the machine's own image for each region and the container's for `docker`.
     """
     if isinstance(image_id, dict):
         named = cast(dict[str, Any], image_id).get("docker")
@@ -80,7 +80,7 @@ def with_container(image_id: object, container: str) -> object:
 
 
 def image_name(image_id: str) -> str | None:
-    """The folder under `images/` that an `image_id` is made from; None for what is no image of ours."""
+    """The folder under `images/` that an `image_id` is made from; None for another image than the kit's."""
     found = _IMAGE.match(image_id)
     return found["name"] if found else None
 

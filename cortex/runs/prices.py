@@ -1,4 +1,4 @@
-"""What the machines that a run may be given cost: written when it is launched, read where it runs."""
+"""The price list of the machines that a run may get: written when it is launched, read on its machines."""
 
 from typing import Self
 
@@ -10,33 +10,33 @@ from cortex.section import Items, Section
 
 
 class Offer(Section):
-    """One kind of machine in one place."""
+    """The price of one kind of machine in one place."""
 
     cloud: str
-    """By SkyPilot's name: `aws`, `gcp`, `azure`."""
+    """SkyPilot's name: `aws`, `gcp`, `azure`."""
     region: str
-    """By the cloud's name."""
+    """The cloud's name of the region."""
     zone: str | None = None
-    """By the cloud's name; None where the price is the region's."""
+    """The cloud's name of the zone; None if the price holds for the region."""
     instance_type: str
-    """By the cloud's name."""
+    """The cloud's name of the type."""
     accelerators: str | None = None
-    """Its GPUs by SkyPilot's name, and how many: `H100:8`."""
+    """Its GPUs by SkyPilot's name, with their number: `H100:8`."""
     spot: bool
-    """Whether the cloud may take it back."""
+    """True if the cloud may take it back."""
     dollars_per_hour: float = Field(ge=0)
-    """For the whole machine, without its disk."""
+    """The price of the whole machine, without its disk."""
 
 
 class PriceList(Section):
-    """What could be had, and at which price, at one moment."""
+    """The offers at one time."""
 
     taken: float
-    """When, in seconds since 1970."""
+    """The time of the prices, in seconds since 1970."""
     offers: Items[Offer]
 
     def find(self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool) -> Offer | None:
-        """The offer of a machine: of its zone, or of its region; None where the list does not have it.
+        """The offer of a machine in its zone, or else in its region; None if the list does not have it.
 
         Google's types are sold with several kinds of GPU, which the type does not tell: the dearest is taken.
         """
@@ -52,7 +52,7 @@ class PriceList(Section):
     def dollars_per_hour(
         self, cloud: str, region: str, zone: str | None, instance_type: str, spot: bool
     ) -> float | None:
-        """The price of a machine; None where the list does not have it."""
+        """The price of a machine; None if the list does not have it."""
         found = self.find(cloud, region, zone, instance_type, spot)
         return found.dollars_per_hour if found else None
 
@@ -62,7 +62,7 @@ class PriceList(Section):
         return max((offer.dollars_per_hour for offer in self.offers), default=None)
 
     def write(self, store: Store, run: str) -> None:
-        """Keep the list with the run; a later launch replaces it."""
+        """Write the list to the run's folder; a later launch replaces it."""
         store.put(_key(run), self.model_dump_json().encode())
 
     @classmethod

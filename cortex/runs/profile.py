@@ -88,7 +88,7 @@ class Profile(Section):
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
-        """Canonical bytes: what `profile.json` in the bucket holds."""
+        """Canonical bytes, as `profile.json` in the bucket holds them."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
@@ -99,7 +99,7 @@ class Profile(Section):
             ConfigError: it is not a profile of this version.
         """
         try:
-            # As a YAML file is read, with the same rules: pydantic's own JSON mode takes no path where text was.
+            # Validated as Python values, like a YAML file's: pydantic's JSON mode takes no path where a text was.
             return cls.model_validate(json.loads(data))
         except ValidationError as error:
             raise ConfigError(f"{where}: {first_problem(error)}") from error
@@ -108,10 +108,10 @@ class Profile(Section):
 
 
 def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
-    """The profile with other values under some dotted keys, checked as one that is read.
+    """The profile with other values under some dotted keys, validated again.
 
     Raises:
-        ConfigError: a value is wrong there.
+        ConfigError: a value is wrong.
     """
     raw = profile.model_dump(mode="json")
     for dotted, value in overrides.items():
@@ -123,7 +123,7 @@ def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
 
 
 def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set the value under a dotted key, in place of all that stands there."""
+    """Set the value under a dotted key, replacing everything there."""
     *parents, last = dotted.split(".")
     for parent in parents:
         inner: Any = raw.get(parent)
@@ -133,7 +133,7 @@ def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first of its problems, with the dotted key and the value."""
+    """The first problem of a validation error, with the dotted key and the value."""
     key, _ = problem_of(error)
     found: Any = error.errors()[0]
     nested = found.get("ctx", {}).get("error")
@@ -146,12 +146,12 @@ def first_problem(error: ValidationError) -> str:
 
 
 def problem_of(error: ValidationError) -> tuple[tuple[str, ...], ValueError | None]:
-    """The key of the first problem, part by part, and what a check of ours raised there, if one did."""
+    """The key of the first problem, part by part, and the error that a check of ours raised there, if one did."""
     found: Any = error.errors()[0]
     location, raised = tuple(found["loc"]), found.get("ctx", {}).get("error")
     if isinstance(raised, _NestedError):
         inner: Any = raised.problem
         location, raised = (*location, *inner["loc"]), inner.get("ctx", {}).get("error")
-    # Pydantic counts which kind of a section it read as a part of the key.
+    # Pydantic puts the `kind` of a section among the parts of its key.
     kinds = ("simulator", "files", "flipside")
     return tuple(str(part) for part in location if part not in kinds), raised

@@ -1,6 +1,6 @@
-"""Profiles as files: one may extend another, and be changed key by key on the command line.
+"""Profile files: a profile may extend another, and be changed key by key on the command line.
 
-Mappings are merged key by key; anything else replaces what stood there, and so does a mapping of another `kind`.
+Mappings are merged key by key. Any other value replaces the one before it, and so does a mapping of another `kind`.
 """
 
 import re
@@ -23,28 +23,28 @@ from cortex.yaml_reader import read_yaml, read_yaml_value
 PROFILES = CHECKOUT / "jobs" / "profiles"
 
 EXTENDS = "extends"
-"""The key that names the profile a file changes; no key of a profile itself."""
+"""The key that names the profile which a file extends; it is no key of a profile itself."""
 
 Key = tuple[str, ...]
-"""Of a value: the keys on the way to it."""
+"""The path of keys to a value."""
 
 
 @dataclass
 class Draft:
-    """The values of a profile before they are checked, and where each was written."""
+    """The values of a profile before validation, and the origin of each."""
 
     path: Path
     """The file that was asked for."""
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     origins: dict[Key, str] = field(default_factory=dict[Key, str])
-    """Of each value that is no mapping, or an empty one: a file, or a word of the command line."""
+    """The origin of each value that is not a mapping, or an empty one: a file, or an option of the command line."""
 
     def merge(self, layer: Mapping[str, Any], origin: str) -> None:
-        """Lay a file's values over those that are there."""
+        """Merge a file's values over the values so far."""
         self._merge(self.values, layer, (), origin)
 
     def put(self, dotted: str, value: Any, origin: str) -> None:
-        """Set the value under a dotted key, in place of all that stands there."""
+        """Set the value under a dotted key, replacing everything there."""
         *parents, last = key = tuple(dotted.split("."))
         values = self.values
         for depth, parent in enumerate(parents, 1):
@@ -55,30 +55,30 @@ class Draft:
         self._set(values, key, last, value, origin)
 
     def origin(self, key: Key) -> str | None:
-        """Where the value under a key was written, or a mapping around it; None where nowhere: it is a default."""
+        """The origin of the value under a key, or of the mapping around it; None for a default."""
         for end in range(len(key), 0, -1):
             if key[:end] in self.origins:
                 return self.origins[key[:end]]
         return None
 
     def checked(self) -> Profile:
-        """The profile.
+        """The validated profile.
 
         Raises:
-            ConfigError: a value is wrong; where it was written is named.
+            ConfigError: a value is wrong; the message names its origin.
         """
         try:
             return Profile.model_validate(self.values)
         except ValidationError as error:
             key, unknown = problem_of(error)
             wrong = (*key, unknown.key) if isinstance(unknown, UnknownKeyError) else key
-            raise ConfigError(f"{self._where(wrong)}: {first_problem(error)}") from error
+            raise ConfigError(f"{self._describe_origin(wrong)}: {first_problem(error)}") from error
 
-    def _where(self, wrong: Key) -> str:
-        """The file that was asked for, and what else said the wrong value; of a mapping's values the last said."""
+    def _describe_origin(self, wrong: Key) -> str:
+        """The file that was asked for, and the origin of the wrong value; for a mapping, of its last value."""
         within = [origin for key, origin in self.origins.items() if key[: len(wrong)] == wrong]
         origin = self.origin(wrong) or (within[-1] if within else None)
-        if origin is None or origin == shown(self.path):
+        if origin is None or origin == display_path(self.path):
             return str(self.path)
         return f"{self.path}, {'with' if origin.startswith('-') else 'which extends'} {origin}"
 
@@ -109,11 +109,11 @@ def load_profile(
 ) -> Profile:
     """Read a profile by its name in `jobs/profiles/` or by its path.
 
-    `overrides` maps dotted keys to values; `sets` are `key=value` as a command line has them, and win.
+    `overrides` maps dotted keys to values; `sets` are `key=value` texts from the command line, which take precedence.
 
     Raises:
         ConfigError: there is no such profile, it is no YAML mapping, or a value in it is wrong.
-        UsageError: one of `sets` is no `key=value`.
+        UsageError: an item of `sets` is no `key=value`.
     """
     return draft_profile(name_or_path, overrides, sets).checked()
 
@@ -121,16 +121,16 @@ def load_profile(
 def draft_profile(
     name_or_path: str, overrides: Mapping[str, Any] | None = None, sets: Sequence[str] | None = None
 ) -> Draft:
-    """The values of a profile, and where each was written: as `load_profile`, but not checked yet."""
+    """The values of a profile and their origins, read as by `load_profile`, but not validated yet."""
     try:
-        path = _find(expand(name_or_path))
+        path = _find_file(expand(name_or_path))
     except ValueError as error:
         raise ConfigError(f"profile {error}") from error
     draft = Draft(path)
     for file, layer in reversed(_layers(path, f"no profile {name_or_path!r}")):
-        draft.merge(layer, shown(file))
+        draft.merge(layer, display_path(file))
     for dotted, value in (overrides or {}).items():
-        draft.put(dotted, value, shown(path))
+        draft.put(dotted, value, display_path(path))
     for text in sets or ():
         draft.put(*_read_setting(text), f"--set {text}")
     return draft
@@ -154,13 +154,13 @@ def read_section(kind: str, values: Mapping[str, Any], sets: Sequence[str] | Non
         raise ConfigError(str(error)) from error
 
 
-def shown(path: Path) -> str:
-    """A file as a reader of this checkout knows it."""
+def display_path(path: Path) -> str:
+    """A file's path for messages, relative to the checkout if it is inside."""
     return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
 
 
 def _layers(path: Path, missing: str) -> list[tuple[Path, dict[str, Any]]]:
-    """The file, the one that it extends, and so on. A name is nobody's but the file's own: it is not passed on."""
+    """The file, the one that it extends, and so on, without the extended files' names, which are not inherited."""
     found: list[tuple[Path, dict[str, Any]]] = []
     while True:
         try:
@@ -182,7 +182,7 @@ def _layers(path: Path, missing: str) -> list[tuple[Path, dict[str, Any]]]:
                 f"{path}: {EXTENDS} names one profile, in jobs/profiles/ or by its path (given: {base!r})"
             )
         try:
-            extended = _find(expand(base), path.parent)
+            extended = _find_file(expand(base), path.parent)
         except ValueError as error:
             raise ConfigError(f"{path}: {EXTENDS} {error}") from error
         chain = [file for file, _ in found]
@@ -192,8 +192,8 @@ def _layers(path: Path, missing: str) -> list[tuple[Path, dict[str, Any]]]:
         path, missing = extended, f"{path} extends {base!r}, which is not there"
 
 
-def _find(name_or_path: str, folder: Path = Path()) -> Path:
-    """The file of a name in `jobs/profiles/`, or of a path from this folder on."""
+def _find_file(name_or_path: str, folder: Path = Path()) -> Path:
+    """The file of a profile's name in `jobs/profiles/`, or of a path relative to `folder`."""
     if Path(name_or_path).suffix not in (".yaml", ".yml"):
         return PROFILES / f"{name_or_path}.yaml"
     return folder / name_or_path

@@ -1,4 +1,4 @@
-"""A profile for people and their editors: each value with where it comes from, and the JSON schema of the files."""
+"""A profile for people and their editors: each value with its origin, and the JSON schema of profile files."""
 
 import json
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from cortex.runs.profile_file import EXTENDS, Draft, Key
 DEFAULT = "default"
 
 COLUMN = 60
-"""Where comments begin, at most; a longer line moves only its own."""
+"""The last column at which comments may begin; a longer line moves only its own comment."""
 
 
-def annotated(draft: Draft, profile: Profile) -> str:
-    """A profile as YAML, with a comment on each value: the file or the option that it comes from, or that none said it.
+def annotate_profile(draft: Draft, profile: Profile) -> str:
+    """A profile as YAML, with each value's origin as a comment: a file, an option, or `default`.
 
     `load_profile` reads it as the same profile.
     """
@@ -27,13 +27,13 @@ def annotated(draft: Draft, profile: Profile) -> str:
     return "".join(f"{line:<{width}}  # {origin}\n" if origin else f"{line}\n" for line, origin in lines)
 
 
-def origins(draft: Draft, profile: Profile) -> dict[str, str]:
-    """Where each value of a profile comes from, by its dotted key."""
+def value_origins(draft: Draft, profile: Profile) -> dict[str, str]:
+    """The origin of each value of a profile, by dotted key."""
     return {".".join(key): draft.origin(key) or DEFAULT for key, _ in _values(profile.model_dump(mode="json"), ())}
 
 
 def profile_schema() -> dict[str, Any]:
-    """The JSON schema of a profile's file. What another profile gives, one that extends it need not."""
+    """The JSON schema of a profile file. A file that extends another requires no key but its name."""
     domains = [find_domain(kind) for kind in known_domains()]
     places, schemas = models_json_schema([(model, "validation") for model in (Profile, *domains)])
     schema = schemas["$defs"].pop("Profile") | {"$defs": schemas["$defs"]}
@@ -61,7 +61,7 @@ def _lines(draft: Draft, values: dict[str, Any], above: Key) -> Iterator[tuple[s
             yield f"{'  ' * len(above)}{name}:", ""
             yield from _lines(draft, cast(dict[str, Any], value), key)
         else:
-            yield f"{'  ' * len(above)}{name}: {_written(value)}", draft.origin(key) or DEFAULT
+            yield f"{'  ' * len(above)}{name}: {_format_value(value)}", draft.origin(key) or DEFAULT
 
 
 def _values(values: dict[str, Any], above: Key) -> Iterator[tuple[Key, Any]]:
@@ -72,7 +72,7 @@ def _values(values: dict[str, Any], above: Key) -> Iterator[tuple[Key, Any]]:
             yield (*above, name), value
 
 
-def _written(value: Any) -> str:
+def _format_value(value: Any) -> str:
     # JSON is YAML on one line, and quotes what YAML would read as something else.
     return (
         json.dumps(value)

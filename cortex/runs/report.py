@@ -1,4 +1,4 @@
-"""How a run stands, read from its bucket alone: the ledger says what happened, the manifests what exists."""
+"""The state of a run, read from its bucket alone: from the ledger's events, and the manifests that exist."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,51 +15,51 @@ from cortex.runs.ledger import LedgerReader
 State = Literal["waiting", "running", "silent", "failed", "done"]
 
 SILENT_SECONDS = 200.0
-"""After so long without an entry a stage is not said to run: its machine gives a sign of life each minute."""
+"""A stage without an entry for so long is reported as silent: its machine gives a sign of life each minute."""
 
 TICKS = 3
-"""Newest objects of a writer's progress that are read: enough to see a pace."""
+"""Newest progress objects of each writer that are read: enough to compute a pace."""
 
 
 @dataclass
 class StageReport:
-    """One stage as the ledger tells it."""
+    """The state of one stage, from the ledger."""
 
     name: str
     state: State = "waiting"
-    """`silent`: it ran, and has given no sign of life for a while; its machine is gone, or cannot reach the bucket."""
+    """`silent`: the stage gave no sign of life for a while; its machine is gone, or cannot reach the bucket."""
     seconds: float = 0.0
-    """Of all attempts that ended."""
+    """Seconds of all attempts that ended."""
     attempts: int = 0
     preemptions: int = 0
-    """Attempts that ended because their machine was taken away: with notice, or killed and begun again."""
+    """Attempts that ended because their machine was taken away: with a notice, or killed and followed by another."""
     manifest: str | None = None
     started: float | None = None
-    """When the bucket heard that the attempt under way had begun, in seconds since 1970 by the bucket's clock."""
+    """The beginning of the running attempt, in seconds since 1970 by the bucket's clock."""
     under_way: float = 0.0
-    """Seconds that a running attempt has taken by now, by the bucket's clock: machines' and laptops' may disagree."""
+    """Seconds that the running attempt has taken so far, by the bucket's clock: machines' and laptops' may disagree."""
     seen: float | None = None
-    """When the bucket took the newest attempt's last sign of life, in seconds since 1970 by the bucket's clock."""
+    """The newest attempt's last sign of life, in seconds since 1970 by the bucket's clock."""
     epoch: int | None = None
-    """The newest attempt's."""
+    """The newest attempt's epoch."""
     step: int | None = None
     total: int | None = None
     values: dict[str, float] | None = None
-    """What was measured last, such as `loss`."""
+    """The values measured last, such as `loss`."""
     validated: int | None = None
-    """The step that was last looked at on held-out examples."""
+    """The last step that was validated on held-out examples."""
     validation: dict[str, float] | None = None
-    """The figures measured there, such as `answer_loss` or `loss`."""
+    """The values measured in that validation, such as `answer_loss` or `loss`."""
     code: int | None = None
     """The exit code of the last attempt, if it failed."""
     reason: str | None = None
-    """Why the last attempt failed."""
+    """The reason why the last attempt failed."""
     pace: float | None = None
-    """Seconds that a step takes, by the newest attempt's last steps."""
+    """Seconds per step, from the newest attempt's last steps."""
 
     @property
     def seconds_left(self) -> float | None:
-        """Until its last step; None while that cannot be told."""
+        """Estimated seconds until the last step; None while they cannot be estimated."""
         if self.pace is None or self.step is None or self.total is None or self.state != "running":
             return None
         return max(0, self.total - self.step) * self.pace
@@ -75,10 +75,10 @@ class _Attempt:
 
     report: StageReport
     steps: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
-    """When each of its last steps was made."""
+    """The times and numbers of its last steps."""
     ended: bool = False
     given_up: bool = False
-    """Whether a later one began before it had said its end."""
+    """True if a later attempt began before this one had reported its end."""
 
 
 class RunFollower:
@@ -91,24 +91,24 @@ class RunFollower:
         stages: list[str],
         ticks: int | None = None,
     ) -> None:
-        """`ticks`: as the ledger's reader takes it."""
+        """`ticks` is passed on to `LedgerReader`."""
         self.stages = {name: StageReport(name) for name in stages}
         self.events: list[Event] = []
-        """All that was read, in the order of its epochs."""
+        """All events that were read, in the order of their epochs."""
         self.heard: float | None = None
-        """When the bucket last took a word of a machine's, by the bucket's clock."""
+        """The time of the last event from any machine, by the bucket's clock."""
         self.reader = LedgerReader(store, run, ticks=ticks)
         self._store = store
         self._attempts: dict[int, _Attempt] = {}
 
     def update(self) -> None:
-        """Take in what the ledger holds by now."""
+        """Read the new events of the ledger."""
         if entries := self.reader.new_entries():
             self.events = sorted([*self.events, *(entry.event for entry in entries)], key=lambda event: event["epoch"])
             for entry in entries:
                 if entry.event["event"] in CLOUDS_WORD:
                     continue
-                self._take(entry.event, entry.written)
+                self._add_event(entry.event, entry.written)
                 if entry.event["event"] in SIGNS or entry.event["epoch"] in self._attempts:
                     self.heard = max(self.heard or 0.0, entry.written)
         for report in self.stages.values():
@@ -119,7 +119,7 @@ class RunFollower:
                 if report.state == "running" and report.started is not None:
                     report.under_way = max(0.0, now - report.started)
 
-    def _take(self, event: Event, written: float) -> None:
+    def _add_event(self, event: Event, written: float) -> None:
         kind, epoch = event["event"], event["epoch"]
         attempt = self._attempts.get(epoch)
         if kind == "stage_started" and event["stage"] in self.stages:
@@ -132,10 +132,10 @@ class RunFollower:
         if kind in ("stage_finished", "stage_failed") and not attempt.ended:
             attempt.ended = True
             report.seconds += event.get("seconds", 0.0)
-            # One that was given up, and says its end after all, was not killed: what it says counts.
+            # An attempt that was given up, but reports its end after all, was not killed: its report counts.
             report.preemptions += _was_preempted(event) - attempt.given_up
         if epoch < (report.epoch or 0):
-            return  # an attempt that lost the run to a later one says nothing of how the stage stands
+            return  # an attempt that lost its lease to a later one does not change the stage's state
         report.seen = max(written, report.seen or 0.0)
         if kind == "progress":
             self._progress(attempt, event)
@@ -151,7 +151,7 @@ class RunFollower:
         epoch, report = event["epoch"], self.stages[event["stage"]]
         for earlier, attempt in self._attempts.items():
             if earlier < epoch and not attempt.ended and not attempt.given_up:
-                # Whoever could not even say that it failed was most likely killed.
+                # An attempt that did not even report a failure was most likely killed.
                 attempt.given_up = True
                 attempt.report.preemptions += 1
         self._attempts[epoch] = _Attempt(report)
@@ -166,7 +166,7 @@ class RunFollower:
         report = attempt.report
         known = {"time", "epoch", "event", "step", "total"}
         values = {key: value for key, value in event.items() if key not in known}
-        # A step of which much was measured is told in parts.
+        # A step with many measurements is reported in several events.
         report.values = (report.values or {}) | values if event["step"] == report.step else values
         report.step, report.total = event["step"], event["total"]
         attempt.steps = [*attempt.steps[-50:], (event["time"], event["step"])]
@@ -175,14 +175,14 @@ class RunFollower:
 
 
 def _was_preempted(event: Event) -> bool:
-    """Whether an attempt ended by a notice; a hung one leaves with the same code."""
+    """Tell if an attempt ended by a notice. The reason is checked, since a hung one has the same exit code."""
     return event.get("code") == PreemptedError.exit_code and str(event.get("reason")).startswith(
         PreemptedError.__name__
     )
 
 
 def stage_reports(store: Store, run: str, stages: list[str]) -> list[StageReport]:
-    """Every stage of a run; a complete artifact is done, whatever became of the process that made it."""
+    """The state of every stage of a run. A stage with a complete artifact is done, even if its process was killed."""
     follower = RunFollower(store, run, stages, ticks=TICKS)
     follower.update()
     for report in follower.stages.values():
@@ -195,6 +195,6 @@ def stage_reports(store: Store, run: str, stages: list[str]) -> list[StageReport
 
 
 def release_path(store: Store, run: str) -> str:
-    """Where a run's release lies: a folder's path, or its URL."""
+    """The place of a run's release: a folder's path, or a URL."""
     local: Path | None = store.local_path(artifact_prefix(run, "release"))
     return str(local) if local else f"{store.url}/{artifact_prefix(run, 'release')}"

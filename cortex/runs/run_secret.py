@@ -1,8 +1,8 @@
-"""A run's secret: its checkpoints and its profile carry a code that only who holds the secret can have made.
+"""A run's secret: it authenticates the run's checkpoints and profile by codes that only its holders can make.
 
-Whoever may write to the bucket can put a checkpoint there, or another profile; what the codes show is that this run's
-own machines and the one that launched it did not. The secret is derived from a key in `CORTEX_HOME`, which never
-leaves that machine; a rented machine gets its own run's secret alone, as a secret variable of its task.
+Anybody who may write to the bucket can put a checkpoint there, or another profile. The codes show which ones come from
+this run's own machines and from the machine that launched it. The secret is derived from a key in `CORTEX_HOME`, which
+never leaves that machine. A rented machine gets its own run's secret alone, as a secret variable of its task.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ SECRET_VARIABLE = "CORTEX_RUN_SECRET"
 DIGEST_VARIABLE = "CORTEX_PROFILE_DIGEST"
 
 KEY_FILE = "run-key"
-"""In `CORTEX_HOME`, 0600. A copy on another laptop makes it one that may go on with the same runs."""
+"""The key's file in `CORTEX_HOME`, with mode 0600. With a copy of it, another laptop can continue the same runs."""
 
 KEY_BYTES = 32
 
 BOUND = "bound.json"
-"""In a run's folder: codes by which its machines know its secret and its profile again. Written once."""
+"""An object in a run's folder with codes by which its machines recognize its secret and its profile. Written once."""
 
 _OBJECT = TypeAdapter(dict[str, JsonValue])
 
@@ -44,7 +44,7 @@ class RunSecret:
 
     @classmethod
     def of(cls, run: str, settings: Settings) -> "RunSecret":
-        """The secret that was handed to this machine, or else what this machine's own key makes for the run.
+        """The secret that this machine was given, or else the one derived from this machine's own key.
 
         Raises:
             ConfigError: the key cannot be read or made.
@@ -52,23 +52,23 @@ class RunSecret:
         given = settings.run_secret
         if given is not None:
             return cls(run, given.get_secret_value())
-        derived = hmac.new(_key(settings.home / KEY_FILE), f"cortex run secret\n{run}".encode(), hashlib.sha256)
+        derived = hmac.new(_read_key(settings.home / KEY_FILE), f"cortex run secret\n{run}".encode(), hashlib.sha256)
         return cls(run, derived.hexdigest())
 
     def code(self, *words: str) -> str:
-        """The code of some words, which name what they are for."""
+        """The authentication code of some words; the first should name their purpose."""
         text = json.dumps([self.run, *words], ensure_ascii=True).encode()  # a list keeps the words apart
         return hmac.new(self.value.encode(), text, hashlib.sha256).hexdigest()
 
-    def made(self, code: JsonValue, *words: str) -> bool:
-        """True if this secret made the code of these words."""
+    def verifies(self, code: JsonValue, *words: str) -> bool:
+        """Tell if the code of these words was made with this secret."""
         return isinstance(code, str) and hmac.compare_digest(code.encode(), self.code(*words).encode())
 
 
-def bind(store: Store, secret: RunSecret, profile: Profile, expected: str | None = None) -> None:
-    """Bind a run to its secret and its profile, or find that it is bound to these.
+def bind_run(store: Store, secret: RunSecret, profile: Profile, expected: str | None = None) -> None:
+    """Bind a run to its secret and its profile, or check that it is bound to these.
 
-    `expected` is the digest that the profile had when the run was launched, where the launcher said so.
+    `expected` is the digest of the profile that the run was launched with, if the launcher gave it.
 
     Raises:
         RefusedError: the profile in the bucket is not the one that the run was begun with, or this machine does not
@@ -81,22 +81,22 @@ def bind(store: Store, secret: RunSecret, profile: Profile, expected: str | None
             f"({profile.digest[:12]}, not {expected[:12]}): somebody replaced it; restore its older version, then "
             f"`cortex resume {run}`"
         )
-    bound = _bound(store, secret, profile)
-    if not secret.made(bound.get("secret"), "secret"):
+    bound = _read_binding(store, secret, profile)
+    if not secret.verifies(bound.get("secret"), "secret"):
         raise RefusedError(
             f"run {run} was begun with another secret than this machine's: copy the file {KEY_FILE} from CORTEX_HOME "
             f"of the machine that launched it into CORTEX_HOME here, or start a new run; a task in a cloud needs "
             f"{SECRET_VARIABLE} among its secrets"
         )
-    if not secret.made(bound.get("profile"), "profile", profile.digest):
+    if not secret.verifies(bound.get("profile"), "profile", profile.digest):
         raise RefusedError(
             f"{store.url}/runs/{run}/profile.json is not the profile that run {run} was begun with: somebody replaced "
             "it; restore its older version, or start a new run"
         )
 
 
-def _bound(store: Store, secret: RunSecret, profile: Profile) -> dict[str, JsonValue]:
-    """What the bucket has of the binding, entered now where there is none; nothing for what cannot be read."""
+def _read_binding(store: Store, secret: RunSecret, profile: Profile) -> dict[str, JsonValue]:
+    """The run's binding in the bucket, created if there is none; empty if it cannot be parsed."""
     key = f"runs/{secret.run}/{BOUND}"
     try:
         data = store.get(key)
@@ -110,8 +110,8 @@ def _bound(store: Store, secret: RunSecret, profile: Profile) -> dict[str, JsonV
         return {}
 
 
-def _key(path: Path) -> bytes:
-    """The key of this machine, made where there is none."""
+def _read_key(path: Path) -> bytes:
+    """The key of this machine, made if there is none."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def _key(path: Path) -> bytes:
                 file.flush()
                 os.fsync(file.fileno())
             try:
-                os.link(fresh, path)  # of two programs that make one at the same moment, one is first
+                os.link(fresh, path)  # fails if another program made a key at the same moment
             except FileExistsError:
                 pass
             finally:

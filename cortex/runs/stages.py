@@ -1,4 +1,4 @@
-"""Which stages there are, what each reads, and where its function is."""
+"""The list of stages, with each one's inputs and function."""
 
 import importlib
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from cortex.runs.profile import Profile
 from cortex.section import nearest
 
 TRAINERS = ("sft", "dpo", "grpo")
-"""The stages that train: they alone use all GPUs of a profile, and may share several machines."""
+"""The stages that train: they alone use all GPUs of a profile, and may run on several machines."""
 
 StageFunction = Callable[[RunContext, Path], None]
-"""Fills an empty folder from the context, and nothing else: that folder is the artifact."""
+"""Fills an empty folder, which becomes the artifact, and changes nothing else."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a run. Its module `cortex.stages.<name>` has the function `run`, and is imported only to run it."""
+    """A step of a run. Its module `cortex.stages.<name>` has the function `run`, and is imported only to run it."""
 
     name: str
     purpose: str
     inputs: Callable[[Profile], tuple[str, ...]]
     """The stages whose artifacts it reads."""
     wanted: Callable[[Profile], bool] = lambda profile: True
-    """Whether the profile asks for it at all."""
+    """Tells if a profile asks for this stage."""
 
     @property
     def function(self) -> StageFunction:
@@ -76,7 +76,7 @@ def find_stage(name: str) -> Stage:
     """The stage of this name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such stage.
     """
     if name not in STAGES:
         raise UsageError(f"no stage {name!r}: {nearest(name, list(STAGES))}")

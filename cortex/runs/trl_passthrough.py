@@ -1,4 +1,4 @@
-"""Keys of TRL's own configuration that a profile passes on: which there are, what each takes, and which stay ours."""
+"""Keys of TRL's own configuration that a profile passes on: the known keys with their types, and the refused ones."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _IN_PROFILE = {
     "vllm_tensor_parallel_size": "vllm.tensor_parallel_size",
     "vllm_max_model_length": "vllm.max_model_length",
 }
-"""What the stage's own section of the profile decides."""
+"""Keys that the stage's own section of the profile decides, with the profile's key."""
 
 _REFUSED = {
     "output_dir": "the kit watches over the folder that it chose",
@@ -94,16 +94,16 @@ _REFUSED = {
     "dataloader_num_workers": "a resumed run would draw other examples than an undisturbed one",
     "dataloader_in_order": "a resumed run would draw other examples than an undisturbed one",
 }
-"""The rest that the kit sets itself, or that would lead past it."""
+"""Further keys that the kit sets itself, or that would bypass it, each with the reason."""
 
 _CHOICES = {
     "importance_sampling_level": ("token", "sequence"),
     "vllm_importance_sampling_mode": ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"),
 }
-"""Words that TRL looks at only after the first rollouts."""
+"""Allowed values of keys that TRL checks only after the first rollouts."""
 
 _AT_LEAST_ONE = ("steps_per_generation",)
-"""Numbers that the kit reckons with."""
+"""Keys whose number the kit computes with, and which must be 1 or more."""
 
 _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "bool": ("true or false", bool),
@@ -117,28 +117,28 @@ _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
 
 
 def refused_trl_keys(stage: TrlStage, section: dict[str, Any]) -> Iterator[str]:
-    """Say of each key of `<stage>.trl` that is not passed on which it is, and why; nothing where all are."""
+    """Yield a message for each key of `<stage>.trl` that is not passed on, with the reason."""
     known = trl_keys(stage)
     for key, value in section.items():
         if key not in known:
             yield unknown_key(key, list(known))
-        elif reason := _reason(stage, key):
+        elif reason := _refusal_reason(stage, key):
             yield f"{key!r} cannot be passed on: {reason}"
-        elif wrong := _wrong(key, value, known[key]):
+        elif wrong := _type_fault(key, value, known[key]):
             yield f"{key}: {wrong}"
     yield from refused_anywhere(section)
 
 
 @cache
 def trl_keys(stage: TrlStage) -> dict[str, list[str]]:
-    """The keys of TRL's configuration class for a stage, each with the kinds of values that it takes.
+    """The keys of TRL's configuration class for a stage, each with the types of values that it takes.
 
-    `scripts/trl_keys.py` writes them from the locked TRL, which is not installed where profiles are read.
+    `scripts/trl_keys.py` writes them from the locked TRL, since TRL is not installed where profiles are read.
     """
     return json.loads(_KEYS.read_text(encoding="utf-8"))[stage]
 
 
-def _reason(stage: TrlStage, key: str) -> str | None:
+def _refusal_reason(stage: TrlStage, key: str) -> str | None:
     if key == "loss_type" and stage == "grpo":
         return "`grpo.loss` in the profile decides"
     if key in _IN_PROFILE:
@@ -148,8 +148,8 @@ def _reason(stage: TrlStage, key: str) -> str | None:
     return _REFUSED.get(key)
 
 
-def _wrong(key: str, value: Any, kinds: list[str]) -> str | None:
-    """What is wrong with a value, by its kind; how large it may be, TRL says when its trainer starts."""
+def _type_fault(key: str, value: Any, kinds: list[str]) -> str | None:
+    """The fault of a value's type; None if there is none. TRL checks its range when the trainer starts."""
     words = [kind[1:] for kind in kinds if kind.startswith("=")] or _CHOICES.get(key, ())
     if words and isinstance(value, str):
         return None if value in words else f"{value!r} is none of its values: {nearest(value, words)}"
@@ -163,5 +163,5 @@ def _wrong(key: str, value: Any, kinds: list[str]) -> str | None:
 
 
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
-    """True where a value is of this kind; `true` is no number."""
+    """Tell if a value is of this type; `true` is no number."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

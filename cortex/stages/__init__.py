@@ -1,1 +1,1 @@
-"""The stages: each a function of a run's context that fills one folder, which becomes its artifact."""
+"""The stages: each is a function that fills a folder from a run's context; the folder becomes the stage's artifact."""

@@ -1,4 +1,4 @@
-"""The base model, looked at before the stages that pay for labels: what `sft` would refuse is refused there."""
+"""Early check of the base model: what `sft` would refuse is refused before any label is paid for."""
 
 import os
 
@@ -12,17 +12,17 @@ from cortex.runs.stages import LOADING
 from cortex.settings import Settings
 
 HUB_SECONDS = 120.0
-"""How long the hub's files may take: little beside a stage, and enough for a large tokenizer on a slow line."""
+"""Time limit for the hub's files: short beside a stage, and enough for a large tokenizer on a slow line."""
 
 
 def check_base_folder(context: RunContext, settings: Settings) -> None:
     """Refuse a base in a folder that `sft` could not train from.
 
-    In a launched run, `data` and `label` have a machine of their own, and the folder may be on the other machines'
-    images alone: only there is an absent folder no fault.
+    In a launched run, `data` and `label` run on a machine of their own, and the folder may be in the other machines'
+    images alone. Only there a missing folder is no fault.
 
     Raises:
-        ConfigError: what it lacks.
+        ConfigError: the folder lacks something; the message names it.
     """
     base = context.profile.model.base
     elsewhere = settings.profile_digest is not None and LOADING.isdisjoint(context.stages)
@@ -33,10 +33,10 @@ def check_base_folder(context: RunContext, settings: Settings) -> None:
 
 
 def check_base_or_warn(context: RunContext, settings: Settings) -> None:
-    """Refuse any base that `sft` could not train from; where no hub can be asked, say so and go on.
+    """Refuse any base that `sft` could not train from; if the hub does not answer, warn and go on.
 
     Raises:
-        ConfigError: what it lacks.
+        ConfigError: the base lacks something; the message names it.
     """
     base = context.profile.model.base
     check_base_folder(context, settings)

@@ -1,4 +1,4 @@
-"""data: from the domain's source to examples, each a question that knows nothing of its truth."""
+"""data: builds the domain's examples, whose questions hold nothing of their truth."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""dpo: answers sampled from the SFT model, in pairs of one prompt, the better of which the model learns to prefer."""
+"""dpo: samples pairs of answers from the SFT model, and trains the model to prefer the better one."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def run(context: RunContext, output: Path) -> None:
 
 
 def best_and_worst(domain: Domain, example: Example, answers: list[str]) -> tuple[str, str] | None:
-    """The answers that the truth paid most and least; None where all were paid alike."""
+    """The answers with the highest and the lowest reward; None if all rewards are equal."""
     paid = sorted((domain.reward(domain.grade(example, text)), text) for text in answers)
     return (paid[-1][1], paid[0][1]) if paid[-1][0] > paid[0][0] else None
 

@@ -1,4 +1,4 @@
-"""evaluate: every model of the run answers the held-out examples, and is compared with what it has to beat."""
+"""evaluate: scores every model of the run on the held-out examples, beside the baselines that it has to beat."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cortex.evaluation.record import Sample
 from cortex.evaluation.report import evaluate, write_report
 from cortex.runs.context import RunContext
 from cortex.runs.stages import models
-from cortex.stages.released import derived_weights, tell_of_copies
+from cortex.stages.released import derived_weights, log_copy_losses
 from cortex.training.answers import sample_answers
 from cortex.training.copies import accepted_copies
 from cortex.training.sampling import Asked, SampledModel, trained_base, trained_model
@@ -53,11 +53,11 @@ def run(context: RunContext, output: Path) -> None:
         seed=profile.seed,
     )
     write_report(evaluation, output, domain.figures(evaluation), domain.notes())
-    tell_of_copies(evaluation)
+    log_copy_losses(evaluation)
 
 
 def judged_models(context: RunContext) -> list[SampledModel]:
-    """The models to judge, in the order of their making."""
+    """The models to judge, in the order in which they were made."""
     export = context.artifact("export")
     base, base_origin = trained_base(context)
     return [

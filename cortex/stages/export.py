@@ -1,7 +1,7 @@
-"""export: the final weights, whole, and the GPTQ copies that stay close enough to them.
+"""export: the final weights in full, and the GPTQ copies that stay close enough to them.
 
-No two models are in memory at once: what one is compared with lies on the disk, as log-probabilities. Each model, its
-answers and each judgement is kept as soon as it is whole, so that a lost machine loses the one under way alone.
+Only one model is in memory at a time: it is compared with log-probabilities on the disk. Each model, its answers and
+each judgement is kept as an item as soon as it is complete, so that a lost machine costs the current item alone.
 """
 
 import json
@@ -60,7 +60,7 @@ def run(context: RunContext, output: Path) -> None:
 
 @dataclass
 class _Export:
-    """The items of one export; what is asked for is made, unless it is there."""
+    """The items of one export; each is made on first use, unless it is there already."""
 
     context: RunContext
     trained: Path
@@ -72,7 +72,7 @@ class _Export:
 
     @cached_property
     def base(self) -> Path | None:
-        """The base's folder on this machine; None where all weights were trained."""
+        """The base's folder on this machine; None for a base that was built from nothing."""
         return base_folder(self.context)
 
     @cached_property
@@ -82,7 +82,7 @@ class _Export:
         def merge(folder: Path) -> None:
             profile = self.context.profile
             device = profile.hardware.device
-            # On the host, which has room for the largest of models: merging is a few additions a weight.
+            # On the host, whose memory holds the largest models: merging takes a few additions per weight.
             with loaded(self.trained, base=self.base, device=device, on_host=True, merged=True) as model:
                 model.save_pretrained(folder)
             load_tokenizer(self.trained).save_pretrained(folder)
@@ -108,7 +108,7 @@ class _Export:
 
     @cached_property
     def log_probs(self) -> Path:
-        """The final weights' log-probabilities along their answers; one pass makes them again, so they are no item."""
+        """The final weights' log-probabilities along their answers; no item, since one pass makes them again."""
         folder, exchange = self.context.folder("export") / "log-probs", self.exchange
         shutil.rmtree(folder, ignore_errors=True)
         with self._loaded(self.whole) as model:
@@ -116,7 +116,7 @@ class _Export:
         return folder
 
     def merging_kl(self) -> float:
-        """How far merging and rounding have moved the predictions from those of base and adapter."""
+        """The divergence of the merged and rounded weights' predictions from those of base and adapter."""
 
         def measure(folder: Path) -> None:
             stored = self.log_probs

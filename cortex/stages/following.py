@@ -1,4 +1,4 @@
-"""The stages of a run on a machine that trains with others and does not lead them: as node 0 says, nothing kept."""
+"""The stages of a run on a follower: a machine that trains together with node 0, which leads and keeps the results."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,10 +22,10 @@ from cortex.settings import Settings
 def follow_stages(
     names: Sequence[str], run: str, profile: Profile, store: Store, settings: Settings, node: Node
 ) -> Iterator[tuple[str, bool]]:
-    """Do this machine's share of each stage that node 0 begins, until it ends.
+    """Do this machine's share of each stage that node 0 begins, until node 0 ends.
 
     Raises:
-        CortexError: node 0 ended so, or is gone; or nothing came of it here, which node 0 was told.
+        CortexError: node 0 ended with an error, or is gone; or this machine's share failed, and node 0 was told.
     """
     secret = RunSecret.of(run, settings)
     wanted = [name for name in names if find_stage(name).wanted(profile)]
@@ -36,16 +36,16 @@ def follow_stages(
     follower = Follower.join(node, secret, over)
     if follower is None:
         return
-    # An epoch that nobody ever takes: whatever would write on the strength of it is refused.
+    # Epoch 0 is never taken, so anything that would write under this lease is refused.
     lease, ledger = Lease(store, run, 0, ""), UnwrittenLedger(store, run, 0)
     context = RunContext(run, profile, store, settings.work(run), lease, ledger, secret, gang=follower)
     with follower:
-        while name := follower.begun():
-            _do(context, name)
+        while name := follower.await_stage():
+            _run_share(context, name)
             yield name, False
 
 
-def _do(context: RunContext, name: str) -> None:
+def _run_share(context: RunContext, name: str) -> None:
     stage = find_stage(name)
     output = output_folder(context.work, name)
     with terminable():

@@ -1,4 +1,4 @@
-"""grpo: TRL samples answers to training prompts and reinforces what the outcomes paid for."""
+"""grpo: TRL samples answers to training prompts and reinforces those that the outcomes reward."""
 
 from pathlib import Path
 

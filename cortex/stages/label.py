@@ -1,4 +1,4 @@
-"""label: the teacher answers a share of the training prompts; a check sorts its answers."""
+"""label: the teacher answers a share of the training prompts; a check accepts or rejects its answers."""
 
 from contextlib import nullcontext
 from pathlib import Path

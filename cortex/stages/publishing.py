@@ -1,4 +1,4 @@
-"""A stage's artifact on its way into the bucket: held out for, because it is worth more than the machine that waits."""
+"""Publishing a stage's artifact: retried for hours, since the artifact is worth more than the machine that waits."""
 
 import math
 import signal
@@ -23,14 +23,14 @@ from cortex.errors import DataError, PreemptedError, VerificationError
 from cortex.runs.context import RunContext, artifact_prefix, local_ledger
 
 TOLD_AFTER, TOLD_EVERY = 10.0, 60.0
-"""Seconds of an outage before log and ledger tell of it, and between the log's further lines."""
+"""Seconds of an outage until it is reported in log and ledger, and between further lines in the log."""
 
 
 def publish_stage(context: RunContext, stage: str, output: Path, inputs: Mapping[str, str]) -> Artifact:
-    """Publish what a stage made. From a release's machine, its sealed folder can be fetched over SSH all the while.
+    """Publish a stage's output. Meanwhile a release's sealed folder can be downloaded from its machine over SSH.
 
     Raises:
-        StoreError: the bucket did not take it for `HOLD_OUT`; a release's never ends so.
+        StoreError: the bucket did not take it for `HOLD_OUT` seconds; a release is retried without end.
         RefusedError: another process took the run over, or another artifact is there already.
         PreemptedError: a signal ended the waiting.
     """
@@ -45,30 +45,30 @@ def publish_stage(context: RunContext, stage: str, output: Path, inputs: Mapping
         return publish(output, context.store, prefix, **origin, lease=context.lease)
     release = stage == RELEASE
     if release:
-        # One reading more, so that it can be fetched from here however long the bucket takes.
+        # Sealing hashes the files once more, but then the release can be downloaded from here during an outage.
         context.ledger.beside = local_ledger(output.parent)
         seal(output, describe(output, **origin).data)
 
-    def worth(error: Exception, attempt: int) -> bool:
-        # Refused credentials, a missing permission, a store that spoils bytes: somebody may mend it meanwhile.
+    def should_retry(error: Exception, attempt: int) -> bool:
+        # Refused credentials, a missing permission, a store that damages bytes: somebody may repair it meanwhile.
         return isinstance(error, StoreError) or (release and isinstance(error, VerificationError))
 
     with _stoppable(output) as sleep:
         patience = Patience(
             deadline=math.inf if release else HOLD_OUT, sleep=sleep, listener=_listener(context, stage, output)
         )
-        store = context.store.patient(patience)
+        store = context.store.with_patience(patience)
         call = partial(publish, output, store, prefix, **origin, lease=replace(context.lease, store=store))
-        return replace(patience, first=1.0, longest=60.0).persist(call, DataError, worth, _untold)
+        return replace(patience, first=1.0, longest=60.0).persist(call, DataError, should_retry, _ignore_retry)
 
 
 def _listener(context: RunContext, stage: str, output: Path) -> Outage:
-    """What says in log and ledger that the bucket does not take the artifact, and when it does again."""
+    """The listener that reports in log and ledger when the bucket stops taking the artifact, and when it does again."""
     ledger, begun = context.ledger, threading.Event()
     until = "until it is there" if stage == RELEASE else f"for {HOLD_OUT / 3600:.0f} h"
     fetched = f", or take it home from here: cortex download {context.run} --from-cluster <this machine's name for ssh>"
 
-    def told(seconds: float, reason: str) -> None:
+    def on_outage(seconds: float, reason: str) -> None:
         logger.warning(
             f"{context.store.url} has not taken the {stage} of run {context.run} for {_duration(seconds)} ({reason}): "
             f"it is kept in {output} and tried {until}; mend the bucket, the network or the credentials"
@@ -79,19 +79,19 @@ def _listener(context: RunContext, stage: str, output: Path) -> Outage:
             since = round(ledger.clock() - seconds, 3)
             ledger.hold("bucket_unreachable", stage=stage, since=since, reason=reason)
 
-    def over(seconds: float) -> None:
+    def on_recovery(seconds: float) -> None:
         begun.clear()
         logger.warning(f"{context.store.url} answers again after {_duration(seconds)}: going on with the {stage}")
         ledger.hold("bucket_answers", stage=stage, seconds=round(seconds, 3))
-        with suppress(StoreError):  # it is held, and written with the next event
+        with suppress(StoreError):  # the event is held, and written with the next one
             ledger.flush()
 
-    return Outage(told, over, after=TOLD_AFTER, every=TOLD_EVERY)
+    return Outage(on_outage, on_recovery, after=TOLD_AFTER, every=TOLD_EVERY)
 
 
 @contextmanager
 def _stoppable(output: Path) -> Generator[Callable[[float], None]]:
-    """Give a sleep that a signal ends in every thread: none that waits for the bucket keeps this process from going."""
+    """Yield a sleep that a signal ends in every thread, so that no thread that waits for the bucket delays the exit."""
     stop = threading.Event()
 
     def sleep(seconds: float) -> None:
@@ -106,7 +106,7 @@ def _stoppable(output: Path) -> Generator[Callable[[float], None]]:
         assert callable(handler)
         handler(number, frame)
 
-    # A signal that simply ends the process needs no help.
+    # A signal with the default handler, which simply ends the process, needs no handling.
     caught = [number for number, handler in before.items() if callable(handler)]
     if threading.current_thread() is not threading.main_thread():
         caught = []
@@ -120,8 +120,8 @@ def _stoppable(output: Path) -> Generator[Callable[[float], None]]:
                 signal.signal(number, before[number])
 
 
-def _untold(error: Exception, wait: float) -> None:
-    """The listener has told it."""
+def _ignore_retry(error: Exception, wait: float) -> None:
+    """Ignore a retry, since the listener reports it."""
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""release: the folder that a user takes home, complete in itself."""
+"""release: the folder that a user downloads, complete in itself."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.profile import Profile
 from cortex.runs.stages import STAGES, models
 from cortex.runs.trainers import Optimization
-from cortex.stages.released import released_folders, tell_of_copies
+from cortex.stages.released import log_copy_losses, released_folders
 from cortex.training.copies import SUMMARY
 
 
@@ -33,12 +33,12 @@ def run(context: RunContext, output: Path) -> None:
     (output / "README.md").write_text(
         model_card(_card(context, folders, provenance), evaluation, context.profile.domain.card()), encoding="utf-8"
     )
-    tell_of_copies(evaluation)
+    log_copy_losses(evaluation)
     context.progress(1, 1)
 
 
 def _provenance(context: RunContext) -> dict[str, Any]:
-    """Every artifact that led here: its digest, and those of what it was made from."""
+    """Every artifact that led to this release: its digest, and those of its inputs."""
     stages = [stage.name for stage in STAGES.values() if stage.wanted(context.profile) and stage.name != "release"]
     manifests = {name: context.artifact(name).manifest for name in stages}
     return {
@@ -79,14 +79,14 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
 
 
 def _base(context: RunContext) -> dict[str, Any] | None:
-    """The base that the run is pinned to; None for one that was built from nothing."""
+    """The base that the run is pinned to; None for a base that was built from nothing."""
     name = context.profile.model.base
     pin = find_pin(context.store, context.secret) if name else None
     return {"name": name, "revision": pin.meta.get("revision"), "manifest": pin.digest} if pin else None
 
 
 def _of_base(provenance: dict[str, Any]) -> dict[str, str]:
-    """The base in the card's words; nothing for one that was built from nothing."""
+    """The base's entries on the card; empty for a base that was built from nothing."""
     base = provenance["base"]
     if base is None:
         return {}

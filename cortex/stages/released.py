@@ -1,4 +1,4 @@
-"""The weights of an export that are released: what each folder holds, and how far it is from what it was made of."""
+"""The weights of an export that are released: each folder's contents, and its divergence from what it was made of."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cortex.training.weights import ADAPTER
 
 
 def released_folders(export: Path) -> dict[str, str]:
-    """The folders of weights that a release takes from an export artifact, each with what it holds."""
+    """The folders of weights that a release takes from an export artifact, each with a description."""
     summary = read_summary(export)
     held = {"model": "The weights in full"}
     if summary.merging_kl is not None:
@@ -20,15 +20,15 @@ def released_folders(export: Path) -> dict[str, str]:
 
 
 def derived_weights(export: Path) -> list[Derived]:
-    """Those of them that are not as they were trained."""
+    """The released weights that were derived from trained ones: by merging, or by quantization."""
     summary = read_summary(export)
     merged = [] if summary.merging_kl is None else [("model", "base and adapter", summary.merging_kl)]
     copies = [(copy.name, "model", copy.kl) for copy in summary.copies if copy.accepted]
     return [Derived(name=name, made_of=made_of, divergence=kl) for name, made_of, kl in (*merged, *copies)]
 
 
-def tell_of_copies(evaluation: Evaluation) -> None:
-    """Say in the log what each quantized copy has lost, and warn of one that should not be used."""
+def log_copy_losses(evaluation: Evaluation) -> None:
+    """Log each quantized copy's loss of skill, and warn of a copy that should not be used."""
     for loss in copy_losses(evaluation):
         print(f"{loss.name}: {loss.words}", flush=True)
         if loss.warning:

@@ -1,4 +1,4 @@
-"""Running one stage of a run: skipped if its artifact is complete, published if it succeeds."""
+"""Running the stages of a run: a stage is skipped if its artifact is complete, and published if it succeeds."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ from cortex.runs.departure import stay_until_taken
 from cortex.runs.gang_leader import Leader
 from cortex.runs.gpus import require_gpus
 from cortex.runs.ledger import Ledger
-from cortex.runs.logs import logged
+from cortex.runs.logs import keep_log
 from cortex.runs.meter import Meter
 from cortex.runs.nodes import Node, require_nodes
 from cortex.runs.profile import Profile
@@ -36,19 +36,19 @@ from cortex.training.items import discard_items
 from cortex.training.launch import OFFLINE
 
 LAST_WORD = Patience(deadline=20.0)
-"""For the entry that a stage failed: its machine may be going."""
+"""Retries of the ledger's entry about a failed stage: short, since the machine may be about to go."""
 
 
 def run_stages(
     names: Sequence[str], run: str, profile: Profile, store: Store, settings: Settings
 ) -> Iterator[tuple[str, bool]]:
-    """Run stages one after another, metered; each one's name, and whether its artifact was made now.
+    """Run stages one after another, metered. Yields each one's name, and True if its artifact was made now.
 
-    Of several machines that SkyPilot gave to the task, the first runs them, and the others do their share of it.
+    If SkyPilot gave several machines to the task, the first one leads, and the others do their share.
 
     Raises:
-        BudgetError: the run has reached its cap; what the stage under way had saved is kept.
-        MovedError: this machine is given up for a try at spot, which the run's deadline affords.
+        BudgetError: the run has reached its cap; the current stage's checkpoints and items are kept.
+        MovedError: this machine is given up for a try at spot, which the run's deadline allows.
         CortexError: as `run_stage`.
     """
     node = Node.from_environment(os.environ)
@@ -71,7 +71,7 @@ def run_stages(
             try:
                 made = run_stage(name, run, profile, store, settings, meter, tuple(names), gang)
             except PreemptedError as left:
-                stay_until_taken(left)  # here, for the machine costs until it goes
+                stay_until_taken(left)  # within the meter's block, since the machine costs until it goes
                 raise
             yield name, made
 
@@ -86,29 +86,29 @@ def run_stage(
     stages: tuple[str, ...] = (),
     gang: Leader | None = None,
 ) -> bool:
-    """Run a stage unless it is done. True when its artifact was made now.
+    """Run a stage unless it is done. True if its artifact was made now.
 
-    `stages` are all that run on this machine, this one among them.
+    `stages` are all stages of this machine, this one included.
 
     Raises:
-        CortexError: what went wrong; nothing was published then.
-        RefusedError: another process of this machine is at the same stage of this run.
+        CortexError: the stage failed; nothing was published then.
+        RefusedError: another process of this machine runs the same stage of this run.
     """
     stage = find_stage(name)
     if not stage.wanted(profile):
         return False
     work = settings.work(run)
-    with _alone(work, stage):
-        # Asked before the lease is taken: finding nothing to do must not end the work of whoever holds the run.
+    with _locked(work, stage):
+        # Checked before the lease is taken: if nothing is to be done, the run's holder must not lose its lease.
         if find(store, artifact_prefix(run, name)):
             return False
         secret = RunSecret.of(run, settings)
         lease = Lease.take(store, run)
         ledger = Ledger(store, run, lease.epoch)
         context = RunContext(run, profile, store, work, lease, ledger, secret, meter, gang, stages)
-        if context.finished(name):  # the holder until now may have published it in between
+        if context.finished(name):  # the previous holder may have published it in between
             if meter:
-                meter.under(lease.epoch)
+                meter.use_epoch(lease.epoch)
             return False
         if meter:
             meter.require()
@@ -117,16 +117,16 @@ def run_stage(
         if gang:
             gang.begin(name)
         try:
-            # Where nothing is metered, the output is the caller's own.
-            with logged(store, run, lease.epoch, name, work) if meter else nullcontext():
+            # Without a meter, the output is left to the caller.
+            with keep_log(store, run, lease.epoch, name, work) if meter else nullcontext():
                 if meter:
-                    meter.under(lease.epoch)  # it may have something to say at once, which belongs in the log
-                digest = _make(context, stage)
+                    meter.use_epoch(lease.epoch)  # in here, since the meter may log something at once
+                digest = _run_and_publish(context, stage)
         except BaseException as error:
             code = error.exit_code if isinstance(error, CortexError) else 1
             seconds = round(time.monotonic() - started, 3)
-            context.ledger.store = store.patient(LAST_WORD)
-            with suppress(StoreError):  # a full disk takes no entry either: what failed first is what is told
+            context.ledger.store = store.with_patience(LAST_WORD)
+            with suppress(StoreError):  # a full disk takes no entry either; the first failure is the one to raise
                 context.ledger.append("stage_failed", stage=name, seconds=seconds, code=code, reason=_line(error))
             raise
         seconds = round(time.monotonic() - started, 3)
@@ -134,7 +134,7 @@ def run_stage(
     return True
 
 
-def _make(context: RunContext, stage: Stage) -> str:
+def _run_and_publish(context: RunContext, stage: Stage) -> str:
     inputs = stage.inputs(context.profile)
     missing = [name for name in inputs if not context.finished(name)]
     if missing:
@@ -142,7 +142,7 @@ def _make(context: RunContext, stage: Stage) -> str:
     made = {name: context.artifact(name) for name in inputs}
     folder = context.folder(stage.name)
     output = output_folder(context.work, stage.name)
-    (output / MANIFEST).unlink(missing_ok=True)  # what is half removed must not look whole
+    (output / MANIFEST).unlink(missing_ok=True)  # first, so that a half removed folder does not look complete
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     try:
@@ -150,37 +150,37 @@ def _make(context: RunContext, stage: Stage) -> str:
         with terminable():
             require_gpus(stage.name, context.profile.hardware)
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
-            # Its modules are imported here, and the hub's client among them reads once whether it is offline.
+            # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
             with _offline() if stage.name in LOADING else nullcontext():
                 stage.function(context, output)
             if context.meter:
-                context.meter.finishing()
+                context.meter.begin_publishing()
             artifact = publish_stage(context, stage.name, output, digests)
     except PreemptedError as left:
         if context.meter and (over := context.meter.over):
-            raise over from left  # who does not stop at the cap by itself is ended by a signal, as by a notice
+            raise over from left  # at the cap, the meter ends a stage by the same signal as a preemption
         raise
     except CortexError:
-        raise  # one of them is a PermissionError, too, and no fault of the disk
+        raise  # RefusedError is a PermissionError too, but no fault of the disk
     except OSError as error:
         raise DataError(
             f"{error.filename or folder}: {error.strerror or error}; what was finished is kept: free space or mend the "
             "disk, then run the same command again"
         ) from error
     discard_items(context, stage.name)
-    if artifact.path == output and _read_here(context, stage):
-        # The next stage looks for it there, and verifies it, in place of bringing it from the bucket.
+    if artifact.path == output and _is_read_here(context, stage):
+        # The next stage finds and verifies it there, and need not download it from the bucket.
         place = inputs_folder(context.work) / artifact.digest
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             output.rename(place)
     if stage.name != RELEASE or artifact.path != output:
-        shutil.rmtree(folder)  # a bucket's release stays, to be fetched over SSH while this machine lives
+        shutil.rmtree(folder)  # a bucket's release stays, to be downloaded over SSH while this machine lives
     return artifact.digest
 
 
 def _base_digest(context: RunContext, stage: Stage, made: Mapping[str, Artifact]) -> dict[str, str]:
-    """The digest of the base that a stage loads, which is then on this machine; nothing where it loads none."""
+    """The digest of the base that a stage loads, which is downloaded if needed; empty if it loads none."""
     base = base_artifact(context) if stage.name in LOADING else None
     if base is None:
         return {}
@@ -191,7 +191,7 @@ def _base_digest(context: RunContext, stage: Stage, made: Mapping[str, Artifact]
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep what a stage imports from asking the hub: all that it loads is on this machine."""
+    """Keep the libraries that a stage imports from asking the hub: everything that it loads is on this machine."""
     before = {name: os.environ.get(name) for name in OFFLINE}
     os.environ.update(OFFLINE)
     try:
@@ -204,15 +204,15 @@ def _offline() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _read_here(context: RunContext, stage: Stage) -> bool:
+def _is_read_here(context: RunContext, stage: Stage) -> bool:
     """True if a later stage that runs on this machine reads this one's artifact."""
     later = context.stages[context.stages.index(stage.name) + 1 :] if stage.name in context.stages else ()
     return any(stage.name in find_stage(name).inputs(context.profile) for name in later)
 
 
 @contextmanager
-def _alone(work: Path, stage: Stage) -> Iterator[None]:
-    """Hold the stage's lock, which ends with the process that holds it, however that ends."""
+def _locked(work: Path, stage: Stage) -> Iterator[None]:
+    """Hold the stage's lock; the kernel releases it when this process ends."""
     work.mkdir(parents=True, exist_ok=True)
     path = work / f"{stage.name}.lock"
     with path.open("a+", encoding="utf-8") as lock:

@@ -24,7 +24,7 @@ def run(context: RunContext, output: Path) -> None:
     base = str(base_folder(context) or _built_base(context, labels, output / "base"))
     check_answer_lengths(context.profile, labels, Path(base))
     sft = context.profile.sft
-    if sft.axolotl:  # else Axolotl's schema is not imported, which takes seconds of every restart
+    if sft.axolotl:  # only then, since importing Axolotl's schema takes seconds of every restart
         check_passthrough(sft.axolotl)
     checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
     resume = checkpoints.choose()

@@ -1,1 +1,1 @@
-"""How forecasts are asked for, answered, taught and rewarded."""
+"""Prompts, answers, teachers and rewards of forecasts."""

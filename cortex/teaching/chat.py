@@ -14,12 +14,12 @@ from cortex.teaching.completion import Completion, read_reply
 from cortex.text import harmless
 
 REPLY_BYTES = 4 * 1024 * 1024
-"""The longest reply that is read. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
+"""Bytes of a reply at most. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers, be it a teacher or a trained one, and how it is asked."""
+    """A server where a teacher or a trained model answers, and the parameters of requests to it."""
 
     url: str
     api_key: str
@@ -28,17 +28,17 @@ class Endpoint:
     temperature: float
     max_tokens: int
     patience_seconds: float = 900.0
-    """How long nobody may be answered before the endpoint counts as gone."""
+    """Seconds without any answer after which the endpoint counts as gone."""
     reply_seconds: float = 600.0
-    """How long one reply may take to its last byte: as long as OpenAI's client waits for the first."""
+    """Seconds that one whole reply may take: as long as OpenAI's client waits for the first byte."""
     top_p: float | None = None
     """None leaves it to the server."""
     role: str = "the teacher"
-    """By which messages name whoever answers there."""
+    """Name of the endpoint in messages."""
     section: str = "teacher"
     """The profile's section that describes it."""
     key_variable: str = "CORTEX_TEACHER_API_KEY"
-    """Where its key comes from."""
+    """Name of the key's source."""
 
 
 class ChatClient:
@@ -46,7 +46,7 @@ class ChatClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # A redirect is not followed: most make a GET of the POST, and the key is not for whoever it leads to.
+        # Redirects are not followed: most turn the POST into a GET, and their target must not get the key.
         http = _BoundedClient(follow_redirects=False)
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.url, api_key=endpoint.api_key, max_retries=0, http_client=http
@@ -61,7 +61,7 @@ class ChatClient:
         await self._client.close()
 
     async def complete(self, prompt: Conversation, seed: int | None = None) -> Completion:
-        """Send one request, and read what comes of it. Not every server heeds a seed."""
+        """Send one request, and read the reply. Not every server uses the seed."""
         endpoint = self._endpoint
         try:
             async with asyncio.timeout(endpoint.reply_seconds):
@@ -89,14 +89,14 @@ class ChatClient:
 
 
 class _OversizeError(openai.OpenAIError):
-    """A reply is longer than `REPLY_BYTES`. OpenAI's client passes on errors of its own kind as they are."""
+    """A reply is longer than `REPLY_BYTES`. OpenAI's client passes its own error types on unchanged, hence the base."""
 
 
 class _BoundedClient(openai.DefaultAsyncHttpxClient):
     """An HTTP client that gives whole, bounded replies: OpenAI's client would read an error's body without end."""
 
     async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        del stream  # by then, the reply is whole
+        del stream  # the whole reply is read here
         response = await super().send(request, stream=True, **options)
         body = bytearray()
         try:
@@ -106,7 +106,7 @@ class _BoundedClient(openai.DefaultAsyncHttpxClient):
                     raise _OversizeError
         finally:
             await response.aclose()
-        # The body is decoded; and a charset that the reply names is not to be tried on it.
+        # The body is decompressed already, and must not be decoded by a charset that the reply names.
         dropped = ("content-encoding", "content-length", "content-type", "transfer-encoding")
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in dropped]
         return type(response)(response.status_code, headers=headers, content=bytes(body), request=request)

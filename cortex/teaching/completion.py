@@ -1,8 +1,8 @@
-"""One reading of whatever an endpoint replies: an answer, a refusal, a truncation, or a fault; never an exception.
+"""Reading of an endpoint's reply as an answer, a refusal, a truncation or a fault; it never raises.
 
-Endpoints that "speak the OpenAI protocol" differ in all that is not tested against OpenAI's own client: error objects
-come with status 200, reasoning comes in fields of several names and shapes, proxies answer with HTML. Nothing of a
-reply's shape is taken for granted here.
+Endpoints that "speak the OpenAI protocol" differ wherever OpenAI's own client does not test them: error objects come
+with status 200, reasoning comes in fields of several names and shapes, proxies answer with HTML. This module assumes
+nothing about a reply's shape.
 """
 
 import json
@@ -23,15 +23,15 @@ class Completion:
     """A reply as read.
 
     `answered`: the model finished. `truncated`: it was cut off. `refused`: it, or the endpoint, declines this prompt.
-    `odd`: no completion, but worth asking again. `failing`: the server failed, be it at this prompt or at all. `busy`:
-    it asks to wait. `denied`: it serves this caller nothing, whatever the prompt.
+    `odd`: no completion, but worth a retry. `failing`: the server failed, at this prompt or at all. `busy`: it asks to
+    wait. `denied`: it refuses this caller, whatever the prompt.
     """
 
     kind: Kind
     text: str = ""
-    """What the model wrote, its reasoning within <think> tags."""
+    """The model's text, its reasoning within <think> tags."""
     reason: str = ""
-    """Why there is no whole answer. It quotes the endpoint, and is harmless to show."""
+    """Reason why there is no complete answer. It quotes the endpoint, and is safe to show."""
     retry_after: float = 0.0
     """Seconds that the endpoint asks to wait."""
 
@@ -51,7 +51,7 @@ FILTERED = frozenset({"content_filter", "refusal", "safety", "recitation", "proh
 """Values of `finish_reason`: OpenAI's, and those that proxies pass on from Anthropic, Gemini and Mistral."""
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
-"""Where endpoints put reasoning beside the content: DeepSeek and vLLM, newer vLLM and OpenRouter, Ollama."""
+"""Fields for reasoning beside the content: of DeepSeek and vLLM, newer vLLM and OpenRouter, Ollama."""
 _PART_TEXT = ("text", "thinking", "content", "reasoning", "summary", "value")
 _NESTED = 4
 """Levels of parts within parts that are read; real ones have two."""
@@ -76,7 +76,7 @@ def read_reply(status: int, body: bytes, headers: Mapping[str, str]) -> Completi
 
 
 def replace_surrogates(text: str) -> str:
-    """JSON can spell halves of characters, which no file can hold: each becomes U+FFFD."""
+    """Replace lone surrogates, which JSON can spell but UTF-8 files cannot hold, by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -115,12 +115,12 @@ def _read_fault(reply: dict[str, Any], body: bytes) -> Completion:
     kind = _classify(int(code), code) if code.isdecimal() and len(code) == 3 else "odd"
     if not message:
         return Completion("odd", reason=f"no completion, but {_quote(body)}")
-    # A router's "denied" in a 200 is one upstream's: the next try may reach another.
+    # A router's "denied" in a 200 comes from one upstream server: the next try may reach another.
     return Completion("odd" if kind == "denied" else kind, reason=f"an error with status 200: {message}")
 
 
 def _classify(status: int, code: str) -> Kind:
-    """What a status other than 2xx and 3xx, with the error's code, says."""
+    """The kind of a reply by its status, other than 2xx and 3xx, and its error code."""
     if status in DENIED or code in NO_CREDIT:
         return "denied"
     if status in BUSY:

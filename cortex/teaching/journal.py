@@ -1,6 +1,6 @@
-"""What a teacher has answered so far, as JSON lines: a killed stage goes on from it, and no answer is paid twice.
+"""A teacher's answers so far, as JSON lines: a killed stage resumes from them, and no answer is paid for twice.
 
-A line that cannot be read, be it torn by a kill or damaged since, costs its own example alone, which is asked again.
+An unreadable line, whether torn by a kill or damaged later, costs only its own example, which is asked again.
 """
 
 import json
@@ -34,10 +34,10 @@ class Journal:
     def __init__(self, path: Path, file: IO[bytes], settled: dict[str, Completion]) -> None:
         self.path, self._file = path, file
         self.settled = settled
-        """What came of each example."""
+        """Completion of each settled example."""
 
     def add(self, example: str, prompt: Conversation, completion: Completion) -> None:
-        """Write down what came of an example.
+        """Write down the completion of an example.
 
         Raises:
             OSError: the disk is full, or broken.

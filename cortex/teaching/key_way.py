@@ -1,4 +1,4 @@
-"""Where an endpoint's key may go: over a way that nobody reads along."""
+"""Check that an endpoint's key is only sent where nobody else can read it on the way."""
 
 from typing import Literal
 
@@ -14,13 +14,13 @@ KEEP_PRIVATE = (
 def key_laid_open(
     url: str, settings: Settings, setting: Literal["teacher_api_key", "sampler_api_key"] = "teacher_api_key"
 ) -> str | None:
-    """What would lay an endpoint's key open to others on the way; None where nothing does, or no key is sent."""
+    """Reason why others could read an endpoint's key on the way; None where they could not, or no key is sent."""
     key = getattr(settings, setting).get_secret_value()
     return None if key in ("", "none") else variable_laid_open(f"CORTEX_{setting.upper()}", url, settings)
 
 
 def variable_laid_open(name: str, url: str, settings: Settings) -> str | None:
-    """What would lay a variable's value open that is sent to a service; None where nothing does."""
+    """Reason why others could read a variable's value on its way to a service; None where they could not."""
     if settings.teacher_plain_http or not lays_keys_open(url):
         return None
     return f"{name} would travel to {url} over plain HTTP, for anybody on the way to read"

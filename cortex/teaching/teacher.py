@@ -1,7 +1,7 @@
-"""Asking a teacher for all the answers that a stage needs: each is paid once, whatever happens on the way.
+"""Asking a teacher for all the answers that a stage needs: each is paid for once, even across restarts.
 
-An endpoint that serves nobody and a prompt that alone is refused look alike in one reply. What tells them apart is
-whether others are answered: a prompt is given up only if the endpoint answered another one that was sent after it.
+One reply cannot tell an endpoint that serves nobody from a single prompt that is refused. Other prompts' answers can: a
+prompt is given up only if the endpoint answered another prompt that was sent after it.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ TRIAL = 8
 teacher that errs every second time fails by accident once in 256 runs."""
 
 TRIES = 5
-"""How often a prompt is asked whose replies cannot be read, or fail while others are answered."""
+"""Tries of a prompt whose replies cannot be read, or fail while other prompts are answered."""
 
 IN_A_ROW = 16
 """Prompts in a row without an answer at which the endpoint, rather than the prompts, is at fault: they are asked in
 random order, so even if half of them were refused for their content, this would happen once in 65,000 prompts."""
 
 PACE = Patience(first=0.5)
-"""How the pauses between two tries of a prompt grow; the profile says how long there may be no answer at all."""
+"""Growing pauses between two tries of a prompt; the profile limits the time without any answer."""
 
 LONGEST_WAIT = 120.0
 """Seconds that a Retry-After is honoured, as OpenAI's client does; then the endpoint is asked again all the same."""
@@ -80,18 +80,18 @@ def ask(
     seeds: Mapping[str, int] | None = None,
     fault: Fault | None = None,
 ) -> dict[str, Completion]:
-    """What came of each prompt, by example id; what comes is kept in the journal `kept`, so that none is paid twice.
+    """The completion of each prompt, by example id. The journal `kept` stores each, so that none is paid for twice.
 
-    `on_settled` hears how many of how many prompts are settled: answered, or given up. `seeds` are of single prompts.
-    Of the first answers one has to be without a `fault`; without that, all are taken as they are.
+    `on_settled` gets the number of settled prompts (answered, or given up) and their total. `seeds` has one per prompt.
+    One of the first answers must be without a `fault`; without that function, all are taken as they are.
 
     Raises:
-        StageError: the endpoint cannot be reached, or serves nothing; what came before is kept.
-        DataError: none of its first answers can be used; what came before is kept.
+        StageError: the endpoint cannot be reached, or serves nothing; earlier answers are kept.
+        DataError: none of its first answers can be used; earlier answers are kept.
     """
     with open_journal(kept, prompts) as journal:
         if fault and not any(_usable(example, each, fault) for example, each in journal.settled.items()):
-            journal.settled.clear()  # all that is there is a trial that failed: the endpoint may be another one now
+            journal.settled.clear()  # it only holds a failed trial: the endpoint may be another one now
         session = _Session(endpoint, prompts, journal, on_settled, seeds or {}, fault)
         asyncio.run(session.run())
         return {example: journal.settled[example] for example in prompts}
@@ -120,7 +120,7 @@ class _Session:
         self._clock = self._patience.clock
         self._outage = Outage(self._tell_outage, self._tell_over, after=TOLD_AFTER)
         self._answered_at = float("-inf")
-        """When a prompt was last answered."""
+        """Time at which a prompt was last answered."""
         self._given_up: dict[int, tuple[str, Completion, float]] = {}
         """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
         self._fault = fault
@@ -134,7 +134,7 @@ class _Session:
         async with ChatClient(self._endpoint) as client:
             tasks = [asyncio.create_task(self._work(client)) for _ in range(self._workers)]
             try:
-                # Not a TaskGroup, which raises a group: whatever one of them fails with is the error of all.
+                # Not a TaskGroup, which would raise an exception group: here the first error is raised as it is.
                 await asyncio.gather(*tasks)
             finally:
                 for task in tasks:
@@ -161,7 +161,7 @@ class _Session:
             self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
 
     async def _settle(self, client: ChatClient, example: str) -> tuple[Completion, float]:
-        """Ask until there is an end: what came, and when what brought it was sent."""
+        """Ask until the prompt is settled; returns the completion, and when its request was sent."""
         began = self._clock()
         attempt = blamed = 0
         section = self._endpoint.section

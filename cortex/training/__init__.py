@@ -1,1 +1,1 @@
-"""What the trainers share: models from scratch, checkpoints that can be trusted, callbacks."""
+"""Code that all trainers share: models from scratch, verified checkpoints, callbacks."""

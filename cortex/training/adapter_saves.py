@@ -7,7 +7,7 @@ from transformers import Trainer
 
 
 class AdapterSaves(Trainer):
-    """A Trainer whose saves under FSDP2 gather only what trains.
+    """A Trainer whose saves under FSDP2 gather only the trainable parameters.
 
     Accelerate's `get_state_dict`, which `Trainer.save_model` calls, gathers every weight onto rank 0 first: for a 70B
     base 141 GB at each checkpoint, of which PEFT then writes the adapter's half.
@@ -24,6 +24,6 @@ class AdapterSaves(Trainer):
 
 
 def trained_state(model: Any) -> dict[str, Any]:
-    """The whole tensors of all parameters that train, on rank 0's CPU; empty on other ranks. Collective."""
+    """Full tensors of all trainable parameters on rank 0's CPU; empty on other ranks. A collective call."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
     return get_model_state_dict(model, options=options)

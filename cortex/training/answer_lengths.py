@@ -1,4 +1,4 @@
-"""The length of the teacher's answers, in the base's tokens, against what GRPO and the evaluation let a model write."""
+"""Length of the teacher's answers in the base's tokens, compared with the token limits of GRPO and the evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,17 @@ from cortex.runs.profile import Profile
 from cortex.teaching.labels import accepted_conversations
 
 TOLD, REFUSED = 0.05, 0.5
-"""Shares of answers that are too long: from the first on it is warned of, above the second it is refused."""
+"""Shares of answers that are too long: from the first on the stage warns, above the second it refuses."""
 
 
 def check_answer_lengths(profile: Profile, labels: Path, base: Path) -> None:
-    """Warn, or refuse, where SFT would teach answers that are cut off afterwards: whose reward, and score, is lost.
+    """Warn, or refuse, where SFT would teach answers longer than GRPO or the evaluation allows.
 
-    A teacher's `max_tokens` cannot tell: they are another tokenizer's, and may count reasoning that is not shown.
+    Such answers are cut off and lose their reward and score. The teacher's `max_tokens` cannot tell: it counts another
+    tokenizer's tokens, and perhaps reasoning that is not shown.
 
     Raises:
-        ConfigError: it would teach them on a GPU, and most answers are so long.
+        ConfigError: the run trains on a GPU, and most answers are too long.
     """
     limit = min(profile.grpo.max_completion_length, profile.evaluate.max_new_tokens)
     found = describe(answer_lengths(labels, base / "tokenizer.json"), limit)
@@ -32,7 +33,7 @@ def check_answer_lengths(profile: Profile, labels: Path, base: Path) -> None:
 
 
 def describe(lengths: Sequence[int], limit: int) -> tuple[float, str] | None:
-    """The share of answers above `limit`, and what to say of it; None where they are few."""
+    """The share of answers above `limit`, with a message; None where they are few."""
     share = sum(length > limit for length in lengths) / len(lengths)
     if share < TOLD:
         return None
@@ -45,8 +46,8 @@ def describe(lengths: Sequence[int], limit: int) -> tuple[float, str] | None:
 
 
 def answer_lengths(labels: Path, tokenizer: Path) -> list[int]:
-    """The tokens of every accepted answer, with the one that ends it."""
-    from tokenizers import Tokenizer  # which stages alone have that load models
+    """The number of tokens of every accepted answer, its end token included."""
+    from tokenizers import Tokenizer  # only installed for stages that load models
 
     encoder = Tokenizer.from_file(str(tokenizer))
     answers = [messages[-1]["content"] for messages in accepted_conversations(labels)]

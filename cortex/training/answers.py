@@ -1,4 +1,4 @@
-"""Answers of models to the same prompts, kept batch by batch: whatever ends a stage, no more than a batch is lost."""
+"""Answers of models to the same prompts, stored batch by batch: a stage that is killed loses one batch at most."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ from cortex.runs.context import RunContext
 from cortex.training.sampling import Answers, Asked, Batch, SampledModel, open_sampler
 
 FOLDER = "answers"
-"""Below the stage's folder, on this machine and in the bucket."""
+"""Folder of the stored answers below the stage's own, on this machine and in the bucket."""
 
 SENDING = Patience(deadline=30.0)
-"""For one batch: the GPUs wait meanwhile, and what is not sent lies on this machine's disk and is sent later."""
+"""Time limit for sending one batch. It is short because the GPUs wait; unsent batches stay on disk for a later try."""
 
 
 def sample_answers(
@@ -30,10 +30,10 @@ def sample_answers(
     *,
     gpus: int,
 ) -> dict[str, Answers]:
-    """The samples of every prompt by model, in the order of the prompts. What is kept already is not asked again.
+    """The samples of every prompt by model, in the order of the prompts. Stored answers are not sampled again.
 
     Raises:
-        BudgetError: the run has reached its cap; what was answered is kept.
+        BudgetError: the run has reached its cap; the answers so far are stored.
         RefusedError: another process took the run over.
         ConfigError, StageError: as the engine says.
     """
@@ -49,7 +49,7 @@ def sample_answers(
     if found:
         logger.info(f"{stage}: {len(found)} of {len(batches)} batches of answers are kept, {len(left)} are left")
     if left:
-        # Closed however this ends, so that a model does not outlive it.
+        # Closed even after an error, so that the model does not stay in memory.
         with closing(open_sampler(context, stage, gpus).sample(left)) as sampled:
             for batch, answers in zip(left, sampled, strict=True):
                 kept.write(batch, answers)
@@ -63,15 +63,15 @@ def sample_answers(
 
 
 class KeptAnswers:
-    """The answers that a stage has so far: in its folder on this machine, and in the run's bucket.
+    """Stored answers of a stage, in its folder on this machine and in the run's bucket.
 
-    Each batch is one file, named by what it was made from, with a code that only this run's machines can make. A file
-    that is damaged, or somebody else's, counts as not there.
+    Each batch is one file, named by a hash of its inputs, with an authentication code that only this run's machines can
+    make. A file that is damaged, or that others wrote, counts as missing.
     """
 
     def __init__(self, context: RunContext, stage: str) -> None:
         self._context = context
-        self._store = context.store.patient(SENDING)
+        self._store = context.store.with_patience(SENDING)
         self._prefix = f"runs/{context.run}/{stage}/{FOLDER}"
         self._folder = context.folder(stage) / FOLDER
         self._folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class KeptAnswers:
         self._unsent: dict[str, bytes] = {}
 
     def read(self, batch: Batch) -> Answers | None:
-        """The answers to a batch, where they are kept whole."""
+        """The stored answers to a batch; None where they are missing or damaged."""
         name = f"{batch.key}.json"
         path, key = self._folder / name, f"{self._prefix}/{name}"
         if path.is_file():
@@ -96,7 +96,7 @@ class KeptAnswers:
         return self._unpack(data, batch, f"{self._context.store.url}/{key}")
 
     def write(self, batch: Batch, answers: Answers) -> None:
-        """Keep the answers to a batch. Those that the bucket does not take now are sent with the next.
+        """Store the answers to a batch. If the bucket does not accept them now, they are sent with the next batch.
 
         Raises:
             RefusedError: another process took the run over.
@@ -127,19 +127,19 @@ class KeptAnswers:
             read = None
         held = read if isinstance(read, dict) else {}
         text = held.get("answers")
-        if isinstance(text, str) and self._context.secret.made(held.get("code"), *_words(batch, text)):
+        if isinstance(text, str) and self._context.secret.verifies(held.get("code"), *_words(batch, text)):
             return json.loads(text)
         logger.warning(f"{where} is not what this run kept there: its {len(batch.prompts)} prompts are asked again")
         return None
 
 
 def _words(batch: Batch, text: str) -> tuple[str, ...]:
-    """The text that the code of kept answers is made of."""
+    """The text that the authentication code of stored answers covers."""
     return "answers", batch.key, hashlib.sha256(text.encode()).hexdigest()
 
 
 def _divide(context: RunContext, prompts: Sequence[Conversation]) -> list[list[int]]:
-    """The indexes of each batch's prompts. Those of like length are together, which wastes little on padding."""
+    """The indexes of each batch's prompts. Prompts of similar length share a batch, which saves padding."""
     profile = context.profile
     by_transformers = profile.sampling.engine_on(profile.hardware.device) == "transformers"
     size = profile.evaluate.batch_size if by_transformers else profile.sampling.batch_size

@@ -23,7 +23,7 @@ def axolotl_config(
     *,
     validation: Path | None = None,
 ) -> dict[str, Any]:
-    """What the YAML given to `axolotl train` holds.
+    """The content of the YAML file for `axolotl train`.
 
     `base` is a model's folder or hub name, `dataset` a JSONL of chat messages, `validation` one of held-out messages,
     `output` the folder for checkpoints and the final weights, `prepared` Axolotl's cache of the tokenized set, `resume`
@@ -39,10 +39,10 @@ def axolotl_config(
         "datasets": [_conversations(dataset)],
         "chat_template": "tokenizer_default",
         "dataset_prepared_path": str(prepared),
-        # 0 is the trainer's own process; each other one would first import all of Axolotl, at every restart
+        # 0 works in the trainer's own process; every worker process would import all of Axolotl at each restart
         "dataset_num_proc": profile.hardware.threads if profile.hardware.device == "cuda" else 0,
-        # Left out, each rank starts as many as there are ranks, which prefetch 256 batches each: 64 processes on eight
-        # GPUs, forked from trainers that hold CUDA, to put together tokens that are there already.
+        # By default each rank starts as many workers as there are ranks, and each prefetches 256 batches: on eight GPUs
+        # 64 processes, forked from trainers that hold CUDA, only to collate tokens that are in memory already.
         "dataloader_num_workers": 0,
         "val_set_size": 0,
         "output_dir": str(output),
@@ -63,7 +63,7 @@ def axolotl_config(
         "max_grad_norm": sft.max_grad_norm,
         "logging_steps": 1,
         "save_steps": sft.save_steps,
-        "save_total_limit": sft.max_steps,  # the committer takes each one over, and prunes
+        "save_total_limit": sft.max_steps,  # never prune here: the committer takes over each checkpoint and prunes
         "save_safetensors": True,
         "auto_resume_from_checkpoints": False,
         "seed": profile.seed,
@@ -73,14 +73,14 @@ def axolotl_config(
     if profile.model.adapter:
         config |= _adapter(profile.model.adapter)
     if profile.hardware.processes > 1 and profile.hardware.device == "cpu":
-        # Else Axolotl puts each process's model onto the GPU of its number, whether or not there is one.
+        # Otherwise Axolotl puts each process's model onto the GPU of its rank, even where there is none.
         config["max_memory"] = {"cpu": "64GiB"}
     elif profile.hardware.processes > 1 and profile.hardware.sharding == "zero3":
         config["deepspeed"] = zero3_config()
     elif profile.hardware.processes > 1:
         config |= _sharded(quantized=profile.model.adapter is not None and profile.model.adapter.kind == "qlora")
     if validation:
-        # The kit's callback says when, so that the validated steps are steps that are saved.
+        # The kit's callback decides when to validate, so that every validated step is also saved.
         config |= {"test_datasets": [_conversations(validation) | {"split": "train"}], "eval_strategy": "no"}
         config |= {"eval_sample_packing": False}
     if resume:
@@ -100,10 +100,10 @@ def _conversations(path: Path) -> dict[str, Any]:
 
 
 def check_passthrough(keys: Iterable[str]) -> None:
-    """Refuse a key of `sft.axolotl` that Axolotl does not know, which it would itself let pass in silence.
+    """Refuse keys of `sft.axolotl` that Axolotl does not know: it would ignore them silently.
 
     Raises:
-        ConfigError: naming the nearest key that there is.
+        ConfigError: a key is unknown; the message names the nearest known one.
     """
     from axolotl.utils.schemas.config import AxolotlInputConfig
 
@@ -133,8 +133,8 @@ def _adapter(adapter: Adapter) -> dict[str, Any]:
         "lora_alpha": adapter.alpha,
         "lora_dropout": adapter.dropout,
         "lora_target_linear": True,
-        # Left out, Axolotl turns its fused Triton kernels on wherever it finds a GPU: the paid machine would then train
-        # by code that no rehearsal on a CPU can run, to save a part of a stage of minutes. `sft.axolotl` turns them on.
+        # By default Axolotl turns its fused Triton kernels on wherever it finds a GPU. A rented machine would run code
+        # that no rehearsal on a CPU can run, to save part of a stage of minutes. `sft.axolotl` can turn them on.
         "lora_mlp_kernel": False,
         "lora_qkv_kernel": False,
         "lora_o_kernel": False,
@@ -147,9 +147,9 @@ def _sharded(*, quantized: bool) -> dict[str, Any]:
         "fsdp_version": 2,
         "fsdp_config": {
             "offload_params": False,
-            # with 4-bit weights, loading on the first rank alone deadlocks while the others wait for their shards
+            # with 4-bit weights, loading on the first rank only deadlocks: the other ranks wait for their shards
             "cpu_ram_efficient_loading": not quantized,
-            # by the classes that the model itself names: see cortex/training/layers.py
+            # wraps the classes that the model itself names: see cortex/training/layers.py
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
             "state_dict_type": "SHARDED_STATE_DICT",
             "final_state_dict_type": "FULL_STATE_DICT",

@@ -1,4 +1,4 @@
-"""Axolotl's way in for the kit: named under `plugins` in the configuration that the SFT stage writes."""
+"""The kit's plugin for Axolotl, named under `plugins` in the configuration that the SFT stage writes."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from cortex.training.ranks import leave
 
 
 class CortexPlugin(BasePlugin):
-    """Adds progress and committed checkpoints to Axolotl's trainer, and its seed to what Axolotl draws before that.
+    """Adds progress and committed checkpoints to Axolotl's trainer, and seeds what Axolotl draws before training.
 
-    It also names the layers that are sharded, holds what trains in float32, and packs examples in one order.
+    It also names the layers to shard, holds trainable weights in float32, and packs examples in a fixed order.
     """
 
     def pre_model_load(self, cfg: Any) -> None:
-        # The trainer sets the seed, but a new adapter is drawn before there is one: each start would draw another.
+        # The trainer sets the seed too late: Axolotl draws a new adapter before, and each start would draw another.
         set_seed(cfg.seed)
 
     def post_model_build(self, cfg: Any, model: PreTrainedModel) -> None:
@@ -28,7 +28,7 @@ class CortexPlugin(BasePlugin):
             name_layers_to_shard(model)
 
     def post_model_load(self, cfg: Any, model: PreTrainedModel | PeftModel) -> None:
-        train_in_float32(model)  # after Axolotl's own conversions, which are for the embeddings and norms alone
+        train_in_float32(model)  # after Axolotl's own conversions, which only concern embeddings and norms
 
     def post_trainer_create(self, cfg: Any, trainer: Trainer) -> None:
         if cfg.sample_packing:
@@ -38,4 +38,4 @@ class CortexPlugin(BasePlugin):
         return kit_callbacks(trainer)
 
     def post_train_unload(self, cfg: Any) -> None:
-        leave()  # the last that Axolotl's command does
+        leave()  # this hook is the last step of Axolotl's command

@@ -1,4 +1,4 @@
-"""Which weights a trainer that ends makes the model: those of the best validation, brought back from its checkpoint."""
+"""Loading the best validated weights at the end of a training, from their checkpoint."""
 
 import time
 from pathlib import Path
@@ -12,19 +12,19 @@ from cortex.training.ranks import barrier, highest
 from cortex.training.rules import TrainingRules
 
 COMMIT_SECONDS = 600.0
-"""How long a checkpoint that is still being committed is waited for."""
+"""Seconds to wait for a checkpoint that is still being committed."""
 
 
 HANDED_OUT = "best"
-"""The folder, in a trainer's own, of what the first of several machines has given this one to load."""
+"""Folder, inside the trainer's own, of the checkpoint that the first of several machines sent to this one."""
 
 
 def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int, parts: Parts) -> None:
-    """Load the weights of the best validated step, where they are not the trainer's own by now. All ranks call it.
+    """Load the weights of the best validated step, unless the trainer holds them already. All ranks call it.
 
-    They come from a committed checkpoint alone, of which every byte was right when it was committed, or resumed from. A
-    better one that was lost is passed over; the supervisor has said so. It loads as a resumed training does, so that it
-    works for adapters and sharded weights, too. Of several machines the first has it, and hands it to the others.
+    Only a committed checkpoint is loaded, which was verified when it was committed or resumed from. If a better one was
+    lost, the next best is taken; the supervisor has reported the loss. It is loaded as a resumed training loads it, so
+    adapters and sharded weights work, too. Of several machines the first has it, and sends it to the others.
     Without any validation the last weights stay.
     """
     if rules.validate_steps is None:
@@ -38,7 +38,7 @@ def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int, parts: Par
 
 
 def _best(trainer: Trainer, rules: TrainingRules) -> int:
-    """The step of the weights to release; told to the supervisor."""
+    """The step of the weights to release, which the supervisor is told, too."""
     last = trainer.state.global_step
     for step, loss in rules.ranked(trainer.state.log_history):
         if step == last or _is_committed(trainer, rules, step):
@@ -52,6 +52,6 @@ def _is_committed(trainer: Trainer, rules: TrainingRules, step: int) -> bool:
     end = time.monotonic() + COMMIT_SECONDS
     if saving.exists():
         emit(Waiting(reason=f"for checkpoint-{step}, the best, to be committed"))
-    while saving.exists() and time.monotonic() < end:  # the committer takes it away by one rename
+    while saving.exists() and time.monotonic() < end:  # the committer moves it away by one rename
         time.sleep(0.05)
     return Path(rules.committed, str(step), MANIFEST).is_file()

@@ -1,4 +1,4 @@
-"""What the kit adds to any Hugging Face Trainer: it tells of its steps and saves, and leaves in time when asked to."""
+"""Callbacks for any Hugging Face Trainer: they report steps and saves, and end the training in time when asked to."""
 
 import faulthandler
 import math
@@ -39,14 +39,14 @@ from cortex.training.ranks import barrier, highest, leave
 from cortex.training.rules import EVAL, TrainingRules
 
 QUEUE = 2
-"""Saved checkpoints that may wait to be committed, before the trainer waits, too."""
+"""Number of saved checkpoints that may wait to be committed before the trainer waits for them."""
 
 FULL_DISK_SECONDS = 600.0
-"""How long a trainer waits for room for its next checkpoint."""
+"""Seconds that a trainer waits for room for its next checkpoint."""
 
 
 class _Next(IntEnum):
-    """The next thing that all ranks do after a step: the highest that any of them wants."""
+    """Action after a step. Ranks agree on the highest value that any of them wants."""
 
     GO_ON = 0
     SAVE_AND_LEAVE = 1
@@ -67,9 +67,9 @@ class KitCallback(TrainerCallback):
         """The state of all random generators before the validation under way."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        # Axolotl wants one wherever there are held-out examples: at each restart anew, of weights that were seen.
+        # Axolotl would validate at the start of each attempt, although a resumed one was validated before.
         args.eval_on_start = False
-        # Asked by this signal, a process that hangs says where.
+        # On this signal a process that hangs prints its stacks.
         faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
         self._parts = Parts()
@@ -82,7 +82,7 @@ class KitCallback(TrainerCallback):
             emit(Stepped(step=state.global_step))
         last = state.global_step >= state.max_steps
         if last:
-            # The model itself comes next. Continued from here, the trainer would make a step too many.
+            # The model itself is saved next. A trainer resumed from a checkpoint of this step would make one more step.
             control.should_save = False
         else:
             self._go_on_or_not(args, state, control)
@@ -136,7 +136,7 @@ class KitCallback(TrainerCallback):
         if not state.is_world_process_zero or not logs or not state.global_step:
             return
         if any(name.startswith(EVAL) for name in logs):
-            return  # `on_evaluate` tells of it
+            return  # `on_evaluate` reports it
         for event in measured(state.global_step, state.max_steps, _numbers(logs) | _gpu_memory()):
             emit(event)
 
@@ -144,7 +144,7 @@ class KitCallback(TrainerCallback):
         return_to_best(self._trainer, self._rules, self._rank, self._parts)
 
     def _go_on_or_not(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
-        """Save and leave, or stop, where any rank has seen why: all have to do the same at the same step."""
+        """Save and leave, or stop, where any rank has a reason to: all ranks must do so at the same step."""
         reason, wanted = None, _Next.GO_ON
         if self._leave is not None and self._leave.exists():
             wanted = _Next.SAVE_AND_LEAVE
@@ -157,7 +157,7 @@ class KitCallback(TrainerCallback):
         if wanted == _Next.SAVE_AND_LEAVE and state.global_step % rollout_phase(args) == 0:
             control.should_save = self._leaving = True
         elif wanted in (_Next.STOP, _Next.FAIL):
-            # What is saved now would be continued from, to make this decision once more.
+            # A checkpoint of this step would only be resumed to make this decision once more.
             control.should_save, control.should_training_stop, self._stopped = False, True, True
             if reason:
                 emit(Stopped(step=state.global_step, reason=reason))
@@ -173,7 +173,7 @@ class KitCallback(TrainerCallback):
             leave(ConfigError.exit_code)
 
     def _begin_validation(self, args: TrainingArguments, state: TrainerState) -> None:
-        """Draw the same in each validation, and leave what the training draws as if there were none."""
+        """Seed each validation alike, and keep the training's random states so that it does not change them."""
         self._tell(Validating(step=state.global_step))
         self._random = _random_states()
         set_seed(args.seed + self._rank // ranks_of_one_engine(args))
@@ -183,7 +183,7 @@ class KitCallback(TrainerCallback):
             emit(event)
 
     def _make_room(self, output: Path) -> None:
-        """Wait until few enough checkpoints wait to be committed, and the disk takes one more; else end."""
+        """Wait until the queue of uncommitted checkpoints and the disk have room for one more; fail after a while."""
         if self._rank == 0:
             end, told = time.monotonic() + FULL_DISK_SECONDS, False
             while True:
@@ -204,7 +204,7 @@ class KitCallback(TrainerCallback):
 
 
 def rollout_phase(args: TrainingArguments) -> int:
-    """Optimizer steps that share one batch of rollouts, which no checkpoint holds; 1 for trainers other than GRPO's."""
+    """Optimizer steps that share one batch of rollouts (no checkpoint holds rollouts); 1 for trainers but GRPO's."""
     generated = getattr(args, "steps_per_generation", None)
     if generated is None:
         return 1
@@ -214,27 +214,29 @@ def rollout_phase(args: TrainingArguments) -> int:
 
 
 def ranks_of_one_engine(args: TrainingArguments) -> int:
-    """Processes that sample as one: vLLM divides a model among so many, each with an engine that is told nothing by the
-    others. Their random states have to be equal: each draws every answer itself, and one that drew another token would
-    wait for collectives that the others never enter."""
+    """Number of processes among which vLLM divides one model.
+
+    Their engines do not talk about what they draw: each samples every answer itself, so their random states have to be
+    equal. A process that drew another token would wait for collectives that the others never enter.
+    """
     return args.vllm_tensor_parallel_size if getattr(args, "use_vllm", False) else 1  # pyright: ignore
 
 
 def name_cpu_plainly(args: TrainingArguments) -> None:
-    """Have a trainer of several processes on a CPU resume: each calls it by its number, where torch.load finds none."""
+    """Name the device `cpu` without a rank's number, with which torch.load fails when several processes resume."""
     if args.device.type == "cpu":
         args._setup_devices = torch.device("cpu")  # pyright: ignore[reportPrivateUsage]
 
 
 def kit_callbacks(trainer: Trainer) -> list[TrainerCallback]:
-    """What a trainer that the kit started is given."""
+    """The callbacks for a trainer that the kit started."""
     name_cpu_plainly(trainer.args)
     leave = os.environ.get(LEAVE_VARIABLE)
     return [KitCallback(trainer, Path(leave) if leave else None, TrainingRules.given())]
 
 
 def _numbers(logs: dict[str, Any]) -> dict[str, float]:
-    """All that was measured, by its name; `not_finite` counts what diverged, since a ledger holds numbers alone."""
+    """All finite measurements by name; `not_finite` counts the others, which a ledger cannot hold."""
     values = {
         name: float(value)
         for name, value in logs.items()

@@ -1,7 +1,7 @@
-"""The checkpoints of one stage: committed by one rename, and resumed from only when every byte of one is right.
+"""Checkpoints of one stage: committed by one rename, and resumed from only when every byte verifies.
 
-A trainer saves into a folder of its own. What it has saved is hashed and becomes an artifact on this machine, then in
-the run's bucket; what does not verify is put aside, with the reason in the ledger, and nothing resumes from it.
+A trainer saves into a folder of its own. The kit hashes what it saved and publishes it as an artifact on this machine,
+then in the run's bucket. A checkpoint that does not verify is quarantined, with the reason in the ledger.
 """
 
 import json
@@ -34,28 +34,28 @@ KIND = "checkpoint"
 
 @dataclass(frozen=True)
 class Committed:
-    """One whole checkpoint, as its manifest tells it."""
+    """One complete checkpoint, as its manifest describes it."""
 
     step: int
     manifest: Manifest
 
     @property
     def score(self) -> float | None:
-        """What the best has most of, by its validation; None where there was none."""
+        """Validation score, the higher the better; None where nothing was validated."""
         score = self.manifest.meta.get("score")
         return float(score) if isinstance(score, int | float) else None
 
 
 class Checkpoints:
-    """What a stage under way has saved, on this disk and in the bucket. A bucket that is a folder is both at once."""
+    """Checkpoints of a running stage, on this disk and in the bucket: the same place where the bucket is a folder."""
 
     def __init__(self, context: RunContext, stage: str, *, keep: int) -> None:
         self.stage = stage
         self.keep = keep
         self.resumed: int | None = None
-        """The step of the checkpoint that was found to resume from."""
+        """The step of the checkpoint that the training resumes from."""
         self.saving = context.folder(stage) / "trainer"
-        """Where the trainer saves: its `output_dir`. What lies there was never committed."""
+        """The trainer's `output_dir`. Checkpoints in it are not committed yet."""
         self._context = context
         self._bucket = context.store
         self._local = (
@@ -67,15 +67,15 @@ class Checkpoints:
 
     @property
     def remote(self) -> bool:
-        """Whether a commit on this machine still has to be sent somewhere."""
+        """True where a commit on this machine still has to be sent to the bucket."""
         return self._local is not self._bucket
 
     def choose(self) -> Path | None:
-        """The checkpoint to resume from, on this machine: `newest`; of several machines, the one that the first chose.
+        """The checkpoint to resume from, on this machine: `newest`, or with several machines the first one's choice.
 
         Raises:
             StoreError: the bucket does not answer.
-            DataError: the first node's choice is not to be had here.
+            DataError: the first node's choice is not available here.
         """
         match self._context.gang:
             case None:
@@ -86,16 +86,16 @@ class Checkpoints:
                     leader.resume(None, None)
                     return None
                 if self.remote:
-                    self.upload(self.resumed)  # an earlier attempt's on this disk may never have been sent
+                    self.upload(self.resumed)  # an earlier attempt may not have sent it
                 leader.resume(self.resumed, Manifest.read(self._local.local_path(self._key(self.resumed))).digest)
                 return newest
             case Follower() as follower:
                 self._discard_unfinished()
-                chosen = follower.resumed()
+                chosen = follower.await_checkpoint()
                 return None if chosen.step is None else self._adopt(chosen.step, chosen.digest)
 
     def _adopt(self, step: int, digest: str | None) -> Path:
-        """The first node's choice, verified on this machine too. Nothing is quarantined here: that is for the first."""
+        """The first node's choice, verified on this machine too. Only the first node quarantines checkpoints."""
         folder = self._local.local_path(self._key(step))
         if self.remote and (not folder.exists() or self._fault(folder, step) or Manifest.read(folder).digest != digest):
             self._local.delete(self._key(step))
@@ -127,14 +127,14 @@ class Checkpoints:
 
     @property
     def committed(self) -> Path:
-        """Where this machine's committed checkpoints lie, each in a folder that its step names."""
+        """Folder of this machine's committed checkpoints, each in a folder named by its step."""
         return self._local.local_path(self._prefix)
 
     def bring_best(self) -> None:
-        """Have the best checkpoint up to the one that is resumed from on this machine, verified; or the next best.
+        """Download and verify the best checkpoint up to the one to resume from; if it does not verify, the next best.
 
-        Each better one that does not verify is quarantined. Without one that was validated there is nothing to bring.
-        Of several machines the first alone does so: it hands it out when the training ends.
+        Checkpoints that do not verify are quarantined. Without a validated checkpoint it does nothing. With several
+        machines only the first does so, and sends it to the others when the training ends.
 
         Raises:
             StoreError: the bucket does not answer.
@@ -148,10 +148,10 @@ class Checkpoints:
                 return
 
     def commit(self, folder: Path, step: int, ranks: int, score: float | None) -> None:
-        """Make what the trainer saved in `folder` a checkpoint that can be resumed from, and take the folder over.
+        """Publish what the trainer saved in `folder` as a checkpoint to resume from, moving the folder.
 
         Raises:
-            DataError: it is not all there.
+            DataError: files are missing.
             RefusedError: another process has taken the run over.
         """
         missing = lacking(folder, step, ranks)
@@ -167,7 +167,7 @@ class Checkpoints:
         """Send a committed checkpoint to the bucket, and read it back.
 
         Raises:
-            StoreError, VerificationError: the bucket did not take it as it is.
+            StoreError, VerificationError: the bucket did not store it unchanged.
             RefusedError: another process has taken the run over.
         """
         folder = self._local.local_path(self._key(step))
@@ -179,7 +179,7 @@ class Checkpoints:
         self._publish(folder, self._bucket, step, Committed(step, manifest).score, manifest.code)
 
     def prune(self, spared: Container[int | None] = ()) -> None:
-        """Delete from this machine all but the newest few, the best, and the steps that are spared."""
+        """Delete from this machine all but the newest few, the best, and the steps in `spared`."""
         self._prune(self._local, spared)
 
     def prune_bucket(self) -> None:
@@ -191,7 +191,7 @@ class Checkpoints:
         best = max((one for one in whole if one.score is not None), key=lambda one: one.score or 0.0, default=None)
         for one in whole[: -self.keep]:
             if one is not best and one.step not in spared:
-                # Without its manifest it does not exist, however far the deletion comes.
+                # The manifest goes first: without it a half-deleted checkpoint does not exist.
                 store.delete(f"{self._key(one.step)}/{MANIFEST}")
                 store.delete(self._key(one.step))
 
@@ -199,12 +199,12 @@ class Checkpoints:
         for step in sorted(self._steps(store)):
             with suppress(VerificationError):  # a damaged one is for `newest` to quarantine
                 manifest = find(store, self._key(step))
-                # A forged one must not count among the newest, or as the best: it would push out the run's own.
+                # A forged one must not count as newest or best: it would cause the run's own to be pruned.
                 if manifest is not None and self._not_ours(manifest, step) is None:
                     yield Committed(step, manifest)
 
     def _trusted(self, step: int) -> bool:
-        """Whether this step can be resumed from, brought from the bucket if need be."""
+        """True where this step can be resumed from; downloads it from the bucket if needed."""
         folder = self._local.local_path(self._key(step))
         if folder.exists():
             fault = self._fault(folder, step)
@@ -230,7 +230,7 @@ class Checkpoints:
         return False
 
     def _fault(self, folder: Path, step: int) -> str | None:
-        """Why a committed checkpoint is not to be resumed from."""
+        """Reason not to resume from a committed checkpoint; None for a sound one."""
         try:
             found = verify(folder)
         except (DataError, NotADirectoryError) as error:
@@ -240,7 +240,7 @@ class Checkpoints:
         return self._not_ours(found.manifest, step) or self._unfit(folder, step)
 
     def _unfit(self, folder: Path, step: int) -> str | None:
-        """Why a checkpoint whose bytes are right cannot be continued from."""
+        """Reason why a checkpoint whose bytes verify cannot be resumed from, or None."""
         missing = lacking(folder, step, self._context.profile.hardware.processes)
         if missing:
             return f"it lacks {', '.join(missing)}"
@@ -258,12 +258,12 @@ class Checkpoints:
             return f"it belongs to run {meta.get('run')}, stage {meta.get('stage')}, step {meta.get('step')}"
         if manifest.profile != self._context.profile.digest:
             return "it was made under another profile"
-        if not self._context.secret.made(meta.get(CODE), *self._words(without_code(manifest), step)):
+        if not self._context.secret.verifies(meta.get(CODE), *self._words(without_code(manifest), step)):
             return "its code was not made with this run's secret, so this run did not write it"
         return None
 
     def _words(self, manifest: Manifest, step: int) -> tuple[str, ...]:
-        """What the code of a checkpoint covers: all that is in it, and that it is this step of this stage."""
+        """The text that a checkpoint's authentication code covers: its files, its stage and its step."""
         return KIND, self.stage, str(step), manifest.digest
 
     def _publish(self, folder: Path, store: Store, step: int, score: float | None, code: str) -> None:
@@ -281,7 +281,7 @@ class Checkpoints:
         )
 
     def _quarantine(self, store: Store, step: int, reason: str) -> None:
-        """Put a checkpoint where nothing resumes from it; in a bucket only its manifest, without which it is none."""
+        """Move a checkpoint where nothing resumes from it; in a bucket only its manifest, which suffices."""
         key = f"runs/{self._context.run}/{self.stage}/quarantine"
         place = f"{key}/{step}-{self._context.ledger.epoch}-{len(store.list(key))}"
         path = store.local_path(self._key(step))
@@ -300,14 +300,14 @@ class Checkpoints:
 
     @staticmethod
     def _text(store: Store, key: str) -> str | None:
-        """A manifest that is put aside; None where it is larger than any of ours."""
+        """The text of a manifest to quarantine; None where it is larger than any of ours."""
         try:
             return store.get(key, MANIFEST_BYTES).decode(errors="replace")
         except TooLargeError:
             return None
 
     def _discard_unfinished(self) -> None:
-        """Remove what an earlier attempt saved and did not live to commit: nothing tells whether it is whole."""
+        """Remove what an earlier attempt saved but did not commit: nothing shows that it is complete."""
         for path in sorted(self.saving.glob("checkpoint-*")):
             reason = f"{path.name}: its save was never committed"
             self._context.ledger.append("checkpoint_discarded", stage=self.stage, reason=reason)

@@ -1,7 +1,7 @@
-"""Committing checkpoints beside the training: hashed and renamed by one thread, sent to the bucket by another.
+"""Committing checkpoints beside the training: one thread hashes and renames them, another sends them to the bucket.
 
-Sending skips what a newer commit has overtaken, so it never lags; but never the best validated one, which is sent
-before anything newer: whichever checkpoint a machine continues from, the bucket has the best up to there, too.
+The sender skips a checkpoint once a newer one is committed, so it never lags behind. It never skips the best validated
+one, and sends it before anything newer: from whichever checkpoint a machine resumes, the bucket has the best so far.
 """
 
 import shutil
@@ -20,12 +20,12 @@ from cortex.errors import CortexError, DataError, RefusedError, StageError
 from cortex.training.checkpoints import Checkpoints
 
 Told = Callable[..., None]
-"""Told of what becomes of each checkpoint, as the ledger is: an event's name, then its values."""
+"""Callback for each checkpoint's progress, called as the ledger is: an event's name, then its values."""
 
 
 @dataclass(frozen=True)
 class NewCheckpoint:
-    """What a trainer says that it has saved."""
+    """A checkpoint that a trainer reports as saved."""
 
     folder: Path
     step: int
@@ -33,27 +33,27 @@ class NewCheckpoint:
 
 
 class Committer:
-    """Takes over what a trainer saves, in order."""
+    """Commits and sends a trainer's checkpoints, in order."""
 
     def __init__(
         self, checkpoints: Checkpoints, ranks: int, told: Told, settle: Callable[[], object] = lambda: None
     ) -> None:
-        """`settle` is called before each commit: what was measured up to a step has to be in the ledger before anybody
-        can go on from it, since those steps are not made again."""
+        """`settle` is called before each commit. It brings the measurements up to that step into the ledger: a training
+        resumed from there does not make those steps again."""
         self._checkpoints, self._ranks, self._told, self._settle = checkpoints, ranks, told, settle
         self._saved: SimpleQueue[NewCheckpoint | None] = SimpleQueue()
         self._changed = threading.Condition()
         self._uncommitted = 0
         self._to_send: list[int] = []
-        """The best, if it waits, then the newest."""
+        """Checkpoints to send: the best, if it is not sent yet, then the newest."""
         self._sending: int | None = None
         self._best: NewCheckpoint | None = None
-        """Of those that this process committed."""
+        """The best score of those that this process committed."""
         self._closed = False
         self._failure: CortexError | None = None
-        """Why no more will be committed or sent."""
+        """The error after which no more is committed or sent."""
         self._send_seconds = 0.0
-        # Daemons: a machine that is taken away in a minute does not wait for an upload that needs ten.
+        # Daemon threads: the process of a machine that goes in a minute must not wait for a ten-minute upload.
         for work in (self._commit_each, self._send_newest) if checkpoints.remote else (self._commit_each,):
             threading.Thread(
                 target=self._until_failure, args=(work,), name=work.__name__.strip("_"), daemon=True
@@ -73,29 +73,29 @@ class Committer:
 
     @property
     def send_seconds(self) -> float:
-        """How long the last checkpoint took to reach the bucket."""
+        """Seconds that the last checkpoint took to reach the bucket."""
         return self._send_seconds
 
     def take(self, saved: NewCheckpoint) -> None:
-        """Commit this one when those before it are."""
+        """Queue this checkpoint to be committed after those before it."""
         with self._changed:
             self._uncommitted += 1
         self._saved.put(saved)
 
     def require(self) -> None:
-        """Return while checkpoints are committed and sent.
+        """Check that checkpoints are still being committed and sent.
 
         Raises:
             RefusedError: another process has taken the run over.
-            CortexError: something failed that no later checkpoint can mend; what was committed is kept.
+            CortexError: something failed that no later checkpoint can repair; committed checkpoints are kept.
         """
         if self._failure:
             raise self._failure
 
     def settle(self, seconds: float, *, sent: bool = True) -> bool:
-        """Wait until all that was taken is committed, and the newest is sent; True if that is so in time.
+        """Wait until all queued checkpoints are committed and the newest is sent; False if that takes too long.
 
-        It does not wait for a thread that failed: `require` says why.
+        It does not wait for a thread that failed: `require` raises its error.
         """
 
         def settled() -> bool:
@@ -106,12 +106,12 @@ class Committer:
             return settled()
 
     def _until_failure(self, work: Callable[[], None]) -> None:
-        """The whole of a thread: an error that it does not expect is kept for `require`, and ends every wait."""
+        """Body of a thread: an unexpected error is kept for `require` to raise, and ends every wait."""
         try:
             work()
         except (
             BaseException
-        ) as error:  # it ends the thread, whatever it is; in silence, the training would go on unkept
+        ) as error:  # any error ends the thread: if it stayed unseen, the training would go on without checkpoints
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -140,7 +140,7 @@ class Committer:
                 self._fail(error)
             except (DataError, OSError) as error:
                 self._tell("checkpoint_failed", saved.step, reason=f"not committed: {error}")
-                # It would hold disk that the next one needs, and a place in the queue.
+                # Left there, it would take disk that the next one needs, and a place in the queue.
                 shutil.rmtree(saved.folder, ignore_errors=True)
             except BaseException as error:
                 if not committed:
@@ -154,7 +154,7 @@ class Committer:
                 self._changed.notify_all()
 
     def _queue(self, saved: NewCheckpoint) -> None:
-        """Have a commit sent next, after the best if that waits."""
+        """Send this commit next, after the best if that is still to be sent."""
         if self._is_best(saved):
             self._best = saved
         waiting = [step for step in self._to_send if self._best and step == self._best.step]

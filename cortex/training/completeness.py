@@ -1,4 +1,4 @@
-"""Whether a saved checkpoint holds all that an exact continuation needs, for the ways that trainers save one."""
+"""Check that a saved checkpoint holds all files that an exact continuation needs, in each trainer's layout."""
 
 import json
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ _OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_*/.metadata", "global_
 
 
 def lacking(folder: Path, step: int, ranks: int) -> list[str]:
-    """What of a checkpoint of this step, saved by so many processes, is not there; none when it is complete.
+    """The parts that a checkpoint of this step, saved by `ranks` processes, lacks; empty when it is complete.
 
     Files of the Hugging Face Trainer: weights or an adapter, the optimizer, the learning-rate schedule, the random
     state of every rank, and the state that says which batch comes next. A sharded part is a folder in the format of
     `torch.distributed.checkpoint`, whose `.metadata` is written last; a rank writes its random state after its shards.
-    Of DeepSpeed's ZeRO each rank writes two files, and the first one the name of their folder, `latest`, at the end.
+    With DeepSpeed's ZeRO each rank writes two files; at the end the first rank writes `latest`, their folder's name.
     """
     found: list[str] = []
     if not _any(folder, _WEIGHTS):

@@ -1,4 +1,4 @@
-"""Copies of a model, quantized or merged: how far each is from what it was made of, and which are accepted."""
+"""Quantized and merged copies of a model: their distance from the original, and which are accepted."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class QuantizedCopy:
 
 
 def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] | None) -> QuantizedCopy:
-    """Accept a copy that is no further from the full weights than the profile's bounds; just at a bound is within it.
+    """Accept a copy whose distance from the full weights is within the profile's bounds (a bound itself is within).
 
     `losses` are the copy's and the full weights' on the same held-out examples.
     """
@@ -41,7 +41,7 @@ def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] |
     faults = [
         f"{what} {value:.2g} is over the bound {bound:g}"
         for what, value, bound in measured
-        if not value <= bound  # so that NaN is over any bound
+        if not value <= bound  # written so that NaN exceeds any bound
     ]
     return QuantizedCopy(name, wanted.bits, kl, *(losses or (None, None)), not faults, "; ".join(faults) or reason)
 
@@ -56,7 +56,7 @@ class ExportSummary:
     """The figures of an export."""
 
     copies: tuple[QuantizedCopy, ...]
-    """The rejected ones too."""
+    """All copies, the rejected ones included."""
     merging_kl: float | None
     """Mean divergence of the merged, rounded weights from base and adapter; None where there was no adapter."""
 

@@ -1,8 +1,8 @@
-"""How far one model's predictions are from another's, along given answers, with one of them in memory at a time.
+"""Divergence of one model's predictions from another's along given answers, with one model in memory at a time.
 
-Of the first, the log-probabilities of every word at every token of the answers are kept on the disk; then it can go.
-Memory is bounded: one table of batch x (longest answer + 1) x vocabulary in the model's own type, which is its output,
-and at most six of tokens x vocabulary in float32, of the one answer that is looked at.
+The first model's log-probabilities over the whole vocabulary, at every token of the answers, go to the disk; then the
+model can be freed. Memory is bounded: the model's output of batch x (longest answer + 1) x vocabulary in its own type,
+and at most six tables of tokens x vocabulary in float32, for the one answer being compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def _mean(
         total += float(kl_div(q_TV, p_TV, log_target=True, reduction="none").sum(-1).double().sum())
         tokens += len(logits_TV)
     mean = total / max(1, tokens)
-    return 0.0 if mean < 0 else mean  # of two models that are the same but for rounding; NaN stays NaN
+    return 0.0 if mean < 0 else mean  # rounding makes it negative for two equal models; NaN stays NaN
 
 
 def _answer_logits(model: Any, tokenizer: PreTrainedTokenizerBase, exchange: Exchange) -> Iterator[torch.Tensor]:
@@ -75,7 +75,7 @@ def _answer_logits(model: Any, tokenizer: PreTrainedTokenizerBase, exchange: Exc
         encoded = tokenizer(whole, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
         lengths = [len(tokenizer(answer, add_special_tokens=False)["input_ids"]) for answer in answers]
         with torch.inference_mode():
-            # Padding is on the left, so answers end the rows. For no other position is the head computed at all.
+            # Padding is on the left, so rows end with the answers: the head is computed for these positions only.
             output = model(**encoded, logits_to_keep=max(lengths) + 1, use_cache=False)
         logits_BTV = output.logits  # noqa: N806
         del output

@@ -6,6 +6,7 @@ from pathlib import Path
 from trl import DPOConfig, DPOTrainer
 
 from cortex.training.adapter_saves import AdapterSaves
+from cortex.training.ranks import leave
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 
 
@@ -20,3 +21,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

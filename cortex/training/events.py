@@ -1,7 +1,7 @@
-"""What a trainer tells the process that supervises it: typed events, one a line, over a named pipe of their own.
+"""Typed events from a trainer to its supervisor, one JSON line each, over a named pipe.
 
-They are not among its output, where a model's completion or a line of the data could be taken for one. A pipe with a
-name reaches every rank: launchers such as torchrun pass environment variables on, and close open files.
+They do not go through the trainer's output, where a model's completion or a line of the data could look like an event.
+A named pipe reaches every rank: launchers such as torchrun pass environment variables on, but close open files.
 """
 
 import os
@@ -25,25 +25,25 @@ from pydantic import (
 )
 
 PIPE_VARIABLE = "CORTEX_EVENTS_PIPE"
-"""Names the pipe."""
+"""Environment variable with the pipe's path."""
 
 LEAVE_VARIABLE = "CORTEX_LEAVE_FILE"
-"""Names a file that appears when the trainer shall save and leave."""
+"""Environment variable with the path of a file that appears when the trainer has to save and leave."""
 
 REASON_LENGTH = 500
-"""Keeps an event below what a pipe takes in one piece (4096 bytes), whatever its letters are: ranks write at once."""
+"""Characters of an event's texts at most: in any script it stays below 4096 bytes, which a pipe takes atomically."""
 
 LINE_BYTES = 4096
-"""What a pipe takes in one piece (PIPE_BUF)."""
+"""Bytes that a pipe takes in one atomic write (PIPE_BUF)."""
 
 RESERVED = frozenset({"time", "epoch", "event", "step", "total"})
-"""What the ledger's own entries say; no metric has such a name."""
+"""Keys of the ledger's own entries, which no metric may use as its name."""
 
 MAX_LINE = 65536
-"""Bytes without an end of line after which what stands in the pipe is no event."""
+"""Bytes without an end of line after which the content of the pipe is no event."""
 
 PIPE_BYTES = 2**20
-"""The most that a pipe holds (`/proc/sys/fs/pipe-max-size`): one reading empties it."""
+"""The most bytes that a pipe holds (`/proc/sys/fs/pipe-max-size`): one read empties it."""
 
 
 def _unreserved(name: str) -> str:
@@ -81,7 +81,7 @@ class Stepped(_Told):
 
 
 class Progressed(_Told):
-    """The figures of a step, or a part of them: see `measured`."""
+    """Metrics of a step, or a part of them: see `measured`."""
 
     event: Literal["progress"] = "progress"
     step: Step
@@ -97,7 +97,7 @@ class Validating(_Told):
 
 
 class Validated(_Told):
-    """Its figures; the best checkpoint is the one with the highest `score`."""
+    """A validation's metrics; the best checkpoint is the one with the highest `score`."""
 
     event: Literal["validated"] = "validated"
     step: Step
@@ -106,7 +106,7 @@ class Validated(_Told):
 
 
 class Stopped(_Told):
-    """The trainer makes no further step, though there were more to make."""
+    """The trainer stops before its last step."""
 
     event: Literal["stopped"] = "stopped"
     step: Step
@@ -114,7 +114,7 @@ class Stopped(_Told):
 
 
 class Chosen(_Told):
-    """The weights of this step are the model."""
+    """The weights of this step become the model."""
 
     event: Literal["chosen"] = "chosen"
     step: Step
@@ -129,28 +129,28 @@ class Saving(_Told):
 
 
 class Saved(_Told):
-    """It is whole, with the files of every rank."""
+    """The checkpoint of a step is complete, with the files of every rank."""
 
     event: Literal["saved"] = "saved"
     step: Step
 
 
 class Left(_Told):
-    """It saved this step and ends, as it was asked to. A launcher of several ranks hides the exit code that says so."""
+    """The trainer saved this step and ends, as asked. (A launcher of several ranks hides the trainer's exit code.)"""
 
     event: Literal["left"] = "left"
     step: Step
 
 
 class Waiting(_Told):
-    """No step is made, for a reason that may pass."""
+    """The trainer waits, for a reason that may pass."""
 
     event: Literal["waiting"] = "waiting"
     reason: Reason
 
 
 class Failed(_Told):
-    """The trainer ends itself; `reason` is for whoever has to mend it."""
+    """The trainer ends itself; `reason` is a message for the user."""
 
     event: Literal["failed"] = "failed"
     reason: Reason
@@ -176,7 +176,7 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def emit(event: Event) -> None:
-    """Tell the supervisor, in one write: what other ranks tell at the same time stays apart. Without one, do nothing.
+    """Send an event to the supervisor in one write, so that ranks' events do not mix. Without a supervisor, do nothing.
 
     Raises:
         OSError: the supervisor is gone.
@@ -187,7 +187,7 @@ def emit(event: Event) -> None:
 
 
 def measured(step: int, total: int, values: Mapping[str, float]) -> Iterator[Progressed]:
-    """Split the figures of a step into events, each of which the pipe takes in one piece."""
+    """Split the metrics of a step into events, each small enough for one atomic write."""
     part: dict[str, float] = {}
     for name, value in values.items():
         if (
@@ -208,7 +208,7 @@ class EventPipe:
         self.path = path
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
-        # Opened to be written, too, so that it does not end while no rank has it open.
+        # Opened for writing, too: otherwise reading would end whenever no rank has the pipe open.
         self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._rest = b""
 
@@ -220,7 +220,7 @@ class EventPipe:
         self.path.unlink(missing_ok=True)
 
     def is_held_by(self, pid: int) -> bool:
-        """True while another process than this one has the pipe open: a rank that told something."""
+        """True while process `pid`, other than this one, has the pipe open, as a rank that sent an event does."""
         ours = os.fstat(self._pipe)
         folder = Path(f"/proc/{pid}/fd")
         try:
@@ -229,7 +229,7 @@ class EventPipe:
             return False
 
     def read(self, seconds: float) -> Generator[Event]:
-        """The events that are told within so many seconds. What is no event is warned of, and left out."""
+        """The events that arrive within so many seconds. Other lines are skipped with a warning."""
         end = time.monotonic() + seconds
         while select.select([self._pipe], [], [], max(0.0, end - time.monotonic()))[0]:
             *lines, rest = (self._rest + os.read(self._pipe, PIPE_BYTES)).split(b"\n")
@@ -250,7 +250,7 @@ def _pipe() -> int | None:
     path = os.environ.get(PIPE_VARIABLE)
     if not path:
         return None
-    # Nobody would end the wait for a supervisor that is gone: without one, opening fails.
+    # Non-blocking: with a supervisor that is gone, opening fails instead of waiting for ever.
     pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(pipe, True)
     return pipe

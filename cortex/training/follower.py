@@ -1,6 +1,6 @@
-"""A node's part of a training that another leads: it runs its share of the trainer, and keeps nothing of it.
+"""A follower node's part of a training: it runs its share of the trainer, and commits nothing itself.
 
-What its processes save, they hand to the first node's (`parts.py`); what its machine is told, it tells the leader.
+Its processes send what they save to the first node's (`parts.py`); it passes its machine's notices on to the leader.
 """
 
 import os
@@ -62,9 +62,9 @@ def follow_trainer(
                 dump_stacks(pids, events)
             if notices.notice and notices.notice != known:
                 known = notices.notice
-                # Both ways: its own processes see the file in any case, and what they do all others do, too.
+                # By file and by event: its own processes see the file in any case, and all ranks do as they do.
                 leave.touch()
-                gang.noticed(known.source, known.text, known.deadline - time.monotonic())
+                gang.send_notice(known.source, known.text, known.deadline - time.monotonic())
         code = process.wait()
     if code:
         raise StageError(
@@ -75,7 +75,7 @@ def follow_trainer(
 def dump_stacks(pids: set[int], events: EventPipe) -> None:
     """Have every process of the trainer write its stacks."""
     for pid in pids:
-        # A number that was told may be anybody's by now: only who holds the pipe is one of its own.
+        # By now another program may have a reported pid: only a process that holds the pipe is the trainer's.
         with suppress(ProcessLookupError):
             if events.is_held_by(pid):
                 os.kill(pid, signal.SIGUSR1)

@@ -22,9 +22,9 @@ def generate(
     seed: int = 0,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[list[str]]:
-    """`samples` completions of each prompt, in the prompts' order; the likeliest one at temperature 0.
+    """`samples` completions of each prompt, in the prompts' order; at temperature 0 the likeliest completion.
 
-    Prompts of like length share a batch. `on_batch` hears how many prompts are done, and of how many.
+    Prompts of similar length share a batch. `on_batch` gets the number of prompts done and their total.
     """
     model.eval()
     texts: list[str] = [
@@ -33,7 +33,7 @@ def generate(
     ]
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     answers: list[list[str]] = [[] for _ in texts]
-    # Whatever is left unsaid here, the model's own generation_config.json says: Llama's, for one, cuts at top_p 0.9.
+    # Options left out come from the model's own generation_config.json: Llama's, for one, sets top_p to 0.9.
     sampling = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
     if temperature:
         sampling |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}

@@ -1,4 +1,4 @@
-"""How busy and how full this machine's GPUs are, by NVIDIA's own library, where an image and a machine have it."""
+"""Utilization and memory of this machine's GPUs, read through NVIDIA's NVML where it is installed."""
 
 import statistics
 from collections.abc import Callable
@@ -19,23 +19,23 @@ class GpuUse:
 
 
 class GpuMeter:
-    """Samples all GPUs now and then; what is asked for is their use since it was asked for last."""
+    """Samples all GPUs now and then, and reports their use since the last report."""
 
     def __init__(self, read: Callable[[], list[GpuUse]] | None = None) -> None:
-        """`read`: how the GPUs are looked at; by default through NVML."""
+        """`read`: a function that reads all GPUs; by default through NVML."""
         self._read = read or nvml_reader()
         self._samples: list[list[GpuUse]] = []
         self._sampled = float("-inf")
 
     def sample(self, now: float) -> None:
-        """Look at the GPUs, unless that was a moment ago."""
+        """Read the GPUs, unless the last sample is recent."""
         if now - self._sampled >= EVERY:
             self._sampled = now
             if uses := self._read():
                 self._samples.append(uses)
 
     def since_last(self) -> dict[str, float]:
-        """The mean use of all GPUs, that of the idlest, and the fullest's memory; nothing where none was seen."""
+        """Mean utilization, that of the idlest GPU, and memory of the fullest; empty where no GPU was found."""
         if not self._samples:
             return {}
         by_gpu = [[use.busy for use in uses] for uses in zip(*self._samples, strict=False)]
@@ -68,5 +68,5 @@ def _read(nvml: Any, handles: list[Any]) -> list[GpuUse]:
             )
             for handle in handles
         ]
-    except nvml.NVMLError:  # a GPU that has fallen off the bus is the trainer's to report
+    except nvml.NVMLError:  # the trainer reports a GPU that has fallen off the bus
         return []

@@ -1,7 +1,7 @@
 """The GRPO trainer as a program: `python -m cortex.training.grpo TASK.json`, which the grpo stage writes.
 
-TRL samples a group of answers to each prompt; each is paid by the domain, which knows the truth, and what
-pays above its group's mean is made likelier (Shao et al., "DeepSeekMath", 2024).
+TRL samples a group of answers to each prompt. The domain, which knows the truth, rewards each, and answers rewarded above
+their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 
 import os
@@ -16,20 +16,21 @@ from cortex.domains.registry import read_domain
 from cortex.teaching.labels import read_conversations
 from cortex.training.callbacks import rollout_phase
 from cortex.training.grpo_trainer import Answer, KitGRPOTrainer
+from cortex.training.ranks import leave
 from cortex.training.samples import SampleWriter
 from cortex.training.trl_task import TrlTask, train, trainer_inputs
 from cortex.training.vllm_sync import keep_base_unmerged
 
 
 class GrpoTask(TrlTask):
-    """Besides: what an answer is paid for. The dataset has `prompt` (a conversation), `example_id`, `truth` (JSON)."""
+    """A GRPO trainer's task. The dataset has `prompt` (a conversation), `example_id` and `truth` (JSON)."""
 
     domain: dict[str, Any]
     """The profile's section."""
     labels: str
-    """The accepted labels, of which grades may know the words."""
+    """The file of accepted labels, whose words the domain may use to grade."""
     samples: str | None = None
-    """The folder for sampled answers that are kept; None keeps none."""
+    """Folder for a few sampled answers; None stores none."""
     sample_count: int = 0
     sample_steps: int = 1
 
@@ -46,7 +47,7 @@ def reward_function(
 ) -> Any:
     """TRL's reward function: conversations and the examples' columns in, weighted rewards out.
 
-    The rollouts after every `sample_steps` steps are put into `rollouts`; `phase` steps share the same rollouts.
+    It adds the rollouts of every `sample_steps`-th step to `rollouts`; `phase` steps share the same rollouts.
     """
 
     def reward_fn(
@@ -89,3 +90,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

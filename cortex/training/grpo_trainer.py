@@ -19,7 +19,7 @@ from cortex.training.samples import SampleWriter
 
 @dataclass(frozen=True)
 class Answer:
-    """A sampled answer, judged."""
+    """A sampled answer with its grade and reward."""
 
     prompt: str
     completion: str
@@ -37,16 +37,16 @@ class Answer:
         return cls(example.text, text, example.truth, graded, domain.reward(graded))
 
     def to_row(self) -> dict[str, Any]:
-        """The answer with what it was paid, as it is kept to be read."""
+        """The answer with its reward, as a row of the stored samples."""
         row = {"prompt": self.prompt, "completion": self.completion, "truth": self.truth}
         return {**row, "reward": self.reward, **self.graded.parts}
 
 
 class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
-    """Its `evaluate` samples one answer to each validation prompt as the training does: by vLLM, where that is used.
+    """TRL's trainer, whose `evaluate` samples one answer to each validation prompt with the training's own engine.
 
-    TRL's would also compute the loss of each answer, which says nothing here, and needs the memory of a whole batch's
-    logits.
+    TRL's own `evaluate` would also compute each answer's loss, which is no use here, and needs memory for the logits of
+    a whole batch.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         rollouts: list[dict[str, Any]] | None = None,
         **arguments: Any,
     ) -> None:
-        """`rollouts` is where the reward function puts the answers of which some are to be kept, as `Answer.to_row`."""
+        """`rollouts` is the list to which the reward function adds answers (`Answer.to_row`); some are stored."""
         super().__init__(**arguments)
         self._domain, self._samples, self._rollouts = domain, samples, rollouts
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """As TRL's; of this rank's answers, some are kept with what they were paid and their advantages."""
+        """As TRL's; stores some of this rank's answers with their rewards and advantages."""
         scored = super()._generate_and_score_completions(inputs)
         if self._samples and self._rollouts:
             advantages = scored["advantages"].tolist()
@@ -72,7 +72,7 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         return scored
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validate: every rank answers its share of the prompts, and all are told the figures of the whole."""
+        """Validate: every rank answers its share of the prompts, and all get the metrics over all prompts."""
         rows = list(self.eval_dataset)
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[: len(rows) - len(rows) % ranks][rank::ranks]  # all ranks generate equally often
@@ -85,7 +85,7 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
             judged += [Answer.judged(self._domain, row, answer) for row, answer in zip(batch, completions, strict=True)]
         everything = gather_object(judged)
         metrics = {f"{EVAL}{name}": value for name, value in figures(everything).items()}
-        self.log(metrics)  # adds to them what TRL measured of the answers, such as their lengths
+        self.log(metrics)  # adds TRL's own metrics of the answers, such as their lengths
         if self._samples and rank == 0:
             self._samples.write(self.state.global_step, "validation", [answer.to_row() for answer in everything])
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -94,7 +94,7 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
 
 
 def figures(answers: Sequence[Answer]) -> dict[str, float]:
-    """The means of a validation; the best checkpoint has least of the answers' loss."""
+    """The mean metrics of a validation; the best checkpoint has the lowest `answer_loss`."""
     parts = {
         f"reward/{part}": fmean(answer.graded.parts[part] for answer in answers) for part in answers[0].graded.parts
     }

@@ -1,15 +1,15 @@
-"""Examples that a trainer is validated on, held out of those that it trains on."""
+"""Holding validation examples out of a trainer's dataset."""
 
 from pathlib import Path
 
 SHARE = 10
-"""One in so many examples is held out at most."""
+"""At most one in so many examples is held out."""
 
 
 def hold_out(dataset: Path, count: int, folder: Path) -> tuple[Path, Path]:
-    """Split a JSONL into two files of `folder`: what is trained on, and the last `count` lines, a tenth at most.
+    """Split a JSONL into two files of `folder`: one to train on, and one of the last `count` lines, a tenth at most.
 
-    Lines are in the order of time: no neighbour of those held out, whose days are nearly theirs, is trained on.
+    Lines are in the order of time, so the held-out ones are not mixed with training examples of nearly the same days.
     """
     with dataset.open(encoding="utf-8") as file:
         lines = file.readlines()

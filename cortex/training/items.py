@@ -1,9 +1,9 @@
-"""Finished items of a stage under way: another attempt, on this machine or the next, goes on from them.
+"""Finished items of a running stage, from which another attempt goes on, on this machine or another.
 
-A stage that takes hours, yet trains nothing, makes a few large things one after another: merged weights, a quantized
-copy, one model's answers. Each becomes an artifact of its own as soon as it is whole: on this disk by one rename, then
-in the run's bucket, where every byte is read back before the manifest is written. So a machine that is lost takes at
-most the item under way along. What does not verify, or was not made with this run's secret, is not used.
+A stage that takes hours without training makes a few large things one after another: merged weights, a quantized copy,
+one model's answers. Each becomes an artifact of its own as soon as it is complete: on this disk by one rename, then in
+the run's bucket, where every byte is read back before the manifest is written. So a lost machine costs at most the item
+in the making. An item that does not verify, or was not made with this run's secret, is not used.
 """
 
 import errno
@@ -28,7 +28,7 @@ from cortex.runs.context import RunContext
 KIND = "item"
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
-"""Errors by which a file system says that it makes no hard link here."""
+"""Errors of file systems that cannot make a hard link here."""
 
 
 class Items:
@@ -46,9 +46,9 @@ class Items:
         self._unsent: list[str] = []
 
     def make(self, name: str, fill: Callable[[Path], None]) -> Path:
-        """The folder of an item, verified: one that an earlier attempt finished, or what `fill` writes now.
+        """The verified folder of an item, finished by an earlier attempt or written by `fill` now.
 
-        `fill` gets an empty folder. Nothing may be written into the folder that is returned.
+        `fill` gets an empty folder. Nobody may write into the folder that is returned.
 
         Raises:
             RefusedError: another process has taken the run over.
@@ -68,12 +68,12 @@ class Items:
         return found
 
     def _found(self, name: str) -> Path | None:
-        """A finished item on this machine, brought from the bucket if need be."""
+        """A finished item on this machine, downloaded from the bucket if needed."""
         key, folder = self._key(name), self._local.local_path(self._key(name))
         if os.path.lexists(folder):
             fault = self._fault(folder, name)
             if fault is None:
-                self._unsent.append(name)  # nothing says that an earlier attempt lived to send it
+                self._unsent.append(name)  # an earlier attempt may not have sent it
                 return folder
             self._set_aside(self._local, name, fault)
         if not self._remote:
@@ -92,7 +92,7 @@ class Items:
         return None
 
     def _send(self) -> None:
-        """Send what the bucket does not have yet. An outage ends no stage: the next item's sending tries again."""
+        """Send items that the bucket lacks. An outage does not end the stage: the next item's sending tries again."""
         while self._remote and self._unsent:
             name = self._unsent[0]
             folder = self._local.local_path(self._key(name))
@@ -119,15 +119,15 @@ class Items:
         return self._not_ours(found.manifest, name) if found.ok else str(found)
 
     def _not_ours(self, manifest: Manifest, name: str) -> str | None:
-        """Why an item is not this stage's own, which anybody who can write to the bucket may have put there."""
-        if not self._context.secret.made(manifest.meta.get(CODE), *self._words(without_code(manifest), name)):
+        """Reason why an item is not this stage's own: anybody with write access to the bucket may have put it there."""
+        if not self._context.secret.verifies(manifest.meta.get(CODE), *self._words(without_code(manifest), name)):
             return "its code was not made with this run's secret, so this run did not write it"
         if (manifest.profile, manifest.inputs) != (self._context.profile.digest, self._inputs):
             return "it was made under another profile, or from other artifacts"
         return None
 
     def _words(self, manifest: Manifest, name: str) -> tuple[str, ...]:
-        """The text that an item's code covers: all that is in it, and that it is this item of this stage."""
+        """The text that an item's authentication code covers: its files, its stage and its name."""
         return KIND, self.stage, name, manifest.digest
 
     def _publish(self, folder: Path, store: Store, name: str) -> None:
@@ -143,7 +143,7 @@ class Items:
         )
 
     def _set_aside(self, store: Store, name: str, reason: str) -> None:
-        """Remove an item that is not to be used; of a bucket's only the manifest, without which it is none."""
+        """Remove an item that must not be used; from a bucket only its manifest, without which it does not exist."""
         self._context.lease.check()
         self._context.ledger.append("item_refused", stage=self.stage, item=name, reason=reason)
         print(f"{name}: made again, for {reason}", flush=True)
@@ -159,9 +159,9 @@ class Items:
 
 
 def discard_items(context: RunContext, stage: str) -> None:
-    """Delete a stage's items from the bucket: its artifact holds all that is in them.
+    """Delete a stage's items from the bucket: the stage's artifact holds their content.
 
-    Trainers' checkpoints, whose names are numbers, stay. What cannot be deleted is left to the bucket's own rules.
+    Trainers' checkpoints, whose names are numbers, stay. Whatever cannot be deleted is left to the lifecycle rules.
     """
     prefix = _prefix(context, stage)
     try:
@@ -174,7 +174,7 @@ def discard_items(context: RunContext, stage: str) -> None:
 
 
 def lay_out(item: Path, target: Path) -> None:
-    """Give a folder the files of an item, without their manifest: as hard links, where the file system has them."""
+    """Put an item's files, without the manifest, into a folder: as hard links where the file system allows them."""
     for entry in Manifest.read(item).files:
         place = target / entry.name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -187,5 +187,5 @@ def lay_out(item: Path, target: Path) -> None:
 
 
 def _prefix(context: RunContext, stage: str) -> str:
-    """Where a run's machines may delete, as they may nowhere else."""
+    """Key prefix of items: the only one under which a run's machines may delete."""
     return f"runs/{context.run}/{stage}/checkpoints"

@@ -1,4 +1,4 @@
-"""How a trainer is started as a program of its own: its command, and the variables that it runs under."""
+"""Command line and environment variables of a trainer, which runs as a program of its own."""
 
 import os
 import sys
@@ -20,20 +20,20 @@ _QUIET = {
     "TRACKIO_DISABLED": "1",
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # FlashInfer's sampler is compiled when it is first used, by nvcc, which no image has: the engine would end at its
-    # start (github.com/vllm-project/vllm/issues/49497). Without it vLLM samples by its own Triton and PyTorch code.
+    # FlashInfer's sampler is compiled on first use by nvcc, which no image has: the engine would fail at its start
+    # (github.com/vllm-project/vllm/issues/49497). Without it vLLM samples by its own Triton and PyTorch code.
     "VLLM_USE_FLASHINFER_SAMPLER": "0",
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 _ON_CPU = {
     "CUDA_VISIBLE_DEVICES": "",
     "ACCELERATE_USE_CPU": "true",
-    "AXOLOTL_DATASET_NUM_PROC": "0",  # it takes a configuration's 0 for nothing, and then looks here
+    "AXOLOTL_DATASET_NUM_PROC": "0",  # Axolotl takes a configuration's 0 for unset, and then looks here
 }
 
 
 def trainer_environment(profile: Profile) -> dict[str, str]:
-    """The variables of trainers: quiet, with a fixed number of threads, offline, for their base is on this machine."""
+    """Variables of trainers: quiet, a fixed number of threads, and offline, since the base is on this machine."""
     environment = {**os.environ, **_QUIET, **OFFLINE}
     environment |= {**thread_variables(profile.hardware.threads), "PYTHONHASHSEED": str(profile.seed)}
     if profile.hardware.device == "cpu":
@@ -46,9 +46,9 @@ def trainer_environment(profile: Profile) -> dict[str, str]:
 def distributed(profile: Profile, module: str, *arguments: str | Path, gang: Gang | None = None) -> list[str | Path]:
     """The command that runs a trainer module on every GPU of the machine; with a gang, of all its machines.
 
-    Of torchrun's rendezvous the static one is used. The elastic one (`c10d`) numbers the nodes by their addresses, so
-    that rank 0, which saves, might not be on the node that holds the lease; and what it is for, to go on with other
-    nodes, is what the kit does by its checkpoints.
+    It uses torchrun's static rendezvous. The elastic one (`c10d`) numbers the nodes by their addresses, so that rank 0,
+    which saves, might not be on the node that holds the lease; and its purpose, to go on with other nodes, the kit
+    serves by its checkpoints.
 
     Raises:
         ConfigError: the profile shards by ZeRO-3, and DeepSpeed is not installed.

@@ -18,8 +18,8 @@ from cortex.errors import DataError
 from cortex.training.weights import is_adapter
 
 WEIGHTS_SHARE = 0.75
-"""Of a GPU's free memory. By itself accelerate fills nine tenths with weights. Where the model is larger than the GPU,
-that leaves too little for a batch: a layer on its way in, activations, the cache of keys and values, the logits."""
+"""Share of a GPU's free memory for weights. Accelerate's default is nine tenths. For a model larger than the GPU, that
+leaves too little for a batch: a layer on its way in, activations, the cache of keys and values, the logits."""
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def loaded(
 ) -> Generator[Any]:
     """Hold a model for reading: `with loaded(folder) as model:`. At its end the memory of the weights is free.
 
-    That holds although the caller's variable, or a traceback, still names the model, which is an empty shell then.
+    It is freed even if the caller's variable, or a traceback, still refers to the model, then an empty shell.
     `on_host` keeps all weights in the host's memory, in the type that `device` asks for. `merged` folds an adapter
     into the weights.
 
@@ -57,7 +57,7 @@ def free(model: torch.nn.Module) -> None:
     by when the next model may have run out of memory.
     """
     for module in model.modules():
-        # A hook that ends loads what it had offloaded: module by module, never all of them at once.
+        # Removing a hook loads what it had offloaded, so this goes module by module, never all at once.
         remove_hook_from_module(module)
         module._parameters.clear()
         module._buffers.clear()
@@ -85,9 +85,9 @@ def load_model(
     """
     options: dict[str, Any] = {"attn_implementation": attention}
     options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
-    # Whatever it is, it is read into the host's memory, and spread as it is then. Loaded with a device map of its own,
-    # a copy would be written out in full on the GPU, where it no longer fits, and a base would be laid out anew under
-    # its adapter, by the little that its own weights leave free (`PeftModel.load_adapter`).
+    # Every model is first read into the host's memory, and then spread. Loaded with a device map instead, a quantized
+    # copy would be decompressed on the GPU, where it no longer fits; and a base would be laid out again under its
+    # adapter, in the little memory that its own weights leave free (`PeftModel.load_adapter`).
     model = _load_on_host(Path(folder), base, options, trainable=trainable)
     return _spread(model) if device == "cuda" and not trainable and not on_host else model
 
@@ -102,7 +102,7 @@ def _load_on_host(
     if base is None:
         raise DataError(f"{folder} holds an adapter: its base model is needed too")
     whole = AutoModelForCausalLM.from_pretrained(str(base), **options)
-    # By itself PEFT has every rank read the adapter's file onto the first GPU
+    # By default PEFT has every rank read the adapter's file onto the first GPU
     # (github.com/huggingface/peft/issues/3793).
     return PeftModel.from_pretrained(whole, str(folder), is_trainable=trainable, torch_device="cpu")
 
@@ -117,17 +117,17 @@ def _quantized(folder: Path) -> bool:
 
 
 def _load_in_full(copy: Path, options: Mapping[str, Any]) -> PreTrainedModel:
-    """Load a quantized copy into the host's memory, its weights written out."""
-    from compressed_tensors.offload import remove_dispatch  # which the quantize image alone has
+    """Load a quantized copy into the host's memory, its weights decompressed."""
+    from compressed_tensors.offload import remove_dispatch  # only the quantize image has it
     from transformers import CompressedTensorsConfig
 
     quantization = CompressedTensorsConfig(dequantize=True)
     model = AutoModelForCausalLM.from_pretrained(str(copy), quantization_config=quantization, **options)
-    return remove_dispatch(model)  # its library's own way to move weights, which accelerate's stumbles over
+    return remove_dispatch(model)  # its library moves weights by hooks of its own, which clash with accelerate's
 
 
 def _spread(model: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
-    """Lay a model over the GPUs. What does not fit stays in the host's memory, and visits them layer by layer."""
+    """Spread a model over the GPUs. Layers that do not fit stay in host memory and are copied to a GPU when used."""
     whole_modules = list(model._no_split_modules or ())
     places = infer_auto_device_map(model, _room(), no_split_module_classes=whole_modules)
     return dispatch_model(model, places, skip_keys=model._skip_keys_device_placement)
@@ -136,18 +136,18 @@ def _spread(model: PreTrainedModel | PeftModel) -> PreTrainedModel | PeftModel:
 def _room() -> dict[int | str, int]:
     """The bytes of each GPU that weights may take, and of the host's memory.
 
-    Accelerate has to be told of the host too: where a map's bounds do not name it, what does not fit onto the GPUs goes
-    to the disk, which `dispatch_model` refuses without a folder for it.
+    The host must be in the map, too: otherwise accelerate puts what does not fit onto the GPUs on the disk, which
+    `dispatch_model` refuses without a folder for it.
     """
     gpus = {gpu: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(gpu)[0]) for gpu in range(torch.cuda.device_count())}
-    # All of the weights are there already, so they fit, however little is free beside them.
+    # All weights are in host memory already, so they fit, however little is free beside them.
     return {**gpus, "cpu": psutil.virtual_memory().total}
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer that pads on the left, as generation needs."""
     tokenizer = AutoTokenizer.from_pretrained(str(folder), padding_side="left")
-    # How it was fetched would be saved with it, and differ between machines that are online and those that are not.
+    # A tokenizer saves how it was fetched, which differs between machines that are online and those that are not.
     tokenizer.init_kwargs.pop("local_files_only", None)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

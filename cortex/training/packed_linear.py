@@ -1,7 +1,7 @@
-"""Linear layers whose weights take 4 bits, with the memory that bitsandbytes' take: its kernels run on no fake tensor.
+"""Linear layers with 4-bit weights that take bitsandbytes' memory, whose own kernels do not run on fake tensors.
 
-As QLoRA stores them: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs", 2023: NF4 in blocks of 64 with
-an 8-bit scale each, whose own scales are float32 for 256 blocks. A pass unpacks a weight whole, and forgets it.
+The layout is QLoRA's (Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs", 2023): NF4 in blocks of 64 with
+an 8-bit scale each; every 256 scales share a float32 scale. Each pass unpacks a whole weight, and discards it.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 PER_ELEMENT = 4
-"""Weights in one bf16 number, which FSDP can shard (`bnb_4bit_quant_storage`)."""
+"""4-bit weights stored in one bf16 number, a type that FSDP can shard (`bnb_4bit_quant_storage`)."""
 BLOCK, BLOCKS_PER_SCALE = 64, 256
 
 
@@ -29,7 +29,7 @@ class _Unpacked(torch.autograd.Function):
 
 
 def _unpack(packed: torch.Tensor, rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
-    return torch.zeros((rows, columns), dtype=dtype, device=packed.device)  # zeros, so that the writing takes its time
+    return torch.zeros((rows, columns), dtype=dtype, device=packed.device)  # zeros, so that the trace counts the write
 
 
 class PackedLinear(nn.Linear):
@@ -39,12 +39,12 @@ class PackedLinear(nn.Linear):
         super().__init__(layer.in_features, layer.out_features, bias=False, dtype=layer.weight.dtype)
         count = layer.weight.numel()
         self.weight = nn.Parameter(torch.empty((count // PER_ELEMENT, 1), dtype=torch.bfloat16), requires_grad=False)
-        # The scales belong to the quantization's state, which every rank holds whole.
+        # The scales are part of the quantization state, which every rank holds in full.
         scales = count // BLOCK + 4 * (count // BLOCK // BLOCKS_PER_SCALE)
         self.register_buffer("scales", torch.empty(scales, dtype=torch.uint8), persistent=False)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002  (the base's own name)
-        # As bitsandbytes does: whatever autocast says of plain products, the input comes in the computing precision.
+        # As in bitsandbytes, the input is cast to the computing precision, whatever autocast does with plain products.
         return _Unpacked.apply(input.to(torch.bfloat16), self.weight, self.out_features)
 
 

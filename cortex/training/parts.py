@@ -1,6 +1,6 @@
-"""A checkpoint of several machines: brought together on the first one, which commits it, and handed out again.
+"""Checkpoints of several machines: gathered on the first machine, which commits them, and sent back when needed.
 
-Each node's processes write to their own node's disk: random states, and of sharded weights and optimizers their shards.
+Each node's processes write to their own node's disk: random states, and their shards of weights and optimizers.
 """
 
 import json
@@ -19,7 +19,7 @@ CHUNK_BYTES = 64 * 2**20
 
 
 class Parts:
-    """One for each process of a trainer. All processes of all nodes have to make it, and to call it, together."""
+    """A process's part in moving checkpoints. All processes of all nodes must construct and call it together."""
 
     def __init__(self) -> None:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -27,11 +27,11 @@ class Parts:
         if self.nodes > 1:
             self._rank = dist.get_rank()
             self._senders = [node * local for node in range(1, self.nodes)]
-            # Of its own, for what is sent lies in memory: NCCL's groups carry what is on a GPU.
+            # A group of its own, since the data lies in host memory, and NCCL's groups carry GPU tensors.
             self._group = dist.new_group([0, *self._senders], backend="gloo")
 
     def gather(self, folder: Path) -> None:
-        """Bring what other nodes have in `folder` to the first one's folder of the same step, and remove it there."""
+        """Move the other nodes' files in `folder` to the first node's folder of the same step."""
         if self.nodes == 1:
             return
         if self._rank == 0:
@@ -52,7 +52,7 @@ class Parts:
             shutil.rmtree(folder)
 
     def hand_out(self, folder: Path, copy: Path) -> Path:
-        """Give each other node a copy of what the first has in `folder`. Returns where it lies for this process.
+        """Send the first node's `folder` to each other node. Returns its path on this process's node.
 
         Raises:
             VerificationError: the copy is not what its manifest says.
@@ -70,7 +70,7 @@ class Parts:
             for name, size in json.loads(self._receive_bytes(0)):
                 self._receive_file(copy / name, size, 0)
             verify(copy).require()
-        barrier()  # the other processes of a node load what its first one has received
+        barrier()  # a node's other processes load what its first process has received
         return folder if self._rank < self._senders[0] else copy
 
     def _send_file(self, path: Path, rank: int) -> None:

@@ -1,4 +1,4 @@
-"""What the other machines that train with this one say, for the supervisor of the one that leads them."""
+"""Messages of the other machines of a training, for the leader's supervisor."""
 
 import time
 
@@ -11,18 +11,18 @@ from cortex.runs.notice import Notice
 
 
 class Peers:
-    """The other nodes' words since the trainer was started; none of a machine that is alone."""
+    """Messages of the other nodes since the trainer was started; none where a machine trains alone."""
 
     def __init__(self, gang: Gang | None) -> None:
         self.failure: CortexError | None = None
-        """The first that failed or vanished, as the error that all end with."""
+        """The first node's failure or disappearance, as the error that all nodes end with."""
         self._gang = None if isinstance(gang, Follower) else gang
         self._notice: Notice | None = None
         self._failed_at = 0.0
 
     def listen(self) -> None:
-        """Take in what was said since the last call."""
-        for rank, word in self._gang.heard() if self._gang else ():
+        """Read the messages since the last call."""
+        for rank, word in self._gang.received_words() if self._gang else ():
             now = time.monotonic()
             if isinstance(word, Noticed):
                 told = Notice(f"node {rank}: {word.source}", now + word.seconds, word.text)
@@ -36,5 +36,5 @@ class Peers:
         return min(known, key=lambda notice: notice.deadline, default=None)
 
     def failed_for(self, seconds: float) -> bool:
-        """True where one has failed, so long ago."""
+        """True where a node failed at least so many seconds ago."""
         return self.failure is not None and time.monotonic() - self._failed_at >= seconds

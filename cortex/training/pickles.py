@@ -1,4 +1,4 @@
-"""What a pickle would import, found without importing it: `torch.distributed.checkpoint` reads its metadata by one."""
+"""Check of a pickle's imports without running it: `torch.distributed.checkpoint` stores its metadata as a pickle."""
 
 import pickle
 from pathlib import Path
@@ -29,11 +29,11 @@ _ALLOWED = {
     "pathlib": {"Path", "PosixPath", "PurePosixPath"},
     "collections": {"OrderedDict"},
 }
-"""All that such metadata holds besides plain values (torch 2.13)."""
+"""All classes that such metadata names, besides plain values (torch 2.13)."""
 
 
 class _Inert:
-    """Stands for whatever a pickle names: can be made and filled, and does nothing."""
+    """Placeholder for any class that a pickle names: it can be created and filled, and does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> "_Inert":
         return object.__new__(cls)
@@ -56,14 +56,14 @@ def check_metadata(path: Path) -> None:
     """Read the metadata of a sharded checkpoint without running any of it.
 
     Raises:
-        VerificationError: it names anything but what such metadata is made of, or is no pickle.
+        VerificationError: it names a class that such metadata never holds, or is no pickle.
     """
     with path.open("rb") as file:
         try:
             _Reader(file).load()
         except VerificationError as error:
             raise VerificationError(f"{path} is not a sharded checkpoint's metadata: {error}") from error
-        # A damaged pickle fails in any of these ways: the format is a program for a small machine.
+        # A damaged pickle fails in any of these ways: the format is a program for a small virtual machine.
         except (pickle.UnpicklingError, ValueError, TypeError, EOFError, LookupError, AttributeError, RecursionError,
                 MemoryError, OverflowError) as error:  # fmt: skip
             fault = " ".join(str(error).split())

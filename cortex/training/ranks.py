@@ -1,4 +1,4 @@
-"""What the processes of one trainer agree on."""
+"""Coordination of the processes of one trainer."""
 
 import atexit
 import os
@@ -15,7 +15,7 @@ def barrier() -> None:
 
 
 def highest(value: int) -> int:
-    """The highest of what the ranks say, each its own."""
+    """The highest of all ranks' values."""
     if not torch.distributed.is_initialized():
         return value
     said = torch.tensor([value], device="cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
@@ -24,17 +24,17 @@ def highest(value: int) -> int:
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End this process where all ranks end as they should; `code` is its exit code.
+    """End this process where all ranks end normally; `code` is its exit code.
 
-    Of several, none is left to the interpreter's end. A thread of the ranks' group (gloo's, NCCL's) that still works
-    then is cut off inside C++ code, which ends the process by SIGABRT ("terminate called without an active exception")
-    though all of its work is done; and no call waits for gloo's threads while anything refers to the group.
+    With several ranks it skips the interpreter's own shutdown, which would cut off threads of the process group (gloo,
+    NCCL) inside C++ code and end the process by SIGABRT ("terminate called without an active exception") though its
+    work is done. No call waits for gloo's threads while anything refers to the group.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         sys.exit(code)
-    atexit._run_exitfuncs()  # what libraries have asked for
+    atexit._run_exitfuncs()  # the exit handlers that libraries registered
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""A ledger that is written beside the work: a bucket that does not answer holds up nobody who tells."""
+"""Writing the ledger from a thread of its own, so that a bucket that does not answer never delays the caller."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from cortex.runs.context import RunContext
 
 
 class Reporter:
-    """Takes what the ledger is told, and writes it in order; leaving waits a while for the last of it."""
+    """Queues ledger entries and writes them in order; leaving the block waits a while for the last ones."""
 
     def __init__(self, context: RunContext, *, patience: float = 10.0) -> None:
         self._context = context
@@ -30,7 +30,7 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._told.put(self._context.ledger.flush)  # progress is held back for the next event, and there may be none
+        self._told.put(self._context.ledger.flush)  # the ledger holds progress back for the next event: none may come
         self._told.put(None)
         self._thread.join(self._patience)
 
@@ -43,7 +43,7 @@ class Reporter:
         self._told.put(partial(self._context.ledger.progress, step=step, total=total, **values))
 
     def settle(self, seconds: float = 5.0) -> None:
-        """Wait until all that was told so far is in the ledger, or for so long."""
+        """Wait until all entries so far are in the ledger, or until the time is over."""
         written = threading.Event()
 
         def write() -> None:
@@ -56,10 +56,10 @@ class Reporter:
         written.wait(seconds)
 
     def require(self) -> None:
-        """Return while the ledger is being written.
+        """Check that the ledger is still being written.
 
         Raises:
-            StageError: something failed that nobody foresaw; nothing that is told reaches the ledger any more.
+            StageError: an unexpected error ended the writing; further entries do not reach the ledger.
         """
         if self._failure:
             kind = type(self._failure).__name__
@@ -71,7 +71,7 @@ class Reporter:
                 write()
             except CortexError as error:
                 logger.warning(f"{error}: the ledger goes on when the bucket answers")
-            except BaseException as error:  # it ends the thread, whatever it is: `require` says so
+            except BaseException as error:  # any error ends the thread; `require` raises it
                 logger.opt(exception=error).error("writing the ledger failed")
                 self._failure = error
                 return

@@ -1,7 +1,7 @@
-"""Time of tensor operations by the roofline: each takes as long as its arithmetic, or as its bytes, if that is longer.
+"""Time of tensor operations by the roofline model: each takes the longer of its arithmetic and its memory traffic.
 
 Williams et al., "Roofline: An Insightful Visual Performance Model", 2009. PyTorch's `RuntimeEstimator` computes the
-same, but only beside a real GPU, whose figures it reads. Here they are given.
+same, but reads the figures of a real GPU. Here the caller gives them.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 LAUNCH_SECONDS = 5e-6
-"""The least that an operation takes: PyTorch in eager mode starts some 200,000 kernels a second."""
+"""Minimum seconds of an operation: PyTorch in eager mode starts some 200,000 kernels a second."""
 
 _NO_KERNEL = {
     f"aten::{name}" for name in ("detach", "empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view")
@@ -22,7 +22,7 @@ _NO_KERNEL = {
 """Operations that move nothing; those that only change a tensor's shape say so themselves (`is_view`)."""
 
 _COPY_IN = "fsdp::all_gather_copy_in"
-"""It is given the buffer that a gather fills, and copies this rank's share into it."""
+"""The operation that copies this rank's share into the buffer that a gather fills."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Spent:
 
 
 class Roofline(TorchDispatchMode):
-    """Adds up what the operations within it would take on a GPU with these figures."""
+    """Adds up the time that the operations within it would take on a GPU with these figures."""
 
     def __init__(self, flops: float, bandwidth: float) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Roofline(TorchDispatchMode):
         return out
 
     def _collective(self, name: str, args: Any) -> None:
-        # The larger side is the whole of it: what a gather fills, and what a sum is scattered from.
+        # The larger side is the full tensor: a gather's output, or a reduce-scatter's input.
         whole = max((_bytes(leaf) for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)), default=0)
         if "gather" in name:
             self._spent.gathered += whole
@@ -73,7 +73,7 @@ class Roofline(TorchDispatchMode):
 
 def _operations(func: Any, args: Any, kwargs: Any, out: Any) -> float:
     name = func._schema.name
-    if name == "aten::_scaled_dot_product_flash_attention_for_cpu":  # of CPUs alone, and so not in PyTorch's own table
+    if name == "aten::_scaled_dot_product_flash_attention_for_cpu":  # CPU only, and so not in PyTorch's own table
         return float(sdpa_flop_count(args[0].shape, args[1].shape, args[2].shape))
     if name == "aten::_scaled_dot_product_flash_attention_for_cpu_backward":
         return float(sdpa_backward_flop_count(args[0].shape, args[1].shape, args[2].shape, args[3].shape))
@@ -82,7 +82,7 @@ def _operations(func: Any, args: Any, kwargs: Any, out: Any) -> float:
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    """Of an expanded tensor the memory behind it counts, once; of a sharded one this rank's part."""
+    """Bytes of a tensor's memory: an expanded tensor's storage counts once, a sharded tensor's only on this rank."""
     if isinstance(tensor, DTensor):
         tensor = tensor._local_tensor
     elements = 1

@@ -1,7 +1,7 @@
-"""When a trainer validates, when it stops early, and which of its weights become the model.
+"""Rules by which a trainer validates, stops early, and chooses the weights to release.
 
-All of it follows from the trainer's own history, which every checkpoint holds: a training that was killed and continued
-decides as one that nothing disturbed.
+All decisions follow from the trainer's own history, which every checkpoint holds: a training that was killed and
+resumed decides as an undisturbed one.
 """
 
 import math
@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict
 from cortex.runs.trainers import Collapse, Grpo, Optimization
 
 RULES_VARIABLE = "CORTEX_TRAINING_RULES"
-"""Holds them, as JSON, in a trainer's environment."""
+"""Environment variable that gives a trainer the rules, as JSON."""
 
 EVAL = "eval_"
+"""Prefix that the Hugging Face Trainer puts before the name of each validation metric."""
+
 ANSWER_LOSS = "answer_loss"
-"""The validation figure of a trainer that judges answers: their mean loss."""
-"""What the Hugging Face Trainer puts before the name of each metric of a validation."""
+"""Validation metric of a trainer that samples answers: their mean loss."""
 
 History = Sequence[dict[str, Any]]
 """`TrainerState.log_history`: what was logged, in order, each with its `step`."""
@@ -45,10 +46,10 @@ class TrainingRules(BaseModel):
     save_steps: int = 1
     patience: int | None = None
     metric: str = "eval_loss"
-    """What is least in the best validation."""
+    """The metric that is lowest in the best validation."""
     collapse: Collapse | None = None
     committed: str = ""
-    """The folder of this machine's committed checkpoints, by step."""
+    """Folder of this machine's committed checkpoints, each in a folder named by its step."""
 
     @classmethod
     def of(cls, section: Optimization, committed: Path) -> "TrainingRules":
@@ -69,7 +70,7 @@ class TrainingRules(BaseModel):
         return cls.model_validate_json(text) if text else cls()
 
     def validates(self, step: int, last: int) -> bool:
-        """True for a step after which held-out examples are looked at: a save's, or the last."""
+        """True for a step followed by a validation: a step that is saved, or the last."""
         if self.validate_steps is None:
             return False
         if step >= last:
@@ -78,17 +79,17 @@ class TrainingRules(BaseModel):
         return step % self.save_steps == 0 and step // self.validate_steps > before // self.validate_steps
 
     def validations(self, history: History) -> list[tuple[int, float]]:
-        """Each validated step with its loss, in order; one that was no number is infinite."""
+        """Each validated step with its loss, in order; a NaN counts as infinite."""
         found = {int(entry["step"]): float(entry[self.metric]) for entry in history if self.metric in entry}
         return [(step, loss if math.isfinite(loss) else math.inf) for step, loss in sorted(found.items())]
 
     def ranked(self, history: History) -> list[tuple[int, float]]:
-        """Validated steps, the best first; of equals the earlier, which moved less from where it started."""
+        """Validated steps, the best first; among equals the earlier, which moved less from the start."""
         finite = [(step, loss) for step, loss in self.validations(history) if math.isfinite(loss)]
         return sorted(finite, key=lambda pair: (pair[1], pair[0]))
 
     def out_of_patience(self, history: History) -> str | None:
-        """Why no further step is worth its price, by the validations."""
+        """Reason to stop early, by the validations, or None."""
         ranked = self.ranked(history)
         if self.patience is None or not ranked:
             return None
@@ -100,7 +101,7 @@ class TrainingRules(BaseModel):
         return f"{since} validations without one better than that of step {best} ({name} {loss:.4f})"
 
     def collapsed(self, history: History) -> str | None:
-        """Why nothing is learned any more, by what was measured in the newest steps, with the figures."""
+        """Reason why training has collapsed, by the metrics of the newest steps, with the figures; or None."""
         if self.collapse is None:
             return None
         steps = [entry for entry in history if "loss" in entry][-self.collapse.window :]

@@ -1,6 +1,6 @@
 """Answers from an OpenAI-compatible server that has the models already.
 
-It cannot show which weights it serves; what it does show, under the model's name, is taken for that model's.
+A server cannot prove which weights it serves; answers under a model's name are taken as that model's.
 """
 
 from collections.abc import Generator, Sequence
@@ -17,13 +17,13 @@ from cortex.training.sampling import Answers, Batch, derive_seed
 
 
 class EndpointSampler:
-    """A sampler that sends one request for each answer, and asks again as the teacher's client does."""
+    """A sampler that sends one request for each answer, and retries as the teacher's client does."""
 
     def __init__(self, sampling: Sampling, folder: Path) -> None:
-        """`folder` takes what has come of a batch under way.
+        """`folder` stores the answers of an unfinished batch.
 
         Raises:
-            ConfigError: the key would be laid open on the way.
+            ConfigError: others could read the key on its way.
         """
         assert sampling.url is not None
         settings = Settings()
@@ -61,5 +61,5 @@ class EndpointSampler:
         journal = self._folder / f"{batch.key}.jsonl"
         settled = ask(endpoint, prompts, journal, lambda done, total: None, seeds=seeds)
         journal.unlink()
-        # What was refused, or cannot be read, is no answer; it is judged as one that nobody can read.
+        # A refusal or a reply that cannot be read is judged as an unreadable answer.
         return [[settled[name].text.strip() for name in of_prompt] for of_prompt in names]

@@ -1,4 +1,4 @@
-"""Answers by transformers' own generate, in this process: for CPUs, and for what vLLM cannot load."""
+"""Answers by transformers' own `generate`, in this process: for CPUs, and for models that vLLM cannot load."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cortex.training.sampling import Answers, Batch
 
 @dataclass(frozen=True)
 class TransformersSampler:
-    """A sampler whose batches share one forward pass a token."""
+    """A sampler that makes one forward pass per token for a whole batch."""
 
     device: str
     attention: str

@@ -1,6 +1,6 @@
-"""Answers by vLLM, which runs as a program of its own: its end frees every GPU, whatever refers to what inside.
+"""Answers by vLLM, which runs as a program of its own: the program's end frees every GPU for certain.
 
-A base model is loaded once for itself and for every adapter on it; whole weights are loaded one after the other.
+A base model is loaded once for itself and all its adapters; models with full weights are loaded one after the other.
 """
 
 import importlib.util
@@ -29,17 +29,17 @@ _VARIABLES = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 _ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-"""GiB of cache, and threads that stay where the system puts them: the defaults take whole machines."""
+"""Settings on a CPU: GiB of cache, and threads not bound to cores. The defaults would take the whole machine."""
 
 
 class VllmBatch(BaseModel):
-    """One batch, as the program is told of it."""
+    """One batch, as the vLLM program gets it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     folder: str
-    """Where the tokenizer lies, and the adapter, if it is one."""
+    """Folder of the tokenizer, and of the adapter if the model is one."""
     adapter: bool
     prompts: tuple[Conversation, ...]
     seeds: tuple[int, ...]
@@ -81,7 +81,7 @@ class VllmSampler:
     """A sampler on all GPUs of the machine."""
 
     def __init__(self, profile: Profile, gpus: int, folder: Path) -> None:
-        """`folder` takes the task of each program.
+        """`folder` is where the task file of each program is written.
 
         Raises:
             ConfigError: vLLM is not installed.
@@ -125,7 +125,7 @@ class VllmSampler:
 
 
 def _weights(model: SampledModel) -> str:
-    """Where the weights lie that vLLM loads to answer as this model."""
+    """Folder of the weights that vLLM loads for this model."""
     if not model.is_adapter:
         return model.folder
     if model.base is None:

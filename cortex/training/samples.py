@@ -1,4 +1,4 @@
-"""Answers that a trainer sampled, a few of them kept to be read: collapse, truncation, reward hacking can be seen."""
+"""A few of a trainer's sampled answers, stored for people: they show collapse, truncation and reward hacking."""
 
 import json
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 TEXT_LENGTH = 8_000
-"""Letters of a prompt or an answer that are kept: the rest says so."""
+"""Characters of a prompt or an answer that are kept; a longer text is marked as shortened."""
 
 
 Split = Literal["train", "validation"]
-"""The examples whose answers they are."""
+"""The split of the examples that were answered."""
 
 
 def samples_name(split: Split, step: int) -> str:
@@ -21,11 +21,11 @@ def samples_name(split: Split, step: int) -> str:
 
 @dataclass(frozen=True)
 class SampleWriter:
-    """Writes a JSONL for each step of which answers are kept; the same step gives the same file, however often."""
+    """Writes a JSONL of answers for each step that is sampled; repeating a step gives the same file."""
 
     folder: Path
     count: int
-    """Answers a file, evenly over those that were sampled."""
+    """Answers per file, evenly spread over those that were sampled."""
 
     def write(self, step: int, split: Split, rows: Sequence[dict[str, Any]]) -> None:
         """Keep some of the answers that were sampled at `step`: each row's `prompt`, `completion`, and figures."""

@@ -1,4 +1,4 @@
-"""Answers from a model: what every engine is asked, and which engine a profile takes."""
+"""Sampling answers from a model: the request common to all engines, and the choice of the engine."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ class SampledModel:
     """A model to get answers from."""
 
     name: str
-    """By which results name it, and an endpoint serves it."""
+    """Name in results, and of the served model at an endpoint."""
     folder: str
     """The folder of its weights, or of its adapter."""
     base: str | None
     """The folder of the weights that an adapter is applied to."""
     origin: tuple[str, ...]
-    """Digests and names that tell these weights from any others: they come into the key of answers that are kept."""
+    """Digests and names that identify these weights: they are part of the key of stored answers."""
 
     @property
     def is_adapter(self) -> bool:
@@ -34,20 +34,20 @@ class SampledModel:
 
 @dataclass(frozen=True)
 class Asked:
-    """How answers are drawn."""
+    """Sampling parameters."""
 
     max_tokens: int
     samples: int = 1
     """Answers to each prompt."""
     temperature: float = 0.0
-    """0 takes the likeliest token each time."""
+    """0 always takes the likeliest token."""
     top_p: float = 1.0
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Prompts that are answered, and kept, together. Which they are never depends on what was answered before."""
+    """Prompts that are answered and stored together. Their choice never depends on earlier answers."""
 
     model: SampledModel
     number: int
@@ -57,7 +57,7 @@ class Batch:
 
     @property
     def key(self) -> str:
-        """Equal for equal questions to equal weights. The engine is no part of it: a run's never changes."""
+        """Key that is equal for equal questions to equal weights. The engine is left out: a run never changes it."""
         made_from = [self.model.name, self.model.origin, self.number, self.prompts, asdict(self.asked)]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
@@ -72,24 +72,24 @@ class Batch:
 
 
 Answers = list[list[str]]
-"""For each prompt of a batch, in order, its samples, without white space around them."""
+"""The samples of each prompt of a batch, in order, without white space around them."""
 
 
 class Sampler(Protocol):
-    """An engine. Batches of one model follow one another; it holds one model at a time, and frees it at its end."""
+    """A sampling engine. Batches of one model come in a row; it holds one model at a time, and frees it at the end."""
 
     def sample(self, batches: Sequence[Batch]) -> Generator[Answers]:
         """Answer the batches in order, each as soon as it is done.
 
         Raises:
-            ConfigError: the engine is not to be had here.
+            ConfigError: the engine is not available here.
             StageError: it failed.
         """
         ...
 
 
 def trained_base(context: RunContext) -> tuple[str, tuple[str, ...]]:
-    """The model that the run's training began from: where it lies, and what tells it from any other."""
+    """The model that the run's training began from: its location, and the words that identify it."""
     given = base_artifact(context)
     if given:
         return str(given.path), (given.digest,)
@@ -108,7 +108,7 @@ def open_sampler(context: RunContext, stage: str, gpus: int) -> Sampler:
     """The engine that the run's profile asks for, on a machine with so many GPUs. Libraries are imported when used.
 
     Raises:
-        ConfigError: the engine is not to be had here.
+        ConfigError: the engine is not available here.
     """
     profile = context.profile
     match profile.sampling.engine_on(profile.hardware.device):

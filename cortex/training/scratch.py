@@ -18,7 +18,7 @@ CHAT_TEMPLATE = (
 )
 
 PIECES = r"[+-]?\d+(?:\.\d+)?|\s?[a-z0-9_]+:[+-]?\d+(?:\.\d+)?|\s"
-"""Numbers, and a feature's name with its level, stay whole, so that a reading or a probability can become one token."""
+"""Pre-tokenizer pattern. It keeps numbers, and names with their levels, whole, so that each can become one token."""
 
 
 def build(shape: ScratchModel, corpus: Iterable[str], seed: int, folder: Path) -> None:

@@ -1,12 +1,12 @@
 """One training step on fake tensors, as a program: `python -m cortex.training.step_trace < REQUESTS > RESULTS`.
 
 Nothing is computed and no weights are read: PyTorch makes tensors without data, on a process group of N ranks of which
-only this one exists, and the trainers' own libraries do what they would do: PEFT adds the adapter, Accelerate wraps the
-layers for FSDP2, TRL scores the answers. `torch.distributed._tools` (`MemTracker`, `FSDPMemTracker`) counts the bytes
-that are alive, and a roofline their time: so that 70B over eight GPUs is traced on a laptop.
+only this one exists, while the trainers' own libraries do their usual work: PEFT adds the adapter, Accelerate wraps the
+layers for FSDP2, TRL scores the answers. `torch.distributed._tools` (`MemTracker`, `FSDPMemTracker`) counts the live
+bytes, and a roofline model the time. So a laptop can trace a 70B model over eight GPUs.
 
-Memory and time of each segment of a step are straight lines over the number of layers, so two shallow models give the
-deep one (`cortex.fleet.capacity.traced`).
+Memory and time of each segment of a step are linear in the number of layers, so two shallow models determine the deep
+one (`cortex.fleet.capacity.traced`).
 """
 
 import gc
@@ -38,8 +38,8 @@ from cortex.training.precision import train_in_float32
 from cortex.training.roofline import Roofline
 
 LEAST_LAYERS = 5
-"""The last two layers and the first two are segments of their own, since FSDP gathers a layer before it is due: the
-ends differ from the middle, which has to have one layer at least."""
+"""Layers of the smallest model to trace. The first two and the last two are segments of their own, since FSDP gathers a
+layer ahead of its use: the ends differ from the middle, which needs one layer at least."""
 
 
 class StepRequest(BaseModel):
@@ -50,15 +50,15 @@ class StepRequest(BaseModel):
     config: dict[str, Any]
     """The base's `config.json`."""
     kind: Literal["sft", "dpo", "grpo"]
-    """Whose loss: transformers' own, or TRL's fused head."""
+    """Source of the loss: transformers' own, or TRL's fused head."""
     layers: int
     """In place of the configuration's."""
     rows: int
     """Sequences of one forward pass of one GPU."""
     tokens: int
-    """Of each of them."""
+    """Tokens of each sequence."""
     scored: int
-    """Of these, how many at the end the loss is taken of."""
+    """Tokens at the end of each sequence over which the loss is taken."""
     ranks: int = 1
     """GPUs that share the model."""
     adapter: dict[str, Any] | None = None
@@ -66,29 +66,29 @@ class StepRequest(BaseModel):
     packed: bool = False
     """True where the layers' weights are held in 4 bits."""
     checkpointing: bool = True
-    """True where layers keep their input alone, and are computed again for the backward pass."""
+    """True where layers keep only their input, and are recomputed in the backward pass."""
     half: bool = True
     """bf16 under autocast; else float32."""
     attention: str = "sdpa"
     reshard_after_forward: bool = True
-    """True where FSDP lets go of a layer between its passes."""
+    """True where FSDP frees a layer between its passes."""
     flops: float = 1e15
-    """The GPU's operations a second on matrices of the step's precision, as they are reached."""
+    """Matrix operations a second that the GPU reaches in practice, in the step's precision."""
     bandwidth: float = 1e12
-    """Bytes a second of its memory, as they are reached."""
+    """Memory bytes a second that the GPU reaches in practice."""
 
 
 class Segment(BaseModel):
     """A part of a step."""
 
     peak: int
-    """The most bytes that are alive."""
+    """Peak of the live bytes."""
     seconds: float
-    """Of computing, by the roofline."""
+    """Seconds of computing, by the roofline model."""
     operations: float
     """Floating-point operations on matrices."""
     gathered: int
-    """Bytes that gathers bring in, this rank's own share included."""
+    """Bytes that gathers fill, this rank's own share included."""
     scattered: int
     """Bytes that are summed over the ranks."""
 
@@ -98,9 +98,9 @@ class StepTrace(BaseModel):
 
     layers: int
     static: int
-    """Bytes that are alive between steps: weights, the adapter, the optimizer's moments."""
+    """Bytes that stay alive between steps: weights, the adapter, the optimizer's moments."""
     trained: int
-    """Parameters that are trained, of all ranks together."""
+    """Trainable parameters of all ranks together."""
     segments: dict[str, Segment]
 
 
@@ -113,9 +113,9 @@ def trace(request: StepRequest) -> StepTrace:
         model.to_empty(device="cpu")
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         model = _sharded(model, request, mesh) if mesh else model
-        # One tensor at a time, as transformers' own default of several at once has no fake kernel for sharded ones.
+        # One tensor at a time: transformers' default of several at once has no fake kernel for sharded tensors.
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False)
-        for parameter in model.parameters():  # moments exist from the second step on, which is the one to look at
+        for parameter in model.parameters():  # moments exist from the second step on, which is the step to trace
             parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -127,7 +127,7 @@ def trace(request: StepRequest) -> StepTrace:
 
 
 class _Peak:
-    """What the trackers are asked for here is one number: the bytes that were alive at most since the last `begin`."""
+    """Reduces a memory tracker to one number: the peak of the live bytes since the last `begin`."""
 
     _peak_mem: dict[torch.device, int]
     _curr_mem_snap: dict[torch.device, dict[str, int]]
@@ -135,13 +135,13 @@ class _Peak:
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
 
-    def _update_peak_stats(self, peak_state: Any) -> None:  # the trackers' own goes through all modules at each tensor
+    def _update_peak_stats(self, peak_state: Any) -> None:  # the original visits all modules for each tensor
         for device, snapshot in self._curr_mem_snap.items():
             if self._peak_mem.get(device, 0) < snapshot["Total"]:
                 self._peak_mem[device] = snapshot["Total"]
 
     def begin(self) -> int:
-        """Begin a new peak at what is alive now; gives the old one."""
+        """Begin a new peak at the bytes alive now; returns the old peak."""
         peak = sum(self._peak_mem.values())
         self._peak_mem = {device: snapshot["Total"] for device, snapshot in self._curr_mem_snap.items()}
         return peak
@@ -155,7 +155,7 @@ class _Memory(_Peak, MemTracker):
     """Counts bytes of a model that one GPU holds."""
 
     def _track_module_params_and_buffers(self, module: nn.Module, install_grad_hooks: bool = True) -> tuple[int, int]:
-        # With hooks it would name gradients as such, and fail on a parameter that has none, as beside an adapter.
+        # With hooks it would classify gradients, and fail on a frozen parameter, which has none.
         return super()._track_module_params_and_buffers(module, install_grad_hooks=False)
 
 
@@ -196,7 +196,7 @@ class Recorder:
     def __enter__(self) -> None:
         self._memory.__enter__()
         self._roofline.__enter__()
-        gc.collect()  # or what garbage holds would count, or not, by chance
+        gc.collect()  # otherwise garbage would count, or not, by chance
         gc.freeze()
         self.static = self._memory.alive
 
@@ -235,7 +235,7 @@ def _step(
     ids: torch.Tensor,
     on_mark: Callable[[str], None],
 ) -> None:
-    """One optimizer step; `on_mark` is told of each of its parts that ends."""
+    """One optimizer step; `on_mark` is called at the end of each of its parts."""
     half = torch.autocast("cpu", torch.bfloat16) if request.half else nullcontext()
     loss = _loss(model, request, ids, half)
     on_mark("forward")
@@ -254,7 +254,7 @@ def _loss(model: nn.Module, request: StepRequest, ids: torch.Tensor, half: Abstr
             return model(input_ids=ids, labels=labels, fused_lm_head=True).loss
     with half:
         output = model(input_ids=ids, labels=labels)
-    # Accelerate hands everything that a model gives out on as float32, the logits too.
+    # Accelerate converts all outputs of a model to float32, the logits included.
     wide = output.logits.float()
     del wide
     return output.loss
@@ -297,7 +297,7 @@ def _config(family: str, settings: dict[str, Any]) -> PreTrainedConfig:
 
 
 def _score_in_tiles(model: Any) -> None:
-    """Give the model TRL's head, with the memory that it takes on a GPU: there its kernels work in place."""
+    """Give the model TRL's fused head with its memory on a GPU, where its kernels work in place."""
     from trl.kernels import chunked_logprob
     from trl.trainer.utils import add_fused_lm_head
 
@@ -319,7 +319,7 @@ def _sharded(model: nn.Module, request: StepRequest, mesh: DeviceMesh) -> nn.Mod
         auto_wrap_policy="TRANSFORMER_BASED_WRAP",
         transformer_cls_names_to_wrap=name_layers_to_shard(model),
         reshard_after_forward=request.reshard_after_forward,
-        # What a rank loads is planned apart from the step; here there are no weights.
+        # Loading is planned apart from the step, and here are no weights to load.
         cpu_ram_efficient_loading=False,
         mixed_precision_policy="bf16" if request.half else "fp32",
     )

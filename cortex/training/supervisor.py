@@ -1,8 +1,8 @@
 """A trainer under supervision: its steps reach the ledger, its saves are committed, and it ends in time.
 
 Seven things end it early: the machine is about to be taken away, or is given up for a cheaper one, another process took
-the run over, the run has spent its budget, it hangs, another machine that trains with this one leaves or fails, or this
-process itself is ended. What it had saved by then is committed; the same command goes on from there.
+the run over, the run has spent its budget, the trainer hangs, another machine of the training leaves or fails, or this
+process itself is ended. Checkpoints saved by then are committed; the same command goes on from there.
 """
 
 import shutil
@@ -51,25 +51,25 @@ from cortex.training.tracking.trackers import Trackers
 from cortex.training.watchdog import Watchdog
 
 LOOK_SECONDS = 0.2
-"""How often the notice, the lease and the clock are looked at."""
+"""Seconds between two checks of the notice, the lease and the clock."""
 
 SETTLE_SECONDS = 600.0
-"""How long a trainer that ended by itself is waited for, until all that it saved is committed and sent."""
+"""Seconds to wait, once a trainer ended by itself, until its checkpoints are committed and sent."""
 
 DUMP_SECONDS = 2.0
-"""How long a hung trainer has to say where it hangs."""
+"""Seconds that a hung trainer has to print its stacks."""
 
 MARGIN_SECONDS = 1.0
-"""What is left of a notice's time, at least, when the trainer is ended for not having left."""
+"""Seconds before a notice's deadline at which a trainer that has not left is killed."""
 
 _SAID = ("answer_loss", "loss", "reward", "valid", "truncated")
-"""What of a validation is printed; the ledger has it all."""
+"""Validation metrics that are printed; the ledger has all of them."""
 
 PEER_SECONDS = 15.0
-"""How long the trainer here has to say by itself why it failed, once it has on another machine."""
+"""Seconds that the local trainer has to report its own error, once it has failed on another machine."""
 
 HANGS = 3
-"""A trainer that hung so often since the same checkpoint is not begun again by itself."""
+"""Number of hangs since the same checkpoint after which a trainer is not restarted automatically."""
 
 
 def run_trainer(
@@ -83,7 +83,7 @@ def run_trainer(
     """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
 
     `rules` say when it validates and stops; without them it makes all its steps, and its last weights are the model.
-    Of several machines the one that leads keeps what the trainer saves; each other only runs its share of it.
+    Of several machines the leader commits what the trainer saves; the others only run their share of it.
 
     Raises:
         PreemptedError: the machine is being taken away; its progress is committed, and sent if there was time.
@@ -108,14 +108,14 @@ def run_trainer(
     peers = Peers(context.gang)
     if context.gang:
         environment |= context.gang.node.network_variables()
-        context.gang.assemble(context.lease.checked())
+        context.gang.assemble(context.lease.throttled_check())
     with (
         Reporter(context) as reporter,
         Keeper(context, checkpoints.stage),
         Trackers(context, checkpoints.stage, checkpoints.resumed, reporter.append) as trackers,
         Committer(checkpoints, context.profile.hardware.processes, reporter.append, reporter.settle) as committer,
         watch() as notices,
-        context.lease.watched() as require_lease,
+        context.lease.watch() as require_lease,
         EventPipe(Path(variables[PIPE_VARIABLE])) as events,
         running(command, env=environment, stderr=subprocess.STDOUT) as process,
     ):
@@ -144,7 +144,7 @@ def run_trainer(
 
 
 class _Trainer:
-    """The program under way: what it tells is acted on, and entered in the ledger."""
+    """The running trainer: acts on its events, and enters them in the ledger."""
 
     def __init__(
         self,
@@ -158,26 +158,26 @@ class _Trainer:
     ) -> None:
         self.stage = checkpoints.stage
         self.failure: str | None = None
-        """Why it ended itself, in its own words."""
+        """The trainer's own reason for ending."""
         self.unsaved: Path | None = None
-        """The checkpoint that it is in the middle of saving."""
+        """Step of the checkpoint that it is saving now."""
         self._checkpoints, self._process, self._events = checkpoints, process, events
         self._reporter, self._trackers, self._committer = reporter, trackers, committer
         self._gpus = GpuMeter()
         self._watchdog = Watchdog(limit, time.monotonic())
         self.pids: set[int] = set()
-        """Its processes, of which each said that it began to train."""
+        """Process ids of its ranks that reported that they began to train."""
         self._score: float | None = None
-        """The validation's, of the step that was made last, if there was one."""
+        """Score of the validation after the last step, if there was one."""
         self.left = False
-        """True where it ended itself because it was asked to, with all of that step saved."""
+        """True where it saved its step and ended because it was asked to."""
         self.ending: CortexError | None = None
-        """Why it was asked to stop: the cap, or a try at a cheaper machine."""
+        """The error to end with once it has stopped as asked: the budget's cap, or a move to a cheaper machine."""
         self._notice: Notice | None = None
         self._advised = 0
 
     def listen(self) -> bool:
-        """Act on what it tells, waiting for it a little; False once it has ended, and all that it told is heard."""
+        """Wait a little for events and act on them; False once it has ended and all its events are handled."""
         alive = self._process.poll() is None
         self._gpus.sample(time.monotonic())
         for event in self._events.read(LOOK_SECONDS if alive else 0.0):
@@ -185,13 +185,13 @@ class _Trainer:
         return alive
 
     def pass_on(self, advice: Sequence[Advice]) -> None:
-        """Enter what the cloud foretells, and does not yet order."""
+        """Enter the cloud's advance warnings, which do not yet order the machine to leave."""
         for word in advice[self._advised :]:
             self._reporter.append("advice", stage=self.stage, source=word.source, text=word.text)
         self._advised = len(advice)
 
     def ask_to_leave(self, notice: Notice, leave: Path) -> None:
-        """Let it finish its step, save, and go; end it where that takes too long, for the last checkpoint's sake."""
+        """Let it finish its step, save, and end; kill it if that leaves too little time to send the last checkpoint."""
         now = time.monotonic()
         if notice != self._notice:
             self._notice = notice
@@ -203,7 +203,7 @@ class _Trainer:
             kill_group(self._process)
 
     def ask_to_stop(self, ending: CortexError, leave: Path) -> None:
-        """Let it finish its step, save, and go. Nothing is taken away: the meter sees to it that this has an end."""
+        """Let it finish its step, save, and end. The machine stays; if the trainer never ends, the meter stops it."""
         if self.ending is None:
             self.ending = ending
             leave.touch()
@@ -213,7 +213,7 @@ class _Trainer:
         return self._notice is None and self._watchdog.overdue(time.monotonic())
 
     def end_hung(self) -> str:
-        """Have every rank say where it is, and end them all; what happened, in a line."""
+        """Have every rank print its stacks, and kill all; returns a one-line description of the hang."""
         silence, limit = self._watchdog.silence(time.monotonic()), self._watchdog.limit
         dump_stacks(self.pids, self._events)
         end = time.monotonic() + DUMP_SECONDS
@@ -272,7 +272,7 @@ class _Trainer:
 def _conclude(
     trainer: _Trainer, code: int, notice: Notice | None, peers: Peers, committer: Committer, reporter: Reporter
 ) -> None:
-    """Bring in what was saved, and say how the trainer ended."""
+    """Commit what was saved, and raise the error that the trainer ended with, if any."""
     if code == 0 and not trainer.pids:
         raise StageError(
             f"{trainer.stage}: the trainer ended well without a word from the kit's callback, so that none of its "
@@ -308,7 +308,7 @@ def _in_words(values: Mapping[str, float]) -> str:
 
 
 def _lack_of_room(unsaved: Path) -> str | None:
-    """What to say where a save broke off on a full disk: no more is free than it had written by then."""
+    """Message where a save broke off on a full disk: less is free than the save had written by then."""
     written = sum(path.stat().st_size for path in unsaved.rglob("*") if path.is_file())
     free = shutil.disk_usage(unsaved.parent).free
     if free > written:
@@ -320,7 +320,7 @@ def _lack_of_room(unsaved: Path) -> str | None:
 
 
 def _hung(context: RunContext, checkpoints: Checkpoints, reason: str) -> CortexError:
-    """The error to end with, entered in the ledger: run me again, or, after a few times, do not."""
+    """The error to end with, entered in the ledger: restart the stage, or, after several hangs, do not."""
     start = checkpoints.resumed
     context.ledger.append("hung", stage=checkpoints.stage, reason=reason, resumed=start)
     events = LedgerReader(context.store, context.run).new_events()

@@ -74,7 +74,7 @@ def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, 
         "max_grad_norm": section.max_grad_norm,
         "max_steps": section.max_steps,
         "save_steps": section.save_steps,
-        "save_total_limit": None,  # the committer takes each one over, and prunes
+        "save_total_limit": None,  # never prune here: the committer takes over each checkpoint and prunes
         "logging_steps": 1,
         "seed": profile.seed,
         "data_seed": profile.seed,
@@ -95,9 +95,9 @@ def _sharded() -> dict[str, Any]:
         "fsdp": True,
         "fsdp_config": {
             "version": 2,
-            # by the classes that the model itself names: see cortex/training/layers.py
+            # wraps the classes that the model itself names: see cortex/training/layers.py
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            # sharded, `Trainer.save_model` would write no model at all
+            # with a sharded state dict, `Trainer.save_model` would write no model at all
             "state_dict_type": "FULL_STATE_DICT",
             "reshard_after_forward": True,
             # FSDP's own activation_checkpointing would spare the backward pass a gather; but under it the wrapped

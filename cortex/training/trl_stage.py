@@ -1,4 +1,4 @@
-"""How a stage trains with TRL: it writes a task, runs the trainer as a program, and takes the model it leaves."""
+"""Training with TRL: a stage writes a task, runs the trainer as a program, and collects the trained model."""
 
 import json
 from collections.abc import Mapping

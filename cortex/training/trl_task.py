@@ -1,6 +1,6 @@
-"""What the TRL trainers share as programs: the task that a stage writes for them, the model they continue, the end."""
+"""Common parts of the TRL trainer programs: reading the task, loading the model, training and ending."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from datasets import load_dataset
@@ -11,11 +11,10 @@ from cortex.training.callbacks import kit_callbacks
 from cortex.training.layers import name_layers_to_shard
 from cortex.training.models import load_model, load_tokenizer
 from cortex.training.precision import train_in_float32
-from cortex.training.ranks import leave
 
 
 class TrlTask(BaseModel):
-    """What a stage asks of its trainer."""
+    """A stage's order to its trainer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +24,7 @@ class TrlTask(BaseModel):
     attention: str
     device: str
     adapter: dict[str, Any] | None
-    """Arguments of a new LoRA adapter; None trains what the folder holds."""
+    """Arguments of a new LoRA adapter; None trains the weights or adapter in the folder."""
     dataset: str
     """A JSONL in the columns that the trainer reads."""
     validation: str | None = None
@@ -35,7 +34,7 @@ class TrlTask(BaseModel):
     resume: str | None
     """The checkpoint to continue from."""
     output: str
-    """Where the trained model goes."""
+    """Folder for the trained model."""
 
 
 def trainer_inputs(task: TrlTask) -> dict[str, Any]:
@@ -44,7 +43,7 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     if task.arguments.get("fsdp"):
         name_layers_to_shard(model)
     new_adapter = task.adapter and not isinstance(model, PeftModel)
-    if not new_adapter:  # else the base does not train
+    if not new_adapter:  # with a new adapter the base does not train
         train_in_float32(model)
     return {
         "model": model,
@@ -55,8 +54,8 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
     }
 
 
-def train(trainer: Any, task: TrlTask) -> NoReturn:
-    """Train to the end, save the model with its tokenizer, and end this process."""
+def train(trainer: Any, task: TrlTask) -> None:
+    """Train to the end, and save the model with its tokenizer."""
     # Not before: by now a trainer's vLLM has compiled its model and captured its CUDA graphs, as it does everywhere.
     torch.use_deterministic_algorithms(True, warn_only=True)
     # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
@@ -68,7 +67,6 @@ def train(trainer: Any, task: TrlTask) -> NoReturn:
     trainer.save_model(task.output)
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(task.output)
-    leave()
 
 
 def _read(path: str) -> Any:

@@ -35,7 +35,7 @@ def answer(task: VllmTask, replies: Any) -> None:
     ranks = [_rank(batch.folder) for batch in task.batches if batch.adapter]
     adapters: dict[str, Any] = {}
     if ranks:
-        # The kernels come in these sizes. Batches are answered one after the other, so one adapter is in use at a time.
+        # vLLM's kernels come in these sizes. Batches run one after the other, so one adapter is in use at a time.
         adapters = {"enable_lora": True, "max_loras": 1}
         adapters["max_lora_rank"] = min(size for size in get_args(MaxLoRARanks) if size >= max(ranks))
     model = LLM(
@@ -43,9 +43,9 @@ def answer(task: VllmTask, replies: Any) -> None:
         dtype="float32" if task.device == "cpu" else "bfloat16",
         tensor_parallel_size=task.tensor_parallel_size,
         gpu_memory_utilization=task.gpu_memory_utilization,
-        # Without a length, room would be kept for the longest that the model can take.
+        # By default vLLM would reserve memory for the longest sequence that the model can take.
         max_model_len=min(longest, limit),
-        # A cached prefix is computed in another batch than its prompt: sums would depend on what was asked before.
+        # A cached prefix was computed in another batch than its prompt: sums would depend on earlier requests.
         enable_prefix_caching=False,
         # Compiling takes a CPU longer than a test's few answers.
         enforce_eager=task.device == "cpu",
@@ -69,7 +69,7 @@ def _answer_batch(model: Any, batch: VllmBatch, rows: list[list[int]], stops: li
             top_p=batch.top_p,
             seed=seed if batch.temperature else None,
             max_tokens=batch.max_tokens,
-            # Answers end where transformers ends them: vLLM would add the tokenizer's own idea of an end.
+            # Answers end at the same tokens as with transformers: vLLM would add the tokenizer's own end token.
             ignore_eos=True,
             stop_token_ids=stops,
             detokenize=False,
@@ -111,7 +111,7 @@ def _tokenizer(folder: str) -> Any:
 
 @cache
 def _number(folder: str) -> int:
-    """Adapters are told apart by a number, from 1."""
+    """The number, from 1, by which vLLM identifies an adapter."""
     return _number.cache_info().misses
 
 
@@ -120,7 +120,7 @@ def _rank(folder: str) -> int:
 
 
 def _end_tokens(model: str) -> list[int]:
-    """The tokens that end an answer, as transformers takes them from a model."""
+    """The tokens that end an answer, read from a model as transformers does."""
     from transformers import AutoConfig, GenerationConfig
 
     try:

@@ -1,8 +1,8 @@
-"""The weights that GRPO sends to vLLM: base plus adapter, made tensor by tensor, and never written into the base.
+"""Weights that GRPO sends to vLLM: base plus adapter, merged tensor by tensor, and never written into the base.
 
 TRL 1.16 merges the adapter into the base's own bf16 weights before each sync, and subtracts it again afterwards
-(`VLLMGeneration._iter_named_params`, huggingface/trl#6688). Both round, so that the frozen base wanders off with every
-sync, and snaps back when a resumed run reads it again. Here each merged tensor is a new one, made in float32.
+(`VLLMGeneration._iter_named_params`, huggingface/trl#6688). Both round, so the frozen base drifts with every sync, and
+returns to its original values when a resumed run reads it again. Here each merged tensor is a new one, made in float32.
 """
 
 import inspect
@@ -26,7 +26,7 @@ def keep_base_unmerged() -> None:
     """Have TRL's sync with vLLM send `merged_tensors`, for every model with an adapter.
 
     Raises:
-        ConfigError: this TRL syncs in another way than the one that is replaced.
+        ConfigError: the installed TRL syncs in another way than the method replaced here.
     """
     original = VLLMGeneration._iter_named_params  # pyright: ignore[reportPrivateUsage]
     if original is not _iter_named_params:
@@ -36,7 +36,7 @@ def keep_base_unmerged() -> None:
 
 
 def check_replaced(iterate: Callable[..., Any], sync: Callable[..., Any]) -> None:
-    """Compare TRL's methods with the ones that this module was written against.
+    """Check that TRL's methods are like those that this module was written for.
 
     Raises:
         ConfigError: they take other arguments, or no longer merge the adapter into the base.
@@ -114,7 +114,7 @@ def _iter_named_params(self: VLLMGeneration) -> NamedTensors:
 
 
 def _merged(generation: VLLMGeneration, parameter: torch.Tensor, layer: Any, adapters: list[str]) -> torch.Tensor:
-    # Under autocast the product would be taken in bf16, and the adapter's own steps be lost in its rounding.
+    # Under autocast the product would be computed in bf16, whose rounding would lose the adapter's small updates.
     with torch.no_grad(), torch.autocast(generation.accelerator.device.type, enabled=False):
         weight = _whole(generation, parameter)
         if not adapters:
@@ -130,13 +130,13 @@ def _merged(generation: VLLMGeneration, parameter: torch.Tensor, layer: Any, ada
 def _whole(generation: VLLMGeneration, parameter: torch.Tensor) -> torch.Tensor:
     """The whole of a tensor that FSDP2 may have sharded, on the device that trains."""
     tensor: Any = parameter.data
-    if tensor.is_cpu:  # offloaded, which a collective of GPUs cannot gather
+    if tensor.is_cpu:  # offloaded: a GPU collective cannot gather CPU tensors
         tensor = tensor.to(generation.accelerator.device)
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def _is_inactive(name: str, adapters: list[str]) -> bool:
-    """True where it is a weight that an adapter replaces whole, or that another adapter than the active ones brings."""
+    """True for a weight that an adapter replaces in full, and for a weight of an inactive adapter."""
     _, wrapped, inside = name.partition(".modules_to_save.")
     return ".original_module." in name or (bool(wrapped) and inside.split(".")[0] not in adapters)
 

@@ -1,4 +1,4 @@
-"""A trainer that makes no step is dead, whatever its process says: how long to wait before that is believed."""
+"""Detection of a hung trainer, which makes no steps although its process lives."""
 
 import statistics
 from collections import deque
@@ -6,15 +6,15 @@ from collections import deque
 from cortex.runs.trainers import HangLimit
 
 RECENT = 50
-"""Steps whose median is the time that a step takes."""
+"""Number of recent steps whose median counts as the time of a step."""
 
 
 PAUSES = 3
-"""How often its time begins anew between two steps: waiting for room, validating, saving. What goes on so is hung."""
+"""How often the clock may restart between two steps, for waiting, validating or saving; beyond that it is a hang."""
 
 
 class Watchdog:
-    """Told of each step, it says when the next is overdue. Times are in seconds, of any one clock."""
+    """Gets each step, and reports when the next is overdue. Times are in seconds of one clock, whichever."""
 
     def __init__(self, limit: HangLimit, now: float) -> None:
         self._hang = limit
@@ -25,7 +25,7 @@ class Watchdog:
 
     @property
     def limit(self) -> float:
-        """How long the step under way may take: until there was one, and while a checkpoint is saved, the start's."""
+        """Seconds that the current step may take; before the first step and during a save, the limit of a start."""
         if not self._stepping or not self._steps:
             return self._hang.start_seconds
         return max(self._hang.least_seconds, self._hang.steps * statistics.median(self._steps))
@@ -37,7 +37,7 @@ class Watchdog:
         self._last, self._stepping, self._pauses = now, True, 0
 
     def pause(self, now: float) -> None:
-        """Something is done that is no step and takes its own time, such as saving."""
+        """Work other than a step begins, such as a save, with a time limit of its own."""
         self._pauses += 1
         if self._pauses <= PAUSES:
             self._last = now

@@ -12,7 +12,7 @@ ADAPTER = "adapter"
 """The folder of an export, and of a release, that holds the adapter as it was trained."""
 
 ADAPTER_FILE = "adapter_config.json"
-"""What makes a folder an adapter's."""
+"""File that marks a folder as an adapter's."""
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
@@ -21,9 +21,9 @@ _NOT_THE_MODEL = ("trainer_state.json",)
 
 
 def collect_model(trained: Path, target: Path) -> None:
-    """Move the final weights and tokenizer out of a trainer's folder, which holds checkpoints and pickles too.
+    """Move the final weights and tokenizer out of a trainer's folder, which also holds checkpoints and pickles.
 
-    The pickled arguments stay behind: they name this machine's paths, and whoever opens them runs what is in them.
+    The pickled arguments stay behind: they hold this machine's paths, and opening a pickle runs its code.
     """
     target.mkdir()
     for path in sorted(trained.iterdir()):
@@ -32,8 +32,10 @@ def collect_model(trained: Path, target: Path) -> None:
 
 
 def name_base(folder: Path, context: RunContext) -> None:
-    """Write into an adapter's configuration which base it is of, by its name and revision: the trainer was given a
-    folder of this machine, which says nothing elsewhere, and differs from machine to machine."""
+    """Write the base's name and revision into an adapter's configuration.
+
+    The trainer wrote a folder of this machine there, which means nothing elsewhere and differs between machines.
+    """
     path, base = folder / ADAPTER_FILE, base_artifact(context)
     if base is None or not path.exists():
         return

@@ -9,15 +9,15 @@ from cortex.errors import ConfigError
 def zero3_config() -> dict[str, Any]:
     """DeepSpeed's configuration, for Axolotl's and for TRL's `deepspeed` key alike.
 
-    `auto` is what the trainer's own arguments say. The optimizer is the trainer's own, PyTorch's: DeepSpeed's would be
-    compiled at its first use, by a compiler that the images lack, and is another one than FSDP2's runs have.
+    `auto` takes the trainer's own arguments. The optimizer is the trainer's own, PyTorch's: DeepSpeed's would need a
+    compiler at its first use, which the images lack, and differs from the optimizer of FSDP2's runs.
     """
     return {
         "zero_optimization": {
             "stage": 3,
             "overlap_comm": True,
             "contiguous_gradients": True,
-            # without it a save holds no weights, or no adapter
+            # without this a save holds no weights, or no adapter
             "stage3_gather_16bit_weights_on_model_save": True,
         },
         "zero_allow_untested_optimizer": True,
@@ -31,10 +31,10 @@ def zero3_config() -> dict[str, Any]:
 
 
 def require_deepspeed() -> None:
-    """Return where DeepSpeed is installed.
+    """Check that DeepSpeed is installed.
 
     Raises:
-        ConfigError: it is not: no image of the kit's carries it.
+        ConfigError: it is not; none of the kit's images has it.
     """
     if importlib.util.find_spec("deepspeed") is None:
         raise ConfigError(

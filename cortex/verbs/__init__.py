@@ -1,1 +1,1 @@
-"""The verbs, by what they are about. Each reads its words, calls what does the work, and prints."""
+"""The verbs of the command line, by subject. Each reads its arguments, calls the code for the work, and prints."""

@@ -1,4 +1,4 @@
-"""Verbs that look before and after a run: is all ready for it, and is anything of it left over."""
+"""Verbs that check before and after runs: that everything is ready, and that nothing is left over."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ def preflight(
     sets: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
+    """Check everything that a launch needs: exits 0, or 78 and names every fault with its fix."""
     from cortex.console import Console
     from cortex.fleet.preflight import preflight as look
     from cortex.fleet.preflight.finding import failed, table
@@ -47,11 +47,11 @@ def preflight(
 
 @app.command()
 def doctor(
-    profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="What is to be run in the end.")] = "cortex-8b",
+    profile: Annotated[str, typer.Argument(metavar="[PROFILE]", help="The profile to be launched.")] = "cortex-8b",
     sets: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """From nothing to a first launch, step by step: exits 0 once all is ready, or 78 and names what to do next."""
+    """Check the steps to a first launch, one by one: exits 0 once all is ready, or 78 and names the next step."""
     from cortex.console import Console
     from cortex.fleet.doctor import examine, first_missing, page, to_json
     from cortex.fleet.tasks import resolve
@@ -76,20 +76,22 @@ def doctor(
 def sweep(
     regions: Annotated[
         list[str] | None,
-        typer.Option("--region", help="Only this one; may be given again. Default: every enabled one."),
+        typer.Option("--region", help="Look in this region; may be repeated. Default: all enabled regions."),
     ] = None,
-    destroy: Annotated[bool, typer.Option("--destroy", help="End what is found.")] = False,
+    destroy: Annotated[bool, typer.Option("--destroy", help="Destroy what is found.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --destroy: do not ask.")] = False,
     foreign: Annotated[
-        bool, typer.Option("--foreign", help="With --destroy: also what runs of other buckets may still need.")
+        bool, typer.Option("--foreign", help="With --destroy: also things that runs of other buckets may need.")
     ] = False,
     abandon: Annotated[
         bool,
-        typer.Option("--abandon", help="With --destroy: also what may hold the only copy of a release, or be alive."),
+        typer.Option(
+            "--abandon", help="With --destroy: also things that may hold a release's only copy, or be in use."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find machines, disks and addresses that bear our tags, and that no live run needs; AWS only."""
+    """Find machines, disks and addresses with the kit's tags that no live run needs; AWS only."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.sweep import ec2
@@ -98,7 +100,7 @@ def sweep(
     from cortex.section import nearest
     from cortex.settings import Settings
 
-    store, told = Store.open(Settings().bucket_url), Console()
+    store, console = Store.open(Settings().bucket_url), Console()
     known = ec2.regions()
     stray = [region for region in regions or () if region not in known]
     if stray:
@@ -108,9 +110,9 @@ def sweep(
     if as_json:
         print(json_text(swept.to_json()))
     elif swept.found:
-        told.print(table(swept.found))
+        console.print(table(swept.found))
     else:
-        told.print(f"nothing is left over in {len(where)} regions; {swept.live} things belong to live runs")
+        console.print(f"nothing is left over in {len(where)} regions; {swept.live} things belong to live runs")
     print(ELSEWHERE, file=sys.stderr)
     ours = [leftover for leftover in swept.found if foreign or not leftover.foreign]
     wanted = [leftover for leftover in ours if abandon or not leftover.verdict.keeps]
@@ -139,7 +141,7 @@ def sweep(
 
 
 def ask_to_destroy(count: int) -> None:
-    """Have it typed out; without a terminal nobody can."""
+    """Have the user type the confirmation; refuse without a terminal."""
     if not sys.stdin.isatty():
         raise RefusedError(f"refusing to destroy {count} things unasked: look at the list, then add --yes")
     typed = typer.prompt(f"Type `destroy {count}` to end what is listed")

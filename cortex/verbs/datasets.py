@@ -1,4 +1,4 @@
-"""`cortex dataset`: what a run would learn from, without a run."""
+"""`cortex dataset`: the examples that a run would learn from, without a run."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,10 +56,10 @@ def dataset_build(
 
 @app.command("show")
 def dataset_show(
-    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="What `dataset build` wrote.")],
+    folder: Annotated[Path, typer.Argument(parser=read_path, metavar="DIR", help="A folder from `dataset build`.")],
     as_json: AsJson = False,
 ) -> None:
-    """What a dataset holds: splits, dates, base rates, and one prompt."""
+    """Show a dataset: splits, dates, base rates, and one prompt."""
     from cortex.console import Console
     from cortex.domains.dataset import describe_dataset
     from cortex.show import print_dataset

@@ -1,4 +1,4 @@
-"""The verb that says beforehand what a run will take."""
+"""The verb that estimates a run's hours and dollars beforehand."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,31 +21,33 @@ def forecast(
     traces: Annotated[
         Path | None,
         typer.Option(
-            parser=read_path, metavar="DIR", help="Spot traces to replay; those of one folder are zones at one time."
+            parser=read_path, metavar="DIR", help="Spot traces to replay; those in one folder are zones at one time."
         ),
     ] = None,
     sets: Set = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="HOURS", help="From start to end; default: the profile's budget.hours.")
+        float | None, typer.Option(metavar="HOURS", help="Hours to the deadline; default: the profile's budget.hours.")
     ] = None,
-    slack: Annotated[float | None, typer.Option(help="Or so many times the work; 1.5 where nothing says.")] = None,
+    slack: Annotated[
+        float | None, typer.Option(help="Or the deadline as a multiple of the work; default: 1.5.")
+    ] = None,
     work: Annotated[float | None, typer.Option(metavar="HOURS", help="Hours of work on one machine.")] = None,
-    like: Annotated[str | None, typer.Option(metavar="RUN", help="Or as this run measured it.")] = None,
-    price_spot: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An hour of a spot machine.")] = None,
-    price_on_demand: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An hour on-demand.")] = None,
-    checkpoint: Annotated[float | None, typer.Option(metavar="MINUTES", help="Of work between checkpoints.")] = None,
+    like: Annotated[str | None, typer.Option(metavar="RUN", help="Or take the work's hours from this run.")] = None,
+    price_spot: Annotated[float | None, typer.Option(metavar="DOLLARS", help="A spot machine's hour.")] = None,
+    price_on_demand: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An on-demand machine's.")] = None,
+    checkpoint: Annotated[float | None, typer.Option(metavar="MINUTES", help="Work between checkpoints.")] = None,
     boot: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="From the asking for a machine to its first step.")
+        float | None, typer.Option(metavar="MINUTES", help="From the request for a machine to its first step.")
     ] = None,
-    zones: Annotated[int, typer.Option(help="How many zones the job may move among.")] = 1,
-    replays: Annotated[int, typer.Option(help="How many times it is replayed.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the replays' places.")] = 0,
+    zones: Annotated[int, typer.Option(help="Zones that the job may move among.")] = 1,
+    replays: Annotated[int, typer.Option(help="Number of simulated runs.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the replays' starts.")] = 0,
     plot: Annotated[
-        Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Draw costs and times, too.")
+        Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Also plot costs and times.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a run will take, in hours and dollars, on spot machines, on-demand ones, or both; nothing is started."""
+    """Estimate a run's hours and dollars on spot machines, on-demand ones, or both; nothing is started."""
     if deadline is not None and slack is not None:
         raise UsageError("--deadline and --slack both say when the job must end: give one")
     if work is not None and like is not None:
@@ -62,11 +64,11 @@ def forecast(
 
     found = load_profile(profile, sets=sets)
     if work is not None:
-        estimate = forecasts.given(found, work)
+        estimate = forecasts.estimate_from_hours(found, work)
     elif like is not None:
-        estimate = forecasts.measured(found, Store.open(Settings().bucket_url), like)
+        estimate = forecasts.estimate_from_run(found, Store.open(Settings().bucket_url), like)
     else:
-        estimate = forecasts.estimated(found)
+        estimate = forecasts.estimate_profile(found)
     groups = read_traces(traces) if traces else None
     offers: tuple[Offer, ...] = ()
     if price_spot is None or price_on_demand is None:

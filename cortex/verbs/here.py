@@ -16,20 +16,20 @@ app = typer.Typer()
 def run(
     stages: Annotated[list[str], typer.Argument(help="Stages, in order.")],
     run_id: Annotated[str, typer.Option("--run", envvar="RUN_ID", help="The run's id.")],
-    profile: Annotated[str | None, typer.Option(envvar="CORTEX_PROFILE", help="Starts the run if it is new.")] = None,
+    profile: Annotated[str | None, typer.Option(envvar="CORTEX_PROFILE", help="The profile of a new run.")] = None,
 ) -> None:
-    """Run stages of a run here and now, in the environment this program is in."""
+    """Run stages of a run now, on this machine, in this program's environment."""
     from cortex.artifacts.store import Store
     from cortex.runs.context import create_run, load_run
     from cortex.runs.profile_file import load_profile
-    from cortex.runs.run_secret import RunSecret, bind
+    from cortex.runs.run_secret import RunSecret, bind_run
     from cortex.settings import Settings
     from cortex.stages.runner import run_stages
 
     settings = Settings()
     store = Store.open(settings.bucket_url)
     resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
-    bind(store, RunSecret.of(run_id, settings), resolved, settings.profile_digest)
+    bind_run(store, RunSecret.of(run_id, settings), resolved, settings.profile_digest)
     for name, made in run_stages(stages, run_id, resolved, store, settings):
         print(f"{name}: {'done' if made else 'nothing to do'}", flush=True)
 
@@ -37,7 +37,7 @@ def run(
 @app.command()
 def rehearse(
     profile: Annotated[str | None, typer.Option(help="A name in jobs/profiles/, or a path.")] = None,
-    run_id: Annotated[str | None, typer.Option("--run", help="Go on with this run, or name a new one.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Continue this run, or name a new one.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +89,7 @@ def rehearse(
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption
-    # Here and not within the stage: the images hold nothing that signs, and the key stays with its owner.
+    # Signed here, not in the stage: the images have no signing library, and the key stays with its owner.
     own = settings.keys / PRIVATE_KEY
     release = store.local_path(artifact_prefix(name, "release"))
     if own.exists() and release and read_signature(release) is None:
@@ -103,14 +103,14 @@ def rehearse(
 @app.command()
 def drill(
     profile: Annotated[str, typer.Option(help="A name in jobs/profiles/, or a path.")] = "rehearsal",
-    stage: Annotated[str, typer.Option(help="Whose trainer: sft (Axolotl) or grpo (TRL).")] = "grpo",
+    stage: Annotated[str, typer.Option(help="The stage to drill: sft (Axolotl) or grpo (TRL).")] = "grpo",
     faults: Annotated[
-        str | None, typer.Option(help="Only those whose names hold one of these, comma-separated.")
+        str | None, typer.Option(help="Only faults whose names contain one of these words, comma-separated.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A handful of faults.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only a few faults.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Spoil, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost by it."""
+    """Damage, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost."""
     from cortex.console import Console
     from cortex.drill.drill import drill as try_all
     from cortex.drill.report import print_report
@@ -136,7 +136,7 @@ def drill(
 
 
 def last_line(described: dict[str, Any]) -> str:
-    """What a good rehearsal ends with; programs read it."""
+    """The last line of a rehearsal that passed; programs parse it."""
     scores, judged = described["scores"], described["scores"]["grpo"]
     name = described["words"][1].lower().replace(" ", "_")
     best = f"{scores['oracle']['skill']:.4f}" if "oracle" in scores else "n/a"

@@ -1,4 +1,4 @@
-"""The verb that computes beforehand whether a run fits, and what its phases take."""
+"""The verb that computes, before a launch, the memory, time and cost of a run's phases."""
 
 import sys
 from dataclasses import replace
@@ -22,12 +22,12 @@ def plan(
     ] = None,
     sets: Set = None,
     trace: Annotated[
-        bool, typer.Option("--trace", help="Make the environment that steps are traced in, if it is not here.")
+        bool, typer.Option("--trace", help="Install the environment in which steps are traced, if it is missing.")
     ] = False,
-    closed: Annotated[bool, typer.Option("--closed", help="Trace nothing: closed forms alone, at once.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Do not trace: use closed formulas alone.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Memory, time and dollars of every phase of a run, computed: exits 78 and names the key to change if one does not
+    """Compute memory, time and dollars of every phase of a run: exits 78 and names the key to change if one does not
     fit."""
     if trace and closed:
         raise UsageError("--trace and --closed contradict each other: give one")
@@ -47,7 +47,7 @@ def plan(
     def on_start(words: str) -> None:
         print(f"{words} ...", file=sys.stderr, flush=True)
 
-    reading = PriceReader(resolved, documents)  # which takes seconds, while steps are traced
+    reading = PriceReader(resolved, documents)  # takes seconds, so it runs while steps are traced
     tracing = "never" if closed else "made" if trace else "here"
     computed = plan_capacity(resolved, settings, documents=documents, tracing=tracing, on_start=on_start)
     computed = replace(computed, prices=reading.prices())
@@ -55,6 +55,6 @@ def plan(
         print(json_text(capacity_json(computed)))
     else:
         console = Console()
-        # What is read by a program, or kept in a file, is not cut to a terminal's 80 columns.
+        # Output to a program or a file is not cut to a terminal's 80 columns.
         print_capacity(computed, console if console.is_terminal else Console(width=max(console.width, 120)))
     computed.require_fit()

@@ -1,4 +1,4 @@
-"""`cortex profile`: what a profile says once all that it extends is laid together, and what it may say."""
+"""`cortex profile`: a profile's values with all that it extends, and the schema of profile files."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from cortex.text import json_text
 from cortex.verbs.words import AsJson, Set
 
-app = typer.Typer(help="Look at a profile, and at what one may say.", no_args_is_help=True)
+app = typer.Typer(help="Show a profile's values, or the schema of profiles.", no_args_is_help=True)
 
 
 @app.command("show")
@@ -16,21 +16,21 @@ def profile_show(
     sets: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every value of a profile, and where it comes from: a file, --set, or nowhere, which is the default."""
+    """Show every value of a profile and its origin: a file, --set, or the default."""
     from cortex.runs.profile_file import draft_profile
-    from cortex.runs.profile_text import annotated, origins
+    from cortex.runs.profile_text import annotate_profile, value_origins
 
     draft = draft_profile(profile, sets=sets)
     checked = draft.checked()
     if as_json:
-        print(json_text({"profile": checked.model_dump(mode="json"), "origins": origins(draft, checked)}))
+        print(json_text({"profile": checked.model_dump(mode="json"), "origins": value_origins(draft, checked)}))
     else:
-        print(annotated(draft, checked), end="")
+        print(annotate_profile(draft, checked), end="")
 
 
 @app.command("schema")
 def profile_schema() -> None:
-    """The JSON schema of a profile's file: editors complete and check by it."""
+    """Print the JSON schema of profile files, with which editors complete and check them."""
     from cortex.runs import profile_text
 
     print(json_text(profile_text.profile_schema()))

@@ -1,4 +1,4 @@
-"""Verbs for what a run has made: looking at it, bringing it home, proving it, letting its machines go."""
+"""Verbs for a run's results: show them, download and verify a release, sign it, and tear the machines down."""
 
 import sys
 from pathlib import Path
@@ -18,13 +18,13 @@ app = typer.Typer()
 
 SignedBy = Annotated[
     Path | None,
-    typer.Option("--key", parser=read_path, metavar="PATH", help="Refuse what this public key did not sign."),
+    typer.Option("--key", parser=read_path, metavar="PATH", help="Refuse a release that this public key did not sign."),
 ]
 
 
 @app.command()
 def show(run_id: Run, as_json: AsJson = False) -> None:
-    """A run's stages, scores and verdict."""
+    """Show a run's stages, scores and verdict."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.settings import Settings
@@ -54,11 +54,11 @@ def verify(
         typer.Option(parser=read_path, metavar="PATH", help="Check the signature, too, with this public key."),
     ] = None,
     identity: Annotated[
-        str | None, typer.Option(help="Check that this e-mail address or workflow signed it, without a key.")
+        str | None, typer.Option(help="Check that this e-mail address or workflow signed it without a key.")
     ] = None,
     identity_provider: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Who vouches for the identity, such as https://accounts.google.com."),
+        typer.Option(metavar="URL", help="The identity's provider, such as https://accounts.google.com."),
     ] = None,
 ) -> None:
     """Check an artifact against its manifest: exits 0, or 65 and names the first files that are not as published."""
@@ -94,14 +94,15 @@ def download(
         typer.Option(parser=read_path, metavar="PATH", help="A folder; default: releases/RUN under CORTEX_HOME."),
     ] = None,
     from_cluster: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Off a live instance, by its name for ssh; no bucket is asked.")
+        str | None,
+        typer.Option(metavar="NAME", help="Copy from a live machine, by its name for ssh, not from the bucket."),
     ] = None,
     remote_home: Annotated[
         str | None, typer.Option(metavar="DIR", help="CORTEX_HOME there, if it cannot be found.")
     ] = None,
     key: SignedBy = None,
 ) -> None:
-    """Bring a run's release to this disk, verified; killed at any point, the same command continues."""
+    """Download a run's release to this disk, and verify it; if interrupted, the same command continues."""
     from cortex.artifacts.manifest import Manifest
     from cortex.artifacts.signing_keys import PRIVATE_KEY
     from cortex.artifacts.store import Store
@@ -146,7 +147,7 @@ def download(
 
 @app.command(hidden=True)
 def home() -> None:
-    """Where the kit keeps its things on this machine; `download --from-cluster` asks for it."""
+    """Print CORTEX_HOME of this machine; `download --from-cluster` calls this on the live machine."""
     from cortex.settings import Settings
 
     print(Settings().home.absolute())
@@ -155,13 +156,15 @@ def home() -> None:
 @app.command()
 def teardown(
     run_id: Run,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Let the run go with nothing brought home.")] = False,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="Destroy the machines without a downloaded release.")
+    ] = False,
     typed: Annotated[
         str | None, typer.Option("--confirm", metavar="RUN", help="With --abandon: the run's id, typed out again.")
     ] = None,
     key: SignedBy = None,
 ) -> None:
-    """Destroy a run's machines, once its release is proven to be on this disk; the bucket stays as it is."""
+    """Destroy a run's machines, once its release is verified on this disk; the bucket stays as it is."""
     from cortex.artifacts.store import Store
     from cortex.fleet.download import signer_of
     from cortex.fleet.machines import SkyPilotMachines
@@ -184,11 +187,11 @@ def teardown(
         print(f"nothing to destroy: SkyPilot has no job, cluster or service of run {run_id}")
     role = RunRole.of(run_id, settings)
     if role:
-        role.remove()  # last: machines that go still act as it
+        role.remove()  # last, since machines use the role until they are gone
 
 
 def ask_to_abandon(run_id: str) -> str:
-    """Have the run's id typed out; without a terminal nobody can."""
+    """Have the user type the run's id; refuse without a terminal."""
     if not sys.stdin.isatty():
         raise RefusedError(f"refusing to abandon {run_id} unasked: add `--confirm` and the run's id, typed out")
     return typer.prompt(f"What {run_id} has made since its last upload is lost with its machines. Type its id to go on")
@@ -196,7 +199,7 @@ def ask_to_abandon(run_id: str) -> str:
 
 @app.command()
 def lineage(run_id: Run) -> None:
-    """What a run's release was made from, manifest by manifest."""
+    """Show the artifacts that a run's release was made from, manifest by manifest."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.lineage import draw
@@ -211,11 +214,11 @@ def keys(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            parser=read_path, metavar="DIR", help="Where the key pair goes; default: keys under CORTEX_HOME."
+            parser=read_path, metavar="DIR", help="The folder for the key pair; default: keys under CORTEX_HOME."
         ),
     ] = None,
 ) -> None:
-    """Make a key pair to sign releases with; in its default place, every release is signed that is downloaded."""
+    """Make a key pair to sign releases with; in the default folder, it signs every release that is downloaded."""
     from cortex.artifacts.signing_keys import make_keys
     from cortex.artifacts.trust import fingerprint
     from cortex.settings import Settings
@@ -233,7 +236,7 @@ def sign(
         typer.Option(parser=read_path, metavar="PATH", help="The private key. Default: your own, else a login."),
     ] = None,
 ) -> None:
-    """Sign a release with OpenSSF model-signing: `model.sig` beside its files; a RUN's goes to its bucket, too."""
+    """Sign a release with OpenSSF model-signing: write `model.sig` beside its files; for a RUN, to its bucket, too."""
     from cortex.artifacts.receipt import Receipt
     from cortex.artifacts.signature import sign as write_signature
     from cortex.artifacts.signing_keys import PRIVATE_KEY
@@ -257,7 +260,7 @@ def sign(
 
 
 def trust_of(settings: "Settings", key: Path | None = None) -> "Trust":
-    """Whose signatures count: those of one key, where it is named, and then one of it is asked for."""
+    """The trusted keys: the named key alone, whose signature is then required; or those of the settings."""
     from cortex.artifacts.trust import Trust, trusted_keys
 
     if key:

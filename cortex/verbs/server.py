@@ -1,4 +1,4 @@
-"""Verbs for SkyPilot's server in a stack's network: open the way to it, for `sky` itself, and close it."""
+"""Verbs for SkyPilot's server in a stack's network: open the tunnel to it, so that `sky` itself works, and close it."""
 
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,12 @@ from cortex.errors import UsageError
 if TYPE_CHECKING:
     from cortex.fleet.tunnel import Tunnel
 
-app = typer.Typer(help="SkyPilot's server in the cloud: open the way to it, and close it.", no_args_is_help=True)
+app = typer.Typer(help="SkyPilot's server in the cloud: open the tunnel to it, and close it.", no_args_is_help=True)
 
 
 @app.command()
 def connect() -> None:
-    """Open the way to the server, so that `sky` finds it; AWS closes it 20 minutes after its last use."""
+    """Open the tunnel to the server, so that `sky` reaches it; AWS closes it 20 minutes after its last use."""
     tunnel = _tunnel()
     opened = tunnel.open()
     print(f"http://127.0.0.1:{tunnel.port} {'now leads' if opened else 'leads already'} to {tunnel.instance}")
@@ -22,7 +22,7 @@ def connect() -> None:
 
 @app.command()
 def disconnect() -> None:
-    """Close the way to the server; runs go on."""
+    """Close the tunnel to the server; runs go on."""
     tunnel = _tunnel()
     closed = tunnel.close()
     print(f"port {tunnel.port} {'no longer leads' if closed else 'did not lead'} to {tunnel.instance}")

@@ -1,4 +1,4 @@
-"""Verbs that look at runs from any laptop with the bucket: how they stand, what they say, what they cost."""
+"""Verbs that follow runs from any laptop with the bucket: their status, logs, curves and costs."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def status(
     as_json: AsJson = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
 ) -> None:
-    """How a run stands: stages, steps, money, machine, last sign of life."""
+    """Show a run's status: stages, steps, money, machine, last sign of life."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.job_state import JobWatcher
@@ -42,11 +42,11 @@ def status(
 
 @app.command()
 def watch(
-    once: Annotated[bool, typer.Option("--once", help="Look once; 1 where somebody did not answer.")] = False,
-    until_done: Annotated[bool, typer.Option("--until-done", help="Until no run is left.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=1.0, max=600.0)] = 20.0,
+    once: Annotated[bool, typer.Option("--once", help="Check once; exit 1 if a service did not answer.")] = False,
+    until_done: Annotated[bool, typer.Option("--until-done", help="Stop when no run is left.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two checks.", min=1.0, max=600.0)] = 20.0,
 ) -> None:
-    """End runs whose launches go on failing, and enter what machines cost: where SkyPilot's server is."""
+    """End runs whose launches keep failing, and record machines' costs; runs where SkyPilot's server is."""
     from cortex.fleet.watch.background import only_watcher
     from cortex.fleet.watch.kit_jobs import SkyPilotKitJobs
     from cortex.fleet.watch.watcher import Watcher, watch_runs
@@ -69,10 +69,10 @@ def watch(
 def curves(
     run_id: Run,
     out: Annotated[
-        Path, typer.Option(parser=read_path, metavar="PATH", help="The folder for TensorBoard's files, one a stage.")
+        Path, typer.Option(parser=read_path, metavar="PATH", help="The folder for TensorBoard's files, one per stage.")
     ],
 ) -> None:
-    """Draw a run's trainings from its ledger, as TensorBoard reads them."""
+    """Write the curves of a run's trainings, from its ledger, for TensorBoard."""
     from cortex.artifacts.store import Store
     from cortex.runs.context import load_run
     from cortex.settings import Settings
@@ -86,7 +86,7 @@ def curves(
 
 @app.command()
 def runs(as_json: AsJson = False) -> None:
-    """All runs of the bucket, at a glance."""
+    """List all runs of the bucket."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.runs import print_runs, read_runs, runs_json
@@ -102,7 +102,7 @@ def runs(as_json: AsJson = False) -> None:
 
 @app.command()
 def cost(run_id: Run, as_json: AsJson = False) -> None:
-    """What a run has cost, machine by machine, and what it may cost."""
+    """Show a run's cost, machine by machine, and its cap."""
     from cortex.artifacts.store import Store
     from cortex.console import Console
     from cortex.fleet.runs import cost_json, print_cost
@@ -122,7 +122,7 @@ def logs(
     stage: Annotated[str | None, typer.Option(help="This stage's newest attempt; default: the run's newest.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
 ) -> None:
-    """What a run's newest attempt wrote: the last part, as of the last minute."""
+    """Print the end of the log of a run's newest attempt, as of the last minute."""
     from cortex.artifacts.store import Store
     from cortex.fleet.job_state import JobWatcher
     from cortex.fleet.logs import follow_logs, read_logs

@@ -1,4 +1,4 @@
-"""Words that several verbs take, and how they leave."""
+"""Options and arguments that several verbs take, and their exit code after Ctrl-C."""
 
 import signal
 from pathlib import Path
@@ -8,13 +8,13 @@ import typer
 
 from cortex.paths import expand
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one value of the profile: grpo.learning_rate=1e-5. As often as needed.",
+        help="Change one value of the profile: grpo.learning_rate=1e-5. May be repeated.",
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
@@ -24,7 +24,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def read_path(text: str) -> Path:
-    """A path, with `~` and `$NAME` replaced: the shell leaves those of `--to=~/x` and of quoted words alone."""
+    """A path with `~` and `$NAME` replaced, since the shell does not replace them in `--to=~/x` and in quotes."""
     try:
         return Path(expand(text))
     except ValueError as error:

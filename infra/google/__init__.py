@@ -1,1 +1,1 @@
-"""A stack's ground at Google: bucket, network, identity of machines, image repository."""
+"""A stack's resources at Google: bucket, network, identity of machines, image repository."""

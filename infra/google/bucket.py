@@ -11,16 +11,17 @@ from infra.storage import UPLOAD_DAYS
 DAY = 24 * 3600
 
 WORKER = "roles/storage.objectUser"
-"""Read, write, list and delete objects; change neither the bucket nor who may use it."""
+"""Role that may read, write, list and delete objects, but change neither the bucket nor its access."""
 
 
 class GcsBucket(pulumi.ComponentResource):
-    """A private, versioned bucket in Google Cloud Storage (which encrypts at rest, and speaks TLS, by itself).
+    """A private, versioned bucket in Google Cloud Storage, which always encrypts at rest and in transit.
 
-    Rules of a lifecycle here know neither tags nor the middle of a name, so no rule can find checkpoints alone: those
-    that nobody pruned stay, and what was pruned goes as everything that was replaced or deleted does.
-    `worker` is the member whose machines use it; a deleted version can be brought back for `soft_delete_days`; what is
-    in `after` must be there before.
+    Lifecycle rules at Google match neither tags nor the middle of a name, so no rule can select only checkpoints. Those
+    that no run has pruned stay; those that were pruned are deleted like every object that was replaced or deleted.
+
+    `worker` is the member whose machines use the bucket. Deleted versions can be restored for `soft_delete_days`. The
+    bucket is created after the resources in `after`.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class GcsBucket(pulumi.ComponentResource):
             uniform_bucket_level_access=True,
             public_access_prevention="enforced",
             versioning=gcp.storage.BucketVersioningArgs(enabled=True),
-            # Versions guard against a mistake; this guards against a machine that deletes the versions, too.
+            # Versions protect against mistakes; soft delete also protects against a machine that deletes the versions.
             soft_delete_policy=gcp.storage.BucketSoftDeletePolicyArgs(
                 retention_duration_seconds=soft_delete_days * DAY
             ),

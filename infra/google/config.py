@@ -1,4 +1,4 @@
-"""Settings of a stack's ground at Google."""
+"""Settings of a stack's resources at Google."""
 
 import re
 from typing import Annotated
@@ -6,20 +6,20 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SUPERSEDED_DAYS = 3
-"""How long what was replaced or deleted can be brought back by whoever may read it."""
+"""Days for which replaced or deleted objects can be restored by anyone who may read them."""
 
 LONGEST_RECOVERY = 90
 SHORTEST_RECOVERY = 7
-"""Days that Google keeps what was deleted, if it keeps it at all."""
+"""Bounds of the days for which Google keeps deleted objects, if it keeps them at all."""
 
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d{1,2}$")]
 
 _PLACE = re.compile(r"^[A-Za-z]+-[A-Za-z]+\d{1,2}$")
-"""A region's name, in either case; `US` or `NAM4` are several regions."""
+"""A single region's name, in upper or lower case; `US` and `NAM4` are multi-regions."""
 
 
 class GcpConfig(BaseModel):
-    """Where runs on Google's machines have their bucket, network and identity."""
+    """Project and places of the bucket, network and identity for runs on Google's machines."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,14 +28,14 @@ class GcpConfig(BaseModel):
     same name in all of them, and may start machines in the whole project."""
 
     regions: tuple[Region, ...] = Field(min_length=1, max_length=16)
-    """Where machines may be, each with a subnet, which costs nothing. Add one at the end: the place decides the
-    subnet's addresses."""
+    """Regions for machines, each with a subnet, which costs nothing. Add new ones at the end, because the position in
+    the list decides the subnet's addresses."""
 
     location: str = Field(default="", pattern=r"^([A-Za-z]{2,4}\d{0,2}|[A-Za-z]+-[A-Za-z]+\d{1,2})?$")
-    """Where the bucket lies: a region, or several (`US`, `NAM4`). Default: the first of `regions`."""
+    """Location of the bucket: a region, or a multi-region (`US`, `NAM4`). Default: the first of `regions`."""
 
     soft_delete_days: int = Field(default=SHORTEST_RECOVERY, ge=0, le=LONGEST_RECOVERY)
-    """How long what was deleted can be brought back, whoever deleted it, and is paid for; 0 for not at all."""
+    """Days for which deleted objects can be restored, whoever deleted them, and are paid for; 0 for none."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GcpConfig":
@@ -55,5 +55,5 @@ class GcpConfig(BaseModel):
 
     @property
     def home(self) -> str:
-        """Where the bucket lies."""
+        """Location of the bucket."""
         return self.location or self.regions[0]

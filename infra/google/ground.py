@@ -1,4 +1,4 @@
-"""All of a stack that stands at Google, top to bottom."""
+"""All resources of a stack at Google, top to bottom."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ from infra.google.worker import GoogleWorker
 from infra.names import Names
 
 SERVICES = ("artifactregistry", "cloudresourcemanager", "compute", "iam", "serviceusage")
-"""APIs that a new project has switched off."""
+"""APIs that are disabled in a new project."""
 
 
 class GoogleGround(pulumi.ComponentResource):
     """Bucket, network, account and image repository in one project.
 
-    `ssh_from` has the CIDR blocks that SSH is open to, by what they are called.
+    `ssh_from` has the CIDR blocks that SSH is open to, by label.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class GoogleGround(pulumi.ComponentResource):
             gcp.projects.Service(
                 f"{name}-{service}",
                 service=f"{service}.googleapis.com",
-                # What else is in the project may need it.
+                # Other resources in the project may need the API.
                 disable_on_destroy=False,
                 opts=child,
             )
             for service in SERVICES
         ]
-        # Named to each part's first resources: those of a component do not wait for what the component depends on.
+        # `after` goes to each component's first resources: a component's children do not wait for its `depends_on`.
         worker = GoogleWorker(
             f"{name}-worker",
             project=gcp_config.project,
@@ -93,5 +93,5 @@ class GoogleGround(pulumi.ComponentResource):
             "vpc_name": network.name,
             "repository": registry.url,
         }
-        """What `infra.outputs.GcpOutputs` reads."""
+        """Values for `infra.outputs.GcpOutputs`."""
         self.register_outputs(self.outputs)

@@ -1,4 +1,4 @@
-"""Where machines at Google are started: a network with a subnet in each region, closed from outside but for SSH."""
+"""Network of machines at Google: a subnet in each region, closed to outside connections except SSH."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
@@ -9,17 +9,17 @@ import pulumi_gcp as gcp
 from infra.network import SSH
 
 CIDR = IPv4Network("10.60.0.0/16")
-"""The network's addresses, divided evenly among sixteen regions. Nothing is connected to it, so every stack's are the
+"""The network's addresses, divided evenly among sixteen regions. Networks are not connected, so all stacks use the
 same."""
 
 REGION_BITS = 4
 
 
 class GoogleNetwork(pulumi.ComponentResource):
-    """A VPC network, and the rules for what comes in. All may go out, which is Google's own rule.
+    """A VPC network with its rules for incoming traffic. Outgoing traffic is allowed, which is Google's default.
 
-    SkyPilot takes a network that it is told of as it is: it neither checks its rules nor adds any. `ssh_from` has CIDR
-    blocks by what they are called, and `ports` are open to those in `service_from`.
+    SkyPilot uses a configured network as it is: it neither checks its rules nor adds any. `ssh_from` has CIDR blocks by
+    label, and `ports` are open to the blocks in `service_from`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class GoogleNetwork(pulumi.ComponentResource):
                 network=made.id,
                 region=region,
                 ip_cidr_range=str(part),
-                # The bucket and the registry are reached without the internet.
+                # Machines reach the bucket and the registry without the internet.
                 private_ip_google_access=True,
                 opts=child,
             )

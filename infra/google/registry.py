@@ -1,4 +1,4 @@
-"""Where images for Google's machines are pushed to and pulled from."""
+"""Registry of images for Google's machines."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ READER = "roles/artifactregistry.reader"
 
 
 class GoogleRegistry(pulumi.ComponentResource):
-    """One repository for every image: a tag never moves, and images without one go. `worker` may pull."""
+    """One repository for all images: tags are immutable, and untagged images are deleted. `worker` may pull."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class GoogleRegistry(pulumi.ComponentResource):
             format="DOCKER",
             labels=labels,
             docker_config=gcp.artifactregistry.RepositoryDockerConfigArgs(immutable_tags=True),
-            # No rule for tagged ones: where tags never move, Google's rules delete none that has one.
+            # No rule for tagged images: with immutable tags, Google's rules delete no image that has a tag.
             cleanup_policies=[
                 gcp.artifactregistry.RepositoryCleanupPolicyArgs(
                     id="untagged",

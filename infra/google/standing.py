@@ -1,4 +1,4 @@
-"""Machines in a stack's network at Google, which Google does not delete while one stands there."""
+"""Machines in a stack's network at Google, which Google does not delete while it has any."""
 
 import json
 import subprocess
@@ -9,17 +9,17 @@ from cortex.text import harmless
 from infra.outputs import GcpOutputs
 
 CLUSTER_LABEL = "ray-cluster-name"
-"""SkyPilot's own, on each machine that it starts at Google."""
+"""SkyPilot's label on each machine that it starts at Google."""
 
 TIMEOUT = 120
-"""Seconds for Google's answer, which takes a few."""
+"""Timeout in seconds of Google's answer, which usually takes a few."""
 
 
 def require_no_machines(gcp: GcpOutputs) -> None:
-    """Return if no machine stands in the stack's network at Google.
+    """Return if there is no machine in the stack's network at Google.
 
     Raises:
-        RefusedError: some do; the message names each with the command that ends it.
+        RefusedError: there are some; the message names each with the command that ends it.
         ConfigError: Google cannot be asked.
     """
     standing = [_with_its_end(gcp, machine) for machine in _machines(gcp)]
@@ -54,11 +54,11 @@ def _unasked(gcp: GcpOutputs, fault: str) -> str:
 
 
 def _with_its_end(gcp: GcpOutputs, machine: dict[str, Any]) -> str:
-    """A machine, and how one ends it."""
+    """A machine and the command that ends it, in words."""
     name, zone = machine["name"], machine["zone"].rpartition("/")[2]
     cluster = machine.get("labels", {}).get(CLUSTER_LABEL)
     if cluster:
-        # On its cloud a cluster's name has its user's hash at the end, which SkyPilot's commands do not.
+        # In the cloud, a cluster's name ends with its user's hash, which SkyPilot's commands do not want.
         end = f"`sky down {cluster.rpartition('-')[0] or cluster}`"
     else:
         end = f"`gcloud compute instances delete {name} --zone {zone} --project {gcp.project}`"

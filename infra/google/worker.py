@@ -1,4 +1,4 @@
-"""The service account that machines at Google carry, with what SkyPilot asks of it and no more."""
+"""The service account of machines at Google, with exactly the permissions that SkyPilot requires."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import pulumi
 import pulumi_gcp as gcp
 
 ACCOUNT = "skypilot-v1"
-"""SkyPilot 0.14.1 puts this account on every machine, whatever one asks for. Where it lacks a permission of the list
-below, SkyPilot gives it four roles on the whole project: `storage.admin`, `compute.admin`, `iam.serviceAccountUser` and
-`iam.roleViewer`. So it is made before SkyPilot's first launch, with the list."""
+"""Account that SkyPilot 0.14.1 gives every machine, whatever its configuration says. Where the account lacks a
+permission of the list below, SkyPilot gives it four roles on the whole project: `storage.admin`, `compute.admin`,
+`iam.serviceAccountUser` and `iam.roleViewer`. So the stack creates it with the list, before SkyPilot's first launch."""
 
 PERMISSIONS = (
     "compute.disks.create",
@@ -39,13 +39,13 @@ PERMISSIONS = (
     "serviceusage.services.list",
     "serviceusage.services.use",
 )
-"""What SkyPilot's launch looks for on the project where the network is not its own. With autostop a machine needs three
-of them, `compute.instances.list`, `delete` and `compute.zoneOperations.get`; SkyPilot insists on the others. Among them
-is no right to a bucket's objects, to change anybody's rights, or to act as an account: what it starts has none."""
+"""Permissions on the project that SkyPilot checks at a launch in a network that it did not create. A machine with
+autostop needs three of them, `compute.instances.list`, `delete` and `compute.zoneOperations.get`; the others are only
+checked. None of them allows to read a bucket's objects, to change anybody's rights, or to act as another account."""
 
 
 class GoogleWorker(pulumi.ComponentResource):
-    """SkyPilot's account for machines, and a role of exactly its permissions on the project."""
+    """SkyPilot's account for machines, and a role with exactly `PERMISSIONS` on the project."""
 
     def __init__(
         self,

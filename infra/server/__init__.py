@@ -1,1 +1,1 @@
-"""SkyPilot's API server in a stack's network: the machine, its rights, what is installed on it, and its cost."""
+"""SkyPilot's API server in a stack's network: the machine, its rights, and the software that it installs."""

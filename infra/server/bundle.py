@@ -1,4 +1,4 @@
-"""The kit as the server runs it: one archive of code and lock, which depends on nothing but their bytes."""
+"""Archive of the kit for the server: code and lock, in bytes that depend on the files' contents alone."""
 
 import gzip
 import hashlib
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BUNDLES = "server"
-"""The folder of the data bucket where archives lie, each under its hash."""
+"""Folder of the data bucket for archives, each named by its hash."""
 
 INCLUDED = ("cortex", "images/control/requirements.lock", "infra/server", "jobs", "scripts/use_checkout.py", "sky.yaml")
-"""What `cortex watch` and the set-up read: everything that the lock names comes from the package index, by its hash."""
+"""Files for `cortex watch` and the setup; packages in the lock come from the package index, checked by their hashes."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An archive, and the SHA-256 that the server compares before it unpacks it."""
+    """An archive, and the SHA-256 that the server checks before it unpacks the archive."""
 
     data: bytes
     digest: str
 
     @property
     def key(self) -> str:
-        """Its name in the data bucket."""
+        """The archive's name in the data bucket."""
         return f"{BUNDLES}/{self.digest}.tar.gz"
 
     def write(self, folder: Path) -> Path:
-        """Put it into a folder, for Pulumi to upload."""
+        """Write the archive into a folder, from which Pulumi uploads it."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.digest}.tar.gz"
         path.write_bytes(self.data)
@@ -35,7 +35,8 @@ class Bundle:
 
 
 def make_bundle(checkout: Path) -> Bundle:
-    """Pack what the server needs of a checkout. Equal files give equal bytes: no times, owners or caches are in it."""
+    """Pack the files of a checkout that the server needs. Equal files give equal bytes, since times, owners and caches
+    are left out."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
@@ -57,5 +58,5 @@ def _files(checkout: Path) -> list[Path]:
 
 
 def _left_out(path: Path) -> bool:
-    """True for caches, and for hidden files: no code is one, and keys often are."""
+    """True for caches, and for hidden files: none of them is code, and they often hold keys."""
     return any(part == "__pycache__" or part.startswith(".") for part in path.parts)

@@ -1,4 +1,4 @@
-"""The machine that SkyPilot's API server runs on: nothing is let in, and it leaves by one address that stays."""
+"""The machine of SkyPilot's API server: it accepts no connections, and its outgoing address never changes."""
 
 from collections.abc import Mapping
 
@@ -12,15 +12,16 @@ from infra.network import ANYWHERE, SSH, WorkerNetwork
 from infra.server.image import IMAGE
 
 BURSTING = ("t2.", "t3.", "t3a.")
-"""Types whose processors are paid for beyond a share, unless told otherwise."""
+"""Burstable types, which by default bill processor time beyond a base share."""
 
 
 class SkyPilotServer(pulumi.ComponentResource):
-    """A machine without an open port, reached through Session Manager, that reaches the stack's machines over SSH.
+    """The server: a machine without an open port, reached by Session Manager, that reaches other machines over SSH.
 
-    Machines have public addresses, since a way out through NAT would cost more than the server, and SkyPilot's
-    `use_internal_ips` wants subnets without a way to the internet. It reaches them by these addresses, so AWS sees it
-    come from its own public one: an elastic address, which outlives the machine, and to which alone SSH is open.
+    The stack's machines have public addresses, since NAT would cost more than the server, and SkyPilot's
+    `use_internal_ips` requires subnets without internet access. The server connects to these addresses, so its
+    connections come from its own public address. That is an elastic address, which outlives the server; the machines'
+    SSH is open to it.
     """
 
     def __init__(
@@ -38,9 +39,9 @@ class SkyPilotServer(pulumi.ComponentResource):
         renewed: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """It stands in `network`, and reaches the machines of `others`, too, which are those of further regions.
+        """The server is in `network`, and also reaches machines in `others`, the networks of further regions.
 
-        `user_data` is for its first boot; with `renewed`, one of the newest image and code takes its place.
+        `user_data` is for its first boot. With `renewed`, a server with the newest image and code replaces it.
         """
         super().__init__("cortex:ground:SkyPilotServer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -55,7 +56,7 @@ class SkyPilotServer(pulumi.ComponentResource):
         address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=child)
         _admit(name, network, address, child)
         for region, other in others.items():
-            # A child of that network, so that it is made in its region.
+            # A child of that network, so that the rule is created in its region.
             _admit(f"{name}-{region}", other, address, pulumi.ResourceOptions(parent=other))
         card = aws.ec2.NetworkInterface(
             name,
@@ -63,10 +64,10 @@ class SkyPilotServer(pulumi.ComponentResource):
             security_groups=[self._closed_group(name, server_name, network, child)],
             description="SkyPilot's server",
             tags=tags,
-            # A zone that is added later, and comes first, must not move it.
+            # A zone that is added later, and sorted first, must not move the server.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnetId"]),
         )
-        # Bound before the machine starts, so that its first boot is not cut off when its address changes.
+        # Bound before the machine starts: a change of its address would break the connections of its first boot.
         bound = aws.ec2.EipAssociation(
             name, allocation_id=address.id, network_interface_id=card.id, opts=pulumi.ResourceOptions(parent=self)
         )
@@ -92,15 +93,15 @@ class SkyPilotServer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[bound],
-                # SkyPilot's database is on its disk: neither a newer image nor newer code may replace it by the way.
+                # SkyPilot's database is on the server's disk, so a newer image or newer code alone must not replace it.
                 ignore_changes=[] if renewed else ["ami", "userData"],
-                # The card is the old machine's until that is gone.
+                # The network interface belongs to the old machine until that is gone.
                 delete_before_replace=True,
             ),
         )
         self.instance: pulumi.Output[str] = machine.id
         self.address: pulumi.Output[str] = address.public_ip
-        """From where it reaches machines, here and on other clouds."""
+        """Source address of the server's connections to machines, here and on other clouds."""
         self.register_outputs({"instance": self.instance})
 
     def _closed_group(
@@ -126,7 +127,7 @@ class SkyPilotServer(pulumi.ComponentResource):
 
 
 def _admit(name: str, network: WorkerNetwork, address: aws.ec2.Eip, opts: pulumi.ResourceOptions) -> None:
-    """Let it into the machines. A rule that names its group would not: AWS applies that to private addresses."""
+    """Allow the server's SSH to machines. A rule that names its group would only match private addresses."""
     aws.vpc.SecurityGroupIngressRule(
         f"{name}-ssh",
         security_group_id=network.security_group_id,
@@ -140,10 +141,10 @@ def _admit(name: str, network: WorkerNetwork, address: aws.ec2.Eip, opts: pulumi
 
 
 def zone_with(machine: str, subnets: Mapping[str, object], provider: aws.Provider) -> str:
-    """The first of the network's zones that has such machines.
+    """The first of the network's zones that offers the machine type.
 
     Raises:
-        ConfigError: none has.
+        ConfigError: none does.
     """
     kinds = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=[machine])]
     found = aws.ec2.get_instance_type_offerings(

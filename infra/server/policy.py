@@ -1,4 +1,4 @@
-"""Rights of SkyPilot's server: start, tag and end a stack's machines, give them the stack's roles, and nothing else."""
+"""Rights of SkyPilot's server: start, tag and end a stack's machines, and give them the stack's roles."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from infra.policies import Condition, allow, document, use_key
 from infra.server.bundle import BUNDLES
 
 CLUSTER_TAG = "skypilot-cluster-name"
-"""SkyPilot's own tag, on each machine that it starts. The server itself has none, so it cannot end itself."""
+"""SkyPilot's tag on each machine that it starts. The server itself does not have it, so it cannot end itself."""
 
 SESSIONS = (
     "ssm:UpdateInstanceInformation",
@@ -18,8 +18,8 @@ SESSIONS = (
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 )
-"""What Session Manager's agent needs. AWS's own AmazonSSMManagedInstanceCore could also read every parameter of the
-account's Parameter Store, and have commands sent to the machine."""
+"""Rights of Session Manager's agent. AWS's own policy AmazonSSMManagedInstanceCore would also allow to read every
+parameter of the account's Parameter Store, and to send commands to the machine."""
 
 LOOKS = (
     "ec2:DescribeAvailabilityZones",
@@ -40,15 +40,15 @@ LOOKS = (
     "pricing:GetProducts",
     "servicequotas:GetServiceQuota",
 )
-"""What SkyPilot and the kit read of an account; AWS lets nobody confine these to a resource."""
+"""Facts of an account that SkyPilot and the kit read; AWS cannot limit these rights to resources."""
 
 
 def server_policy(*, names: Names, vpcs: Sequence[str], artifacts: str, data: str, key: str) -> str:
-    """The policy of the server's role; all but the names are ARNs.
+    """The policy of the server's role; all arguments except the names are ARNs.
 
-    It starts machines in these networks alone, and only with the stack's tags; it ends those that carry them and were
-    started by SkyPilot. It gives machines the stack's roles and no other. Of the bucket it reads runs, and writes into
-    their ledgers and leases: what watches a run ends one that is lost.
+    The server may start machines in these networks only, and only with the stack's tags; it may end machines that have
+    the tags and were started by SkyPilot. It may give machines the stack's roles and no others. In the bucket it may
+    read runs, and write to their ledgers and leases, so that its watcher can give up runs.
     """
     roles: list[JsonValue] = [f"arn:aws:iam::{names.account}:role/{name}" for name in (f"{names.run}-*", names.worker)]
     profiles: list[JsonValue] = [

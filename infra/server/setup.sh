@@ -7,7 +7,7 @@ cd /opt/cortex
 dnf --quiet --assumeyes install python3.11 rsync openssh-clients
 id cortex >/dev/null 2>&1 || useradd --system --create-home --home-dir /var/lib/cortex cortex
 
-# As on a laptop, from the lock: every file has the hash that it names, and nothing is built.
+# As on a laptop, from the lock: every file must have its hash in the lock, and nothing is built.
 python3.11 -m venv .venv
 awk '/^[^ ]/ {wanted = /^uv==/} wanted' images/control/requirements.lock |
   .venv/bin/python -m pip -qq --disable-pip-version-check install --require-hashes --only-binary :all: --requirement /dev/stdin

@@ -1,4 +1,4 @@
-"""The server's first boot: its settings, and a script that fetches the archive and sets it up."""
+"""User data of the server's first boot: its settings, and a script that downloads the archive and sets it up."""
 
 import base64
 import shlex
@@ -10,7 +10,7 @@ import yaml
 from infra.server.bundle import Bundle
 
 LONGEST = 16 * 1024
-"""In bytes: EC2 takes no more user data than that."""
+"""Most bytes of user data that EC2 accepts."""
 
 _SCRIPT = """\
 #!/bin/bash
@@ -38,8 +38,8 @@ def user_data(
 ) -> str:
     """The script that EC2 runs as root when the machine first starts.
 
-    `sky` is SkyPilot's configuration there, `environment` the variables of SkyPilot and of the kit. Neither holds a
-    secret: whoever may describe the machine reads its user data.
+    `sky` is SkyPilot's configuration on the server, `environment` the variables of SkyPilot and of the kit. Neither
+    holds a secret, since everyone who may describe the machine can read its user data.
     """
     variables = {**environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     script = _SCRIPT.format(
@@ -53,5 +53,5 @@ def user_data(
 
 
 def _encoded(text: str) -> str:
-    """Text that no shell takes apart."""
+    """The text in base64, which needs no quoting in a shell."""
     return base64.b64encode(text.encode()).decode()

@@ -1,9 +1,9 @@
-"""What committed checkpoints cost beside a bare trainer that saves at the same steps, and what a restart costs.
+"""Cost of committed checkpoints and of a restart, compared with a bare trainer that saves at the same steps.
 
-One Hugging Face Trainer, on this machine's CPU, in turns: alone, keeping its two newest saves; and under the kit's
-supervisor, which hashes, renames and prunes beside it. Then each is started again: the bare one from a path that is
-known to be good, the kit from whatever it finds and verifies. Every round meets the same busy moments, so what counts
-is the ratio of each round, and the median of those. Nothing but the folder under --work is written, and it is removed.
+One Hugging Face Trainer runs on this machine's CPU in turns: alone, keeping its two newest saves, and under the kit's
+supervisor, which hashes, renames and prunes beside it. Then each is started again: the bare one from a checkpoint that
+is known to be good, the kit from the newest one that it finds and verifies. Load on the machine affects both runs of a
+round alike, so the result is the median of the rounds' ratios. Only a folder under --work is written, and removed.
 
     python scripts/bench/checkpoints.py --rounds 5
     python scripts/bench/checkpoints.py --rounds 5 --hidden 512 --layers 8
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 class Bench:
-    """The programs, and where they work."""
+    """The programs to measure, and their folders."""
 
     def __init__(self, work: Path, options: argparse.Namespace) -> None:
         self.work, self.profile = work, work / "bench.yaml"
@@ -77,7 +77,7 @@ class Bench:
         self.last_save = (options.steps - 1) // options.save_steps * options.save_steps
 
     def round(self, number: int) -> dict[str, float]:
-        """One measurement of each, in seconds; who goes first changes."""
+        """One measurement of each program, in seconds; the order alternates between rounds."""
         folders = {kind: self.work / kind for kind in ("bare", "kit")}
         order = list(folders) if number % 2 == 0 else list(folders)[::-1]
         told: dict[str, dict[str, float]] = {}
@@ -95,7 +95,7 @@ class Bench:
         return found
 
     def measure(self, kind: str, folder: Path, resume: Path | None) -> dict[str, float]:
-        """Run one of the programs: the seconds of its training, and from the command to its first new step."""
+        """Run one program, and return the seconds of its training, and from the command to its first new step."""
         folder.mkdir(exist_ok=True)
         result, task = folder / "result.json", folder / "task.json"
         told = {"profile": str(self.profile), "work": str(folder), "result": str(result), **self.sizes}
@@ -117,10 +117,10 @@ _PROGRAMS = {"bare": "--train", "kit": "--stage"}
 
 
 def stage(told: dict[str, Any]) -> None:
-    """The trainer under the kit's supervisor."""
+    """Run the trainer under the kit's supervisor."""
     store, profile = Store.open(str(Path(told["work"], "bucket"))), load_profile(told["profile"])
     lease = Lease.take(store, RUN)
-    secret = RunSecret(RUN, "0" * 64)  # what it is costs nothing
+    secret = RunSecret(RUN, "0" * 64)  # its value does not affect the timing
     context = RunContext(RUN, profile, store, Path(told["work"]), lease, Ledger(store, RUN, lease.epoch), secret)
     checkpoints = Checkpoints(context, "sft", keep=2)
     resume = checkpoints.newest()
@@ -131,7 +131,7 @@ def stage(told: dict[str, Any]) -> None:
 
 
 def train(told: dict[str, Any]) -> None:
-    """The trainer itself."""
+    """Run the trainer itself."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
@@ -176,7 +176,7 @@ def train(told: dict[str, Any]) -> None:
 
 
 def print_table(rounds: list[dict[str, float]], saves: int) -> None:
-    """Medians over the rounds, and the ratios' own range."""
+    """Print medians over the rounds, and the range of the ratios."""
     mib = statistics.median(one["mib"] for one in rounds)
     print(f"\n{len(rounds)} rounds, {saves} saves of {mib:.0f} MiB each\n")
     print("|  | bare | kit | kit / bare, median (range) |\n|---|---:|---:|---:|")

@@ -1,7 +1,7 @@
-"""How near the policies come to hindsight on spot traces, beside one another, and how long replays take.
+"""Cost of the policies on spot traces compared with the optimum in hindsight, and the speed of replays.
 
-Every policy meets the same windows of the same traces. The job's times are rounded to a part of the traces' tick,
-so that the optimum is exact. Dollars are relative: spot costs 1 an hour. A trace counts as much as any other.
+All policies are replayed over the same windows of the same traces. The job's times are rounded to a part of the traces'
+tick, so that the optimum is exact. Dollars are relative: spot costs 1 an hour. All traces have equal weight.
 
     python scripts/bench/forecast.py TRACES --work 18 --restart 2 10 20 --replays 20
     python scripts/bench/forecast.py TRACES --work 18 --restart 10 --zones 3 --replays 20
@@ -26,7 +26,7 @@ from cortex.fleet.forecast.traces import Trace, read_traces, windows
 
 POLICIES = (Deadline(), Reserve(), UniformProgress(), Greedy(), OnDemandOnly(), SpotOnly())
 FINE = 20.0
-"""Seconds to which a job's times are rounded, at most."""
+"""Most seconds of the grain to which a job's times are rounded."""
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def compare(given: argparse.Namespace, restart: float) -> None:
-    """Print a table for one restart time: mean ratio of each policy's dollars to the optimum's, by folder."""
+    """Print a table for one restart time: by folder, the mean ratio of each policy's dollars to the optimum's."""
     print(
         f"| restart {restart / 60:g} min | {' | '.join(policy.name for policy in POLICIES)} | late | spot only late |"
     )
@@ -101,7 +101,7 @@ def line(name: str, columns: dict[str, list[float]]) -> str:
 
 
 def speed(seed: int) -> None:
-    """1,000 replays of 45 days: a job of 30 days of work, on spot alone and with the switch."""
+    """Time 1,000 replays of 45 days, for a job of 30 days of work, with one policy and with three."""
     rng = np.random.default_rng(seed)
     day = 86400.0
     job = Job(30 * day, 45 * day, 600.0, 900.0, 20.0, spot=1.0, on_demand=3.0)

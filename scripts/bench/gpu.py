@@ -1,15 +1,15 @@
-"""What one GPU shows in ten minutes: what the trainers reach on it, what the kit adds, and how near the plan comes.
+"""Measurements on one GPU in ten minutes: speed of the trainers, overhead of the kit, and accuracy of the plan.
 
-The model has the shape of a shipped base and random weights, so nothing is fetched. Each part is a program of its own,
-which has the GPU for itself; one that fails or lacks a package is told of, and the others go on:
+The model has the shape of a shipped base and random weights, so nothing is downloaded. Each part runs in a process of
+its own, alone on the GPU. A part that fails or lacks a package is reported, and the others go on:
 
-- peak: the arithmetic and the bandwidth that this GPU reaches, which the rest is measured by;
+- peak: the arithmetic and the bandwidth that this GPU reaches, for comparison with the rest;
 - sft, grpo: steps of the trainers at a profile's batch, bare, and under the kit's supervisor with committed
-  checkpoints; beside them what `cortex.training.step_trace` says of memory and time, made on fake tensors;
+  checkpoints; beside them the memory and time by `cortex.training.step_trace`, which runs on fake tensors;
 - gptq: the kit's quantization of a few layers.
 
-It needs torch, transformers, PEFT and accelerate; the kit's own packages, TRL and llm-compressor may be carried along
-as unpacked wheels in a folder of PYTHONPATH.
+It needs torch, transformers, PEFT and accelerate. The kit's own packages, TRL and llm-compressor may also be unpacked
+wheels in a folder of PYTHONPATH.
 
     python scripts/bench/gpu.py --out figures.json
     python scripts/bench/gpu.py --only sft,grpo --layers 16
@@ -44,7 +44,7 @@ TINY = {
 ADAPTER = {"r": 32, "lora_alpha": 64, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 GROUP = 8
 WARM = 2
-"""Steps that are not counted: kernels are chosen and memory is found in them."""
+"""First steps that are not counted, since kernels are chosen and memory is allocated in them."""
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def plan_parts(wanted: list[str]) -> list[str]:
-    """Programs to run, in order; each trainer bare, under the kit, and as it is planned."""
+    """Names of the programs to run, in order: each trainer bare, under the kit, and its plan."""
     known = {
         "peak": ["peak"],
         "sft": ["sft bare", "sft kit", "sft plan"],
@@ -90,7 +90,7 @@ def plan_parts(wanted: list[str]) -> list[str]:
 
 
 def measure(part: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Run one part as a program; what it measured, or why it did not."""
+    """Run one part as a process, and return its measurements, or the reason why it failed."""
     folder = Path(options["work"], part.replace(" ", "-"))
     folder.mkdir()
     task = folder / "task.json"
@@ -106,7 +106,7 @@ def measure(part: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure_peak(told: dict[str, Any]) -> dict[str, Any]:
-    """bf16 products of square matrices, and a copy, each the median of ten."""
+    """Measure bf16 products of square matrices and a copy, each as the median of ten."""
     import torch
 
     side, device = (8192, "cuda") if told["device"] == "cuda" else (512, "cpu")
@@ -133,7 +133,7 @@ def _median_seconds(work: Callable[[], Any], device: str) -> float:
 
 
 def stage(told: dict[str, Any]) -> None:
-    """A trainer under the kit's supervisor: events, ledger, committed checkpoints."""
+    """Run a trainer under the kit's supervisor: events, ledger, committed checkpoints."""
     from cortex.artifacts.lease import Lease
     from cortex.artifacts.store import Store
     from cortex.runs.context import RunContext
@@ -149,7 +149,7 @@ def stage(told: dict[str, Any]) -> None:
     profile = load_profile("cortex-8b", {**changed, "grpo.vllm": None})
     store = Store.open(str(work / "bucket"))
     lease = Lease.take(store, run)
-    secret = RunSecret(run, "0" * 64)  # what it is costs nothing
+    secret = RunSecret(run, "0" * 64)  # its value does not affect the timing
     context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), secret)
     checkpoints = Checkpoints(context, "sft", keep=2)
     checkpoints.newest()
@@ -159,19 +159,19 @@ def stage(told: dict[str, Any]) -> None:
 
 
 def train(told: dict[str, Any]) -> None:
-    """The trainer itself, bare or with the kit's callback; its steps' seconds and its peak of memory."""
+    """Run the trainer itself, bare or with the kit's callbacks, and write its seconds a step and its peak memory."""
     import torch
     from transformers import TrainerCallback
 
     from cortex.training.callbacks import kit_callbacks
 
-    moments: list[float] = []
+    step_ends: list[float] = []
 
     class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
             if told["device"] == "cuda":
                 torch.cuda.synchronize()
-            moments.append(time.perf_counter())
+            step_ends.append(time.perf_counter())
 
     torch.manual_seed(0)
     trainer = (_sft_trainer if told["part"].startswith("sft") else _grpo_trainer)(told)
@@ -179,9 +179,9 @@ def train(told: dict[str, Any]) -> None:
         trainer.add_callback(callback)
     began = time.perf_counter()
     trainer.train()
-    seconds = [after - before for before, after in zip([began, *moments], moments, strict=False)]
+    seconds = [after - before for before, after in zip([began, *step_ends], step_ends, strict=False)]
     peak = torch.cuda.max_memory_allocated() if told["device"] == "cuda" else None
-    # Saves are a part of it: what the kit adds is what comes with them.
+    # Steps with saves count, since the kit's overhead comes with the saves.
     counted = seconds[WARM:]
     found = {"step": statistics.median(counted), "mean_step": statistics.fmean(counted), "peak": peak}
     Path(told["work"], "result.json").write_text(json.dumps(found), encoding="utf-8")
@@ -206,7 +206,7 @@ def _arguments(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(told: dict[str, Any], *, adapter: bool = True) -> Any:
-    """Random weights of the shape, made where they are used."""
+    """A model of the shape with random weights, created on the device."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -216,12 +216,12 @@ def _model(told: dict[str, Any], *, adapter: bool = True) -> Any:
     with torch.device(told["device"]):
         config = AutoConfig.for_model(shape.pop("model_type"), **shape)
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
-    model.generation_config.eos_token_id = None  # answers are as long as they may be
+    model.generation_config.eos_token_id = None  # so that all answers have the maximum length
     return get_peft_model(model, LoraConfig(**ADAPTER)) if adapter else model
 
 
 def shape_of(told: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of the base, with the layers that were asked for."""
+    """The configuration of the base, with the number of layers that the options ask for."""
     path = ROOT / "jobs" / "shapes" / told["shape"] / "config.json"
     shape = dict(TINY) if told["shape"] == "tiny" else json.loads(path.read_text(encoding="utf-8"))
     if told["layers"]:
@@ -251,12 +251,12 @@ def _grpo_trainer(told: dict[str, Any]) -> Any:
     }
     rows = Dataset.from_list([{"prompt": [{"role": "user", "content": f"w{at % 97} " * 32}]} for at in range(64)])
 
-    def paid(completions: list[Any], **_: Any) -> list[float]:
+    def reward_fn(completions: list[Any], **_: Any) -> list[float]:
         return [float(at % 3) for at in range(len(completions))]
 
     return GRPOTrainer(
         model=_model(told),
-        reward_funcs=[paid],
+        reward_funcs=[reward_fn],
         args=GRPOConfig(**arguments),
         train_dataset=rows,
         processing_class=_tokenizer(),
@@ -275,7 +275,7 @@ def _tokenizer() -> Any:
 
 
 def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
-    """What the kit's plan says of the same step, by the arithmetic that was measured here."""
+    """The kit's plan of the same step, for the arithmetic and bandwidth that were measured here."""
     from cortex.training.step_trace import StepRequest, trace
 
     grpo = told["part"].startswith("grpo")
@@ -301,7 +301,7 @@ def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
 
 
 def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
-    """The kit's own quantization of a model of two layers: seconds a layer."""
+    """Measure the kit's quantization of a model with two layers, in seconds a layer."""
     from cortex.runs.profile_sections import Gptq
     from cortex.training.quantize import gptq
 
@@ -318,7 +318,7 @@ def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_part(told: dict[str, Any]) -> None:
-    """One part, in the program that is its own."""
+    """Run one part in this process, and write its result."""
     part, folder = told["part"], Path(told["work"])
     needed = {"grpo": "trl", "gptq": "llmcompressor"}.get(part.split()[0])
     if needed and not part.endswith("plan") and importlib.util.find_spec(needed) is None:
@@ -339,7 +339,7 @@ def run_part(told: dict[str, Any]) -> None:
 
 
 def print_table(figures: dict[str, dict[str, Any]]) -> None:
-    """The ratios, side by side."""
+    """Print the ratios as a table."""
     peak = figures.get("peak", {})
     if "flops" in peak:
         reached = f"{peak['flops'] / 1e12:.1f} TFLOP/s in bf16, {peak['bandwidth'] / 1e12:.2f} TB/s"

@@ -1,7 +1,7 @@
-"""How long the verbs take that people type often: `python scripts/bench/start.py`. Medians of several runs each.
+"""Duration of the verbs that users type often, as medians of several runs: `python scripts/bench/start.py`.
 
-`runs` looks at a bucket of 100 runs in a folder, each with two days of ledger: 1,440 signs of life a day and an object
-of progress every 20 seconds would be 11,520 objects; `--objects` says how many are really made.
+`runs` reads a bucket of 100 runs in a folder, each with a ledger. Two days of ledger, with 1,440 signs of life a day
+and a progress object every 20 seconds, would be 11,520 objects a run; `--objects` is the number that is created.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def fill(store: Store, runs: int, objects: int) -> None:
-    """A bucket of runs under way."""
+    """Fill a bucket with runs under way."""
     profile = load_profile("rehearsal")
     for number in range(runs):
         run, now = f"run-{number}", time.time()
@@ -49,7 +49,7 @@ def fill(store: Store, runs: int, objects: int) -> None:
 
 
 def timed(words: list[str], home: str) -> tuple[float, float]:
-    """Seconds of the wall and of the processor."""
+    """Wall-clock and processor seconds of one call."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {**os.environ, "CORTEX_HOME": home}
     command = [sys.executable, "-m", "cortex", *words]

@@ -1,8 +1,8 @@
-"""How fast artifacts travel, beside plain copies by s5cmd, rclone and the AWS command line, on one machine.
+"""Speed of artifact transfers compared with plain copies by s5cmd, rclone and the AWS command line, on one machine.
 
-Every program reads from, and writes to, one `rclone serve s3` on loopback, in turns, so that a busy moment meets all.
-Ours verifies: uploads are hashed and read back to the last byte, downloads are hashed and synced to the disk.
-Programs that are not installed are left out. Nothing but the folder under --work is written, and it is removed.
+All programs read from, and write to, one `rclone serve s3` on loopback, in turns, so that load on the machine affects
+all alike. Only the kit verifies: uploads are hashed and read back in full, downloads are hashed and synced to the disk.
+Programs that are not installed are left out. Only a folder under --work is written, and removed.
 
     python scripts/bench/transfer.py --mib 1024 --files 16 --rounds 5
     python scripts/bench/transfer.py --mib 40 --files 10000 --rounds 5
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 class Bench:
-    """A server, the files, and the programs that are installed."""
+    """The server, the files, and the programs that are installed."""
 
     def __init__(self, work: Path, only: Sequence[str]) -> None:
         self.work, self.served = work, work / "served"
@@ -107,7 +107,7 @@ class Bench:
             "RCLONE_CONFIG_BENCH_ENDPOINT": self.url,
             "RCLONE_CONFIG_BENCH_ENV_AUTH": "true",
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-            # As on a machine where the programs ran before: nobody compiles their source anew.
+            # Keeps compiled modules between runs, as on a machine where the programs have run before.
             "PYTHONPYCACHEPREFIX": str(work / "compiled"),
         }
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -130,12 +130,12 @@ class Bench:
         ) as server:
             try:
                 await_port(address)
-                # What is downloaded was published by us, so that all read the same files.
+                # The kit publishes the files to download, so that all programs read the same ones.
                 if not self.measure(self.upload("cortex", "down")).ok:
                     sys.exit("the files could not be published")
                 for number in range(rounds):
                     for tool in self.tools:
-                        # The server remembers folders: one that is removed behind its back is never used again.
+                        # The server caches folders, so a folder that is removed directly on disk is never reused.
                         place = f"up-{number}-{tool}"
                         samples[f"up {tool}"].append(self.measure(self.upload(tool, place)))
                         shutil.rmtree(self.served / BUCKET / place, ignore_errors=True)
@@ -143,7 +143,7 @@ class Bench:
                         samples[f"down {tool}"].append(self.measure(self.download(tool, "down")))
                         print(f"round {number + 1}: {tool}", file=sys.stderr, flush=True)
                         if tool == "cortex":
-                            hash_all(self.home)  # so that both of these find the files in memory
+                            hash_all(self.home)  # brings the files into the page cache for both
                             samples["verify hashlib, all cores"].append(self.measure(self.script(RAW)))
                             samples["verify cortex"].append(self.measure(self.script(VERIFY)))
                         else:
@@ -173,7 +173,7 @@ class Bench:
         }[tool]
 
     def measure(self, command: list[str]) -> Sample:
-        """Run a program to its end; it does not wait for the disk to write what others left."""
+        """Run a program to its end, after a sync, so that it does not wait for others' writes to the disk."""
         os.sync()
         start = time.monotonic()
         process = subprocess.Popen(
@@ -185,7 +185,7 @@ class Bench:
         return Sample(time.monotonic() - start, cpu, usage.ru_maxrss / 1024, process.returncode == 0)
 
     def then_sums(self, copied: Sample) -> Sample:
-        """What a plain download costs with a check by sha256sum after it, on all cores."""
+        """The sample of a plain download plus a check by sha256sum on all cores after it."""
         names = subprocess.run(
             ["find", str(self.home), "-type", "f", "-print0"], check=True, capture_output=True
         ).stdout
@@ -201,7 +201,7 @@ class Bench:
 
 
 def hash_all(folder: Path) -> None:
-    """The machine's own rate: nothing but hashlib, one thread a core."""
+    """Hash all files with hashlib alone, one thread a core: the machine's own rate."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(hash_one, [path for path in folder.rglob("*") if path.is_file()]))
 

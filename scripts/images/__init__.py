@@ -1,1 +1,1 @@
-"""The images: built, written down, pushed. `make images`, `make sbom` and `make push` call this."""
+"""Build, inventory and push of the images; called by `make images`, `make sbom` and `make push`."""

@@ -1,4 +1,4 @@
-"""`python -m scripts.images build|sbom|push`: what `make images`, `make sbom` and `make push` run."""
+"""`python -m scripts.images build|sbom|push`, run by `make images`, `make sbom` and `make push`."""
 
 import argparse
 import shlex

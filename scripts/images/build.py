@@ -1,4 +1,4 @@
-"""Build images: one Dockerfile, and an image's lock."""
+"""Build of the images, from one Dockerfile and each image's lock."""
 
 import hashlib
 import os
@@ -33,17 +33,17 @@ SHIPPED = (
     "images/serve",
     "images/skypilot",
 )
-"""What, beside its lock, makes an image what it is."""
+"""Files that determine an image's contents, besides its lock."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """An image that the engine holds."""
+    """An image in the Docker Engine."""
 
     name: str
     variant: str
     identity: str
-    """The hash of its configuration, `sha256:...`: it stands for all of the image's bytes."""
+    """The hash of its configuration, `sha256:...`, which covers all of the image's bytes."""
     size: int
     seconds: float = 0.0
 
@@ -53,12 +53,12 @@ class Built:
 
 
 def local_tag(name: str, variant: str) -> str:
-    """What an image is called on the machine that builds it: what `sky.yaml` calls it, and its variant."""
+    """The tag of an image on the machine that builds it: its name in `sky.yaml`, and its variant."""
     return f"cortex-{name}:{variant}"
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The images that are meant: those named, or all.
+    """The images to work on: those named, or all.
 
     Raises:
         UsageError: there is no such image.
@@ -74,7 +74,7 @@ def build(
 ) -> Built:
     """Build one image. `base_image` replaces the Dockerfile's; `options` go to `docker build` as they are.
 
-    A `lean` one has nothing of SkyPilot's, which brings it onto each machine that starts it.
+    A `lean` image lacks the programs that SkyPilot runs in it, so SkyPilot installs them on each machine.
 
     Raises:
         ConfigError: there is no engine, or no lock of that variant.
@@ -121,7 +121,7 @@ def found(name: str, variant: str, *, seconds: float = 0.0) -> Built:
 
 
 def revision(name: str) -> str:
-    """The commit that an image is built from, with `-dirty` where what goes into it is not as committed."""
+    """The commit that an image is built from, with `-dirty` where its files differ from the commit."""
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return "unknown"
@@ -130,13 +130,13 @@ def revision(name: str) -> str:
 
 
 def source() -> str:
-    """Where the code is published, less any credentials; empty where git knows of no such place."""
+    """URL of git's remote, without credentials; empty where there is none."""
     url = _git("config", "--get", "remote.origin.url")
     return re.sub(r"//[^/@]*@", "//", url) if url.startswith(("https://", "ssh://", "git@")) else ""
 
 
 def local_wheels(lock: str) -> list[Path]:
-    """Wheels in the folders of UV_FIND_LINKS (or PIP_FIND_LINKS) for what the lock leaves without a hash."""
+    """Wheels in the folders of UV_FIND_LINKS (or PIP_FIND_LINKS) for packages without a hash in the lock."""
     links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS") or ""
     folders = [
         Path(unquote(urlparse(link).path))
@@ -149,7 +149,7 @@ def local_wheels(lock: str) -> list[Path]:
 
 
 def wheel_image(wheels: Sequence[Path]) -> str:
-    """An image on this engine that holds wheels in /wheels, so that a build can mount them and no layer keeps them."""
+    """An image with wheels in /wheels on this engine, so that a build can mount them, and no layer keeps them."""
     names = hashlib.sha256("".join(f"{wheel.name} {wheel.stat().st_size}\n" for wheel in wheels).encode()).hexdigest()
     tag = f"cortex-wheels:{names[:12]}"
     if docker("image", "ls", "--quiet", tag):

@@ -1,4 +1,4 @@
-"""Docker's own client, whichever engine it reaches."""
+"""Calls of Docker's command-line client."""
 
 import shutil
 import subprocess
@@ -12,11 +12,11 @@ NO_ENGINE = ("cannot connect to the docker daemon", "is the docker daemon runnin
 
 
 def docker(*words: str | Path, given: bytes | None = None) -> str:
-    """What the client says on its output. `given` is written to its input.
+    """Run the client, with `given` as its input, and return its output.
 
     Raises:
         ConfigError: there is no client, or no engine behind it.
-        StageError: the client failed; its last words say why.
+        StageError: the client failed; the message has the end of its error output.
     """
     done = subprocess.run(_command(words), input=given, capture_output=True, check=False)
     if done.returncode:
@@ -25,11 +25,11 @@ def docker(*words: str | Path, given: bytes | None = None) -> str:
 
 
 def docker_aloud(*words: str | Path) -> None:
-    """Run the client where what takes long should be seen: its progress goes to this program's stderr.
+    """Run the client for slow work, with its progress on this program's stderr.
 
     Raises:
         ConfigError: there is no client.
-        StageError: the client failed, having said why.
+        StageError: the client failed, and has printed the reason.
     """
     if code := subprocess.run(_command(words), stdout=sys.stderr, check=False).returncode:
         raise StageError(f"docker {words[0]} failed with {code}: the lines above say why")

@@ -1,4 +1,4 @@
-"""What an image holds, printed as JSON. It runs inside of the image, and needs nothing but the image's Python."""
+"""Inventory of an image's packages, printed as JSON. It runs in the image, and needs only the image's Python."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ LICENCES = ("License-Expression", "License")
 
 
 def python_packages() -> list[dict[str, str]]:
-    """Every distribution that the image's Python finds, with the licence that it states."""
+    """Every Python distribution in the image, with the licence that it states."""
     found = []
     for distribution in distributions():
         about = distribution.metadata
@@ -22,7 +22,7 @@ def python_packages() -> list[dict[str, str]]:
 
 
 def debian_packages() -> list[dict[str, str]]:
-    """Every Debian package, as dpkg knows it."""
+    """Every Debian package in the image, by dpkg."""
     form = "\t".join(f"${{{field}}}" for field in FIELDS) + "\n"
     lines = subprocess.run(
         ["dpkg-query", "--show", f"--showformat={form}"], capture_output=True, text=True, check=True, encoding="utf-8"
@@ -31,7 +31,7 @@ def debian_packages() -> list[dict[str, str]]:
 
 
 def system() -> dict[str, str]:
-    """The distribution, from /etc/os-release."""
+    """The operating system, from /etc/os-release."""
     with Path("/etc/os-release").open(encoding="utf-8") as lines:
         pairs = (line.rstrip("\n").partition("=") for line in lines if "=" in line)
         return {key: value.strip('"') for key, _, value in pairs}

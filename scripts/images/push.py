@@ -1,4 +1,4 @@
-"""Push images, and write down the digests that machines are started from."""
+"""Push of images, and the file of digests by which machines start them."""
 
 import json
 import re
@@ -16,15 +16,15 @@ REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 
 
 def push(image: Built, registry: str, *, dirty: bool = False) -> str:
-    """Push an image to `<registry>/<name>`; the reference, by digest, under which the registry gives it out.
+    """Push an image to `<registry>/<name>`, and return its reference by digest in the registry.
 
-    Its tag is made of the version and of what it holds. What the registry has already is not pushed again: one whose
-    tags never move, as ECR's here, would refuse even the same image.
+    The tag consists of the version, the variant and the image's hash. An image that the registry has already is not
+    pushed again: a registry with immutable tags, such as the stack's ECR, would refuse even the same image.
 
     Raises:
-        ConfigError: `registry` is none.
-        RefusedError: the image is not of the commit that is checked out, or was built from changes to it.
-        StageError: the registry did not take it, or gives out something else.
+        ConfigError: `registry` is not a registry.
+        RefusedError: the image is not of the commit that is checked out, or has uncommitted changes.
+        StageError: the registry did not accept the image, or returns another one.
     """
     if not REGISTRY.fullmatch(registry):
         raise ConfigError(f"registry {registry!r} is no registry: name one as host/folder, without a scheme or a tag")
@@ -42,7 +42,7 @@ def push(image: Built, registry: str, *, dirty: bool = False) -> str:
         docker("tag", image.tag, target)
         docker_aloud("push", "--quiet", target)
     reference = pushed_reference(image.tag, repository)
-    # Asked for by its digest, the registry has to give out what was pushed: that is how machines ask for it.
+    # Machines pull by digest, so check that the registry returns for it what was pushed.
     docker("pull", "--quiet", reference)
     if docker("image", "inspect", "--format", "{{.Id}}", reference) != image.identity:
         raise StageError(f"{reference} is not {image.tag}: the registry changed it")
@@ -50,16 +50,16 @@ def push(image: Built, registry: str, *, dirty: bool = False) -> str:
 
 
 def _is_there(target: str, identity: str) -> bool:
-    """Whether the registry has this image under its tag; one that does not answer is heard when it is pushed to."""
+    """True where the registry has this image under its tag. An unreachable registry is reported by the push itself."""
     try:
-        docker("pull", "--quiet", target)  # of what this engine holds, no layer is fetched
+        docker("pull", "--quiet", target)  # layers that this engine has are not downloaded
     except StageError:
         return False
     return docker("image", "inspect", "--format", "{{.Id}}", target) == identity
 
 
 def pushed_reference(tag: str, repository: str) -> str:
-    """The digest that a registry answered a push with, as `<repository>@sha256:...`."""
+    """The reference by the digest with which the registry answered a push, `<repository>@sha256:...`."""
     known = json.loads(docker("image", "inspect", "--format", "{{json .RepoDigests}}", tag))
     for reference in known:
         if reference.startswith(f"{repository}@"):
@@ -68,7 +68,7 @@ def pushed_reference(tag: str, repository: str) -> str:
 
 
 def read_digests(path: Path = DIGESTS) -> dict[str, str]:
-    """The pushed images by name, each `<repository>@sha256:...`; none where nothing was pushed.
+    """The pushed images by name, each `<repository>@sha256:...`; empty where nothing was pushed.
 
     Raises:
         ConfigError: the file is not what `make push` writes.
@@ -88,7 +88,7 @@ def read_digests(path: Path = DIGESTS) -> dict[str, str]:
 
 
 def write_digests(pushed: Mapping[str, str], path: Path = DIGESTS) -> None:
-    """Add pushed images to those that are written down."""
+    """Add pushed images to the file of digests."""
     every = {**read_digests(path), **pushed}
     aside = path.with_name(f"{path.name}.part")
     write_whole(aside, (json.dumps(dict(sorted(every.items())), indent=2) + "\n").encode())

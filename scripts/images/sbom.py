@@ -1,6 +1,6 @@
-"""An image's bill of materials: CycloneDX 1.6, of its Python and Debian packages, as they are found inside of it."""
+"""Software bill of materials (SBOM) of an image: CycloneDX 1.6, with the Python and Debian packages found in it."""
 
-# The library declares its classes as unions, for want of intersections: a union's constructor has no parameters.
+# The library types its classes as unions, since Python has no intersections; a union's constructor has no parameters.
 # pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false
 
 import json
@@ -28,12 +28,12 @@ NO_NETWORK = ("--rm", "--interactive", "--network", "none", "--read-only")
 
 
 def sbom_path(name: str, variant: str) -> Path:
-    """Where an image's bill is written: beside the digests."""
+    """Path of an image's SBOM, beside the file of digests."""
     return CHECKOUT / "images" / "sbom" / f"{name}-{variant}.cdx.json"
 
 
 def write_sbom(image: Built, path: Path) -> Path:
-    """Look into an image, and write down what is in it. The same image gives the same bytes.
+    """Write the SBOM of an image. The same image gives the same bytes.
 
     Raises:
         StageError: the image does not run.
@@ -46,13 +46,13 @@ def write_sbom(image: Built, path: Path) -> Path:
 
 
 def inventory(image: Built) -> dict[str, Any]:
-    """What `inventory.py` finds in an image, run there without a network."""
+    """The output of `inventory.py`, run in the image without a network."""
     told = docker("run", *NO_NETWORK, "--entrypoint", PYTHON, image.tag, "-", given=INVENTORY.read_bytes())
     return json.loads(told)
 
 
 def bill(image: Built, held: dict[str, Any]) -> str:
-    """The document, as JSON."""
+    """The SBOM as JSON."""
     about = Component(
         name=f"cortex-{image.name}",
         bom_ref="image",
@@ -95,5 +95,5 @@ def _debian(packages: Iterable[dict[str, str]], system: dict[str, str]) -> Itera
 
 
 def _licences(stated: str) -> list[Any]:
-    """What a package states, as an SPDX id or expression where it is one, else in its own words."""
+    """The licence that a package states: an SPDX id or expression where it is one, else its own words."""
     return [LicenseFactory().make_from_string(stated)] if stated else []

@@ -1,1 +1,1 @@
-"""The road test: every part of a real account that a run needs, tried on one small GPU before the first real run."""
+"""The road test: a trial of everything that a run needs from a real account, on one small GPU, before the first run."""

@@ -1,4 +1,4 @@
-"""`make roadtest`: try, for a few dollars at most, all of an account that a run needs, and end what was rented."""
+"""`make roadtest`: try everything that a run needs from an account, for a few dollars, and end what was rented."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from cortex.console import Console, guard_log
 from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.runs.pipeline import SKY_YAML
 from cortex.section import nearest
-from cortex.surroundings import settle
+from cortex.surroundings import complete_environment
 from cortex.text import harmless
 from scripts.roadtest.interrupts import Interrupts
 from scripts.roadtest.prepare import PROFILE, make_road, new_name, plan_of, require_name
@@ -28,7 +28,7 @@ from scripts.roadtest.table import planned, summary, table
 from scripts.roadtest.walk import Walk
 
 GONE = (OSError, SystemExit)
-"""What printing raises where the terminal, or the program that read it, is gone; rich makes SystemExit of some."""
+"""Exceptions of printing where the terminal or the reading program is gone; rich turns some into SystemExit."""
 
 
 def main() -> None:
@@ -45,12 +45,12 @@ def main() -> None:
     parser.add_argument("--end", metavar="ID", help="end all that an earlier road test left, and no more")
     args = parser.parse_args()
     load_dotenv(os.environ.get("CORTEX_ENV_FILE", ENV_FILE))
-    settle(os.environ)
+    complete_environment(os.environ)
     guard_log()
     try:
         well = end_earlier(args) if args.end else run(args)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)  # before anything was rented, or a third one, which was told the way out
+        sys.exit(128 + signal.SIGINT)  # nothing is rented yet, or it is the third Ctrl-C
     except CortexError as error:
         print(f"error: {harmless(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def run(args: argparse.Namespace) -> bool:
-    """Ask, take each step, print the table; True where nothing failed."""
+    """Ask the user, take the steps, and print the table; True where nothing failed."""
     names = [step.name for step in STEPS]
     unknown = next((name for name in args.step if name not in names), None)
     if unknown is not None:
@@ -73,10 +73,10 @@ def run(args: argparse.Namespace) -> bool:
 
 
 def end_earlier(args: argparse.Namespace) -> bool:
-    """End what a road test left that was killed; True where nothing of it stands."""
+    """End what a killed road test has left behind; True where nothing of it is left."""
     name = require_name(args.end)
     road = make_road(name, args.profile, args.pipeline, args.region)
-    # It may have been killed in the middle of a launch a moment ago.
+    # It may have been killed in the middle of a launch a moment ago, so both runs count as launched just now.
     road.begin(road.run)
     road.begin(road.wall)
     return walk(road, (LEFT_OVER, SWEEP), Console(stderr=args.json), as_json=args.json)
@@ -97,7 +97,7 @@ def walk(road: Road, steps: Sequence[Step], console: Console, *, as_json: bool) 
 
 
 def show_plan(console: Console, road: Road, steps: Sequence[Step]) -> None:
-    """The steps, the machines that the run may be given with their prices, and what bounds it all."""
+    """Print the steps, the machines that the run may get with their prices, and the limit of the cost."""
     plan = plan_of(road)
     road.clouds = frozenset(offer.cloud for offer in plan.offers)
     console.print(planned(steps, road.profile.budget.dollars))
@@ -125,12 +125,12 @@ def ask(road: Road) -> None:
 
 
 def tell(console: Console, line: Line) -> None:
-    with suppress(*GONE):  # which must not keep what is rented from being ended
+    with suppress(*GONE):  # a lost terminal must not keep machines from being ended
         console.print(f"{line.name}: {line.state}{f' ({line.detail})' if line.detail else ''}", soft_wrap=True)
 
 
 def finish(console: Console, road: Road, lines: Sequence[Line], *, as_json: bool) -> None:
-    """Print the table, keep it in the working folder, and say what stands, or may stand."""
+    """Print the table, save it in the working folder, and say what is left, or may be left."""
     path = road.verbs.folder.parent / "roadtest.json"
     text = json.dumps({"road_test": road.run, "lines": [line.to_json() for line in lines]}, indent=1)
     path.write_text(f"{text}\n", encoding="utf-8")
@@ -144,7 +144,7 @@ def finish(console: Console, road: Road, lines: Sequence[Line], *, as_json: bool
 
 
 def standing(road: Road, lines: Sequence[Line]) -> str:
-    """What is left once the road test is over, and how it is ended."""
+    """A line on what is left after the road test, and how to end it."""
     found = next((line.state for line in lines if line.name == LEFT_OVER.name), None)
     if found not in ("passed", "not proven here"):
         return (

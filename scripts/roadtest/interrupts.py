@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, which end the step under way and never the ending of what was rented."""
+"""Handling of Ctrl-C and similar signals: they end the current step, but not the ending of what was rented."""
 
 import os
 import signal
@@ -8,22 +8,22 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""From the keyboard, from a program, and from a terminal that is closed."""
+"""Signals from the keyboard, from a program, and from a terminal that is closed."""
 
 
 class Interrupts:
-    """The first signal ends the step under way. While what was rented is being ended, one is answered by a sentence,
-    and only one more leaves."""
+    """Signal handlers of the road test. The first signal ends the current step. While rented things are being ended, a
+    signal is answered by a sentence, and only the next one quits."""
 
     def __init__(self, way_out: str) -> None:
-        """`way_out` says how that is ended which would be left standing."""
+        """`way_out` tells the user how to end what a quit leaves behind."""
         self._way_out = way_out
         self._ending = False
         self._unheard = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # At once, in Python's main thread: a second signal must not come between the first one and the ending.
+        # Handlers run in Python's main thread, so no second signal can come between the first one and the ending.
         self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
         return self
 
@@ -34,7 +34,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def begin_ending(self) -> None:
-        """From here on only the ending is under way."""
+        """Note that the steps are over, and the ending begins."""
         self._ending = True
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
@@ -49,5 +49,5 @@ class Interrupts:
         words = (
             f"\nending what was rented, which takes minutes; once more leaves it standing, and then {self._way_out}\n"
         )
-        with suppress(OSError):  # the terminal may be gone, and what is rented is still to be ended
+        with suppress(OSError):  # the terminal may be gone, and the ending must go on
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, words.encode())

@@ -10,30 +10,31 @@ from cortex.fleet.alternatives import GROUPS
 from cortex.runs.pipeline import read_documents
 
 SECRET = "ROADTEST_SECRET"
-"""Among each task's secrets, as HF_TOKEN is among those of the real pipeline."""
+"""Name of a secret of each task, passed like HF_TOKEN in the real pipeline."""
 
 DIGEST = "ROADTEST_SECRET_SHA256"
-"""Among each task's variables: what a machine compares the secret with, which it must not print."""
+"""Variable of each task with the secret's hash, so that a machine can check the secret without printing it."""
 
 CHECK = (
     f'[ "$(printf %s "${SECRET}" | sha256sum)" = "${DIGEST}  -" ] || '
     '{ echo "the secret did not reach this task"; exit 78; }'
 )
-"""Before a task's own command: 78 is not tried again."""
+"""Command before a task's own; exit code 78 means that the task is not tried again."""
 
 GPUS = ("aws/L4", "aws/A10G", "gcp/L4", "azure/A10")
-"""One each: 22 GiB and more, which compute in bf16 as those of real runs do. A T4 does not."""
+"""Small GPUs, one for each machine: they have 22 GiB or more, and compute in bf16 as those of real runs do. A T4 does
+not."""
 
 MAX_HOURLY_COST = 1.5
 DISK_GB = 150
-"""The largest image is some 25 GB unpacked, and SkyPilot's system takes some 40."""
+"""Size of the disk: the largest image is some 25 GB unpacked, and SkyPilot's system needs some 40."""
 
 
 def write_pipelines(source: Path, target: Path, wall: Path) -> None:
-    """Write the road test's pipeline, and one of its first task alone.
+    """Write the road test's pipeline to `target`, and one with its first task alone to `wall`.
 
     Raises:
-        ConfigError: the source is no pipeline.
+        ConfigError: the source is not a pipeline.
     """
     tasks = [_small(document) for document in read_documents(source) if "run" in document]
     if not tasks:
@@ -44,7 +45,7 @@ def write_pipelines(source: Path, target: Path, wall: Path) -> None:
 
 
 def _small(task: dict[str, Any]) -> dict[str, Any]:
-    """The task with the check of the secret; where it asks for GPUs, with one small one in their place."""
+    """The task with the check of the secret, and with one small GPU in place of the GPUs that it asks for."""
     resources: dict[str, Any] = dict(task.get("resources") or {})
     group = next((name for name in GROUPS if name in resources), None)
     kinds = [resources, *(resources[group] if group else [])]

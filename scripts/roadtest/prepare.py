@@ -1,4 +1,4 @@
-"""Getting ready for a road test: its files, its limits, its secret. Nothing is rented."""
+"""Preparation of a road test: its files, its limits, its secret. Nothing is rented."""
 
 import hashlib
 import os
@@ -31,18 +31,18 @@ MOST_DOLLARS = 5.0
 MOST_HOURS = 12.0
 
 WALL_DOLLARS = 0.0001
-"""A few seconds of the cheapest machine: it is spent before any machine has booted."""
+"""Cap of the second run: a few seconds of the cheapest machine, so it is spent before any machine has booted."""
 
 _NAME = re.compile(r"roadtest-\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 def new_name() -> str:
-    """A fresh id: the time in UTC, and four random digits."""
+    """A new id: the time in UTC, and four random hexadecimal digits."""
     return f"roadtest-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def require_name(text: str) -> str:
-    """Check that this is a road test's id: what it names is ended with nothing brought home.
+    """Check that this is a road test's id, because the run that it names is ended without a download.
 
     Raises:
         UsageError: it is not, so it might be a run that somebody needs.
@@ -55,10 +55,10 @@ def require_name(text: str) -> str:
 def make_road(
     name: str, profile: str, pipeline: Path, regions: Sequence[str] = (), offline_seconds: float = 60.0
 ) -> Road:
-    """Make all that a road test works with, in its own working folder.
+    """Prepare a road test in its own working folder.
 
     Raises:
-        ConfigError: the profile has no limits, or too high ones; there is no bucket that machines reach.
+        ConfigError: the profile has no limits, or too high ones; or machines cannot reach the bucket.
     """
     settings, path = Settings(), _path(profile)
     require_bucket(settings.bucket_url)
@@ -78,7 +78,7 @@ def make_road(
         wall_pipeline=files[1],
         settings=settings,
         store=Store.open(settings.bucket_url),
-        # The verbs fill in what a task leaves empty from their environment.
+        # The verbs fill a task's empty variables from their environment.
         verbs=Verbs(folder / "said", {**os.environ, DIGEST: hashlib.sha256(secret.encode()).hexdigest()}),
         secret=secret,
         clouds=frozenset({HOMES[settings.bucket_url.partition("://")[0]][0]}),
@@ -88,7 +88,7 @@ def make_road(
 
 
 def plan_of(road: Road) -> Plan:
-    """What the main run may be given, and at which prices. Raises ConfigError where that cannot be told."""
+    """The plan of the main run: its machines and prices. Raises ConfigError where it cannot be made."""
     documents = resolve(road.profile, road.run, pipeline=road.pipeline, settings=road.settings)
     given = {**road.verbs.environment, SECRET: road.secret}
     return make_plan(road.run, documents, road.settings.bucket_url, given, where=road.pipeline, profile=road.profile)
@@ -108,7 +108,7 @@ def require_limits(profile: Profile, where: Path) -> None:
 
 
 def _path(profile: str) -> Path:
-    """A profile's file, as `load_profile` finds it; whole, for programs of any folder."""
+    """The absolute path of a profile's file, which `load_profile` would find, for programs in other folders."""
     try:
         path = Path(expand(profile))
     except ValueError as error:
@@ -117,7 +117,7 @@ def _path(profile: str) -> Path:
 
 
 def _write_wall_profile(source: Path, target: Path) -> Path:
-    """The same profile with a cap that its first machine reaches before it has booted."""
+    """Write the same profile with a cap that its first machine reaches before it has booted."""
     raw = read_yaml(source, exponents=True)
     raw["budget"] = {**raw["budget"], "dollars": WALL_DOLLARS}
     target.write_text(yaml.safe_dump(raw), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the steps share: the runs that they begin, how these stand, and how long a step may still take."""
+"""State that the steps share: the runs that they launch, the status of these runs, and the time left for a step."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ from scripts.roadtest.pipeline import SECRET
 from scripts.roadtest.verbs import Verbs
 
 EVERY = 5.0
-"""Seconds between two looks at the bucket."""
+"""Seconds between two reads of the bucket."""
 
 SKYPILOT_LOGS = "sky jobs logs"
 
@@ -31,9 +31,9 @@ class Road:
     """One road test under way."""
 
     run: str
-    """The run that goes all the way."""
+    """The main run, which goes through all stages."""
     wall: str
-    """The one that is to be ended at once."""
+    """The second run, which the watcher is to end at once."""
     profile: Profile
     profile_path: Path
     wall_profile_path: Path
@@ -43,56 +43,56 @@ class Road:
     store: Store
     verbs: Verbs
     secret: str
-    """One made up for this road test alone, which goes the way that a user's secrets go."""
+    """A secret made for this road test alone, which is passed as a user's secrets are."""
     clouds: frozenset[str] = frozenset()
-    """Where its machines may be."""
+    """Clouds that its machines may be on."""
     regions: tuple[str, ...] = ()
-    """Of AWS, where what it rented is looked for; empty for every one that is enabled."""
+    """Regions of AWS that are searched for what it rented; empty for all that are enabled."""
     offline_seconds: float = 60.0
-    """How long the way to SkyPilot's server is cut."""
+    """Seconds for which the tunnel to SkyPilot's server is closed."""
     begun: dict[str, float] = field(default_factory=dict[str, float])
-    """When the launch of each run was begun, by `time.monotonic`: there is something to be ended."""
+    """Start of each run's launch, by `time.monotonic`; these runs have to be ended."""
     submitted: set[str] = field(default_factory=set[str])
-    """The runs whose launch said that they are submitted: no later one comes about."""
+    """Runs whose launch has confirmed the submission, so that no further job can appear."""
     reclaimed: str | None = None
-    """The machine that was taken away."""
+    """The machine that the road test has terminated."""
     _watchers: dict[str, RunWatcher] = field(default_factory=dict[str, RunWatcher])
     _spent: dict[str, float] = field(default_factory=dict[str, float])
     _until: float = 0.0
 
     @property
     def spent(self) -> float:
-        """The dollars of its runs, as far as their ledgers were read."""
+        """Dollars of its runs, by their ledgers when they were last read."""
         return sum(self._spent.values())
 
     @property
     def left(self) -> float:
-        """Seconds that the step under way still has."""
+        """Seconds left for the current step."""
         return max(0.0, self._until - time.monotonic())
 
     def begin_step(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
 
     def cortex(self, *words: str | Path, **variables: str) -> str:
-        """What a verb of the kit prints, within the time that the step has. Raises CortexError where it fails."""
+        """Call a verb of the kit within the step's time, and return its output. Raises CortexError where it fails."""
         return self.verbs.call(*words, seconds=self.left, **variables)
 
     def begin(self, run: str) -> None:
-        """From now on there may be something of a run to be ended."""
+        """Note that from now on something of a run may have to be ended."""
         self.begun[run] = time.monotonic()
 
     def entered(self) -> list[str]:
-        """The runs that are in the bucket: a launch that failed early, or was cut off, may have entered none."""
+        """The runs that are in the bucket; a launch that failed early or was cut off may not have created its run."""
         return [run for run in self.begun if self.store.exists(f"runs/{run}/profile.json")]
 
     def launch(self, run: str, *words: str | Path) -> None:
-        """Have a run submitted by `cortex launch`. Raises CortexError where it is not."""
+        """Submit a run by `cortex launch`. Raises CortexError where that fails."""
         self.begin(run)
         self.cortex("launch", "--run", run, "--yes", "--no-follow", *words, **{SECRET: self.secret})
         self.submitted.add(run)
 
     def look(self, run: str, *, ask_skypilot: bool = True) -> RunStatus:
-        """How a run stands. Raises StoreError where the bucket does not answer."""
+        """The status of a run. Raises StoreError where the bucket does not answer."""
         key = f"{run} {ask_skypilot}"
         if key not in self._watchers:
             jobs = JobWatcher(run, home=self.settings.home) if ask_skypilot else None
@@ -102,8 +102,10 @@ class Road:
         return status
 
     def keep_skypilot_logs(self, run: str, *, controller: bool = False) -> None:
-        """Have SkyPilot print what a run's tasks wrote, or their controller, among what the verbs said. Of a job that
-        has ended it prints no more, and `leaks` sees whether it ever did."""
+        """Save SkyPilot's logs of a run's tasks, or of their controller, beside the verbs' output.
+
+        SkyPilot does not print the logs of a job that has ended, so this is called meanwhile; `leaks` checks that it
+        worked at least once."""
         job = self.look(run).launch
         if job and "job" in job:
             words = ["jobs", "logs", str(job["job"]), "--no-follow", *(["--controller"] if controller else [])]
@@ -111,16 +113,17 @@ class Road:
                 self.verbs.program([Path(sys.executable).with_name("sky"), *words], SKYPILOT_LOGS, min(self.left, 120))
 
     def events(self, kind: str, *, ask_skypilot: bool = True) -> list[Event]:
-        """The entries of a kind in the main run's ledger, as it was last read."""
+        """Entries of a kind in the main run's ledger, when it was last read."""
         watcher = self._watchers.get(f"{self.run} {ask_skypilot}")
         return [event for event in watcher.follower.events if event["event"] == kind] if watcher else []
 
     def wait_for(self, look: Callable[[], T | None], what: str, every: float = EVERY) -> T:
-        """Look until something is there. A bucket that does not answer is asked again: the laptop may be offline.
+        """Call `look` until it returns something. A bucket that does not answer is asked again, since the laptop may be
+        offline.
 
         Raises:
-            StageError: it has not come about in the time that the step has.
-            CortexError: it cannot come about any more, says `look`.
+            StageError: nothing was returned within the step's time.
+            CortexError: `look` raises it where nothing can come any more.
         """
         why = ""
         while True:
@@ -135,7 +138,7 @@ class Road:
             time.sleep(min(every, max(0.1, self.left)))
 
     def status_while_alive(self, *, ask_skypilot: bool = True) -> RunStatus:
-        """How the main run stands. Raises StageError where nothing more will come of it."""
+        """The status of the main run. Raises StageError where the run is over, but not done."""
         status = self.look(self.run, ask_skypilot=ask_skypilot)
         if status.over and status.state != "done":
             reason = status.given_up or (status.stage.reason if status.stage else None) or str(status.job or "")

@@ -1,4 +1,4 @@
-"""A step of the road test, and the line that the table has of it."""
+"""A step of the road test, and its line in the table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,45 +12,45 @@ State = Literal["passed", "FAILED", "not proven here", "not reached"]
 
 @dataclass(frozen=True)
 class Found:
-    """The evidence that a step saw."""
+    """The evidence that a step has found."""
 
     detail: str
     proven: bool = True
-    """False where it could not be tried here; `detail` then says why, and what would prove it. A step that was tried,
-    and did not show what it is to show, raises an error instead."""
+    """False where the step could not be tried here; `detail` then says why, and what would prove it. A step that was
+    tried and failed raises an error instead."""
 
 
 def unproven(reason: str) -> Found:
-    """What a step says that cannot be tried here."""
+    """The result of a step that cannot be tried here."""
     return Found(reason, proven=False)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that a run needs of an account, tried once."""
+    """A trial of one thing that a run needs from an account."""
 
     name: str
     proves: str
-    """In a sentence."""
+    """Sentence that a pass proves."""
     do: "Callable[[Road], Found]"
-    """Tries it. Raises CortexError where it does not do."""
+    """Function that tries it. Raises CortexError where it fails."""
     seconds: float
-    """How long it may take, the waiting for a machine included."""
+    """Most seconds of the step, including the wait for a machine."""
     needs: tuple[str, ...] = ()
-    """Steps that must have passed, or have been found not to be tried here."""
+    """Steps that must have passed, or be impossible to try here."""
     dollars: float = 0.0
-    """What it may cost at most; 0 for one that only looks."""
+    """Most dollars of the step; 0 for a step that rents nothing."""
     capped: bool = False
-    """True for the one that begins what the profile's budget caps."""
+    """True for the step that launches the main run, whose cost the profile's budget caps."""
     undone: str = ""
-    """How what it begins is ended; empty for one that begins nothing."""
+    """The way in which what it launches is ended; empty for a step that launches nothing."""
     always: bool = False
-    """True for what is done however the others went, once anything was begun."""
+    """True for a step that is done whatever the others' results are, once anything was launched."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """How a step went."""
+    """Result of a step."""
 
     name: str
     proves: str
@@ -58,19 +58,19 @@ class Line:
     detail: str
     seconds: float
     dollars: float
-    """What the ledgers of its runs gained meanwhile."""
+    """Increase of the ledgers' costs during the step."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def passed(lines: Sequence[Line]) -> bool:
-    """True where nothing failed, and nothing was left out because something else did."""
+    """True where no step failed, and none was left out because another failed."""
     return bool(lines) and all(line.state in ("passed", "not proven here") for line in lines)
 
 
 def chosen(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
-    """The steps of these names, all by default, with those that they need, and those that are always done."""
+    """The named steps (default: all), with the steps that they need, and those that are always done."""
     known = {step.name: step for step in steps}
     wanted, open_names = set[str](), [*(names or known)]
     while open_names:

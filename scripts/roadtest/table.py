@@ -1,4 +1,4 @@
-"""The table of the road test: for people, and what was planned before anything was rented."""
+"""Tables of the road test: its plan, before anything is rented, and its results."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ STYLES: dict[State, str] = {"passed": "green", "FAILED": "red bold", "not proven
 
 
 def planned(steps: Sequence[Step], cap: float) -> Table:
-    """What will be tried, what it costs at most, and how it is undone. `cap` is the main run's, in dollars."""
+    """Table of the steps with their highest costs, and how each is undone. `cap` is the main run's, in dollars."""
     made = Table("step", "what it proves", "at most", "undone by", box=None, pad_edge=False)
     for step in steps:
         dollars = cap if step.capped else step.dollars
@@ -20,7 +20,7 @@ def planned(steps: Sequence[Step], cap: float) -> Table:
 
 
 def table(lines: Sequence[Line]) -> Table:
-    """A row a step: how it went, what it took, what it proves, and what was seen."""
+    """Table of results, a row a step: state, time, cost, what it proves, and what was found."""
     made = Table("step", "", "seconds", "$", "what it proves", "seen", box=None, pad_edge=False)
     for column in ("seconds", "$"):
         next(each for each in made.columns if each.header == column).justify = "right"
@@ -31,7 +31,7 @@ def table(lines: Sequence[Line]) -> Table:
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """The last line: how many went how, and what it cost."""
+    """The last line: the number of steps in each state, and the total time."""
     counts = {state: sum(line.state == state for line in lines) for state in STYLES}
     words = [f"{count} {state}" for state, count in counts.items() if count or state in ("passed", "FAILED")]
     return f"{', '.join(words)}; {sum(line.seconds for line in lines) / 60:.0f} minutes"

@@ -1,4 +1,4 @@
-"""The kit's own verbs, called as programs: what they say is kept, and Ctrl-C does not reach them."""
+"""Calls of the kit's verbs as programs: their output is kept, and Ctrl-C does not reach them."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ from cortex.process import running
 from cortex.text import harmless
 
 LEAST = 5.0
-"""Seconds that a program is given though its step has none left."""
+"""Least seconds for a program, even if its step has no time left."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """How a program ended."""
+    """Exit code and output of a program."""
 
     code: int
     out: str
@@ -24,7 +24,7 @@ class Said:
 
     @property
     def last_line(self) -> str:
-        """Its own last word, which of the kit's verbs is the error."""
+        """The last line that it printed, which is the error if a verb of the kit has failed."""
         lines = [line for text in (self.err, self.out) for line in text.splitlines()[::-1] if line.strip()]
         return harmless(lines[0] if lines else f"exit code {self.code}", limit=400).removeprefix("error: ")
 
@@ -34,14 +34,14 @@ class Verbs:
     """Calls the kit's verbs, each in a process group of its own."""
 
     folder: Path
-    """Where what they say is kept, a pair of files a call."""
+    """Folder of their output, with two files a call."""
     environment: Mapping[str, str]
 
     def call(self, *words: str | Path, seconds: float, **variables: str) -> str:
-        """What a verb prints.
+        """Call a verb, and return its standard output.
 
         Raises:
-            CortexError: it failed, or took longer than `seconds`.
+            CortexError: the verb failed, or took longer than `seconds`.
         """
         said = self.ask(*words, seconds=seconds, **variables)
         if said.code:
@@ -49,11 +49,11 @@ class Verbs:
         return said.out
 
     def ask(self, *words: str | Path, seconds: float, **variables: str) -> Said:
-        """How a verb ended. Raises StageError where it did not, in time."""
+        """Call a verb, and return its exit code and output. Raises StageError where it does not end in time."""
         return self.program([sys.executable, "-m", "cortex", *words], f"cortex {words[0]}", seconds, **variables)
 
     def program(self, command: list[str | Path], name: str, seconds: float, **variables: str) -> Said:
-        """How any program ended, which `name` calls by a name. Raises StageError where it did not, in time."""
+        """Run any program, called `name` in messages. Raises StageError where it does not end in time."""
         self.folder.mkdir(parents=True, exist_ok=True)
         number = len(list(self.folder.glob("*.out"))) + 1
         out, err = (self.folder / f"{number:03}-{name.replace(' ', '-')}.{kind}" for kind in ("out", "err"))

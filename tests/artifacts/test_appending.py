@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from cortex.artifacts.appending import AT_ONCE, BLOCK, Growing
+from cortex.artifacts.appending import AT_ONCE, BLOCK, GrowingFile
 
 DATA = Random(5).randbytes(3 * AT_ONCE + 777)
 
@@ -22,7 +22,7 @@ def own_pages(data: bytes) -> memoryview:
 def test_every_byte_arrives_in_order(tmp_path: Path, kept: int, step: int, fit: bool) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA[:kept])
-    with Growing(path) as file:
+    with GrowingFile(path) as file:
         assert file.rewind() == (kept > 0)
         assert b"".join(iter(lambda: file.read(100_000), b"")) == DATA[:kept]
         for at in range(kept, len(DATA), step):
@@ -33,7 +33,7 @@ def test_every_byte_arrives_in_order(tmp_path: Path, kept: int, step: int, fit: 
 
 
 def test_what_was_written_can_be_read_and_replaced(tmp_path: Path) -> None:
-    with Growing(tmp_path / "file") as file:
+    with GrowingFile(tmp_path / "file") as file:
         file.append(own_pages(DATA[:AT_ONCE]))
         assert file.rewind() and file.read(AT_ONCE) == DATA[:AT_ONCE]
         file.clear()
@@ -47,7 +47,7 @@ def test_a_disk_that_takes_only_half_of_the_last_piece_is_an_error(tmp_path: Pat
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
-        with Growing(tmp_path / "file") as file:
+        with GrowingFile(tmp_path / "file") as file:
             file.append(own_pages(DATA[:AT_ONCE]))
             with pytest.raises(OSError, match="large"):
                 file.append(own_pages(DATA[AT_ONCE : 2 * AT_ONCE]))
@@ -58,4 +58,4 @@ def test_a_disk_that_takes_only_half_of_the_last_piece_is_an_error(tmp_path: Pat
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match="symbolic link"):
-        Growing(tmp_path / "link")
+        GrowingFile(tmp_path / "link")

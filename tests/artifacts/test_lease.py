@@ -81,7 +81,7 @@ def test_a_deleted_lease_is_a_lost_one(tmp_path: Path) -> None:
 
 def test_a_watched_lease_tells_within_its_interval(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    with Lease.take(store, "r").watched(every=0.01) as require:
+    with Lease.take(store, "r").watch(every=0.01) as require:
         require()
         Lease.take(store, "r")
         deadline = time.monotonic() + 5
@@ -160,7 +160,7 @@ def test_an_entry_that_cannot_be_read_is_somebodys(data: bytes, tmp_path: Path) 
     store.put("runs/r/lease/00000002", data)
     with pytest.raises(RefusedError, match="an entry that is none"):
         lease.check()
-    with lease.watched(every=0.01) as require, pytest.raises(RefusedError):
+    with lease.watch(every=0.01) as require, pytest.raises(RefusedError):
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             require()
@@ -189,7 +189,7 @@ def test_after_the_last_epoch_there_is_none(tmp_path: Path) -> None:
 
 def test_a_check_is_made_anew_once_it_is_old(tmp_path: Path) -> None:
     store, now = FolderStore(tmp_path), 100.0
-    check = Lease.take(store, "r").checked(every=2.0, clock=lambda: now)
+    check = Lease.take(store, "r").throttled_check(every=2.0, clock=lambda: now)
     check()
     Lease.take(store, "r")
     now += 1.9

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from cortex.artifacts.artifact import fetch, find, publish
-from cortex.artifacts.creating import keeps_what_is_there
+from cortex.artifacts.creating import supports_conditional_writes
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.remote_store import RemoteStore
@@ -248,15 +248,15 @@ def test_a_conflict_on_the_way_to_an_epoch_leaves_no_gap(remote: RemoteStore, pr
 
 
 def test_a_bucket_that_ignores_conditional_writes_is_found_out(direct: RemoteStore) -> None:
-    assert not keeps_what_is_there(direct)
-    assert not keeps_what_is_there(direct)
+    assert not supports_conditional_writes(direct)
+    assert not supports_conditional_writes(direct)
 
 
 def test_a_bucket_is_asked_once_whether_it_keeps_what_is_there(remote: RemoteStore, proxy: Proxy) -> None:
     asked = len(proxy.seen)
-    assert keeps_what_is_there(remote)
+    assert supports_conditional_writes(remote)
     assert len(proxy.seen) - asked == 2, "a probe object is written once"
-    assert keeps_what_is_there(remote)
+    assert supports_conditional_writes(remote)
     assert len(proxy.seen) - asked == 3
 
 

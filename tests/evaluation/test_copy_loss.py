@@ -11,7 +11,7 @@ from cortex.evaluation.copy_loss import LEAST_FALL, copy_losses
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Derived, Evaluation
-from cortex.stages.released import tell_of_copies
+from cortex.stages.released import log_copy_losses
 from tests.evaluation.simulation import MARKETS, judge, stated
 from tests.evaluation.test_card import DETAILS
 from tests.evaluation.test_report import EXAMPLES, TEST
@@ -69,7 +69,7 @@ def test_a_copy_that_lost_something_is_warned_of_in_card_page_and_log(
     assert "gptq-w4 is worse than what it was made of" in render_page(evaluation)
     sink = logger.add(lambda message: logged.append((message.record["level"].name, message.record["message"])))
     try:
-        tell_of_copies(evaluation)
+        log_copy_losses(evaluation)
     finally:
         logger.remove(sink)
     ((level, message),) = logged
@@ -83,5 +83,5 @@ def test_a_copy_that_lost_nothing_has_its_figures_and_no_warning(capsys: pytest.
     (row,) = (line for line in card.splitlines() if line.startswith("| `gptq-w4` |"))
     assert "0.04 nats a token from model" in row and "on grpo's" in row and "100.0% of answers readable" in row
     assert "Warning" not in card and "Warning" not in render_page(evaluation)
-    tell_of_copies(evaluation)
+    log_copy_losses(evaluation)
     assert "gptq-w4: Brier score " in capsys.readouterr().out

@@ -11,12 +11,20 @@ from sky.ssh_node_pools import constants
 from sky.utils.registry import CLOUD_REGISTRY
 
 from cortex.errors import ConfigError, UsageError
-from cortex.fleet.abilities import METADATA, OWN_MACHINES, Target, describe_limits, fit_resources, has_spot, lacking
-from cortex.fleet.access import files_taken_along, installing, missing_packages, refusal, require_pool
-from cortex.fleet.alternatives import fitted
-from cortex.fleet.deadline.renting import rented
-from cortex.fleet.elsewhere import carried, clouds_of, goes_to, missing
-from cortex.fleet.jobs import _carrying  # pyright: ignore[reportPrivateUsage]
+from cortex.fleet.abilities import (
+    METADATA,
+    OWN_MACHINES,
+    Target,
+    describe_limits,
+    fit_resources,
+    has_spot,
+    unsupported_features,
+)
+from cortex.fleet.access import files_taken_along, install_command, missing_packages, refusal, require_pool
+from cortex.fleet.alternatives import fit_alternatives
+from cortex.fleet.deadline.renting import apply_renting
+from cortex.fleet.elsewhere import clouds_of, find_missing_keys, goes_to, with_bucket_keys
+from cortex.fleet.jobs import _launch_configuration  # pyright: ignore[reportPrivateUsage]
 from cortex.fleet.preflight import elsewhere
 from cortex.fleet.preflight.ground import Ground, places
 from cortex.fleet.tasks import find_job, resolve, resolve_job
@@ -28,7 +36,7 @@ from tests.conftest import Cortex
 
 S3 = Settings(bucket="s3://kit", owner="ada")
 CLOUDS = sorted(CLOUD_REGISTRY)
-WITHOUT_CONTAINERS = {cloud for cloud in CLOUDS if "DOCKER_IMAGE" in lacking(Target(cloud))}
+WITHOUT_CONTAINERS = {cloud for cloud in CLOUDS if "DOCKER_IMAGE" in unsupported_features(Target(cloud))}
 TASKS = [document for document in read_documents(SKY_YAML) if "run" in document]
 KEYS = {"CORTEX_BUCKET_KEY_ID": "AKIABUCKET", "CORTEX_BUCKET_SECRET_KEY": "the-buckets-own"}
 
@@ -46,28 +54,28 @@ def test_each_cloud_is_asked_for_nothing_that_skypilot_lacks_there(cloud: str) -
     for task in TASKS:
         if cloud in WITHOUT_CONTAINERS:
             with pytest.raises(ConfigError, match=rf"task '{task['name']}' cannot run on {cloud}: .*runpod.*vast"):
-                fitted(task, None, 0, "", target=target)
+                fit_alternatives(task, None, 0, "", target=target)
             continue
-        made = fitted(task, None, 0, "", target=target)
+        made = fit_alternatives(task, None, 0, "", target=target)
         assert {entry["infra"] for entry in alternatives(made)} == {cloud}
         for entry in alternatives(made):
             [read] = sky.Resources.from_yaml_config({**entry, "labels": {"cortex-run": "r1"}})
             assert str(read.cloud).lower() == cloud
             needed = {feature.name for feature in read.get_required_cloud_features()}
-            assert not needed & set(lacking(target)), entry
+            assert not needed & set(unsupported_features(target)), entry
             assert "accelerators" not in task["resources"].get("ordered", [{}])[0] or read.accelerators
 
 
 def test_only_what_is_lacking_is_left_out(profile: Profile) -> None:
     [sft] = [task for task in TASKS if task["name"] == "sft"]
     hardware = load_profile("cortex-70b").hardware
-    assert fitted(sft, hardware, 8, "") == fitted(sft, hardware, 8, "", target=None)
-    vast = fitted(sft, hardware, 8, "", target=Target("vast"))
+    assert fit_alternatives(sft, hardware, 8, "") == fit_alternatives(sft, hardware, 8, "", target=None)
+    vast = fit_alternatives(sft, hardware, 8, "", target=Target("vast"))
     assert vast["use_spot"] and "disk_tier" not in vast and vast["disk_size"] == 1024
     assert [entry["accelerators"] for entry in vast["ordered"]] == ["H100:8", "H200:8", "A100-80GB:8"]
-    rented_there = fitted(sft, hardware, 8, "", target=Target("lambda"))
+    rented_there = fit_alternatives(sft, hardware, 8, "", target=Target("lambda"))
     assert "use_spot" not in rented_there and rented_there["max_hourly_cost"] == 45
-    gcp = fitted(sft, hardware, 8, "", target=Target("gcp", "us-central1"))
+    gcp = fit_alternatives(sft, hardware, 8, "", target=Target("gcp", "us-central1"))
     assert {entry["infra"] for entry in alternatives(gcp)} == {"gcp/us-central1"}
     assert gcp["use_spot"] and gcp["disk_tier"] == "high"
 
@@ -78,9 +86,12 @@ def test_what_a_file_says_of_the_cloud_itself_stays_and_what_ties_it_to_another_
     other = {"infra": "nebius/eu-north1", "accelerators": "H200:8"}
     task = {"name": "sft", "resources": {**common, "any_of": [{"accelerators": "H100:8"}, other]}}
     bare = {**task, "resources": {"any_of": [{"infra": "aws", "accelerators": "H100:8"}, other]}}
-    assert fitted(bare, None, 0, "", target=Target("nebius")) == other
-    assert fitted(bare, None, 0, "", target=Target("nebius", "us-central1")) == {**other, "infra": "nebius/us-central1"}
-    made = fitted(task, None, 0, "", target=Target("runpod"))
+    assert fit_alternatives(bare, None, 0, "", target=Target("nebius")) == other
+    assert fit_alternatives(bare, None, 0, "", target=Target("nebius", "us-central1")) == {
+        **other,
+        "infra": "nebius/us-central1",
+    }
+    made = fit_alternatives(task, None, 0, "", target=Target("runpod"))
     assert made == {
         "image_id": "docker:host/cortex-sft",
         "infra": "runpod",
@@ -91,11 +102,11 @@ def test_what_a_file_says_of_the_cloud_itself_stays_and_what_ties_it_to_another_
 def test_a_file_that_names_several_clouds_gives_each_what_it_takes() -> None:
     resources = {"use_spot": True, "disk_tier": "high", "max_hourly_cost": 45, "accelerators": "H100:8"}
     task = {"name": "sft", "resources": {**resources, "ordered": [{"infra": "aws"}, {"infra": "lambda"}]}}
-    made = fitted(task, None, 0, "")
+    made = fit_alternatives(task, None, 0, "")
     assert made["ordered"] == [{"infra": "aws", "use_spot": True, "disk_tier": "high"}, {"infra": "lambda"}]
     assert sky.Task.from_yaml_config({"name": "a", "resources": made, "run": "x"}).resources
     # A deadline: spot where it is sold, then on demand everywhere.
-    machines = rented(made, "H100", "spot first")["ordered"]
+    machines = apply_renting(made, "H100", "spot first")["ordered"]
     assert [(entry["infra"], entry["use_spot"]) for entry in machines] == [
         ("aws", True),
         ("aws", False),
@@ -163,7 +174,7 @@ def test_packages_of_a_cloud_are_named_with_the_command_that_installs_them() -> 
         pytest.skip("expected: somebody installed Vast.ai's packages here")
     reason, fix = refusal("vast") or ("", "")
     assert "vastai" in reason
-    assert installing("vast") in fix and "skypilot[vast]==" in fix
+    assert install_command("vast") in fix and "skypilot[vast]==" in fix
 
 
 def test_a_cloud_without_credentials_is_a_sentence_for_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -225,20 +236,20 @@ def test_machines_elsewhere_bring_the_buckets_keys_and_no_other(profile: Profile
     for task in resolve(profile, "r1", settings=S3, target=Target("vast"), environment=acting):
         assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(task["secrets"])
         assert clouds_of(task) == {"vast"}
-        lacks = missing([task], "s3://kit", carried(acting, "s3://kit"))
+        lacks = find_missing_keys([task], "s3://kit", with_bucket_keys(acting, "s3://kit"))
         assert [words for words, _ in lacks] == [
             "machines of vast have no role of the bucket s3://kit, and its keys are not set here"
         ]
         assert "CORTEX_BUCKET_KEY_ID and CORTEX_BUCKET_SECRET_KEY" in lacks[0][1]
-        given = carried(acting | KEYS, "s3://kit")
-        assert given["AWS_ACCESS_KEY_ID"] == "AKIABUCKET" and not missing([task], "s3://kit", given)
+        given = with_bucket_keys(acting | KEYS, "s3://kit")
+        assert given["AWS_ACCESS_KEY_ID"] == "AKIABUCKET" and not find_missing_keys([task], "s3://kit", given)
     at_home = resolve(profile, "r1", settings=S3, target=Target("aws"), environment=acting)
     assert all("AWS_ACCESS_KEY_ID" not in task.get("secrets", {}) for task in at_home)
     assert goes_to(at_home, "aws") and not goes_to(at_home, "vast")
     for bucket, key in (("gs://b", "GOOGLE_SERVICE_ACCOUNT_KEY"), ("az://b", "AZURE_STORAGE_ACCOUNT_KEY")):
         tasks = resolve(profile, "r1", settings=Settings(bucket=bucket), target=Target("vast"), environment={})
-        assert all(key in task["secrets"] for task in tasks) and missing(tasks, bucket, {})
-        assert not missing(tasks, bucket, carried({key: "k"}, bucket))
+        assert all(key in task["secrets"] for task in tasks) and find_missing_keys(tasks, bucket, {})
+        assert not find_missing_keys(tasks, bucket, with_bucket_keys({key: "k"}, bucket))
 
 
 @pytest.mark.parametrize(
@@ -253,18 +264,18 @@ def test_machines_elsewhere_bring_the_buckets_keys_and_no_other(profile: Profile
 )
 def test_a_registry_that_refuses_a_stranger_is_told_before_he_is_paid(host: str, cloud: str, refused: bool) -> None:
     task = {"name": "a", "resources": {"infra": cloud, "image_id": f"docker:{host}/cortex-sft@sha256:0"}}
-    found = missing([task], "", {})
+    found = find_missing_keys([task], "", {})
     assert bool(found) == refused
     assert not refused or f"machines of {cloud} cannot log in to {host}" in found[0][0]
     login = {"SKYPILOT_DOCKER_USERNAME": "AWS", "SKYPILOT_DOCKER_PASSWORD": "p"}
-    assert not missing([task], "", login)
+    assert not find_missing_keys([task], "", login)
 
 
 def test_preflight_says_what_machines_elsewhere_lack(profile: Profile) -> None:
     tasks = resolve(profile, "r1", settings=S3, target=Target("runpod"), environment={})
     found = elsewhere.check(Ground(profile, None, S3, tasks, {}))
     assert found.ok is False and "machines of runpod have no role" in found.detail
-    found = elsewhere.check(Ground(profile, None, S3, tasks, carried(KEYS, "s3://kit")))
+    found = elsewhere.check(Ground(profile, None, S3, tasks, with_bucket_keys(KEYS, "s3://kit")))
     assert found.ok and "AWS_ACCESS_KEY_ID" in found.detail
     assert elsewhere.check(Ground(profile, None, S3, resolve(profile, "r1", settings=S3), {})).ok
 
@@ -281,7 +292,7 @@ def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tm
 
     def taken(*infras: str) -> set[str]:
         documents = [{"name": "a", "resources": {"infra": infra} if infra else {}} for infra in infras]
-        with _carrying("a-profile", documents):
+        with _launch_configuration("a-profile", documents):
             kept = [cloud for name, cloud in CLOUD_REGISTRY.items() if _identity(name) == "NO_UPLOAD"]
         # Storage alone is asked for at servers, which are not here.
         stores = ("cloudflare", "coreweave", "vastdata", "huggingface")

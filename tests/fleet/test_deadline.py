@@ -9,7 +9,7 @@ from sky.utils import dag_utils
 
 from cortex.errors import ConfigError
 from cortex.fleet.deadline.making import make_deadline
-from cortex.fleet.deadline.renting import rented
+from cortex.fleet.deadline.renting import apply_renting
 from cortex.fleet.forecast.estimate import Estimate
 from cortex.fleet.tasks import dump, resolve
 from cortex.runs.deadline import NET
@@ -63,10 +63,10 @@ def test_without_a_deadline_or_with_machines_of_the_files_own_choice_nothing_cha
     plain = resolve(profile, "r1", settings=S3, environment={})
     assert all("use_spot" in document["resources"] for document in plain)
     mine = {"infra": "aws", "accelerators": "H100:8"}
-    assert rented(mine, "H100", "spot first") == mine
+    assert apply_renting(mine, "H100", "spot first") == mine
     foreign = {"infra": "aws", "accelerators": "L4:1", "use_spot": True}
     both = [{"use_spot": True}, {"use_spot": False}]
-    assert rented(foreign, "H100", "spot first") == {"infra": "aws", "accelerators": "L4:1", "ordered": both}
+    assert apply_renting(foreign, "H100", "spot first") == {"infra": "aws", "accelerators": "L4:1", "ordered": both}
 
 
 def test_with_too_little_slack_for_spot_every_task_is_on_demand() -> None:

@@ -118,7 +118,7 @@ def test_a_job_that_skypilot_ended_ends_every_view(
     watcher = JobWatcher(RUN)
     status = ManagedJobStatus(word.upper())
     watcher.state = JobState("job/7", "sft", word, status.is_terminal(), status.is_failed(), 0, "no capacity")
-    found = RunWatcher(store, RUN).look().joined(watcher)
+    found = RunWatcher(store, RUN).look().with_job(watcher)
     assert (found.state, found.over) == (told, word != "starting")
     text = io.StringIO()
     print_status(found, Console(file=text, width=200))
@@ -133,7 +133,7 @@ def test_who_looks_where_nobody_watches_is_told(profile: Profile, store: Store) 
     watcher = JobWatcher(RUN)
     watcher.state, watcher.unwatched = JobState("job/7", "sft", "starting", False, False, 0, None), True
     text = io.StringIO()
-    print_status(RunWatcher(store, RUN).look().joined(watcher), Console(file=text, width=200))
+    print_status(RunWatcher(store, RUN).look().with_job(watcher), Console(file=text, width=200))
     assert "no watcher is at work here" in text.getvalue() and "`cortex watch`" in text.getvalue()
 
 

@@ -13,7 +13,7 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import StoreError
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, RefusedError, UsageError
-from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, finished, launch, require_bucket, stop
+from cortex.fleet.launch import SIGN_OF_LIFE, SUBMISSION, Order, launch, require_bucket, require_unfinished, stop
 from cortex.fleet.status import read_status
 from cortex.fleet.status_view import summary
 from cortex.runs.base_pin import bind_pin, find_pin
@@ -371,7 +371,10 @@ def test_a_spent_budget_is_raised_or_refused(store: FolderStore, order: Order) -
 
 def test_a_finished_run_is_not_launched_again(store: FolderStore, release: object, order: Order) -> None:
     server = Server()
-    for again in (lambda: finished("demo-1", store), lambda: launch(replace(order, run="demo-1"), store, server)):
+    for again in (
+        lambda: require_unfinished("demo-1", store),
+        lambda: launch(replace(order, run="demo-1"), store, server),
+    ):
         with pytest.raises(DataError, match="demo-1 is finished: `cortex show demo-1`"):
             again()
     assert not server.submitted

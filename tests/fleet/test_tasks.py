@@ -21,7 +21,7 @@ from cortex.fleet.tasks import (
     resolve_job,
     secrets,
     stages,
-    unpushed,
+    unpushed_images,
 )
 from cortex.runs.pipeline import read_pipeline
 from cortex.runs.profile import Profile
@@ -184,10 +184,10 @@ def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) 
     digests = tmp_path / "digests.json"
     names = ("data", "sft", "grpo", "quantize")
     documents = resolve(profile, "r1", settings=S3, digests=digests)
-    assert unpushed(documents) == sorted(names)
+    assert unpushed_images(documents) == sorted(names)
     digests.write_text(json.dumps({name: f"{ECR}/cortex-dev/{name}@sha256:{'0' * 64}" for name in names}))
     documents = resolve(profile, "r1", settings=S3, digests=digests)
-    assert unpushed(documents) == []
+    assert unpushed_images(documents) == []
     assert documents[1]["resources"]["image_id"] == f"docker:{ECR}/cortex-dev/sft@sha256:{'0' * 64}"
     # SkyPilot's own words for: the machine logs in to ECR as itself.
     login = {key: value for key, value in documents[1]["envs"].items() if key.startswith("SKYPILOT_DOCKER_")}
@@ -337,7 +337,7 @@ def test_a_users_own_tasks_keep_what_they_do(tmp_path: Path, profile: Profile) -
     tasks = by_name(resolve(profile, "r1", pipeline=path, settings=S3))
     assert list(tasks) == ["a", "c"]
     assert tasks["a"]["run"] == script.replace("dpo grpo", "grpo")
-    assert tasks["c"]["run"] == "echo hello" and unpushed(list(tasks.values())) == []
+    assert tasks["c"]["run"] == "echo hello" and unpushed_images(list(tasks.values())) == []
 
 
 def test_stages_of_one_line_are_all_seen(tmp_path: Path, profile: Profile) -> None:
@@ -352,7 +352,7 @@ def test_an_image_that_a_cloud_names_region_by_region_is_left_as_it_is(tmp_path:
     images = {"us-east-1": "ami-1", "us-west-2": "ami-2"}
     path = write(tmp_path / "p.yaml", {"name": "a", "resources": {"image_id": images}, "run": "cortex run data"})
     [task] = resolve(profile, "r1", pipeline=path, settings=S3)
-    assert task["resources"]["image_id"] == images and unpushed([task]) == []
+    assert task["resources"]["image_id"] == images and unpushed_images([task]) == []
 
 
 def test_a_container_beside_the_machines_own_image_is_the_one_that_was_pushed(
@@ -365,12 +365,12 @@ def test_a_container_beside_the_machines_own_image_is_the_one_that_was_pushed(
     resources = {"image_id": {"docker": "cortex-data", "us-east-1": ami}, "infra": "aws", "cpus": 4}
     path = write(tmp_path / "p.yaml", {"name": "a", "resources": resources, "run": "cortex run data"})
     assert read_pipeline(path)[0].image == "data"
-    assert unpushed(resolve(profile, "r1", pipeline=path, settings=S3, digests=digests)) == ["data"]
+    assert unpushed_images(resolve(profile, "r1", pipeline=path, settings=S3, digests=digests)) == ["data"]
     pushed = f"{ECR}/data@sha256:{'0' * 64}"
     digests.write_text(json.dumps({"data": pushed}))
     documents = resolve(profile, "r1", pipeline=path, settings=S3, digests=digests)
     [task] = documents
-    assert unpushed(documents) == [] and task["resources"]["image_id"] == {"docker": pushed, "us-east-1": ami}
+    assert unpushed_images(documents) == [] and task["resources"]["image_id"] == {"docker": pushed, "us-east-1": ami}
     assert task["envs"]["SKYPILOT_DOCKER_SERVER"] == ECR
     [read] = dag_utils.load_chain_dag_from_yaml_str(dump(documents, "cortex-r1")).tasks
     [machine] = read.resources

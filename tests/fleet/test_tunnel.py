@@ -23,7 +23,7 @@ from cortex.fleet import tunnel as tunnel_module
 from cortex.fleet.job_state import JobWatcher
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.tools import check
-from cortex.fleet.skypilot import answering
+from cortex.fleet.skypilot import reaching_skypilot
 from cortex.fleet.tunnel import PLUGIN, Tunnel, find_tunnel
 from cortex.runs.profile import Profile
 from cortex.settings import CHECKOUT, Settings
@@ -252,14 +252,14 @@ def forget_server() -> None:
 
 
 def test_whatever_asks_skypilot_opens_it_first(manager: SessionManager, named: Tunnel) -> None:
-    with answering("look"):
+    with reaching_skypilot("look"):
         assert asks(named.port) == "healthy"
 
 
 def test_what_cannot_be_opened_ends_the_verb_in_a_sentence(manager: SessionManager, named: Tunnel) -> None:
     (manager.folder / PLUGIN).unlink()
     refusal = rf"^cannot look: SkyPilot's server cannot be reached without {PLUGIN}"
-    with pytest.raises(ConfigError, match=refusal), answering("look"):
+    with pytest.raises(ConfigError, match=refusal), reaching_skypilot("look"):
         pytest.fail("SkyPilot was asked")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cortex.errors import ConfigError
 from cortex.settings import CHECKOUT
 from infra.config import ServerConfig, StackConfig, parse, read
-from infra.cost import described, monthly
+from infra.cost import describe_cost, monthly_costs
 from infra.names import Names
 from tests.infra.samples import OWNER, shipped
 
@@ -139,21 +139,25 @@ def test_shipped_stacks_servers_are_at_ports_of_their_own() -> None:
 
 def test_what_an_idle_stack_costs_is_said_beforehand() -> None:
     config = parse("dev", GOOD)
-    costs = monthly(config)
+    costs = monthly_costs(config)
     assert costs["SkyPilot's server, t3.large"] == pytest.approx(60.74, abs=0.01)
-    assert "a month" in described(config) and f"${sum(value or 0 for value in costs.values()):.2f}" in described(config)
+    assert "a month" in describe_cost(
+        config
+    ) and f"${sum(value or 0 for value in costs.values()):.2f}" in describe_cost(config)
     unknown = parse("dev", {**GOOD, "server": {"machine": "x2idn.metal"}})
-    assert monthly(unknown)["SkyPilot's server, x2idn.metal"] is None
-    assert "costs at least $" in described(unknown) and "x2idn.metal: see aws.amazon.com" in described(unknown)
+    assert monthly_costs(unknown)["SkyPilot's server, x2idn.metal"] is None
+    assert "costs at least $" in describe_cost(unknown) and "x2idn.metal: see aws.amazon.com" in describe_cost(unknown)
     without = parse("dev", {**GOOD, "ssh_from": ["198.51.100.7/32"], "server": False})
-    assert monthly(without) == {"key": 1.0}
+    assert monthly_costs(without) == {"key": 1.0}
 
 
 def test_what_is_kept_at_google_is_said_and_that_nothing_else_costs() -> None:
-    assert "Google" not in described(parse("dev", GOOD))
+    assert "Google" not in describe_cost(parse("dev", GOOD))
     config = parse("dev", {**GOOD, "gcp": GOOGLE})
-    assert monthly(config) == monthly(parse("dev", GOOD)) and "pruned for 10 days more" in described(config)
-    assert "for 3 days more" in described(parse("dev", {**GOOD, "gcp": {**GOOGLE, "soft_delete_days": 0}}))
+    assert monthly_costs(config) == monthly_costs(parse("dev", GOOD)) and "pruned for 10 days more" in describe_cost(
+        config
+    )
+    assert "for 3 days more" in describe_cost(parse("dev", {**GOOD, "gcp": {**GOOGLE, "soft_delete_days": 0}}))
 
 
 @pytest.mark.parametrize(

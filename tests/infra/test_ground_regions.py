@@ -8,7 +8,7 @@ pytest.importorskip("pulumi", reason="the infra environment is not installed: im
 
 from cortex.errors import ConfigError, RefusedError
 from infra.config import parse
-from infra.cost import described, monthly
+from infra.cost import describe_cost, monthly_costs
 from infra.names import Names
 from infra.operators import launcher_policy, raiser_policy
 from infra.outputs import environment, sky_config
@@ -118,9 +118,9 @@ def test_a_machine_in_any_region_keeps_the_stack_up(raised: World) -> None:
 
 def test_further_regions_cost_nothing_idle_and_what_crosses_is_said() -> None:
     more = parse("dev", {**GOOD, "more_regions": MORE})
-    assert monthly(more) == monthly(parse("dev", GOOD))
-    assert "what machines in us-west-2 and eu-west-1 read from us-east-1 $0.02" in described(more)
-    assert "what machines" not in described(parse("dev", GOOD))
+    assert monthly_costs(more) == monthly_costs(parse("dev", GOOD))
+    assert "what machines in us-west-2 and eu-west-1 read from us-east-1 $0.02" in describe_cost(more)
+    assert "what machines" not in describe_cost(parse("dev", GOOD))
 
 
 @pytest.mark.parametrize(

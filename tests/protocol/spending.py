@@ -67,8 +67,8 @@ class SteppedMeter(Meter):
         super()._enter(started, last)
         self._entered = self._world.now
 
-    def _try(self, call: Callable[[], None]) -> bool:
-        done = super()._try(call)
+    def _warn_on_error(self, call: Callable[[], None]) -> bool:
+        done = super()._warn_on_error(call)
         if done and call == self._ledger.flush:
             self._rented.acknowledged = self._entered
         return done
@@ -140,7 +140,7 @@ def _work(world: World, rented: Rented) -> None:
         store = Bucket(world, writer)
         try:
             lease = Lease.take(store, "r")
-            meter.under(lease.epoch)
+            meter.use_epoch(lease.epoch)
             ledger = Ledger(store, "r", lease.epoch, rented.clock)
             for step in range(4):
                 with suppress(StoreError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -135,6 +136,7 @@ def lacking() -> str | None:
 @contextmanager
 def two_machines(folder: Path) -> Generator[Pair]:
     """Raise the two, and the bucket."""
+    _delete_left_over()
     server = Server(folder / "served")
     server.start()
     # At both cables' ends here, and at loopback for this process.
@@ -161,6 +163,14 @@ def two_machines(folder: Path) -> Generator[Pair]:
         proxy.shutdown()
         proxy.server_close()
         server.kill()
+
+
+def _delete_left_over() -> None:
+    """Delete namespaces of tests that were killed: their cables have the addresses that are wanted here."""
+    for line in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.splitlines():
+        found = re.match(r"cortex-node-(\d+)-\d", line)
+        if found and not Path("/proc", found[1]).exists():
+            _ip("netns", "delete", found[0])
 
 
 def _variables(rank: int, port: int) -> dict[str, str]:

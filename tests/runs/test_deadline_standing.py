@@ -164,7 +164,7 @@ def test_the_meter_has_the_work_leave_when_a_try_is_due_and_enters_why(tmp_path:
     aws.rent(datetime.fromtimestamp(START + 5 * HOUR, UTC), spot=False)
     asked = Endpoints(aws.url, None, None).identities()
     with Meter(store, RUN, 0.0, "grpo", asked=asked, clock=clock, every=0.02) as meter:
-        meter.under(Lease.take(store, RUN).epoch)
+        meter.use_epoch(Lease.take(store, RUN).epoch)
         wait(lambda: named(store, "deadline_decision"))
         assert meter.ending is None
         meter.require()
@@ -184,7 +184,7 @@ def test_a_run_without_a_deadline_is_left_alone(tmp_path: Path, aws: AwsServer, 
     aws.rent(datetime.fromtimestamp(START + 5 * HOUR, UTC), spot=spot)
     asked = Endpoints(aws.url, None, None).identities()
     with Meter(store, RUN, 0.0, "grpo", asked=asked, clock=clock, every=0.02) as meter:
-        meter.under(Lease.take(store, RUN).epoch)
+        meter.use_epoch(Lease.take(store, RUN).epoch)
         wait(lambda: len(named(store, "machine_alive")) > 3)
         assert meter.ending is None
     assert not named(store, "deadline_decision")
@@ -193,7 +193,7 @@ def test_a_run_without_a_deadline_is_left_alone(tmp_path: Path, aws: AwsServer, 
 def test_a_run_stops_once_it_has_taken_as_long_as_it_may_and_goes_on_when_that_is_raised(tmp_path: Path) -> None:
     store, clock = bucket(tmp_path, BEGUN[1:2]), Clock(9.9)
     with Meter(store, RUN, 0.0, "grpo", max_duration=10.0, asked=(), clock=clock, every=0.02) as meter:
-        meter.under(Lease.take(store, RUN).epoch)
+        meter.use_epoch(Lease.take(store, RUN).epoch)
         wait(lambda: named(store, "machine_started"))
         assert meter.over is None
         clock.now += 0.2 * HOUR

@@ -54,7 +54,7 @@ def joined(port: int, secret: RunSecret = SECRET, rank: int = 1) -> Follower:
 def heard(leader: Leader) -> list[tuple[int, Word | None]]:
     end, said = time.monotonic() + 10, list[tuple[int, Word | None]]()
     while not said and time.monotonic() < end:
-        said += leader.heard()
+        said += leader.received_words()
         time.sleep(0.01)
     return said
 
@@ -64,15 +64,15 @@ def test_both_start_from_the_leaders_checkpoint_once_both_are_ready(port: int, p
 
     def follow() -> str | None:
         with joined(port) as follower:
-            assert follower.begun() == "sft"
-            chosen = follower.resumed()
+            assert follower.await_stage() == "sft"
+            chosen = follower.await_checkpoint()
             assert (chosen.step, chosen.digest) == (40, "d" * 64)
             assert follower.rendezvous_port == chosen.port
             time.sleep(0.3)
             order.append("ready")
             follower.ready()
             order.append("gone")
-            return follower.begun()
+            return follower.await_stage()
 
     with Leader(Node(0, BOTH), SECRET, port=port) as leader:
         leader.begin("sft")
@@ -87,8 +87,8 @@ def test_both_start_from_the_leaders_checkpoint_once_both_are_ready(port: int, p
 def test_the_leaders_exit_code_is_everybodys(port: int, pool: ThreadPoolExecutor) -> None:
     def follow() -> None:
         with joined(port) as follower:
-            follower.begun()
-            follower.begun()
+            follower.await_stage()
+            follower.await_stage()
 
     following = pool.submit(follow)
     with pytest.raises(BudgetError), Leader(Node(0, BOTH), SECRET, port=port) as leader:
@@ -105,7 +105,7 @@ def test_a_node_that_fails_leaves_after_the_leader_and_as_it_does(port: int, poo
     def follow() -> None:
         try:
             with joined(port) as follower:
-                follower.begun()
+                follower.await_stage()
                 raise ConfigError("no room on the disk")
         finally:
             ended.append(time.monotonic())
@@ -127,7 +127,7 @@ def test_a_node_that_failed_after_the_model_was_made_does_not_fail_the_task(
 ) -> None:
     def follow() -> str:
         with joined(port) as follower:
-            follower.begun()
+            follower.await_stage()
             raise StageError("its trainer fell at the very end")
         return "left quietly"
 
@@ -140,7 +140,7 @@ def test_a_node_that_failed_after_the_model_was_made_does_not_fail_the_task(
 
 def test_a_notice_reaches_the_leader(port: int) -> None:
     with Leader(Node(0, BOTH), SECRET, port=port) as leader, joined(port) as follower:
-        follower.noticed("aws spot instance-action", "it is to be taken", 110.0)
+        follower.send_notice("aws spot instance-action", "it is to be taken", 110.0)
         told = Noticed(source="aws spot instance-action", text="it is to be taken", seconds=110.0)
         assert heard(leader) == [(1, told)]
 
@@ -148,7 +148,7 @@ def test_a_notice_reaches_the_leader(port: int) -> None:
 def test_a_node_whose_program_was_killed_is_gone_at_once(port: int) -> None:
     program = (
         "import time; from tests.runs.test_gang import joined\n"
-        f"with joined({port}) as follower: print(follower.begun(), flush=True); time.sleep(600)"
+        f"with joined({port}) as follower: print(follower.await_stage(), flush=True); time.sleep(600)"
     )
     with Leader(Node(0, BOTH), SECRET, port=port) as leader:
         leader.begin("sft")
@@ -174,7 +174,7 @@ def test_a_leader_that_is_gone_is_a_preemption(port: int, pool: ThreadPoolExecut
 
     def follow() -> None:
         with joined(port) as follower:
-            follower.begun()
+            follower.await_stage()
 
     following = pool.submit(follow)
     end = time.monotonic() + 10
@@ -196,7 +196,7 @@ def test_what_does_not_hold_the_runs_secret_is_not_let_in(port: int, intruder: R
             joined(port, intruder)
         with joined(port) as follower:  # which takes nobody's place
             leader.begin("sft")
-            assert follower.begun() == "sft"
+            assert follower.await_stage() == "sft"
             for rank in (1, 0, 2):
                 with pytest.raises(RefusedError):
                     joined(port, rank=rank)
@@ -227,7 +227,7 @@ def test_silent_and_senseless_callers_hold_up_nobody(port: int) -> None:
         senseless.sendall(b"GET / HTTP/1.1\r\n\r\n" + b"x" * 10000)
         with joined(port) as follower:
             leader.begin("sft")
-            assert follower.begun() == "sft"
+            assert follower.await_stage() == "sft"
 
 
 def test_a_node_that_does_not_come_is_named(port: int) -> None:

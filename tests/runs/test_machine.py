@@ -66,7 +66,7 @@ def test_a_machine_whose_clock_is_wrong_costs_from_its_launch_by_the_clouds(days
     now = steady_time()
     found = identify(at(aws=aws.url), now, PRICES)
     assert found.since == pytest.approx(launched.timestamp(), abs=1)
-    sign = found.sign(now + 60)
+    sign = found.sign_of_life(now + 60)
     assert sign["seconds"] == pytest.approx(300, abs=5) and sign["until"] == pytest.approx(sign["since"] + 300, abs=5)
 
 

@@ -44,7 +44,7 @@ class Bucket(FolderStore):
         self.down = False
         self.hasty: Bucket | None = None
 
-    def patient(self, patience: Patience) -> Store:
+    def with_patience(self, patience: Patience) -> Store:
         self.hasty = Bucket(self.root)
         self.hasty.down = self.down
         return self.hasty
@@ -68,7 +68,7 @@ class Bucket(FolderStore):
 class Hasty(Bucket):
     """One that answers nobody but those who wait."""
 
-    def patient(self, patience: Patience) -> Store:
+    def with_patience(self, patience: Patience) -> Store:
         self.hasty = Bucket(self.root)
         self.hasty.down = True
         return self.hasty
@@ -85,7 +85,7 @@ def bucket(tmp_path: Path) -> Bucket:
 @contextmanager
 def metered(bucket: Bucket, clock: Clock, budget: float = 100.0, grace: float = 1000.0) -> Generator[Meter]:
     with Meter(bucket, RUN, budget, "sft", asked=(), clock=clock, every=0.02, grace=grace) as meter:
-        meter.under(Lease.take(bucket, RUN).epoch)
+        meter.use_epoch(Lease.take(bucket, RUN).epoch)
         wait(lambda: named(bucket, "machine_started"))
         yield meter
 
@@ -209,12 +209,12 @@ def test_who_does_not_leave_at_the_cap_is_ended_unless_it_publishes(bucket: Buck
     try:
         with metered(bucket, clock, budget=10.0, grace=0.0) as meter:
             if publishing:
-                meter.finishing()
+                meter.begin_publishing()
             clock.now += HOUR
             if publishing:
                 time.sleep(4 * LOOK_SECONDS)
                 assert not told
-                meter.under(Lease.take(bucket, RUN).epoch)  # the next stage is not spared
+                meter.use_epoch(Lease.take(bucket, RUN).epoch)  # the next stage is not spared
             wait(lambda: told, 20)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cortex.runs.profile_file import PROFILES, draft_profile, load_profile
-from cortex.runs.profile_text import DEFAULT, annotated, origins, profile_schema
+from cortex.runs.profile_text import DEFAULT, annotate_profile, profile_schema, value_origins
 from cortex.settings import CHECKOUT
 from cortex.yaml_reader import read_yaml
 
@@ -26,7 +26,7 @@ def profile_verb(*words: str) -> str:
 def test_what_is_shown_is_the_same_profile(name: str, tmp_path: Path) -> None:
     draft = draft_profile(name, sets=["seed=11", 'teacher.model="a # b"'])
     path = tmp_path / "shown.yaml"
-    path.write_text(annotated(draft, draft.checked()), encoding="utf-8")
+    path.write_text(annotate_profile(draft, draft.checked()), encoding="utf-8")
     assert load_profile(str(path)) == draft.checked()
 
 
@@ -34,13 +34,13 @@ def test_each_line_says_where_its_value_comes_from(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("extends: rehearsal\nname: a\nsft: {max_steps: 7}\n", encoding="utf-8")
     draft = draft_profile(str(path), sets=["grpo.learning_rate=1e-5"])
-    lines = [line.strip() for line in annotated(draft, draft.checked()).splitlines()]
+    lines = [line.strip() for line in annotate_profile(draft, draft.checked()).splitlines()]
     assert [line.split("#")[1].strip() for line in lines if line.startswith("max_steps: 7 ")] == [str(path)]
     assert [line.split("#")[1].strip() for line in lines if line.startswith("learning_rate: 1.0e-05")] == [
         "--set grpo.learning_rate=1e-5"
     ]
     assert "sft:" in lines  # a section comes from many places
-    found = origins(draft, draft.checked())
+    found = value_origins(draft, draft.checked())
     assert found["sft.max_steps"] == str(path)
     assert found["model.scratch.layers"] == "jobs/profiles/rehearsal.yaml"
     assert found["model.revision"] == DEFAULT

@@ -12,7 +12,7 @@ from cortex.errors import ConfigError, RefusedError
 from cortex.runs.context import create_run, load_run
 from cortex.runs.profile import Profile
 from cortex.runs.profile_file import load_profile
-from cortex.runs.run_secret import BOUND, KEY_FILE, RunSecret, bind
+from cortex.runs.run_secret import BOUND, KEY_FILE, RunSecret, bind_run
 from cortex.settings import Settings
 
 GIVEN = "0123456789abcdef0123456789abcdef"
@@ -74,7 +74,7 @@ def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_a_code_is_of_its_words_run_and_secret_alone() -> None:
     secret = RunSecret("r", GIVEN)
     code = secret.code("checkpoint", "sft", "10", "abc")
-    assert secret.made(code, "checkpoint", "sft", "10", "abc")
+    assert secret.verifies(code, "checkpoint", "sft", "10", "abc")
     others: list[tuple[RunSecret, tuple[str, ...]]] = [
         (secret, ("checkpoint", "sft", "1", "0abc")),
         (secret, ("checkpoint", "sft", "10abc")),
@@ -84,25 +84,25 @@ def test_a_code_is_of_its_words_run_and_secret_alone() -> None:
         (RunSecret("r", GIVEN[::-1]), ("checkpoint", "sft", "10", "abc")),
     ]
     for other, words in others:
-        assert not other.made(code, *words), (other, words)
+        assert not other.verifies(code, *words), (other, words)
     odd: tuple[JsonValue, ...] = (None, "", 5, True, code[:-1], code.upper(), [code], {"": code}, "\u00e9" * 64)
     for value in odd:
-        assert not secret.made(value, "checkpoint", "sft", "10", "abc"), value
+        assert not secret.verifies(value, "checkpoint", "sft", "10", "abc"), value
 
 
 def test_a_run_is_bound_once_and_known_again(store: FolderStore, profile: Profile) -> None:
     secret = RunSecret("r", GIVEN)
-    bind(store, secret, profile)
+    bind_run(store, secret, profile)
     written = store.get(f"runs/r/{BOUND}")
-    bind(store, secret, profile, profile.digest)
+    bind_run(store, secret, profile, profile.digest)
     assert store.get(f"runs/r/{BOUND}") == written and GIVEN.encode() not in written
 
 
 def test_another_secret_is_refused_before_anything_is_lost(store: FolderStore, profile: Profile) -> None:
-    bind(store, RunSecret("r", GIVEN), profile)
+    bind_run(store, RunSecret("r", GIVEN), profile)
     before = {entry.key: store.get(entry.key) for entry in store.list("runs/r")}
     with pytest.raises(RefusedError, match=f"copy the file {KEY_FILE} from CORTEX_HOME") as refused:
-        bind(store, RunSecret("r", GIVEN[::-1]), profile)
+        bind_run(store, RunSecret("r", GIVEN[::-1]), profile)
     assert refused.value.exit_code == 77 and "\n" not in str(refused.value)
     assert {entry.key: store.get(entry.key) for entry in store.list("runs/r")} == before
 
@@ -116,14 +116,14 @@ def replaced(store: FolderStore, **changes: Any) -> Profile:
 def test_a_profile_that_somebody_replaced_is_refused_by_who_holds_the_secret(
     store: FolderStore, profile: Profile
 ) -> None:
-    bind(store, RunSecret("r", GIVEN), profile)
+    bind_run(store, RunSecret("r", GIVEN), profile)
     with pytest.raises(RefusedError, match="is not the profile that run r was begun with"):
-        bind(store, RunSecret("r", GIVEN), replaced(store, seed=77))
+        bind_run(store, RunSecret("r", GIVEN), replaced(store, seed=77))
 
 
 def test_and_by_a_worker_even_before_anything_was_bound(store: FolderStore, profile: Profile) -> None:
     with pytest.raises(RefusedError, match="is not the profile that run r was launched with"):
-        bind(store, RunSecret("r", GIVEN), replaced(store, seed=77), profile.digest)
+        bind_run(store, RunSecret("r", GIVEN), replaced(store, seed=77), profile.digest)
     assert not store.exists(f"runs/r/{BOUND}")
 
 
@@ -131,12 +131,12 @@ def test_and_by_a_worker_even_before_anything_was_bound(store: FolderStore, prof
 def test_an_odd_binding_is_refused_in_a_line(odd: bytes, store: FolderStore, profile: Profile) -> None:
     store.put(f"runs/r/{BOUND}", odd)
     with pytest.raises(RefusedError):
-        bind(store, RunSecret("r", GIVEN), profile)
+        bind_run(store, RunSecret("r", GIVEN), profile)
 
 
 def test_a_binding_cannot_be_moved_to_another_run(store: FolderStore, profile: Profile) -> None:
-    bind(store, RunSecret("r", GIVEN), profile)
+    bind_run(store, RunSecret("r", GIVEN), profile)
     create_run(store, "s", profile)
     store.put(f"runs/s/{BOUND}", json.dumps(json.loads(store.get(f"runs/r/{BOUND}"))).encode())
     with pytest.raises(RefusedError):
-        bind(store, RunSecret("s", GIVEN), profile)
+        bind_run(store, RunSecret("s", GIVEN), profile)

@@ -74,7 +74,7 @@ class Bed:
         return process is not None
 
     def status(self) -> dict[str, Any]:
-        """What is up: the phase, and the machines."""
+        """State of the bed: the phase, and the machines."""
         if self._process() is None or not self.place.state.exists():
             return {"phase": "down", "machines": []}
         return json.loads(self.place.state.read_text())
@@ -100,7 +100,7 @@ class Bed:
             self.place.drought.unlink(missing_ok=True)
 
     def command(self, words: Sequence[str | Path]) -> list[str]:
-        """What runs a program in the bed, to be started with `variables`.
+        """Command line that runs a program in the bed, to be started with `variables`.
 
         Raises:
             ConfigError: the bed is not up.
@@ -198,7 +198,7 @@ def shared() -> list[Path]:
 
 
 def check_machine() -> None:
-    """Whether a bed can be raised here.
+    """Check that a bed can be raised here.
 
     Raises:
         ConfigError: what is missing, in a sentence.

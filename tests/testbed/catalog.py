@@ -1,4 +1,4 @@
-"""What can be rented here: SkyPilot's price lists, written for the bed.
+"""Offers of the bed's cloud, as SkyPilot's price lists.
 
 Types and zones are named as the real cloud names them. The prices are invented: round, and different in each region,
 so that a choice between them can be seen.

@@ -59,7 +59,7 @@ def main() -> None:
         tell("too-early", ask("meta-data/spot/instance-action", token))
         _begin(store)
         with Meter(store, RUN, 0.0, "sft", every=1.0) as meter:
-            meter.under(Lease.take(store, RUN).epoch)
+            meter.use_epoch(Lease.take(store, RUN).epoch)
             tell("first", machine)
             while isinstance(notice := ask("meta-data/spot/instance-action", token), int):
                 time.sleep(1)
@@ -68,7 +68,7 @@ def main() -> None:
             time.sleep(600)
     elif not told("second"):
         with Meter(store, RUN, 0.0, "sft", every=1.0) as meter:
-            meter.under(Lease.take(store, RUN).epoch)
+            meter.use_epoch(Lease.take(store, RUN).epoch)
             tell("second", machine)
             try:
                 while True:

@@ -124,9 +124,11 @@ def test_the_road_is_walked_from_a_laptop_that_is_cut_off_meanwhile(
                 until(lambda: tail.of("progress"), "the first step of sft", every=0.2)
                 with laptop.unplugged():
                     until(lambda: tail.of("stage_finished", stage="sft"), "the end of sft", every=0.2)
+                assert len(tail.of("stage_started", stage="sft")) == 1, "it was not begun again for that"
             code = process.wait(1200)
     assert code == 0, [line for line in err.read_text().splitlines() if ": FAILED (" in line]
     check_lines({line["name"]: line for line in json.loads(out.read_text())["lines"]})
+    assert laptop.manager.asked, "the launch went through a session"
     assert "SOMETHING MAY STAND" not in err.read_text()
     assert set(inside.python(RUNNING).split()) <= before
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from cortex.fleet.deadline.renting import rented
+from cortex.fleet.deadline.renting import apply_renting
 from tests.testbed.conftest import Inside, until
 from tests.testbed.tasks import for_machines
 
@@ -30,7 +30,7 @@ run: python -m tests.testbed.survivor
 def test_a_spot_job_is_warned_and_reclaimed_comes_back_on_demand_and_leaves_for_spot(inside: Inside) -> None:
     task = yaml.safe_load(TASK)
     # As a run with a deadline rents: spot first, then on demand.
-    task["resources"] = rented(task["resources"], "", "spot first")
+    task["resources"] = apply_renting(task["resources"], "", "spot first")
     written = inside.write("image.yaml", yaml.safe_dump(task))
     # The bed's own environment stands for the image's: it has what the kit's core needs. It, and this code, are
     # seen there at the same paths.

@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 
 from cortex.runs.profile import Profile
 from cortex.runs.profile_sections import ScratchModel
-from cortex.training import dpo
 from cortex.training.scratch import build
 from cortex.training.trl_config import dpo_arguments
 
@@ -29,7 +29,7 @@ def main() -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=0, world_size=1)
     atexit.register(lambda: print(json.dumps({"in group": torch.distributed.is_initialized()}), flush=True))
     sys.argv[1:] = [str(task)]
-    dpo.main()
+    runpy.run_module("cortex.training.dpo", run_name="__main__")
 
 
 def profile(folder: Path) -> Profile:

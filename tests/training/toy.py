@@ -76,7 +76,7 @@ def stage(task: Task) -> str:
     asked = Endpoints(task.metadata, None, None).identities() if task.metadata else []
     with Meter(store, RUN, task.budget, "sft", asked=asked, every=0.2) as meter:
         context = context_of(store, load_profile("rehearsal"), Path(task.work))
-        meter.under(context.lease.epoch)
+        meter.use_epoch(context.lease.epoch)
         return supervise(task, replace(context, meter=meter))
 
 

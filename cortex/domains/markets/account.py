@@ -1,4 +1,4 @@
-"""The account of what was made of a user's files: every column, every day left out, everything joined."""
+"""Account of how a user's files were read: every column, every day left out, every join."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ Role = Literal["symbol", "time", "price", "metric", "left out"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column, and what it serves as."""
+    """One column and its role."""
 
     name: str
     """As the file has it."""
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Account:
-    """All columns of all files, and notes on what else became of their rows."""
+    """All columns of all files, and notes on their rows."""
 
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
@@ -30,7 +30,7 @@ class Account:
         return replace(self, notes=(*self.notes, *notes))
 
     def to_json(self) -> dict[str, object]:
-        """Columns of several files that are alike stand once, with the names of the files."""
+        """The account as JSON: equal columns of several files are listed once, with the files' names."""
         alike: dict[tuple[str, Role, str], list[str]] = {}
         for column in self.columns:
             alike.setdefault((column.name, column.role, column.why), []).append(column.file)
@@ -41,7 +41,7 @@ class Account:
 
 
 def quoted(value: object) -> str:
-    """A value of a file as a message shows it: on one line, and no longer than helps to find it."""
+    """A value of a file for a message: on one line, cut to a length that helps to find it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

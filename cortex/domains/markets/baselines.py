@@ -1,4 +1,4 @@
-"""What a forecast model has to beat: each baseline is fitted on the training split and forecasts the test split."""
+"""Baselines that a model has to beat: each is fitted on the training split and forecasts the test split."""
 
 from collections.abc import Sequence
 
@@ -51,7 +51,7 @@ def _base_rate(n: int, climatology: Climatology) -> Forecasts:
 
 
 def _momentum(train: pl.DataFrame, test: pl.DataFrame, feature: str, climatology: Climatology) -> Forecasts:
-    """What followed in training where the feature was on the same side of 0; the base rate, where it never was.
+    """Training outcomes where the feature had the same sign; the base rate where it never had.
 
     A feature of exactly 0 is on the side of those that fell, as an outcome of 0 is: what it forecasts has not risen.
     """

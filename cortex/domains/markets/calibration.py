@@ -1,4 +1,4 @@
-"""Whether things stated at a probability happen at that rate."""
+"""Calibration: comparison of stated probabilities with realised rates."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ P_COUNTS = "p_counts"
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What a reliability diagram shows: B bins of forecasts, each field an array of length B."""
+    """Data of a reliability diagram: B bins of forecasts, each field an array of length B."""
 
     mean_p: Floats
     up_rate: Floats

@@ -1,4 +1,4 @@
-"""What a table of rows must fulfil before anything is computed from it: the first row that does not is named."""
+"""Checks of a table before anything is computed from it; an error names the first bad row."""
 
 from collections.abc import Sequence
 

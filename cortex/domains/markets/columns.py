@@ -1,4 +1,4 @@
-"""Which numeric columns are no metrics: constants, counters and clocks, told by their values beside the rows' times."""
+"""Detection of numeric columns that are no metrics: constants, counters and clocks, by their values and rows' times."""
 
 import re
 
@@ -8,10 +8,10 @@ from cortex.domains.markets.checks import OHLC
 from cortex.domains.markets.timestamps import read_counts
 
 FILE, ROW = "_file", "_row"
-"""Columns that say where each row came from: the file's number, and the row's in it."""
+"""Columns with the origin of each row: the file's number, and the row's number in it."""
 
 _ENOUGH = 8
-"""Values of a history below which a straight line may well be chance."""
+"""Minimum number of values for a test: with fewer, a straight line may well be chance."""
 
 _NEAR_DAYS = 31
 """A clock of the row shows a time near the row's own: the bar's end, say. A volume that happens to look like a time in
@@ -26,7 +26,7 @@ _COUNTER_NAME = re.compile(
 
 
 def why_no_metric(rows: pl.DataFrame, metric: str) -> str | None:
-    """Why a column carries nothing to learn from; None where it is a metric, or has too few values to tell.
+    """Reason why a column carries nothing to learn from; None for a metric, or for too few values to tell.
 
     `rows` has symbol, time, `FILE` and `ROW`, in the order of the files, and prices where there are any. Values decide,
     so that a counter is found under any name. A total that grows by differing steps is a metric. The name counts for

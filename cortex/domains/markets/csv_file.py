@@ -1,4 +1,4 @@
-"""CSV files as people have them: any usual encoding, separator and preamble is read, or the line at fault is named."""
+"""Reading CSV files of any usual encoding, separator and preamble; an error names the line at fault."""
 
 import csv
 import gzip
@@ -20,10 +20,10 @@ _OTHER_KINDS = {
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SEPARATORS = (",", ";", "\t", "|")
 _PREAMBLE_LINES = 40
-"""How far down the column names are looked for: exports put titles, addresses and licences above them."""
+"""Lines searched for the column names: exports put titles, addresses and licences above them."""
 
 _LARGEST = 4 * 2**30
-"""Bytes of text that are taken out of a gzip file: a small file can hold far more than the memory does."""
+"""Bytes of text decompressed from a gzip file at most: a small file can expand beyond the memory."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CsvFile:
     cells: pl.DataFrame
     """One text column for each name; an empty cell is null."""
     notes: tuple[str, ...]
-    """What of the file is in no cell."""
+    """Notes on parts of the file outside the table."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ def _refuse_width(found: int, line: int, width: int, file: Path) -> None:
 
 
 def _without_blank_lines(body: str) -> str:
-    """Blank lines are a habit of editors, and no rows. Within quotes they may be a part of a cell; then all stay, but
-    those at the top, from which polars would conclude that there is one column."""
+    """The text without blank lines, which are no rows. If it has quotes, blank lines may be part of a cell: then only
+    those at the top go, from which polars would conclude that there is one column."""
     if '"' in body:
         return body.lstrip("\n")
     return "\n".join(line for line in body.split("\n") if line.strip())

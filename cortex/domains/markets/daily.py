@@ -1,4 +1,4 @@
-"""Bars of any length as UTC days, and which days are left out because they are not whole."""
+"""Conversion of bars of any length to UTC days, leaving out incomplete days."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Daily:
     table: pl.DataFrame
     """symbol, date, prices and metrics, sorted by symbol and date."""
     notes: tuple[str, ...]
-    """Which days were left out."""
+    """Notes on the days that were left out."""
 
 
 def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str) -> Daily:

@@ -1,4 +1,4 @@
-"""Examples: a prompt written from what was known, and the outcome that it did not know."""
+"""Examples: a prompt with the data known at the decision, and the outcome, which the prompt does not contain."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Features of a decision, from nothing but what was known when it was taken.
+"""Features of a decision, computed only from data known when it was taken.
 
 A decision is taken at the close of a date, 00:00 UTC of the next day. Price features use bars up to that date; a metric
 counts from `onchain_lag_days` after its own day. Windows count bars of a symbol's own history, which starts afresh
@@ -16,7 +16,7 @@ from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
 MONTH = 30
-"""Bars behind `mom30`, the realised volatility and the trailing high."""
+"""Window, in bars, of `mom30`, the realised volatility and the trailing high."""
 
 STALE_DAYS = 7
 """A metric's last value serves for a week; a price history with a longer gap than that starts afresh."""
@@ -68,7 +68,7 @@ def level(z: Values) -> Values:
 
 
 def warmup_bars(config: DataConfig) -> int:
-    """How many daily bars a symbol needs before its first complete row of features."""
+    """Number of daily bars that a symbol needs before its first complete row of features."""
     return MONTH + config.window_days
 
 
@@ -155,8 +155,8 @@ def _with_history(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _metric_z(value: pl.Expr, window: int) -> pl.Expr:
-    # Which of the two holds is decided by the past alone. Zeros, not nulls, stand in for logarithms that do not exist:
-    # a null far ahead would change how polars sums, and so the last bits of the past.
+    # Only past values decide between logarithm and value. Undefined logarithms become zeros, not nulls: a null far
+    # ahead would change the order in which polars sums, and so the last bits of past values.
     log = pl.when(value > 0).then(value.log()).otherwise(pl.when(value.is_not_null()).then(0.0))
     return pl.when(value.cum_min() > 0).then(_z(log, window)).otherwise(_z(value, window))
 

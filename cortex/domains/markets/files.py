@@ -92,7 +92,7 @@ def _files(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            # A hidden file is not the user's: systems keep their own notes in `._BTC.csv` and `.DS_Store`.
+            # Hidden files are not the user's: operating systems write `._BTC.csv` and `.DS_Store`.
             inside = sorted(path.iterdir())
             shown = [file for file in inside if file.is_file() and kind_of(file) and not file.name.startswith(".")]
             if not shown:
@@ -127,7 +127,7 @@ def _check_zones(tables: Sequence[TableFile]) -> None:
 
 def _check_numbers(stems: Sequence[str]) -> None:
     """Refuse files that only their names tell apart, as `BTC_1` and `BTC_2`: parts, intervals, or two assets."""
-    named = {symbol_of(stem): stem for stem in stems}  # years and parts are no symbol's: their files are joined
+    named = {symbol_of(stem): stem for stem in stems}  # years and parts are not in the symbol: their files are joined
     if alike := numbered_alike(list(named)):
         files = " and ".join(quoted(named[symbol]) for symbol in alike)
         raise DataError(
@@ -149,7 +149,7 @@ def _merge_symbols(tables: Sequence[TableFile]) -> tuple[list[TableFile], tuple[
 
 
 def _check_rows(table: TableFile) -> None:
-    if not is_newest_first(table.rows):  # a history is sorted when its parts are joined
+    if not is_newest_first(table.rows):  # such a table is reversed later, when its history is sorted
         check_order(table.rows, table.name)
     if table.prices:
         check_prices(table.rows, table.name)
@@ -198,8 +198,8 @@ def _refuse_copies(symbol: str, date: object, files: Sequence[int], parts: Seque
 def _left_out(
     histories: Sequence[_History], tables: Sequence[TableFile], asked_for: Sequence[str] | None
 ) -> dict[str, str]:
-    """Why each column that was read as numbers, and is no metric, is none. Raises DataError for one that is wanted and
-    has no numbers."""
+    """The reason for each numeric column that is not used as a metric. Raises DataError for a wanted column without
+    numbers."""
     wanted = None if asked_for is None else [column_name(metric) for metric in asked_for]
     reasons: dict[str, list[str | None]] = {}
     for history in histories:
@@ -240,7 +240,7 @@ def _judged(column: Column, left_out: dict[str, str]) -> Column:
 
 
 def _joined_notes(tables: Sequence[TableFile]) -> tuple[str, ...]:
-    """Which symbols' prices, or metrics of the same columns, come from more than one file."""
+    """Notes on symbols whose prices, or metrics of the same columns, come from more than one file."""
     sources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for table in tables:
         for symbol in table.rows["symbol"].unique().sort():
@@ -294,7 +294,7 @@ def _keep_symbols(prices: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
 
 
 def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
-    """Every metric is a feature of every example, so a symbol without one would have no examples at all."""
+    """Refuse a symbol that lacks a metric: every metric is a feature of every example, so it would have no examples."""
     priced = prices["symbol"].unique()
     strangers = onchain.filter(~pl.col("symbol").is_in(priced.implode()))["symbol"].unique().sort().to_list()
     if strangers:

@@ -1,4 +1,4 @@
-"""Flipside as a source: daily prices and chain metrics, asked for through its SDK.
+"""Flipside as a source: daily prices and chain metrics, queried through its SDK.
 
 Prices are made of hourly ones, less those that Flipside filled in itself. Metrics are made of each chain's hourly core
 metrics, whose tables the SDK's account must be allowed to read.

@@ -1,4 +1,4 @@
-"""What a baseline states for each example, as arrays."""
+"""A baseline's forecasts of each example, as arrays."""
 
 from dataclasses import dataclass, fields
 
@@ -16,7 +16,7 @@ INTERVAL_LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Climatology:
-    """What the training outcomes say of any example with no look at it: how often up, and where 90% of returns lay.
+    """Training outcomes' statistics, the same for every example: the rate of up, and the interval of 90% of returns.
 
     Returns are fractions.
     """

@@ -1,4 +1,4 @@
-"""Which days of a history make no examples, and for want of what: said, since nobody would miss them otherwise."""
+"""Notes on days of a history that make no examples, and why: otherwise nobody would notice that they are missing."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""Which numbers a piece of reasoning cites, and whether the prompt holds them."""
+"""Numbers that a reasoning cites, checked against the prompt."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"(?<![\w.])[+-]?\d++(?:\.\d++)?+(?!\w)")
 
 @dataclass(frozen=True)
 class Citations:
-    """How many numbers a reasoning cites, and those that the prompt does not hold."""
+    """Number of cited numbers, and those among them that the prompt does not contain."""
 
     cited: int
     ungrounded: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One reading of numbers for prices and metrics alike, whichever way a file writes them and wherever they stand."""
+"""Parsing of numbers, the same for prices and metrics, in all the notations that files use."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cortex.errors import DataError
 
 _WORDS = "na n/a n.a. #n/a <na> nan null (null) none nil missing unknown undefined #value! #div/0! #ref! #num!"
 MISSING = frozenset((*_WORDS.split(), "", "-", "--", "---", "–", "—", ".", "?", r"\n"))
-"""How spreadsheets, databases and scripts write that there is no value; compared in lower case."""
+"""Words for a missing value in spreadsheets, databases and scripts; compared in lower case."""
 
 _MARKS = "$€£¥₩₹₿Ξ"
 _SIGNS = "-+−"  # the hyphen first: between two others it would mean a range
@@ -37,13 +37,13 @@ class Numbers:
     values: pl.Series
     """Float64: null where the file has no value, and where `reasons` has one."""
     reasons: dict[int, str]
-    """By row, from 0: why its value is no number."""
+    """Reasons why values are no numbers, by row, from 0."""
     given: int
-    """How many rows have a value, be it a number or not."""
+    """Number of rows with a value, whether a number or not."""
 
     @property
     def readable(self) -> int:
-        """How many rows hold a number."""
+        """Number of rows that hold a number."""
         return self.given - len(self.reasons)
 
     def checked(self, file: str) -> pl.Series:

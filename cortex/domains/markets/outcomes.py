@@ -1,4 +1,4 @@
-"""What came of a decision: the return over the horizon, once it is over, and which returns count as up."""
+"""Outcome of a decision: the return over the horizon, once it is over, and which returns count as up."""
 
 from typing import overload
 

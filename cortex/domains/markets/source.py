@@ -1,4 +1,4 @@
-"""What every source of market data gives: daily tables, and an account of where they came from."""
+"""Protocol of all sources of market data: they give daily tables, and an account of their origin."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +31,7 @@ class MarketTables:
     """symbol, date, p_up, expected_return (a fraction): the best forecast at that date's close, where it is known."""
 
     account: Account | None = None
-    """What was made of a user's files; None where the tables come from none."""
+    """Account of how a user's files were read; None where the tables come from no files."""
 
     @property
     def metrics(self) -> list[str]:
@@ -40,7 +40,7 @@ class MarketTables:
 
 
 class Source(Protocol):
-    """Where market data comes from."""
+    """A source of market data."""
 
     def load(self) -> MarketTables:
         """The tables. Raises DataError where what is there cannot be used."""

@@ -1,4 +1,4 @@
-"""Train, validation and test by time, so that no split knows how another's questions were answered."""
+"""Train, validation and test splits by time, so that no split contains information on another's outcomes."""
 
 import polars as pl
 

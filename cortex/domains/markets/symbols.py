@@ -32,7 +32,7 @@ def numbered_alike(symbols: Sequence[str]) -> tuple[str, str] | None:
 
 
 def merge_spellings(symbols: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What to call each symbol that is spelled in more than one way, and a note on each."""
+    """The common name of each symbol with several spellings, and a note on each."""
     spellings: dict[str, list[str]] = {}
     for symbol in sorted(symbols):
         spellings.setdefault(symbol.casefold(), []).append(symbol)

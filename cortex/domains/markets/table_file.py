@@ -1,4 +1,4 @@
-"""One user's file read row by row: its columns named and accounted for, its times in UTC, its numbers as numbers."""
+"""Reading one user's file: its columns are named and accounted for, times converted to UTC, and numbers parsed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class TableFile:
 
     name: str
     zoned: bool | None
-    """Whether its times name a time zone; None where it has plain dates."""
+    """True where its times name a time zone; None where it has plain dates."""
     rows: pl.DataFrame
     """symbol, time (UTC), prices, metrics, and where each row came from."""
     prices: list[str]
@@ -51,7 +51,7 @@ class TableFile:
 
 
 def kind_of(file: Path) -> str | None:
-    """The ending by which a file is read; None where it is of no kind that is."""
+    """The supported file type, by the name's ending; None for all others."""
     return next((kind for kind in KINDS if file.name.lower().endswith(kind)), None)
 
 
@@ -68,7 +68,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
     names = _known_names(frame.columns, file.name)
     by_name = {name: column for column, name in names.items()}
     time, times, same = _read_clock(frame, by_name, file.name)
-    # All of a CSV file is text: only where a file has types does it say something that numbers are held as text.
+    # In a CSV file everything is text: only in a typed file does a text column say something about its numbers.
     typed = kind_of(file) == ".parquet"
     form = times.form if typed else times.form.removesuffix(", as text")
     roles = {time: Column(time, "time", form, file.name)}

@@ -1,4 +1,4 @@
-"""One reading of dates and times, row by row: in UTC, or refused by row and value."""
+"""Parsing of dates and times, row by row, to UTC; an error names the row and the value."""
 
 import datetime as dt
 import re
@@ -14,7 +14,7 @@ UTC = pl.Datetime("us", "UTC")
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS: dict[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""How many of a unit make a second."""
+"""Units per second."""
 
 
 def _seconds(year: int) -> int:
@@ -53,9 +53,9 @@ class Times:
     utc: pl.Series
     """Datetime[us, UTC], none missing."""
     zoned: bool | None
-    """Whether they name a time zone; None for plain dates, which need none."""
+    """True where they name a time zone; None for plain dates, which need none."""
     form: str
-    """How the file writes them, for the account of its columns."""
+    """The file's notation of times, for the account of its columns."""
 
 
 def read_times(times: pl.Series, file: str) -> Times:

@@ -40,7 +40,7 @@ class _Sizes(BaseModel):
 
 @dataclass(frozen=True)
 class Architecture:
-    """Widths in numbers, not bytes."""
+    """Sizes of a dense decoder; widths are counts of numbers, not bytes."""
 
     hidden: int
     intermediate: int
@@ -51,18 +51,18 @@ class Architecture:
     """Width of all key heads together, and of all value heads."""
     vocabulary: int
     tied: bool
-    """True where the head is the embedding."""
+    """True where the output head shares the embedding's weights."""
     context: int
     """Longest sequence that the model can take, in tokens."""
     family: str
-    """Its `model_type`."""
+    """The configuration's `model_type`."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str) -> "Architecture":
         """Read a configuration; `where` names it in errors.
 
         Raises:
-            ConfigError: it is no dense decoder's, lacks one of the sizes, or holds one that none can be.
+            ConfigError: it is not a dense decoder's, lacks a size, or has a size that is impossible.
         """
         require_countable(config, where)
         missing = [key for key in _NEEDED if not config.get(key)]
@@ -96,12 +96,12 @@ class Architecture:
 
     @property
     def counted(self) -> bool:
-        """True where the family's layers are known to be those that are counted here."""
+        """True where the family's layers are known to have the parameters that this class counts."""
         return self.family in COUNTED
 
     @property
     def linears(self) -> tuple[tuple[int, int], ...]:
-        """Each linear layer of one decoder layer: its inputs, its outputs."""
+        """Inputs and outputs of each linear layer in one decoder layer."""
         attention = ((self.hidden, self.query), (self.hidden, self.key_value), (self.hidden, self.key_value))
         feed = ((self.hidden, self.intermediate), (self.hidden, self.intermediate), (self.intermediate, self.hidden))
         return (*attention, (self.query, self.hidden), *feed)
@@ -113,7 +113,7 @@ class Architecture:
 
     @property
     def table(self) -> int:
-        """Parameters of the embedding, and of the head."""
+        """Parameters of the embedding; the head has as many."""
         return self.vocabulary * self.hidden
 
     @property
@@ -122,7 +122,7 @@ class Architecture:
 
     @property
     def multiplied(self) -> int:
-        """Parameters that every token is multiplied with: all but the embedding."""
+        """Parameters in matrix products with every token: all except the embedding."""
         return self.layers * self.layer + self.table
 
     @property
@@ -135,33 +135,33 @@ class Architecture:
         return r * self.layers * sum(inputs + outputs for inputs, outputs in self.linears)
 
     def trained(self, adapter: Adapter | None) -> int:
-        """Parameters that are trained: an adapter's, or all."""
+        """Count of trained parameters: the adapter's, or all."""
         return self.adapter(adapter.r) if adapter else self.parameters
 
     def copy(self, bits: int) -> float:
-        """Bytes of a quantized copy, with its scales and what stays in bf16: a tenth more than its bits."""
+        """Bytes of a quantized copy: a tenth more than its bits, for scales and for weights that stay in bf16."""
         return 1.1 * self.parameters * bits / 8
 
     def packed(self) -> int:
-        """Bytes of the weights with the layers' in 4 bits, their scales included; embedding, head and norms in bf16.
+        """Bytes of the weights with linear layers in 4 bits, scales included, and embedding, head and norms in bf16.
 
-        A scale of 8 bits for 64 weights, and one of 32 for 256 of these: https://arxiv.org/abs/2305.14314
+        Each 64 weights have a scale of 8 bits, and each 256 scales one of 32 bits: https://arxiv.org/abs/2305.14314
         """
         linear = self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
         rest = self.parameters - linear
         return linear // 2 + self.scales() + BF16 * rest
 
     def scales(self) -> int:
-        """Bytes of the scales of weights in 4 bits."""
+        """Bytes of the scales of 4-bit weights."""
         linear = self.layers * sum(inputs * outputs for inputs, outputs in self.linears)
         return linear // 64 + FLOAT * (linear // 64 // 256)
 
 
 def read_architecture(model: Model, environment: Mapping[str, str]) -> tuple[dict[str, Any], Architecture]:
-    """A profile's base by its `config.json`: the whole of it, and the sizes in it.
+    """The `config.json` of a profile's base, and the architecture in it.
 
     Raises:
-        ConfigError: it cannot be had, or is not that of a dense decoder.
+        ConfigError: it cannot be fetched, or is not a dense decoder's.
     """
     config = base_config(model, environment)
     return config, Architecture.of(config, f"model.base {model.base}" if model.base else "model.scratch")

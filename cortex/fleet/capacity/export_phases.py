@@ -15,13 +15,13 @@ from cortex.runs.profile_sections import Gptq
 from cortex.runs.stages import models
 
 WEIGHTS_SHARE = 0.75
-"""Of a GPU's memory, what weights may fill where a model is read for its answers (`cortex.training.models`)."""
+"""Share of a GPU's memory that weights may fill where a model is loaded to answer (`cortex.training.models`)."""
 PCIE = 25e9
-"""Bytes a second from the host's memory to a GPU: half of PCIe 5's, since the pages are not pinned."""
+"""Bytes a second from the host's memory to a GPU: half of PCIe 5's rate, since the pages are not pinned."""
 READ = 4e9
 """Bytes a second of weights from the page cache into tensors."""
 BLOCK_SECONDS = 1e-4
-"""Of one column of GPTQ's loop: some ten small kernels. An estimate."""
+"""Seconds of one column in GPTQ's loop, which is some ten small kernels. An estimate."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,10 @@ class ExportPhases:
         return self.profile.hardware.export_gpus
 
     def _merge(self) -> Phase:
-        """The base comes in, the adapter is added on the host, weight by weight and in place, and the whole is written
-        from there. Source of the host's tenth: measured, peft 0.21 and transformers 5.17 (docs/measurements.md)."""
+        """Merge: the base is downloaded, the adapter is added on the host, weight by weight in place, and the result is
+        written.
+
+        The host's 10 % beyond the weights are measured, with peft 0.21 and transformers 5.17 (docs/measurements.md)."""
         whole = BF16 * self.architecture.parameters
         seconds = max(whole / NETWORK, whole / self.disk) + whole / READ + whole / self.disk + START
         return Phase(
@@ -56,11 +58,11 @@ class ExportPhases:
         )  # fmt: skip
 
     def _quantize(self, copy: Gptq) -> Phase:
-        """Layer by layer on one GPU, the rest on the host (llm-compressor's sequential onloading).
+        """GPTQ, one layer at a time on one GPU, the rest on the host (llm-compressor's sequential onloading).
 
-        A layer's weights, and for each of its linear layers a Hessian of inputs x inputs in float32, of which the
-        largest is inverted by Cholesky with two more like it; the calibration's activations before and after the layer.
-        Saving writes the copy beside the weights on the host, measured likewise.
+        The GPU holds a layer's weights; for each of its linear layers a Hessian of inputs x inputs in float32, and two
+        more of the largest, for its inversion by Cholesky; and the calibration's activations before and after the
+        layer. While it saves, the host holds the copy beside the weights, which is measured, too.
         Frantar et al., "GPTQ", 2023, section 3: Hessians take tokens x inputs^2 operations, the inverses inputs^3, and
         the columns go one after the other. llm-compressor adds Hessians up in float32.
         """
@@ -96,10 +98,12 @@ class ExportPhases:
         )
 
     def _check(self) -> Phase:
-        """The whole model's answers to the held-out examples, and its log-probabilities along them; those of base and
-        adapter, and of each copy, which unpacks itself into bf16 at its first pass; and the answers of copies whose
-        scores are bounded. What a GPU's share of weights does not hold comes from the host's memory in every pass, and
-        for answers that is at every token (`cortex.stages.export`)."""
+        """Check of the merged model and its quantized copies on held-out examples (`cortex.stages.export`).
+
+        The merged model answers, and so do copies whose scores the profile bounds. Log-probabilities along the merged
+        model's answers are computed by it, by base and adapter, and by each copy, which unpacks to bf16 at its first
+        pass. Weights beyond the GPUs' share are read from the host's memory in every pass; for answers, that is at
+        every token."""
         a, wanted = self.architecture, self.profile.export
         whole = BF16 * a.parameters
         room = WEIGHTS_SHARE * (self.sheet.bytes - CONTEXT * GIB) * self._gpus
@@ -132,7 +136,7 @@ class ExportPhases:
         )
 
     def _evaluate(self) -> Phase:
-        """Every model by vLLM on all GPUs: the base with an adapter for each training stage, then each copy."""
+        """Evaluation of every model with vLLM on all GPUs: the base with each stage's adapter, then each copy."""
         a, wanted, hardware = self.architecture, self.profile.evaluate, self.profile.hardware
         gpus = hardware.gpus_to_evaluate
         whole = BF16 * a.parameters
@@ -140,7 +144,7 @@ class ExportPhases:
         stages, copies = len(models(self.profile)), self.profile.export.gptq
         sizes = [whole] * (1 if self.profile.model.adapter else 1 + stages)
         sizes += [a.copy(copy.bits) for copy in copies]
-        # Artifacts come in whole: the merged weights of the export, too, though its copies alone are judged.
+        # Artifacts are downloaded whole: the export's merged weights, too, though only its copies are judged.
         trained = FLOAT * a.trained(self.profile.model.adapter) if self.profile.model.adapter else whole
         coming = 2 * whole + stages * trained + sum(a.copy(copy.bits) for copy in copies)
         answered = 1 + stages + len(copies)

@@ -1,4 +1,4 @@
-"""Families of models: those whose layers the closed forms count, and those that would be counted wrongly."""
+"""Families of models whose layers the closed forms count correctly, and refusal of models that they would miscount."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ COUNTED = frozenset(
     | {"ministral3", "mistral", "olmo", "olmo2", "olmo3", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm"}
     | {"vaultgemma"}
 )
-"""Each `model_type` whose layers are Llama's but for norms and biases: four projections of attention, and three of a
-gated feed-forward part. Their counts of parameters are those of transformers' own classes within a thousandth
+"""Each `model_type` whose layers equal Llama's except for norms and biases: four projections of attention, and three of
+a gated feed-forward part. Their parameter counts agree with transformers' own classes within a thousandth
 (tests/training/test_step_trace.py)."""
 
 TIED = frozenset(
     {"cohere", "cohere2", "ernie4_5", "gemma", "gemma2", "gemma3_text", "granite_swa", "smollm3", "vaultgemma"}
 )
-"""Those of them whose head is the embedding where `config.json` does not say: `save_pretrained` leaves defaults out."""
+"""Families of `COUNTED` whose head is the embedding by default: `save_pretrained` omits defaults from `config.json`."""
 
 _CAUSAL = re.compile(r"(ForCausalLM|LMHeadModel)$")
 _EXPERTS = re.compile(r"experts$")
@@ -29,13 +29,13 @@ _OTHER_LAYERS = re.compile(r"^(kv_lora_rank|(mamba|ssm|linear)_.+|.+_layers_bloc
 
 
 def require_countable(config: Mapping[str, Any], where: str) -> None:
-    """Return if a configuration is a decoder's whose layers may be counted as Llama's.
+    """Return if a configuration is that of a decoder whose layers can be counted like Llama's.
 
-    Of a family that is not in `COUNTED`, the keys must name nothing that Llama does not have: a mixture's experts,
-    of which all are held and few are at work, latent attention, or layers that keep a state.
+    For a family that is not in `COUNTED`, no key may name a part that Llama does not have: a mixture of experts (all
+    are in memory, few are at work), latent attention, or layers with a state.
 
     Raises:
-        ConfigError: it is another kind of model, with the key that says so.
+        ConfigError: it is another kind of model; the message names the key that says so.
     """
     classes: Any = config.get("architectures")
     if isinstance(classes, list) and classes and not any(_CAUSAL.search(str(name)) for name in classes):

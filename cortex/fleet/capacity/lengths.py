@@ -1,12 +1,12 @@
-"""Tokens of prompts and answers, of which a profile knows the longest alone."""
+"""Estimated tokens of prompts and answers; a profile gives only the longest answers."""
 
 from cortex.runs.profile import Profile
 
 PROMPT = 512
-"""Tokens of a prompt with all its features; the `label` stage is the first to count them."""
+"""Tokens of a prompt with all its features, assumed here; only the `label` stage counts them."""
 
 FILLED = 0.5
-"""How much of the longest answer a usual one takes. Memory is planned for the longest, time for the usual."""
+"""Length of a usual answer as a share of the longest. Memory is planned for the longest, time for the usual."""
 
 
 def usual_answer(longest: int) -> int:
@@ -14,19 +14,19 @@ def usual_answer(longest: int) -> int:
 
 
 def answer_tokens(profile: Profile) -> int:
-    """A prompt with a usual answer of the teacher."""
+    """Tokens of a prompt with a usual answer of the teacher."""
     return PROMPT + usual_answer(profile.teacher.max_tokens)
 
 
 def sft_tokens(profile: Profile) -> tuple[int, int]:
-    """The longest sequence of SFT, and the usual one."""
+    """Tokens of SFT's longest sequence, and of a usual one."""
     longest = profile.sft.sequence_length
     if profile.sft.sample_packing:
-        return longest, longest  # short ones share a sequence
+        return longest, longest  # short examples share a sequence
     return longest, min(longest, answer_tokens(profile))
 
 
 def rollout_tokens(profile: Profile) -> tuple[int, int]:
-    """The longest sequence of GRPO, and the usual one."""
+    """Tokens of GRPO's longest sequence, and of a usual one."""
     completion = profile.grpo.max_completion_length
     return PROMPT + completion, PROMPT + usual_answer(completion)

@@ -1,4 +1,4 @@
-"""One phase of a stage: what it holds, moves and takes."""
+"""One phase of a stage: its memory, its transfers and its time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,53 +7,53 @@ from typing import Any
 from cortex.runs.profile import Profile
 
 CONTEXT = 0.6
-"""GiB of a GPU that a process takes before its first tensor: CUDA's context and the libraries' kernels. An estimate."""
+"""GiB of a GPU that a process uses before its first tensor: CUDA's context and the libraries' kernels. An estimate."""
 NCCL = 1.0
-"""GiB that NCCL's channels to the other GPUs take. An estimate."""
+"""GiB of a GPU that NCCL's channels to the other GPUs use. An estimate."""
 FRAGMENTED = 0.05
-"""Of what PyTorch allocates, so much is lost between its blocks. An estimate; with long and short sequences in turn it
-is more, unless PYTORCH_ALLOC_CONF=expandable_segments:True."""
+"""Share of PyTorch's allocated memory that fragmentation wastes. An estimate; it is more when long and short sequences
+alternate, unless PYTORCH_ALLOC_CONF=expandable_segments:True."""
 
 TRACED, CLOSED, UNTRACEABLE = "traced", "closed form", "closed form, untraceable"
-"""How a step was computed; the last where a trace was tried, and the trainers' libraries could not make it."""
+"""Ways to compute a step; the last where a trace was tried, and the trainers' libraries could not make it."""
 
 
 @dataclass(frozen=True)
 class Knob:
-    """A key of the profile that changes what a phase needs, and the values that may fit, the least change first."""
+    """A key of the profile that changes the needs of a phase, and values to try, the smallest change first."""
 
     key: str
     values: tuple[Any, ...]
     change: Callable[[Profile, Any], dict[str, Any]] | None = None
-    """Further keys that change with it."""
+    """Function that returns further keys which change with it."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Of one stage. Bytes and seconds; nothing that is not known is 0."""
+    """One phase of a stage, in bytes and seconds."""
 
     stage: str
     name: str
     seconds: float
-    """All of them together, however often the phase comes."""
+    """Total of all its repetitions."""
     gpu: float = 0.0
-    """The most that one GPU holds."""
+    """Peak bytes of one GPU."""
     gpus: int = 0
-    """GPUs at work: of one machine, or of all that train together."""
+    """GPUs at work, on all machines that train together."""
     capacity: float = 0.0
     """Bytes that one GPU has."""
     lacking: float = 0.0
-    """Bytes that are missing within a share of the GPU which the profile sets."""
+    """Bytes by which the profile's share of the GPU for vLLM is too small."""
     host: float = 0.0
-    """Of each machine's memory, the page cache of the weights included."""
+    """Bytes of each machine's memory, with the page cache of the weights."""
     disk: float = 0.0
-    """Of each machine's: written, and kept until the stage ends."""
+    """Bytes on each machine's disk that are written, and kept until the stage ends."""
     moved: float = 0.0
-    """Over the network into each machine, or from the others into each GPU."""
+    """Bytes over the network into each machine, or from other GPUs into each GPU."""
     crossed: float = 0.0
-    """Of what GPUs bring one another, the bytes that come into each machine from the others that train with it."""
+    """Bytes between GPUs that come into each machine from the other machines that train with it."""
     times: int = 1
-    """How often it comes."""
+    """Number of repetitions."""
     basis: str = CLOSED
     knobs: tuple[Knob, ...] = field(default=(), compare=False)
     """Changes of the profile that could make it fit."""
@@ -67,5 +67,5 @@ class Phase:
 
     @property
     def each(self) -> float:
-        """Seconds of one."""
+        """Seconds of one repetition."""
         return self.seconds / self.times

@@ -1,4 +1,4 @@
-"""A profile's capacity plan: every phase that is computed, what does not fit, and what to change so that it does."""
+"""A profile's capacity plan: the needs of every phase, the phases that do not fit, and changes that make them fit."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -26,16 +26,16 @@ from cortex.settings import Settings
 Document = Mapping[str, Any]
 
 COUNTED = frozenset({"step", "rollout", "sync", "save", "load"})
-"""Phases that an optimizer step, a checkpoint or a start is made of."""
+"""Phases that are part of an optimizer step, a checkpoint or a start."""
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """A phase that needs more than its GPUs have, and the change of the profile after which it fits."""
+    """A phase that needs more memory than its GPUs have, and a change of the profile that makes it fit."""
 
     phase: Phase
     changes: Mapping[str, Any]
-    """By key; empty where no change of a single key is enough."""
+    """New values by key of the profile; empty where no change of a single key is enough."""
 
     def __str__(self) -> str:
         phase = self.phase
@@ -61,13 +61,13 @@ class CapacityPlan:
     phases: tuple[Phase, ...]
     misfits: tuple[Misfit, ...]
     step_seconds: Mapping[str, float]
-    """Of an optimizer step of each training stage, rollouts included."""
+    """Seconds of an optimizer step by training stage, rollouts included."""
     save_seconds: float
-    """For which training stands still at a checkpoint, of the slowest stage."""
+    """Seconds for which a checkpoint pauses training, in the slowest stage."""
     restart_seconds: float
-    """From the asking for a training machine to its first step."""
+    """Seconds from the request for a training machine to its first step."""
     notes: tuple[str, ...] = ()
-    """Assumptions of this plan that another profile's may not need."""
+    """Assumptions that hold for this plan, but not for every profile's."""
     prices: StagePrices = field(default_factory=StagePrices)
 
     @property
@@ -77,13 +77,13 @@ class CapacityPlan:
 
     @property
     def other_seconds(self) -> float:
-        """Of all but steps, saves and loads, as seconds of the training machine, by the GPUs that are paid for."""
+        """Seconds of all phases except steps, saves and loads, as training machine seconds: scaled by GPUs in use."""
         trained = self.profile.hardware.processes
         return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in COUNTED)
 
     @property
     def seconds_besides_steps(self) -> dict[str, float]:
-        """The same by stage, as seconds of its own machine."""
+        """The same phases' seconds by stage, unweighted: seconds of the stage's own machine."""
         found: dict[str, float] = {}
         for phase in self.phases:
             if phase.name not in COUNTED:
@@ -91,7 +91,7 @@ class CapacityPlan:
         return found
 
     def dollars(self, phase: Phase) -> float | None:
-        """Of a phase, by the hour of its stage's machines; None without a price."""
+        """Dollars of a phase, by the hourly price of its stage's machines; None without a price."""
         hour = self.prices.dollars.get(phase.stage)
         return None if hour is None else phase.seconds / 3600 * hour
 
@@ -99,7 +99,7 @@ class CapacityPlan:
         """Return if every phase fits.
 
         Raises:
-            ConfigError: the first that does not, with the key to change.
+            ConfigError: a phase does not fit; the message names the first one, and the key to change.
         """
         if self.misfits:
             first, *others = self.misfits
@@ -118,11 +118,11 @@ def plan_capacity(
 ) -> CapacityPlan:
     """Compute the plan of a profile that trains on GPUs.
 
-    `documents` are the pipeline's tasks (default: `sky.yaml`). It has no prices yet.
+    `documents` are the pipeline's tasks (default: `sky.yaml`). The plan has no prices yet.
 
     Raises:
-        ConfigError: it trains on a CPU, or the shape of its base or its GPU is not known.
-        StageError: the environment to trace in cannot be made.
+        ConfigError: the profile trains on a CPU, or its base's shape or its GPU is not known.
+        StageError: the environment for tracing cannot be made.
     """
     if profile.hardware.device != "cuda":
         raise ConfigError(f"{profile.name} trains on a CPU: a capacity plan is for profiles with hardware.device cuda")
@@ -133,7 +133,7 @@ def plan_capacity(
     disks = _disks(documents if documents is not None else read_documents(SKY_YAML))
     now = costs
     notes = _notes(profile, architecture)
-    if tracing != "never" and profile.hardware.sharding == "fsdp2":  # the only one that PyTorch's trackers know
+    if tracing != "never" and profile.hardware.sharding == "fsdp2":  # the only sharding that PyTorch's trackers know
         try:
             costs = costs | traced_steps(wanted, config, architecture, sheet, settings, tracing, on_start=on_start)
         except UntraceableError as error:
@@ -142,7 +142,7 @@ def plan_capacity(
     training, phases = _phases(profile, architecture, sheet, costs, disks)
 
     def mends(changed: Profile, phase: Phase) -> bool:
-        """True where the phase fits once the profile is changed, and every other that fits now still does."""
+        """True where the phase fits with the changed profile, and every other phase that fits now still does."""
         there = {stage: closed_form(step, architecture, sheet) for stage, step in steps(changed).items()}
         shifted = {stage: costs[stage].shifted(now[stage], there[stage]) for stage in there}
         _, again = _phases(changed, architecture, sheet, shifted, disks)
@@ -198,7 +198,7 @@ def _disks(documents: Sequence[Document]) -> dict[str, float]:
 
 
 def _fix(profile: Profile, phase: Phase, mends: Callable[[Profile, Phase], bool]) -> dict[str, Any]:
-    """The first change of a knob, in their order, after which a phase fits; none where there is none."""
+    """The first change of a knob, in the knobs' order, that makes a phase fit; empty where none does."""
     for knob in phase.knobs:
         for value in knob.values:
             changes = {knob.key: value, **(knob.change(profile, value) if knob.change else {})}

@@ -1,4 +1,4 @@
-"""Dollars an hour of the machines of each stage, as the pipeline asks for them, from SkyPilot's catalog."""
+"""Hourly prices of each stage's machines, as the pipeline asks for them, from SkyPilot's catalog."""
 
 import threading
 import time
@@ -15,22 +15,22 @@ from cortex.runs.profile import Profile
 from cortex.runs.stages import models
 
 SECONDS = 12.0
-"""After which a plan goes without prices."""
+"""Seconds after which a plan is shown without prices."""
 
 
 @dataclass(frozen=True)
 class StagePrices:
-    """What is known of the prices."""
+    """Hourly prices of the stages' machines, as far as they are known."""
 
     dollars: Mapping[str, float] = field(default_factory=dict[str, float])
-    """An hour, by stage; of a stage on several machines, all of them."""
+    """Dollars an hour by stage, of all its machines together."""
     faults: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By stage that has no price, why not."""
+    """Reasons for missing prices, by stage."""
 
 
 def stage_prices(profile: Profile, documents: Sequence[Mapping[str, Any]]) -> StagePrices:
-    """For the stages that a plan has phases of: of the machines with the profile's own GPUs the cheapest, on spot
-    where its task asks for that."""
+    """Prices of all planned stages: of the cheapest machine with the profile's own GPU, on spot where the stage's task
+    asks for spot."""
     dollars, faults = dict[str, float](), dict[str, str]()
     for document in documents:
         planned = set(stages_of(document, SKY_YAML)) & set(planned_stages(profile))
@@ -45,12 +45,12 @@ def stage_prices(profile: Profile, documents: Sequence[Mapping[str, Any]]) -> St
 
 
 def planned_stages(profile: Profile) -> tuple[str, ...]:
-    """The stages that a plan has phases of, in order."""
+    """The stages whose phases are planned, in order."""
     return (*models(profile), "export", "evaluate")
 
 
 class PriceReader:
-    """Reads the prices beside other work: the catalog takes seconds, and longer where it has to be fetched first."""
+    """Reads the prices in the background: the catalog takes seconds, and longer where it has to be fetched first."""
 
     def __init__(self, profile: Profile, documents: Sequence[Mapping[str, Any]]) -> None:
         self._found = StagePrices(faults=dict.fromkeys(planned_stages(profile), "the catalog was not read in time"))
@@ -59,7 +59,7 @@ class PriceReader:
         self._thread.start()
 
     def prices(self) -> StagePrices:
-        """What was found within the time for it."""
+        """The prices found in time."""
         self._thread.join(max(0.0, self._until - time.monotonic()))
         return self._found
 

@@ -1,4 +1,4 @@
-"""Steps of a profile's trainers as requests to trace: read from the very arguments that the trainers are given."""
+"""Training steps of a profile as requests for a trace, read from the same arguments that the trainers get."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _NOWHERE = Path("/")
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step of a training stage, in its trainer's own numbers."""
+    """One optimizer step of a training stage, by its trainer's arguments."""
 
     stage: str
     rows: int
-    """Sequences of one forward pass of one GPU."""
+    """Sequences in one forward pass on one GPU."""
     passes: int
-    """Forward passes of an optimizer step."""
+    """Forward passes in one optimizer step."""
     tokens: int
-    """Of the longest sequence."""
+    """Tokens of the longest sequence."""
     usual: int
-    """Of a usual one."""
+    """Tokens of a usual sequence."""
     scored: int
-    """Tokens of the longest that the loss is taken of."""
+    """Tokens of the longest sequence that the loss is computed on."""
     ranks: int
     adapter: Mapping[str, Any] | None
     packed: bool
@@ -44,25 +44,25 @@ class VllmShare:
     """vLLM on the training GPUs."""
 
     share: float
-    """Of each GPU's memory, that it takes."""
+    """Share of each GPU's memory that vLLM uses."""
     tensor: int
     """GPUs that share one copy of the model."""
     length: int | None
-    """Longest sequence that room is kept for; None: the longest that the model can take."""
+    """Tokens of the longest sequence that vLLM must have room for; None: the longest that the model can take."""
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """GRPO's sampling on the training GPUs, in TRL's own numbers."""
+    """GRPO's sampling on the training GPUs, by TRL's arguments."""
 
     vllm: VllmShare | None
-    """None: transformers samples."""
+    """None where transformers samples."""
     answers: int
-    """Of one batch, for each GPU."""
+    """Answers of one batch for each GPU."""
     tokens: int
-    """Of the longest answer."""
+    """Tokens of the longest answer."""
     batches: int
-    """In the whole training."""
+    """Batches in the whole training."""
 
 
 def rollout(profile: Profile) -> Rollout:
@@ -90,7 +90,7 @@ def steps(profile: Profile) -> dict[str, Step]:
 
 
 def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet) -> dict[str, Any]:
-    """As `cortex.training.step_trace` reads it, for so many layers of the model."""
+    """The request that `cortex.training.step_trace` reads, for a model cut to `layers` layers."""
     return {
         "config": dict(config),
         "kind": step.stage,
@@ -137,7 +137,7 @@ def _trl(profile: Profile, stage: str) -> Step:
     rows = int(arguments["per_device_train_batch_size"])
     if stage == "dpo":
         tokens, usual = int(arguments["max_length"]), min(int(arguments["max_length"]), rollout_tokens(profile)[1])
-        scored, rows = max(1, tokens - PROMPT), 2 * rows  # the chosen answers and the rejected in one pass
+        scored, rows = max(1, tokens - PROMPT), 2 * rows  # chosen and rejected answers go through in one pass
     else:
         tokens, usual = rollout_tokens(profile)
         scored = int(arguments["max_completion_length"])

@@ -1,4 +1,4 @@
-"""vLLM's memory and time: its share of a GPU, the cache of keys and values, and the tokens of a batch."""
+"""vLLM's memory and time: weights, activations, the cache of keys and values, and the decoding of a batch."""
 
 from dataclasses import dataclass
 
@@ -9,26 +9,26 @@ GRAPHS = 1.0
 """GiB of vLLM's captured CUDA graphs, which stay on the GPU while it sleeps. An estimate."""
 
 BATCHED = 8192
-"""Tokens of one pass over prompts (`max_num_batched_tokens`): vLLM sets room for their activations aside."""
+"""Tokens of one pass over prompts (`max_num_batched_tokens`), for whose activations vLLM reserves memory."""
 
 STEP_SECONDS = 3e-3
-"""Of each decoding step outside of the GPU's kernels: scheduling, sampling, handing out. An estimate."""
+"""Seconds of each decoding step outside of the GPU's kernels: scheduling, sampling, output. An estimate."""
 REDUCE_SECONDS = 12e-6
-"""Of one small sum over the GPUs of a machine; tensor parallelism needs two for each layer."""
+"""Seconds of one small all-reduce over the GPUs of a machine; tensor parallelism needs two for each layer."""
 
 TOKEN_SECONDS = 40e-3
-"""Of a token by transformers' own generate, beside the reading of weights: some 1,500 kernels. An estimate."""
+"""Seconds of a token by transformers' own generate, besides reading the weights: some 1,500 kernels. An estimate."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One copy of a model over `tensor` GPUs."""
+    """One copy of a model in vLLM, sharded over `tensor` GPUs."""
 
     architecture: Architecture
     sheet: GpuSheet
     tensor: int
     weight_bytes: float
-    """Of all weights, whatever their precision."""
+    """Bytes of all weights, in the precision that they are stored in."""
 
     @property
     def weights(self) -> float:
@@ -37,29 +37,30 @@ class Engine:
 
     @property
     def working(self) -> float:
-        """Bytes of each GPU beside weights and cache: activations of a pass over prompts, and the words' probabilities.
+        """Bytes of each GPU besides weights and cache: activations of a pass over prompts, logits, and CUDA graphs.
 
-        Two tensors as wide as the feed-forward part and four as wide as the model (vLLM's fused layers); logits of 256
-        sequences in float32, twice.
+        The activations are two tensors as wide as the feed-forward part and four as wide as the model (vLLM's fused
+        layers); the logits are those of 256 sequences in float32, twice.
         """
         a = self.architecture
         passing = BF16 * BATCHED * (2 * a.intermediate / self.tensor + 4 * a.hidden)
         return passing + 2 * FLOAT * 256 * a.vocabulary + GRAPHS * GIB
 
     def least(self, length: int) -> float:
-        """Bytes of each GPU with room for one sequence of this length, without which vLLM does not start."""
+        """Bytes of each GPU with room for one sequence of `length` tokens; with less, vLLM does not start."""
         return self.weights + self.working + length * self.architecture.cache / self.tensor
 
     def room(self, share: float, tokens: int) -> float:
-        """Sequences of so many tokens whose cache fits, where vLLM is given this share of each GPU."""
+        """Sequences of `tokens` tokens whose cache fits, where vLLM has this share of each GPU."""
         cache = share * self.sheet.bytes - self.weights - self.working
         return max(0.0, cache) * self.tensor / (tokens * self.architecture.cache)
 
     def seconds(self, sequences: float, prompt: int, longest: int, usual: int, at_once: float) -> float:
-        """For answers to so many prompts: `longest` tokens at most, `usual` ones on average, `at_once` side by side.
+        """Seconds to answer `sequences` prompts of `prompt` tokens, `at_once` at a time.
 
-        Decoding reads all weights, and the cache of the sequences at work, for each token (Pope et al., "Efficiently
-        Scaling Transformer Inference", 2023); prompts are bound by arithmetic.
+        Answers have `longest` tokens at most, and `usual` on average. For each token, decoding reads all weights and
+        the cache of the sequences at work (Pope et al., "Efficiently Scaling Transformer Inference", 2023); prompts are
+        bound by arithmetic.
         """
         a, waves = self.architecture, max(1.0, sequences / max(1.0, at_once))
         reading = 2.0 * a.multiplied * sequences * prompt / (self.sheet.flops * self.tensor)

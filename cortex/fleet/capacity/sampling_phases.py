@@ -13,17 +13,17 @@ from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.training_machines import TrainingMachines
 
 TENSOR_SECONDS = 2e-3
-"""Of handing one tensor to vLLM, beside its bytes. An estimate."""
+"""Seconds to hand one tensor to vLLM, besides moving its bytes. An estimate."""
 
 
 @dataclass(frozen=True)
 class SamplingPhases:
-    """What samples while a profile trains."""
+    """The phases of a profile's training stages that sample answers."""
 
     machines: TrainingMachines
 
     def phases(self, stage: str) -> Iterator[Phase]:
-        """Those of one training stage."""
+        """The sampling phases of one training stage."""
         if stage == "dpo":
             yield self._pairs()
         elif stage == "grpo":
@@ -36,18 +36,19 @@ class SamplingPhases:
 
     @property
     def asleep(self) -> float:
-        """Bytes of each GPU that a vLLM keeps while GRPO's trainer works."""
+        """Bytes of each GPU that a sleeping vLLM keeps while GRPO's trainer works."""
         return GRAPHS * GIB if self.machines.profile.grpo.vllm else 0.0
 
     def seconds(self, sampled: Rollout, answers: int) -> float:
-        """Of so many answers of each GPU, in batches as the training's."""
+        """Seconds to sample `answers` answers on each GPU, in batches of the training's size."""
         full, rest = divmod(answers, sampled.answers)
         return full * self._batch(sampled, sampled.answers) + (self._batch(sampled, rest) if rest else 0.0)
 
     def _batch(self, sampled: Rollout, answers: int) -> float:
         usual = usual_answer(sampled.tokens)
         if sampled.vllm is None:
-            # One pass a token over all weights, which a sharded model gathers each time, until the longest has ended.
+            # Each token takes one pass over all weights, which a sharded model gathers each time. The batch lasts as
+            # long as its longest answer.
             machines = self.machines
             one = machines.whole / (machines.link if machines.gpus > 1 else machines.sheet.bandwidth)
             return sampled.tokens * (TOKEN_SECONDS + one)
@@ -64,7 +65,7 @@ class SamplingPhases:
         return vllm.length or self.machines.architecture.context
 
     def _generate(self, sampled: Rollout) -> Phase:
-        """Answers by transformers' own generate, with a cache of their keys and values in place of activations."""
+        """Rollout by transformers' own generate, with a cache of keys and values in place of activations."""
         machines, a = self.machines, self.machines.architecture
         gathered = 2 * BF16 * max(a.layer, a.table) if machines.gpus > 1 else 0
         cache = sampled.answers * (PROMPT + sampled.tokens) * a.cache
@@ -82,11 +83,13 @@ class SamplingPhases:
         )
 
     def _rollout(self, sampled: Rollout, vllm: VllmShare) -> Phase:
-        """Answers by vLLM on the training GPUs, which keep their shards: vLLM takes a share of the whole GPU, whatever
-        is on it besides, and refuses to start where one sequence of `max_model_length` has no room in it."""
+        """Rollout by vLLM on the training GPUs, which keep their shards of the model.
+
+        vLLM takes its share of the whole GPU, whatever else is on it, and refuses to start if the share has no room for
+        one sequence of `max_model_length`."""
         machines = self.machines
         static, needed = machines.costs["grpo"].static, self._engine(vllm).least(self._length(vllm))
-        # Too small a share is a phase that does not fit either: it needs more of its GPU than it is given.
+        # A share that is too small makes the phase not fit, too: it needs more of the GPU than it gets.
         lacking = max(0.0, needed - vllm.share * machines.sheet.bytes)
         free = machines.sheet.bytes - static - machines.beside
         return machines.phase(
@@ -106,8 +109,9 @@ class SamplingPhases:
         )
 
     def _sync(self, sampled: Rollout, vllm: VllmShare) -> Phase:
-        """Each weight is gathered whole, added to its adapter's product in float32, and handed to vLLM, one by one;
-        vLLM's cache is not there yet (`sleep` level 2). A validation's weights are those of the next rollouts."""
+        """Sync of weights to vLLM: one by one, each is gathered, merged with its adapter in float32, and handed over.
+
+        vLLM has no cache at that time (`sleep` level 2). A validation uses the weights of the next rollouts."""
         machines, a, times = self.machines, self.machines.architecture, sampled.batches
         largest = max(a.table, *(inputs * outputs for inputs, outputs in a.linears))
         tensors = 9 * a.layers + 3
@@ -126,7 +130,7 @@ class SamplingPhases:
         )
 
     def _pairs(self) -> Phase:
-        """DPO's pairs: answers of the SFT model by vLLM, on all GPUs, before the trainer starts."""
+        """Sampling of DPO's pairs: the SFT model answers in vLLM, on all GPUs, before the trainer starts."""
         machines, profile = self.machines, self.machines.profile
         dpo, gpus = profile.dpo, profile.hardware.gpus
         assert dpo
@@ -139,7 +143,7 @@ class SamplingPhases:
         return machines.phase("dpo", "sample", seconds + ENGINE_START, 0.9 * machines.sheet.bytes - machines.beside)
 
     def _other_share(self, vllm: VllmShare, needed: float, free: float) -> Knob:
-        """The nearest share that leaves the trainer its part and holds a sequence."""
+        """vLLM's share of the GPU: values that leave the trainer enough and hold one sequence, the nearest first."""
         size = self.machines.sheet.bytes
         hundredths = [n / 100 for n in range(1, 100) if needed / size <= n / 100 <= free / size]
         nearest = sorted(hundredths, key=lambda share: abs(share - vllm.share))

@@ -1,4 +1,4 @@
-"""Data sheets of GPUs: what a profile's accelerator has of memory, arithmetic and bandwidth."""
+"""Data sheets of GPUs: memory, arithmetic and bandwidth of a profile's accelerator."""
 
 from dataclasses import dataclass
 
@@ -9,28 +9,29 @@ GIB = 1024**3
 TERA, GIGA = 1e12, 1e9
 
 MATRIX_SHARE = 0.7
-"""Of the sheet's bf16 peak, what large matrix products reach: PyTorch's own `RuntimeEstimator` takes 0.75."""
+"""Share of the sheet's bf16 peak that large matrix products reach; PyTorch's own `RuntimeEstimator` assumes 0.75."""
 MEMORY_SHARE = 0.8
-"""Of the sheet's memory bandwidth, what a kernel that only moves data reaches."""
+"""Share of the sheet's memory bandwidth that a kernel which only moves data reaches."""
 LINK_SHARE = 0.8
-"""Of a link's bandwidth in one direction, what NCCL's gathers of large buffers reach."""
+"""Share of a link's bandwidth in one direction that NCCL's gathers of large buffers reach."""
 
 
 @dataclass(frozen=True)
 class GpuSheet:
-    """One GPU, by its maker's data sheet; dense arithmetic, and links in one direction."""
+    """One GPU by its maker's data sheet, for dense arithmetic, with links counted in one direction."""
 
     name: str
-    """By SkyPilot's name."""
+    """SkyPilot's name of the GPU."""
     memory: float
-    """GiB that CUDA gives to programs, which is less than what the sheet names."""
+    """GiB that CUDA gives to programs, which is less than the sheet's number."""
     tflops: float
-    """bf16, with float32 sums, without sparsity."""
+    """bf16 with float32 accumulation, without sparsity."""
     tflops32: float
     """float32 outside of the tensor cores."""
     memory_gbs: float
+    """GB a second of its own memory."""
     link_gbs: float
-    """To the other GPUs of the machine: NVLink, or PCIe where there is none."""
+    """GB a second to the other GPUs of the machine: by NVLink, or by PCIe where there is no NVLink."""
     source: str
 
     @property
@@ -39,7 +40,7 @@ class GpuSheet:
 
     @property
     def flops(self) -> float:
-        """Matrix operations a second, as they are reached."""
+        """Floating-point operations a second that matrix products reach."""
         return self.tflops * TERA * MATRIX_SHARE
 
     @property
@@ -48,12 +49,12 @@ class GpuSheet:
 
     @property
     def bandwidth(self) -> float:
-        """Bytes a second of its own memory, as they are reached."""
+        """Bytes a second of its own memory that kernels reach."""
         return self.memory_gbs * GIGA * MEMORY_SHARE
 
     @property
     def link(self) -> float:
-        """Bytes a second from the other GPUs, as they are reached."""
+        """Bytes a second from the other GPUs that NCCL reaches."""
         return self.link_gbs * GIGA * LINK_SHARE
 
 
@@ -78,7 +79,7 @@ def gpu_sheet(accelerator: str) -> GpuSheet:
     """The sheet of a GPU by SkyPilot's name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the GPU is not in `SHEETS`.
     """
     if accelerator not in SHEETS:
         raise ConfigError(

@@ -1,7 +1,7 @@
-"""The memory and time of one training step by closed forms: where nothing is traced, and for what is asked "what if".
+"""The memory and time of one training step by closed forms: where no trace was made, and for changes of a profile.
 
-A trace is exact where these are near; the difference between two closed forms is what changes when a key of the profile
-does (`shifted`).
+A trace is exact, closed forms are approximate. The effect of a changed key on a traced step is estimated by the
+difference between two closed forms (`shifted`).
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from cortex.fleet.capacity.requests import Step
 from cortex.fleet.capacity.sheets import GpuSheet
 
 BESIDE = 1.8
-"""How much longer a pass takes than its matrix products alone, for all that only moves data: 1.4 to 2.1 in the traces
+"""Time of a pass relative to its matrix products alone, because other kernels only move data: 1.4 to 2.1 in the traces
 of the shipped profiles."""
 
 
@@ -21,13 +21,13 @@ class Pass:
     """One forward or backward pass over the longest sequences, on one GPU."""
 
     seconds: float
-    """Of computing."""
+    """Seconds of computing."""
     moved: float = 0.0
-    """Bytes that come in from the other GPUs, and that are summed with theirs."""
+    """Bytes that are gathered from the other GPUs, and reduced over all."""
 
     def time(self, link: float, share: float) -> float:
-        """Seconds, where sequences are as long as this share: the next layer comes in while one computes. `link` is
-        bytes a second."""
+        """Seconds of the pass over sequences of `share` of the longest length; transfers overlap with computing, since
+        the next layer is gathered while one computes. `link` is in bytes a second."""
         return max(self.seconds * share, self.moved / link)
 
 
@@ -36,18 +36,18 @@ class StepCost:
     """One optimizer step on one GPU; bytes and seconds."""
 
     peak: float
-    """Bytes that are alive at most."""
+    """Most bytes in use at any time."""
     static: float
-    """Bytes that are alive between steps: weights, the adapter, the optimizer's moments."""
+    """Bytes in use between steps: weights, the adapter, the optimizer's moments."""
     trained: int
-    """Parameters that are trained, of all GPUs together."""
+    """Count of trained parameters, on all GPUs together."""
     forward: Pass
     backward: Pass
-    """With the layers' recomputation."""
+    """The backward pass with the layers' recomputation."""
     update: float
     """Seconds of the optimizer."""
     basis: str
-    """How it was computed, in the plan's words."""
+    """`TRACED`, `CLOSED` or `UNTRACEABLE`."""
 
     def shifted(self, now: "StepCost", then: "StepCost") -> "StepCost":
         """This cost after a change of the profile that moves the closed form from `now` to `then`."""
@@ -66,16 +66,16 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
     width = BF16 if step.half else FLOAT
     trained = a.adapter(int(step.adapter["r"])) if step.adapter else a.parameters
     frozen = 0 if not step.adapter else a.packed() - a.scales() if step.packed else width * a.parameters
-    # What trains is held in float32 (`cortex.training.precision`).
+    # Trained parameters are kept in float32 (`cortex.training.precision`).
     static = (frozen + 3 * FLOAT * trained) / ranks + (a.scales() if step.packed else 0)
     per_layer = (0.5 if step.packed else width) * a.layer
     inputs = (a.layers if step.checkpointing else 0) * tokens * a.hidden * width
     inner = _of_one_layer(a, tokens, width) * (1 if step.checkpointing else a.layers)
     unpacked = width * a.hidden * a.intermediate if step.packed else 0
     gradients = FLOAT * trained / ranks
-    # Autocast keeps what it rounds of the weights until the forward pass is over; FSDP gathers it rounded.
+    # Autocast keeps the rounded copies of weights until the forward pass is over; FSDP gathers them rounded.
     rounded = BF16 * trained if step.half and ranks == 1 and not step.adapter else 0
-    # Under FSDP two layers are whole at a time, the one at work and the next; each comes in through a buffer.
+    # Under FSDP two layers are whole at a time, the current and the next; each is gathered through a buffer.
     whole = 2.1 * per_layer + (0 if step.adapter else width * a.layer) if ranks > 1 else 0
     tables = 2 * width * a.table if ranks > 1 else 0
     head = _of_head(step, a, tokens)
@@ -104,14 +104,15 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
 
 
 def _of_one_layer(architecture: Architecture, tokens: int, width: int) -> float:
-    """Bytes that one layer keeps for its backward pass, and makes in it: 12 tensors as wide as the model and 9 as its
-    feed-forward part, as traces of Llama at 8B and 70B show."""
+    """Bytes that one layer keeps for its backward pass, and creates in it: 12 tensors as wide as the model, and 9 as
+    wide as its feed-forward part, by traces of Llama at 8B and 70B."""
     return tokens * width * (12 * architecture.hidden + 9 * architecture.intermediate)
 
 
 def _of_head(step: Step, architecture: Architecture, tokens: int) -> float:
-    """Bytes of the loss. transformers' own makes logits, their float32 copy, its log-softmax and their gradient: 12
-    bytes a word and token at once; TRL's works in tiles of 4096 tokens and 32768 words (`trl.kernels`)."""
+    """Bytes of the loss. transformers' own creates logits, their float32 copy, its log-softmax and their gradient: 12
+    bytes at once for each token and vocabulary entry. TRL's works in tiles of 4096 tokens and 32768 entries
+    (`trl.kernels`)."""
     if step.stage == "sft":
         return 12.0 * tokens * architecture.vocabulary
     tile = BF16 * min(tokens, 4096) * min(architecture.vocabulary, 32768)

@@ -1,4 +1,4 @@
-"""A capacity plan on the terminal, and for programs."""
+"""A capacity plan as a table for the terminal, and as JSON."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ UNRUN = (
 )
 
 NO_PRICE = "-"
-"""In place of dollars."""
+"""Shown where the dollars are unknown."""
 
 _BASES = {
     TRACED: "steps traced on fake tensors by PyTorch's simulators",
@@ -24,7 +24,7 @@ _BASES = {
 
 
 def print_capacity(plan: CapacityPlan, console: Console) -> None:
-    """One screen: a line a phase, what does not fit, and what was taken for given."""
+    """Print one screen: a line a phase, the assumptions, and the phases that do not fit."""
     hardware, architecture = plan.profile.hardware, plan.architecture
     several = f"{hardware.nodes} machines of " if hardware.nodes > 1 else ""
     console.print(
@@ -61,7 +61,7 @@ def print_capacity(plan: CapacityPlan, console: Console) -> None:
 
 
 def _total(plan: CapacityPlan) -> str:
-    """The dollars of all phases that have a price."""
+    """The total dollars of all phases that have a price, in words."""
     known = [dollars for phase in plan.phases if (dollars := plan.dollars(phase)) is not None]
     if not known:
         return ", dollars unknown"
@@ -78,7 +78,7 @@ def _priceless(plan: CapacityPlan) -> list[tuple[str, list[str]]]:
 
 
 def capacity_json(plan: CapacityPlan) -> dict[str, Any]:
-    """Bytes, seconds and dollars."""
+    """The plan as JSON, in bytes, seconds and dollars."""
     return {
         "profile": plan.profile.name,
         "accelerator": plan.sheet.name,

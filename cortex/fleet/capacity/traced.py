@@ -1,4 +1,4 @@
-"""Training steps traced in a training environment, at two shallow depths each: the deep model lies on their line."""
+"""Training steps traced in a training environment at two shallow depths each, and extrapolated to the full model."""
 
 import hashlib
 import json
@@ -18,21 +18,22 @@ from cortex.fleet.capacity.step_cost import Pass, StepCost
 from cortex.settings import CHECKOUT, Settings
 
 IMAGE = "grpo"
-"""Whose environment traces: TRL and transformers are in it, and it imports faster than Axolotl's."""
+"""The image whose environment runs the traces: it has TRL and transformers, and imports faster than Axolotl's."""
 
 DEPTHS = (5, 6)
-"""Layers: from five on every segment of a step lies on a line (tests/training/test_step_trace.py)."""
+"""Layers of the traced models: from five on, every segment of a step grows linearly with the number of layers
+(tests/training/test_step_trace.py)."""
 
 Tracing = Literal["never", "kept", "here", "made"]
-"""How far a plan goes for its traces: closed forms alone; what was traced before; in the environment, if it is here; in
-an environment that is made first, some gigabytes."""
+"""Effort for traces: `never` uses closed forms alone; `kept` uses earlier traces; `here` traces in the environment if
+it is installed; `made` installs it first, some gigabytes."""
 
 PROGRAM = "cortex.training.step_trace"
 _SOURCES = ("step_trace", "roofline", "packed_linear", "precision")
 
 
 class UntraceableError(StageError):
-    """The trainers' libraries cannot make a step of this model; closed forms may still count it."""
+    """The trainers' libraries cannot run a step of this model; closed forms may still count it."""
 
 
 def traced_steps(
@@ -45,13 +46,13 @@ def traced_steps(
     *,
     on_start: Callable[[str], None] = lambda words: None,
 ) -> dict[str, StepCost]:
-    """The cost of each stage's step; none where one of them may not be traced, or not here.
+    """The cost of each stage's step; empty where one of them has no trace, and `tracing` does not allow to make it.
 
-    `on_start` is told what takes its time.
+    `on_start` is called with the name of each slow action before it starts.
 
     Raises:
         StageError: the environment could not be made.
-        UntraceableError: the environment's libraries cannot build the model, or make a step of it.
+        UntraceableError: the environment's libraries cannot build the model, or run a step of it.
     """
     asked = {
         stage: json.dumps([request(step, config, depth, sheet) for depth in DEPTHS], sort_keys=True)
@@ -72,7 +73,7 @@ def traced_steps(
 
 
 def _kept(asked: str, settings: Settings) -> Path:
-    """Where a trace is kept: by all that it depends on."""
+    """Path of a kept trace, named by a hash of all that the trace depends on."""
     digest = hashlib.sha256(asked.encode())
     digest.update(cpu_lock(IMAGE).read_bytes())
     for name in _SOURCES:
@@ -81,7 +82,7 @@ def _kept(asked: str, settings: Settings) -> Path:
 
 
 def _trace(asked: Mapping[str, str], kept: Mapping[str, Path], folder: Path) -> None:
-    """Trace each stage in a program of its own, at the same time."""
+    """Trace the stages at the same time, each in a process of its own."""
     variables = {**os.environ, **on_path(folder), "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
     command = [folder / "bin" / "python", "-m", PROGRAM]
     programs = {
@@ -120,7 +121,7 @@ def _trace(asked: Mapping[str, str], kept: Mapping[str, Path], folder: Path) -> 
 
 
 def _at_depth(text: str, layers: int) -> StepCost:
-    """Extend two shallow traces to a model with so many layers."""
+    """Extrapolate two shallow traces to a model with `layers` layers."""
     low, high = (json.loads(line) for line in text.splitlines())
 
     def line(*keys: str) -> float:
@@ -136,7 +137,7 @@ def _at_depth(text: str, layers: int) -> StepCost:
 
     back = [segment for segment in segments if segment not in ("forward", "optimizer")]
     return StepCost(
-        # The middle layers lie between the last and the first, and so does what is alive there.
+        # The middle layers' peak lies between those of the last and the first layers.
         peak=max(line("segments", segment, "peak") for segment in segments if segment != "middle"),
         static=line("static"),
         trained=round(line("trained")),

@@ -1,4 +1,4 @@
-"""The machines that train together: their GPUs, the links between these, and what each GPU holds anyhow."""
+"""The machines that train together: their GPUs, the links between them, and the memory that each GPU always needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,26 +32,26 @@ class TrainingMachines:
 
     @property
     def gpus(self) -> int:
-        """Of all machines that train together."""
+        """GPUs of all machines that train together."""
         return self.profile.hardware.processes
 
     @property
     def link(self) -> float:
-        """Bytes a second that come into every GPU while all of them gather: over the slowest part of NCCL's ring.
+        """Bytes a second into every GPU while all of them gather: the rate of the slowest link in NCCL's ring.
 
-        Gathers and scattered sums go around a ring through all GPUs, for which NCCL has no other algorithm where a
-        machine has several (Hu et al., "Demystifying NCCL", 2025, https://arxiv.org/abs/2507.04786): so each machine
-        takes in nearly all of what is gathered, over the one link that its GPUs share.
+        All-gathers and reduce-scatters go around a ring through all GPUs; NCCL has no other algorithm for machines with
+        several GPUs (Hu et al., "Demystifying NCCL", 2025, https://arxiv.org/abs/2507.04786). So each machine receives
+        nearly all of what is gathered, over the one link that its GPUs share.
         """
         return min(self.sheet.link, NODE_LINK) if self.profile.hardware.nodes > 1 else self.sheet.link
 
     @property
     def beside(self) -> float:
-        """Bytes of each GPU that no tensor of a trainer takes."""
+        """Bytes of each GPU that are used besides the trainer's tensors."""
         return (CONTEXT + (NCCL if self.gpus > 1 else 0.0)) * GIB
 
     def phase(self, stage: str, name: str, seconds: float, gpu: float, *, gathered: float = 0.0, **more: Any) -> Phase:
-        """A phase in which the trainer's tensors take `gpu` bytes, and `gathered` come into each GPU from others."""
+        """A phase in which the trainer's tensors use `gpu` bytes, and each GPU gathers `gathered` bytes from others."""
         several = self.profile.hardware.nodes > 1
         crossed = gathered * (self.gpus - 1) / self.gpus if several else 0.0
         if gathered:
@@ -68,7 +68,7 @@ class TrainingMachines:
         )
 
     def more_gpus(self) -> tuple[Knob, ...]:
-        """More GPUs of a machine, then more machines."""
+        """Knobs for more GPUs of a machine, then for more machines."""
         hardware = self.profile.hardware
         return (
             Knob("hardware.gpus", tuple(n for n in (2, 4, 8) if n > hardware.gpus)),

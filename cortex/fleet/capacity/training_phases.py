@@ -33,13 +33,13 @@ class TrainingPhases:
             yield self._save(stage)
 
     def step_seconds(self, stage: str) -> float:
-        """Of one optimizer step, rollouts and sync included."""
+        """Seconds of one optimizer step, rollouts and sync included."""
         named = {"step", "rollout", "sync"}
         phases = [phase for phase in self.phases() if phase.stage == stage and phase.name in named]
         return sum(phase.seconds for phase in phases) / self._section(stage).max_steps
 
     def save_seconds(self, stage: str) -> float:
-        """For which training stands still at one checkpoint."""
+        """Seconds for which one checkpoint pauses training."""
         return self._save(stage).each
 
     @property
@@ -50,10 +50,10 @@ class TrainingPhases:
         return getattr(self.machines.profile, stage)
 
     def _load(self, stage: str) -> Phase:
-        """The base comes in over the network onto the disk, is read from the page cache, and placed.
+        """Load: the base is downloaded to the disk, read from the page cache, and moved to the GPUs.
 
-        With 4 bits every rank quantizes all of it on its own GPU, tensor by tensor, before it is sharded (bitsandbytes,
-        `cpu_ram_efficient_loading: false`); in bf16 a sharded model is moved layer by layer.
+        With 4 bits every rank quantizes the whole base on its own GPU, tensor by tensor, before it is sharded
+        (bitsandbytes, `cpu_ram_efficient_loading: false`); in bf16 a sharded model is moved layer by layer.
         """
         machines, a, step = self.machines, self.machines.architecture, self.machines.steps[stage]
         whole, cost = machines.whole, machines.costs[stage]
@@ -87,7 +87,7 @@ class TrainingPhases:
         passes = step.passes * one
         moved = cost.forward.moved + cost.backward.moved
         if stage == "dpo" or (stage == "grpo" and (machines.profile.grpo.vllm or machines.profile.grpo.iterations > 1)):
-            # The reference's probabilities, or those of the policy that sampled, take a forward pass of their own.
+            # Probabilities of the reference model, or of the policy that sampled, take a forward pass of their own.
             passes += step.passes * cost.forward.time(machines.link, share)
             moved += cost.forward.moved
         if stage == "grpo" and machines.profile.grpo.beta:
@@ -107,13 +107,13 @@ class TrainingPhases:
         )
 
     def _validate(self, stage: str) -> Phase:
-        """Validations on held-out examples: GRPO's samples an answer to each as its training does; others look at each
-        in a forward pass, DPO's by the reference, too. It holds no more than a step or a rollout does."""
+        """Validation on held-out examples: GRPO samples an answer to each, as in training; SFT and DPO run a forward
+        pass over each, DPO one more by the reference model. It needs no more memory than a step or a rollout."""
         machines, profile, section = self.machines, self.machines.profile, self._section(stage)
         step, cost = machines.steps[stage], machines.costs[stage]
         times = validations(section)
         if stage == "grpo":
-            answers = max(1, section.validation_examples // machines.gpus)  # a rest is left out (`KitGRPOTrainer`)
+            answers = max(1, section.validation_examples // machines.gpus)  # a remainder is left out (`KitGRPOTrainer`)
             each = self._sampling.seconds(rollout(profile), answers)
             return Phase(stage, "validate", times * each, gpus=machines.gpus, times=times)
         given = profile.dpo.prompts if stage == "dpo" and profile.dpo else profile.teacher.examples
@@ -131,8 +131,8 @@ class TrainingPhases:
         )
 
     def _save(self, stage: str) -> Phase:
-        """What is trained in float32, with its two moments; training stands still until the disk has it. Of several
-        machines the first alone writes."""
+        """Save of a checkpoint: the trained parameters in float32, with their two moments. Training waits until it is
+        on disk. Of several machines only the first one writes."""
         machines, section = self.machines, self._section(stage)
         size = checkpoint_bytes(machines.profile, machines.architecture)
         times = -(-section.max_steps // section.save_steps)
@@ -151,7 +151,7 @@ class TrainingPhases:
         )
 
     def _smaller_batches(self, stage: str) -> Iterator[Knob]:
-        """Fewer sequences a pass, and as many more passes: the step stays the same."""
+        """Knob for fewer sequences a pass and more passes, so that the step keeps its size."""
         section = self._section(stage)
         total = section.micro_batch_size * section.gradient_accumulation
         values = tuple(n for n in range(section.micro_batch_size - 1, 0, -1) if total % n == 0)
@@ -159,7 +159,7 @@ class TrainingPhases:
         yield Knob(f"{stage}.micro_batch_size", values, lambda _profile, value: {key: total // value})
 
     def _shorter(self, stage: str) -> Iterator[Knob]:
-        """Shorter sequences, down to half."""
+        """Knob for shorter sequences, down to half."""
         if stage == "grpo":
             longest, key = self.machines.profile.grpo.max_completion_length, "grpo.max_completion_length"
         else:
@@ -169,7 +169,7 @@ class TrainingPhases:
 
 
 def validations(section: Optimization) -> int:
-    """How often a training validates: at each first save from a multiple of `validate_steps` on, and at its end
+    """Number of validations of a training: at each first save after a multiple of `validate_steps`, and at its end
     (`cortex.training.rules.TrainingRules.validates`)."""
     if section.validate_steps is None:
         return 0

@@ -1,1 +1,1 @@
-"""A run's deadline as it is launched: which machines its tasks may be given, and whether it can be met."""
+"""A run's deadline at launch: the check that it can be met, and the machines that its tasks may get."""

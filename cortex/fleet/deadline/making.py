@@ -1,4 +1,4 @@
-"""The deadline of a run that is launched, or launched again: refused where its work no longer fits into the time."""
+"""The deadline of a run at its launch, first or repeated; refused where the remaining work does not fit the time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cortex.errors import ConfigError, UsageError
-from cortex.fleet.forecast.estimate import Estimate, estimated
+from cortex.fleet.forecast.estimate import Estimate, estimate_profile
 from cortex.fleet.tasks import stages as stages_of
 from cortex.runs.budget import launched_at
-from cortex.runs.deadline import net
+from cortex.runs.deadline import reserve_seconds
 from cortex.runs.deadline_standing import Deadline
 from cortex.runs.events import Event
 from cortex.runs.profile import Profile
@@ -27,17 +27,17 @@ def make_deadline(
     events: Sequence[Event] = (),
     estimate: Estimate | None = None,
 ) -> Deadline:
-    """The deadline of a run: so many `hours` from its first launch, or from `now` if it was never launched.
+    """The deadline of a run: `hours` from its first launch, or from `now` if it was never launched.
 
-    Its machines may be spot ones only where the slack affords that one is taken away.
+    It allows spot machines only where the slack suffices for losing one.
 
-    `documents` are its tasks, of the file `where`; `events` are what its ledger holds already.
+    `documents` are the run's tasks, from the file `where`; `events` are its ledger's entries so far.
 
     Raises:
-        ConfigError: how long its work takes is not known, or it is longer than what is left of the time.
+        ConfigError: the duration of the work is not known, or is longer than the time that is left.
     """
     try:
-        known = estimate or estimated(profile)
+        known = estimate or estimate_profile(profile)
     except UsageError as error:
         raise ConfigError(
             f"a deadline of {hours:g} hours needs an estimate of the work: add `estimates` to profile {profile.name}, "
@@ -63,4 +63,4 @@ def make_deadline(
             f"({known.basis}), and {max(0.0, made.at - now) / 3600:.1f} hours: give --deadline {least:g} or more, or "
             "less work (`cortex forecast` shows what takes how long)"
         )
-    return replace(made, spot=slack >= net(made.restart, made.stretch))
+    return replace(made, spot=slack >= reserve_seconds(made.restart, made.stretch))

@@ -1,4 +1,4 @@
-"""The machines of a task by how the run rents: as its file says, on spot and then on demand, or on demand alone."""
+"""The machines of a task by the run's way of renting: as its file says, spot before on demand, or on demand alone."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,15 +8,15 @@ from cortex.fleet.alternatives import GROUPS, kind_of
 Renting = Literal["as written", "spot first", "on demand"]
 
 
-def rented(resources: Mapping[str, Any], accelerator: str, renting: Renting) -> dict[str, Any]:
-    """A task's `resources` with each machine on spot, then each on demand, as `ordered`; or on demand alone.
+def apply_renting(resources: Mapping[str, Any], accelerator: str, renting: Renting) -> dict[str, Any]:
+    """A task's `resources` as `ordered`: each machine on spot, then each on demand; or on demand alone.
 
-    SkyPilot begins at the top whenever the job comes back. Only the profile's own kind of GPU is kept, since how long
-    the work takes is known of that one alone. `max_hourly_cost` was meant for the file's own machines, which are spot
-    ones, and does not hold on demand. A file that asks for machines on demand is left as it is.
+    SkyPilot starts at the top of the list whenever it recovers the job. Only the profile's own kind of GPU is kept,
+    because the work's duration is known for that kind alone. `max_hourly_cost` is a limit for the file's spot machines,
+    and is not applied to machines on demand. A file that asks for machines on demand stays unchanged.
     """
     found = [dict(entry) for name in GROUPS for entry in resources.get(name, ())] or [{}]
-    # A cloud may have no spot machines: its alternatives say so each.
+    # A cloud may have no spot machines, so `use_spot` is read from each alternative.
     on_spot = [bool(entry.get("use_spot", resources.get("use_spot"))) for entry in found]
     if renting == "as written" or not any(on_spot):
         return dict(resources)

@@ -1,4 +1,4 @@
-"""How long a profile's work takes: measured in a run that was, else as the profile says, else as its plan computes."""
+"""Duration of a profile's work: measured in a finished run, else from the profile, else from its capacity plan."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from cortex.runs.stages import models
 from cortex.settings import Settings
 
 RESTART, SAVE = 600.0, 30.0
-"""Seconds of a start and of a checkpoint where neither the profile nor a plan knows better."""
+"""Seconds of a start and of a checkpoint, where neither the profile nor a plan has them."""
 
 OTHERS = ("label", "export", "evaluate")
 """The stages that a profile's `other_hours` are divided among, evenly."""
@@ -21,30 +21,30 @@ OTHERS = ("label", "export", "evaluate")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a forecast takes for given. Seconds."""
+    """The durations that a forecast is computed from, in seconds."""
 
     work: float
-    """Of one machine, for the whole run."""
+    """Work of the whole run on one machine."""
     restart: float
-    """From the asking for a machine to its first step."""
+    """Time from the request for a machine to its first step."""
     save: float
-    """For which training stands still at a checkpoint."""
+    """Time for which a checkpoint pauses training."""
     basis: str
-    """Where the work's seconds are from, for whoever reads the forecast."""
+    """Source of the work's seconds, in words."""
     intervals: dict[str, float] = field(default_factory=dict[str, float])
-    """Per training stage whose step time is known: seconds of work between the profile's checkpoints."""
+    """Work between the profile's checkpoints, by training stage whose step time is known."""
     interval: float = 0.0
-    """On average over these stages: one that is short, and saves often by the hour, must not set how often all do. 0
-    where no step time is known."""
+    """Average of `intervals`, weighted by work, so that a short stage that saves often does not count for all. 0 where
+    no step time is known."""
     stages: dict[str, float] = field(default_factory=dict[str, float])
-    """By stage, its seconds on its own machine, those of its saves among them; stages of a moment are left out."""
+    """Time of each stage on its own machine, its saves included; stages of a few seconds are left out."""
 
 
-def estimated(profile: Profile) -> Estimate:
-    """What the profile says in `estimates`, and its capacity plan where it says nothing.
+def estimate_profile(profile: Profile) -> Estimate:
+    """The estimate from the profile's `estimates`, completed by its capacity plan.
 
     Raises:
-        UsageError: neither says how long a step of one of its stages takes.
+        UsageError: neither has the duration of a step of one of its stages.
     """
     times, others, basis = _times(profile)
     steps = {stage: getattr(times, stage) for stage in models(profile)}
@@ -57,18 +57,18 @@ def estimated(profile: Profile) -> Estimate:
     return _from_steps(profile, times, steps, (times.other_hours or 0.0) * 3600, others, basis)
 
 
-def given(profile: Profile, hours: float) -> Estimate:
-    """So many hours of work; everything else as the profile, or its plan, estimates it."""
+def estimate_from_hours(profile: Profile, hours: float) -> Estimate:
+    """The estimate with `hours` of work; everything else is from the profile or its plan."""
     times, _, _ = _times(profile)
     steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
     spared = _from_steps(profile, times, steps, 0.0, {}, "")
     return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
 
 
-def measured(profile: Profile, store: Store, run: str) -> Estimate:
-    """What a run's ledger says: the median time of a step of each training stage, the seconds of each other stage.
+def estimate_from_run(profile: Profile, store: Store, run: str) -> Estimate:
+    """The estimate from a run's ledger: median step times of its training stages, and durations of its other stages.
 
-    The steps are counted as this profile has them; a stage that the run has not finished counts as much as it ran.
+    The number of steps is this profile's; another stage that the run has not finished counts for the time that it ran.
 
     Raises:
         DataError: the ledger has no steps of one of the profile's training stages.
@@ -91,8 +91,7 @@ def measured(profile: Profile, store: Store, run: str) -> Estimate:
 
 
 def _times(profile: Profile) -> tuple[Estimates, dict[str, float], str]:
-    """The profile's estimates with the plan's in place of those that it leaves out, the seconds by stage of what is not
-    steps, and where they are from."""
+    """The profile's estimates, completed by its plan; seconds of other work by stage; and the source, in words."""
     own = profile.estimates
     evenly = {stage: (own.other_hours or 0.0) * 3600 / len(OTHERS) for stage in OTHERS}
     wanted = (*models(profile), "other_hours", "restart_minutes", "save_seconds")
@@ -100,7 +99,7 @@ def _times(profile: Profile) -> tuple[Estimates, dict[str, float], str]:
     if not missing:
         return own, evenly, "estimated in the profile"
     try:
-        # Only what was traced before is taken: a forecast is asked for more often than a profile changes.
+        # Only earlier traces are used, since tracing is slow, and forecasts are made more often than profiles change.
         plan = plan_capacity(profile, Settings(), tracing="kept")
     except CortexError as error:
         return own, evenly, f"it cannot be planned: {error}"
@@ -143,7 +142,7 @@ def _from_steps(
 
 
 def _with_saves(profile: Profile, steps: dict[str, float], stage: str, save: float) -> float:
-    """Seconds of a training stage's steps and checkpoints; none of another stage."""
+    """Seconds of a training stage's steps and checkpoints; 0 for other stages."""
     if stage not in steps:
         return 0.0
     section = getattr(profile, stage)
@@ -151,7 +150,7 @@ def _with_saves(profile: Profile, steps: dict[str, float], stage: str, save: flo
 
 
 def _other_seconds(events: list[Event]) -> dict[str, float]:
-    """Seconds of each stage, of its longest attempt that ended."""
+    """Seconds of each stage's longest attempt that ended."""
     stage_of: dict[int, str] = {}
     found: dict[str, float] = {}
     for event in events:

@@ -1,4 +1,4 @@
-"""What a run will take: hours and dollars, for each way to rent its machines, over many replays of spot traces."""
+"""Hours and dollars of a run for each way to rent its machines, over many replays of spot traces."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from cortex.errors import UsageError
-from cortex.fleet.forecast.estimate import Estimate, estimated
+from cortex.fleet.forecast.estimate import Estimate, estimate_profile
 from cortex.fleet.forecast.generator import generate
 from cortex.fleet.forecast.interval import best_interval, daly, mean_between
 from cortex.fleet.forecast.job import Job
@@ -19,13 +19,13 @@ from cortex.runs.prices import Offer
 from cortex.runs.profile import Profile
 
 SLACK: Final = 1.5
-"""The deadline, where none is given: so many times the work."""
+"""The default deadline, as a multiple of the work."""
 GENERATED: Final = "generated, after nine zones of AWS in 2023 (V100)"
 COPIES: Final = 10
-"""Of the nine zones, 45 days each: enough that replays seldom meet."""
+"""Generated traces of each of the nine zones, 45 days each: enough that replays seldom overlap."""
 POLICIES: Final[tuple[Policy, ...]] = (SpotOnly(), OnDemandOnly(), Deadline())
 INTERVAL_REPLAYS: Final = 100
-"""For each interval that is tried."""
+"""Replays for each checkpoint interval that is tried."""
 MOST: Final = 100_000
 MINUTE: Final = 60.0
 
@@ -47,12 +47,12 @@ def forecast(
     replays: int = 1000,
     seed: int = 0,
 ) -> Forecast:
-    """Replay a profile's run: on spot machines only, on-demand only, and on both, as one with a deadline does it.
+    """Replay a profile's run on spot machines only, on-demand only, and on both, as a run with a deadline uses them.
 
-    `offers` are the machines' prices, spot and on-demand, of which the cheapest of each kind counts; `spot` and
-    `on_demand` (dollars an hour) go before them. `checkpoint` and `restart` (seconds) go before the estimate's. Without
-    `traces`, some are generated; `source` names them. The deadline is `deadline_hours`, or `slack` times the work;
-    without either, the profile's own, else `SLACK` times the work.
+    `offers` are the machines' prices, spot and on-demand; the cheapest of each kind counts. `spot` and `on_demand`
+    (dollars an hour) override them, `checkpoint` and `restart` (seconds) override the estimate's. Without `traces`,
+    some are generated; `source` is their name in the result. The deadline is `deadline_hours`, or `slack` times the
+    work; without either, the profile's own, else `SLACK` times the work.
 
     Raises:
         UsageError: a number is out of bounds, no policy can meet the deadline, or there is no price.
@@ -60,12 +60,12 @@ def forecast(
     for name, count in (("zones", zones), ("replays", replays)):
         if not 1 <= count <= MOST:
             raise UsageError(f"--{name} is {count}: give a number from 1 to {MOST}")
-    known = estimate or estimated(profile)
+    known = estimate or estimate_profile(profile)
     hours = deadline_hours if deadline_hours is not None or slack is not None else profile.budget.hours or None
     rng = np.random.default_rng(seed)
     groups = list((traces or dict(enumerate(generate(rng, copies=COPIES)))).values())
     between = mean_between(trace for group in groups for trace in group)
-    # Without a cost or a preemption there is no best interval; one that is longer than the work has no meaning.
+    # Without a cost of saving or a preemption there is no best interval; one longer than the work has no meaning.
     best = known.interval or daly(between, known.save) or MINUTE
     job = Job(
         work=known.work,
@@ -99,12 +99,12 @@ def forecast(
 def _windows(
     groups: Sequence[Sequence[Trace]], replays: int, job: Job, rng: np.random.Generator, zones: int
 ) -> Iterator[Windows]:
-    """The replays' places, one set for each tick that traces have: every trace is as likely as every other."""
+    """The replays' windows, one set for each tick length among the traces; every trace is equally likely."""
     by_tick: defaultdict[float, list[Sequence[Trace]]] = defaultdict(list)
     for group in groups:
         by_tick[group[0].tick].append(group)
     sizes = np.array([sum(map(len, alike)) for alike in by_tick.values()])
-    # Whole replays, whose shares differ from the sizes' by less than one.
+    # Numbers of replays in proportion to the sizes, rounded so that each is off by less than one.
     bounds = np.rint(np.concatenate([[0], np.cumsum(sizes)]) / sizes.sum() * replays).astype(int)
     for (tick, alike), count in zip(by_tick.items(), np.diff(bounds), strict=True):
         if count:

@@ -1,10 +1,11 @@
-"""Made-up spot traces with the statistics of published ones, for who has none of his own.
+"""Generated spot traces with the statistics of published ones, for users who have no traces.
 
-A zone is up and down by turns; the runs' lengths are independent and follow Weibull's distribution with a shape
-below 1: most runs end within the hour, a few last for days. Fitted to the availability of one V100 (p3.2xlarge) in nine
-zones of AWS over 45 days from 15 February 2023, published with "Can't Be Late: Optimizing Spot Instance Savings under
-Deadlines" (Wu et al., NSDI 2024; github.com/skypilot-org/spot-traces): per zone, the share of time up and the mean
-length of a run up; the shape is that at which the median run is a fifth to a third of the mean, as it is there.
+Periods in which a zone has machines alternate with periods in which it has none. Their lengths are independent and
+Weibull-distributed with a shape below 1: most end within an hour, a few last for days. The generator is fitted to the
+availability of one V100 (p3.2xlarge) in nine zones of AWS over 45 days from 15 February 2023, published with "Can't Be
+Late: Optimizing Spot Instance Savings under Deadlines" (Wu et al., NSDI 2024; github.com/skypilot-org/spot-traces):
+each zone has its share of time up and its mean length of a period up; with the shape, the median period is a fifth to a
+third of the mean, as in those traces.
 """
 
 from dataclasses import dataclass
@@ -17,22 +18,22 @@ from cortex.fleet.forecast.traces import Trace
 
 SHAPE: Final = 0.55
 TICK: Final = 195.0
-"""Seconds, as in the traces it was fitted to."""
+"""Seconds of a tick, as in the traces that the generator is fitted to."""
 
 
 @dataclass(frozen=True)
 class Zone:
-    """One published zone."""
+    """Statistics of one published zone."""
 
     name: str
     availability: float
-    """Share of the time in which a machine was to be had."""
+    """Share of the time in which a machine was available."""
     up: float
-    """Mean minutes of a run with one."""
+    """Mean minutes of a period with one."""
 
     @property
     def down(self) -> float:
-        """Mean minutes of a run without."""
+        """Mean minutes of a period without one."""
         return self.up * (1 - self.availability) / self.availability
 
 
@@ -50,7 +51,7 @@ ZONES: Final = (
 
 
 def generate(rng: np.random.Generator, days: float = 45.0, copies: int = 1) -> list[tuple[Trace, ...]]:
-    """So many groups, each with a trace of every published zone, all independent of one another."""
+    """`copies` groups of traces, each with one trace of every published zone; all are independent."""
     return [tuple(_trace(zone, rng, days) for zone in ZONES) for _ in range(copies)]
 
 
@@ -60,7 +61,7 @@ def _trace(zone: Zone, rng: np.random.Generator, days: float) -> Trace:
     up = np.empty(ticks, dtype=bool)
     at, is_up = 0, bool(rng.random() < zone.availability)
     while at < ticks:
-        # At least one tick, as no shorter run is seen; the mean is raised by that little only where runs are short.
+        # At least one tick, since traces show no shorter period; this raises the mean a little where periods are short.
         length = max(1, round(rng.weibull(SHAPE) * means[not is_up] / gamma(1 + 1 / SHAPE)))
         up[at : at + length] = is_up
         at, is_up = at + length, not is_up

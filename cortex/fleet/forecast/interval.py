@@ -1,4 +1,4 @@
-"""How often to save: what formulas say, and what replays say."""
+"""The best checkpoint interval, by formulas and by replays."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,25 +13,25 @@ from cortex.fleet.forecast.replay import Outcomes, replay
 from cortex.fleet.forecast.traces import Trace, Windows
 
 TRIED: Final = tuple(60.0 * minutes for minutes in (2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80, 120, 180, 240))
-"""Seconds between checkpoints that are replayed."""
+"""Checkpoint intervals in seconds that are tried in replays."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Seconds of work between checkpoints."""
+    """Checkpoint intervals, in seconds of work, by several methods."""
 
     between_preemptions: float
-    """Mean seconds that a machine lasts; infinite where none is ever taken."""
+    """Mean seconds from a machine's start to its preemption; infinite where none is preempted."""
     young: float
     daly: float
     simulated: float | None
-    """The one of `TRIED` with which the replays paid for the fewest machine hours; None where they did not end."""
+    """The interval of `TRIED` with which the replays paid for the fewest machine hours; None where none ended."""
     waste: float | None
-    """The share of the machine hours that is not work, there."""
+    """Share of the machine hours, with that interval, that is not work."""
 
 
 def young(between: float, save: float) -> float:
-    """The interval that wastes least, to first order: sqrt(2 save x mean time between failures).
+    """The interval that wastes least, to first order: sqrt(2 x save x mean time between failures).
 
     Source: Young, "A first order approximation to the optimum checkpoint interval" (CACM 17(9), 1974).
     """
@@ -39,7 +39,7 @@ def young(between: float, save: float) -> float:
 
 
 def daly(between: float, save: float) -> float:
-    """The same to a higher order; with a save longer than twice the mean time, the mean time itself.
+    """The interval that wastes least, to a higher order; the mean time itself if a save takes twice as long or more.
 
     Source: Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps" (FGCS 22(3), 2006).
     """
@@ -52,7 +52,7 @@ def daly(between: float, save: float) -> float:
 
 
 def mean_between(traces: Iterable[Trace]) -> float:
-    """Mean seconds for which a spot machine lasts: time up, over the times that up was followed by down."""
+    """Mean seconds that a spot machine lasts: the time up, divided by the number of changes from up to down."""
     up = taken = 0.0
     for trace in traces:
         up += trace.tick * float(trace.up.sum())
@@ -62,14 +62,14 @@ def mean_between(traces: Iterable[Trace]) -> float:
 
 def best_interval(job: Job, places: Sequence[Windows], between: float, replays: int) -> Intervals:
     """The formulas' intervals, and the cheapest in replays of the job on spot machines alone."""
-    # Where it is saved often the deadline may be too short; here it does not matter when the job ends.
+    # With frequent saves the deadline may be too short for the job; it does not matter here, so it is extended.
     late = [replace(job, interval=tried, deadline=max(job.deadline, _shortest(job, tried))) for tried in TRIED]
     cases = [(case, SpotOnly()) for case in late]
     share = replays / sum(place.replays for place in places)
     parts = [replay(cases, place.first(max(1, round(share * place.replays)))) for place in places]
     outcomes = [Outcomes.joined(alike) for alike in zip(*parts, strict=True)]
     ended = np.all([np.isfinite(outcome.seconds) for outcome in outcomes], axis=0)
-    # Whoever was given up has paid for less than the whole: if nobody is left, nothing can be said.
+    # Replays that gave up paid for only part of the job, so only those that ended with every interval are compared.
     hours = [
         float((outcome.dollars / job.spot)[ended].mean()) if ended.any() and job.spot else math.inf
         for outcome in outcomes

@@ -1,4 +1,4 @@
-"""What is forecast: so much computing, by a deadline, on machines that cost and start like these."""
+"""The job that a forecast replays: its work, its deadline, and the cost and start time of its machines."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cortex.errors import UsageError
 
 LONGEST = 366 * 24 * 3600.0
-"""Seconds: no job is longer, which also catches hours that were given as seconds."""
+"""Most seconds of any time in a job; the limit also catches seconds that were given as hours."""
 
 
 @dataclass(frozen=True)
@@ -14,19 +14,19 @@ class Job:
     """One job that can be stopped and continued. Times are seconds."""
 
     work: float
-    """Of computing on one machine, without the saving of checkpoints."""
+    """Computing on one machine, without saves of checkpoints."""
     deadline: float
-    """From the start of the job to its end."""
+    """Time from the start of the job to its deadline."""
     restart: float
-    """From the asking for a machine until it computes: boot, image, weights. It is paid for like the rest."""
+    """Time from the request for a machine until it computes: boot, image, weights. It is paid for like the rest."""
     interval: float
-    """Of work between checkpoints."""
+    """Work between checkpoints."""
     save: float
-    """For which computing stands still at each checkpoint."""
+    """Time for which a checkpoint pauses computing."""
     spot: float
-    """Dollars an hour of a machine that may be taken back."""
+    """Dollars an hour of a spot machine."""
     on_demand: float
-    """Dollars an hour of one that may not."""
+    """Dollars an hour of an on-demand machine."""
 
     def __post_init__(self) -> None:
         for name in ("work", "interval"):
@@ -49,12 +49,12 @@ class Job:
 
     @property
     def stretch(self) -> float:
-        """Seconds from one checkpoint to the next, as `total` counts them."""
+        """Seconds from one checkpoint to the next, its save included."""
         return self.interval + self.save
 
     @property
     def shortest(self) -> float:
-        """Seconds from start to end on a machine that is never taken."""
+        """Seconds from start to end on a machine that is never preempted."""
         return self.restart + self.total
 
 

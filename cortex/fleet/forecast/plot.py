@@ -1,4 +1,4 @@
-"""A forecast as a figure: how dear, and how late, in how many of the replays."""
+"""Plot of a forecast: the distribution of cost and of finishing time over the replays."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,11 +17,11 @@ _COLOURS = {
     "series-1": "#c25700",
     "series-2": "#2a7f3f",
 }
-"""What the house's figures leave to the page around them: this file has none."""
+"""Values of the colour variables that figures otherwise inherit from their HTML page; this file has no page."""
 
 
 def plot(found: Forecast) -> str:
-    """An SVG file's text: per policy, the share of replays that cost at most so much, and that ended by then."""
+    """An SVG with two cumulative distributions for each policy: of the dollars, and of the hours to the end."""
     with themed():
         figure = Figure(layout="constrained", figsize=(10, 3.4))
         costs, times = figure.subplots(1, 2, sharey=True)
@@ -43,6 +43,6 @@ def plot(found: Forecast) -> str:
 
 
 def _shares(values: NDArray[np.float64], of: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Steps: at each value, which share of all is at most that."""
+    """Steps of the cumulative distribution: at each value, the share of `of` values that are at most that."""
     ordered = np.sort(values)
     return np.concatenate([ordered[:1], ordered]), np.concatenate([[0.0], np.arange(1, len(ordered) + 1) / of])

@@ -1,8 +1,8 @@
-"""When to run on which kind of machine. A policy sees the present alone, and is asked at the start of every tick.
+"""Policies that choose the kind of machine. A policy sees only the present, and is asked at the start of every tick.
 
-No deadline is missed by whoever goes without an on-demand machine only while, if the tick went by in vain, one could
-still start and compute all that is not saved (`View.safe`). This is the safety net of "Can't Be Late" (Wu et al.,
-NSDI 2024), with what is lost since the last checkpoint counted in.
+A policy never misses the deadline if it does without an on-demand machine only while `View.safe` holds: if the coming
+tick brings no progress, an on-demand machine could still start and compute all that is not saved. This is the safety
+net of "Can't Be Late" (Wu et al., NSDI 2024), with the work lost since the last checkpoint counted, too.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex.fleet.forecast.job import Job
-from cortex.runs.deadline import Outlook, leaves, net
+from cortex.runs.deadline import Outlook, reserve_seconds, should_leave
 
 IDLE: Final = 0
 SPOT: Final = 1
 ON_DEMAND: Final = 2
 LEAVE: Final = 3
-"""Give the machine up for what SkyPilot has then: spot if it is to be had, else on-demand once more."""
+"""Give up the on-demand machine, so that SkyPilot starts another: spot if available, else on-demand again."""
 
 Kinds = NDArray[np.int8]
 """replays: one of the four above."""
@@ -26,39 +26,39 @@ Kinds = NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a policy sees. Arrays: replays."""
+    """The state that a policy sees. Arrays have the shape `replays`."""
 
     job: Job
     tick: float
-    """Seconds until it is asked again."""
+    """Seconds until the policy is asked again."""
     left: float
     """Seconds until the deadline."""
     need: NDArray[np.float64]
     """Machine seconds that are still to be computed."""
     need_saved: NDArray[np.float64]
-    """The same if the machine were lost now: from the last checkpoint on."""
+    """The same if the machine were lost now, and work continued from the last checkpoint."""
     kind: Kinds
-    """What runs."""
+    """The kind of machine that runs."""
     spot: NDArray[np.bool_]
-    """Whether a spot machine is to be had, or kept."""
+    """True where a spot machine is available, or can be kept."""
     running: NDArray[np.float64]
-    """Seconds since the machine that runs was asked for."""
+    """Seconds since the running machine was requested."""
     outage: NDArray[np.float64]
     """Seconds since a spot machine ran last, or since the start."""
 
     @property
     def slack(self) -> NDArray[np.float64]:
-        """Seconds that could go by in vain, and an on-demand machine started then would be in time."""
+        """Seconds that may pass without progress before an on-demand machine has to be started."""
         return self.left - self.need_saved - self.job.restart
 
     @property
     def safe(self) -> NDArray[np.bool_]:
-        """Whether this tick could go by in vain."""
+        """True where this tick may pass without progress."""
         return self.slack >= self.tick
 
 
 class Policy(Protocol):
-    """Says what to run."""
+    """Chooses the kind of machine to run."""
 
     @property
     def name(self) -> str: ...
@@ -68,7 +68,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class SpotOnly:
-    """Spot whenever it is to be had, however late it gets."""
+    """Spot whenever it is available, even if the deadline is missed."""
 
     name: str = "spot only"
 
@@ -98,9 +98,9 @@ class Greedy:
 
 @dataclass(frozen=True)
 class UniformProgress:
-    """On-demand, where there is no spot, while the job is behind an even pace: the policy of "Can't Be Late".
+    """Spot where available; otherwise on-demand while the job is behind an even pace: the policy of "Can't Be Late".
 
-    Once on-demand runs without spot it is kept until the job is two restarts ahead.
+    An on-demand machine is kept, while there is no spot, until the job is two restarts ahead of the pace.
     """
 
     name: str = "uniform progress"
@@ -115,21 +115,21 @@ class UniformProgress:
 
 @dataclass(frozen=True)
 class Reserve:
-    """Spot with a switch to on-demand, which waits for spot while it can, and sees when spot is back.
+    """Spot with a switch to on-demand, which waits for spot while it can, and sees when spot is available again.
 
-    No run does so: nothing of a run is there while SkyPilot waits, and no machine sees whether spot is back. It shows
-    what both would be worth. It keeps a reserve of slack, so that it can come back to spot.
+    No real run can do this: while SkyPilot waits, no program of the run is at work, and no machine can see whether spot
+    is available again. The policy shows what both abilities would be worth.
 
-    Waiting costs slack second by second, each change of machines a restart. So outages are waited out while there is
-    more than the reserve, and bridged with on-demand machines once there is not; from these it goes back to spot while
-    it can afford to have gone in vain. The reserve pays for these changes.
+    Waiting costs slack second by second; each change of machines costs a restart. So the policy waits while the slack
+    exceeds a reserve, and bridges outages with on-demand machines once it does not. From these it goes back to spot
+    while it can afford a failed try. The reserve pays for these changes.
     """
 
     name: str = "with waiting"
     reserve: float = 0.25
-    """The share of the slack at the start that it keeps; the best of a few that were tried on the published traces."""
+    """Share of the initial slack kept as the reserve; the best of a few values tried on the published traces."""
     back: float = 2.0
-    """Restarts that a change back to spot may cost: its own, and that of the return."""
+    """Restarts that a try of spot may cost: its own, and that of the return to on-demand."""
 
     def choose(self, view: View) -> Kinds:
         job, restart = view.job, view.job.restart
@@ -142,17 +142,17 @@ class Reserve:
 
 @dataclass(frozen=True)
 class Deadline:
-    """What a run with a deadline does: spot first, on demand where there is none, and back by tries that it can afford.
+    """The policy of a run with a deadline: spot first, else on demand, and tries of spot while the slack allows them.
 
-    Its rule is that of the run's own machines (`cortex.runs.deadline`), which see no more of spot than what they are
-    given. With too little slack for any risk, the run is on demand from the start.
+    The rule is the one that the run's own machines follow (`cortex.runs.deadline`); they cannot see whether spot is
+    available except by trying. With too little slack for any risk, the run is on demand from the start.
     """
 
     name: str = "spot, then on-demand"
 
     def choose(self, view: View) -> Kinds:
         job = view.job
-        if job.deadline - job.shortest < net(job.restart, job.stretch):
+        if job.deadline - job.shortest < reserve_seconds(job.restart, job.stretch):
             return np.full(view.spot.shape, ON_DEMAND, dtype=np.int8)
         outlook = Outlook(
             left=np.asarray(view.left),
@@ -166,7 +166,7 @@ class Deadline:
             on_demand=job.on_demand,
         )
         bridging = view.kind == ON_DEMAND
-        return np.where(bridging & leaves(outlook), np.int8(LEAVE), _kinds(bridging | ~view.spot, view.spot))
+        return np.where(bridging & should_leave(outlook), np.int8(LEAVE), _kinds(bridging | ~view.spot, view.spot))
 
 
 def _kinds(on_demand: NDArray[np.bool_], spot: NDArray[np.bool_]) -> Kinds:

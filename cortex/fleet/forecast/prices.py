@@ -1,4 +1,4 @@
-"""What the machines that train a profile cost, from SkyPilot's catalog."""
+"""Prices of the machines that train a profile, from SkyPilot's catalog."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from cortex.runs.stages import models
 
 
 def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | None = None) -> tuple[Offer, ...]:
-    """The machines that may run a profile's last training stage, on spot and on-demand, the profile's own GPUs only.
+    """Offers for a profile's last training stage, on spot and on-demand, with the profile's own GPUs only.
 
-    A pipeline may allow other GPUs besides; how long the work takes is known of the profile's alone. `documents` is the
-    pipeline as it is submitted; default: that of `sky.yaml`.
+    A pipeline may allow other GPUs, too, but the work's duration is known for the profile's own alone. `documents` are
+    the tasks that are submitted (default: those of `sky.yaml`).
 
     Raises:
         ConfigError: the catalog cannot be read, or has no such machine.
@@ -31,13 +31,13 @@ def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | N
         found = (*offers(task, spot=True), *offers(task, spot=False))
     except ConfigError as error:
         raise ConfigError(f"{error}; or give --price-spot and --price-on-demand, dollars an hour") from error
-    return of_its_own(profile, found)
+    return own_gpu_offers(profile, found)
 
 
-def of_its_own(profile: Profile, found: Sequence[Offer]) -> tuple[Offer, ...]:
-    """Of some machines those with the profile's own GPUs, as many as it says; all where there is none.
+def own_gpu_offers(profile: Profile, found: Sequence[Offer]) -> tuple[Offer, ...]:
+    """The offers with the profile's own kind and number of GPUs; all offers where none has these.
 
-    Where the profile trains on several at once, each stands for so many: their price is all of them together.
+    Where the profile trains on several machines at once, each price is multiplied by their number.
     """
     gpus = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
     own = tuple(offer for offer in found if offer.accelerators == gpus) or tuple(found)

@@ -1,9 +1,9 @@
-"""Replay jobs against many traces at once: one pass over time, vectorised over replays and policies.
+"""Replay of jobs against many traces at once: one pass over time, vectorised over replays and policies.
 
-Time goes in the traces' ticks. At the start of a tick a policy sees whether a spot machine is to be had now, and says
-what to run in it. A new machine computes only after the restart time, and is paid for from the first second. A spot
-machine whose zone is down is lost at the start of that tick, without notice: the job goes back to its last checkpoint.
-Whoever changes machines of his own accord has saved before. What runs is billed to the second.
+Time advances in the traces' ticks. At the start of a tick a policy sees whether a spot machine is available now, and
+chooses what to run in that tick. A new machine computes only after the restart time, and is paid for from the first
+second. A spot machine whose zone is down is lost at the start of that tick, without notice, and the job goes back to
+its last checkpoint. The job saves before a change of machines that a policy chooses. Machines are billed by the second.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,15 +20,15 @@ from cortex.fleet.forecast.traces import Windows
 BLOCK: Final = 128
 """Ticks whose availability is looked up together."""
 PATIENCE: Final = 4.0
-"""A job that waits for spot machines alone is given up after so many times its deadline."""
+"""Multiple of its deadline after which a job that waits only for spot machines is given up."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each replay. Every array: replays."""
+    """Results of each replay. Every array has the shape `replays`."""
 
     seconds: NDArray[np.float64]
-    """From start to end; infinite where the job was given up."""
+    """Seconds from start to end; infinite where the job was given up."""
     dollars: NDArray[np.float64]
     preemptions: NDArray[np.float64]
     lost: NDArray[np.float64]
@@ -36,11 +36,11 @@ class Outcomes:
     restarting: NDArray[np.float64]
     """Seconds that were paid for while machines started."""
     on_demand: NDArray[np.float64]
-    """Seconds on machines that are not taken back."""
+    """Seconds on on-demand machines."""
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
-        """One after another."""
+        """Outcomes of all parts, one after another."""
         kept = list(parts)
         return cls(
             **{field.name: np.concatenate([getattr(part, field.name) for part in kept]) for field in fields(cls)}
@@ -48,10 +48,10 @@ class Outcomes:
 
 
 def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcomes]:
-    """What becomes of each job under its policy, over the same windows.
+    """Outcomes of each job under its policy, over the same windows.
 
-    Every array of the state has the shape cases x replays, so that a tick costs about the same for a few as for one.
-    Replays that have ended in all cases are left out of the rest.
+    Every array of the state has the shape cases x replays, so that a tick costs about as much for a few cases as for
+    one. Replays that have ended in all cases are dropped from the state.
     """
     tick, replays = windows.tick, windows.replays
     rows = [job for job, _ in cases]
@@ -61,7 +61,7 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
     state = _State.new(len(cases), replays)
     ended = {field.name: np.zeros((len(cases), replays)) for field in fields(_State)}
     here = np.arange(replays)
-    """Which replays the columns of the state are."""
+    """Indices of the replays in the state's columns."""
     looks = int(np.ceil(PATIENCE * max(job.deadline for job in rows) / tick)) + 1
     for first in range(0, looks, BLOCK):
         going = (state.seconds == np.inf).any(axis=0)
@@ -134,23 +134,23 @@ def _outcomes(job: Job, ended: dict[str, NDArray[np.float64]]) -> Outcomes:
 
 @dataclass
 class _State:
-    """cases x replays that are under way."""
+    """State of the replays under way; every array has the shape cases x replays."""
 
     kind: NDArray[np.int8]
     zone: NDArray[np.intp]
     done: NDArray[np.float64]
-    """Machine seconds computed, checkpoints among them."""
+    """Machine seconds computed, checkpoints included."""
     saved: NDArray[np.float64]
-    """The part of them that outlives the machine."""
+    """The part of them that is in a checkpoint."""
     boot: NDArray[np.float64]
     """Seconds until the machine computes."""
     asked: NDArray[np.float64]
-    """When it was asked for."""
+    """Time at which the machine was requested."""
     last_spot: NDArray[np.float64]
-    """Until when a spot machine ran last."""
+    """Time at which a spot machine ran last."""
     seconds: NDArray[np.float64]
     paid: NDArray[np.float64]
-    """Seconds of machines, of either kind."""
+    """Machine seconds paid for, of both kinds."""
     preemptions: NDArray[np.float64]
     lost: NDArray[np.float64]
     on_demand: NDArray[np.float64]
@@ -166,7 +166,7 @@ class _State:
         return type(self)(**{field.name: getattr(self, field.name)[:, columns] for field in fields(self)})
 
     def put(self, ended: dict[str, NDArray[np.float64]], here: NDArray[np.intp], columns: NDArray[np.bool_]) -> None:
-        """Write the columns that are done with to where their replays belong."""
+        """Copy these columns of the state to their replays' places in `ended`."""
         for name, values in ended.items():
             values[:, here[columns]] = getattr(self, name)[:, columns]
 
@@ -188,7 +188,7 @@ def _change(
     zones: NDArray[np.intp],
     now: float,
 ) -> None:
-    """Start what is wanted where something else runs, and where a machine is left, whatever kind comes after it."""
+    """Start the wanted machines where another kind runs, or where the machine is given up (`left`)."""
     changed = (want != state.kind) | left
     if changed.any():
         np.copyto(state.saved, state.done, where=changed)

@@ -1,4 +1,4 @@
-"""What a forecast says: ranges of hours and dollars, and what was taken for given."""
+"""Result of a forecast: ranges of hours and dollars, and the assumptions behind them."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,31 +13,31 @@ from cortex.fleet.forecast.replay import Outcomes
 
 @dataclass(frozen=True)
 class Range:
-    """Of the replays, half are at most `p50`, nine tenths at most `p90`. Infinite: given up."""
+    """Median and 90th percentile over the replays; infinite where the job was given up."""
 
     p50: float
     p90: float
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
-        # An order statistic, not a mean of two: there may be no end among them.
+        # An order statistic, not an interpolation between two values, of which one may be infinite.
         low, high = np.quantile(values, (0.5, 0.9), method="inverted_cdf")
         return cls(float(low), float(high))
 
 
 @dataclass(frozen=True)
 class PolicyForecast:
-    """One way to rent the machines."""
+    """Forecast for one way to rent the machines."""
 
     policy: str
     hours: Range
     dollars: Range
     preemptions: Range
     lost_hours: Range
-    """Work that is done twice."""
+    """Hours of work that had to be done again."""
     on_demand_hours: Range
     late: float
-    """The share of the replays that miss the deadline."""
+    """Share of the replays that miss the deadline."""
     outcomes: Outcomes = field(repr=False, compare=False)
 
     @classmethod
@@ -49,7 +49,7 @@ class PolicyForecast:
             preemptions=Range.of(outcomes.preemptions),
             lost_hours=Range.of(outcomes.lost / 3600),
             on_demand_hours=Range.of(outcomes.on_demand / 3600),
-            # A microsecond is allowed for the sums of floating-point numbers.
+            # A microsecond of tolerance for rounding errors of floating-point sums.
             late=float((outcomes.seconds > deadline + 1e-6).mean()),
             outcomes=outcomes,
         )
@@ -57,27 +57,27 @@ class PolicyForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take, and what was taken for given."""
+    """Forecast of a run's hours and dollars, with the assumptions behind it."""
 
     profile: str
     job: Job
     basis: str
-    """Where the hours of work are from."""
+    """Source of the hours of work, in words."""
     traces: str
     zones: int
-    """How many zones the job may move among."""
+    """Number of zones that the job may move between."""
     replays: int
     seed: int
     policies: tuple[PolicyForecast, ...]
     intervals: Intervals
     saves: dict[str, float]
-    """Seconds of work between the checkpoints of each training stage, as the profile has them."""
+    """Seconds of work between the profile's checkpoints, by training stage."""
 
     def __getitem__(self, policy: str) -> PolicyForecast:
         return next(found for found in self.policies if found.policy == policy)
 
     def to_json(self) -> dict[str, Any]:
-        """For programs; what has no end is null."""
+        """The forecast as JSON; infinite values are null."""
         job, intervals = self.job, self.intervals
         return {
             "profile": self.profile,

@@ -1,4 +1,4 @@
-"""A forecast on the terminal."""
+"""A forecast as a table for the terminal."""
 
 import math
 
@@ -10,7 +10,7 @@ from cortex.fleet.forecast.result import Forecast, Range
 
 
 def print_forecast(found: Forecast, console: Console) -> None:
-    """What was taken for given, the ways to rent the machines, and how often to save."""
+    """Print the assumptions, the ways to rent the machines, and the checkpoint intervals."""
     job = found.job
     console.print(
         f"{found.profile}: {job.work / 3600:.1f} hours of work ({found.basis}), to end within "

@@ -1,4 +1,4 @@
-"""Spot traces: whether a machine could be had, tick by tick, in one zone. Zones seen at one time lie in one folder."""
+"""Spot traces: a machine's availability in one zone, tick by tick. A folder holds zones observed at the same time."""
 
 import json
 import math
@@ -14,18 +14,18 @@ from cortex.errors import DataError
 
 Bools = NDArray[np.bool_]
 SHORTEST = 2
-"""Ticks: what is shorter says nothing of how long a machine lasts."""
+"""Least ticks of a trace: a shorter one says nothing about how long a machine lasts."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One zone."""
+    """Availability of a machine in one zone."""
 
     name: str
     tick: float
-    """Seconds between two looks."""
+    """Seconds between two observations."""
     up: Bools
-    """Whether enough machines were there, at each look."""
+    """By observation: True where enough machines were available."""
 
     @property
     def days(self) -> float:
@@ -33,21 +33,21 @@ class Trace:
 
     @property
     def availability(self) -> float:
-        """The share of the time in which a machine is to be had."""
+        """Share of the time in which a machine is available."""
         return float(self.up.mean())
 
     def runs(self, *, up: bool) -> NDArray[np.float64]:
-        """Seconds of each run of looks at which it was up, or down."""
+        """Seconds of each uninterrupted period in which the zone was up, or down."""
         edges = np.flatnonzero(np.diff(self.up)) + 1
         bounds = np.concatenate([[0], edges, [len(self.up)]])
         return np.diff(bounds)[self.up[bounds[:-1]] == up] * self.tick
 
 
 def read_trace(path: Path, machines: int = 1) -> Trace:
-    """A file of the published format: `{"metadata": {"gap_seconds": 300}, "data": [0, 1, 1, ...]}`.
+    """Read a trace in the published format: `{"metadata": {"gap_seconds": 300}, "data": [0, 1, 1, ...]}`.
 
-    The numbers are how many machines were there. The gap is taken as the file has it. Source of the format and of
-    the traces: github.com/skypilot-org/spot-traces, of "Can't Be Late" (Wu et al., NSDI 2024).
+    The numbers in `data` are counts of available machines; the tick is the file's gap. Source of the format and of the
+    traces: github.com/skypilot-org/spot-traces, of "Can't Be Late" (Wu et al., NSDI 2024).
 
     Raises:
         DataError: the file cannot be read, or is not of this form.
@@ -71,16 +71,16 @@ def read_trace(path: Path, machines: int = 1) -> Trace:
 
 
 def read_traces(folder: Path) -> dict[str, tuple[Trace, ...]]:
-    """Every `*.json` of a folder and of the folders in it, hidden ones aside, by the folder that each lies in.
+    """Read every `*.json` of a folder and its subfolders, except hidden ones; the result is grouped by folder.
 
     Raises:
-        DataError: there is none, one is no trace, or those of one folder differ in their gap.
+        DataError: there is no such file, one is not a trace, or traces of one folder differ in their gap.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: give one that holds spot traces, *.json")
     groups: dict[Path, list[Trace]] = {}
     for path in sorted(folder.rglob("*.json")):
-        # A hidden file is not the user's: systems keep their own notes in `._a.json`.
+        # Hidden files are not traces: some systems put metadata into files such as `._a.json`.
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         groups.setdefault(path.parent, []).append(read_trace(path))
@@ -95,32 +95,32 @@ def read_traces(folder: Path) -> dict[str, tuple[Trace, ...]]:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where in which traces each of many replays begins: availability without copying it. Traces go round in a circle.
+    """Start positions of many replays in traces, to look availability up without copies. Traces wrap around.
 
-    Shapes: `ticks`, `zones` that a job may move among, `replays`.
+    Shapes: `ticks`, `zones` that a job may move between, `replays`.
     """
 
     tick: float
     flat: Bools
     """All traces, one after another."""
     base: NDArray[np.intp]
-    """zones x replays: where the trace begins in `flat`."""
+    """zones x replays: index of the trace's first tick in `flat`."""
     length: NDArray[np.intp]
-    """zones x replays: how many ticks it has."""
+    """zones x replays: number of ticks of the trace."""
     offset: NDArray[np.intp]
-    """zones x replays: the tick at which the replay begins."""
+    """zones x replays: tick of the trace at which the replay begins."""
 
     @property
     def replays(self) -> int:
         return self.base.shape[1]
 
     def first(self, replays: int) -> "Windows":
-        """Only the first of the replays."""
+        """Windows of the first `replays` replays only."""
         cut = slice(replays)
         return replace(self, base=self.base[:, cut], length=self.length[:, cut], offset=self.offset[:, cut])
 
     def block(self, first: int, count: int, replays: NDArray[np.intp] | slice = slice(None)) -> Bools:
-        """ticks x zones x the replays asked for: what is up from tick `first` on."""
+        """Availability from tick `first` on, for `count` ticks, of the shape ticks x zones x `replays`."""
         ticks = np.arange(first, first + count)[:, None, None]
         base, length, offset = (part[:, replays] for part in (self.base, self.length, self.offset))
         return self.flat[base + (offset + ticks) % length]
@@ -129,16 +129,17 @@ class Windows:
 def windows(
     groups: Sequence[Sequence[Trace]], replays: int, ticks: int, rng: np.random.Generator, zones: int = 1
 ) -> Windows:
-    """Random starts in traces of one tick: a replay has its zones, of one group, all at the same time.
+    """Random starts of replays in traces with the same tick length.
 
-    `zones` is how many a job may move among, fewer where a group has fewer. A start leaves room for `ticks` looks
-    before the trace goes round, where the trace is that long.
+    All zones of a replay are of one group, and start at the same time.
+    `zones` is the number that a job may move between, reduced where a group has fewer. Where a trace is long enough, a
+    start leaves `ticks` observations before the trace wraps around.
     """
     zones = min(zones, *(len(group) for group in groups))
     traces = [trace for group in groups for trace in group]
     lengths = np.array([len(trace.up) for trace in traces], dtype=np.intp)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
-    # Every trace is as likely as every other, whatever the size of its group.
+    # Groups are drawn by their size, so that every trace is equally likely.
     sizes = np.array([len(group) for group in groups])
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     picked = rng.choice(len(groups), size=replays, p=sizes / sizes.sum())

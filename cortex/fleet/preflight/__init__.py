@@ -1,4 +1,4 @@
-"""What is looked at before money is spent: a module a check, all asked at once, all reported at once."""
+"""Checks before money is spent: one module a check; all run at the same time, and all results are reported together."""
 
 from cortex.fleet.preflight.all_checks import preflight
 from cortex.fleet.preflight.finding import Finding

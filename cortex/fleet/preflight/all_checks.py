@@ -1,4 +1,4 @@
-"""All checks of a run before its launch, asked at the same time, under one limit."""
+"""All checks of a run before its launch, run at the same time, under one time limit."""
 
 import os
 import threading
@@ -36,12 +36,12 @@ from cortex.settings import Settings
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at."""
+    """One check: its name, its function, and whether the launch depends on the service that it asks."""
 
     name: str
     ask: Callable[[Ground], Finding]
     needed: bool = field(default=False, kw_only=True)
-    """Whether launching itself needs the service that it asks: then silence speaks against launching."""
+    """True where the launch itself needs the service that the check asks; only then does a timeout fail the check."""
 
 
 CHECKS: tuple[Check, ...] = (
@@ -64,7 +64,7 @@ CHECKS: tuple[Check, ...] = (
     Check(cost.NAME, cost.check),
     Check(deadline.NAME, deadline.check),
 )
-"""In the order in which a user would mend what they find."""
+"""The checks, in the order in which a user would mend their findings."""
 
 
 def preflight(
@@ -76,21 +76,23 @@ def preflight(
     checks: Sequence[Check] = CHECKS,
     environment: Mapping[str, str] = os.environ,
 ) -> list[Finding]:
-    """Ask every check about a run that is to be launched; a finding a check, in their order.
+    """Run all checks of a run that is to be launched, and return one finding a check, in the checks' order.
 
-    The settings' `preflight_seconds` are their limit: the program itself takes the rest of a user's 20 seconds.
+    The time limit is the settings' `preflight_seconds`: the user waits some 20 seconds in all, and the program itself
+    takes the rest.
 
-    `documents` are the pipeline's tasks as they would be submitted; without any, what is asked of them is skipped.
-    `environment` is what their secrets are filled from.
+    `documents` are the pipeline's tasks as they would be submitted; without any, checks of tasks are skipped.
+    `environment` is the source of the tasks' secrets.
     """
-    import sky  # here, for checks that import parts of it at the same time would find it half made
+    # Imported before the checks' threads start: several that import parts of it at once would find it half loaded.
+    import sky
 
     assert sky
     return ask_all(Ground(profile, run, settings, documents, environment), checks, settings.preflight_seconds)
 
 
 def ask_all(ground: Ground, checks: Sequence[Check], longest: float) -> list[Finding]:
-    """Ask at the same time. What does not answer in time is left to itself: its thread ends with the program."""
+    """Run the checks at the same time. Late checks are abandoned: their threads end with the program."""
     answers: SimpleQueue[tuple[str, Finding]] = SimpleQueue()
     for check in checks:
         threading.Thread(
@@ -114,7 +116,7 @@ def _asked(check: Check, ground: Ground) -> Finding:
     except CortexError as error:
         return Finding(check.name, False if check.needed else None, str(error), _fix(check))
     except Exception as error:
-        # Whatever a cloud's library raises is for this one check to tell; the others must still be heard.
+        # A cloud's library may raise anything; only this check reports it, and the others still count.
         words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return Finding(check.name, False if check.needed else None, f"could not be looked at: {words}", _fix(check))
 

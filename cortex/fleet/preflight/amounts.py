@@ -1,4 +1,4 @@
-"""Amounts of memory and disk, as SkyPilot's tasks state them."""
+"""Parser of memory and disk sizes in SkyPilot's tasks."""
 
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.ground import Document
@@ -7,10 +7,10 @@ _FACTORS = {"k": 1 / 1024**2, "m": 1 / 1024, "g": 1.0, "t": 1024.0, "p": 1024.0*
 
 
 def read_gib(document: Document, key: str, given: object) -> float:
-    """GiB of `512`, `512GB` or `1TB`; of `200+`, which is at least so much, the least.
+    """GiB of a size such as `512`, `512GB` or `1TB`; `200+`, which means at least 200, counts as 200.
 
     Raises:
-        ConfigError: it is no such amount.
+        ConfigError: it is not a size.
     """
     text = str(given).strip().lower().removesuffix("+").removesuffix("ib").removesuffix("b")
     factor = _FACTORS.get(text[-1:])

@@ -1,4 +1,4 @@
-"""Whether the runs' bucket is there, is ours, and takes what a run does to it."""
+"""Check of the runs' bucket: it exists, belongs to this account, and supports the operations of a run."""
 
 import secrets
 from urllib.parse import urlsplit
@@ -14,14 +14,14 @@ from cortex.fleet.preflight.ground import Ground
 NAME = "bucket"
 
 FOLDER = "runs/.preflight"
-"""Where the probe is written: below `runs/`, where a run's rights reach, and under no run's id."""
+"""Folder of the probe object: below `runs/`, where a run has its rights, but not a valid run's id."""
 
 _REFUSED = ("403", "AccessDenied")
 _OTHER = "take the bucket of `make infra-up` (CORTEX_BUCKET), or use that account's credentials (AWS_PROFILE)"
 
 
 def check(ground: Ground) -> Finding:
-    """Find the owner, then write, read and delete a small object, by the kit's own client."""
+    """Check the bucket's owner, then write, read and delete a small object with the kit's own client."""
     url = ground.settings.bucket_url
     if urlsplit(url).scheme in ("", "file"):
         detail = f"runs would be kept in the folder {url}, which no rented machine can reach"
@@ -60,7 +60,7 @@ def _probe(store: Store) -> Finding:
 
 
 def _with_distance(found: Finding, home: str | None, ground: Ground) -> Finding:
-    """The same, with what it costs that machines of AWS are in other regions than the bucket, as far as tasks say."""
+    """The same finding, with the cost of traffic where tasks name other regions of AWS than the bucket's."""
     named = {place.region for place in ground.places() if place.cloud == "aws" and place.region}
     elsewhere = sorted(named - {home})
     if not found.ok or home is None or not elsewhere:
@@ -69,37 +69,37 @@ def _with_distance(found: Finding, home: str | None, ground: Ground) -> Finding:
         f"{found.detail}; it is in {home}, and what machines in {' and '.join(elsewhere)} read and write crosses "
         f"regions, at about ${BETWEEN_REGIONS} a GB"
     )
-    # Where machines may be near it, too, somebody chose the others for their capacity.
+    # No advice where the bucket's region is named, too: then the others were probably chosen for their capacity.
     advice = None if home in named else f"take machines in {home}, or a bucket in {elsewhere[0]}"
     return Finding(NAME, True, detail, advice)
 
 
 def _home(bucket: str) -> str | Finding | None:
-    """The region of AWS that an S3 bucket is in; None where AWS does not tell, or the service is another's. Or what is
-    wrong with the bucket, before anything is written to it."""
+    """The AWS region of an S3 bucket; None where AWS does not tell, or the service is not AWS's. A finding where the
+    bucket is missing or not this account's, before anything is written to it."""
     try:
         clients = aws.Clients()
         s3 = clients("s3")
         region = s3.head_bucket(Bucket=bucket).get("BucketRegion")
-    except aws.errors() as error:
+    except aws.error_types() as error:
         return _unseen(bucket, error)
     try:
         account = clients("sts").get_caller_identity()["Account"]
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
-    except aws.errors() as error:
-        if aws.code(error) in _REFUSED and getattr(error, "operation_name", "") == "HeadBucket":
+    except aws.error_types() as error:
+        if aws.error_code(error) in _REFUSED and getattr(error, "operation_name", "") == "HeadBucket":
             return Finding(NAME, False, f"bucket {bucket} is of another account than these credentials", _OTHER)
-        # What speaks S3 alone has no accounts to ask for, and regions of its own.
+        # S3-compatible services of other providers have no STS, and their own regions.
         return None
     return region
 
 
 def _unseen(bucket: str, error: Exception) -> Finding | None:
-    if aws.code(error) in ("404", "NoSuchBucket"):
+    if aws.error_code(error) in ("404", "NoSuchBucket"):
         return Finding(NAME, False, f"there is no bucket {bucket}", f"correct CORTEX_BUCKET; {_OTHER}")
-    if aws.code(error) in _REFUSED:
+    if aws.error_code(error) in _REFUSED:
         return Finding(NAME, False, f"bucket {bucket} is of another account, or refuses this one", _OTHER)
-    if not aws.answered(error):
+    if not aws.is_service_error(error):
         fix = "see that it can be reached from here, and as whom (AWS_PROFILE, AWS_ENDPOINT_URL)"
-        return Finding(NAME, False, f"bucket {bucket} cannot be asked: {aws.words(error)}", fix)
+        return Finding(NAME, False, f"bucket {bucket} cannot be asked: {aws.describe_error(error)}", fix)
     return None  # the probe tells more

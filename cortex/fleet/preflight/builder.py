@@ -1,4 +1,4 @@
-"""The Docker Engine that images are built with, as long as they are not yet pushed."""
+"""Check of the Docker Engine that builds the images; not needed once they are pushed."""
 
 from cortex.docker import engine_fault
 from cortex.fleet.preflight.finding import Finding
@@ -8,7 +8,7 @@ NAME = "docker"
 
 
 def check(ground: Ground) -> Finding:
-    """Ask the engine for its version, unless `make push` wrote down already what machines start from."""
+    """Ask the engine for its version, unless the images are pushed already (`make push` writes their digests)."""
     if ground.digests.exists():
         return Finding(NAME, True, f"not needed: {ground.digests.name} names the images that were pushed")
     fault = engine_fault()

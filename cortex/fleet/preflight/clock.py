@@ -1,4 +1,4 @@
-"""Whether this machine's clock is right: signatures are refused by a cloud whose clock differs by minutes."""
+"""Check of this machine's clock: a cloud refuses signatures that are off by minutes."""
 
 import os
 from datetime import UTC
@@ -12,11 +12,11 @@ from cortex.fleet.preflight.ground import Ground
 NAME = "clock"
 
 BROKEN, WRONG = 300.0, 60.0
-"""Seconds of difference at which signatures may fail (AWS allows 15 minutes, others less), and at which to warn."""
+"""Seconds of difference from which the check fails (AWS allows 15 minutes, others less), and from which it warns."""
 
 
 def check(ground: Ground) -> Finding:
-    """Compare with the `Date` of an answer of the service that keeps the bucket, or of AWS; good to about a second."""
+    """Compare with the `Date` header of the bucket's service, or of AWS; accurate to about a second."""
     import httpx
 
     url = service(ground.settings.bucket_url)
@@ -26,7 +26,7 @@ def check(ground: Ground) -> Finding:
         there = parsedate_to_datetime(answer.headers["date"]).astimezone(UTC).timestamp()
     except (httpx.HTTPError, KeyError, ValueError) as error:
         return Finding(NAME, None, f"{url} told no time ({type(error).__name__})")
-    ahead = (before + ground.clock()) / 2 - there - 0.5  # the header leaves out the fraction of its second
+    ahead = (before + ground.clock()) / 2 - there - 0.5  # the header has whole seconds, on average 0.5 s too early
     host = urlsplit(url).netloc
     if abs(ahead) <= WRONG:
         return Finding(NAME, True, f"within {max(1, round(abs(ahead)))} s of {host}")
@@ -36,7 +36,7 @@ def check(ground: Ground) -> Finding:
 
 
 def service(bucket: str) -> str:
-    """The address of the service behind a bucket; AWS's where runs are kept in a folder."""
+    """The URL of the service behind a bucket; AWS's STS where runs are kept in a folder."""
     scheme, _, rest = bucket.partition("://")
     if scheme == "gs":
         return "https://storage.googleapis.com"

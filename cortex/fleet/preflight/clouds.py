@@ -1,18 +1,18 @@
-"""Which clouds SkyPilot may use."""
+"""Check that SkyPilot can use one of the run's clouds."""
 
-from cortex.fleet.access import installing, missing_packages, refusal
+from cortex.fleet.access import install_command, missing_packages, refusal
 from cortex.fleet.catalog import CLOUDS
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.skypilot import answering, has_remote_server
+from cortex.fleet.skypilot import has_remote_server, reaching_skypilot
 
 NAME = "clouds"
 
 
 def check(ground: Ground) -> Finding:
-    """Ask SkyPilot's server which clouds are enabled; where none runs here, SkyPilot itself, without starting one."""
+    """Ask SkyPilot's server for its enabled clouds; where none runs, ask SkyPilot's library, without starting one."""
     wanted = ground.clouds()
-    with answering("ask SkyPilot for its clouds"):
+    with reaching_skypilot("ask SkyPilot for its clouds"):
         enabled, where = _of_the_server() if _has_server() else (_of_this_machine(wanted or set(CLOUDS)), "here")
     usable = enabled & wanted if wanted else enabled
     if usable:
@@ -25,7 +25,7 @@ def check(ground: Ground) -> Finding:
 
 
 def _has_server() -> bool:
-    """Whether another machine's server is named, or one runs on this machine."""
+    """True where another machine's server is configured, or one runs on this machine."""
     from sky.server import common
 
     return has_remote_server() or common.get_api_server_status().status != common.ApiServerStatus.UNHEALTHY
@@ -44,4 +44,4 @@ def _of_this_machine(names: set[str]) -> set[str]:
 def _lack_of_packages(cloud: str) -> tuple[str, str] | None:
     missing = missing_packages(cloud)
     where = "SkyPilot's server" if has_remote_server() else "this machine"
-    return (f"{where} needs {', '.join(missing)}", f"here: {installing(cloud)}") if missing else None
+    return (f"{where} needs {', '.join(missing)}", f"here: {install_command(cloud)}") if missing else None

@@ -1,4 +1,4 @@
-"""Whether the budget covers what the run is forecast to cost."""
+"""Check that the budget covers the run's estimated cost."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from cortex.runs.prices import Offer
 NAME = "budget"
 
 BOTH = "spot, then on-demand"
-"""The policy of a run that may be given machines of both kinds."""
+"""Name of the forecast's policy for a run that may get machines of both kinds."""
 
 
 def check(ground: Ground) -> Finding:
-    """Forecast the run on the machines that most of its hours are spent on, and compare with the profile's budget."""
+    """Estimate the run's cost on its dearest task's machines, and compare it with the profile's budget."""
     budget = ground.profile.budget.dollars
     try:
         offers = max((found for _, found in ground.offers), key=lambda found: found[0].dollars_per_hour, default=())
@@ -24,12 +24,12 @@ def check(ground: Ground) -> Finding:
             detail = f"no budget is set, and machines cost up to ${offers[-1].dollars_per_hour:.2f}/h"
             return Finding(NAME, True, detail, "set budget.dollars in the profile: the machines then stop there")
         from cortex.fleet.forecast.forecast import forecast
-        from cortex.fleet.forecast.prices import of_its_own
+        from cortex.fleet.forecast.prices import own_gpu_offers
 
-        # Its kin may be cheaper by the hour, but the profile's own GPU is asked for first, and its hours are known.
-        offers = of_its_own(ground.profile, offers)
-        policy = rented_by(offers)
-        # Where only one kind is rented, the other's price plays no part in the policy.
+        # Other GPUs may be cheaper by the hour, but the profile's own is asked for first, and its hours are known.
+        offers = own_gpu_offers(ground.profile, offers)
+        policy = policy_for_offers(offers)
+        # Where only one kind is rented, the policy does not use the other's price, but a forecast needs both.
         price = None if policy == BOTH else offers[0].dollars_per_hour
         dollars = forecast(ground.profile, offers, spot=price, on_demand=price, replays=200)[policy].dollars
     except CortexError as error:
@@ -37,14 +37,14 @@ def check(ground: Ground) -> Finding:
     return judged(budget, dollars.p50, dollars.p90)
 
 
-def rented_by(offers: Sequence[Offer]) -> str:
-    """The name of the policy that a run goes by which may be given these machines."""
+def policy_for_offers(offers: Sequence[Offer]) -> str:
+    """The name of the forecast's policy for a run that may get these machines."""
     kinds = {offer.spot for offer in offers}
     return BOTH if len(kinds) > 1 else "spot only" if kinds == {True} else "on-demand"
 
 
 def judged(budget: float, p50: float, p90: float) -> Finding:
-    """A budget that half of all such runs would break is a failure; one that a tenth would break is a warning."""
+    """The finding on a budget: it fails below the median cost, and warns below the 90th percentile."""
     detail = f"the budget is ${budget:,.0f}; half of such runs cost at most ${p50:,.0f}, nine tenths ${p90:,.0f}"
     if budget < p50:
         fix = f"set budget.dollars to {p90:.0f}, or shorten the training (`cortex forecast` shows what it takes)"

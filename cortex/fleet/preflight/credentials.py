@@ -1,4 +1,4 @@
-"""Who we are to each cloud that the run may go to."""
+"""Check of the credentials for each cloud that the run may use."""
 
 import os
 import re
@@ -15,8 +15,8 @@ from cortex.fleet.skypilot import has_remote_server
 NAME = "credentials"
 
 _TEMPORARY = re.compile(r":assumed-role/[^/]+/(?!i-[0-9a-f]+$)")
-"""Whose credentials last for hours: a role that somebody took, by `aws sso login`, too. A machine in AWS renews its
-own."""
+"""ARN of a caller whose credentials expire within hours: an assumed role, also by `aws sso login`. Roles of EC2
+machines are excluded, since their credentials are renewed automatically."""
 
 _EXPIRING = (
     "temporary credentials: once they expire, SkyPilot's server on this machine replaces no lost machine and ends "
@@ -26,7 +26,7 @@ _EXPIRING = (
 
 
 def check(ground: Ground) -> Finding:
-    """Ask each cloud who is calling. One that knows us is enough; the others' machines then drop out."""
+    """Ask each cloud for the caller's identity. One cloud that accepts the credentials is enough to pass."""
     known, unknown, fixes, advice = list[str](), list[str](), list[str](), list[str]()
     for target in _targets(ground) or map(Target, CLOUDS):
         who, fault, fix = _ask_aws() if target.cloud == "aws" else _ask(target)
@@ -44,7 +44,7 @@ def check(ground: Ground) -> Finding:
 
 
 def usable(cloud: str) -> bool:
-    """Whether a cloud other than AWS knows us."""
+    """True where a cloud other than AWS accepts the credentials."""
     return refusal(cloud) is None
 
 
@@ -56,10 +56,10 @@ def _targets(ground: Ground) -> list[Target]:
 
 
 def _ask_aws() -> tuple[str | None, str, str]:
-    """The account and name, and advice; or what is wrong, and the fix."""
+    """Identity, empty, and advice; or None, the fault, and its fix."""
     try:
         found = aws.client("sts").get_caller_identity()
-    except aws.errors() as error:
+    except aws.error_types() as error:
         return None, *_refusal(error)
     expiring = _TEMPORARY.search(found["Arn"]) and not has_remote_server()
     who = f"account {found['Account']} as {found['Arn'].rpartition(':')[2]}{_of_several()}"
@@ -67,7 +67,7 @@ def _ask_aws() -> tuple[str | None, str, str]:
 
 
 def _of_several() -> str:
-    """Which of several profiles it is that was taken without being named."""
+    """Words that name the profile in use, where there are several and none was chosen by the user."""
     import boto3
 
     session = boto3.Session()
@@ -77,22 +77,22 @@ def _of_several() -> str:
 
 
 def _refusal(error: Exception) -> tuple[str, str]:
-    code = aws.code(error)
+    code = aws.error_code(error)
     if code in ("NoCredentialsError", "PartialCredentialsError"):
         return "no credentials", "give them: `aws configure`, `aws sso login`, or AWS_ACCESS_KEY_ID and its secret"
     if code == "ProfileNotFound":
-        return aws.words(error), "name one of `aws configure list-profiles` in AWS_PROFILE"
+        return aws.describe_error(error), "name one of `aws configure list-profiles` in AWS_PROFILE"
     if code in aws.EXPIRED:
         return f"the credentials have expired ({code})", aws.RENEW
     if code == "SignatureDoesNotMatch":
         return "the secret key does not fit its access key, or this machine's clock is wrong", aws.RENEW
-    if aws.answered(error):
+    if aws.is_service_error(error):
         return f"the credentials are not accepted ({code})", aws.RENEW
-    return f"STS does not answer ({aws.words(error)})", "see that sts.amazonaws.com can be reached from here"
+    return f"STS does not answer ({aws.describe_error(error)})", "see that sts.amazonaws.com can be reached from here"
 
 
 def _ask(target: Target) -> tuple[str | None, str, str]:
-    """What SkyPilot's own check says of any other cloud, and of a pool of machines."""
+    """The result of SkyPilot's own check of another cloud, or of a pool of SSH machines, as in `_ask_aws`."""
     refused = refusal(target.cloud)
     if refused:
         return None, *refused

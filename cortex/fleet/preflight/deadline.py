@@ -1,4 +1,4 @@
-"""The check of a run's deadline: can it end by then, and what does that cost beside spot machines alone?"""
+"""Check of a run's deadline: the run can end in time, and the cost of that compared with spot machines alone."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from cortex.runs.profile import Profile
 NAME = "deadline"
 
 LATE = 0.05
-"""The share of replays that are late above which a deadline is warned of."""
+"""Share of late replays above which the check warns."""
 
 
 def check(ground: Ground) -> Finding:
-    """Replay the run within its deadline: on spot and on demand, as it goes by it, and on spot machines alone."""
+    """Replay the run with its deadline: on spot and on demand, as the run does it, and on spot machines alone."""
     if not ground.profile.budget.hours:
         return Finding(NAME, None, "none is set: the run takes as long as spot machines let it")
     offers = max((found for _, found in ground.offers), key=lambda found: found[0].dollars_per_hour, default=())
@@ -32,16 +32,16 @@ def check(ground: Ground) -> Finding:
 
 
 def _replayed(profile: Profile, offers: Sequence[Offer]) -> Finding:
-    from cortex.fleet.forecast.estimate import estimated
+    from cortex.fleet.forecast.estimate import estimate_profile
     from cortex.fleet.forecast.forecast import forecast
-    from cortex.fleet.forecast.prices import of_its_own
+    from cortex.fleet.forecast.prices import own_gpu_offers
 
-    known, hours = estimated(profile), profile.budget.hours
+    known, hours = estimate_profile(profile), profile.budget.hours
     within = f"{hours:g} h for {known.work / 3600:.1f} h of work"
     if len({offer.spot for offer in offers}) < 2:
         fix = "a longer deadline is cheaper: `cortex forecast --deadline HOURS` says by how much"
         return Finding(NAME, True, f"{within}: too little slack for spot machines, so it is on demand", fix)
-    found = forecast(profile, of_its_own(profile, offers), estimate=known, deadline_hours=hours, replays=200)
+    found = forecast(profile, own_gpu_offers(profile, offers), estimate=known, deadline_hours=hours, replays=200)
     kept, spot = found[BOTH], found["spot only"]
     detail = (
         f"{within}: {kept.late:.0%} of such runs are late, half cost at most ${kept.dollars.p50:,.0f}; on spot alone "

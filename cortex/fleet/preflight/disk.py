@@ -1,4 +1,4 @@
-"""The disks: does each task's hold its model, its checkpoints and its copies?"""
+"""Check that each task's disk is large enough for its models, checkpoints and copies."""
 
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import read_architecture
@@ -13,14 +13,14 @@ from cortex.runs.pipeline import SKY_YAML
 NAME = "disk"
 
 DEFAULT = 256
-"""GiB of a disk whose task names no size: SkyPilot's own."""
+"""GiB of the disk of a task that names no size: SkyPilot's default."""
 
 SYSTEM = 60
 """GiB for the system, the image with its CUDA libraries, logs and caches: an estimate."""
 
 
 def check(ground: Ground) -> Finding:
-    """Compare every task's `disk_size` with what its stages hold at once (`weights.need`), and the system's part."""
+    """Compare every task's `disk_size` with the needs of its stages (`weights.need`) and of the system."""
     by_task = [(document, work) for document in ground.documents if (work := stages(document, SKY_YAML))]
     if not by_task:
         return Finding(NAME, None, "no task of the plan runs stages")
@@ -47,5 +47,5 @@ def check(ground: Ground) -> Finding:
 
 
 def _rounded(size: float) -> int:
-    """Up to a multiple of 64."""
+    """The size rounded up to a multiple of 64."""
     return 64 * -(-int(size + 1) // 64)

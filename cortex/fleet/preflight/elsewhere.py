@@ -1,6 +1,6 @@
-"""What machines outside of the bucket's own cloud bring along: the bucket's keys, and a login to the registry."""
+"""Check of machines on other clouds than the bucket's: they get the bucket's keys, and a login to the registry."""
 
-from cortex.fleet.elsewhere import missing, names_of_keys
+from cortex.fleet.elsewhere import find_missing_keys, names_of_keys
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 
@@ -8,9 +8,9 @@ NAME = "elsewhere"
 
 
 def check(ground: Ground) -> Finding:
-    """See that every machine could open the bucket and pull its image: one that cannot is paid for all the same."""
+    """Check that every machine can open the bucket and pull its image; one that cannot would cost money for nothing."""
     bucket = ground.settings.bucket_url
-    faults = missing(ground.documents, bucket, ground.environment)
+    faults = find_missing_keys(ground.documents, bucket, ground.environment)
     if faults:
         return Finding(NAME, False, "; ".join(words for words, _ in faults), "; ".join(fix for _, fix in faults))
     taken = {name for cloud in ground.clouds() for name in names_of_keys(bucket, cloud)}

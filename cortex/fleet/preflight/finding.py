@@ -1,4 +1,4 @@
-"""What a check found, for programs and for people."""
+"""Result of a check, as JSON and as a row of a table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,23 +10,23 @@ from rich.text import Text
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's answer."""
+    """Result of one check."""
 
     check: str
-    """Its name."""
+    """The check's name."""
     ok: bool | None
-    """Whether the run may be launched, as far as this goes; None: it does not apply, or could not be looked at."""
+    """False where the check forbids the launch; None where it does not apply, or could not be made."""
     detail: str
-    """What was found, or why nothing was."""
+    """The facts found, or the reason why there are none."""
     fix: str | None = None
-    """What to do about it. On a check that passed it is advice."""
+    """Action for the user. On a check that passed it is advice."""
 
     def __post_init__(self) -> None:
         assert self.ok is not False or self.fix, f"{self.check} fails without a fix"
 
     @property
     def word(self) -> str:
-        """How it went, in one word."""
+        """The result in one word: `ok`, `warning`, `skipped` or `FAIL`."""
         if self.ok is None:
             return "skipped"
         if not self.ok:
@@ -41,17 +41,17 @@ _STYLES = {"ok": "green", "warning": "yellow", "skipped": "dim", "FAIL": "red bo
 
 
 def failed(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that speak against launching."""
+    """The findings that forbid the launch."""
     return [finding for finding in findings if finding.ok is False]
 
 
 def styled(finding: Finding) -> Text:
-    """Its word, in its colour."""
+    """The finding's word in its colour."""
     return Text(finding.word, style=_STYLES[finding.word])
 
 
 def table(findings: Sequence[Finding]) -> Table:
-    """The findings for people."""
+    """The findings as a table for the terminal."""
     made = Table("check", "", "found", "fix", box=None, pad_edge=False)
     for finding in findings:
         made.add_row(finding.check, styled(finding), finding.detail, finding.fix or "")

@@ -1,4 +1,4 @@
-"""What the checks are given: the run that is to be, where it would go, and how the world is reached from here."""
+"""Input of the checks: the run that is to be launched, its tasks and places, and access to catalog and clock."""
 
 import os
 import time
@@ -15,24 +15,24 @@ from cortex.runs.profile import Profile
 from cortex.settings import Settings
 
 _OTHER_NAMES = {"k8s": "kubernetes"}
-"""Clouds that SkyPilot knows by another name, too."""
+"""SkyPilot's aliases of clouds."""
 
 Document = Mapping[str, Any]
-"""A task as `sky.yaml` writes it."""
+"""A task in the form of `sky.yaml`."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task may run, as far as its document says so."""
+    """A cloud and region that a task names; None where the task leaves it open."""
 
     cloud: str | None
-    """By SkyPilot's lower-case name."""
+    """SkyPilot's name in lower case."""
     region: str | None = None
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A run before its launch."""
+    """Input of the checks: a run before its launch."""
 
     profile: Profile
     run: str | None
@@ -42,11 +42,11 @@ class Ground:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     digests: Path = DIGESTS
     rentable: Callable[[Document], tuple[Offer, ...]] = field(default_factory=lambda: rentable)
-    """What a task may be given."""
+    """Function that returns the offers of a task."""
     clock: Callable[[], float] = time.time
 
     def places(self) -> set[Place]:
-        """Every place that a task names; without a cloud's name, any that is enabled will do."""
+        """Every place that a task names; a place without a cloud may be on any that is enabled."""
         return {place for document in self.documents for place in places(document)}
 
     def clouds(self) -> set[str]:
@@ -55,34 +55,34 @@ class Ground:
 
     @cached_property
     def offers(self) -> list[tuple[str, tuple[Offer, ...]]]:
-        """By each task's name, every machine that it may be given.
+        """Each task's name with every machine that it may get.
 
         Raises:
-            ConfigError: a task asks for what the catalog does not have.
+            ConfigError: a task asks for a machine that the catalog does not have.
         """
         return [(str(document.get("name")), self.rentable(document)) for document in self.documents]
 
 
 def rentable(document: Document) -> tuple[Offer, ...]:
-    """By SkyPilot's catalog; raises ConfigError."""
+    """The offers of a task in SkyPilot's catalog; raises ConfigError."""
     from cortex.fleet.catalog import offers
 
     return offers(document)
 
 
 def places(document: Document) -> Iterator[Place]:
-    """Where one task may run: its `infra`, or `cloud` and `region`, of each entry of `any_of` or `ordered`."""
+    """Places of one task: `infra`, or `cloud` and `region`, of each entry of `any_of` or `ordered`."""
     for entry in resources(document):
         infra = str(entry.get("infra") or "").strip("/")
         cloud, _, region = infra.partition("/") if infra else (entry.get("cloud"), "", entry.get("region"))
         named = _OTHER_NAMES.get(str(cloud).lower(), str(cloud).lower()) if cloud and cloud != "*" else None
-        # A context of Kubernetes may have slashes in its name, and a pool's name is as somebody wrote it.
+        # A Kubernetes context may have slashes in its name, and the name of a pool may have capitals.
         place = str(region or "*") if named in OWN_MACHINES else str(region or "*").partition("/")[0].lower()
         yield Place(named, None if place == "*" else place)
 
 
 def resources(document: Document) -> list[dict[str, Any]]:
-    """The machines that a task accepts: the common keys, under each entry of `any_of` or `ordered`."""
+    """The task's alternatives: the common keys, overridden by each entry of `any_of` or `ordered`."""
     given: Any = document.get("resources") or {}
     common = {key: value for key, value in given.items() if key not in ("any_of", "ordered")}
     choices = cast(list[dict[str, Any]], given.get("any_of") or given.get("ordered") or [{}])

@@ -1,4 +1,4 @@
-"""The base model: it can be fetched (a gated one needs its licence accepted and a token) and trained from."""
+"""Check of the base model: it can be fetched (if gated, with an accepted licence and a token), and can be trained."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ NAME = "model"
 
 _FIX = "mend that, or name another model.base in the profile"
 _SHARE = 0.6
-"""The part of the checks' time that the hub's files may take; the questions before them take the rest."""
+"""Share of the checks' time limit for reading the hub's files; the requests before that take the rest."""
 
 
 def check(ground: Ground) -> Finding:
-    """Look at the base where it is: in a folder of this machine, or on the hub."""
+    """Check the base where it is: in a folder of this machine, in the run's bucket, or on the hub."""
     base = ground.profile.model.base
     if base is None:
         return Finding(NAME, None, "the base is built from nothing: no hub is asked")
@@ -42,9 +42,9 @@ def _in_folder(base: str) -> Finding:
 
 
 def _in_bucket(base: str, ground: Ground) -> Finding | None:
-    """What a run that was begun is pinned to, where the bucket has a copy: its machines ask no hub, and need no token.
+    """The finding for a run whose pinned base is in its bucket: its machines do not use the hub, and need no token.
 
-    None where it has none, or cannot be asked: that the bucket's own check says.
+    None where the bucket has no such copy, or cannot be asked, which the bucket's own check reports.
     """
     if ground.run is None:
         return None
@@ -62,9 +62,9 @@ def _in_bucket(base: str, ground: Ground) -> Finding | None:
 
 
 def _on_hub(base: str, ground: Ground) -> Finding:
-    """Ask the model hub with HF_TOKEN, which is what the machines get; a login kept on this disk does not go there.
+    """Ask the model hub with HF_TOKEN, as the machines do; they do not get a login that is stored on this disk.
 
-    A hub that does not answer is no failure: it is the machines that fetch from it, not this one.
+    A hub that does not answer is no failure, since the machines fetch from it, not this one.
     """
     from httpx import HTTPError, InvalidURL
     from huggingface_hub import HfApi
@@ -97,7 +97,7 @@ def _on_hub(base: str, ground: Ground) -> Finding:
 
 
 def _refusal(hub: Any, base: str, who: str | None, given: bool, error: Any) -> Finding:
-    """What an answer that is no permission means, for a user of this name, or one whose token was not accepted."""
+    """The finding for an error of the hub, given the user's name, or None where there is no accepted token."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     status = error.response.status_code

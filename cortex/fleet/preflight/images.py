@@ -1,4 +1,4 @@
-"""Whether the registry has the very images that the tasks would start."""
+"""Check that the registry has the images that the tasks would start, by digest."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _LOG_IN = "log in: `docker login`, or SKYPILOT_DOCKER_USERNAME and SKYPILOT_DOCK
 
 
 def check(ground: Ground) -> Finding:
-    """Ask for each image by the digest that `make push` wrote down, with a login that a machine would have, too."""
+    """Ask for each image by the digest that `make push` wrote, with the login that a machine would use."""
     every = (container_of(entry.get("image_id")) for document in ground.documents for entry in resources(document))
     named = {container for container in every if container}
     if not named:
@@ -32,7 +32,7 @@ def check(ground: Ground) -> Finding:
 
 
 def _ask(image: Image, environment: Mapping[str, str]) -> tuple[str, str]:
-    """How it went, and in which words."""
+    """The result (`there`, `missing`, `refused` or `unknown`), and a description of a fault."""
     try:
         if is_there(image, environment):
             return "there", ""
@@ -56,7 +56,7 @@ def _summed(answers: list[tuple[str, str]], images: set[Image]) -> Finding:
 
 
 def _pushed(path: Path) -> dict[str, str]:
-    """Images by their short names."""
+    """References with digests of the pushed images, by short name."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The keys of other services that the profile needs."""
+"""Check of the keys for other services that the profile uses."""
 
 import os
 
@@ -14,7 +14,7 @@ NAME = "keys"
 
 
 def check(ground: Ground) -> Finding:
-    """See that every key is set that a stage of this profile would ask for; whether it is accepted shows in use."""
+    """Check that every key that a stage of this profile needs is set; the services themselves are not asked."""
     needed, missing, fixes = list[str](), list[str](), list[str]()
     url = ground.settings.teacher_url or ground.profile.teacher.url
     if url and not is_loopback(url):

@@ -1,4 +1,4 @@
-"""Whether SkyPilot knows the places and the machines that the tasks name."""
+"""Check that SkyPilot knows the places and machines that the tasks name."""
 
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.finding import Finding
@@ -8,7 +8,7 @@ NAME = "machines"
 
 
 def check(ground: Ground) -> Finding:
-    """Look every task's machines up in SkyPilot's catalog: an unknown cloud, region, zone or GPU is in none."""
+    """Look up every task's machines in SkyPilot's catalog, which has no unknown cloud, region, zone or GPU."""
     if not ground.documents:
         return Finding(NAME, None, "no pipeline was given")
     try:

@@ -1,4 +1,4 @@
-"""The capacity plan: does every phase fit onto the profile's own GPUs, and into the memory that its task asks for?"""
+"""Check by the capacity plan that every phase fits on the profile's GPUs and into the memory that its task asks for."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ NAME = "memory"
 
 
 def check(ground: Ground) -> Finding:
-    """Compare what each phase needs of a GPU with what the GPU has; a trace that was made before goes first."""
+    """Compare the GPU memory that each phase needs with what the GPU has; traces that exist already are used."""
     profile = ground.profile
     if profile.hardware.device != "cuda":
         return Finding(NAME, None, "the profile trains on a CPU")
@@ -39,8 +39,8 @@ def check(ground: Ground) -> Finding:
 
 
 def _small_hosts(plan: CapacityPlan, documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
-    """Each task that asks for less memory than a phase of its stages fills, and the fix. One that asks for none gets
-    what comes with its GPUs."""
+    """Faults and fixes of tasks that ask for less host memory than a phase of their stages needs. A task that asks for
+    none gets the memory that comes with its GPUs."""
     for document in documents:
         work = stages(document, SKY_YAML)
         fullest = max(

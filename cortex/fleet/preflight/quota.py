@@ -1,4 +1,4 @@
-"""Whether AWS would let the account run the machines of each task: new accounts may run no spot GPU at all."""
+"""Check of AWS's quotas for the machines of each task: a new account may have a quota of 0 for spot GPUs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Limit:
-    """What a machine counts against."""
+    """A quota that a machine counts against."""
 
     region: str
     code: str
@@ -32,23 +32,23 @@ class Limit:
 
 @dataclass(frozen=True)
 class Room:
-    """What AWS says: of limits and of types that it does not speak of, nothing is known."""
+    """The account's quotas and the sizes of machines, as far as AWS tells them."""
 
     allowed: dict[Limit, float]
     """vCPUs that may run at once."""
     vcpus: dict[str, float]
-    """Of one machine, by its type."""
+    """vCPUs of one machine, by its type."""
 
     def takes(self, offer: Offer, nodes: int) -> bool:
-        """True where so many machines fit at once, or nobody says that they do not."""
+        """True where `nodes` such machines fit into the quota at once, or the quota is not known."""
         limit = Limit.of(offer)
         return limit not in self.allowed or nodes * self.vcpus.get(offer.instance_type, 0.0) <= self.allowed[limit]
 
 
 def check(ground: Ground) -> Finding:
-    """Compare each limit with the vCPUs of a task's machines. It is stuck where no place that may take it has room.
+    """Compare each quota with the vCPUs of a task's machines. The check fails for a task that fits into no quota.
 
-    A task that may be given machines of both kinds is to have room on demand, too: its run's deadline rests on them.
+    A task that may get machines of both kinds needs room on demand, too, because its run's deadline depends on them.
     """
     nodes = {str(document.get("name")): int(document.get("num_nodes", 1)) for document in ground.documents}
     by_task = [
@@ -84,13 +84,13 @@ def check(ground: Ground) -> Finding:
 
 
 def _kinds(offers: Sequence[Offer]) -> tuple[list[Offer], ...]:
-    """What a task needs room for, in each of these lists: any of its machines, and any on demand if it may have one."""
+    """Lists of offers; a task needs room for one of each list: all its offers, and those on demand if it is mixed."""
     on_demand = [offer for offer in offers if not offer.spot]
     return (list(offers), on_demand) if 0 < len(on_demand) < len(offers) else (list(offers),)
 
 
 def _ask(offers: Iterable[Offer]) -> Room:
-    """Every limit and every type, each once, all at the same time."""
+    """Ask for every quota and every machine type once, all at the same time."""
     limits = {limit for limit in map(Limit.of, offers) if limit}
     kinds = {offer.instance_type: offer.region for offer in offers}
     clients = aws.Clients()
@@ -103,13 +103,13 @@ def _ask(offers: Iterable[Offer]) -> Room:
 
 
 def _allowed(clients: aws.Clients, limit: Limit) -> float | None:
-    """The account's quota, or AWS's default where it has none of its own."""
+    """The account's quota, or AWS's default where the account has none of its own."""
     client = clients("service-quotas", limit.region)
     for ask in (client.get_service_quota, client.get_aws_default_service_quota):
         try:
             return float(ask(ServiceCode="ec2", QuotaCode=limit.code)["Quota"]["Value"])
-        except aws.errors() as error:
-            if aws.code(error) != "NoSuchResourceException":
+        except aws.error_types() as error:
+            if aws.error_code(error) != "NoSuchResourceException":
                 return None
     return None
 
@@ -118,12 +118,12 @@ def _vcpus(clients: aws.Clients, instance_type: str, region: str) -> float | Non
     try:
         found = clients("ec2", region).describe_instance_types(InstanceTypes=[instance_type])
         return float(found["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
-    except aws.errors():
+    except aws.error_types():
         return None
 
 
 def _elsewhere(offers: Iterable[Offer]) -> bool:
-    """Whether another cloud, one that knows us, may take the task."""
+    """True where the task may go to another cloud that accepts the credentials."""
     return any(usable(cloud) for cloud in sorted({offer.cloud for offer in offers} - {"aws"}))
 
 

@@ -1,4 +1,4 @@
-"""AWS's limits on running machines: one for each group of families, counted in vCPUs, spot and on demand apart.
+"""Codes of AWS's quotas on running machines: one for each group of families, in vCPUs, separate for spot and on demand.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html and, on demand,
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html
@@ -17,11 +17,11 @@ _GROUPS: tuple[tuple[str, str, str], ...] = (
     (r"dl\d", "L-85EED4F7", "L-6E869C2A"),
     (r"f\d", "L-88CF9481", "L-74FC7D96"),
 )
-"""How a type begins, and the codes of its limits, spot and on demand."""
+"""Pattern of the beginning of a machine type, and the codes of its quotas, spot and on demand."""
 
 
 def quota_code(instance_type: str, spot: bool) -> str | None:
-    """The code of the limit that a machine counts against; None for a family that is not in the table."""
+    """The code of the quota that a machine counts against; None for a family that is not in the table."""
     for beginning, of_spot, on_demand in _GROUPS:
         if re.match(beginning, instance_type):
             return of_spot if spot else on_demand

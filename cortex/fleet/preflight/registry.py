@@ -1,4 +1,4 @@
-"""Asking an image registry whether it has an image, by digest: the OCI distribution protocol.
+"""Query to an image registry for an image by digest, over the OCI distribution protocol.
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md and, for tokens,
 https://distribution.github.io/distribution/spec/auth/token/
@@ -35,7 +35,7 @@ Login = tuple[str, str]
 
 @dataclass(frozen=True)
 class Image:
-    """An image by its digest: what can never become another."""
+    """An image named by its digest, which always means the same content."""
 
     host: str
     repository: str
@@ -43,7 +43,7 @@ class Image:
 
     @classmethod
     def parse(cls, reference: str) -> Self:
-        """Read `host/repository@sha256:...`. Raises ConfigError if it is not one."""
+        """Parse `host/repository@sha256:...`. Raises ConfigError for any other text."""
         found = _REFERENCE.fullmatch(reference.removeprefix("docker:"))
         if not found:
             raise ConfigError(f"{reference!r} is not <registry>/<repository>@sha256:<digest>: push the images again")
@@ -51,18 +51,18 @@ class Image:
 
     @property
     def url(self) -> str:
-        # As Docker does: a registry on this very machine needs no certificate.
+        # As in Docker, a registry on this machine needs no certificate.
         scheme = "http" if re.match(r"(localhost|127\.\d+\.\d+\.\d+)(:|$)", self.host) else "https"
         host = "registry-1.docker.io" if self.host == "docker.io" else self.host
         return f"{scheme}://{host}/v2/{self.repository}/manifests/{self.digest}"
 
 
 def is_there(image: Image, environment: Mapping[str, str]) -> bool:
-    """Whether the registry has it, asked as whom the machines ask: SkyPilot's variables, or Docker's own logins.
+    """True where the registry has the image, asked with the machines' login: SkyPilot's variables, or Docker's logins.
 
     Raises:
-        RefusedError: the registry does not let us see it.
-        CortexError: the registry does not answer, or not as one.
+        RefusedError: the registry does not let us see the image.
+        CortexError: the registry does not answer, or its answer is not a registry's.
     """
     import httpx
 
@@ -85,7 +85,7 @@ def is_there(image: Image, environment: Mapping[str, str]) -> bool:
 
 
 def _authorization(client: Any, challenge: Any, image: Image, environment: Mapping[str, str]) -> str:
-    """What to send after a 401: the login itself, or a token that it buys (an anonymous one for public images)."""
+    """The `Authorization` header after a 401: the login, or a token got with it (without one, for public images)."""
     kind, _, rest = challenge.headers.get("www-authenticate", "").partition(" ")
     login = _login(image.host, environment)
     if kind.lower() == "bearer":
@@ -103,7 +103,7 @@ def _authorization(client: Any, challenge: Any, image: Image, environment: Mappi
 
 
 def _body(answer: Any, image: Image) -> bytes:
-    """An answer that is no longer than it may be, however well it was packed."""
+    """The answer's body, limited in size after decompression."""
     body = bytearray()
     for piece in answer.iter_bytes(64 * KIB):
         body += piece
@@ -119,7 +119,7 @@ def _token(body: bytes, image: Image) -> str:
         given = None
     values = cast(dict[str, object], given) if isinstance(given, dict) else {}
     token = values.get("token") or values.get("access_token")
-    # The characters of RFC 6750; others could not be sent in a header.
+    # Only the characters that RFC 6750 allows: others may not be sent in a header.
     if not isinstance(token, str) or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
         raise CortexError(f"registry {image.host} sends no token: see that {image.host} is a registry")
     return token
@@ -144,7 +144,7 @@ def _login(host: str, environment: Mapping[str, str]) -> Login | None:
 def _ecr_login(region: str) -> Login:
     try:
         given = aws.client("ecr", region).get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    except aws.errors() as error:
-        raise RefusedError(f"ECR in {region} gives no token: {aws.words(error)}") from error
+    except aws.error_types() as error:
+        raise RefusedError(f"ECR in {region} gives no token: {aws.describe_error(error)}") from error
     name, _, password = base64.b64decode(given).decode().partition(":")
     return name, password

@@ -1,4 +1,4 @@
-"""The check that an account of AWS was ever set up for spot machines."""
+"""Check that the AWS account is set up for spot machines."""
 
 from cortex.fleet import aws
 from cortex.fleet.preflight.finding import Finding
@@ -7,20 +7,20 @@ from cortex.fleet.preflight.ground import Ground
 NAME = "spot"
 
 PATH = "/aws-service-role/spot.amazonaws.com/"
-"""Of the role AWSServiceRoleForEC2Spot, which is AWS's own for spot machines. It makes it at the first request, if
-whoever asks may make it. Source: "Service-linked role for EC2 Spot Instance requests", Amazon EC2 User Guide."""
+"""Path of the role AWSServiceRoleForEC2Spot, AWS's own role for spot machines. AWS creates it at the first request, if
+the caller may create it. Source: "Service-linked role for EC2 Spot Instance requests", Amazon EC2 User Guide."""
 
 _MAKE = "make it once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
 
 
 def check(ground: Ground) -> Finding:
-    """Look for the role, where a machine of the plan is one of AWS's on spot."""
+    """Look for the role, if the plan has a spot machine of AWS."""
     if not any(offer.cloud == "aws" and offer.spot for _, offers in ground.offers for offer in offers):
         return Finding(NAME, None, "the plan has no spot machine of AWS")
     try:
         found = aws.client("iam").list_roles(PathPrefix=PATH)["Roles"]
-    except aws.errors() as error:
-        return Finding(NAME, None, f"AWS does not tell these credentials its roles ({aws.code(error)})")
+    except aws.error_types() as error:
+        return Finding(NAME, None, f"AWS does not tell these credentials its roles ({aws.error_code(error)})")
     if not found:
         detail = "this account has never used spot: AWS's own role for it is missing, and it makes it only for who may"
         return Finding(NAME, True, detail, _MAKE)

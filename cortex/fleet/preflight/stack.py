@@ -1,4 +1,4 @@
-"""The ground in the cloud that `make infra-up` raises: whether this checkout points to one, and its networks stand."""
+"""Check of the stack that `make infra-up` creates: this checkout points to one, and its networks exist."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ _FIRST = f"give the stack its owner's values (docs/ground.md), then {_RAISE}"
 
 
 def check(ground: Ground) -> Finding:
-    """See what `make infra-up` wrote, and ask AWS for the network that it names, in each region."""
+    """Read the files that `make infra-up` wrote, and ask AWS for the network that they name, in each region."""
     settings = ground.settings
     if settings.run_policy is None and not settings.network_regions:
         if settings.bucket is None:
@@ -44,21 +44,21 @@ def check(ground: Ground) -> Finding:
 
 
 def _regions_without(names: list[str], regions: Sequence[str]) -> list[str]:
-    """The regions that have no network of these names; without any given, the configured one is asked.
+    """The regions that have no network of these names; without `regions`, the configured region is asked.
 
     Raises:
-        CortexError: AWS does not tell.
+        CortexError: AWS cannot be asked.
     """
     try:
         clients = aws.Clients()
-    except aws.errors() as error:
-        raise CortexError(aws.words(error)) from error
+    except aws.error_types() as error:
+        raise CortexError(aws.describe_error(error)) from error
 
     def has_one(region: str | None) -> bool:
         try:
             found = clients("ec2", region).describe_vpcs(Filters=[{"Name": "tag:Name", "Values": names}])
-        except aws.errors() as error:
-            raise CortexError(f"{region or _CONFIGURED} cannot be asked ({aws.words(error)})") from error
+        except aws.error_types() as error:
+            raise CortexError(f"{region or _CONFIGURED} cannot be asked ({aws.describe_error(error)})") from error
         return bool(found["Vpcs"])
 
     asked = regions or (None,)
@@ -67,10 +67,7 @@ def _regions_without(names: list[str], regions: Sequence[str]) -> list[str]:
 
 
 def networks(path: Path) -> list[str]:
-    """The networks of AWS, by their names, that a configuration tells SkyPilot to start machines in.
-
-    It takes one of them, or several to try, and knows an older word for one.
-    """
+    """Names of the AWS networks in SkyPilot's configuration: one, or several to try, under its new or its old key."""
     config = read_yaml(path) if path.exists() else None
     of_aws = config.get("aws") if isinstance(config, dict) else None
     if not isinstance(of_aws, dict):

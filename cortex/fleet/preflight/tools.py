@@ -1,4 +1,4 @@
-"""The programs that SkyPilot's server starts, where that server is this machine's; else those that reach it."""
+"""Check of the programs that a SkyPilot server on this machine needs, or else those that reach a stack's server."""
 
 import shutil
 
@@ -11,12 +11,13 @@ from cortex.fleet.tunnel import find_tunnel
 NAME = "tools"
 
 NEEDED = {"ssh": "openssh-client", "rsync": "rsync"}
-"""How it reaches a machine and brings a task's files to it, each with its Debian package. Where one is missing, a
-machine is rented, cannot be set up, and is given back, again and again. AWS's command line is in the kit's own lock."""
+"""Programs by which SkyPilot's server reaches a machine and copies a task's files, each with its Debian package. If one
+is missing, machines are rented, cannot be set up, and are ended, again and again. AWS's command line is not listed,
+since it is in the kit's own lock."""
 
 
 def check(ground: Ground) -> Finding:
-    """Look for each on the PATH."""
+    """Look for each program on the PATH."""
     if find_tunnel(ground.settings):
         return _of_the_tunnel()
     if has_remote_server():

@@ -1,4 +1,4 @@
-"""The profile's trackers: each stage's image can draw, the keys are set, and the servers know them."""
+"""Check of the profile's trackers: images have their packages, keys are set, and servers accept the keys."""
 
 import re
 from pathlib import Path
@@ -19,13 +19,13 @@ from cortex.training.tracking.packaged import wandb_server
 NAME = "tracking"
 
 _SECONDS = 5.0
-"""How long a tracker's server has for its answer."""
+"""Timeout of a tracker's server."""
 
 _DOWN = "see that the machines can reach it: until they do, a training goes on undrawn, and is caught up later"
 
 
 def check(ground: Ground) -> Finding:
-    """Look at all trackers at once. A server that does not answer is warned of: a training goes on without it."""
+    """Check all trackers at once. A server that does not answer is only a warning: training goes on without it."""
     trackers = ground.profile.tracking
     if not trackers:
         return Finding(NAME, None, "the profile names no tracker: `cortex curves` draws a run at any time")
@@ -37,19 +37,19 @@ def check(ground: Ground) -> Finding:
 
 
 def lacking_images(tracker: str, ground: Ground) -> list[str]:
-    """The images of tasks that train whose locks lack a tracker's package; an image that is not ours is not known."""
+    """The images of training tasks whose locks lack a tracker's package; only the kit's own images are judged."""
     package = NEEDS[tracker].package
     images = {_image(task, ground.digests) for task in ground.documents if _trains(task)} - {None}
     return sorted(image for image in images if image and package and package not in locked_packages(image))
 
 
 def locked_packages(image: str) -> frozenset[str]:
-    """The distributions that one of our images is made with on a GPU."""
+    """The packages in the lock of one of the kit's images, as it is used on GPUs."""
     return frozenset(re.findall(r"(?m)^([a-z0-9][a-z0-9._-]*)==", _lock(image).read_text(encoding="utf-8")))
 
 
 def _look(tracker: str, ground: Ground) -> Finding:
-    """How it stands with one tracker."""
+    """The finding for one tracker."""
     images = lacking_images(tracker, ground)
     if images:
         where = " and ".join(f"images/{image}/requirements.in" for image in images)
@@ -82,7 +82,7 @@ def _ask_mlflow(ground: Ground) -> Finding:
 
 
 def _ask_wandb(ground: Ground) -> Finding:
-    """Ask whom the key belongs to, as `wandb login --verify` does."""
+    """Ask the server for the key's user, as `wandb login --verify` does."""
     import httpx
 
     url = wandb_server(ground.environment, ground.settings)
@@ -106,7 +106,7 @@ def _trains(task: Document) -> bool:
 
 
 def _image(task: Document, digests: Path) -> str | None:
-    """The folder under `images/` that a task's image is made from, also where it is named by its digest."""
+    """The folder under `images/` of a task's image, even if the task names the image by its digest."""
     image = container_of((task.get("resources") or {}).get("image_id")) or ""
     pushed = {f"docker:{digest}": name for name, digest in read_digests(digests).items()}
     name = pushed.get(image) or image_name(image)

@@ -1,4 +1,4 @@
-"""How many bytes a profile's model, its checkpoints and its copies take on the disk of one task's machine."""
+"""Bytes of a profile's models, checkpoints and copies on the disk of one task's machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Need:
     base: int
     checkpoints: int
     models: int
-    """What earlier stages left, and what this task's stages make."""
+    """Models of earlier stages, and those that this task's stages make."""
 
     @property
     def total(self) -> int:
@@ -24,14 +24,14 @@ class Need:
 
 
 def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) -> Need:
-    """What the stages of one task hold at once, in bytes.
+    """Bytes that the stages of one task hold on disk at the same time.
 
-    base: the weights in bf16, once, for any stage that loads a model.
-    checkpoints: for each training stage, those that are kept, one that is being written and one that is being
-    fetched or replaced: (keep + 2) x what is trained with its two Adam moments, in float32.
-    models: what is trained, twice (made, and sealed for the bucket); for export the merged weights, every quantized
-    copy, and the log-probabilities in float32 by which copies are judged; for evaluate these models as they come in,
-    and each training stage's; for release twice, as they come in and as they are laid out.
+    - base: the weights in bf16, once, if any stage loads a model.
+    - checkpoints: for each training stage (keep + 2) times the trained parameters with their two Adam moments in
+      float32: those that are kept, one being written, and one being fetched or replaced.
+    - models: for training, the trained weights twice (as made, and as sealed for the bucket); for export, the merged
+      weights, every quantized copy, and the float32 log-probabilities by which copies are judged; for evaluate, these
+      models and each training stage's, as downloaded; for release, the models twice, as downloaded and as laid out.
     """
     adapter = profile.model.adapter
     whole = BF16 * architecture.parameters

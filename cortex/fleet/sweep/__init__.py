@@ -1,1 +1,1 @@
-"""What a run left standing in the cloud, found through the cloud itself and given back."""
+"""Sweep for machines, disks and addresses that runs left behind in the cloud: found by the cloud's API, and ended."""

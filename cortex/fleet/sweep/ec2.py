@@ -1,7 +1,7 @@
-"""What bears our tag in EC2: machines, disks and addresses, in one region.
+"""Machines, disks and addresses with the kit's tag in one region of EC2.
 
-Network interfaces and spot requests are not looked at: SkyPilot tags neither. The ones it has cost nothing and end with
-their machine: it asks for one-time spot machines, and interfaces that are deleted on termination.
+Network interfaces and spot requests are not searched: SkyPilot tags neither. They cost nothing and end with their
+machine, since SkyPilot asks for one-time spot machines, and for interfaces that are deleted on termination.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,29 +15,29 @@ from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG
 from cortex.fleet.sweep.standing import Kind
 
 CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
-"""How the names of SkyPilot's own machines begin, which serve many runs."""
+"""Prefixes of the names of SkyPilot's own machines, which serve many runs."""
 
 END_SECONDS = 300
-"""How long a machine may take to end."""
+"""Most seconds until a machine has ended."""
 
 ANSWER_SECONDS = 30.0
-"""How long EC2 may take to answer."""
+"""Timeout of EC2's answers."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something rented that bears our tag."""
+    """A rented machine, disk or address with the kit's tag."""
 
     kind: Kind
     id: str
     region: str
     label: str
-    """Its run, as `run_label` writes it."""
+    """The run's `run_label`."""
     owner: str | None
     bucket: str | None
-    """Its run's, as `bucket_label` writes it; None for what an older kit launched."""
+    """The `bucket_label` of the run's bucket; None for things that an older kit launched."""
     since: float
-    """When it was made, in seconds since 1970 by the cloud's clock; 0 where the cloud does not tell."""
+    """Time of creation, in seconds since 1970 by the cloud's clock; 0 where the cloud does not tell."""
     what: str
     """A machine's type, a disk's size, an address."""
     zone: str | None = None
@@ -49,27 +49,28 @@ class Thing:
 
 
 def regions() -> list[str]:
-    """Every region that is enabled for the account. Raises ConfigError where AWS does not tell."""
+    """Every region that is enabled for the account. Raises ConfigError where AWS cannot be asked."""
     try:
         return sorted(entry["RegionName"] for entry in aws.Clients(ANSWER_SECONDS)("ec2").describe_regions()["Regions"])
-    except aws.errors() as error:
+    except aws.error_types() as error:
         fix = "`cortex sweep` needs AWS credentials with ec2:Describe* (`aws configure`, `aws sso login`)"
-        raise ConfigError(f"AWS does not tell its regions: {aws.words(error)}; {fix}") from error
+        raise ConfigError(f"AWS does not tell its regions: {aws.describe_error(error)}; {fix}") from error
 
 
 def tagged(clients: aws.Clients, region: str) -> tuple[list[Thing], float]:
-    """What is ours there: machines that are not ended, disks and addresses that no machine holds. And what time it is
-    by the cloud's own clock, since this machine's may be wrong by any amount.
+    """The tagged things in a region, and the time by the cloud's clock, since this machine's may be wrong.
+
+    They are machines that have not ended, and disks and addresses that are not attached to a machine.
 
     Raises:
-        CortexError: AWS does not tell.
+        CortexError: AWS cannot be asked.
     """
     try:
         client = clients("ec2", region)
         things = [*_machines(client, region), *_disks(client, region)]
         addresses = client.describe_addresses(Filters=[_OURS])
-    except aws.errors() as error:
-        raise CortexError(f"{region}: {aws.words(error)}") from error
+    except aws.error_types() as error:
+        raise CortexError(f"{region}: {aws.describe_error(error)}") from error
     try:
         now = parsedate_to_datetime(addresses["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
     except (KeyError, ValueError) as error:
@@ -78,10 +79,10 @@ def tagged(clients: aws.Clients, region: str) -> tuple[list[Thing], float]:
 
 
 def end(thing: Thing) -> None:
-    """End it, and return once it is gone. Ending what is gone already is no error.
+    """End a thing, and return once it is gone; no error if it is gone already.
 
     Raises:
-        CortexError: AWS refuses, or does not do it in time.
+        CortexError: AWS refuses, or does not end it in time.
     """
     client = aws.Clients(ANSWER_SECONDS)("ec2", thing.region)
     try:
@@ -93,9 +94,9 @@ def end(thing: Thing) -> None:
             client.delete_volume(VolumeId=thing.id)
         else:
             client.release_address(AllocationId=thing.id)
-    except aws.errors() as error:
-        if not aws.code(error).endswith(".NotFound"):
-            raise CortexError(f"{thing.kind} {thing.id} in {thing.region}: {aws.words(error)}") from error
+    except aws.error_types() as error:
+        if not aws.error_code(error).endswith(".NotFound"):
+            raise CortexError(f"{thing.kind} {thing.id} in {thing.region}: {aws.describe_error(error)}") from error
 
 
 def _machines(client: Any, region: str) -> Iterator[Thing]:
@@ -119,7 +120,7 @@ def _machines(client: Any, region: str) -> Iterator[Thing]:
 
 
 def _disks(client: Any, region: str) -> Iterator[Thing]:
-    # A disk that a machine holds ends with it, or is found the next time.
+    # An attached disk ends with its machine; if it does not, the next sweep finds it.
     free = {"Name": "status", "Values": ["available", "error"]}
     for page in client.get_paginator("describe_volumes").paginate(Filters=[_OURS, free]):
         for found in page["Volumes"]:
@@ -154,6 +155,6 @@ def _tags(given: Iterable[dict[str, str]]) -> dict[str, str]:
 
 
 def _is_controller(tags: dict[str, str]) -> bool:
-    """Whether it is SkyPilot's own, whatever else its owner's settings tag it with."""
+    """True for SkyPilot's own machines, which may have the kit's tag, too, by the settings of their owner."""
     names = (tags.get("skypilot-cluster-name", ""), tags.get("ray-cluster-name", ""), tags.get("Name", ""))
     return any(name.startswith(CONTROLLERS) for name in names)

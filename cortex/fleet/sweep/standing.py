@@ -1,7 +1,7 @@
-"""How a run stands, as its ledger tells it: which of its machines nobody needs, and which may hold the only copy.
+"""State of a run by its ledger: the machines that nobody needs any more, and those that may hold the only copy.
 
-No writer's own clock decides. Ages are by the moments at which the bucket took each event, compared with the cloud's
-time; what came after what is told by epochs, and within one by those moments.
+The clocks of the ledger's writers do not matter. The age of an event is the cloud's time minus the time at which the
+bucket stored it. Events are ordered by their epochs, and within an epoch by that time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,15 @@ from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry, LedgerReader
 
 GRACE = 15 * 60.0
-"""Seconds that a run which is over, or a machine that said goodbye, may take to give its machines back."""
+"""Seconds until machines of a run that is over, or a machine that has announced its end, should be gone."""
 
 QUIET = 60 * 60.0
-"""Seconds without a word after which a machine that should write every minute is not the run's any more, and that a
-new one may take until its first: booting, pulling an image, finding the bucket."""
+"""Seconds without an entry after which a machine, which should write each minute, no longer counts as the run's. A new
+machine may take as long until its first entry: to boot, pull an image and find the bucket."""
 
 CUT_OFF = HOLD_OUT + GRACE
-"""Seconds for which a machine that went silent within a stage may still hold that stage's work, and bring it: when the
-bucket cannot be reached from where it stands, it tries for `HOLD_OUT`."""
+"""Seconds for which a machine that went silent within a stage may still hold and deliver that stage's work: while it
+cannot reach its bucket, it tries for `HOLD_OUT`."""
 
 Kind = Literal["machine", "disk", "address"]
 
@@ -43,66 +43,69 @@ _GIVEN_UP = (_ENDS["stopped"], _ENDS["teardown"])
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why something that stands is none of a live run."""
+    """The reason why a thing does not belong to a live run."""
 
     why: str
     over: bool
-    """Its run is over. Otherwise it was merely not heard of: it might write again once it reaches its bucket."""
+    """True where its run is over. Otherwise it was only silent, and might write again once it reaches its bucket."""
     keeps: str | None
-    """Why ending it might lose something, or cannot be judged; None where nothing is lost."""
+    """Reason why ending it might lose something, or why that cannot be judged; None where nothing is lost."""
 
 
 @dataclass
 class Attempt:
-    """A stage that was begun, under one epoch."""
+    """One attempt at a stage, under one epoch."""
 
     epoch: int
     stage: str
     open: bool = True
-    """Nothing has said that it ended."""
+    """True while no entry says that it ended."""
     outage: bool = False
-    """It said that the bucket does not take what it made, and not yet that it does again."""
+    """True while its last entry on the bucket says that the bucket cannot be reached."""
     machines: set[str] = field(default_factory=set[str])
-    """What wrote under its epoch."""
+    """Machines that wrote under its epoch."""
 
     def may_run_on(self, machine: str) -> bool:
-        """Whether it may be at work there. A machine that went by its host's name can be any."""
+        """True where the attempt may run on the machine. A name that is only a host's may be any machine's."""
         named = {name for name in self.machines if name.startswith("i-")}
         return machine in self.machines or not named or named != self.machines
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a run's bucket says of it. Times are in seconds since 1970, by the bucket's clock."""
+    """State of a run by its bucket. Times are in seconds since 1970, by the bucket's clock."""
 
     run: str
     ended: float | None = None
-    """When it was over; None while it is not."""
+    """Time at which the run was over; None while it is not."""
     how: str = ""
-    """How it ended."""
+    """The way it ended, in words."""
     newest: float = 0.0
-    """When anything was last written of it; 0 for a run of which nothing was."""
+    """Time of the run's last entry; 0 without any entry."""
     heard: dict[str, float] = field(default_factory=dict[str, float])
-    """When each machine last wrote, by its id; of machines that wrote at all."""
+    """Time of each machine's last entry, by the machine's id."""
     parted: dict[str, float] = field(default_factory=dict[str, float])
-    """When each machine said that it ends; of machines where nothing was begun after."""
+    """Time at which a machine announced its end, for machines on which nothing was started since."""
     attempts: tuple[Attempt, ...] = ()
-    """By their epochs. Empty where nothing of them is left to lose: the release is in the bucket, or was let go."""
+    """Attempts in the order of their epochs. Empty where no work can be lost: the release is in the bucket, or the run
+    was torn down."""
     unreadable: str | None = None
-    """Why not all of it could be read."""
+    """Reason why the state could not be read in full."""
 
     def judge(self, kind: Kind, name: str, since: float, now: float) -> Verdict | None:
-        """Why a thing is none of a live run; None while it may be one. `since` and `now` are the cloud's time.
+        """The verdict on a thing that does not belong to a live run; None for one that may. `since` and `now` are the
+        cloud's time.
 
-        A machine is left over when it stands although
+        A machine that exists is left over when one of these holds:
 
-        - its run is over (released, stopped, torn down, or at its budget and not publishing any more) for `GRACE`, and
-          it was not started since;
-        - it said itself that it ends, `GRACE` ago;
-        - it was started `QUIET` ago or longer, and for `QUIET` neither it nor, if it never wrote, its run wrote a word.
+        - its run was over (released, stopped, torn down, or at its budget and no longer publishing) `GRACE` ago, and
+          the machine was not started since;
+        - the machine announced its own end `GRACE` ago;
+        - the machine was started `QUIET` ago, and has written nothing for `QUIET`, or, if it never wrote, its run has
+          written nothing for `QUIET`.
 
-        In every other case it counts as live: what boots, what waits for a bucket that does not answer, and what runs
-        beside a run that is alive without writing into its ledger.
+        In every other case it counts as live: it may be booting, wait for a bucket that does not answer, or work for a
+        live run without writing to its ledger.
         """
         why, over = self._why(name, since, now)
         return Verdict(why, over, self.unreadable or self._keeps(kind, name, now)) if why else None
@@ -119,7 +122,8 @@ class Standing:
         return "", False
 
     def _keeps(self, kind: Kind, name: str, now: float) -> str | None:
-        """A release is kept, sealed, where it was made until the bucket has it: nobody else has it so long."""
+        """The reason to keep a thing; None where nothing is lost. A sealed release stays on the machine that made it
+        until the bucket has it, and exists nowhere else until then."""
         if kind == "address":
             return None
         if not self.newest:
@@ -130,7 +134,7 @@ class Standing:
         last = self.heard.get(name, self.newest)
         if kind == "disk" or not self.attempts or self.how in _GIVEN_UP or name in self.parted or now - last > CUT_OFF:
             return None
-        # Only the newest: what a later attempt has overtaken cannot be published any more.
+        # Only the newest attempt counts: the work of earlier ones can no longer be published.
         newest = self.attempts[-1]
         if (newest.open or newest.outage) and newest.may_run_on(name):
             hours = HOLD_OUT / 3600
@@ -139,10 +143,10 @@ class Standing:
 
 
 def standings(store: Store, labels: set[str]) -> dict[str, Standing]:
-    """By the label that their machines bear, the runs of this bucket; other labels are left out.
+    """The state of this bucket's runs by the label of their machines; only runs with one of `labels` are read.
 
     Raises:
-        StoreError: the bucket does not tell its runs.
+        StoreError: the bucket cannot list its runs.
     """
     found = dict[str, Standing]()
     for run in list_runs(store):
@@ -158,18 +162,19 @@ def standings(store: Store, labels: set[str]) -> dict[str, Standing]:
 def _standing(store: Store, run: str) -> Standing:
     try:
         return standing(store, run)
-    except DataError as error:  # one run that cannot be read must not hide what others left
+    except DataError as error:  # a run that cannot be read must not hide leftovers of others
         return Standing(run, unreadable=f"nobody can tell whether its run is alive: {error}")
 
 
 def standing(store: Store, run: str) -> Standing:
-    """Read one run's.
+    """Read the state of one run.
 
     Raises:
-        DataError: the bucket does not answer (`StoreError`), or the release's manifest is none.
+        DataError: the bucket does not answer (`StoreError`), or the release's manifest is not valid.
     """
     reader = LedgerReader(store, run, ticks=1)
-    # Listed in the order in which each writer wrote, which the sort keeps where the bucket counts whole seconds.
+    # Entries come in the order in which each writer wrote them. The stable sort keeps it where the bucket's times, in
+    # whole seconds, are equal.
     own = [entry for entry in reader.new_entries() if entry.event["event"] not in CLOUDS_WORD]
     entries = sorted(own, key=lambda entry: (entry.event["epoch"], entry.written))
     released = find(store, artifact_prefix(run, RELEASE)) is not None
@@ -190,7 +195,7 @@ def standing(store: Store, run: str) -> Standing:
 
 
 def _end(entries: Iterable[Entry]) -> tuple[float | None, str]:
-    """When the run was over, unless it was begun again, and how."""
+    """Time at which the run was over, and how it ended; None and empty if it was started again."""
     ended, how = None, ""
     for entry in entries:
         kind = entry.event["event"]
@@ -199,13 +204,13 @@ def _end(entries: Iterable[Entry]) -> tuple[float | None, str]:
         elif kind in _BEGINS:
             ended, how = None, ""
         elif kind == "machine_alive" and ended is not None and how == _ENDS["budget_spent"]:
-            # It leaves by itself at the cap, but for what it has made: to publish that may take longer.
+            # At the cap a machine ends by itself, but first publishes what it has made, which may take longer.
             ended = max(ended, entry.written)
     return ended, how
 
 
 def _signs(entries: Iterable[Entry]) -> tuple[dict[str, float], dict[str, float]]:
-    """When each machine was last heard of, and when it said goodbye."""
+    """Times of each machine's last entry, and of the announcement of its end."""
     heard, parted = dict[str, float](), dict[str, float]()
     for entry in entries:
         machine = entry.event.get("machine")
@@ -213,7 +218,7 @@ def _signs(entries: Iterable[Entry]) -> tuple[dict[str, float], dict[str, float]
             continue
         if entry.event["event"] in ("machine_started", "machine_alive"):
             heard[machine] = max(entry.written, heard.get(machine, 0.0))
-            # One program of a task may be followed by another on the same machine.
+            # After one program of a task has ended, another may start on the same machine.
             parted.pop(machine, None)
         elif entry.event["event"] == "machine_ended":
             parted[machine] = entry.written
@@ -221,13 +226,13 @@ def _signs(entries: Iterable[Entry]) -> tuple[dict[str, float], dict[str, float]
 
 
 def _attempts(entries: Sequence[Entry]) -> tuple[Attempt, ...]:
-    """Every stage that was begun since the run was last let go, by epoch."""
+    """All attempts at stages since the run's last teardown, in the order of their epochs."""
     found = dict[int, Attempt]()
     for entry in entries:
         event, epoch = entry.event, entry.event["epoch"]
         kind = event["event"]
         if kind == "teardown":
-            found.clear()  # a copy was proven to be at home, or somebody abandoned it by name
+            found.clear()  # the release was downloaded and verified, or a user abandoned the run
         elif kind == "stage_started":
             found[epoch] = Attempt(epoch, str(event.get("stage")))
         elif attempt := found.get(epoch):
@@ -241,7 +246,7 @@ def _attempts(entries: Sequence[Entry]) -> tuple[Attempt, ...]:
 
 
 def _released(entries: Sequence[Entry]) -> float:
-    """When the release was done; the ledger's last word where it does not say."""
+    """Time at which the release stage finished; the time of the ledger's last entry where none says so."""
     said = [
         entry.written
         for entry in entries

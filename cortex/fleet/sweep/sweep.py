@@ -1,4 +1,4 @@
-"""Finding what no live run needs, and ending it: through EC2's own API, whatever SkyPilot knows of it."""
+"""Search for rented things that no live run needs, and their end, by EC2's API, independent of SkyPilot."""
 
 import math
 import time
@@ -23,25 +23,25 @@ ELSEWHERE = "Google Cloud and Azure are not looked at: `sky status` and their ow
 
 
 WATCH = 150.0
-"""Seconds for which what was merely not heard of is watched before it is ended: after an outage of the bucket, every
-machine that lives writes within a minute."""
+"""Seconds to wait for entries of silent machines before they are ended: after an outage of the bucket, every live
+machine writes within a minute."""
 
 FRESH = 30.0
-"""Seconds for which what was seen holds: ending a machine takes minutes, in which another may come back to life."""
+"""Seconds for which a search counts as current: ending a machine takes minutes, and another may write meanwhile."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something rented that no live run needs."""
+    """A rented thing that no live run of this bucket needs."""
 
     thing: Thing
     run: str
-    """Its run's id; its label where this bucket has no such run."""
+    """The run's id; the run's label where this bucket has no such run."""
     verdict: Verdict
     foreign: bool
-    """Whether its run is of another bucket: nobody here can tell whether it is alive."""
+    """True where its run is in another bucket, so that nothing here tells whether the run is alive."""
     dollars_per_hour: float | None
-    """By the run's price list; None where that does not say."""
+    """Price by the run's price list; None where the list does not have it."""
 
     def to_json(self) -> dict[str, Any]:
         keys = ("kind", "id", "region", "zone", "owner", "since", "what", "spot")
@@ -52,14 +52,14 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was found where."""
+    """Result of a search."""
 
     found: tuple[Leftover, ...]
     live: int
-    """How many tagged things belong to runs that may be alive."""
+    """Number of tagged things that belong to runs that may be alive."""
     regions: tuple[str, ...]
     failures: tuple[str, ...]
-    """Regions that did not tell, or the bucket, and why."""
+    """Regions that could not be asked, or the bucket, each with the reason."""
 
     def to_json(self) -> dict[str, Any]:
         found = [leftover.to_json() for leftover in self.found]
@@ -67,9 +67,9 @@ class Sweep:
 
 
 def look(store: Store, regions: Sequence[str]) -> Sweep:
-    """Find what bears our tags in these regions, and leave out what may belong to a live run of this bucket.
+    """Search these regions for tagged things, except those that may belong to a live run of this bucket.
 
-    Where the bucket does not answer, everything is listed, and nothing of it can be judged.
+    Where the bucket does not answer, everything is listed, and nothing can be judged.
     """
 
     clients = aws.Clients(ANSWER_SECONDS)
@@ -104,10 +104,10 @@ def look(store: Store, regions: Sequence[str]) -> Sweep:
 def destroy(
     confirmed: Sequence[Leftover], store: Store, regions: Sequence[str], sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[Leftover, str | None]]:
-    """End what was confirmed, one after another, machines first; each with what went wrong, or None.
+    """End the confirmed things one after another, machines first, and yield each with its failure, or None.
 
-    What was merely not heard of is watched first for `WATCH` seconds. Everything is looked at once more before it is
-    ended: what came back to life meanwhile is left alone. Killed at any point, the same command goes on.
+    Before silent machines are ended, the function waits `WATCH` seconds. Everything is checked again before it is
+    ended, and machines that wrote again are left alone. After a kill at any point, the same command continues.
     """
     if any(leftover.thing.kind == "machine" and not leftover.verdict.over for leftover in confirmed):
         logger.info(f"watching for {WATCH:.0f} s what was not heard of: a machine that lives writes every minute")
@@ -126,7 +126,7 @@ def destroy(
 
 
 def _changed(confirmed: Leftover, seen: Sweep) -> str | None:
-    """Why something is not ended though it was confirmed; None where it stands as it stood."""
+    """The reason why a confirmed thing is not ended; None where its state has not changed."""
     still = next((leftover for leftover in seen.found if leftover.thing.key == confirmed.thing.key), None)
     if still is None:
         unseen = next((fault for fault in seen.failures if fault.startswith(f"{confirmed.thing.region}: ")), None)
@@ -137,8 +137,8 @@ def _changed(confirmed: Leftover, seen: Sweep) -> str | None:
 
 
 def table(found: Sequence[Leftover]) -> Table:
-    """What was found, for people."""
-    # What may be copied from here is whole, however narrow the terminal.
+    """The leftovers as a table for the terminal."""
+    # Columns that users copy from are never cut off, however narrow the terminal is.
     whole = {
         "id": max((len(leftover.thing.id) for leftover in found), default=0),
         "run": max((len(leftover.run) for leftover in found), default=0),
@@ -158,7 +158,7 @@ def table(found: Sequence[Leftover]) -> Table:
 
 
 def _prices(store: Store, run: str) -> PriceList | None:
-    """A run's price list; None where it has none that can be read, which must not hide what costs money."""
+    """A run's price list; None where it cannot be read: the run's leftovers must be listed all the same."""
     try:
         return PriceList.read(store, run)
     except DataError as error:

@@ -1,1 +1,1 @@
-"""A wall on launches that fail, and the cloud's word on what each machine of a run costs."""
+"""The watcher: gives up runs whose launches keep failing, and enters the cost of each machine by the cloud's record."""

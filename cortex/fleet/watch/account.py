@@ -1,4 +1,4 @@
-"""The cloud's word on a run's machines, made ready for the ledger: the cost of each until it is gone."""
+"""Ledger entries on the cost of a run's machines, by the cloud's record of each machine until it is gone."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cortex.runs.prices import PriceList
 
 @dataclass(frozen=True)
 class Word:
-    """An event to enter."""
+    """An event to enter into the ledger."""
 
     event: str
     values: dict[str, Any]
@@ -25,16 +25,16 @@ def words(
     now: float,
     seen: dict[str, float],
 ) -> list[Word]:
-    """The entries that are missing.
+    """The entries that the ledger lacks.
 
-    A machine that writes for itself is left to its meter while it stands. Of one whose program could not learn which
-    machine it is, and which goes by its host's name, nothing is entered: it would be paid for twice.
+    A running machine that writes its own entries meters its cost itself. Nothing is entered for a machine whose program
+    could not find out its id, and writes under its host's name: its cost would count twice.
 
     Args:
-        costs: what the ledger says by now.
-        entered: the machines of which it says that they are gone.
-        now: by the cloud's clock.
-        seen: when each machine was last seen standing, where that is known.
+        costs: the charges that the ledger has so far.
+        entered: the machines that the ledger says are gone.
+        now: time by the cloud's clock.
+        seen: time at which each machine was last seen running, where known.
     """
     known = {charge.machine: charge for charge in costs}
     nameless = [charge for charge in known.values() if charge.reached and not charge.machine.startswith("i-")]
@@ -58,14 +58,14 @@ def words(
             continue
         event = "machine_standing" if launch.standing else "machine_gone"
         found.append(Word(event, _values(launch, speaker.machine, prices) | {"until": round(last, 3)}))
-    # What EC2 has forgotten is gone, nobody knows since when: it is charged for as long as it was seen.
+    # Machines that EC2 no longer lists are gone, at an unknown time: they are charged for as long as they were seen.
     lost = [charge for charge in known.values() if charge.open and not charge.reached and charge.machine not in told]
     return found + [Word("machine_gone", _again(charge)) for charge in lost]
 
 
 def _values(launch: Launch, machine: str, prices: PriceList | None) -> dict[str, Any]:
-    """A launch as one machine's entry, at the price of them all; a kind without a price costs as much as the dearest,
-    as a machine's own meter has it."""
+    """A launch as the entry of one machine, with the price of all its machines. A machine type without a price costs as
+    much as the dearest in the list, as in a machine's own meter."""
     first = launch.rentals[0]
     where = ("aws", first.region, first.zone, first.instance_type, first.spot)
     offer = prices.find(*where) if prices else None

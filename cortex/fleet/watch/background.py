@@ -1,4 +1,4 @@
-"""The watcher of this machine: one at a time, and detached from the terminal that it was started from."""
+"""The watcher's process on this machine: at most one at a time, detached from the terminal that started it."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOG_BYTES = 8 * 1024**2
-"""A log longer than that is begun anew."""
+"""Size from which the log is overwritten when a watcher starts."""
 
 
 def log_path(home: Path) -> Path:
@@ -18,7 +18,7 @@ def log_path(home: Path) -> Path:
 
 @contextmanager
 def only_watcher(home: Path) -> Generator[bool]:
-    """Be this machine's watcher, until the block or the process ends; False where another one is."""
+    """Hold the lock of this machine's only watcher until the context or process ends; False where another has it."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "watch.lock").open("wb") as lock:
         try:
@@ -38,9 +38,9 @@ def is_watched(home: Path) -> bool:
 
 
 def start_watcher(home: Path) -> int:
-    """Start a watcher that outlives this program and its terminal, and ends with the last run; its process.
+    """Start a watcher that outlives this program and its terminal, and ends with the last run; return its process id.
 
-    Where one is at work already, it leaves at once.
+    If one runs already, the new one exits at once.
     """
     home.mkdir(parents=True, exist_ok=True)
     path = log_path(home)

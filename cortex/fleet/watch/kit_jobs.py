@@ -1,4 +1,4 @@
-"""The kit's own managed jobs on SkyPilot's server, as `cortex watch` asks for them and cancels them."""
+"""The kit's own managed jobs on SkyPilot's server, for `cortex watch` to list and to cancel."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ import yaml
 
 from cortex.fleet.job_state import FIELDS
 from cortex.fleet.names import job_name
-from cortex.fleet.skypilot import answering, managed_jobs, never_used, require_server
+from cortex.fleet.skypilot import managed_jobs, never_used, reaching_skypilot, require_server
 
 RECENT = 3600.0
-"""Seconds after its end for which a job is still of interest: as long as EC2 tells of a machine that is gone."""
+"""Seconds after its end for which a job is still watched: as long as EC2 lists a machine that is gone."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class KitJob:
     bucket: str
     number: int
     records: tuple[Any, ...]
-    """SkyPilot's, one a task."""
+    """SkyPilot's records, one a task."""
     programs: tuple[bool, ...]
-    """Of each task, by its number: whether it calls `cortex run`."""
+    """By the task's number: True where it calls `cortex run`."""
 
     @property
     def ended(self) -> bool:
         return all(record.status.is_terminal() for record in self.records)
 
     def begun(self) -> float:
-        """When the task under way could begin: when the newest of those that succeeded had ended; 0 for the first."""
+        """Time at which the current task could start: the end of the last task that succeeded; 0 for the first task."""
         return max((record.end_at or 0.0 for record in self.records if record.status.value == "SUCCEEDED"), default=0.0)
 
     def expects_program(self, task: str | None) -> bool:
@@ -42,10 +42,10 @@ class KitJob:
 
 
 class WatchedJobs(Protocol):
-    """SkyPilot's server, as far as it is needed here."""
+    """The functions of SkyPilot's server that the watcher uses."""
 
     def known(self) -> Sequence[KitJob]:
-        """The jobs of runs that go on, or have ended lately.
+        """The jobs of runs that are under way, or ended within `RECENT`.
 
         Raises:
             ConfigError: the server cannot be asked.
@@ -53,26 +53,26 @@ class WatchedJobs(Protocol):
         ...
 
     def cancel(self, number: int) -> None:
-        """Have a job cancelled, which gives its machines back; cancelling one that has ended changes nothing.
+        """Cancel a job, which ends its machines; no effect on a job that has ended.
 
         Raises:
-            CortexError: SkyPilot does not take it.
+            CortexError: SkyPilot does not accept that.
         """
         ...
 
 
 class SkyPilotKitJobs:
-    """`WatchedJobs` of SkyPilot's server; none is started to ask it."""
+    """`WatchedJobs` of SkyPilot's server, which is asked only if it runs."""
 
     def known(self) -> list[KitJob]:
-        with answering("ask for the jobs of runs"):
+        with reaching_skypilot("ask for the jobs of runs"):
             if never_used():
                 return []
             require_server()
             return kit_jobs(managed_jobs((*FIELDS, "user_yaml", "end_at"), finished=True), time.time())
 
     def cancel(self, number: int) -> None:
-        with answering(f"cancel job/{number}"):
+        with reaching_skypilot(f"cancel job/{number}"):
             import sky
             from sky import jobs
 
@@ -80,7 +80,7 @@ class SkyPilotKitJobs:
 
 
 def kit_jobs(records: Iterable[Any], now: float) -> list[KitJob]:
-    """Those among SkyPilot's records that bear the name of the run whose RUN_ID they carry."""
+    """The jobs among SkyPilot's records that are the kit's: their name is that of the run in their RUN_ID."""
     by_number: dict[int, list[Any]] = {}
     for record in records:
         by_number.setdefault(record.job_id, []).append(record)
@@ -98,11 +98,11 @@ def kit_jobs(records: Iterable[Any], now: float) -> list[KitJob]:
 
 
 def _documents(text: str | None) -> list[dict[str, Any]]:
-    """The tasks of a job, as they were submitted."""
+    """The tasks of a job, from the YAML that was submitted."""
     try:
         found = list(yaml.safe_load_all(text or ""))
     except yaml.YAMLError:
-        return []  # what was not launched by the kit need not be ours to read
+        return []  # a job that the kit did not launch may hold anything
     return [task for task in found if isinstance(task, dict) and "run" in task]
 
 

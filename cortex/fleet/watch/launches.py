@@ -1,4 +1,4 @@
-"""Launches of a run, and the wall on those in a row that failed: computed from what was asked, asking nobody."""
+"""Launches of a run, and the limit on failed launches in a row: pure computation on data that was read before."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from cortex.runs.ledger import Entry
 from cortex.runs.profile_sections import Budget
 
 TOGETHER = 20.0
-"""Seconds between the first and the last machine of one launch, which SkyPilot rents in a request or two; between two
-launches in one place it waits for 36 s at least."""
+"""Most seconds between the first and the last machine of one launch, which SkyPilot rents in a request or two. Between
+two launches in one place it waits for at least 36 s."""
 
 _NOT_MACHINES = frozenset({"launching", "launched", "launch_failed", "stopped", "given_up", "teardown", "destroyed"})
-"""Events that whoever launches and ends a run writes, not a machine of it."""
+"""Events that the launching or ending program writes, not a machine of the run."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Machines that were rented at once, to work together."""
+    """Machines that were rented at the same time, to work together."""
 
     rentals: tuple[Rental, ...]
 
@@ -36,8 +36,8 @@ class Launch:
         return any(rental.taken for rental in self.rentals)
 
     def speaker(self, known: Iterable[str]) -> Rental | None:
-        """The machine that costs are entered under, for all of them: one that is `known` to the ledger, else the first
-        of its cluster; None while nobody can tell which that is."""
+        """The machine under whose id the costs of all are entered: one that the ledger knows (`known`), else the head
+        of the cluster; None while it is not known which that is."""
         ids = set(known)
         chosen = [rental for rental in self.rentals if rental.machine in ids]
         chosen += [rental for rental in self.rentals if rental.head]
@@ -47,7 +47,8 @@ class Launch:
 
 
 def group(found: Iterable[Rental]) -> list[Launch]:
-    """Launches, by time: machines of one kind that were rented in one place within `TOGETHER`, none after another."""
+    """Group machines into launches, ordered by time: a launch's machines have one type and place, were rented within
+    `TOGETHER`, and none had ended before another was rented."""
     groups: list[list[Rental]] = []
     for rental in sorted(found, key=lambda rental: (rental.launched, rental.machine)):
         alike = (rental.region, rental.zone, rental.instance_type, rental.spot)
@@ -64,7 +65,7 @@ def group(found: Iterable[Rental]) -> list[Launch]:
 
 
 def last_sign(entries: Iterable[Entry], epoch: int) -> float:
-    """When the bucket last took a word of a machine of the run, under a later epoch than its launch's; 0 for never."""
+    """Time of the last entry that a machine of the run wrote under a later epoch than the launch's; 0 for never."""
     moments = (
         entry.written
         for entry in entries
@@ -75,19 +76,20 @@ def last_sign(entries: Iterable[Entry], epoch: int) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """The newest launches in a row of which no machine gave a sign of life."""
+    """The newest launches in a row without a sign of life of any machine."""
 
     launches: tuple[Launch, ...]
     dollars: float
-    """Their cost by now."""
+    """Their cost so far."""
 
     @property
     def failed(self) -> int:
-        """How many of them failed: what stands may still begin, and what the cloud took back was no fault of ours."""
+        """Number of failed launches. Running machines may still begin, and a machine that the cloud took back is no
+        failure of the launch: neither counts."""
         return sum(not launch.standing and not launch.taken for launch in self.launches)
 
     def over(self, budget: Budget) -> str | None:
-        """Which wall they have reached, in words; None for none."""
+        """The limit of the budget that they have reached, in words; None where they have reached none."""
         count, dollars = budget.failed_launches, budget.failed_dollars
         if count is not None and self.failed >= count:
             return f"budget.failed_launches {count}"
@@ -97,7 +99,7 @@ class Row:
 
 
 def row(launches: Sequence[Launch], since: float, sign: float, dollars: dict[str, float]) -> Row:
-    """The launches after the moment `since` and after the last sign of life; `dollars`: by machine, as entered."""
+    """The launches from `since` on and after the last sign of life; `dollars` are the ledger's costs by machine."""
     newest = tuple(launch for launch in launches if launch.since >= since and launch.since > sign)
     ids = {rental.machine for launch in newest for rental in launch.rentals}
     return Row(newest, sum(cost for machine, cost in dollars.items() if machine in ids))

@@ -1,4 +1,4 @@
-"""A run's machines by the cloud's own record, those that are gone included: EC2 keeps one for an hour after its end."""
+"""A run's machines by the cloud's own record, gone ones included: EC2 lists a machine for an hour after its end."""
 
 import re
 from collections.abc import Collection
@@ -13,19 +13,19 @@ from cortex.fleet import aws
 from cortex.fleet.names import BUCKET_TAG, RUN_TAG, bucket_label, run_label
 
 ANSWER_SECONDS = 15.0
-"""How long EC2 may take to answer."""
+"""Timeout of EC2's answers."""
 
 AT_ONCE = 8
-"""Regions that are asked at a time."""
+"""Regions that are asked at the same time."""
 
 _CLOSED = ("AuthFailure", "OptInRequired", "UnauthorizedOperation")
-"""EC2's errors in a region that the account has not enabled, or may not use: nothing of it was rented there."""
+"""EC2's errors for a region that the account has not enabled, or may not use: it has no machines there."""
 
 _HEAD = "skypilot-head-node"
-"""SkyPilot's tag that is `1` on the machine that the others of a cluster follow."""
+"""SkyPilot's tag that is `1` on a cluster's head."""
 
 _COSTS = ("pending", "running")
-"""States in which a machine is billed: what is being shut down costs no more."""
+"""States in which a machine is billed; a machine that is shutting down is not."""
 
 _MOMENT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _TAKEN = ("Server.SpotInstance", "Server.InsufficientInstanceCapacity", "Server.InternalError")
@@ -33,7 +33,7 @@ _TAKEN = ("Server.SpotInstance", "Server.InsufficientInstanceCapacity", "Server.
 
 @dataclass(frozen=True)
 class Rental:
-    """A machine of a run, as its cloud describes it. Times are in seconds since 1970, by the cloud's clock."""
+    """A machine of a run by the cloud's record. Times are in seconds since 1970, by the cloud's clock."""
 
     machine: str
     region: str
@@ -41,31 +41,31 @@ class Rental:
     instance_type: str
     spot: bool
     head: bool
-    """True where it is the first of its cluster's machines, on which the program is that writes for all of them."""
+    """True for the head of a cluster, whose program writes to the ledger for all its machines."""
     launched: float
     standing: bool
-    """True where it is still billed."""
+    """True while it is billed."""
     ended: float | None
-    """When it ended; None while it stands, and where the cloud does not tell."""
+    """Time of its end; None while it is billed, and where the cloud does not tell."""
     taken: bool
-    """True where the cloud ended it, as it does with spot machines: no fault of the launch."""
+    """True where the cloud ended it, as in a preemption: no failure of the launch."""
 
 
 def rentals(run: str, bucket: str, regions: Collection[str], known: Collection[str] = ()) -> tuple[list[Rental], float]:
-    """The run's machines in these regions, and the cloud's time; `known` are asked for by their ids, too.
+    """The run's machines in these regions, and the cloud's time; machines in `known` are also looked up by their ids.
 
     Raises:
-        CortexError: AWS does not tell, in one of them: what it does not tell might be a machine. A region that is
-            closed to us has none, unless all are, for then it is our key that is refused.
+        CortexError: a region cannot be asked, so that machines might be missed. A region that is closed to the account
+            has none; but if all regions are closed, the credentials themselves are refused.
     """
     clients, closed = aws.Clients(ANSWER_SECONDS), list[CortexError]()
 
     def ask(region: str) -> tuple[list[Rental], float]:
         try:
             return _ask(clients("ec2", region), run, bucket, region, known)
-        except aws.errors() as error:
-            fault = CortexError(f"EC2 in {region} does not tell the machines of run {run}: {aws.words(error)}")
-            if aws.code(error) not in _CLOSED:
+        except aws.error_types() as error:
+            fault = CortexError(f"EC2 in {region} does not tell the machines of run {run}: {aws.describe_error(error)}")
+            if aws.error_code(error) not in _CLOSED:
                 raise fault from error
             closed.append(fault)
             return [], 0.0
@@ -77,16 +77,16 @@ def rentals(run: str, bucket: str, regions: Collection[str], known: Collection[s
 
 
 def end(rental: Rental) -> None:
-    """Have a machine ended; ending what is gone already is no error.
+    """Terminate a machine; no error if it is gone already.
 
     Raises:
         CortexError: AWS refuses.
     """
     try:
         aws.Clients(ANSWER_SECONDS)("ec2", rental.region).terminate_instances(InstanceIds=[rental.machine])
-    except aws.errors() as error:
-        if not aws.code(error).endswith(".NotFound"):
-            raise CortexError(f"machine {rental.machine} in {rental.region}: {aws.words(error)}") from error
+    except aws.error_types() as error:
+        if not aws.error_code(error).endswith(".NotFound"):
+            raise CortexError(f"machine {rental.machine} in {rental.region}: {aws.describe_error(error)}") from error
 
 
 def _ask(client: Any, run: str, bucket: str, region: str, known: Collection[str]) -> tuple[list[Rental], float]:
@@ -94,7 +94,7 @@ def _ask(client: Any, run: str, bucket: str, region: str, known: Collection[str]
     tags = {RUN_TAG: run_label(run), BUCKET_TAG: bucket_label(bucket)}
     wanted = [[{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]]
     if known:
-        # A machine that is gone loses its tags before its record.
+        # EC2 removes the tags of a machine that is gone before its record.
         wanted.append([{"Name": "instance-id", "Values": sorted(known)}])
     found, now = dict[str, Rental](), 0.0
     for filters in wanted:

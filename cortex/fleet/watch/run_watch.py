@@ -1,7 +1,7 @@
-"""One run under watch: what its machines cost is entered, and launches that go on failing are given up.
+"""Watch of one run: the costs of its machines are entered, and a run whose launches keep failing is given up.
 
-All that it goes by is asked anew in each look, of SkyPilot, the cloud and the bucket; so a watcher may die, sleep or
-run twice at any point. Where one of them does not answer, the look ends there, and nothing was ended.
+Each look asks SkyPilot, the cloud and the bucket for all facts anew, so a watcher may die, sleep or run twice at any
+point. Where one of them does not answer, the look stops there, and nothing is ended.
 """
 
 import secrets
@@ -24,15 +24,15 @@ from cortex.runs.ledger import CLOCK_SLACK, Entry, Event, Ledger, LedgerReader
 from cortex.runs.prices import PriceList
 
 STANDING_EVERY = 60.0
-"""Seconds between two entries of a machine that stands, as between two of its own signs of life."""
+"""Seconds between two entries on a running machine, as between two of a machine's own signs of life."""
 
 _LAUNCHING = frozenset({"pending", "submitted", "starting", "recovering"})
-"""SkyPilot's states of a task that no machine runs."""
+"""SkyPilot's states of a task that has no machine yet, or lost it."""
 
 
 @dataclass
 class RunWatch:
-    """What is remembered of a run between two looks: nothing that a new watcher could not do without."""
+    """The watch of one run. The state between two looks only saves work: a new watcher can do without it."""
 
     store: Store
     run: str
@@ -40,13 +40,13 @@ class RunWatch:
     ask: Callable[..., tuple[list[Rental], float]] = rentals
     _entries: list[Entry] = field(default_factory=list[Entry])
     _own: dict[tuple[str, str], Event] = field(default_factory=dict[tuple[str, str], Event])
-    """What this watcher entered last of each machine, or is about to, by the kind of event."""
+    """This watcher's last entries, written or about to be, by kind of event and machine."""
     _seen: dict[str, float] = field(default_factory=dict[str, float])
     _told: float = 0.0
     _name: str = field(
         default_factory=lambda: "watch" + "".join(secrets.choice(string.ascii_lowercase) for _ in "1234")
     )
-    """What keeps this watcher's objects in the ledger apart from another's."""
+    """Random name that keeps this watcher's objects in the ledger apart from another's."""
 
     def __post_init__(self) -> None:
         self._profile = load_run(self.store, self.run)
@@ -54,26 +54,26 @@ class RunWatch:
         self._ledger: Ledger | None = None
 
     def look(self, job: KitJob) -> bool:
-        """Look once; whether there is anything left to look at.
+        """Look once, and return True while there is anything left to watch.
 
         Raises:
-            CortexError: somebody does not answer. What was not done is done by the next look.
+            CortexError: SkyPilot, the cloud or the bucket does not answer; the next look does what is left.
         """
         self._entries += self._reader.new_entries()
         launch = newest_launch(self._events)
         state = find_job_state(job.records, self.run, launch) if launch else None
         if launch is None or state is None or state.job != f"job/{job.number}":
-            return False  # an earlier launch's, or another server's
+            return False  # the job is of an earlier launch, or the run is another server's
         epoch = launch["epoch"]
         found = self._ask_cloud(epoch)
         if state.ended:
             return self._finish(found)
         if state.state in _LAUNCHING and job.expects_program(state.task):
-            # By the bucket's clock; the cloud's, which is as right, tells when machines were rented.
+            # By the bucket's clock; it is compared with times of the cloud's clock, which is as accurate.
             since = min(entry.written for entry in self._entries if entry.event["epoch"] == epoch)
-            # What a task of another program rented gave no sign of life, nor should it.
+            # Machines of an earlier task without `cortex run` give no sign of life, and are not counted as failed.
             since = since if all(job.programs) else max(since, job.begun())
-            self._wall(job, state, found, since - CLOCK_SLACK, epoch)
+            self._give_up_at_limit(job, state, found, since - CLOCK_SLACK, epoch)
         return True
 
     @property
@@ -81,7 +81,7 @@ class RunWatch:
         return [*(entry.event for entry in self._entries), *self._own.values()]
 
     def _ask_cloud(self, epoch: int) -> list[Rental]:
-        """The run's machines; what the ledger does not say of them is entered."""
+        """The run's machines by the cloud; facts about them that the ledger lacks are entered."""
         prices = PriceList.read(self.store, self.run)
         regions = {offer.region for offer in prices.offers if offer.cloud == "aws"} if prices else set[str]()
         costs = charges(self._events)
@@ -106,7 +106,7 @@ class RunWatch:
             self._ledger.hold(word.event, **word.values)
         self._ledger.flush()
         if standing and now - self._told >= STANDING_EVERY:
-            # All in one object: of those that hold nothing else only a writer's newest is read.
+            # All in one object: of objects with nothing but such entries, readers read only a writer's newest.
             for word in standing:
                 self._ledger.hold(word.event, **word.values)
             self._ledger.flush()
@@ -117,8 +117,9 @@ class RunWatch:
         sign = max(last_sign(self._entries, epoch), moment if newest > epoch else 0.0)
         return row(group(found), since, sign, {each.machine: each.dollars for each in charges(self._events)})
 
-    def _wall(self, job: KitJob, state: JobState, found: list[Rental], since: float, epoch: int) -> None:
-        """Give the run up where its launches have reached the wall, the ledger first: whoever comes next goes on."""
+    def _give_up_at_limit(self, job: KitJob, state: JobState, found: list[Rental], since: float, epoch: int) -> None:
+        """Give the run up where its launches have reached a limit. The ledger's entry comes first, so that after a kill
+        the next look goes on from it."""
         failing = self._row(found, since, epoch)
         if not failing.launches:
             return
@@ -135,7 +136,7 @@ class RunWatch:
         self.jobs.cancel(job.number)
 
     def _given_up(self) -> bool:
-        """True where that is the run's last word: any later epoch is a machine's, or a launch's."""
+        """True where the run is given up, and no machine or launch has taken a later epoch since."""
         last, _ = last_taken(self.store, self.run)
         return any(event["event"] == "given_up" and event["epoch"] == last for event in self._events)
 
@@ -158,8 +159,8 @@ class RunWatch:
         Ledger(self.store, self.run, epoch, name=self._name).append("given_up", **values)
 
     def _finish(self, found: list[Rental]) -> bool:
-        """After the job's end: whether any machine still stands. One of a run that was given up is ended by the cloud,
-        where SkyPilot, which gives machines back before a job's last state, has forgotten it."""
+        """After the job's end, return True while any machine still runs. SkyPilot ends machines before a job's final
+        state; machines of a run that was given up which it has forgotten are terminated here, by the cloud's API."""
         standing = [rental for rental in found if rental.standing]
         if standing and self._given_up():
             reached = {charge.machine for charge in charges(self._events) if charge.reached}

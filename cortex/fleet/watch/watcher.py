@@ -1,4 +1,4 @@
-"""`cortex watch`: looks at every run that SkyPilot's server knows, again and again, from the machine of that server."""
+"""`cortex watch`: repeated looks at every run that SkyPilot's server knows, from the machine of that server."""
 
 import time
 from collections.abc import Callable
@@ -18,21 +18,21 @@ EVERY = 20.0
 """Seconds between two looks."""
 
 PATIENCE = Patience(deadline=15.0)
-"""A bucket that does not answer is asked again in the next look."""
+"""Short patience with a bucket, since the next look asks it again."""
 
 
 @dataclass
 class Watcher:
-    """All runs of the kit on one server."""
+    """Watches all runs of the kit on one server."""
 
     jobs: WatchedJobs
     _runs: dict[tuple[str, str], RunWatch] = field(default_factory=dict[tuple[str, str], RunWatch])
     _settled: set[tuple[str, str, int]] = field(default_factory=set[tuple[str, str, int]])
     _faults: dict[str, str] = field(default_factory=dict[str, str])
-    """What went wrong last, by what was looked at: said once, not in each look."""
+    """Last fault by run, or of SkyPilot, so that each is logged once and not in every look."""
 
     def look(self) -> bool:
-        """Look at each once; whether there is anything left to watch, or somebody did not say so."""
+        """Look at each run once, and return True while there is anything left to watch, or that is not known."""
         try:
             known = self.jobs.known()
         except CortexError as error:
@@ -54,7 +54,7 @@ class Watcher:
         try:
             watch = self._runs.get(key[:2])
             if watch is None:
-                watch = RunWatch(Store.open(job.bucket).patient(PATIENCE), job.run, self.jobs)
+                watch = RunWatch(Store.open(job.bucket).with_patience(PATIENCE), job.run, self.jobs)
                 self._runs[key[:2]] = watch
                 logger.info(f"watching run {harmless(job.run)} in {harmless(job.bucket)}")
             left = watch.look(job)
@@ -84,7 +84,7 @@ def watch_runs(
     """Look until Ctrl-C; with `until_done`, until no run is left. False where another watcher is at work.
 
     Args:
-        only: makes this the machine's only watcher for as long as its block lasts.
+        only: context manager that makes this the machine's only watcher; False where it is not.
     """
     while True:
         with only() as first:
@@ -92,6 +92,7 @@ def watch_runs(
                 return False
             while watcher.look() or not until_done:
                 sleep(every)
-        # A launch that found this one still there, and so started none, had submitted its run before that.
+        # Look once more without the lock: a launch that saw this watcher, and so started none, had already submitted
+        # its run.
         if not watcher.look():
             return True

@@ -1,1 +1,1 @@
-"""What the clouds say of a machine that they are about to take away: each one's protocol, on one kind of client."""
+"""The clouds' metadata services: their protocols for preemption notices and machines' identities, on one client."""

@@ -1,4 +1,4 @@
-"""AWS, by the second version of its instance metadata service: every question carries a token that expires.
+"""AWS, by version 2 of its instance metadata service, in which every request carries a token that expires.
 
 Sources: Amazon EC2 User Guide, "Spot Instance interruption notices", "EC2 instance rebalance recommendations" and
 "Instance identity documents".
@@ -18,11 +18,11 @@ from cortex.runs.clouds.metadata import Answer, SilentError, in_some_zone
 from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Cloud, Identity, Reclaim, Rented, Source, seconds_left
 
 PROMISE, MARGIN = 120.0, 10.0
-"""Seconds from a notice to the end of the machine, and what is kept of them for the notice's own way."""
+"""Seconds from a notice to the end of the machine, and the part that is reserved for the notice's own delay."""
 
 
 class Aws(Cloud, ABC):
-    """Items of AWS's metadata, which are there or not."""
+    """Reads items of AWS's metadata."""
 
     cloud = "AWS"
     interval = 5.0
@@ -42,7 +42,7 @@ class Aws(Cloud, ABC):
         return bool(self._token)
 
     def item(self, path: str, below: str = "meta-data") -> Answer | None:
-        """None: there is no such item now."""
+        """An item; None if there is no such item now."""
         if time.monotonic() >= self._renewal:
             self._renew(TIMEOUT)
         answer = self._get(f"{below}/{path}")
@@ -60,7 +60,7 @@ class Aws(Cloud, ABC):
         asked = time.monotonic()
         headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(self.token_seconds)}
         answer = self.request("/latest/api/token", headers, method="PUT", timeout=timeout)
-        # Anything else, such as a page of HTML, is no token, nor may it get into a header.
+        # Anything else, such as a page of HTML, is no token, and must not get into a header.
         if answer.status == 200 and re.fullmatch(r"[\w+/=.-]{1,1024}", answer.text, re.ASCII):
             self._token, self._renewal = answer.text, asked + 0.9 * self.token_seconds
         return answer
@@ -70,7 +70,7 @@ Time = Annotated[datetime, AfterValidator(in_some_zone)]
 
 
 class InstanceAction(BaseModel):
-    """What AWS will do to the instance, and when."""
+    """AWS's action on the instance, and its time."""
 
     action: Literal["terminate", "stop", "hibernate"]
     time: Time | None = None
@@ -89,13 +89,13 @@ class SpotAction(Aws, Source):
 
 
 class Recommendation(BaseModel):
-    """When AWS recommended to move elsewhere."""
+    """The time at which AWS recommended to move."""
 
     notice_time: Time = Field(alias="noticeTime")
 
 
 class Rebalance(Aws, Source):
-    """A raised risk of an interruption, which may never come: no reason to stop a run that is saved anyway."""
+    """A raised risk of an interruption. It may never come, and a run saves checkpoints anyway, so it does not stop."""
 
     def ask(self) -> Iterator[Advice]:
         path = "events/recommendations/rebalance"
@@ -106,7 +106,7 @@ class Rebalance(Aws, Source):
 
 
 class Document(BaseModel):
-    """The instance identity document, as far as it is read here."""
+    """The fields of the instance identity document that are read here."""
 
     id: str = Field(alias="instanceId", min_length=1)
     instance_type: str = Field(alias="instanceType")
@@ -116,7 +116,7 @@ class Document(BaseModel):
 
 
 class AwsIdentity(Aws, Identity):
-    """Which instance this is; its price begins when it is pending."""
+    """The identity of this instance. It costs from its pending time on."""
 
     def rented(self) -> Rented:
         path = "instance-identity/document"
@@ -133,5 +133,5 @@ class AwsIdentity(Aws, Identity):
             instance_type=found.instance_type,
             spot=life is not None and life.text.strip() == "spot",
             launched=found.launched.timestamp() if found.launched else None,
-            ahead=steady_time() - answer.time.timestamp() - 0.5,  # the header leaves out the fraction of its second
+            ahead=steady_time() - answer.time.timestamp() - 0.5,  # the header drops fractions: half a second on average
         )

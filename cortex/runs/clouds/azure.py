@@ -1,4 +1,4 @@
-"""Azure: a list of scheduled events, of this machine and of others near it; and what this machine is.
+"""Azure: the scheduled events of this machine and of others near it, and this machine's identity.
 
 Sources: Azure documentation, "Scheduled Events for Linux VMs", version 2020-07-01, and "Azure Instance Metadata
 Service", version 2021-02-01.
@@ -16,7 +16,7 @@ from cortex.runs.clouds.metadata import Answer, parse_date
 from cortex.runs.clouds.source import PROBE, TIMEOUT, Advice, Cloud, Identity, Reclaim, Rented, Source, seconds_left
 
 PROMISES = {"Preempt": 30.0, "Terminate": 300.0, "Redeploy": 600.0, "Reboot": 900.0}
-"""The events that end what runs, and the seconds of notice that each has at least."""
+"""The events that end running programs, and the seconds of notice that Azure gives at least."""
 MARGIN = 5.0
 
 
@@ -25,7 +25,7 @@ def _time(value: object) -> datetime | None:
 
 
 class Event(BaseModel):
-    """What happens to which machines. Without a time it has begun."""
+    """A scheduled event and its machines. Without a time it has begun."""
 
     kind: str = Field(alias="EventType")
     machines: list[str] = Field(alias="Resources")
@@ -33,7 +33,7 @@ class Event(BaseModel):
 
 
 class Events(BaseModel):
-    """All that is scheduled."""
+    """All scheduled events."""
 
     events: list[Event] = Field(alias="Events")
 
@@ -62,7 +62,7 @@ class ScheduledEvents(Azure, Source):
 
     interval = 1.0
     first_timeout = 130.0
-    """The first question switches the events on, which takes up to two minutes."""
+    """The first request switches the events on, which takes up to two minutes."""
 
     _answered = False
 
@@ -81,23 +81,23 @@ class ScheduledEvents(Azure, Source):
                 at = event.not_before or answer.time
                 yield Reclaim(source, text, seconds_left(PROMISES[event.kind], MARGIN, at, answer.time))
             elif event.kind == "Freeze":
-                # A pause of some seconds, after which all goes on as it was.
+                # A pause of some seconds, after which programs go on.
                 yield Advice(source, text)
 
 
 class Compute(BaseModel):
-    """The machine, as far as it is read here."""
+    """The fields of the machine's description that are read here."""
 
     id: str = Field(alias="vmId", min_length=1)
     instance_type: str = Field(alias="vmSize")
     region: str = Field(alias="location")
     zone: str = ""
     priority: str = ""
-    """`Spot`, `Regular`, or nothing."""
+    """`Spot`, `Low`, `Regular`, or nothing."""
 
 
 class AzureIdentity(Azure, Identity):
-    """Which machine this is. The service does not say since when."""
+    """The identity of this machine. The service does not give its launch time."""
 
     def rented(self) -> Rented:
         answer = self._get("/metadata/instance/compute?api-version=2021-02-01", TIMEOUT)

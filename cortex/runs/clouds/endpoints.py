@@ -1,4 +1,4 @@
-"""Where the clouds' metadata services are, and all that there is to ask them."""
+"""The addresses of the clouds' metadata services, and the clients for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from cortex.runs.clouds.gcp import GcpIdentity, HostMaintenance, Preempted
 from cortex.runs.clouds.source import Identity, Source
 
 LINK_LOCAL = "http://169.254.169.254"
-"""The same on all three. Google's by its number, too: looking up its name can take long where there is none."""
+"""The address on all three clouds. Google's is a number, too, since a look-up of its name can take long elsewhere."""
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where each cloud's metadata service is; None: it is not asked."""
+    """The address of each cloud's metadata service; None for one that is not asked."""
 
     aws: str | None = LINK_LOCAL
     gcp: str | None = LINK_LOCAL
@@ -23,7 +23,7 @@ class Endpoints:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Self:
-        """By the variables that the clouds' own libraries read; Azure's read none."""
+        """The addresses by the variables that the clouds' own libraries read; Azure's read none."""
         disabled = variables.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
         host = variables.get("GCE_METADATA_HOST")
         return cls(
@@ -32,7 +32,7 @@ class Endpoints:
         )
 
     def sources(self) -> list[Source]:
-        """What to ask for notices. Raises ConfigError where an endpoint is not an address."""
+        """The sources of notices. Raises ConfigError if an endpoint is not an address."""
         asked: list[tuple[str | None, tuple[type[Source], ...]]] = [
             (self.aws, (SpotAction, Rebalance)),
             (self.gcp, (Preempted, HostMaintenance)),
@@ -41,7 +41,7 @@ class Endpoints:
         return [kind(endpoint) for endpoint, kinds in asked if endpoint is not None for kind in kinds]
 
     def identities(self) -> list[Identity]:
-        """What to ask which machine this is. Raises ConfigError where an endpoint is not an address."""
+        """The sources of this machine's identity. Raises ConfigError if an endpoint is not an address."""
         asked: list[tuple[str | None, type[Identity]]] = [
             (self.aws, AwsIdentity),
             (self.gcp, GcpIdentity),

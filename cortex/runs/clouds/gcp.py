@@ -1,7 +1,7 @@
-"""Google Cloud: a value is asked for once, then whenever it changes; the service holds the question until it does.
+"""Google Cloud: after the first read, the service holds each request until the value changes.
 
 Sources: Compute Engine documentation, "Preemptible VM instances", "Predefined metadata keys" and "Query metadata server
-for maintenance event notices" (where it also says that a machine that never asks gets no notice).
+for maintenance event notices" (which also says that a machine that never asks gets no notice).
 """
 
 from abc import ABC
@@ -13,11 +13,11 @@ from cortex.runs.clouds.metadata import Answer
 from cortex.runs.clouds.source import PROBE, TIMEOUT, Cloud, Identity, Reclaim, Rented, Source
 
 SECONDS = 30.0 - 5.0
-"""From a preemption's notice to the end of the machine, less a margin."""
+"""Seconds from a preemption's notice to the end of the machine, less a margin."""
 
 
 class Gcp(Cloud, ABC):
-    """Values of Google Cloud's metadata."""
+    """Reads values of Google Cloud's metadata."""
 
     cloud = "Google Cloud"
 
@@ -28,7 +28,7 @@ class Gcp(Cloud, ABC):
         return _is_googles(answer)
 
     def read(self, key: str, query: str = "", timeout: float = TIMEOUT) -> Answer:
-        """A value of the instance."""
+        """A metadata value of the instance."""
         answer = self._get(f"/computeMetadata/v1/instance/{key}{query}", timeout)
         if answer.status != 200:
             raise self.error(f"answered {answer.status} for {key}")
@@ -40,25 +40,25 @@ class Gcp(Cloud, ABC):
         return self.request(path, {"Metadata-Flavor": "Google"}, timeout=timeout)
 
 
-class Held(Gcp, Source, ABC):
-    """A value that may change."""
+class ChangingValue(Gcp, Source, ABC):
+    """A value whose changes are waited for."""
 
     interval = 1.0
     held_seconds = 10
-    """For how long the service may hold a question."""
+    """Seconds for which the service may hold a request."""
     key: ClassVar[str]
 
     _etag = ""
 
     def value(self) -> str:
-        """The value now, or once it has changed."""
+        """The value: at once at the first call, later when it has changed or `held_seconds` are over."""
         change = f"?wait_for_change=true&timeout_sec={self.held_seconds}&last_etag={quote(self._etag)}"
         answer = self.read(self.key, change if self._etag else "", self.held_seconds + TIMEOUT)
         self._etag = answer.headers.get("etag", "")
         return answer.text.strip()
 
 
-class Preempted(Held):
+class Preempted(ChangingValue):
     """The notice of a preemption, thirty seconds ahead."""
 
     key = "preempted"
@@ -71,8 +71,8 @@ class Preempted(Held):
             yield Reclaim("gcp preempted", "Google Cloud is preempting this instance", SECONDS)
 
 
-class HostMaintenance(Held):
-    """The notice of maintenance that ends the machine: ahead by a minute or, with GPUs, an hour; it does not say."""
+class HostMaintenance(ChangingValue):
+    """The notice of maintenance that ends the machine, a minute or, with GPUs, an hour ahead; it does not say which."""
 
     key = "maintenance-event"
 
@@ -86,10 +86,10 @@ class HostMaintenance(Held):
 
 
 class GcpIdentity(Gcp, Identity):
-    """Which instance this is. The service does not say since when."""
+    """The identity of this instance. The service does not give its launch time."""
 
     def rented(self) -> Rented:
-        # Both come with the project before them: projects/123/zones/us-central1-a.
+        # Such values begin with their project: projects/123/zones/us-central1-a.
         zone = self._last("zone")
         return Rented(
             id=self._last("id"),

@@ -1,4 +1,4 @@
-"""Asking a metadata service over plain HTTP: no proxy, no redirect, and an end to every wait, however it misbehaves."""
+"""The client of a metadata service over plain HTTP: no proxy, no redirect, and a time limit on every request."""
 
 import socket
 import time
@@ -16,53 +16,53 @@ from cortex.limits import METADATA_BYTES
 
 
 class MetadataError(Exception):
-    """A metadata service gave no usable answer. Failures of one kind have one message."""
+    """A metadata service gave no usable answer. All failures of one kind have the same message."""
 
 
 class AbsentError(MetadataError):
-    """Nothing takes connections at the service's address."""
+    """Nothing accepts connections at the service's address."""
 
 
 class SilentError(MetadataError):
-    """The service took a connection, and the whole answer did not come in time."""
+    """The service accepted a connection, but the whole answer did not come in time."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a metadata service sent back."""
+    """A metadata service's answer."""
 
     status: int
     headers: Mapping[str, str]
-    """By names in lower case."""
+    """The headers, with names in lower case."""
     text: str
     time: datetime
-    """By the service's clock; by this machine's where the service does not say."""
+    """The time by the service's clock; by this machine's if the service does not give it."""
 
     @property
     def may_pass(self) -> bool:
-        """Whether it is a failure of the moment, which says nothing about what the service is."""
+        """True for a temporary failure, which does not tell what kind of service answered."""
         return self.status == 429 or self.status >= 500
 
 
 class Service:
-    """A metadata service. One thread asks; only `interrupt` may be called from another."""
+    """A metadata service. One thread makes requests; only `interrupt` may be called from another."""
 
     def __init__(self, name: str, endpoint: str) -> None:
-        """`endpoint` is an address such as `http://169.254.169.254`. Raises ConfigError if it is none."""
+        """`endpoint` is an address such as `http://169.254.169.254`. Raises ConfigError if it is invalid."""
         self._name = f"the metadata service of {name}"
         self._host, self._port, self._base = _address(self._name, endpoint)
         self._socket: socket.socket | None = None
         self._interrupted = False
 
     def request(self, path: str, headers: Mapping[str, str], *, method: str = "GET", timeout: float) -> Answer:
-        """Ask, and have the whole answer within `timeout` seconds. Raises MetadataError, with its kinds."""
+        """Make a request, with `timeout` seconds for the whole answer. Raises MetadataError, or a subclass of it."""
         with closing(_Connection(self._host, self._port, time.monotonic() + timeout)) as connection:
             try:
                 connection.connect()
             except (OSError, UnicodeError) as error:
                 raise AbsentError(f"{self._name} takes no connection") from error
             self._socket = connection.sock
-            # Read after the assignment: whichever thread comes second sees what the other did.
+            # Read after the assignment, so that an interrupt at this moment is noticed by one thread or the other.
             if self._interrupted:
                 raise MetadataError(f"{self._name} was not waited for")
             try:
@@ -86,7 +86,7 @@ class Service:
         return MetadataError(f"{self._name} {what}")
 
     def interrupt(self) -> None:
-        """Break off what is being asked, and all that is asked later."""
+        """Break off the current request and all later ones."""
         self._interrupted = True
         if self._socket is not None:
             with suppress(OSError):
@@ -94,7 +94,7 @@ class Service:
 
 
 def parse_date(text: str) -> datetime:
-    """A date of HTTP or RFC 1123, such as `Mon, 19 Sep 2016 18:29:47 GMT`. Raises ValueError."""
+    """The time of an HTTP date (RFC 1123), such as `Mon, 19 Sep 2016 18:29:47 GMT`. Raises ValueError."""
     try:
         return in_some_zone(parsedate_to_datetime(text))
     except (OverflowError, IndexError) as error:
@@ -102,7 +102,7 @@ def parse_date(text: str) -> datetime:
 
 
 def in_some_zone(moment: datetime) -> datetime:
-    """A time that names no zone is UTC, on every cloud."""
+    """The time with its zone; without one it is UTC, on every cloud."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -115,7 +115,7 @@ def _address(name: str, endpoint: str) -> tuple[str, int, str]:
 
 
 class _Connection(HTTPConnection):
-    """A connection that ends at one time: the library's own limit would start anew with every byte."""
+    """A connection with one deadline: the library's own timeout starts anew with every byte."""
 
     def __init__(self, host: str, port: int, end: float) -> None:
         super().__init__(host, port)

@@ -1,4 +1,4 @@
-"""What a cloud can be asked about a machine, and what it may say."""
+"""The interface to a cloud's metadata: sources of notices, and of the machine's identity."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 from cortex.runs.clouds.metadata import Service
 
 PROBE, TIMEOUT = 0.9, 5.0
-"""Seconds for the first question, and for later ones: a service on the machine's own link answers in milliseconds."""
+"""Timeouts of the first request and of later ones: a service on the machine's own link answers in milliseconds."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Reclaim:
-    """The machine is being taken away: all must be saved within `seconds`."""
+    """A notice that the machine is being taken away: everything must be saved within `seconds`."""
 
     source: str
     text: str
@@ -27,7 +27,7 @@ class Reclaim:
 
 @dataclass(frozen=True)
 class Advice:
-    """Something worth knowing, which is no reason to stop."""
+    """A notice for the log, which is no reason to stop."""
 
     source: str
     text: str
@@ -39,19 +39,19 @@ class Rented:
 
     id: str
     cloud: str
-    """By SkyPilot's name: `aws`, `gcp`, `azure`."""
+    """SkyPilot's name: `aws`, `gcp`, `azure`."""
     region: str
     zone: str | None
     instance_type: str
     spot: bool
     launched: float | None
-    """Seconds since 1970 by the cloud's clock; None where the cloud does not say."""
+    """The launch, in seconds since 1970 by the cloud's clock; None if the cloud does not give it."""
     ahead: float | None = None
-    """Seconds that this machine's clock is ahead of the cloud's; None where that is not known."""
+    """Seconds that this machine's clock is ahead of the cloud's; None if that is not known."""
 
 
 class Cloud(Service, ABC):
-    """A cloud, as one of its machines can ask it. Each question has a connection of its own: none waits for another."""
+    """A cloud's metadata service. Each request has a connection of its own, so that none waits for another."""
 
     cloud: ClassVar[str]
 
@@ -60,7 +60,7 @@ class Cloud(Service, ABC):
 
     @abstractmethod
     def probe(self) -> bool:
-        """Whether this machine is on this cloud. Raises AbsentError where nothing answers, MetadataError if unclear."""
+        """Tell if this machine is on this cloud. Raises AbsentError if nothing answers, MetadataError if unclear."""
 
     def parse(self, model: type[Model], text: str, item: str) -> Model:
         """Read an answer in JSON. Raises MetadataError."""
@@ -71,28 +71,28 @@ class Cloud(Service, ABC):
 
 
 class Source(Cloud, ABC):
-    """Something that the cloud may say at any time."""
+    """A source of notices, which may come at any time."""
 
     interval: float
-    """Seconds between an answer and the next question."""
+    """Seconds between an answer and the next request."""
 
     @abstractmethod
     def ask(self) -> Iterator[Reclaim | Advice]:
-        """What the cloud says now; the same again for as long as it stands. Raises MetadataError."""
+        """The notices that hold now; each is repeated as long as it holds. Raises MetadataError."""
 
 
 class Identity(Cloud, ABC):
-    """What the cloud says of the machine itself, once."""
+    """The cloud's description of this machine."""
 
     @abstractmethod
     def rented(self) -> Rented:
-        """The machine that asks; after `probe`. Raises MetadataError."""
+        """This machine; to be called after `probe`. Raises MetadataError."""
 
 
 def seconds_left(promise: float, margin: float, at: datetime | None, now: datetime) -> float:
-    """Until all must be saved: by the time that the cloud names, at most as long as it promises, less the margin.
+    """Seconds until everything must be saved: to the cloud's time `at`, but `promise` at most, less the margin.
 
-    `now` is by the clock of whoever named the time, where that is known: this machine's own may be wrong.
+    `now` is by the cloud's clock, if it is known, since this machine's own may be wrong.
     """
     left = promise if at is None else min(promise, (at - now).total_seconds())
     return max(0.0, left - margin)

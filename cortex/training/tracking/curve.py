@@ -1,4 +1,4 @@
-"""A stage's training as one curve, from its ledger: each step once, by the attempt whose work the model holds."""
+"""Training curve of a stage, read from its ledger: each step once, by the attempt whose work is in the model."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cortex.training.events import RESERVED
 from cortex.training.samples import Split, samples_name
 
 VALIDATION = "validation/"
-"""What stands before the name of each figure of a validation."""
+"""Prefix of the name of each validation metric."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Point:
     """Seconds since 1970."""
     values: dict[str, float]
     samples: str | None = None
-    """The file of the answers that were sampled for it, if any were kept: of a step that has several points, the first
-    of training and the first of validation name one, so that no answer is shown twice."""
+    """File of the answers sampled for this point, if any were stored. Of several points of a step, only the first of
+    training and the first of validation name one, so that no answer is shown twice."""
 
 
 def curve(events: Iterable[Event], stage: str) -> list[Point]:
@@ -35,7 +35,7 @@ def curve(events: Iterable[Event], stage: str) -> list[Point]:
     epochs: set[int] = set()
     """Of the stage's attempts."""
     started: set[int] = set()
-    """Those of them whose trainer has begun."""
+    """Attempts of the stage whose trainer has begun."""
     resumed: dict[int, int] = {}
     for event in events:
         kind, epoch = event["event"], event["epoch"]
@@ -52,7 +52,7 @@ def curve(events: Iterable[Event], stage: str) -> list[Point]:
 
 
 def next_point(before: Sequence[Point], split: Split, step: int, time: float, values: dict[str, float]) -> Point:
-    """The point of some figures, which were measured after those of the points `before`, in their order."""
+    """The point of new metrics, measured after those of the points `before`, which are in order."""
     name = samples_name(split, step)
     if split == "validation":
         values = {f"{VALIDATION}{figure}": value for figure, value in values.items()}
@@ -61,12 +61,12 @@ def next_point(before: Sequence[Point], split: Split, step: int, time: float, va
 
 
 def up_to(points: Iterable[Point], step: int) -> list[Point]:
-    """The points that a training which goes on from `step` does not measure again."""
+    """The points that a training resumed from `step` does not measure again."""
     return [point for point in points if point.step <= step]
 
 
 def _figures(event: Event, stage: str) -> tuple[Split, int, float, dict[str, float]] | None:
-    """What an entry of the ledger says that a point shows; None where it says nothing of the kind."""
+    """The split, step, time and metrics of a ledger entry; None for entries without metrics."""
     if event["event"] == "progress":
         values = {name: float(value) for name, value in event.items() if name not in RESERVED}
         return "train", event["step"], event["time"], values

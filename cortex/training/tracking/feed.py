@@ -1,4 +1,4 @@
-"""Feeding one tracker beside the training: it may be slow, or down, and the training goes on; then it catches up."""
+"""Feeding one tracker from a thread: a slow or unreachable tracker never delays the training; it catches up later."""
 
 import os
 import threading
@@ -11,13 +11,13 @@ from cortex.training.tracking.needs import hide_keys
 from cortex.training.tracking.tracker import Tracker
 
 BATCH = 100
-"""Points that a tracker is given at once."""
+"""Points that a tracker is given in one call."""
 
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
-"""Between the tries to reach a tracker that fails; the last of them again and again."""
+"""Seconds between tries to reach a failing tracker; the last one repeats."""
 
 Told = Callable[..., None]
-"""Told of what happens, as the ledger is: an event's name, then its values."""
+"""Callback for events, called as the ledger is: an event's name, then its values."""
 
 
 class Feed:
@@ -35,10 +35,10 @@ class Feed:
         self._make, self._history, self._told, self._retries = make, history, told, retries
         self._changed = threading.Condition()
         self._points: list[Point] = []
-        """Of this attempt. They are kept, a few kilobytes each: a tracker that is opened anew may want them again."""
+        """Points of this attempt. All are kept (a few kilobytes each), since a reopened tracker may need them again."""
         self._before: list[Point] | None = None
         self._next = 0
-        """The first of all points that is not drawn."""
+        """Index of the first point that is not drawn yet."""
         self._closing = False
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"tracker-{name}", daemon=True)
@@ -52,7 +52,7 @@ class Feed:
             self._changed.notify_all()
 
     def close(self, seconds: float) -> int:
-        """Draw what is left, within so many seconds; how many points were not drawn."""
+        """Draw the remaining points within so many seconds; returns the number left undrawn."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -69,7 +69,7 @@ class Feed:
                 if not self._draw_next(tracker):
                     tracker.close()
                     return
-            except Exception as error:  # a tracker's library may raise anything, and none of it may end a training
+            except Exception as error:  # a tracker's library may raise anything, and must never end a training
                 tracker = None
                 self._say_that_it_fails(error)
                 with self._changed:

@@ -1,4 +1,4 @@
-"""The small files of a training, kept in the bucket while it goes on: sampled answers, and trackers' own files."""
+"""Upload of a training's small files while it runs: sampled answers, and trackers' own files."""
 
 import threading
 from pathlib import Path
@@ -11,35 +11,35 @@ from cortex.artifacts.store import StoreError
 from cortex.runs.context import RunContext
 
 EVERY = 60.0
-"""Seconds between two looks at what is new."""
+"""Seconds between two looks for new files."""
 
 LARGE = 8 * 1024**2
-"""A file of so many bytes is sent half as often, one of twice as many a third: what grows is sent whole each time."""
+"""Bytes of a file that is sent half as often; one of twice the size a third: a growing file is sent whole each time."""
 
 SETTLE_SECONDS = 15.0
-"""How long the end of a training waits for what is not sent."""
+"""Seconds that the end of a training waits for unsent files."""
 
 LEAVE_SECONDS = 3.0
-"""The same where it did not come to its end: its machine may be going."""
+"""The same for a training that was interrupted: its machine may be going away."""
 
 
 def tracking_folder(context: RunContext, stage: str) -> Path:
-    """Where a stage's training puts them; in the bucket they lie under `runs/<run>/<stage>/tracking`."""
+    """Local folder of a stage's small files; in the bucket they are under `runs/<run>/<stage>/tracking`."""
     return context.folder(stage) / "tracking"
 
 
 class Keeper:
-    """Sends each file that changed. A bucket that does not answer holds up nobody: the file is sent with the next."""
+    """Sends each changed file from a thread. If the bucket does not answer, the file is sent with the next ones."""
 
     def __init__(self, context: RunContext, stage: str, *, every: float = EVERY) -> None:
-        self._store = context.store.patient(Patience(deadline=5.0))
+        self._store = context.store.with_patience(Patience(deadline=5.0))
         self._folder = tracking_folder(context, stage)
         self._prefix = f"runs/{context.run}/{stage}/tracking"
         self._every = every
         self._sent: dict[Path, tuple[int, int]] = {}
-        """Size and time of change of each file when it was sent."""
+        """Size and modification time of each file when it was sent."""
         self._due: dict[Path, int] = {}
-        """How many more looks a large file waits."""
+        """Looks for which a large file still waits."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 

@@ -54,7 +54,7 @@ class Mlflow:
         return max((int(metric["step"]) for metric in found[0]["data"].get("metrics", ())), default=-1)
 
     def draw(self, points: Sequence[Point]) -> None:
-        # Tables first: broken off, all of it is drawn again, which leaves one table, but would be two metrics.
+        # Tables first: after an error everything is drawn again, which overwrites a table, but would double a metric.
         for point in points:
             rows = self._training.rows(point)
             if rows:
@@ -75,9 +75,9 @@ class Mlflow:
         self._run, self._artifacts = info["run_id"], str(info.get("artifact_uri"))
 
     def _write_table(self, path: str, rows: Rows) -> None:
-        """Put a table among the run's artifacts, where MLflow shows it; written again, it is the same file.
+        """Put a table among the run's artifacts, where MLflow shows it; writing it again replaces the file.
 
-        A server that keeps artifacts elsewhere than with itself would need its client's package: it gets no tables.
+        A server that stores artifacts elsewhere than on itself would need MLflow's client package: it gets no tables.
         """
         if not self._artifacts.startswith("mlflow-artifacts:/"):
             return

@@ -15,11 +15,11 @@ from cortex.teaching.key_way import KEEP_PRIVATE, variable_laid_open
 from cortex.urls import check_http_url
 
 SECONDS = 10.0
-"""How long an answer is waited for."""
+"""Seconds to wait for an answer."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Leaves a redirection as the answer that it is: urllib would send the login along, to whichever host it names."""
+    """Does not follow redirects: urllib would send the login along, to whichever host they name."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -37,13 +37,13 @@ class MlflowRefusedError(MlflowError):
 
 
 class MlflowApi:
-    """The REST API of the server that MLFLOW_TRACKING_URI names, with the login that the variables beside it give."""
+    """The REST API of the server that MLFLOW_TRACKING_URI names, with the login of MLflow's other variables."""
 
     def __init__(self, environment: Mapping[str, str], settings: Settings, seconds: float = SECONDS) -> None:
-        """`seconds`: how long an answer is waited for.
+        """`seconds`: the time to wait for an answer.
 
         Raises:
-            ConfigError: no server is named, or others would read the login on its way there.
+            ConfigError: no server is named, or others could read the login on its way there.
         """
         try:
             self.url = check_http_url(environment.get("MLFLOW_TRACKING_URI", "")).rstrip("/")
@@ -58,8 +58,8 @@ class MlflowApi:
         """The answer to one call.
 
         Raises:
-            MlflowRefusedError: the login is not accepted, or lacks one.
-            MlflowError: there is no answer, or another than an MLflow server gives.
+            MlflowRefusedError: the login is missing or not accepted.
+            MlflowError: there is no answer, or not one of an MLflow server.
         """
         data = None if body is None else json.dumps(body).encode()
         answer = self._send(method, path, data, "application/json")
@@ -72,7 +72,7 @@ class MlflowApi:
         return found
 
     def put(self, path: str, data: bytes) -> None:
-        """Keep a file there.
+        """Store a file on the server.
 
         Raises:
             MlflowError: as `ask`.
@@ -96,7 +96,7 @@ class MlflowApi:
 
 
 def _login(environment: Mapping[str, str]) -> dict[str, str]:
-    """As MLflow's own client logs in: by token, or by name and password."""
+    """Headers that log in as MLflow's own client does: by token, or by name and password."""
     token, user = environment.get("MLFLOW_TRACKING_TOKEN"), environment.get("MLFLOW_TRACKING_USERNAME")
     if token:
         return {"Authorization": f"Bearer {token}"}

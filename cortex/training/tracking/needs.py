@@ -1,16 +1,16 @@
-"""What each tracker needs of a machine that trains: a package of the stage's image, and variables."""
+"""Requirements of each tracker on a machine that trains: a package in the stage's image, and variables."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 PLAIN_HTTP = "CORTEX_TEACHER_PLAIN_HTTP"
-"""Says that keys may go over plain HTTP: without it, a tracker's login is sent over TLS, or stays on the machine."""
+"""Variable that allows keys over plain HTTP. Without it a tracker's login only goes over TLS or on loopback."""
 
 KEYS = ("WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN")
-"""Variables whose values nobody is shown."""
+"""Variables whose values are never shown."""
 
 SHORT = 6
-"""Letters below which a password is left where it stands in a text: it would be found in half of all words."""
+"""Minimum length of a password that is hidden in texts: a shorter one would occur inside ordinary words."""
 
 Environment = Mapping[str, str]
 
@@ -20,15 +20,15 @@ class TrackerNeeds:
     """The needs of one kind of tracker."""
 
     package: str | None = None
-    """The distribution that it is drawn with."""
+    """The Python distribution that it needs."""
     settings: tuple[str, ...] = ()
     """Variables that it reads where they are set."""
     secrets: tuple[str, ...] = ()
-    """Further ones, whose values only the machine may see."""
+    """Further variables, whose values only the machine may see."""
     required: Callable[[Environment], str | None] = lambda environment: None
-    """The variable without which it cannot draw there, if there is one."""
+    """The variable without which it does not work in an environment; None where it needs none."""
     fix: str = ""
-    """How to give that."""
+    """Advice on setting that variable."""
 
 
 def _wandb_key(environment: Environment) -> str | None:
@@ -43,7 +43,7 @@ NEEDS: Mapping[str, TrackerNeeds] = {
     "tensorboard": TrackerNeeds(),
     "mlflow": TrackerNeeds(
         settings=(PLAIN_HTTP,),
-        # The address, too: people write passwords into it, which is refused, but must not be shown either.
+        # The address, too: people put passwords into it. That is refused, but the message must not show them either.
         secrets=(
             "MLFLOW_TRACKING_URI",
             "MLFLOW_TRACKING_TOKEN",
@@ -67,11 +67,11 @@ NEEDS: Mapping[str, TrackerNeeds] = {
         fix="export HF_TOKEN=hf_..., a token that may write to the Space of TRACKIO_SPACE_ID",
     ),
 }
-"""By the name that a profile gives a tracker."""
+"""Requirements by the name that a profile gives a tracker."""
 
 
 def missing_variable(tracker: str, environment: Environment) -> str | None:
-    """The variable that a tracker lacks in an environment; None where it has what it needs."""
+    """The variable that a tracker lacks in an environment; None where nothing is missing."""
     name = NEEDS[tracker].required(environment)
     return name if name and not environment.get(name) else None
 
@@ -89,7 +89,7 @@ def tracker_secrets(trackers: Iterable[str], environment: Environment) -> set[st
 
 
 def hide_keys(text: str, environment: Environment) -> str:
-    """A text without trackers' keys: a server, or whoever answers in its place, may send back what it was sent."""
+    """A text with trackers' keys removed: a server, or a proxy in its place, may echo the key that it was sent."""
     for name in KEYS:
         value = environment.get(name, "")
         if len(value) >= SHORT:

@@ -1,4 +1,4 @@
-"""Trackers whose own packages are in an image: Weights & Biases, and Trackio."""
+"""Trackers that use their own packages from an image: Weights & Biases, and Trackio."""
 
 import importlib
 import os
@@ -15,14 +15,14 @@ from cortex.training.tracking.tracker import Training
 PROJECT = "cortex"
 
 WANDB_URL = "https://api.wandb.ai"
-"""The server that its package takes where WANDB_BASE_URL names none."""
+"""The server that the package uses where WANDB_BASE_URL is not set."""
 
 
 class Wandb:
     """A run of the project `cortex`, under an id of ours, so that a resumed training continues it."""
 
     def __init__(self, training: Training) -> None:
-        """Raises ConfigError where its package is missing, or others would read its key on the way."""
+        """Raises ConfigError where its package is missing, or others could read its key on the way."""
         self._training = training
         wandb_server(os.environ, Settings())
         self._wandb = _package("wandb")
@@ -30,7 +30,7 @@ class Wandb:
 
     def open(self) -> int:
         training = self._training
-        # Offline, its files are all there is, and are kept; else they are what the server has.
+        # Offline, its files are the only copy and are kept; otherwise the server has the same data.
         folder = training.folder if os.environ.get("WANDB_MODE") == "offline" else training.scratch
         folder.mkdir(parents=True, exist_ok=True)
         self._run = self._wandb.init(
@@ -98,9 +98,9 @@ class Trackio:
 
 
 def last_step_there(space: str, run: str) -> int:
-    """The last step that a Space of Trackio's, or its server at an address, has of a run; -1 for none.
+    """The last step of a run that a Trackio Space, or a server at an address, has; -1 for none.
 
-    What a machine that is gone has drawn is nowhere else.
+    Only the server knows what a machine that is gone has drawn.
     """
     client = importlib.import_module("trackio.remote_client").RemoteClient(space, hf_token=os.environ.get("HF_TOKEN"))
     last = client.predict(PROJECT, run, api_name="/get_run_summary").get("last_step")
@@ -111,7 +111,7 @@ def wandb_server(environment: Mapping[str, str], settings: Settings) -> str:
     """The address of the server that Weights & Biases' key is sent to.
 
     Raises:
-        ConfigError: others would read the key on its way there.
+        ConfigError: others could read the key on its way there.
     """
     url = (environment.get("WANDB_BASE_URL") or WANDB_URL).rstrip("/")
     fault = variable_laid_open("WANDB_API_KEY", url, settings) if environment.get("WANDB_API_KEY") else None

@@ -1,4 +1,4 @@
-"""Drawing a run's trainings from its ledger: what trackers missed, or where none was named."""
+"""Drawing a run's trainings from its ledger, after the fact: for points that trackers missed, or without a tracker."""
 
 from pathlib import Path
 

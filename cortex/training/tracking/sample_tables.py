@@ -1,4 +1,4 @@
-"""The answers that a training sampled and kept, as the rows of a table: from its own disk, or from the bucket."""
+"""A training's stored sample answers as table rows, read from its own disk or from the bucket."""
 
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,11 @@ from cortex.limits import SAMPLES_BYTES, TooLargeError, read_file, read_json
 from cortex.training.tracking.curve import Point
 
 Rows = list[dict[str, Any]]
-"""Answers, each by the names of its columns; all have the same."""
+"""Answers as mappings from column names to values; all have the same columns."""
 
 
 MOST_ROWS = 64
-"""A profile's `grpo.samples` at most."""
+"""Rows of a table at most: the upper bound of a profile's `grpo.samples`."""
 
 
 class SampleTables:
@@ -30,7 +30,7 @@ class SampleTables:
         self._folder, self._sent = folder, sent
 
     def rows(self, point: Point) -> Rows:
-        """The answers that were sampled for a point. What is no table is left out.
+        """The answers that were sampled for a point; empty where the file is not a table.
 
         Raises:
             StoreError: the bucket does not answer.
@@ -50,7 +50,7 @@ class SampleTables:
 
     @cached_property
     def _kept(self) -> dict[str, str]:
-        """The keys of the bucket's files, by name: asked once, since few points have one."""
+        """The keys of the bucket's files, by name: listed once, since few points have one."""
         return {key.rpartition("/")[2]: key for key in (entry.key for entry in self._store.list(self._prefix))}
 
 
@@ -60,7 +60,7 @@ def table_name(point: Point) -> str:
 
 
 def _read(data: bytes) -> Rows:
-    """The lines that are rows with the columns of the first: others may have written the file, or cut it off."""
+    """The lines with the columns of the first line; other lines are dropped, as a file may be foreign or cut off."""
     rows: Rows = []
     for line in data.split(b"\n"):
         if len(rows) == MOST_ROWS:

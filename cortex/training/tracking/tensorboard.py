@@ -21,7 +21,7 @@ STRINGS = 7
 
 
 class TensorBoard:
-    """One file a stage, written anew by each attempt, without what an earlier one measured beyond its checkpoint."""
+    """One file a stage. Each attempt rewrites it without the steps that earlier ones made after its checkpoint."""
 
     def __init__(self, training: Training) -> None:
         self._folder, self._name = training.folder / "tensorboard", training.name
@@ -102,7 +102,7 @@ def _bytes(number: int, value: bytes) -> bytes:
 
 
 def _float(number: int, value: float) -> bytes:
-    # A number that is too large for 32 bits is drawn as infinite, as TensorBoard's own writer would.
+    # A number too large for 32 bits is written as infinity, as by TensorBoard's own writer.
     try:
         packed = struct.pack("<f", value)
     except OverflowError:

@@ -12,15 +12,15 @@ from cortex.training.tracking.sample_tables import Rows
 
 @dataclass(frozen=True)
 class Training:
-    """The curve of one stage of a run: the same on whichever machine it goes on."""
+    """The training of one stage of a run, which keeps its identity on every machine."""
 
     run: str
     stage: str
     profile: Profile
     folder: Path
-    """Where a tracker may keep files of its own; they reach the bucket."""
+    """Folder for a tracker's own files; they are uploaded to the bucket."""
     scratch: Path
-    """Where it may keep others."""
+    """Folder for a tracker's other files, which stay on this machine."""
     rows: Callable[[Point], Rows] = lambda point: []
     """The answers that were sampled for a point, for trackers that show tables."""
 
@@ -30,10 +30,10 @@ class Training:
 
 
 class Tracker(Protocol):
-    """A tracker's end, used by one thread. Every method may raise any error of its library or its server."""
+    """A tracker, used by one thread. Every method may raise any error of its library or its server."""
 
     def open(self) -> int:
-        """Begin or continue the curve of a training; the last step that it has of it, -1 for none."""
+        """Begin or continue the curve of a training; returns the last step that the tracker has, -1 for none."""
         ...
 
     def draw(self, points: Sequence[Point]) -> None:
@@ -41,5 +41,5 @@ class Tracker(Protocol):
         ...
 
     def close(self) -> None:
-        """The training makes no further step on this machine."""
+        """End the drawing: the training makes no further step on this machine."""
         ...

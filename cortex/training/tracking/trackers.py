@@ -1,4 +1,4 @@
-"""The trackers that a profile names, fed from the same events as the ledger, whichever trainer it is."""
+"""The trackers that a profile names, fed from the same events as the ledger, for every trainer."""
 
 import time
 from collections.abc import Callable
@@ -26,25 +26,25 @@ KINDS: dict[str, Callable[[Training], Tracker]] = {
 }
 
 CLOSE_SECONDS = 20.0
-"""How long the end of a training waits for what its trackers have not drawn."""
+"""Seconds that the end of a training waits for trackers to draw their remaining points."""
 
 LEAVE_SECONDS = 2.0
-"""The same where it did not come to its end: its machine may be going."""
+"""The same for a training that was interrupted: its machine may be going away."""
 
 
 class Trackers:
-    """All of a training's. None of them ever holds it up, or ends it."""
+    """All trackers of a training. None of them ever delays or ends it."""
 
     def __init__(self, context: RunContext, stage: str, resumed: int | None, told: Told) -> None:
         """`resumed`: the step that the training goes on from, None from the beginning."""
         self._stage = stage
         folder = context.folder(stage)
         kept = tracking_folder(context, stage)
-        store = context.store.patient(Patience(deadline=5.0))
+        store = context.store.with_patience(Patience(deadline=5.0))
         tables = SampleTables(store, context.run, stage, folder=kept / "samples", sent=resumed or -1)
         training = Training(context.run, stage, context.profile, kept, folder / "trackers", tables.rows)
         self._step: list[Point] = []
-        """The points of the step that is measured."""
+        """The points of the current step."""
 
         def history() -> list[Point]:
             if not resumed:

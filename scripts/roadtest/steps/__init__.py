@@ -1,4 +1,4 @@
-"""The steps of the road test, in their order."""
+"""The steps of the road test, in order."""
 
 from scripts.roadtest.step import Step
 from scripts.roadtest.steps.begin import BEGIN

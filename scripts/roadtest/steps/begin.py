@@ -1,4 +1,4 @@
-"""The first steps: is all there, is a launch taken, is one that costs too much ended."""
+"""The first steps: preflight, the launch of the main run, and a second run that is ended for its cost."""
 
 import json
 
@@ -8,7 +8,7 @@ from scripts.roadtest.step import Found, Step
 
 
 def ready(road: Road) -> Found:
-    """Preflight's own answer. What was left out because a service did not answer is named."""
+    """The result of preflight; checks that were skipped because a service did not answer are named."""
     words = ("preflight", road.profile_path, "--pipeline", road.pipeline, "--json")
     said = road.verbs.ask(*words, seconds=road.left)
     try:
@@ -32,13 +32,13 @@ def launch(road: Road) -> Found:
 
 
 def wall(road: Road) -> Found:
-    """A run whose cap is a hundredth of a cent is ended while its machine starts, by the watcher where SkyPilot's
-    server is; or, had the machine come up first, by the machine."""
-    # Its cap is below any forecast, which preflight says; all else was asked for the main run.
+    """A run with a cap of a hundredth of a cent is ended while its machine starts, by the watcher beside SkyPilot's
+    server; or, if the machine is faster, by the machine."""
+    # --force, since preflight fails for a cap below the estimated cost; its other checks passed for the main run.
     try:
         road.launch(road.wall, "--profile", road.wall_profile_path, "--pipeline", road.wall_pipeline, "--force")
     except CortexError:
-        # The watcher may be faster than the launch, whose last entry is refused then: the run is another's by now.
+        # The watcher may be faster than the launch: it then holds the run's lease, and the launch's entry is refused.
         if road.wall not in road.entered() or not road.look(road.wall).given_up:
             raise
 

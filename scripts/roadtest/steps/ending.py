@@ -1,4 +1,4 @@
-"""What is done however the road test went: everything that it rented is ended, looked for, and counted."""
+"""The last steps, done whatever the results: everything that was rented is ended, searched for, and accounted."""
 
 import json
 import os
@@ -21,37 +21,37 @@ from scripts.roadtest.road import SKYPILOT_LOGS, Road
 from scripts.roadtest.step import Found, Step, unproven
 
 AGAIN = 5.0
-"""Seconds between two tries to end what does not let itself be ended."""
+"""Seconds between two tries to end a run."""
 
 ONE_TRY = 600.0
-"""Seconds that `cortex teardown` is given, also where the step has fewer: it returns once machines are given back."""
+"""Timeout of `cortex teardown`, even if less is left of the step: it returns only once machines have ended."""
 
 GIVING_BACK: dict[str, float] = {"machine": 300.0, "disk": 20.0, "address": 20.0}
-"""Seconds that things have to go by themselves once SkyPilot has let them go; then EC2 is told to end them. A disk is
-counted once no machine holds it, and is then gone in seconds, if it goes with its machine."""
+"""Seconds for things to end by themselves after SkyPilot has ended them; then EC2 is told to end them. A disk is found
+only once no machine holds it; if it ends with its machine, it is then gone in seconds."""
 
 NOTHING = "nothing to destroy"
-"""What `cortex teardown` says where SkyPilot has nothing of a run."""
+"""Output of `cortex teardown` where SkyPilot has nothing of a run."""
 
 SHORTEST = 8
-"""Letters of a secret that is looked for: shorter ones stand anywhere."""
+"""Least letters of a secret that is searched for: shorter ones would be found anywhere."""
 
 OURS = b" cortex."
-"""In each line that our programs log: the name of the module."""
+"""Part of each line that the kit's programs log: the beginning of the module's name."""
 
 LARGEST = 2**30
-"""Bytes of an object that is searched; those of the road test's own model have some millions."""
+"""Most bytes of an object that is searched; objects of the road test's model have some millions."""
 
 CLOSE = 0.02
-"""How far a machine's time in the ledger may be from EC2's: the share of it, or so many seconds as follow."""
+"""Most difference between a machine's time in the ledger and EC2's: this share of it, or `CLOSE_SECONDS` if more."""
 
 CLOSE_SECONDS = 3.0
 
 
 def left_over(road: Road) -> Found:
-    """End what SkyPilot has of each run, and see by EC2's own word that nothing stands.
+    """End everything that SkyPilot has of each run, and check with EC2 that nothing is left.
 
-    A launch that was cut off may bring a job about for a while: its run is looked at until that is over.
+    For a while a launch that was cut off may still produce a job; its run is checked until that time is over.
     """
     faults = dict.fromkeys(road.begun, "it was not looked at")
     while faults:
@@ -67,11 +67,11 @@ def left_over(road: Road) -> Found:
 
 
 def _end_run(road: Road, run: str) -> str | None:
-    """Have SkyPilot let go of a run; why it cannot be said that nothing is left of it, or None."""
+    """End a run by SkyPilot; the reason why something of it may be left, or None."""
     try:
         said = road.verbs.ask("teardown", run, "--abandon", "--confirm", run, seconds=ONE_TRY)
     except StageError as error:
-        return str(error)  # of a server that hangs: the other run is not to wait for it
+        return str(error)  # of a server that hangs; the other run must not wait for it
     if said.code:
         return said.last_line
     if NOTHING not in said.out:
@@ -83,7 +83,7 @@ def _end_run(road: Road, run: str) -> str | None:
 
 
 def _wait_until_gone(road: Road) -> str:
-    """Return once EC2 has nothing of the runs: in how many regions that was looked for, and what EC2 had to be told."""
+    """Wait until EC2 has nothing of the runs; return the number of regions, and what EC2 had to be told to end."""
     where, began, ended = _where(road), road.left, dict[tuple[str, str], str]()
     while standing := _standing(road, where):
         if not road.left:
@@ -105,13 +105,13 @@ def _standing(road: Road, where: Sequence[str]) -> list[Thing]:
 
 
 def _where(road: Road) -> list[str]:
-    """The regions to look in."""
+    """The regions to search."""
     return sorted(road.regions) or regions()
 
 
 def sweep(road: Road) -> Found:
-    """`cortex sweep` as a person calls it. It leaves alone what ended within 15 minutes, so that `left over` is what
-    proves that nothing stands; this proves that it can look everywhere."""
+    """Call `cortex sweep` as a user does. It ignores runs that ended within 15 minutes, so `left over` proves that
+    nothing is left; this step proves that the sweep can search everywhere."""
     if road.clouds != {"aws"}:
         return unproven("`cortex sweep` looks at AWS alone: see the cloud's console")
     swept = json.loads(
@@ -126,7 +126,7 @@ def sweep(road: Road) -> Found:
 
 
 def charge(road: Road) -> Found:
-    """Each machine that EC2 has a record of, which it keeps for an hour, is in a ledger, for the time that EC2 says."""
+    """Check that each machine in EC2's records, which last for an hour, is in a ledger with EC2's time."""
     if road.clouds != {"aws"}:
         return unproven("the ends of machines are told by AWS alone: compare `make cost` with the cloud's bill")
     where, machines, compared = _where(road), list[Mapping[str, Any]](), 0
@@ -135,7 +135,7 @@ def charge(road: Road) -> Found:
         known, rented = road.wait_for(lambda run=run: _settled(road, run, where), what)
         compared += sum(compare_times(known[rental.machine], rental) for rental in rented)
         machines += known.values()
-        road.look(run, ask_skypilot=False)  # what it cost in the end, for the last line
+        road.look(run, ask_skypilot=False)  # updates the final cost, for the last line
     if not compared:
         return unproven(f"EC2 has no record of an end: {len(machines)} machines in the ledgers, all of longer ago")
     dollars = sum(machine["dollars"] for machine in machines)
@@ -146,8 +146,8 @@ def charge(road: Road) -> Found:
 
 
 def _settled(road: Road, run: str, where: list[str]) -> tuple[dict[str, Mapping[str, Any]], list[Rental]] | None:
-    """The run's machines in its ledger, and those that EC2 knows, once the watcher has entered the end of each; None
-    until then."""
+    """The run's machines in its ledger and in EC2's records, once the watcher has entered the end of each; None until
+    then."""
     machines = {one["machine"]: one for one in json.loads(road.cortex("cost", run, "--json"))["machines"]}
     rented, _ = rentals(run, road.store.url, where, list(machines))
     if {one.machine for one in rented} - machines.keys() or not all(one["gone"] for one in machines.values()):
@@ -156,10 +156,10 @@ def _settled(road: Road, run: str, where: list[str]) -> tuple[dict[str, Mapping[
 
 
 def compare_times(machine: Mapping[str, Any], rental: Rental) -> bool:
-    """True if the ledger has the time that EC2 says; False where EC2 does not say it.
+    """True if the ledger has EC2's time of a machine; False where EC2 does not tell it.
 
     Raises:
-        StageError: it has another.
+        StageError: the ledger has another time.
     """
     if rental.ended is None:
         return False
@@ -170,7 +170,7 @@ def compare_times(machine: Mapping[str, Any], rental: Rental) -> bool:
 
 
 def leaks(road: Road) -> Found:
-    """Search the bucket, SkyPilot's logs and what the verbs said for each secret that went to a machine."""
+    """Search the bucket, SkyPilot's logs and the verbs' output for each secret that was sent to a machine."""
     given = {name: os.environ.get(name, "") for name in secrets(read_documents(road.pipeline))} | {SECRET: road.secret}
     looked_for = {name: value.encode() for name, value in given.items() if len(value) >= SHORTEST}
     looked_for |= {f"the secret of {run}": RunSecret.of(run, road.settings).value.encode() for run in road.begun}
@@ -189,7 +189,7 @@ def leaks(road: Road) -> Found:
 
 
 def _has_skypilot_logs(road: Road) -> bool:
-    """True if what SkyPilot printed of its tasks has a line of our program's."""
+    """True if SkyPilot's logs of the tasks contain a line of the kit's programs."""
     logs = road.verbs.folder.glob(f"*-{SKYPILOT_LOGS.replace(' ', '-')}.out")
     return any(OURS in path.read_bytes() for path in logs)
 

@@ -1,10 +1,10 @@
-"""The last steps of a run: its end, its limits, its release brought home, its machines let go."""
+"""Steps at the end of the run: its last stage, its limits, the download of its release, and the teardown."""
 
 from pathlib import Path
 
 from cortex.artifacts.receipt import Receipt
 from cortex.errors import DataError, StageError
-from cortex.fleet.tasks import resolve, unpushed
+from cortex.fleet.tasks import resolve, unpushed_images
 from cortex.runs.pipeline import container_of
 from scripts.roadtest.road import Road
 from scripts.roadtest.step import Found, Step, unproven
@@ -22,18 +22,18 @@ def finish(road: Road) -> Found:
 
 
 def image(road: Road) -> Found:
-    """Every stage of a run that is done ran in the image that its task names, and each was named by its digest."""
+    """Check that all tasks name their images by digest: a run that is done can have run in no other."""
     documents = resolve(road.profile, road.run, pipeline=road.pipeline, settings=road.settings)
     images = {container_of(document["resources"].get("image_id")) for document in documents}
     if None in images:
         return unproven("its pipeline names no image: bare machines")
-    if missing := unpushed(documents):
+    if missing := unpushed_images(documents):
         raise DataError(f"{', '.join(missing)} would be pulled by a tag: `make images && make push`")
     return Found(f"{len(images)} images: {', '.join(sorted(str(one)[-12:] for one in images))}")
 
 
 def limits(road: Road) -> Found:
-    """The ledger's own sums against the profile's caps; that a cap ends a run is `wall`'s to prove."""
+    """Compare the ledger's sums with the profile's caps; `wall` proves that a cap ends a run."""
     status, budget = road.look(road.run), road.profile.budget
     launched = min((event["time"] for event in road.events("launching")), default=status.now)
     hours = (status.now - launched) / 3600
@@ -47,7 +47,7 @@ def limits(road: Road) -> Found:
 
 
 def download(road: Road) -> Found:
-    """Bring the release here, and verify it once more, by another program that asks no bucket."""
+    """Download the release, and verify it once more by another program, which does not use the bucket."""
     road.cortex("download", road.run)
     receipt = Receipt.read(road.settings.home.absolute(), road.run)
     if receipt is None:
@@ -57,7 +57,7 @@ def download(road: Road) -> Found:
 
 
 def teardown(road: Road) -> Found:
-    """Let its machines go by its receipt, as one does after a real run."""
+    """Tear its machines down by its receipt, as after a real run."""
     said = road.cortex("teardown", road.run).strip().splitlines()
     return Found("; ".join(said[-2:]))
 
@@ -72,7 +72,7 @@ HOME = (
     ),
     Step(
         "image",
-        "Machines pulled the real images by their digests, and ran our programs in them.",
+        "Each task names its image by its digest, so that its machine started from that or not at all.",
         image,
         seconds=60,
         needs=("finish",),

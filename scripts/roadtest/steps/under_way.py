@@ -1,4 +1,4 @@
-"""Steps while the run is at work: what is on its machine, the laptop cut off, the machine taken away."""
+"""Steps while the run is under way: checks of its machine, of a laptop that is cut off, and of a lost machine."""
 
 import json
 import re
@@ -18,11 +18,12 @@ from scripts.roadtest.road import Road
 from scripts.roadtest.step import Found, Step, unproven
 
 START_SECONDS = 3600.0
-"""For a machine and its image: ten minutes, or several tries where spot machines are short."""
+"""Most seconds until a machine with its image runs: usually ten minutes, longer while spot machines are scarce."""
 
 
 def secret(road: Road) -> Found:
-    """Each task compares the secret's hash before its own command, and ends with 78 where it is another."""
+    """Wait for the first stage: each task checks the secret's hash before its own command, and exits with 78 if it is
+    wrong."""
     reached = road.wait_for(
         lambda: road.status_while_alive() and road.events("stage_started"), "the first stage on a rented machine", 2
     )
@@ -30,15 +31,15 @@ def secret(road: Road) -> Found:
 
 
 def status(road: Road) -> Found:
-    """`cortex status` as a person calls it: the bucket's word and SkyPilot's."""
+    """Call `cortex status` as a user does: it shows the state by the bucket and by SkyPilot."""
     road.keep_skypilot_logs(road.run)
 
-    def told() -> dict[str, Any] | None:
-        """None where SkyPilot's server was too busy to answer in the seconds that a look waits for it."""
+    def read_status() -> dict[str, Any] | None:
+        """The status; None where SkyPilot's server was too busy to answer in time."""
         found = json.loads(road.cortex("status", road.run, "--json"))
         return found if found["skypilot"] else None
 
-    found = road.wait_for(told, f"SkyPilot's word of run {road.run}")
+    found = road.wait_for(read_status, f"SkyPilot's word of run {road.run}")
     job = found["skypilot"]
     if job["ended"]:
         raise StageError(f"SkyPilot's {job['job']} is {job['state']}, and {road.run} is {found['state']}")
@@ -60,20 +61,20 @@ def gpu(road: Road) -> Found:
 
 
 def role(road: Road) -> Found:
-    """EC2's own word of what the machine at work carries."""
+    """Ask EC2 for the role of the machine at work."""
     if road.clouds != {"aws"}:
         return unproven("roles of machines are looked at on AWS alone")
     policy = road.settings.run_policy
     if not policy:
         return unproven("CORTEX_RUN_POLICY is not set: machines carry a role that all runs share; `make infra-up`")
     wanted = RunRole(road.run, policy).name
-    # Between two tasks there is none for some minutes.
+    # Between two tasks there is no machine for some minutes.
     machine = road.wait_for(lambda: _at_work(road), "a machine at work")
     client = aws.client("ec2", machine.region)
     try:
         (reservation,) = client.describe_instances(InstanceIds=[machine.machine])["Reservations"]
-    except aws.errors() as error:
-        raise CortexError(f"EC2 does not tell what {machine.machine} carries: {aws.words(error)}") from error
+    except aws.error_types() as error:
+        raise CortexError(f"EC2 does not tell what {machine.machine} carries: {aws.describe_error(error)}") from error
     carried = str(reservation["Instances"][0].get("IamInstanceProfile", {}).get("Arn"))
     if not carried.endswith(f"/{wanted}"):
         raise StageError(f"{machine.machine} carries {carried}, and not {wanted}")
@@ -81,7 +82,7 @@ def role(road: Road) -> Found:
 
 
 def window(road: Road) -> Found:
-    """Cut the way to SkyPilot's server, see that it is cut, and that steps go on meanwhile; then open it again."""
+    """Close the tunnel to SkyPilot's server, check that steps go on meanwhile, and open it again."""
     tunnel = find_tunnel(road.settings)
     if tunnel is None:
         return unproven("SkyPilot runs on this machine, which must stay up: `make infra-up` raises a server")
@@ -109,11 +110,11 @@ def window(road: Road) -> Found:
 
 
 def reclaim(road: Road) -> Found:
-    """Terminate the machine that trains, as the cloud does when it wants one back, but with no notice; then see that
-    another goes on from a checkpoint that the first one put into the bucket."""
+    """Terminate the machine that trains, as in a preemption, but without notice; then check that another one resumes
+    from a checkpoint that the first one put into the bucket."""
     if road.clouds != {"aws"}:
         return unproven("terminate its machine in the cloud's console during grpo: `make status` shows it recover")
-    # SkyPilot is left alone here, so that each look is short: the machine must not end its work first.
+    # SkyPilot is not asked here, so that each look is fast: the machine must not finish its work first.
     first = road.wait_for(lambda: _saved_step(road), "a checkpoint of grpo", 1)
     machine = _at_work(road)
     if machine is None:
@@ -131,7 +132,7 @@ def reclaim(road: Road) -> Found:
 
 
 def bucket(road: Road) -> Found:
-    """A checkpoint of one machine was read by another, and no task was handed a key of the bucket."""
+    """Check that one machine has read another's checkpoint from the bucket, and that no task got keys of the bucket."""
     if not road.reclaimed:
         return unproven("no machine was taken away: nothing says that another one read what the first had written")
     documents = resolve(road.profile, road.run, pipeline=road.pipeline, settings=road.settings)
@@ -149,7 +150,7 @@ def bucket(road: Road) -> Found:
 
 
 def _progress_of_grpo(road: Road) -> Event:
-    """The newest step of grpo, once there is one."""
+    """Wait for the first step of grpo, and return the newest."""
     return road.wait_for(lambda: _newest_step(road), "the first step of grpo", 1)
 
 
@@ -164,20 +165,20 @@ def _newest_step(road: Road) -> Event | None:
 
 
 def _saved_step(road: Road) -> Event | None:
-    """The newest step of grpo, once its machine has saved twice."""
+    """The newest step of grpo, once its machine has saved twice; None before."""
     newest = _newest_step(road)
     return newest if newest and newest["step"] > 2 * road.profile.grpo.save_steps else None
 
 
 def _resumed(road: Road, epoch: int) -> Event | None:
-    """The first step that a later machine made."""
+    """The first step of a later machine; None before."""
     road.status_while_alive()
     later = [event for event in road.events("progress") if event["epoch"] > epoch]
     return min(later, key=lambda event: (event["epoch"], event["step"]), default=None)
 
 
 def _at_work(road: Road) -> Rental | None:
-    """The machine that the run's ledger heard last, as EC2 describes it; None where that one is not up."""
+    """EC2's record of the machine with the ledger's last sign of life; None where that machine is not up."""
     charge = road.status_while_alive(ask_skypilot=False).machine
     where = [charge.region] if charge and charge.region else regions()
     found, _ = rentals(road.run, road.store.url, where)

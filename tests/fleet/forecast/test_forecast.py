@@ -14,9 +14,9 @@ from cortex import cli
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.capacity.plan import plan_capacity
-from cortex.fleet.forecast import estimated, forecast, given, measured
+from cortex.fleet.forecast import estimate_from_hours, estimate_from_run, estimate_profile, forecast
 from cortex.fleet.forecast.plot import plot
-from cortex.fleet.forecast.prices import of_its_own
+from cortex.fleet.forecast.prices import own_gpu_offers
 from cortex.fleet.forecast.replay import Outcomes
 from cortex.fleet.forecast.result import PolicyForecast, Range
 from cortex.runs.ledger import Ledger
@@ -64,14 +64,14 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
 
 def test_machines_that_train_together_are_paid_for_together() -> None:
     offers = (offer(25, True), offer(55, False))
-    found = forecast(load_profile("cortex-70b-2n"), of_its_own(load_profile("cortex-70b-2n"), offers), replays=20)
+    found = forecast(load_profile("cortex-70b-2n"), own_gpu_offers(load_profile("cortex-70b-2n"), offers), replays=20)
     assert (found.job.spot, found.job.on_demand) == (50, 110)
 
 
 def test_what_a_profile_does_not_estimate_is_planned() -> None:
     whole, bare = load_profile("cortex-70b"), load_profile("cortex-70b", {"estimates": {}})
     plan = plan_capacity(bare, Settings(), tracing="kept")
-    found = estimated(bare)
+    found = estimate_profile(bare)
     assert found.basis == f"planned, {plan.basis}"
     assert found.intervals == {
         stage: getattr(bare, stage).save_steps * seconds for stage, seconds in plan.step_seconds.items()
@@ -80,7 +80,7 @@ def test_what_a_profile_does_not_estimate_is_planned() -> None:
     assert found.work == pytest.approx(trained + plan.other_seconds)
     assert (found.restart, found.save) == pytest.approx((plan.restart_seconds, plan.save_seconds))
 
-    partly = estimated(load_profile("cortex-70b", {"estimates": {"sft": 7.0, "restart_minutes": 1.0}}))
+    partly = estimate_profile(load_profile("cortex-70b", {"estimates": {"sft": 7.0, "restart_minutes": 1.0}}))
     assert partly.intervals["sft"] == 7.0 * whole.sft.save_steps
     assert partly.intervals["grpo"] == found.intervals["grpo"]
     assert partly.restart == 60.0
@@ -112,16 +112,16 @@ def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
         for step in range(1, steps + 1):
             ledger.append("progress", step=step, total=9)
         ledger.append("stage_finished", stage=stage, seconds=700.0)
-    found = measured(profile, store, "like")
+    found = estimate_from_run(profile, store, "like")
     step = found.intervals["sft"] / profile.sft.save_steps
     assert step > 0
     assert found.work == pytest.approx(700 + step * (profile.sft.max_steps + profile.grpo.max_steps))
     assert found.basis == "measured in run like"
     with pytest.raises(DataError, match="no ledger"):
-        measured(profile, store, "other")
+        estimate_from_run(profile, store, "other")
     Ledger(store, "short", 1).append("stage_started", stage="sft")
     with pytest.raises(DataError, match="too few steps of sft and grpo"):
-        measured(profile, store, "short")
+        estimate_from_run(profile, store, "short")
 
 
 def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -> None:
@@ -139,14 +139,14 @@ def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -
             now = 1e6 * epoch + at
             ledger.append("progress", step=step, total=9)
         ledger.append("stage_failed" if epoch == 1 else "stage_finished", stage=stage, seconds=100.0 * epoch, code=75)
-    found = measured(profile, store, "like")
+    found = estimate_from_run(profile, store, "like")
     assert found.intervals["sft"] == 10 * profile.sft.save_steps, "the median, within one attempt"
     assert found.work == 200 + 10 * (profile.sft.max_steps + profile.grpo.max_steps), "the longest attempt at the data"
 
 
 def test_what_cannot_be_forecast_is_said() -> None:
     with pytest.raises(UsageError, match=r"a step of sft and grpo takes is not known .*trains on a CPU.*give --work"):
-        estimated(load_profile("rehearsal"))
+        estimate_profile(load_profile("rehearsal"))
     profile = load_profile("cortex-8b")
     refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "no spot price: give --price-spot"),
@@ -156,7 +156,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
         ({"spot": 3.0, "on_demand": 8.0, "zones": -1}, "--zones is -1"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": -60.0}, "interval is"),
         ({"spot": 3.0, "on_demand": 8.0, "checkpoint": 0.0}, "interval is 0 hours: give more than 0"),
-        ({"spot": 3.0, "on_demand": 8.0, "estimate": given(profile, -1)}, "work is -1 hours"),
+        ({"spot": 3.0, "on_demand": 8.0, "estimate": estimate_from_hours(profile, -1)}, "work is -1 hours"),
     )
     for arguments, said in refused:
         with pytest.raises(CortexError, match=said):
