@@ -7,14 +7,14 @@ import pytest
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
 from cortex.console import Console
-from cortex.evaluation.report import evaluate, write_report
+from cortex.evaluation.report import write_report
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.ledger import Ledger
 from cortex.runs.profile import Profile
 from cortex.show import describe_run, print_run
 from cortex.verbs.here import last_line
 from tests.conftest import Cortex
-from tests.evaluation.simulation import FEATURES, make_examples, stated
+from tests.evaluation.simulation import judge, make_examples, stated
 
 pytestmark = pytest.mark.integration
 
@@ -44,9 +44,8 @@ def finished(store: Store, profile: Profile, tmp_path: Path) -> Store:
             examples = make_examples(dates=150, strength=1.2)
             truth = examples.filter(split="test")["oracle_p_up"].to_numpy()
             models = {"base": stated(truth * 0 + 0.5), "sft": stated((truth + 0.5) / 2), "grpo": stated(truth)}
-            judged = evaluate(
-                examples, models, judged="grpo", features=FEATURES, source="t", simulated=True, resamples=200
-            )
+            outcomes = examples.filter(split="test")["outcome"].to_numpy()
+            judged = judge({name: each.graded(outcomes) for name, each in models.items()}, examples)
             write_report(judged, folder)
         finish(store, stage, folder)
     return store

@@ -1,6 +1,6 @@
 """The GRPO trainer as a program: `python -m cortex.training.grpo TASK.json`, which the grpo stage writes.
 
-TRL samples a group of answers to each prompt. The domain, which knows the truth, rewards each, and answers rewarded above
+TRL samples a group of answers to each prompt. The domain, which knows the truth, rewards each, and those rewarded above
 their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 

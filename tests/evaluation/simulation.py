@@ -96,7 +96,7 @@ def make_clusters(count: int, per_cluster: int = 1, *, span: int = 1, is_timed: 
 
 def make_grades(p: Floats, came: Bools, *, base_rate: float = 0.5, valid: Bools | None = None) -> Grades:
     """Grades of probabilities by whether what they are of came; an invalid one counts as the base rate."""
-    reference = (base_rate - came) ** 2
+    reference: Floats = np.array((base_rate - came) ** 2, dtype=np.float64)
     if valid is None:
         valid = np.ones(len(p), dtype=np.bool_)
     return Grades(np.where(valid, (p - came) ** 2, reference), valid, {REFERENCE_LOSS: reference})

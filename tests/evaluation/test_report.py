@@ -135,7 +135,7 @@ def test_an_outcome_of_exactly_0_is_not_up_in_the_summary_nor_in_the_curves() ->
 
 def test_curves_add_up() -> None:
     for item in EVALUATION.forecasters.values():
-        assert np.sum(item.details[P_COUNTS]) == item.n
+        assert np.sum(np.array(item.details[P_COUNTS])) == item.n
         assert sum(reliability_of(item)[2]) == item.n
         assert len(item.cumulative_skill) == 80
         assert item.cumulative_skill[-1] == pytest.approx(item.skill)

@@ -32,8 +32,8 @@ def _change(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(creating, "SETTLING", Patience(sleep=lambda seconds: None))
     for module in (receiving, sending, ledger):
         patch.setattr(module, "in_parallel", _in_order)
-    checked = Lease.checked
-    patch.setattr(Lease, "checked", lambda lease: checked(lease, clock=lease.store.now))
+    throttled = Lease.throttled_check
+    patch.setattr(Lease, "throttled_check", lambda lease: throttled(lease, clock=lease.store.now))
 
 
 def _in_order(call: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:

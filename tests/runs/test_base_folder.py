@@ -79,7 +79,8 @@ def test_what_sft_could_not_load_is_refused(tmp_path: Path, changes: dict[str, s
 def test_a_rehearsal_refuses_it_before_it_makes_or_pays_for_anything(cortex: Cortex, tmp_path: Path) -> None:
     profile = tmp_path / "mine.yaml"
     profile.write_text(
-        f"{{name: mine, model: {{base: {tmp_path / 'nowhere'}}}, sft: {{learning_rate: 1.0e-5, max_steps: 2, "
+        f"{{name: mine, domain: {{kind: markets}}, model: {{base: {tmp_path / 'nowhere'}}}, "
+        "sft: {learning_rate: 1.0e-5, max_steps: 2, "
         "save_steps: 1}, grpo: {micro_batch_size: 8, learning_rate: 1.0e-5, max_steps: 2, save_steps: 1}}",
         encoding="utf-8",
     )

@@ -12,6 +12,7 @@ from cortex.domains.markets.config import FilesConfig
 from cortex.errors import ConfigError
 from cortex.runs.profile import Profile
 from cortex.runs.profile_file import PROFILES, load_profile
+from tests.domains.markets.tables import markets_of
 
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
@@ -175,7 +176,7 @@ def test_home_folders_and_variables_stand_in_paths(tmp_path: Path, monkeypatch: 
     (tmp_path / "mine.yaml").write_text((PROFILES / "rehearsal.yaml").read_text())
     source = {"kind": "files", "paths": ["~/a.csv", "$HOME/b.csv", "${HOME}/$DATA/c.csv"]}
     for path in ("~/mine.yaml", "$HOME/mine.yaml"):
-        read = load_profile(path, {"domain.source": source}).domain.source
+        read = markets_of(load_profile(path, {"domain.source": source})).source
         assert isinstance(read, FilesConfig)
         assert read.paths == (tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "prices/c.csv")
     based = changed(model__scratch=None, model__base="~/model")

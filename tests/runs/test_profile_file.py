@@ -6,6 +6,7 @@ import yaml
 
 from cortex.errors import ConfigError, UsageError
 from cortex.runs.profile_file import draft_profile, load_profile
+from tests.domains.markets.tables import markets_of
 
 
 @pytest.fixture
@@ -40,14 +41,17 @@ def test_a_section_of_another_kind_replaces_the_one_before(folder: Path) -> None
     # Its keys are others: chains and days are no keys of files.
     source = {"kind": "files", "paths": ["/data"]}
     made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", domain={"source": source}))
-    assert made.domain.source.model_dump(mode="json") == {
+    assert markets_of(made).source.model_dump(mode="json") == {
         "kind": "files",
         "paths": ["/data"],
         "symbols": None,
         "metrics": None,
     }
     same = load_profile(write(folder / "b.yaml", extends="rehearsal", name="b", domain={"source": {"days": 900}}))
-    assert same.domain.source.model_dump() == {**load_profile("rehearsal").domain.source.model_dump(), "days": 900}
+    assert markets_of(same).source.model_dump() == {
+        **markets_of(load_profile("rehearsal")).source.model_dump(),
+        "days": 900,
+    }
 
 
 def test_a_list_replaces_the_one_before(folder: Path) -> None:

@@ -9,6 +9,7 @@ from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Evaluation
 from cortex.stages.released import derived_weights, released_folders
 from cortex.training.copies import ExportSummary, QuantizedCopy, write_summary
+from tests.evaluation.simulation import MARKETS
 from tests.evaluation.test_card import DETAILS
 from tests.evaluation.test_report import EVALUATION
 
@@ -47,7 +48,7 @@ def test_the_record_tells_how_far_derived_weights_are_from_their_origin(
 def test_card_and_page_show_it(tmp_path: Path) -> None:
     folder = export(tmp_path, 0.003)
     evaluation = EVALUATION.model_copy(update={"derived": derived_weights(folder)})
-    card = model_card(DETAILS.model_copy(update={"folders": released_folders(folder)}), evaluation)
+    card = model_card(DETAILS.model_copy(update={"folders": released_folders(folder)}), evaluation, MARKETS.card())
     assert (
         "| `model` | The weights in full, the adapter merged into them: 0.003 nats a token from base and adapter |"
         in card

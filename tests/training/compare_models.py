@@ -16,9 +16,11 @@ from torch.utils._pytree import tree_leaves
 from transformers import LlamaForCausalLM
 
 from cortex.runs.profile_sections import ScratchModel
+from cortex.training.conversation import chat
 from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
-from cortex.training.models import chat, load_tokenizer, loaded
+from cortex.training.models import load_tokenizer, loaded
 from cortex.training.scratch import build
+from tests.conversations import ask
 
 VOCABULARY, BATCH = 40_000, 4
 PROMPTS = ["flow up", "whales are calm and flow is down", "up", "down and down", "calm", "the flow is calm"]
@@ -81,7 +83,7 @@ def main() -> None:
     load_tokenizer(full).save_pretrained(copy)
     del model
     gc.collect()
-    exchange = Exchange(PROMPTS, ANSWERS, BATCH)
+    exchange = Exchange(ask(*PROMPTS), ANSWERS, BATCH)
     tokenizer = load_tokenizer(full)
     lengths = [len(tokenizer(answer, add_special_tokens=False)["input_ids"]) for answer in ANSWERS]
     with Peak() as peak:

@@ -17,7 +17,9 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from cortex.runs.profile_file import load_profile
 from cortex.training.axolotl_config import axolotl_config
-from cortex.training.models import chat, load_tokenizer
+from cortex.training.conversation import chat
+from cortex.training.models import load_tokenizer
+from tests.conversations import ask
 
 FOLDER = Path(sys.argv[1])
 SPECIAL = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
@@ -46,11 +48,11 @@ def main() -> None:
     settings = DictDefault(config | {"tokenizer_config": str(FOLDER), "base_model_config": str(FOLDER)})
     axolotl = load_for_axolotl(settings)
     strategy = load_strategy(axolotl, settings, ds_cfg=config["datasets"][0])
-    row = strategy.tokenize_prompt({"messages": [*chat(PROMPT), {"role": "assistant", "content": ANSWER}]})
+    row = strategy.tokenize_prompt({"messages": [*chat(*ask(PROMPT)), {"role": "assistant", "content": ANSWER}]})
     trained = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100]
     sampling = load_tokenizer(FOLDER)
     asked = sampling(
-        sampling.apply_chat_template(chat(PROMPT), tokenize=False, add_generation_prompt=True),
+        sampling.apply_chat_template(chat(*ask(PROMPT)), tokenize=False, add_generation_prompt=True),
         add_special_tokens=False,
     )["input_ids"]
     found = {

@@ -22,6 +22,7 @@ from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.training.answers import sample_answers
 from cortex.training.sampling import Asked, SampledModel
+from tests.conversations import ask
 
 RUN = "sampled"
 WORDS = ("flow", "whales", "price", "volume", "rises", "falls", "holds", "calm")
@@ -80,7 +81,7 @@ def sample(task: Task) -> None:
     profile = load_profile(task.profile)
     context = RunContext(RUN, profile, store, Path(task.work), lease, Ledger(store, RUN, lease.epoch), secret)
     models = [sampled_model(Path(task.models), name) for name in task.names]
-    answers = sample_answers(context, "evaluate", models, task.prompts, Asked(**task.asked), gpus=1)
+    answers = sample_answers(context, "evaluate", models, ask(*task.prompts), Asked(**task.asked), gpus=1)
     Path(task.output).write_text(json.dumps(answers), encoding="utf-8")
 
 

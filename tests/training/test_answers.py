@@ -23,6 +23,7 @@ from cortex.training.sample_endpoint import EndpointSampler
 from cortex.training.sample_vllm import VllmSampler
 from cortex.training.sampling import Answers, Asked, Batch, SampledModel, open_sampler
 from tests.artifacts.faulty import BUCKET, Fault, Proxy
+from tests.conversations import ask
 from tests.teaching.endpoint import Reply, Teacher, completion, error, serving
 
 from .conftest import RUN, NewContext, context_of
@@ -30,7 +31,7 @@ from .conftest import RUN, NewContext, context_of
 pytestmark = pytest.mark.integration
 
 MODEL = SampledModel("sft", "/models/sft", None, ("digest",))
-BATCH = Batch(MODEL, 0, ("why?", "how?"), Asked(max_tokens=16, samples=2, temperature=1.0, seed=3))
+BATCH = Batch(MODEL, 0, ask("why?", "how?"), Asked(max_tokens=16, samples=2, temperature=1.0, seed=3))
 ANSWERS: Answers = [["because", "since"], ["so", "\u2028 thus"]]
 
 
@@ -54,8 +55,8 @@ def test_what_is_kept_is_found_by_the_next_process_and_on_the_next_machine(
     "other",
     [
         replace(BATCH, number=1),
-        replace(BATCH, prompts=("why?", "how")),
-        replace(BATCH, prompts=("why?how?",)),
+        replace(BATCH, prompts=ask("why?", "how")),
+        replace(BATCH, prompts=ask("why?how?")),
         replace(BATCH, model=replace(MODEL, origin=("another digest",))),
         replace(BATCH, model=replace(MODEL, name="dpo")),
         *(
@@ -175,10 +176,10 @@ def test_an_endpoint_is_asked_once_for_each_sample(teacher: Teacher, profile: Pr
             _store(tmp_path), sampling(profile, engine="endpoint", url=served.url, batch_size=3), tmp_path / "work"
         )
         asked = Asked(max_tokens=16, samples=2, temperature=1.0)
-        found = sample_answers(context, "dpo", [MODEL, replace(MODEL, name="grpo")], prompts, asked, gpus=1)
+        found = sample_answers(context, "dpo", [MODEL, replace(MODEL, name="grpo")], ask(*prompts), asked, gpus=1)
         assert found == {name: [[f"{prompt}!"] * 2 for prompt in prompts] for name in ("sft", "grpo")}
         assert len(teacher.asked) == 28
-        assert sample_answers(context, "dpo", [MODEL], prompts, asked, gpus=1)["sft"] == found["sft"]
+        assert sample_answers(context, "dpo", [MODEL], ask(*prompts), asked, gpus=1)["sft"] == found["sft"]
         assert len(teacher.asked) == 28, "what is kept is not asked again"
 
 
@@ -191,7 +192,7 @@ def test_an_endpoint_that_refuses_a_prompt_has_given_no_answer(teacher: Teacher,
     teacher.script = script
     with serving(teacher) as served:
         sampler = EndpointSampler(Sampling(engine="endpoint", url=served.url), tmp_path)
-        batch = Batch(MODEL, 0, ("good", "bad"), Asked(max_tokens=4))
+        batch = Batch(MODEL, 0, ask("good", "bad"), Asked(max_tokens=4))
         with closing(sampler.sample([batch])) as answers:
             assert list(answers) == [[["yes"], [""]]]
 
@@ -252,12 +253,12 @@ def test_a_wrong_setting_is_named(values: dict[str, object], fault: str) -> None
 
 def test_seeds_depend_on_nothing_but_their_place() -> None:
     asked = Asked(max_tokens=1, seed=7)
-    batches = [Batch(MODEL, number, ("a", "b", "c"), asked) for number in range(20)]
+    batches = [Batch(MODEL, number, ask("a", "b", "c"), asked) for number in range(20)]
     seeds = [seed for batch in batches for seed in (batch.seed, *batch.seeds())]
     assert len(set(seeds)) == len(seeds) == 80
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert batches[3].seeds() == Batch(MODEL, 3, ("d", "e", "f"), asked).seeds()
-    assert batches[3].seeds() != Batch(MODEL, 3, ("a", "b", "c"), replace(asked, seed=8)).seeds()
+    assert batches[3].seeds() == Batch(MODEL, 3, ask("d", "e", "f"), asked).seeds()
+    assert batches[3].seeds() != Batch(MODEL, 3, ask("a", "b", "c"), replace(asked, seed=8)).seeds()
 
 
 def _store(folder: Path) -> Store:

@@ -7,9 +7,11 @@ from functools import cache
 import polars as pl
 
 from cortex.domains.markets.config import DataConfig, SimulatorConfig
+from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.features import Feature
 from cortex.domains.markets.simulator import Simulator
 from cortex.domains.markets.source import MarketTables
+from cortex.runs.profile import Profile
 
 START = dt.date(2021, 1, 1)
 
@@ -55,3 +57,9 @@ def render_all(table: pl.DataFrame, features: list[Feature], horizon_days: int) 
     return table.select(
         pl.concat_str("symbol", pl.col("date").cast(pl.String), pl.lit(str(horizon_days)), *shown, separator=" ")
     ).to_series()
+
+
+def markets_of(profile: Profile) -> Markets:
+    """The markets of a profile that is about them."""
+    assert isinstance(profile.domain, Markets)
+    return profile.domain
