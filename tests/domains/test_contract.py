@@ -39,7 +39,7 @@ def toy(tmp_path: Path) -> type[Domain]:
 
 def shows_its_truth(built: Built) -> Built:
     frame = built.examples
-    turns = [[{"role": "user", "content": f"{truth} backwards"}] for truth in frame["truth"].str.strip_chars('"')]
+    turns = [[{"role": "user", "content": f"{truth} tally"}] for truth in frame["truth"].str.strip_chars('"')]
     messages = frame["messages"].dtype
     return Built(frame.with_columns(messages=type(frame["truth"])(turns, dtype=messages)), built.source, True)
 
@@ -52,7 +52,7 @@ BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] =
         "grade",
         lambda base: {
             "grade": lambda self, example, reply: (
-                Graded(1.0, True, {"right": 0.0, "format": 0.0})
+                Graded(1.0, True, {"near": 0.0, "format": 0.0})
                 if reply == self.exemplars(example).gold
                 else base.grade(self, example, reply)
             )
@@ -62,26 +62,26 @@ BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] =
     (
         "gaming answers",
         "weights",
-        lambda base: {"weights": lambda self: {"right": 1.0, "format": -1.0}},
-        "'no answer' is paid 0.000, and an honest answer -0",
+        lambda base: {"weights": lambda self: {"near": 0.1, "format": -1.0}},
+        "'nothing' is paid 0.000, and an honest answer -0",
     ),
     (
         "grades",
         "loss",
-        lambda base: {"grade": lambda self, example, reply: Graded(2.0, True, {"right": 0.0, "format": 0.0})},
+        lambda base: {"grade": lambda self, example, reply: Graded(2.0, True, {"near": 0.0, "format": 0.0})},
         "the loss is 2.0, not from 0 to 1",
     ),
     (
         "grades",
         "parts",
-        lambda base: {"weights": lambda self: {"right": 1.0}},
-        r"grades have the parts \['format', 'right'\], and weights are of \['right'\]",
+        lambda base: {"weights": lambda self: {"near": 1.0}},
+        r"grades have the parts \['format', 'near'\], and weights are of \['near'\]",
     ),
     (
         "grades",
         "mood",
         lambda base: {
-            "grade": lambda self, example, reply: Graded(next(CALLS) % 2, True, {"right": 0.0, "format": 0.0})
+            "grade": lambda self, example, reply: Graded(next(CALLS) % 2, True, {"near": 0.0, "format": 0.0})
         },
         "is graded otherwise the second time",
     ),
@@ -100,7 +100,7 @@ BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] =
     (
         "teacher's script",
         "useless",
-        lambda base: {"script": lambda self, question, seed: f"<think>so</think><answer>{question.text}</answer>"},
+        lambda base: {"script": lambda self, question, seed: "<think>so</think><answer>none</answer>"},
         "nothing could be learned of it",
     ),
     (
@@ -112,10 +112,8 @@ BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] =
     (
         "baselines",
         "none",
-        lambda base: {
-            "baselines": lambda self, train, test: {"forwards": base.baselines(self, train, test)["forwards"][1:]}
-        },
-        "baseline 'forwards' has .* grades for .* test examples",
+        lambda base: {"baselines": lambda self, train, test: {"usual": base.baselines(self, train, test)["usual"][1:]}},
+        "baseline 'usual' has .* grades for .* test examples",
     ),
 ]
 

@@ -19,26 +19,26 @@ def cortex(*words: str | Path, **variables: str) -> "subprocess.CompletedProcess
 
 
 def test_a_new_domain_keeps_its_contract_as_it_is(tmp_path: Path) -> None:
-    made = cortex("domain", "init", "backwards", "--into", tmp_path)
+    made = cortex("domain", "init", "tally", "--into", tmp_path)
     assert made.returncode == 0, made.stderr
-    found = cortex("domain", "check", "backwards", "--json", CORTEX_DOMAINS=str(tmp_path))
+    found = cortex("domain", "check", "tally", "--json", CORTEX_DOMAINS=str(tmp_path))
     assert found.returncode == 0, found.stderr
     kept = {promise["name"]: promise["detail"] for promise in json.loads(found.stdout)}
     assert kept["gold answer"] == "loses least in 200 examples"
-    assert len((tmp_path / "backwards" / "__init__.py").read_text(encoding="utf-8").splitlines()) <= 120
-    shown = cortex("profile", "show", tmp_path / "rehearsal-backwards.yaml", CORTEX_DOMAINS=str(tmp_path))
-    assert 'kind: "backwards"' in shown.stdout, shown.stderr
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_backwards.py"]
+    assert len((tmp_path / "tally" / "__init__.py").read_text(encoding="utf-8").splitlines()) <= 120
+    shown = cortex("profile", "show", tmp_path / "rehearsal-tally.yaml", CORTEX_DOMAINS=str(tmp_path))
+    assert 'kind: "tally"' in shown.stdout, shown.stderr
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_tally.py"]
     environment = {**os.environ, "CORTEX_DOMAINS": str(tmp_path), "PYTHONPATH": str(CHECKOUT)}
     tried = subprocess.run(tests, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert "2 passed" in tried.stdout, tried.stdout
 
 
 def test_the_example_of_the_docs_is_what_is_written(tmp_path: Path) -> None:
-    scaffold("backwards", tmp_path)
+    scaffold("tally", tmp_path)
     text = (CHECKOUT / "docs" / "domains.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert shown == (tmp_path / "backwards" / "__init__.py").read_text(encoding="utf-8")
+    assert shown == (tmp_path / "tally" / "__init__.py").read_text(encoding="utf-8")
     assert len(shown.splitlines()) < 100
 
 

@@ -88,7 +88,7 @@ def test_prompts_without_an_answer_are_counted_among_the_labels(
         (error(404, "no such model"), 1, "answered none of its first 8 prompts: HTTP 404: no such model"),
         (error(503, "loading"), 1, "has answered nobody for 1 s: HTTP 503: loading"),
         (completion(None, "length"), 65, "8 were cut off at 64 tokens"),
-        (completion("up"), 65, "none follows the answer protocol"),
+        (completion("up"), 65, "none is fit to imitate ("),
         (None, 1, "has answered nobody for 1 s"),
     ],
     ids=lambda value: str(value)[:20],
