@@ -37,7 +37,7 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "release": release_path(store, run) if released else None,
         "weights": weights_digest(export) if export else None,
         "stages": [report.to_json() for report in stage_reports(store, run, names)],
-        "scores": {name: _scores(evaluation, item) for name, item in evaluation.forecasters.items()}
+        "scores": {name: _scores(evaluation, item) for name, item in evaluation.contenders.items()}
         if evaluation
         else {},
         "words": [evaluation.words.loss, evaluation.words.skill] if evaluation else [],
@@ -79,7 +79,7 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
     if described["scores"]:
-        scores = Table("forecaster", *described["words"], "95% interval", "valid", box=None)
+        scores = Table("model or baseline", *described["words"], "95% interval", "valid", box=None)
         for name, item in described["scores"].items():
             low, high = item["skill_interval"]
             scores.add_row(

@@ -1,1 +1,1 @@
-"""Judging of forecasts: scores, baselines, intervals, a verdict in words, and the pages that show them."""
+"""Judging of replies: losses, baselines, intervals, a verdict in words, and the pages that show them."""

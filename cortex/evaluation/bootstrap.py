@@ -25,7 +25,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Resamples:
-    """R resamples of C clusters, drawn once and used for every forecaster, so that differences are paired."""
+    """R resamples of C clusters, drawn once and used for every contender, so that differences are paired."""
 
     cluster: NDArray[np.intp]
     """Index of the cluster of each of the N examples."""
@@ -86,7 +86,7 @@ def block_length(count: int, span: int) -> int:
 
 
 def measure_interval(resamples: Resamples, grades: Grades, measure: Measure) -> Interval:
-    """The interval of one forecaster's figure."""
+    """The interval of one contender's figure."""
     replicates = resamples.means(grades.values(measure.of))
     if measure.saved_of is not None:
         replicates = saved(replicates, resamples.means(grades.values(measure.saved_of)))
@@ -94,7 +94,7 @@ def measure_interval(resamples: Resamples, grades: Grades, measure: Measure) -> 
 
 
 def compare(resamples: Resamples, first: tuple[str, Grades], second: tuple[str, Grades]) -> Comparison:
-    """The paired difference of two forecasters' losses on the same N examples, each as its name and grades."""
+    """The paired difference of two contenders' losses on the same N examples, each as its name and grades."""
     advantage = second[1].loss - first[1].loss
     estimate = float(advantage.mean())
     interval = resamples.interval(estimate, resamples.means(advantage))

@@ -60,7 +60,7 @@ def model_card(details: CardDetails, evaluation: Evaluation, words: CardWords) -
 
 def _metadata(details: CardDetails, evaluation: Evaluation, words: CardWords) -> dict[str, object]:
     """The hub's fields (huggingface.co/docs/hub/model-cards), the judged model's scores among them."""
-    item = evaluation.forecasters[evaluation.verdict.model]
+    item = evaluation.contenders[evaluation.verdict.model]
     metrics = [
         ("skill", f"{evaluation.words.skill} against the {label(evaluation.words.reference)}", item.skill),
         ("loss", evaluation.words.loss, item.loss),
@@ -141,9 +141,9 @@ def _weights(
 def _scores(evaluation: Evaluation) -> str:
     columns = [column for column in evaluation.columns if column.on_card]
     words = evaluation.words
-    header = ("Forecaster", words.skill, words.loss, *(column.title for column in columns), "Valid")
+    header = ("Model or baseline", words.skill, words.loss, *(column.title for column in columns), "Valid")
     rows: list[tuple[str, ...]] = []
-    for name, item in evaluation.forecasters.items():
+    for name, item in evaluation.contenders.items():
         row = (
             _cell(item.skill, item.intervals.get("skill"), "+z.3f"),
             _cell(item.loss, item.intervals.get("loss"), ".3f"),

@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Grades:
-    """The grades of one forecaster's N replies, each field an array of length N."""
+    """The grades of one contender's N replies, each field an array of length N."""
 
     loss: Floats
     valid: Bools

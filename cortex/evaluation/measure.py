@@ -24,7 +24,7 @@ class Measure:
     bounds: tuple[float, float] = (0.0, 1.0)
     """What the figure can be; its interval stays within."""
     compute: Callable[[Any], float] | None = None
-    """If given, the figure is what this makes of a forecaster's `Grades`, in place of a mean; without an interval."""
+    """If given, the figure is what this makes of a contender's `Grades`, in place of a mean; without an interval."""
     has_interval: bool = True
     on_card: bool = True
     """It stands in the model card, too, and not on the page alone."""

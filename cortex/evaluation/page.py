@@ -146,7 +146,7 @@ def _figure(figure: Figure) -> Iterable[str]:
 
 def _comparisons(evaluation: Evaluation) -> Iterable[str]:
     compared = {comparison.second for comparison in evaluation.comparisons}
-    seconds = [name for name in evaluation.forecasters if name in compared]
+    seconds = [name for name in evaluation.contenders if name in compared]
     cells = {(comparison.first, comparison.second): comparison for comparison in evaluation.comparisons}
     yield "<h2>One against another</h2>"
     loss = html_text(evaluation.words.loss)

@@ -18,27 +18,27 @@ DASHES = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (2, 1)))
 
 
 def skill_forest(evaluation: Evaluation) -> str:
-    """Skill with its interval, one row a forecaster."""
+    """Skill with its interval, one row a contender."""
     with themed():
-        figure = Figure(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.forecasters)))
+        figure = Figure(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.contenders)))
         axes = figure.subplots()
-        rows = [(item.skill, item.intervals["skill"]) for item in evaluation.forecasters.values()]
+        rows = [(item.skill, item.intervals["skill"]) for item in evaluation.contenders.values()]
         forest(axes, evaluation, rows, reference=0.0)
         for row, (estimate, _) in enumerate(rows):
             axes.annotate(f"{estimate:+z.3f}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
         words = evaluation.words
         axes.set_xlabel(f"{words.skill} against the {label(words.reference)}, 95% interval")
-        return to_svg(figure, f"{words.skill} of every forecaster with its 95% interval")
+        return to_svg(figure, f"{words.skill} of every contender with its 95% interval")
 
 
 def cumulative_skill(evaluation: Evaluation) -> str:
-    """Skill gained and lost over time; each line ends at its forecaster's skill."""
+    """Skill gained and lost over time; each line ends at its contender's skill."""
     with themed():
         figure = Figure(layout="constrained", figsize=(WIDTH, 3.0))
         axes = figure.subplots()
         dates = np.array([time.replace(tzinfo=None) for time in evaluation.data.times], dtype="datetime64[s]")
         styles = ["-"] * len(evaluation.models) + list(islice(cycle(DASHES), len(evaluation.baselines)))
-        styled = zip(evaluation.forecasters.items(), colours(evaluation), styles, strict=True)
+        styled = zip(evaluation.contenders.items(), colours(evaluation), styles, strict=True)
         lines = [
             axes.plot(
                 dates,
@@ -60,7 +60,7 @@ def cumulative_skill(evaluation: Evaluation) -> str:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.set_ylabel(f"{evaluation.words.skill} gained so far")
         axes.margins(x=0.01)
-        return to_svg(figure, f"{evaluation.words.skill} accumulated over the test period by every forecaster")
+        return to_svg(figure, f"{evaluation.words.skill} accumulated over the test period by every contender")
 
 
 def forest(axes: Axes, evaluation: Evaluation, rows: Sequence[tuple[float, Interval]], reference: float) -> None:
@@ -69,7 +69,7 @@ def forest(axes: Axes, evaluation: Evaluation, rows: Sequence[tuple[float, Inter
     for row, ((estimate, interval), colour) in enumerate(zip(rows, colours(evaluation), strict=True)):
         axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=2, solid_capstyle="round")
         axes.plot(estimate, row, marker="o", markersize=6.5, color=colour, markeredgecolor=THEME["surface"])
-    axes.set_yticks(range(len(rows)), [label(name) for name in evaluation.forecasters])
+    axes.set_yticks(range(len(rows)), [label(name) for name in evaluation.contenders])
     axes.tick_params(axis="y", labelcolor=THEME["ink"])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     plain_y(axes)

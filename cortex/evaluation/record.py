@@ -39,7 +39,7 @@ class Column(Record):
 
 
 class Evaluated(Record):
-    """One forecaster, a model or a baseline, judged on the test split."""
+    """One contender, a model or a baseline, judged on the test split."""
 
     n: int
     """Examples judged; invalid replies count."""
@@ -60,7 +60,7 @@ class Evaluated(Record):
 
 
 class Comparison(Record):
-    """Two forecasters on the same examples: `second`'s loss less `first`'s. Above 0 is `first`'s advantage."""
+    """Two contenders on the same examples: `second`'s loss less `first`'s. Above 0 is `first`'s advantage."""
 
     first: str
     second: str
@@ -167,7 +167,7 @@ class Evaluation(Record):
     """The released weights that are not as they were trained."""
 
     @property
-    def forecasters(self) -> dict[str, Evaluated]:
+    def contenders(self) -> dict[str, Evaluated]:
         """Models, then baselines."""
         return self.models | self.baselines
 
@@ -190,5 +190,5 @@ class Evaluation(Record):
 
 
 def label(name: str) -> str:
-    """A forecaster's name as people read it."""
+    """A contender's name as people read it."""
     return harmless(name.replace("_", " "), limit=100)

@@ -50,7 +50,7 @@ def evaluate(
     """Compare models, given by name and in the order of their training, with one another and with baselines.
 
     Each has a grade for each test example, in the order in which `clusters` has them. The verdict is about `judged`.
-    `details` makes of a forecaster's grades what the domain's own figures show.
+    `details` makes of a contender's grades what the domain's own figures show.
 
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.

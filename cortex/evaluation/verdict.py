@@ -10,7 +10,7 @@ MINIMUM_BLOCKS = 5
 """With fewer clusters, or fewer blocks of those that move together, an interval means too little to claim anything."""
 
 MINIMUM_VALID_SHARE = 0.5
-"""A model that answers less than half of what it is asked is not a forecaster, however good those answers are. One that
+"""A model that answers less than half of what it is asked is no use, however good those answers are. One that
 answers just half of it may be."""
 
 _VERBS: dict[Relation, str] = {
@@ -60,6 +60,6 @@ def _against_rivals(comparisons: Sequence[Comparison], model: str, scale: Scale)
         if comparison.first == model and comparison.second in scale.rivals:
             rivals.setdefault(comparison.relation, []).append(label(comparison.second))
     if not rivals:
-        return "It was not compared with other forecasters."
+        return "It was not compared with any other."
     words = [f"{_VERBS[relation]} {' and '.join(names)}" for relation, names in rivals.items()]
     return f"It {', and '.join(words)} (paired 95% intervals of the {scale.loss})."

@@ -101,7 +101,7 @@ def test_a_score_s_interval_holds_the_score_and_stays_possible() -> None:
 
 
 def test_paired_differences_see_what_separate_intervals_cannot() -> None:
-    """Two forecasters ride the same luck: a steady small advantage shows in the difference alone."""
+    """Two contenders ride the same luck: a steady small advantage shows in the difference alone."""
     generator = np.random.default_rng(2)
     truth = generator.uniform(0.2, 0.8, 900)
     came = generator.random(900) < truth

@@ -116,7 +116,7 @@ def test_every_model_is_compared_with_those_before_it_and_with_every_baseline() 
 
 
 def test_intervals_hold_their_scores() -> None:
-    for item in EVALUATION.forecasters.values():
+    for item in EVALUATION.contenders.values():
         figures = {"loss": item.loss, "skill": item.skill, **item.measures}
         assert set(item.intervals) == {"loss", "skill", "accuracy", "log_loss", "return_skill", "coverage"}
         for name, interval in item.intervals.items():
@@ -134,7 +134,7 @@ def test_an_outcome_of_exactly_0_is_not_up_in_the_summary_nor_in_the_curves() ->
 
 
 def test_curves_add_up() -> None:
-    for item in EVALUATION.forecasters.values():
+    for item in EVALUATION.contenders.values():
         assert np.sum(np.array(item.details[P_COUNTS])) == item.n
         assert sum(reliability_of(item)[2]) == item.n
         assert len(item.cumulative_skill) == 80

@@ -34,4 +34,4 @@ def test_a_new_domain_is_learned_with_no_file_of_the_kit_touched(home: Home) -> 
     card = (Path(shown["release"]) / "README.md").read_text(encoding="utf-8")
     assert "tally" in card and "Brier" not in card and "market" not in card.lower()
     page = next(home.folder.glob("bucket/runs/tally/evaluate/artifact/evaluation.html")).read_text(encoding="utf-8")
-    assert "Brier" not in page and "forecast" not in page.lower()
+    assert "Brier" not in page and "forecast" not in page.lower() and "market" not in page.lower()

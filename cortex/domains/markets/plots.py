@@ -37,9 +37,9 @@ def market_figures(evaluation: Evaluation) -> Iterable[Figure]:
 def interval_coverage(evaluation: Evaluation) -> str:
     """How much of what happened lay inside the stated intervals, next to how wide they were."""
     with themed():
-        figure = Canvas(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.forecasters)))
+        figure = Canvas(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.contenders)))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        everyone = evaluation.forecasters.values()
+        everyone = evaluation.contenders.values()
         rows = [(item.measures["coverage"], item.intervals["coverage"]) for item in everyone]
         forest(left, evaluation, rows, reference=INTERVAL_LEVEL)
         left.set_xlabel("Outcomes inside the 90% interval")
