@@ -53,6 +53,7 @@ class Example(Question):
     """A question with its truth, which judging alone may see."""
 
     truth: JsonValue
+    """None where no reply is true, as in a conversation: grades then rest on the reply, pairs on `Domain.preferred`."""
     split: Split = "train"
 
 
@@ -159,8 +160,12 @@ class Domain(Section, ABC):
         """The same, with what its grades need to know of the accepted labels, such as the words that are used there."""
         return self
 
-    def tools(self) -> type | None:
-        """The class of an environment whose typed public methods are a model's tools, as TRL takes it."""
+    def grade_turns(self, example: Example, turns: Conversation) -> Graded:
+        """Judge all turns that follow a question, such as moves of a game; by default the last turn alone."""
+        return self.grade(example, turns[-1].content)
+
+    def preferred(self, example: Example) -> tuple[str, str] | None:
+        """A better and a worse reply that the data themselves give; None where DPO samples replies and grades them."""
         return None
 
     def span(self, test: "pl.DataFrame") -> int:

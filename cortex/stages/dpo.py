@@ -1,6 +1,7 @@
-"""dpo: samples pairs of answers from the SFT model, and trains the model to prefer the better one."""
+"""dpo: pairs answers, of the data or sampled from the SFT model, and trains the model to prefer the better ones."""
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cortex.domains.columns import read_rows
@@ -19,16 +20,16 @@ PAIRS = "pairs.jsonl"
 
 
 def run(context: RunContext, output: Path) -> None:
-    pairs = context.folder("dpo") / PAIRS
-    if not pairs.exists():
-        _sample_pairs(context, pairs)
+    file = context.folder("dpo") / PAIRS
+    if not file.exists():
+        _write_pairs(context, file)
     dpo = context.profile.dpo
     assert dpo is not None
-    dataset, validation = pairs, None
+    dataset, validation = file, None
     if dpo.validate_steps:
-        dataset, validation = hold_out(pairs, dpo.validation_examples, context.folder("dpo"))
+        dataset, validation = hold_out(file, dpo.validation_examples, context.folder("dpo"))
     train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
-    pairs.rename(output / PAIRS)
+    file.rename(output / PAIRS)
 
 
 def best_and_worst(domain: Domain, example: Example, answers: list[str]) -> tuple[str, str] | None:
@@ -37,15 +38,50 @@ def best_and_worst(domain: Domain, example: Example, answers: list[str]) -> tupl
     return (paid[-1][1], paid[0][1]) if paid[-1][0] > paid[0][0] else None
 
 
-def _sample_pairs(context: RunContext, path: Path) -> None:
+def pairs(
+    domain: Domain, examples: Sequence[Example], sample: Callable[[list[Example]], list[list[str]]]
+) -> Iterator[tuple[Example, str, str]]:
+    """The better and the worse reply to each example that has two: those of the data, or else the ends of a sample."""
+    given = {example.id: domain.preferred(example) for example in examples}
+    without = [example for example in examples if given[example.id] is None]
+    sampled = dict(zip([example.id for example in without], sample(without) if without else [], strict=True))
+    for example in examples:
+        pair = given[example.id] or best_and_worst(domain, example, sampled[example.id])
+        if pair:
+            yield example, *pair
+
+
+def _write_pairs(context: RunContext, path: Path) -> None:
     profile, dpo = context.profile, context.profile.dpo
     assert dpo is not None
     chosen = list(read_rows(take_evenly(read_split(context.artifact("data").path, "train"), dpo.prompts)))
-    sampled = sample_answers(
+    domain = profile.domain.with_labels(read_conversations(context.artifact("label").path / ACCEPTED))
+    rows = [
+        {"prompt": chat(example.messages), "chosen": _reply(better), "rejected": _reply(worse)}
+        for example, better, worse in pairs(domain, chosen, lambda examples: _sample(context, examples))
+    ]
+    if not rows:
+        raise DataError(
+            f"the SFT model gives one answer however often it is asked ({len(chosen)} prompts, {dpo.samples} samples): "
+            "raise dpo.temperature, or remove the dpo section"
+        )
+    aside = path.with_suffix(".partial")
+    aside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    aside.rename(path)
+
+
+def _reply(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _sample(context: RunContext, examples: list[Example]) -> list[list[str]]:
+    profile, dpo = context.profile, context.profile.dpo
+    assert dpo is not None
+    return sample_answers(
         context,
         "dpo",
         [trained_model(context, "sft")],
-        [example.messages for example in chosen],
+        [example.messages for example in examples],
         Asked(
             max_tokens=profile.grpo.max_completion_length,
             samples=dpo.samples,
@@ -55,18 +91,3 @@ def _sample_pairs(context: RunContext, path: Path) -> None:
         ),
         gpus=profile.hardware.gpus,
     )["sft"]
-    domain = profile.domain.with_labels(read_conversations(context.artifact("label").path / ACCEPTED))
-    rows: list[str] = []
-    for example, answers in zip(chosen, sampled, strict=True):
-        pair = best_and_worst(domain, example, answers)
-        if pair:
-            good, bad = ([{"role": "assistant", "content": text}] for text in pair)
-            rows.append(json.dumps({"prompt": chat(example.messages), "chosen": good, "rejected": bad}) + "\n")
-    if not rows:
-        raise DataError(
-            f"the SFT model gives one answer however often it is asked ({len(chosen)} prompts, {dpo.samples} samples): "
-            "raise dpo.temperature, or remove the dpo section"
-        )
-    aside = path.with_suffix(".partial")
-    aside.write_text("".join(rows), encoding="utf-8")
-    aside.rename(path)

@@ -10,9 +10,10 @@ from accelerate.utils import gather_object
 from pydantic import JsonValue
 from trl import GRPOTrainer
 
-from cortex.domains.domain import Domain, Example, Message
+from cortex.domains.domain import Domain, Example
 from cortex.evaluation.graded import Graded
 from cortex.training.adapter_saves import AdapterSaves
+from cortex.training.conversation import conversation
 from cortex.training.rules import ANSWER_LOSS, EVAL
 from cortex.training.samples import SampleWriter
 
@@ -29,12 +30,11 @@ class Answer:
 
     @classmethod
     def judged(cls, domain: Domain, row: Mapping[str, Any], completion: list[dict[str, str]]) -> "Answer":
-        """Judge an answer to a row of the dataset."""
-        messages = tuple(Message(turn["role"], turn["content"]) for turn in row["prompt"])
-        example = Example(row["example_id"], messages, json.loads(row["truth"]))
-        text = completion[-1]["content"]
-        graded = domain.grade(example, text)
-        return cls(example.text, text, example.truth, graded, domain.reward(graded))
+        """Judge an answer, of one turn or several, to a row of the dataset."""
+        example = Example(row["example_id"], conversation(row["prompt"]), json.loads(row["truth"]))
+        turns = conversation(completion)
+        graded = domain.grade_turns(example, turns)
+        return cls(example.text, turns[-1].content, example.truth, graded, domain.reward(graded))
 
     def to_row(self) -> dict[str, Any]:
         """The answer with its reward, as a row of the stored samples."""
