@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from cortex.fleet.names import job_name
@@ -18,6 +19,7 @@ MUTE_DOLLARS = 0.002
 """Three quarters of a minute of the machine that is rented."""
 
 
+@pytest.mark.drawn
 def test_each_launch_that_fails_ends_within_its_wall_and_says_what_it_cost(inside: Inside) -> None:
     before = {machine["id"] for machine in inside.machines()}
     # The longest first: it works before it fails.

@@ -106,6 +106,7 @@ NOT_HERE = {
 """What a bed cannot show, and how each line begins to say why."""
 
 
+@pytest.mark.drawn
 def test_the_road_is_walked_from_a_laptop_that_is_cut_off_meanwhile(
     inside: Inside, laptop: Laptop, small: tuple[Path, Path]
 ) -> None:

@@ -93,6 +93,7 @@ class Rehearsal:
         return json.loads(subprocess.run(command, env=self.environment, capture_output=True, check=True).stdout)
 
 
+@pytest.mark.drawn
 def test_the_pipeline_survives_reclaims_and_a_restart_and_ends_the_same(
     undisturbed: Rehearsal, inside: Inside, profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import yaml
 
 from cortex.fleet.deadline.renting import apply_renting
@@ -27,6 +28,7 @@ run: python -m tests.testbed.survivor
 """
 
 
+@pytest.mark.drawn
 def test_a_spot_job_is_warned_and_reclaimed_comes_back_on_demand_and_leaves_for_spot(inside: Inside) -> None:
     task = yaml.safe_load(TASK)
     # As a run with a deadline rents: spot first, then on demand.

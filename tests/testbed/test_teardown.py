@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
 from tests.testbed.conftest import RUNNING, Inside, until
 
@@ -29,6 +31,7 @@ publish(made, Store.open(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="rele
 """
 
 
+@pytest.mark.drawn
 def test_a_run_is_torn_down_once_its_release_is_home_and_not_before(inside: Inside) -> None:
     before = running(inside)
     task = inside.write("task.yaml", TASK.format(tag=RUN_TAG, label=run_label(RUN), run=RUN))
