@@ -25,7 +25,7 @@ unexport UV_FIND_LINKS
 endif
 # In any locale, files are UTF-8.
 export PYTHONUTF8 := 1
-# Where HOME cannot be written, uv's cache lies beside what is made from it. Outside of make, cortex/surroundings.py does so.
+# Where HOME cannot be written, uv's cache lies beside what is made from it. Outside of make, cortex/variables/surroundings.py does so.
 ifeq ($(shell folder="$${XDG_CACHE_HOME:-$${HOME:-/nowhere}/.cache}"; while [ ! -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; [ -d "$$folder" ] && [ -w "$$folder" ] && echo writable),)
 export XDG_CACHE_HOME := $(shell realpath -m "$(KIT)/cache")
 endif

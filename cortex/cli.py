@@ -7,13 +7,13 @@ import typer
 from dotenv import load_dotenv
 
 from cortex.errors import CortexError
-from cortex.surroundings import ROOT, complete_environment
 from cortex.text import harmless
+from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
     checking,
     datasets,
     domains,
-    forecasting,
+    estimating,
     here,
     launching,
     planning,
@@ -34,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, forecasting, launching, watching, releases):
+for verbs in (here, checking, planning, estimating, launching, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(domains.app, name="domain")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cortex.client_settings import check_key, check_network, drop_empty
 from cortex.errors import ConfigError
 from cortex.paths import expand_path
 from cortex.urls import check_http_url, read_bucket_url
+from cortex.variables.client_settings import check_key, check_network, drop_empty
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds `cortex/`, `sky.yaml`, `images/` and `jobs/`."""

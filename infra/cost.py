@@ -1,6 +1,6 @@
 """Monthly cost of a stack while nothing runs on it."""
 
-from cortex.fleet.egress import BETWEEN_REGIONS
+from cortex.fleet.home.egress import BETWEEN_REGIONS
 from infra.config import StackConfig
 from infra.google.config import SUPERSEDED_DAYS
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cortex.artifacts.names import BASES, KEPT_FOLDERS, RUNS
-from cortex.fleet.names import BASE_TAG, RUN_TAG
+from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, RUNS
+from cortex.fleet.clouds.job_names import BASE_TAG, RUN_TAG
 from infra.config import PROJECT, StackConfig
 
 CHECKPOINTS = f"{RUNS}/*/*/checkpoints/*"

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.clouds.job_names import RUN_TAG
 from infra.names import Names
 from infra.policies import Condition, allow, document, use_key
 from infra.server.image import IMAGE

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from cortex.artifacts.names import BASES, KEPT_FOLDERS, SIGNATURE
+from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, SIGNATURE
 from infra.names import OWN_BASE, OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cortex.artifacts.names import MANIFEST, RUNS
+from cortex.artifacts.file_names import MANIFEST, RUNS
 from cortex.artifacts.store import Store
 from cortex.errors import RefusedError
-from cortex.fleet.teardown import require_copy
+from cortex.fleet.home.teardown import require_copy
 from cortex.runs.context import artifact_prefix
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, CortexError, StageError
 from cortex.settings import CHECKOUT, Settings
@@ -63,7 +64,7 @@ class Stack:
         *,
         yes: bool = False,
         renew_server: bool = False,
-        open_store: Callable[[str], Store] = Store.open,
+        open_store: Callable[[str], Store] = open_store,
     ) -> list[Path]:
         """Create or update the stack, point the kit to it, and return the files that do so.
 
@@ -91,7 +92,7 @@ class Stack:
         home: Path,
         *,
         yes: bool = False,
-        open_store: Callable[[str], Store] = Store.open,
+        open_store: Callable[[str], Store] = open_store,
     ) -> list[Path]:
         """Destroy the stack except protected resources, and return the files that pointed the kit to it.
 

@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cortex.errors import ConfigError, RefusedError
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.clouds.job_names import RUN_TAG
 from cortex.text import harmless
 from infra.outputs import GroundOutputs
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from cortex.artifacts.names import BASES, CHECKPOINT_TAG
+from cortex.artifacts.file_names import BASES, CHECKPOINT_TAG
 from infra.policies import bucket_policy
 
 UPLOAD_DAYS = 2

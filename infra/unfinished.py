@@ -2,7 +2,7 @@
 
 from cortex.artifacts.store import Store
 from cortex.errors import RefusedError
-from cortex.fleet.runs import Unreadable, read_runs
+from cortex.fleet.status.run_table import Unreadable, read_runs
 
 
 def require_none(store: Store) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cortex.environments import IMAGES, OVERRIDES
+from cortex.local.environments import IMAGES, OVERRIDES
 
 ROOT = IMAGES.parent
 ONE_LOCK = ("control", "infra", "serve", "skypilot", "testbed")

@@ -1,7 +1,7 @@
-"""Keys of TRL's configuration classes, for `cortex/runs/trl_keys.json`, by which profiles are checked without TRL.
+"""Keys of TRL's configuration classes, for `cortex/profiles/trl_keys.json`, by which profiles are checked without TRL.
 
 Run it in the grpo image's environment after locking another TRL:
-`PYTHONPATH=. .cortex/environments/grpo-<hash>/bin/python scripts/trl_keys.py > cortex/runs/trl_keys.json`
+`PYTHONPATH=. .cortex/environments/grpo-<hash>/bin/python scripts/trl_keys.py > cortex/profiles/trl_keys.json`
 """
 
 import dataclasses

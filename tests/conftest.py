@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.settings import CHECKOUT
 
 Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -49,7 +50,7 @@ def profile() -> Profile:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store.open(str(tmp_path / "home" / "bucket"))
+    return open_store(str(tmp_path / "home" / "bucket"))
 
 
 @pytest.fixture

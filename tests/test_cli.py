@@ -11,9 +11,10 @@ import pytest
 import typer
 
 from cortex.artifacts.artifact import publish
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.cli import app
-from cortex.verbs.words import read_path
+from cortex.verbs.options import read_path
 from tests.conftest import Cortex
 from tests.tables import bars, write_csv
 
@@ -51,7 +52,7 @@ def artifact(tmp_path: Path) -> Path:
     source.mkdir()
     for name in ("a", "b", "c"):
         (source / name).write_text(name)
-    return publish(source, Store.open(str(tmp_path / "store")), "one", kind="test").path
+    return publish(source, open_store(str(tmp_path / "store")), "one", kind="test").path
 
 
 def test_verify_tells_a_good_artifact_from_a_spoilt_one(artifact: Path, cortex: Cortex) -> None:

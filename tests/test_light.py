@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.store import Store
+from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import Profile
 from tests.conftest import environment
 
 HEAVY = {

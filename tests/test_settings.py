@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cortex.client_settings import CERTIFICATE_FILES, CERTIFICATES
 from cortex.errors import ConfigError
 from cortex.settings import Settings
+from cortex.variables.client_settings import CERTIFICATE_FILES, CERTIFICATES
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_a_file_of_certificates_is_parsed_once_and_again_when_it_changes(
             parsed.append(cafile)
             super().load_verify_locations(cafile, capath, cadata)
 
-    monkeypatch.setattr("cortex.client_settings.ssl.SSLContext", Counting)
+    monkeypatch.setattr("cortex.variables.client_settings.ssl.SSLContext", Counting)
     file = tmp_path / "ca.pem"
     file.write_bytes(certificate())
     for name in (*CERTIFICATE_FILES, *CERTIFICATES):

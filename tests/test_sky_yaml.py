@@ -13,12 +13,12 @@ from sky.utils import dag_utils
 from sky.utils.registry import JOBS_RECOVERY_STRATEGY_REGISTRY
 
 from cortex.errors import ConfigError, PreemptedError
-from cortex.fleet.preflight import disk
+from cortex.fleet.preflight import disk_check
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.tasks import dump, find_job, resolve, resolve_job
+from cortex.fleet.tasks.run_tasks import dump, find_job, resolve, resolve_job
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.pipeline import SKY_YAML, read_pipeline
-from cortex.runs.profile_file import PROFILES, load_profile
-from cortex.runs.stages import STAGES
+from cortex.runs.stage_list import STAGES
 from cortex.settings import CHECKOUT, Settings
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cortex-dev"
@@ -76,7 +76,7 @@ def test_no_failure_but_a_preemption_starts_a_task_again() -> None:
 @pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
 def test_every_shipped_profile_fits_the_disks_of_the_shipped_pipeline(profile: str) -> None:
     read, settings = load_profile(profile), Settings(bucket="s3://kit")
-    found = disk.check(Ground(read, None, settings, resolve(read, "r1", settings=settings)))
+    found = disk_check.check(Ground(read, None, settings, resolve(read, "r1", settings=settings)))
     assert found.ok, found
 
 

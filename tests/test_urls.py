@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import ConfigError
 from cortex.urls import read_bucket_url
 
@@ -71,6 +71,6 @@ def test_what_is_no_place_is_refused_with_the_fix(
     monkeypatch.delenv("NOT_SET", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as raised:
-        Store.open(written)
+        open_store(written)
     assert fault in str(raised.value) and "secret" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex.client_settings import check_key, check_region
 from cortex.errors import ConfigError
 from cortex.urls import check_http_url
+from cortex.variables.client_settings import check_key, check_region
 
 if TYPE_CHECKING:
     from boto3 import Session

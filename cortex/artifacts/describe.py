@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from cortex.artifacts.code_version import code_version
+from cortex.artifacts.file_names import check_names
 from cortex.artifacts.folders import scan, write_whole
 from cortex.artifacts.hashing import hash_files
 from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
-from cortex.artifacts.names import check_names
 from cortex.errors import DataError
 
 RELEASE = "release"

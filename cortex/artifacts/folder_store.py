@@ -9,9 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cortex.artifacts.file_names import check_key
 from cortex.artifacts.folders import scan, sync, sync_tree, write_whole
 from cortex.artifacts.hashing import FileHash, hash_file
-from cortex.artifacts.names import check_key
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 from cortex.limits import OBJECTS, RECORD_BYTES, TooLargeError, open_file, read_file
 

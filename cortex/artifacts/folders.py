@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex.artifacts.names import MANIFEST, PART, SIDECARS
+from cortex.artifacts.file_names import MANIFEST, PART, SIDECARS
 from cortex.errors import ConfigError
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortex.artifacts.file_names import SIDECARS
 from cortex.artifacts.folders import explaining_write_errors, scan, seal, sync, sync_tree
 from cortex.artifacts.manifest import MANIFEST, Manifest
-from cortex.artifacts.names import SIDECARS
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 

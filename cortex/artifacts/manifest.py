@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from cortex.artifacts.names import MANIFEST, check_name, check_names
+from cortex.artifacts.file_names import MANIFEST, check_name, check_names
 from cortex.errors import DataError, VerificationError
 from cortex.limits import FILE_BYTES, MANIFEST_BYTES, MANIFEST_FILES, read_file, read_json
 

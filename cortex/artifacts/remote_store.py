@@ -15,11 +15,11 @@ import obstore
 from loguru import logger
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError
 
-from cortex.artifacts.answers import advice, first_line, is_about_credentials, is_transient
-from cortex.artifacts.bucket import connect
+from cortex.artifacts.bucket_client import connect
 from cortex.artifacts.direct import CHUNK, Direct, NotDirectError
+from cortex.artifacts.error_answers import advice, first_line, is_about_credentials, is_transient
+from cortex.artifacts.file_names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
 from cortex.artifacts.hashing import FileHash, open_steady
-from cortex.artifacts.names import CHECKPOINT_TAG, check_key, is_of_a_checkpoint
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import PIECE, MissingObjectError, Store, StoredObject, StoreError
 from cortex.artifacts.streaming import read_pieces

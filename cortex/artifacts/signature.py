@@ -9,7 +9,7 @@ user's own identity over the public Sigstore service.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex.artifacts.names import LARGEST_SIGNATURE, PART, SIGNATURE
+from cortex.artifacts.file_names import LARGEST_SIGNATURE, PART, SIGNATURE
 from cortex.artifacts.signing_keys import check_private_key, check_public_key
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, VerificationError

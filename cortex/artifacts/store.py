@@ -8,9 +8,8 @@ from pathlib import Path
 
 from cortex.artifacts.hashing import FileHash
 from cortex.artifacts.patience import Patience
-from cortex.errors import ConfigError, DataError
+from cortex.errors import DataError
 from cortex.limits import RECORD_BYTES
-from cortex.urls import folder_of, read_bucket_url
 
 PIECE = 8 * 1024 * 1024
 """Bytes that are read or sent in one request."""
@@ -50,29 +49,6 @@ class Store(ABC):
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
-
-    @staticmethod
-    def open(url: str, patience: Patience | None = None) -> "Store":
-        """Open a store: a folder's path, `file:///folder`, or `s3://bucket/prefix` (`gs://`, `az://` likewise).
-
-        Credentials, region and endpoint (`AWS_ENDPOINT_URL` and its like) come from the environment. `patience` is for
-        buckets: with an infinite deadline, a request is retried until the bucket answers.
-
-        Raises:
-            ConfigError: the URL's scheme or form is not one of these.
-        """
-        try:
-            place = read_bucket_url(url)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        folder = folder_of(place)
-        if folder:
-            from cortex.artifacts.folder_store import FolderStore
-
-            return FolderStore(folder)
-        from cortex.artifacts.remote_store import RemoteStore
-
-        return RemoteStore(place, patience)
 
     def with_patience(self, patience: Patience) -> "Store":
         """The same store with another patience; a folder store needs none, since it answers at once."""

@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
+from cortex.artifacts.file_names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import LARGEST_SIGNATURE, MANIFEST, SIGNATURE
 from cortex.artifacts.signing_keys import check_public_key
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import RefusedError, VerificationError

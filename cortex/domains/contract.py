@@ -8,8 +8,8 @@ from statistics import fmean
 
 import polars as pl
 
-from cortex.domains.columns import check_examples, read_rows
 from cortex.domains.domain import Domain, Example, Question
+from cortex.domains.example_columns import check_examples, read_rows
 from cortex.errors import CortexError
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings

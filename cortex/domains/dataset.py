@@ -10,8 +10,8 @@ import polars as pl
 from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
-from cortex.domains.columns import check_examples
 from cortex.domains.domain import Domain
+from cortex.domains.example_columns import check_examples
 from cortex.errors import DataError, UsageError
 from cortex.limits import RECORD_BYTES, read_file, read_json
 from cortex.settings import Settings

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import JsonValue
 
+from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
-from cortex.evaluation.words import CardWords
 from cortex.section import Section
 from cortex.settings import Settings
 

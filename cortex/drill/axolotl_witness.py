@@ -6,7 +6,7 @@ from axolotl.integrations.base import BasePlugin
 from transformers import Trainer, TrainerCallback, set_seed
 
 from cortex.drill.witness import Witness
-from cortex.training.packing import pack_in_order
+from cortex.trainers.packing import pack_in_order
 
 
 class WitnessPlugin(BasePlugin):

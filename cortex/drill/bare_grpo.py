@@ -10,8 +10,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
 from cortex.drill.witness import Witness
-from cortex.training.grpo import GrpoTask, reward_function
-from cortex.training.trl_task import trainer_inputs
+from cortex.trainers.grpo_program import GrpoTask, reward_function
+from cortex.trainers.trl_task import trainer_inputs
 
 
 def main() -> None:

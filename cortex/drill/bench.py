@@ -14,15 +14,15 @@ from typing import Literal
 from cortex.drill.attempts import Runner, kill
 from cortex.drill.breaks import Break
 from cortex.drill.faults import Sound
-from cortex.drill.ground import enter_run, make_data
+from cortex.drill.side_verdict import Reference
 from cortex.drill.sides import Bare, Kit, Side, environment
+from cortex.drill.stage_inputs import enter_run, make_data
 from cortex.drill.stand_in import StandIn, Trainer, stand_in
-from cortex.drill.verdict import Reference
 from cortex.drill.warmth import MODULES, warm
-from cortex.environments import on_path
 from cortex.errors import StageError
+from cortex.local.environments import on_path
 from cortex.process import running
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 RUN, OTHER = "drill", "another"
 
@@ -144,7 +144,7 @@ def _build(programs: Path, spec: Path, variables: dict[str, str], log: Path) -> 
     with (
         log.open("w", encoding="utf-8") as output,
         running(
-            [programs / "python", "-m", "cortex.drill.build", spec],
+            [programs / "python", "-m", "cortex.drill.build_stand_in", spec],
             env=variables,
             stdout=output,
             stderr=subprocess.STDOUT,

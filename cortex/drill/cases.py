@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from cortex.drill import moments
 from cortex.drill.bench import Bench
-from cortex.drill.disk import why_no_small_disk
 from cortex.drill.faults import Damage, catalogue
 from cortex.drill.moments import Place, Trial
 from cortex.drill.s3 import why_no_server
+from cortex.drill.small_disk import why_no_small_disk
 
 QUICK = {"weights half zeroes", "optimizer missing", "trainer state missing"}
 

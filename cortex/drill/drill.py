@@ -13,14 +13,14 @@ from rich.progress import Progress
 from cortex.console import Console
 from cortex.drill.bench import Bench, bench
 from cortex.drill.cases import Case, cases
+from cortex.drill.drill_report import Report, Row
 from cortex.drill.moments import Place
-from cortex.drill.report import Report, Row
+from cortex.drill.side_verdict import Finding, judge
 from cortex.drill.sides import Side
 from cortex.drill.stand_in import Trainer
-from cortex.drill.verdict import Finding, judge
-from cortex.environments import environment
 from cortex.errors import UsageError
-from cortex.runs.profile import Profile
+from cortex.local.environments import environment
+from cortex.profiles.profile import Profile
 from cortex.section import nearest
 from cortex.settings import Settings
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cortex.artifacts.manifest import MANIFEST
+from cortex.checkpoints.completeness import STATE
 from cortex.errors import DataError
-from cortex.training.completeness import STATE
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 OPTIMIZER = ("optimizer.pt",)

@@ -11,10 +11,10 @@ from pathlib import Path
 from cortex.drill.attempts import Attempt, Outcome, Runner, kill
 from cortex.drill.bench import Bench
 from cortex.drill.breaks import Break
-from cortex.drill.disk import SmallDisk
 from cortex.drill.faults import WEIGHTS, file_of, zero_half
 from cortex.drill.s3 import serving
 from cortex.drill.sides import Kit, KitFromS3, Side
+from cortex.drill.small_disk import SmallDisk
 
 
 @dataclass(frozen=True)

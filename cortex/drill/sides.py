@@ -15,15 +15,15 @@ from typing import Any
 
 import yaml
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
+from cortex.checkpoints.trainer_command import AXOLOTL, trainer_environment
 from cortex.drill.spoken import heard
 from cortex.drill.stand_in import StandIn
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.run_secret import SECRET_VARIABLE
 from cortex.teaching.labels import ACCEPTED
-from cortex.training.axolotl_config import axolotl_config
-from cortex.training.launch import AXOLOTL, trainer_environment
-from cortex.training.trl_config import grpo_arguments, lora_arguments
+from cortex.trainers.axolotl_config import axolotl_config
+from cortex.trainers.trl_config import grpo_arguments, lora_arguments
 
 RUN = "drill"
 
@@ -136,7 +136,7 @@ class Kit(Side):
 
     def events(self, machine: Path, since: float) -> list[dict[str, Any]]:
         """The ledger's events since a moment."""
-        events = LedgerReader(Store.open(str(self.bucket(machine))), self.run).new_events()
+        events = LedgerReader(open_store(str(self.bucket(machine))), self.run).new_events()
         return [event for event in events if event["time"] >= since]
 
     def seen(self, machine: Path, log: Path, since: float) -> Seen:

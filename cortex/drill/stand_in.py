@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cortex.errors import ConfigError, UsageError
-from cortex.runs.profile import Profile
-from cortex.runs.profile_sections import ScratchModel
-from cortex.runs.trainers import Optimization
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import ScratchModel
+from cortex.profiles.trainer_sections import Optimization
 from cortex.section import nearest
 
 Trainer = Literal["sft", "grpo"]

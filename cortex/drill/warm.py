@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cortex.checkpoints.trainer_command import AXOLOTL
 from cortex.drill import breaks, client
-from cortex.training.launch import AXOLOTL
 
 _PR_SET_PDEATHSIG = 1
 """Option of prctl(2): the kernel kills a program whose parent is gone."""

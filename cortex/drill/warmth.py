@@ -28,7 +28,7 @@ MODULES: dict[Trainer, tuple[str, ...]] = {
         "axolotl.core.builders",
         "axolotl.loaders",
         "axolotl.utils.trainer",
-        "cortex.training.axolotl_plugin",
+        "cortex.trainers.axolotl_plugin",
         "cortex.drill.axolotl_witness",
     ),
 }

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.record import Derived, Evaluation, Interval, label
-from cortex.evaluation.words import CardWords
 from cortex.text import code, harmless, markdown
 
 LIMITS = (

@@ -4,18 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from cortex.evaluation import plots
+from cortex.evaluation import page_plots
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
-from cortex.evaluation.record import (
-    Comparison,
-    Derived,
-    Evaluated,
-    Evaluation,
-    Interval,
-    Sample,
-    Verdict,
-    label,
-)
+from cortex.evaluation.record import Comparison, Derived, Evaluated, Evaluation, Interval, Sample, Verdict, label
 from cortex.text import html_text
 
 SIMULATED_NOTE = (
@@ -68,7 +59,7 @@ def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str
             "Skill",
             f"The share of the {label(words.reference)}'s {words.loss} that is saved. An interval that reaches below 0 "
             "shows no skill.",
-            plots.skill_forest(evaluation),
+            page_plots.skill_forest(evaluation),
         )
     )
     if evaluation.data.times:
@@ -77,7 +68,7 @@ def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str
                 "Skill over time",
                 f"Skill gained up to each of the {words.clusters}. A line that rises steadily earned it throughout; "
                 "one jump is luck.",
-                plots.cumulative_skill(evaluation),
+                page_plots.cumulative_skill(evaluation),
             )
         )
     for figure in figures:

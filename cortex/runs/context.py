@@ -12,14 +12,14 @@ from loguru import logger
 
 from cortex.artifacts.artifact import Artifact, fetch, find
 from cortex.artifacts.creating import create, supports_conditional_writes
+from cortex.artifacts.file_names import RUN_FOLDERS
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import RUN_FOLDERS
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, UsageError
+from cortex.profiles.profile import Profile
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from cortex.runs.budget import charges
-from cortex.runs.deadline import Outlook, is_affordable, is_due, is_worthwhile, reserve_seconds, should_leave
+from cortex.runs.deadline_rule import Outlook, is_affordable, is_due, is_worthwhile, reserve_seconds, should_leave
 from cortex.runs.events import Event, order
 from cortex.runs.machine import Machine
 from cortex.runs.pace import step_seconds
-from cortex.runs.prices import PriceList
+from cortex.runs.price_list import PriceList
 
 Decision = Literal["spot", "stay", "leave"]
 

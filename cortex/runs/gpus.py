@@ -7,8 +7,8 @@ import sys
 from loguru import logger
 
 from cortex.errors import ConfigError
-from cortex.runs.profile_sections import Hardware
-from cortex.runs.stages import LOADING, TRAINERS
+from cortex.profiles.profile_sections import Hardware
+from cortex.runs.stage_list import LOADING, TRAINERS
 from cortex.text import harmless
 
 PATIENCE = 300.0

@@ -10,9 +10,9 @@ from typing import Any
 
 from loguru import logger
 
-from cortex.runs.clouds.metadata import AbsentError, MetadataError
-from cortex.runs.clouds.source import Identity, Rented
-from cortex.runs.prices import PriceList
+from cortex.runs.metadata.metadata_client import AbsentError, MetadataError
+from cortex.runs.metadata.metadata_source import Identity, Rented
+from cortex.runs.price_list import PriceList
 
 SECONDS = 2.0
 """The time limit for all metadata services, which are asked at once. Where there is none, asking fails sooner."""

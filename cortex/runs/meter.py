@@ -20,12 +20,12 @@ from cortex.artifacts.store import Store, StoreError
 from cortex.clock import steady_time
 from cortex.errors import BudgetError, ConfigError, CortexError, DataError, MovedError
 from cortex.runs.budget import WARN, cap, duration_cap, launched_at, over_budget, over_time, spent
-from cortex.runs.clouds.endpoints import Endpoints
-from cortex.runs.clouds.source import Identity
 from cortex.runs.deadline_standing import Deadline, judge
 from cortex.runs.ledger import Event, Ledger, LedgerReader
 from cortex.runs.machine import Machine, identify
-from cortex.runs.prices import PriceList
+from cortex.runs.metadata.endpoints import Endpoints
+from cortex.runs.metadata.metadata_source import Identity
+from cortex.runs.price_list import PriceList
 from cortex.text import harmless
 
 EVERY = 60.0

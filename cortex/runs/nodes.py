@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from cortex.errors import ConfigError
-from cortex.runs.profile import Profile
-from cortex.runs.stages import TRAINERS
+from cortex.profiles.profile import Profile
+from cortex.runs.stage_list import TRAINERS
 
 ADDRESSES, RANK = "SKYPILOT_NODE_IPS", "SKYPILOT_NODE_RANK"
 """Variables that SkyPilot sets for a task's program: the addresses of all its machines, one a line, in the order of

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from loguru import logger
 
-from cortex.runs.clouds.endpoints import Endpoints
-from cortex.runs.clouds.metadata import AbsentError, MetadataError
-from cortex.runs.clouds.source import Advice, Reclaim, Source
+from cortex.runs.metadata.endpoints import Endpoints
+from cortex.runs.metadata.metadata_client import AbsentError, MetadataError
+from cortex.runs.metadata.metadata_source import Advice, Reclaim, Source
 
 SIGTERM = "SIGTERM"
 """The source of a notice by signal."""

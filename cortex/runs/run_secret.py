@@ -18,7 +18,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from cortex.artifacts.creating import create
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import ConfigError, RefusedError
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 from cortex.settings import Settings
 
 SECRET_VARIABLE = "CORTEX_RUN_SECRET"

@@ -4,11 +4,11 @@ import os
 
 from loguru import logger
 
-from cortex.runs.base_folder import check_base, is_folder, is_here
-from cortex.runs.base_hub import HubSilentError, check_hub_base
-from cortex.runs.base_pin import find_pin
+from cortex.bases.base_folder import check_base, is_folder, is_here
+from cortex.bases.base_hub import HubSilentError, check_hub_base
+from cortex.bases.base_pin import find_pin
 from cortex.runs.context import RunContext
-from cortex.runs.stages import LOADING
+from cortex.runs.stage_list import LOADING
 from cortex.settings import Settings
 
 HUB_SECONDS = 120.0

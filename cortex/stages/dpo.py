@@ -4,17 +4,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cortex.domains.columns import read_rows
 from cortex.domains.dataset import read_split, take_evenly
 from cortex.domains.domain import Domain, Example
+from cortex.domains.example_columns import read_rows
 from cortex.errors import DataError
+from cortex.models.conversation import chat
+from cortex.models.sampling import Asked, trained_model
+from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
 from cortex.teaching.labels import ACCEPTED, read_conversations
-from cortex.training.answers import sample_answers
-from cortex.training.conversation import chat
-from cortex.training.held_out import hold_out
-from cortex.training.sampling import Asked, trained_model
-from cortex.training.trl_stage import train_with_trl
+from cortex.trainers.held_out import hold_out
+from cortex.trainers.trl_stage import train_with_trl
 
 PAIRS = "pairs.jsonl"
 

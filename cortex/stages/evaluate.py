@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from cortex.domains.columns import read_rows
 from cortex.domains.dataset import read_description, read_split, take_evenly
 from cortex.domains.domain import Domain, Example
+from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.judging import evaluate, write_report
 from cortex.evaluation.record import Sample
-from cortex.evaluation.report import evaluate, write_report
+from cortex.models.copies import accepted_copies
+from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
+from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
-from cortex.runs.stages import models
+from cortex.runs.stage_list import models
 from cortex.stages.released import derived_weights, log_copy_losses
-from cortex.training.answers import sample_answers
-from cortex.training.copies import accepted_copies
-from cortex.training.sampling import Asked, SampledModel, trained_base, trained_model
 
 SAMPLES = 4
 """Test examples that the report shows in full."""

@@ -14,21 +14,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cortex.domains.columns import read_rows
+from cortex.bases.base_model import base_folder
+from cortex.checkpoints.items import Items, lay_out
 from cortex.domains.dataset import read_split, take_evenly
 from cortex.domains.domain import Example
+from cortex.domains.example_columns import read_rows
 from cortex.errors import DataError
-from cortex.runs.base_model import base_folder
+from cortex.models.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, write_summary
+from cortex.models.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
+from cortex.models.generate import generate
+from cortex.models.loading import load_tokenizer, loaded
+from cortex.models.model_files import ADAPTER, copy_adapter, is_adapter
+from cortex.models.quantize import gptq
+from cortex.profiles.profile_sections import Gptq
 from cortex.runs.context import RunContext
-from cortex.runs.profile_sections import Gptq
 from cortex.teaching.labels import accepted_conversations
-from cortex.training.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, write_summary
-from cortex.training.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
-from cortex.training.generate import generate
-from cortex.training.items import Items, lay_out
-from cortex.training.models import load_tokenizer, loaded
-from cortex.training.quantize import gptq
-from cortex.training.weights import ADAPTER, copy_adapter, is_adapter
 
 _RECORD = "record.json"
 

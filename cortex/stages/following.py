@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from cortex.artifacts.artifact import find
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
+from cortex.bases.base_model import base_artifact
 from cortex.process import terminable
-from cortex.runs.base_model import base_artifact
+from cortex.profiles.profile import Profile
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
 from cortex.runs.gang_follower import Follower
 from cortex.runs.gpus import require_gpus
 from cortex.runs.ledger import UnwrittenLedger
 from cortex.runs.nodes import Node
-from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
-from cortex.runs.stages import find_stage
+from cortex.runs.stage_list import find_stage
 from cortex.settings import Settings
+from cortex.stages.stage_function import stage_function
 
 
 def follow_stages(
@@ -56,5 +57,5 @@ def _run_share(context: RunContext, name: str) -> None:
         context.folder(name)
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()
-        stage.function(context, output)
+        stage_function(name)(context, output)
     shutil.rmtree(context.folder(name))

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from cortex.domains.dataset import read_split, take_evenly
+from cortex.models.conversation import write_prompts
 from cortex.runs.context import RunContext
-from cortex.runs.stages import before_grpo
+from cortex.runs.stage_list import before_grpo
 from cortex.teaching.labels import ACCEPTED
-from cortex.training.conversation import write_prompts
-from cortex.training.tracking.keeper import tracking_folder
-from cortex.training.trl_stage import train_with_trl
+from cortex.tracking.keeper import tracking_folder
+from cortex.trainers.trl_stage import train_with_trl
 
 
 def run(context: RunContext, output: Path) -> None:

@@ -3,9 +3,9 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from cortex.domains.columns import read_rows
 from cortex.domains.dataset import read_split, take_evenly
 from cortex.domains.domain import Domain, Question
+from cortex.domains.example_columns import read_rows
 from cortex.errors import ConfigError
 from cortex.runs.context import RunContext
 from cortex.settings import Settings

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from cortex.artifacts.code_version import code_version
+from cortex.bases.base_pin import find_pin
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, read_file
-from cortex.runs.base_pin import find_pin
+from cortex.models.copies import SUMMARY
+from cortex.profiles.profile import Profile
+from cortex.profiles.trainer_sections import Optimization
 from cortex.runs.context import RunContext
-from cortex.runs.profile import Profile
-from cortex.runs.stages import STAGES, models
-from cortex.runs.trainers import Optimization
+from cortex.runs.stage_list import STAGES, models
 from cortex.stages.released import log_copy_losses, released_folders
-from cortex.training.copies import SUMMARY
 
 
 def run(context: RunContext, output: Path) -> None:

@@ -6,8 +6,8 @@ from loguru import logger
 
 from cortex.evaluation.copy_loss import copy_losses
 from cortex.evaluation.record import Derived, Evaluation
-from cortex.training.copies import read_summary
-from cortex.training.weights import ADAPTER
+from cortex.models.copies import read_summary
+from cortex.models.model_files import ADAPTER
 
 
 def released_folders(export: Path) -> dict[str, str]:

@@ -14,26 +14,27 @@ from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
+from cortex.bases.base_model import base_artifact, require_trained_on
+from cortex.bases.base_pin import KIND
+from cortex.checkpoints.items import discard_items
+from cortex.checkpoints.trainer_command import OFFLINE
 from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
 from cortex.process import terminable, thread_variables
-from cortex.runs.base_model import base_artifact, require_trained_on
-from cortex.runs.base_pin import KIND
+from cortex.profiles.profile import Profile
 from cortex.runs.context import RunContext, artifact_prefix, inputs_folder, output_folder
 from cortex.runs.departure import stay_until_taken
 from cortex.runs.gang_leader import Leader
 from cortex.runs.gpus import require_gpus
 from cortex.runs.ledger import Ledger
-from cortex.runs.logs import keep_log
 from cortex.runs.meter import Meter
 from cortex.runs.nodes import Node, require_nodes
-from cortex.runs.profile import Profile
 from cortex.runs.run_secret import RunSecret
-from cortex.runs.stages import LOADING, Stage, find_stage
+from cortex.runs.stage_list import LOADING, Stage, find_stage
+from cortex.runs.stage_log import keep_log
 from cortex.settings import Settings
 from cortex.stages.following import follow_stages
 from cortex.stages.publishing import publish_stage
-from cortex.training.items import discard_items
-from cortex.training.launch import OFFLINE
+from cortex.stages.stage_function import stage_function
 
 LAST_WORD = Patience(deadline=20.0)
 """Retries of the ledger's entry about a failed stage: short, since the machine may be about to go."""
@@ -152,7 +153,7 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
             # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
             with _offline() if stage.name in LOADING else nullcontext():
-                stage.function(context, output)
+                stage_function(stage.name)(context, output)
             if context.meter:
                 context.meter.begin_publishing()
             artifact = publish_stage(context, stage.name, output, digests)

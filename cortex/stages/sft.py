@@ -4,18 +4,18 @@ from pathlib import Path
 
 import yaml
 
-from cortex.runs.base_model import base_folder
+from cortex.bases.base_model import base_folder
+from cortex.checkpoints.checkpoints import Checkpoints
+from cortex.checkpoints.rules import TrainingRules
+from cortex.checkpoints.supervisor import run_trainer
+from cortex.checkpoints.trainer_command import AXOLOTL, distributed
+from cortex.models.model_files import collect_model, name_base
+from cortex.models.scratch import build
 from cortex.runs.context import RunContext
 from cortex.teaching.labels import ACCEPTED, accepted_conversations
-from cortex.training.answer_lengths import check_answer_lengths
-from cortex.training.axolotl_config import axolotl_config, check_passthrough
-from cortex.training.checkpoints import Checkpoints
-from cortex.training.held_out import hold_out
-from cortex.training.launch import AXOLOTL, distributed
-from cortex.training.rules import TrainingRules
-from cortex.training.scratch import build
-from cortex.training.supervisor import run_trainer
-from cortex.training.weights import collect_model, name_base
+from cortex.trainers.answer_lengths import check_answer_lengths
+from cortex.trainers.axolotl_config import axolotl_config, check_passthrough
+from cortex.trainers.held_out import hold_out
 
 
 def run(context: RunContext, output: Path) -> None:

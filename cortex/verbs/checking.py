@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
 from cortex.text import json_text
-from cortex.verbs.words import INTERRUPTED, AsJson, Set, read_path
+from cortex.verbs.options import INTERRUPTED, AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -26,9 +26,9 @@ def preflight(
     from cortex.console import Console
     from cortex.fleet.preflight import preflight as look
     from cortex.fleet.preflight.finding import failed, table
-    from cortex.fleet.tasks import resolve
+    from cortex.fleet.tasks.run_tasks import resolve
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
     resolved, settings = load_profile(profile, sets=sets), Settings()
@@ -53,10 +53,10 @@ def doctor(
 ) -> None:
     """Check the steps to a first launch, one by one: exits 0 once all is ready, or 78 and names the next step."""
     from cortex.console import Console
-    from cortex.fleet.doctor import examine, first_missing, page, to_json
-    from cortex.fleet.tasks import resolve
+    from cortex.fleet.preflight.doctor import examine, first_missing, page, to_json
+    from cortex.fleet.tasks.run_tasks import resolve
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
     resolved, settings = load_profile(profile, sets=sets), Settings()
@@ -92,7 +92,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Find machines, disks and addresses with the kit's tags that no live run needs; AWS only."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
     from cortex.fleet.sweep import ec2
     from cortex.fleet.sweep.sweep import ELSEWHERE, look, table
@@ -100,7 +100,7 @@ def sweep(
     from cortex.section import nearest
     from cortex.settings import Settings
 
-    store, console = Store.open(Settings().bucket_url), Console()
+    store, console = open_store(Settings().bucket_url), Console()
     known = ec2.regions()
     stray = [region for region in regions or () if region not in known]
     if stray:

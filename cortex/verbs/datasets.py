@@ -7,7 +7,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, read_path
+from cortex.verbs.options import AsJson, read_path
 
 app = typer.Typer(help="Build and look at a dataset, without a run.", no_args_is_help=True)
 
@@ -38,9 +38,9 @@ def dataset_build(
     """Turn a domain's source into examples, and write them with a manifest."""
     from cortex.console import Console
     from cortex.domains.dataset import build_dataset, read_description
-    from cortex.runs.profile_file import read_section
+    from cortex.profiles.profile_file import read_section
+    from cortex.runs.show import print_account
     from cortex.settings import Settings
-    from cortex.show import print_account
 
     given: dict[str, Any] = {"horizon_days": horizon_days, "style": style}
     given |= {"source": None if data is None else {"kind": "files", "paths": [str(data.absolute())]}}
@@ -62,7 +62,7 @@ def dataset_show(
     """Show a dataset: splits, dates, base rates, and one prompt."""
     from cortex.console import Console
     from cortex.domains.dataset import describe_dataset
-    from cortex.show import print_dataset
+    from cortex.runs.show import print_dataset
 
     described = describe_dataset(folder)
     if as_json:

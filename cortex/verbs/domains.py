@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, read_path
+from cortex.verbs.options import AsJson, read_path
 
 app = typer.Typer(help="Start a domain of your own, and check one.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def domain_check(
     from cortex.console import Console
     from cortex.domains.contract import check_domain
     from cortex.errors import DataError
-    from cortex.runs.profile_file import read_section
+    from cortex.profiles.profile_file import read_section
     from cortex.settings import Settings
 
     found = check_domain(read_section(name, {}, sets), Settings(), seed)

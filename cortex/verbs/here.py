@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.words import INTERRUPTED, AsJson, Set, read_path
+from cortex.verbs.options import INTERRUPTED, AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -19,15 +19,15 @@ def run(
     profile: Annotated[str | None, typer.Option(envvar="CORTEX_PROFILE", help="The profile of a new run.")] = None,
 ) -> None:
     """Run stages of a run now, on this machine, in this program's environment."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.context import create_run, load_run
-    from cortex.runs.profile_file import load_profile
     from cortex.runs.run_secret import RunSecret, bind_run
     from cortex.settings import Settings
     from cortex.stages.runner import run_stages
 
     settings = Settings()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     resolved = create_run(store, run_id, load_profile(profile)) if profile else load_run(store, run_id)
     bind_run(store, RunSecret.of(run_id, settings), resolved, settings.profile_digest)
     for name, made in run_stages(stages, run_id, resolved, store, settings):
@@ -53,20 +53,20 @@ def rehearse(
     ] = False,
 ) -> None:
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
+    from cortex.artifacts.open_store import open_store
     from cortex.artifacts.signing_keys import PRIVATE_KEY
-    from cortex.artifacts.store import Store
     from cortex.artifacts.trust import Trust, read_signature, trusted_keys
     from cortex.console import Console
-    from cortex.fleet.download import sign_release, signer_of
-    from cortex.places import Venvs
-    from cortex.rehearsal import Rehearsal
+    from cortex.fleet.home.download import sign_release, signer_of
+    from cortex.local.places import Venvs
+    from cortex.local.rehearsal import Rehearsal
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.context import artifact_prefix, list_runs, load_run, new_run_id
-    from cortex.runs.profile_file import load_profile
+    from cortex.runs.show import describe_run, print_run
     from cortex.settings import Settings
-    from cortex.show import describe_run, print_run
 
     settings, console = Settings(), Console()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     if run_id and profile is None and data is None and seed is None and not sets and run_id in list_runs(store):
         resolved = load_run(store, run_id)
     else:
@@ -79,7 +79,7 @@ def rehearse(
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
     if containers:
-        from cortex.containers import Containers
+        from cortex.local.containers import Containers
 
         places = Containers(name, resolved, store, settings)
     else:
@@ -113,10 +113,10 @@ def drill(
     """Damage, kill and interrupt a small stand-in of a profile's training: exits 0 only if nothing was lost."""
     from cortex.console import Console
     from cortex.drill.drill import drill as try_all
-    from cortex.drill.report import print_report
+    from cortex.drill.drill_report import print_report
     from cortex.drill.stand_in import find_trainer
     from cortex.process import terminable
-    from cortex.runs.profile_file import load_profile
+    from cortex.profiles.profile_file import load_profile
     from cortex.settings import Settings
 
     words = [word.strip() for word in (faults or "").split(",") if word.strip()]

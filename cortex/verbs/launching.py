@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortex.errors import ConfigError, RefusedError, UsageError
-from cortex.verbs.words import INTERRUPTED, Run, Set, read_path
+from cortex.verbs.options import INTERRUPTED, Run, Set, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cortex.artifacts.store import Store
     from cortex.console import Console
-    from cortex.fleet.abilities import Target
-    from cortex.fleet.launch import Order
-    from cortex.fleet.plan import Plan
+    from cortex.fleet.clouds.abilities import Target
+    from cortex.fleet.launch.launch_plan import Plan
+    from cortex.fleet.launch.run_launch import Order
+    from cortex.profiles.profile import Profile
     from cortex.runs.deadline_standing import Deadline as DeadlineOf
     from cortex.runs.events import Event
-    from cortex.runs.profile import Profile
     from cortex.settings import Settings
 
 app = typer.Typer()
@@ -75,8 +75,8 @@ def launch(
     force: Force = False,
 ) -> None:
     """Run the whole pipeline in the cloud: check, show the plan, ask, submit it as one managed job, and follow it."""
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.context import check_run_id, new_run_id
-    from cortex.runs.profile_file import load_profile
 
     _require_hours("--deadline", deadline)
     resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline}, sets)
@@ -100,8 +100,8 @@ def resume(
     force: Force = False,
 ) -> None:
     """Launch a run again with its own profile: finished stages are skipped, and the begun one is continued."""
-    from cortex.artifacts.store import Store
-    from cortex.fleet.launch import require_unfinished
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.launch.run_launch import require_unfinished
     from cortex.runs.budget import cap
     from cortex.runs.context import load_run
     from cortex.runs.ledger import LedgerReader
@@ -111,7 +111,7 @@ def resume(
         raise UsageError(f"--budget {budget:g} is no cap: give the dollars that the whole run may cost, above 0")
     _require_hours("--deadline", deadline)
     _require_hours("--max-duration", max_duration)
-    store = Store.open(Settings().bucket_url)
+    store = open_store(Settings().bucket_url)
     profile = load_run(store, run_id)
     require_unfinished(run_id, store)
     events = LedgerReader(store, run_id, ticks=1).new_events()
@@ -124,12 +124,12 @@ def resume(
 @app.command()
 def stop(run_id: Run) -> None:
     """Cancel a run's job and give its machines back; its checkpoints stay, and `resume` continues from them."""
-    from cortex.artifacts.store import Store
-    from cortex.fleet.jobs import SkyPilotJobs
-    from cortex.fleet.launch import stop as cancel
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.launch.jobs import SkyPilotJobs
+    from cortex.fleet.launch.run_launch import stop as cancel
     from cortex.settings import Settings
 
-    stopped = cancel(run_id, Store.open(Settings().bucket_url), SkyPilotJobs())
+    stopped = cancel(run_id, open_store(Settings().bucket_url), SkyPilotJobs())
     for name in stopped:
         print(f"{name}: cancelled, and its machines given back")
     print(f"checkpoints stay: `make resume RUN={run_id}` goes on" if stopped else f"nothing of run {run_id} is running")
@@ -146,11 +146,11 @@ def rent(
     import os
 
     from cortex.console import Console
-    from cortex.fleet.elsewhere import find_missing_keys, with_bucket_keys
-    from cortex.fleet.jobs import SkyPilotJobs
-    from cortex.fleet.names import cluster_name
-    from cortex.fleet.plan import make_plan
-    from cortex.fleet.tasks import find_job, resolve_job
+    from cortex.fleet.clouds.job_names import cluster_name
+    from cortex.fleet.launch.jobs import SkyPilotJobs
+    from cortex.fleet.launch.launch_plan import make_plan
+    from cortex.fleet.tasks.bucket_keys import find_missing_keys, with_bucket_keys
+    from cortex.fleet.tasks.run_tasks import find_job, resolve_job
     from cortex.settings import Settings
 
     settings, path = Settings(), find_job(name)
@@ -200,15 +200,15 @@ def _start(
     the profile's."""
     import os
 
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
-    from cortex.fleet.elsewhere import with_bucket_keys
-    from cortex.fleet.jobs import SkyPilotJobs
-    from cortex.fleet.launch import launch as submit
-    from cortex.fleet.launch import require_bucket
-    from cortex.fleet.names import job_name
-    from cortex.fleet.plan import make_plan
-    from cortex.fleet.status_view import follow as watch
+    from cortex.fleet.clouds.job_names import job_name
+    from cortex.fleet.launch.jobs import SkyPilotJobs
+    from cortex.fleet.launch.launch_plan import make_plan
+    from cortex.fleet.launch.run_launch import launch as submit
+    from cortex.fleet.launch.run_launch import require_bucket
+    from cortex.fleet.status.status_view import follow as watch
+    from cortex.fleet.tasks.bucket_keys import with_bucket_keys
     from cortex.runs.pipeline import SKY_YAML
     from cortex.settings import Settings
 
@@ -235,7 +235,7 @@ def _start(
         return
     if not yes:
         typer.confirm(f"Launch run {run}?", abort=True)
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     order = _order(run, profile, documents, plan, path, store, environment)
     order = replace(
         order,
@@ -262,12 +262,12 @@ def _order(
     environment: "Mapping[str, str]",
 ) -> "Order":
     """The order to launch a run: with its secret, its base's pin, and the role of its machines in AWS."""
-    from cortex.artifacts.names import BASES
-    from cortex.fleet.elsewhere import goes_to
-    from cortex.fleet.launch import Order
-    from cortex.fleet.run_role import RunRole
-    from cortex.runs.base_pin import mirror_prefix
-    from cortex.runs.base_revision import pin_now
+    from cortex.artifacts.file_names import BASES
+    from cortex.bases.base_pin import mirror_prefix
+    from cortex.bases.base_revision import pin_now
+    from cortex.fleet.clouds.task_clouds import goes_to
+    from cortex.fleet.launch.run_launch import Order
+    from cortex.fleet.launch.run_role import RunRole
     from cortex.runs.run_secret import RunSecret
     from cortex.settings import Settings
 
@@ -294,8 +294,8 @@ def _resolve(
     that of the ledger or the profile."""
     import time
 
-    from cortex.fleet.deadline.making import make_deadline
-    from cortex.fleet.tasks import resolve
+    from cortex.fleet.launch.new_deadline import make_deadline
+    from cortex.fleet.tasks.run_tasks import resolve
     from cortex.runs.deadline_standing import Deadline as DeadlineOf
 
     known = DeadlineOf.read(events)
@@ -320,7 +320,7 @@ def _print_if_interrupted(what: str) -> Generator[None]:
 
 def _ensure_watcher(home: Path) -> str:
     """Make sure that `cortex watch` runs where SkyPilot's server is: start it here unless the server is remote."""
-    from cortex.fleet.skypilot import has_remote_server
+    from cortex.fleet.clouds.skypilot import has_remote_server
     from cortex.fleet.watch.background import log_path, start_watcher
 
     if has_remote_server():
@@ -333,9 +333,10 @@ def _require_target(cloud: str | None) -> "Target | None":
     """Read `--cloud`, and check first of all that SkyPilot has the packages for that cloud here."""
     if cloud is None:
         return None
-    from cortex.fleet.abilities import Target
-    from cortex.fleet.access import install_command, missing_packages, require_pool
-    from cortex.fleet.skypilot import has_remote_server
+    from cortex.fleet.clouds.abilities import Target
+    from cortex.fleet.clouds.access import require_pool
+    from cortex.fleet.clouds.packages import install_command, missing_packages
+    from cortex.fleet.clouds.skypilot import has_remote_server
 
     target = Target.read(cloud)
     # A remote server has its own packages: preflight checks those.
@@ -381,7 +382,7 @@ def _run_checks(
 
 
 def _require_pushed(documents: list[dict[str, Any]]) -> None:
-    from cortex.fleet.tasks import unpushed_images
+    from cortex.fleet.tasks.run_tasks import unpushed_images
 
     missing = unpushed_images(documents)
     if missing:
@@ -392,7 +393,7 @@ def _require_pushed(documents: list[dict[str, Any]]) -> None:
 
 
 def _write(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
-    from cortex.fleet.tasks import dump
+    from cortex.fleet.tasks.run_tasks import dump
 
     path = folder.absolute() / "launch.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, Set, read_path
+from cortex.verbs.options import AsJson, Set, read_path
 
 app = typer.Typer()
 
@@ -33,12 +33,12 @@ def plan(
         raise UsageError("--trace and --closed contradict each other: give one")
 
     from cortex.console import Console
-    from cortex.fleet.capacity.plan import plan_capacity
-    from cortex.fleet.capacity.prices import PriceReader
-    from cortex.fleet.capacity.table import capacity_json, print_capacity
-    from cortex.fleet.tasks import resolve
+    from cortex.fleet.capacity.capacity_plan import plan_capacity
+    from cortex.fleet.capacity.plan_table import capacity_json, print_capacity
+    from cortex.fleet.capacity.stage_prices import PriceReader
+    from cortex.fleet.tasks.run_tasks import resolve
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.pipeline import SKY_YAML
-    from cortex.runs.profile_file import load_profile
     from cortex.settings import Settings
 
     resolved, settings = load_profile(profile, sets=sets), Settings()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, Set
+from cortex.verbs.options import AsJson, Set
 
 app = typer.Typer(help="Show a profile's values, or the schema of profiles.", no_args_is_help=True)
 
@@ -17,8 +17,8 @@ def profile_show(
     as_json: AsJson = False,
 ) -> None:
     """Show every value of a profile and its origin: a file, --set, or the default."""
-    from cortex.runs.profile_file import draft_profile
-    from cortex.runs.profile_text import annotate_profile, value_origins
+    from cortex.profiles.profile_file import draft_profile
+    from cortex.profiles.profile_text import annotate_profile, value_origins
 
     draft = draft_profile(profile, sets=sets)
     checked = draft.checked()
@@ -31,6 +31,6 @@ def profile_show(
 @app.command("schema")
 def profile_schema() -> None:
     """Print the JSON schema of profile files, with which editors complete and check them."""
-    from cortex.runs import profile_text
+    from cortex.profiles import profile_text
 
     print(json_text(profile_text.profile_schema()))

@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import RefusedError, UsageError, VerificationError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, Run, read_path
+from cortex.verbs.options import AsJson, Run, read_path
 
 if TYPE_CHECKING:
     from cortex.artifacts.trust import Trust
@@ -25,16 +25,16 @@ SignedBy = Annotated[
 @app.command()
 def show(run_id: Run, as_json: AsJson = False) -> None:
     """Show a run's stages, scores and verdict."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
+    from cortex.runs.show import describe_run, print_run
     from cortex.settings import Settings
-    from cortex.show import describe_run, print_run
 
     settings = Settings()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     described = describe_run(store, run_id)
     if described["release"]:
-        from cortex.fleet.download import signer_of
+        from cortex.fleet.home.download import signer_of
 
         trust = trust_of(settings)
         signer = signer_of(store, run_id, trust)
@@ -104,22 +104,22 @@ def download(
 ) -> None:
     """Download a run's release to this disk, and verify it; if interrupted, the same command continues."""
     from cortex.artifacts.manifest import Manifest
+    from cortex.artifacts.open_store import open_store
     from cortex.artifacts.signing_keys import PRIVATE_KEY
-    from cortex.artifacts.store import Store
     from cortex.artifacts.trust import read_signature
     from cortex.console import Console
-    from cortex.fleet.download import download as bring
-    from cortex.fleet.download import release_of, sign_release
-    from cortex.fleet.egress import egress_line
-    from cortex.fleet.progress import transfer_bar
+    from cortex.fleet.home.download import download as bring
+    from cortex.fleet.home.download import release_of, sign_release
+    from cortex.fleet.home.egress import egress_line
+    from cortex.fleet.home.progress import transfer_bar
     from cortex.settings import Settings
 
     settings, console = Settings(), Console(stderr=True)
     home, trust = settings.home.absolute(), trust_of(settings, key)
     if from_cluster:
-        from cortex.fleet.box import Box
-        from cortex.fleet.over_ssh import bring as bring_over_ssh
-        from cortex.fleet.over_ssh import find_release
+        from cortex.fleet.home.box import Box
+        from cortex.fleet.home.over_ssh import bring as bring_over_ssh
+        from cortex.fleet.home.over_ssh import find_release
 
         with Box(from_cluster, settings.ssh_config) as box:
             release = find_release(box, run_id, remote_home)
@@ -128,7 +128,7 @@ def download(
     elif remote_home:
         raise UsageError("--remote-home says where things are on an instance: name that one with --from-cluster")
     else:
-        store = Store.open(settings.bucket_url)
+        store = open_store(settings.bucket_url)
         size = release_of(store, run_id).size
         if line := egress_line(store.url, size):
             console.print(line, soft_wrap=True)
@@ -165,16 +165,16 @@ def teardown(
     key: SignedBy = None,
 ) -> None:
     """Destroy a run's machines, once its release is verified on this disk; the bucket stays as it is."""
-    from cortex.artifacts.store import Store
-    from cortex.fleet.download import signer_of
-    from cortex.fleet.machines import SkyPilotMachines
-    from cortex.fleet.run_role import RunRole
-    from cortex.fleet.teardown import abandon as let_go
-    from cortex.fleet.teardown import teardown as tear_down
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.clouds.run_machines import SkyPilotMachines
+    from cortex.fleet.home.download import signer_of
+    from cortex.fleet.home.teardown import abandon as let_go
+    from cortex.fleet.home.teardown import teardown as tear_down
+    from cortex.fleet.launch.run_role import RunRole
     from cortex.settings import Settings
 
     settings, machines = Settings(), SkyPilotMachines()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     if abandon:
         destroyed = let_go(run_id, typed if typed is not None else ask_to_abandon(run_id), store, machines)
     else:
@@ -200,13 +200,13 @@ def ask_to_abandon(run_id: str) -> str:
 @app.command()
 def lineage(run_id: Run) -> None:
     """Show the artifacts that a run's release was made from, manifest by manifest."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
-    from cortex.fleet.lineage import draw
-    from cortex.fleet.lineage import lineage as walk
+    from cortex.fleet.home.lineage import draw
+    from cortex.fleet.home.lineage import lineage as walk
     from cortex.settings import Settings
 
-    Console().print(draw(walk(Store.open(Settings().bucket_url), run_id)))
+    Console().print(draw(walk(open_store(Settings().bucket_url), run_id)))
 
 
 @app.command()
@@ -237,12 +237,12 @@ def sign(
     ] = None,
 ) -> None:
     """Sign a release with OpenSSF model-signing: write `model.sig` beside its files; for a RUN, to its bucket, too."""
+    from cortex.artifacts.open_store import open_store
     from cortex.artifacts.receipt import Receipt
     from cortex.artifacts.signature import sign as write_signature
     from cortex.artifacts.signing_keys import PRIVATE_KEY
-    from cortex.artifacts.store import Store
     from cortex.artifacts.verify import verify as check
-    from cortex.fleet.download import sign_release
+    from cortex.fleet.home.download import sign_release
     from cortex.settings import Settings
 
     settings, folder = Settings(), read_path(target)
@@ -255,7 +255,7 @@ def sign(
     receipt = Receipt.read(settings.home.absolute(), target)
     if receipt is None:
         raise UsageError(f"{target} is neither a folder nor a run whose release is here: cortex download {target}")
-    sign_release(target, Store.open(settings.bucket_url), receipt.path, key)
+    sign_release(target, open_store(settings.bucket_url), receipt.path, key)
     print(f"{receipt.path}: signed, and the signature is beside the bucket's copy")
 
 

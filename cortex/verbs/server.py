@@ -7,7 +7,7 @@ import typer
 from cortex.errors import UsageError
 
 if TYPE_CHECKING:
-    from cortex.fleet.tunnel import Tunnel
+    from cortex.fleet.clouds.tunnel import Tunnel
 
 app = typer.Typer(help="SkyPilot's server in the cloud: open the tunnel to it, and close it.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def disconnect() -> None:
 
 
 def _tunnel() -> "Tunnel":
-    from cortex.fleet.tunnel import find_tunnel
+    from cortex.fleet.clouds.tunnel import find_tunnel
     from cortex.settings import Settings
 
     tunnel = find_tunnel(Settings())

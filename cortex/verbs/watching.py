@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import CortexError
 from cortex.text import json_text
-from cortex.verbs.words import AsJson, Run, read_path
+from cortex.verbs.options import AsJson, Run, read_path
 
 app = typer.Typer()
 
@@ -20,16 +20,16 @@ def status(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
 ) -> None:
     """Show a run's status: stages, steps, money, machine, last sign of life."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
-    from cortex.fleet.job_state import JobWatcher
-    from cortex.fleet.status import RunWatcher
-    from cortex.fleet.status_view import follow as follow_run
-    from cortex.fleet.status_view import print_status
+    from cortex.fleet.status.run_status import RunWatcher
+    from cortex.fleet.status.status_view import follow as follow_run
+    from cortex.fleet.status.status_view import print_status
+    from cortex.fleet.watch.job_state import JobWatcher
     from cortex.settings import Settings
 
     settings, console = Settings(), Console()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     if follow and not as_json:
         follow_run(store, run_id, console)
         return
@@ -73,12 +73,12 @@ def curves(
     ],
 ) -> None:
     """Write the curves of a run's trainings, from its ledger, for TensorBoard."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.runs.context import load_run
     from cortex.settings import Settings
-    from cortex.training.tracking.redrawing import draw_run
+    from cortex.tracking.redrawing import draw_run
 
-    store = Store.open(Settings().bucket_url)
+    store = open_store(Settings().bucket_url)
     load_run(store, run_id)
     for path in draw_run(store, run_id, out):
         print(path)
@@ -87,12 +87,12 @@ def curves(
 @app.command()
 def runs(as_json: AsJson = False) -> None:
     """List all runs of the bucket."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
-    from cortex.fleet.runs import print_runs, read_runs, runs_json
+    from cortex.fleet.status.run_table import print_runs, read_runs, runs_json
     from cortex.settings import Settings
 
-    store = Store.open(Settings().bucket_url)
+    store = open_store(Settings().bucket_url)
     found = read_runs(store)
     if as_json:
         print(json_text(runs_json(found)))
@@ -103,13 +103,13 @@ def runs(as_json: AsJson = False) -> None:
 @app.command()
 def cost(run_id: Run, as_json: AsJson = False) -> None:
     """Show a run's cost, machine by machine, and its cap."""
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
     from cortex.console import Console
-    from cortex.fleet.runs import cost_json, print_cost
-    from cortex.fleet.status import read_status
+    from cortex.fleet.status.run_status import read_status
+    from cortex.fleet.status.run_table import cost_json, print_cost
     from cortex.settings import Settings
 
-    found = read_status(Store.open(Settings().bucket_url), run_id)
+    found = read_status(open_store(Settings().bucket_url), run_id)
     if as_json:
         print(json_text(cost_json(found)))
     else:
@@ -123,16 +123,16 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run has ended, or Ctrl-C.")] = False,
 ) -> None:
     """Print the end of the log of a run's newest attempt, as of the last minute."""
-    from cortex.artifacts.store import Store
-    from cortex.fleet.job_state import JobWatcher
-    from cortex.fleet.logs import follow_logs, read_logs
-    from cortex.fleet.status import RunWatcher
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.status.run_logs import follow_logs, read_logs
+    from cortex.fleet.status.run_status import RunWatcher
+    from cortex.fleet.watch.job_state import JobWatcher
     from cortex.runs.context import load_run
-    from cortex.runs.stages import find_stage
+    from cortex.runs.stage_list import find_stage
     from cortex.settings import Settings
     from cortex.text import LogFilter
 
-    store = Store.open(Settings().bucket_url)
+    store = open_store(Settings().bucket_url)
     load_run(store, run_id)
     if stage:
         find_stage(stage)

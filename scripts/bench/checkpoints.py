@@ -26,16 +26,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from cortex.artifacts.lease import Lease  # noqa: E402
-from cortex.artifacts.store import Store  # noqa: E402
-from cortex.environments import environment, on_path  # noqa: E402
+from cortex.artifacts.open_store import open_store  # noqa: E402
+from cortex.checkpoints.checkpoints import Checkpoints  # noqa: E402
+from cortex.checkpoints.supervisor import run_trainer  # noqa: E402
+from cortex.checkpoints.trainer_command import trainer_environment  # noqa: E402
+from cortex.local.environments import environment, on_path  # noqa: E402
+from cortex.profiles.profile_file import load_profile  # noqa: E402
 from cortex.runs.context import RunContext  # noqa: E402
 from cortex.runs.ledger import Ledger  # noqa: E402
-from cortex.runs.profile_file import load_profile  # noqa: E402
 from cortex.runs.run_secret import RunSecret  # noqa: E402
 from cortex.settings import Settings  # noqa: E402
-from cortex.training.checkpoints import Checkpoints  # noqa: E402
-from cortex.training.launch import trainer_environment  # noqa: E402
-from cortex.training.supervisor import run_trainer  # noqa: E402
 
 RUN = "bench"
 
@@ -118,7 +118,7 @@ _PROGRAMS = {"bare": "--train", "kit": "--stage"}
 
 def stage(told: dict[str, Any]) -> None:
     """Run the trainer under the kit's supervisor."""
-    store, profile = Store.open(str(Path(told["work"], "bucket"))), load_profile(told["profile"])
+    store, profile = open_store(str(Path(told["work"], "bucket"))), load_profile(told["profile"])
     lease = Lease.take(store, RUN)
     secret = RunSecret(RUN, "0" * 64)  # its value does not affect the timing
     context = RunContext(RUN, profile, store, Path(told["work"]), lease, Ledger(store, RUN, lease.epoch), secret)
@@ -135,7 +135,7 @@ def train(told: dict[str, Any]) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-    from cortex.training.callbacks import kit_callbacks
+    from cortex.trainers.callbacks import kit_callbacks
 
     class FirstStep(TrainerCallback):
         at = 0.0

@@ -5,7 +5,7 @@ its own, alone on the GPU. A part that fails or lacks a package is reported, and
 
 - peak: the arithmetic and the bandwidth that this GPU reaches, for comparison with the rest;
 - sft, grpo: steps of the trainers at a profile's batch, bare, and under the kit's supervisor with committed
-  checkpoints; beside them the memory and time by `cortex.training.step_trace`, which runs on fake tensors;
+  checkpoints; beside them the memory and time by `cortex.tracing.step_trace`, which runs on fake tensors;
 - gptq: the kit's quantization of a few layers.
 
 It needs torch, transformers, PEFT and accelerate. The kit's own packages, TRL and llm-compressor may also be unpacked
@@ -135,19 +135,19 @@ def _median_seconds(work: Callable[[], Any], device: str) -> float:
 def stage(told: dict[str, Any]) -> None:
     """Run a trainer under the kit's supervisor: events, ledger, committed checkpoints."""
     from cortex.artifacts.lease import Lease
-    from cortex.artifacts.store import Store
+    from cortex.artifacts.open_store import open_store
+    from cortex.checkpoints.checkpoints import Checkpoints
+    from cortex.checkpoints.supervisor import run_trainer
+    from cortex.profiles.profile_file import load_profile
     from cortex.runs.context import RunContext
     from cortex.runs.ledger import Ledger
-    from cortex.runs.profile_file import load_profile
     from cortex.runs.run_secret import RunSecret
-    from cortex.training.checkpoints import Checkpoints
-    from cortex.training.supervisor import run_trainer
 
     run, work = "bench", Path(told["work"])
     hardware = {"device": told["device"], "gpus": 1, "threads": os.cpu_count() or 1}
     changed = {"model": {"base": str(work)}, "hardware": hardware, "dpo": None}
     profile = load_profile("cortex-8b", {**changed, "grpo.vllm": None})
-    store = Store.open(str(work / "bucket"))
+    store = open_store(str(work / "bucket"))
     lease = Lease.take(store, run)
     secret = RunSecret(run, "0" * 64)  # its value does not affect the timing
     context = RunContext(run, profile, store, work, lease, Ledger(store, run, lease.epoch), secret)
@@ -163,7 +163,7 @@ def train(told: dict[str, Any]) -> None:
     import torch
     from transformers import TrainerCallback
 
-    from cortex.training.callbacks import kit_callbacks
+    from cortex.trainers.callbacks import kit_callbacks
 
     step_ends: list[float] = []
 
@@ -276,7 +276,7 @@ def _tokenizer() -> Any:
 
 def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
     """The kit's plan of the same step, for the arithmetic and bandwidth that were measured here."""
-    from cortex.training.step_trace import StepRequest, trace
+    from cortex.tracing.step_trace import StepRequest, trace
 
     grpo = told["part"].startswith("grpo")
     shape = shape_of(told)
@@ -302,8 +302,8 @@ def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
 
 def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
     """Measure the kit's quantization of a model with two layers, in seconds a layer."""
-    from cortex.runs.profile_sections import Gptq
-    from cortex.training.quantize import gptq
+    from cortex.models.quantize import gptq
+    from cortex.profiles.profile_sections import Gptq
 
     layers, folder = 2, Path(told["work"])
     model = _model({**told, "layers": layers}, adapter=False)

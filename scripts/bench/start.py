@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=50, help="signs of life, and objects of progress, of each run")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        fill(Store.open(f"{folder}/bucket"), chosen.runs, chosen.objects)
+        fill(open_store(f"{folder}/bucket"), chosen.runs, chosen.objects)
         print("| verb | wall s | CPU s |\n| --- | --- | --- |")
         for words in (["--help"], ["status", "run-0"], ["cost", "run-0"], ["runs"]):
             wall, cpu = zip(*(timed(words, folder) for _ in range(chosen.rounds)), strict=True)

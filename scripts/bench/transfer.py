@@ -34,7 +34,8 @@ import sys
 from pathlib import Path
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
-publish(Path(sys.argv[1]), Store.open("s3://bench"), sys.argv[2], kind="bench", code="")
+from cortex.artifacts.open_store import open_store
+publish(Path(sys.argv[1]), open_store("s3://bench"), sys.argv[2], kind="bench", code="")
 """
 DOWN = """
 import sys
@@ -42,7 +43,8 @@ from pathlib import Path
 from cortex.artifacts.artifact import require
 from cortex.artifacts.receiving import receive
 from cortex.artifacts.store import Store
-store = Store.open("s3://bench")
+from cortex.artifacts.open_store import open_store
+store = open_store("s3://bench")
 receive(store, "down", require(store, "down"), Path(sys.argv[1]))
 """
 RAW = f"""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.fleet.tasks import DIGESTS
+from cortex.fleet.tasks.run_tasks import DIGESTS
 from scripts.images.build import Built, revision
 from scripts.images.docker import docker, docker_aloud
 

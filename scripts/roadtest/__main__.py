@@ -16,8 +16,8 @@ from cortex.console import Console, guard_log
 from cortex.errors import CortexError, RefusedError, UsageError
 from cortex.runs.pipeline import SKY_YAML
 from cortex.section import nearest
-from cortex.surroundings import complete_environment
 from cortex.text import harmless
+from cortex.variables.surroundings import complete_environment
 from scripts.roadtest.interrupts import Interrupts
 from scripts.roadtest.prepare import PROFILE, make_road, new_name, plan_of, require_name
 from scripts.roadtest.road import Road

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from cortex.errors import ConfigError
-from cortex.fleet.alternatives import GROUPS
+from cortex.fleet.clouds.task_clouds import GROUPS
 from cortex.runs.pipeline import read_documents
 
 SECRET = "ROADTEST_SECRET"

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import yaml
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import ConfigError, UsageError
-from cortex.fleet.alternatives import HOMES
-from cortex.fleet.launch import require_bucket
-from cortex.fleet.plan import Plan, make_plan
-from cortex.fleet.tasks import resolve
+from cortex.fleet.launch.launch_plan import Plan, make_plan
+from cortex.fleet.launch.run_launch import require_bucket
+from cortex.fleet.tasks.alternatives import HOMES
+from cortex.fleet.tasks.run_tasks import resolve
 from cortex.paths import expand
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import Settings
 from cortex.yaml_reader import read_yaml
 from scripts.roadtest.pipeline import DIGEST, SECRET, write_pipelines
@@ -77,7 +77,7 @@ def make_road(
         pipeline=files[0],
         wall_pipeline=files[1],
         settings=settings,
-        store=Store.open(settings.bucket_url),
+        store=open_store(settings.bucket_url),
         # The verbs fill a task's empty variables from their environment.
         verbs=Verbs(folder / "said", {**os.environ, DIGEST: hashlib.sha256(secret.encode()).hexdigest()}),
         secret=secret,

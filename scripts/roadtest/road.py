@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import StageError
-from cortex.fleet.job_state import JobWatcher
-from cortex.fleet.status import RunStatus, RunWatcher
+from cortex.fleet.status.run_status import RunStatus, RunWatcher
+from cortex.fleet.watch.job_state import JobWatcher
+from cortex.profiles.profile import Profile
 from cortex.runs.events import Event
-from cortex.runs.profile import Profile
 from cortex.settings import Settings
 from scripts.roadtest.pipeline import SECRET
 from scripts.roadtest.verbs import Verbs

@@ -6,7 +6,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from cortex.artifacts.artifact import find, publish
-from cortex.artifacts.bucket import connect
+from cortex.artifacts.bucket_client import connect
 from cortex.artifacts.direct import CHUNK, Direct
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import PIECE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
 from cortex.errors import DataError, VerificationError
 from tests.artifacts.strategies import manifests
-from tests.artifacts.test_names import HOSTILE
+from tests.artifacts.test_file_names import HOSTILE
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 

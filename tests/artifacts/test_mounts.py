@@ -12,9 +12,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 folder = Path(sys.argv[2], "made")
 assert folder.stat().st_dev == Path(sys.argv[1]).stat().st_dev
-print(Store.open(sys.argv[1]).adopt(folder, "runs/r/data", keep=False), folder.exists())
+print(open_store(sys.argv[1]).adopt(folder, "runs/r/data", keep=False), folder.exists())
 """
 
 

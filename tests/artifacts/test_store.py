@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.folder_store import INCOMING, FolderStore
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import MissingObjectError, Store, StoreError
@@ -19,11 +20,11 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 def test_urls(tmp_path: Path) -> None:
-    assert Store.open(str(tmp_path)).url == str(tmp_path)
-    assert Store.open(f"file://{tmp_path}/a%20b").url == str(tmp_path / "a b")
+    assert open_store(str(tmp_path)).url == str(tmp_path)
+    assert open_store(f"file://{tmp_path}/a%20b").url == str(tmp_path / "a b")
     for url in ("http://x/y", "s3://", "file://host/x", "ftp://x"):
         with pytest.raises(ConfigError, match=url.split(":")[0]):
-            Store.open(url)
+            open_store(url)
 
 
 def test_what_is_put_is_got(store: Store) -> None:
@@ -127,5 +128,5 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_buckets_are_asked_with_the_patience_given(client_environment: dict[str, str]) -> None:
-    store = Store.open("s3://bucket/kit", Patience(deadline=math.inf))
+    store = open_store("s3://bucket/kit", Patience(deadline=math.inf))
     assert isinstance(store, RemoteStore) and store.patience.deadline == math.inf and client_environment

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from cortex.artifacts.artifact import publish
-from cortex.artifacts.names import CHECKPOINT_TAG, is_of_a_checkpoint
+from cortex.artifacts.file_names import CHECKPOINT_TAG, is_of_a_checkpoint
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import PIECE, StoreError

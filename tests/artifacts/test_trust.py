@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.artifact import Artifact, publish
+from cortex.artifacts.file_names import LARGEST_SIGNATURE
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.names import LARGEST_SIGNATURE
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.signature import check_signature, sign
 from cortex.artifacts.signing_keys import make_keys
 from cortex.artifacts.trust import Trust, find_signature, fingerprint, read_signature, trusted_keys
 from cortex.errors import ConfigError, RefusedError, VerificationError
-from cortex.fleet.download import download, sign_release, signer_of
+from cortex.fleet.home.download import download, sign_release, signer_of
 from tests.artifacts.strategies import write
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cortex.docker import cpu_image
 from cortex.errors import ConfigError
+from cortex.local.docker import cpu_image
 from cortex.settings import Settings
 from tests.containers.base import base_image
 from tests.containers.engine import Engine, answering, check_machine, default_place, engine

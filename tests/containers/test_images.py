@@ -15,8 +15,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from cortex.containers import HARDENED, USER
-from cortex.docker import cpu_image
+from cortex.local.containers import HARDENED, USER
+from cortex.local.docker import cpu_image
 from cortex.settings import CHECKOUT
 from scripts.images.build import found
 from scripts.images.sbom import write_sbom

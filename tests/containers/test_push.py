@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.fleet.tasks import resolve
+from cortex.fleet.tasks.run_tasks import resolve
 from cortex.process import running
-from cortex.runs.profile_file import load_profile
+from cortex.profiles.profile_file import load_profile
 from cortex.settings import Settings
 from scripts.images.build import Built, found, revision
 from scripts.images.push import push, write_digests

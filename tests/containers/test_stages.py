@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from cortex.artifacts.artifact import find
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.artifacts.verify import verify
-from cortex.containers import Container
+from cortex.local.containers import Container
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import artifact_prefix, create_run
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
 from tests.containers.conftest import BUILD_OPTIONS, Images
 from tests.containers.engine import Engine
@@ -49,7 +50,7 @@ def undisturbed(home: Home, small: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def store(home: Home) -> Store:
-    return Store.open(str(home.folder / "bucket"))
+    return open_store(str(home.folder / "bucket"))
 
 
 @pytest.fixture(scope="module")

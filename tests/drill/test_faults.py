@@ -5,11 +5,11 @@ import pytest
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.manifest import MANIFEST
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.verify import verify
 from cortex.drill.faults import Damage, Sound, catalogue, cut, flip, zero_half
 from cortex.errors import DataError
-from tests.training.toy import chain, save
+from tests.checkpoints.toy import chain, save
 
 OLDER, NEWEST = 2, 4
 
@@ -26,7 +26,7 @@ def checkpoint(folder: Path, step: int, seed: bytes = b"") -> Path:
 
 def committed(folder: Path, step: int, seed: bytes = b"") -> Path:
     """A checkpoint with its manifest."""
-    store = Store.open(str(folder.parent))
+    store = open_store(str(folder.parent))
     return publish(checkpoint(folder.with_name("saved"), step, seed), store, folder.name, kind="checkpoint").path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.drill.disk import why_no_small_disk
+from cortex.drill.small_disk import why_no_small_disk
 from cortex.process import running
 from cortex.settings import CHECKOUT
 
@@ -24,7 +24,7 @@ from cortex.drill import drill
 from cortex.drill.attempts import Runner
 from cortex.drill.bench import Bench
 from cortex.drill.cases import Case
-from cortex.drill.disk import SmallDisk
+from cortex.drill.small_disk import SmallDisk
 from cortex.drill.sides import Bare, Kit
 from cortex.drill.stand_in import stand_in
 

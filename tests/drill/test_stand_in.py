@@ -5,9 +5,9 @@ import pytest
 
 from cortex.drill.stand_in import Trainer, find_trainer, stand_in
 from cortex.errors import UsageError
-from cortex.runs.profile_file import PROFILES, load_profile
-from cortex.training.axolotl_config import axolotl_config
-from cortex.training.trl_config import grpo_arguments
+from cortex.profiles.profile_file import PROFILES, load_profile
+from cortex.trainers.axolotl_config import axolotl_config
+from cortex.trainers.trl_config import grpo_arguments
 
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 TRAINERS: list[Trainer] = ["sft", "grpo"]

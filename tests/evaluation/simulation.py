@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cortex.domains.columns import one_turn
+from cortex.domains.example_columns import one_turn
 from cortex.domains.markets import Markets
 from cortex.domains.markets.forecasts import Forecasts
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Bools, Floats, Grades
+from cortex.evaluation.judging import evaluate
 from cortex.evaluation.measure import REFERENCE_LOSS
 from cortex.evaluation.record import Evaluation
-from cortex.evaluation.report import evaluate
 
 FEATURES = ["mom7", "flow", "noise"]
 MARKETS = Markets()

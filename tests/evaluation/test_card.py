@@ -6,7 +6,7 @@ import yaml
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.record import Evaluation
 from tests.evaluation.simulation import MARKETS
-from tests.evaluation.test_report import EVALUATION
+from tests.evaluation.test_judging import EVALUATION
 from tests.hostile import HOSTILE, odd_characters
 
 DETAILS = CardDetails(

@@ -14,7 +14,7 @@ from cortex.evaluation.record import Derived, Evaluation
 from cortex.stages.released import log_copy_losses
 from tests.evaluation.simulation import MARKETS, judge, stated
 from tests.evaluation.test_card import DETAILS
-from tests.evaluation.test_report import EXAMPLES, TEST
+from tests.evaluation.test_judging import EXAMPLES, TEST
 
 TRUTH = TEST["oracle_p_up"].to_numpy()
 OUTCOME = TEST["outcome"].to_numpy()

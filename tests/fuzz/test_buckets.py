@@ -17,9 +17,9 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.cli import app
 from cortex.errors import CortexError
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
 from tests.hostile import HOSTILE, odd_characters
 
 from .runner import Fuzz

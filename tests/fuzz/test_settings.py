@@ -18,7 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 from cortex.errors import CortexError
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from cortex.urls import read_bucket_url
 from cortex.yaml_reader import read_yaml
@@ -107,7 +107,7 @@ class Client:
 PROGRAM = """
 import json, os, sys
 import httpx, httpx2, obstore
-from cortex.artifacts.bucket import connect
+from cortex.artifacts.bucket_client import connect
 from cortex.errors import CortexError
 for line in sys.stdin:
     os.environ.clear()

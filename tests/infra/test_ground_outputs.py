@@ -14,7 +14,7 @@ from sky import skypilot_config
 from sky.provision.azure import config as sky_azure
 from sky.utils import common_utils, config_utils, schemas
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import ConfigError
 from cortex.settings import CHECKOUT, Settings
 from infra import kit_files
@@ -72,7 +72,7 @@ def test_what_is_for_google_is_written_down_and_the_bucket_stays_awss(
     assert (tmp_path / ".env").read_text().splitlines() == lines
     for name, value in environment(AT_GOOGLE).items():
         monkeypatch.setenv(name, value)
-    assert Store.open("gs://cortex-dev-artifacts-cortex-lab").url == "gs://cortex-dev-artifacts-cortex-lab"
+    assert open_store("gs://cortex-dev-artifacts-cortex-lab").url == "gs://cortex-dev-artifacts-cortex-lab"
     kit_files.remove(AT_GOOGLE, tmp_path)
     assert (tmp_path / ".env").read_text() == "CORTEX_TEACHER_API_KEY=abc\n"
     assert (tmp_path / ".sky.yaml").read_text() == ""
@@ -125,7 +125,7 @@ def test_only_controllers_without_a_server_get_credentials(outputs: GroundOutput
 def test_the_environment_opens_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(OUTPUTS).items():
         monkeypatch.setenv(name, value)
-    assert Store.open(Settings().bucket_url).url == "s3://cortex-dev-artifacts-123456789012-us-east-1"
+    assert open_store(Settings().bucket_url).url == "s3://cortex-dev-artifacts-123456789012-us-east-1"
 
 
 def test_printed_outputs_are_read_and_missing_ones_named() -> None:

@@ -17,13 +17,14 @@ from moto import mock_aws
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.fleet.download import download
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.clouds.job_names import RUN_TAG
+from cortex.fleet.home.download import download
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT
 from infra import stack as stack_module
 from infra.outputs import ServerOutputs
@@ -109,7 +110,7 @@ def _machine(client: Any, network: str, tags: dict[str, str]) -> str:
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Store:
-    return Store.open(str(tmp_path / "bucket"))
+    return open_store(str(tmp_path / "bucket"))
 
 
 def _release(store: Store, run: str, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_region_is_not_left_while_a_machine_stands_in_it(engine: Engine, tmp_p
         Stack("dev").up(tmp_path, yes=True)
     assert "up --yes" not in engine.asked
     with pytest.raises(RefusedError, match="in eu-west-1"):
-        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: Store.open(str(tmp_path / "b")))
+        Stack("dev").down(tmp_path, tmp_path / "home", yes=True, open_store=lambda _: open_store(str(tmp_path / "b")))
     client.terminate_instances(InstanceIds=[machine])
     Stack("dev").up(tmp_path, yes=True)
     assert "up --yes" in engine.asked
@@ -302,7 +303,7 @@ def test_down_says_that_aws_cannot_be_asked(
 def test_down_asks_both_buckets(engine: Engine, bucket: Store, tmp_path: Path) -> None:
     engine.give(AT_GOOGLE.model_dump_json())
     _release(bucket, "r9", tmp_path)
-    empty = Store.open(str(tmp_path / "empty"))
+    empty = open_store(str(tmp_path / "empty"))
     with pytest.raises(RefusedError, match="r9"):
         Stack("dev").down(
             tmp_path, tmp_path / "home", open_store=lambda url: bucket if url.startswith("gs://") else empty

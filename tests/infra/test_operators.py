@@ -14,8 +14,8 @@ pytest.importorskip("pulumi", reason="the infra environment is not installed: im
 from botocore.client import BaseClient
 from parliament import analyze_policy_string
 
-from cortex.fleet.names import RUN_TAG
-from cortex.fleet.run_role import RunRole
+from cortex.fleet.clouds.job_names import RUN_TAG
+from cortex.fleet.launch.run_role import RunRole
 from infra.names import Names
 from infra.operators import DOCUMENT, launcher_policy, raiser_policy
 from infra.policies import instance_trust

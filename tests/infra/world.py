@@ -14,7 +14,7 @@ import pulumi
 from moto import mock_aws
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from cortex.fleet.run_role import RunRole
+from cortex.fleet.launch.run_role import RunRole
 from cortex.settings import CHECKOUT
 from infra.config import PROJECT, SECTION, StackConfig
 from infra.ground import load

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cortex.artifacts import artifact, creating, lease, receipt, receiving, sending
-from cortex.fleet import download, teardown
+from cortex.fleet.home import download, teardown
 from cortex.runs import budget, context, ledger, machine, meter
 from tests.protocol import publishing, receipts, spending
 from tests.protocol.publishing import play_publishing

@@ -9,10 +9,10 @@ from cortex.artifacts.artifact import fetch, publish
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import StoreError
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger, LedgerReader
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
 from tests.protocol.bucket import Bucket
 from tests.protocol.rules import Rule, ViolationError
 from tests.protocol.world import World, Writer

@@ -12,8 +12,8 @@ from cortex.artifacts.receipt import Receipt, receipt_path
 from cortex.artifacts.store import StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import RefusedError, VerificationError
-from cortex.fleet.download import download, release_folder, release_of
-from cortex.fleet.teardown import teardown
+from cortex.fleet.home.download import download, release_folder, release_of
+from cortex.fleet.home.teardown import teardown
 from cortex.runs.context import artifact_prefix
 from tests.protocol.bucket import Bucket
 from tests.protocol.rules import Rule, ViolationError

@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
+from cortex.checkpoints.trainer_command import trainer_environment
 from cortex.drill.stand_in import Trainer
 from cortex.drill.warmth import MODULES, warm
-from cortex.environments import environment, on_path
+from cortex.local.environments import environment, on_path
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.ledger import Event, LedgerReader
-from cortex.runs.profile_file import load_profile
 from cortex.settings import CHECKOUT, Settings
-from cortex.training.launch import trainer_environment
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server
 from tests.rehearsal.killing import Chain
 from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
@@ -24,7 +24,7 @@ from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
 STEPS, SAVE_STEPS = 60, 2
 URL = f"s3://{BUCKET}/kit"
 
-LIBRARIES = MODULES | {"grpo": (*MODULES["grpo"], "cortex.training.trl_task", "trl.trainer.dpo_trainer")}
+LIBRARIES = MODULES | {"grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer")}
 
 
 @dataclass(frozen=True)
@@ -148,4 +148,4 @@ def _slow_uploads(request: Request) -> None:
 
 
 def events(run: str, name: str) -> list[Event]:
-    return [event for event in LedgerReader(Store.open(URL), run).new_events() if event["event"] == name]
+    return [event for event in LedgerReader(open_store(URL), run).new_events() if event["event"] == name]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cortex.runs.profile_file import PROFILES
+from cortex.profiles.profile_file import PROFILES
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import rclone
 from tests.rehearsal.bed import Bed, make_bed
@@ -71,7 +71,7 @@ class Home:
 
     def stage(self, name: str, image: str, run: str, *words: str | Path) -> None:
         """Run one stage as the rehearsal does, in its image's environment."""
-        from cortex.environments import environment, on_path
+        from cortex.local.environments import environment, on_path
 
         folder = environment(image, Settings(home=self.folder))
         done = subprocess.run(

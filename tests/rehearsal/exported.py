@@ -12,9 +12,9 @@ from accelerate import dispatch_model
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, set_seed
 
-from cortex.runs.profile_sections import ScratchModel
-from cortex.training.models import load_tokenizer, loaded
-from cortex.training.scratch import build
+from cortex.models.loading import load_tokenizer, loaded
+from cortex.models.scratch import build
+from cortex.profiles.profile_sections import ScratchModel
 
 WORDS = "flow whales price volume rises falls holds calm up down 0.1 0.5 0.9"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from cortex.training.completeness import STATE, lacking
+from cortex.checkpoints.completeness import STATE, lacking
 from tests.rehearsal.trained import Task, write_task
 
 Aim = Literal["start", "step", "save", "hash", "upload"]

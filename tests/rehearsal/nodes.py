@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.artifacts.verify import verify
-from cortex.environments import environment, on_path
+from cortex.local.environments import environment, on_path
 from cortex.runs.ledger import Event
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Server
@@ -154,7 +155,7 @@ def two_machines(folder: Path) -> Generator[Pair]:
             Machine(rank, name, folder / name, _variables(rank, proxy.server_port)) for rank, name in enumerate(names)
         ]
         os.environ.update(_reach("127.0.0.1", proxy.server_port))
-        yield Pair((machines[0], machines[1]), folder / "served" / BUCKET / "kit", Store.open(URL))
+        yield Pair((machines[0], machines[1]), folder / "served" / BUCKET / "kit", open_store(URL))
     finally:
         os.environ.clear()
         os.environ.update(before)

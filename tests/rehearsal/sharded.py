@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from cortex.artifacts.lease import Lease
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
+from cortex.checkpoints.checkpoints import Checkpoints
+from cortex.checkpoints.rules import TrainingRules
+from cortex.checkpoints.supervisor import run_trainer
+from cortex.checkpoints.trainer_command import distributed
 from cortex.errors import CortexError
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
-from cortex.training.checkpoints import Checkpoints
-from cortex.training.events import LEAVE_VARIABLE
-from cortex.training.launch import distributed
-from cortex.training.rules import TrainingRules
-from cortex.training.supervisor import run_trainer
+from cortex.runs.trainer_events import LEAVE_VARIABLE
 
 RUN = "sharded"
 
@@ -47,7 +47,7 @@ class Task:
 def stage(task: Task) -> str:
     """Train to the end; the SHA-256 of the final weights."""
     sys.executable = os.environ["PYTHON_EXEC"] = task.python
-    store, profile = Store.open(task.url), load_profile(task.profile)
+    store, profile = open_store(task.url), load_profile(task.profile)
     lease = Lease.take(store, RUN)
     secret = RunSecret(RUN, "a secret of tests, 32 letters long")
     context = RunContext(RUN, profile, store, Path(task.work), lease, Ledger(store, RUN, lease.epoch), secret)
@@ -70,8 +70,8 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
-    from cortex.training.callbacks import kit_callbacks
-    from cortex.training.ranks import leave
+    from cortex.trainers.callbacks import kit_callbacks
+    from cortex.trainers.ranks import leave
 
     rank, sft = int(os.environ["RANK"]), load_profile(task.profile).sft
     saving.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import PreemptedError
 from cortex.runs.ledger import LedgerReader
-from cortex.training.tracking.curve import Point, curve
+from cortex.tracking.curve import Point, curve
 from tests.drawn_cases import draw_cases
 from tests.rehearsal.bed import ALL, GRPO_BEST, GRPO_REUSED, SAVE_STEPS, SFT_PACKED, STEPS, URL, Bed, Case, events
 from tests.rehearsal.killing import Chain, kill_often
@@ -99,7 +99,7 @@ def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
 
 def test_answers_are_kept_with_what_they_were_paid_and_how_far_above_their_group(bed: Bed) -> None:
     bed.expected(GRPO_BEST)
-    store, prefix = Store.open(URL), f"runs/{GRPO_BEST.name}-undisturbed/grpo/tracking/samples/"
+    store, prefix = open_store(URL), f"runs/{GRPO_BEST.name}-undisturbed/grpo/tracking/samples/"
     files = {entry.key.removeprefix(prefix): store.get(entry.key) for entry in store.list(prefix.rstrip("/"))}
     rows = {name: [json.loads(line) for line in data.splitlines()] for name, data in files.items()}
     trained = [row for name, found in rows.items() if name.startswith("train-") for row in found]
@@ -112,7 +112,7 @@ def test_answers_are_kept_with_what_they_were_paid_and_how_far_above_their_group
 
 def drawn(run: str, case: Case) -> list[Point]:
     """What trackers show of a run; its trainer's summary at the very end is left out."""
-    points = curve(LedgerReader(Store.open(URL), run).new_events(), case.stage)
+    points = curve(LedgerReader(open_store(URL), run).new_events(), case.stage)
     return [point for point in points if "train_runtime" not in point.values]
 
 

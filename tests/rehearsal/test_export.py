@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.artifact import find, publish
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.drill.warmth import warm
-from cortex.environments import environment, on_path
+from cortex.local.environments import environment, on_path
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Server, rclone
 
@@ -141,13 +141,13 @@ def prepare(machine: Machine, run: str) -> None:
     machine.finish(python_of("data"), run, "data", "label")
     for stage in ("sft", "grpo"):
         shutil.copytree(machine.folder / "trained", machine.folder / "copy")
-        publish(machine.folder / "copy", Store.open(URL), f"runs/{run}/{stage}/artifact", kind=stage, code="")
+        publish(machine.folder / "copy", open_store(URL), f"runs/{run}/{stage}/artifact", kind=stage, code="")
         shutil.rmtree(machine.folder / "copy")
 
 
 def exported(run: str) -> dict[str, str]:
     """What the artifact of an export holds: digests by name."""
-    manifest = find(Store.open(URL), f"runs/{run}/export/artifact")
+    manifest = find(open_store(URL), f"runs/{run}/export/artifact")
     assert manifest is not None
     return {entry.name: entry.sha256 for entry in manifest.files}
 
@@ -176,7 +176,7 @@ def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(ma
     assert {name.partition("/")[0] for name in names} == {"model", "adapter", "gptq-w8", "export.json"}
     assert not [name for name in names if name.endswith("manifest.json")]
 
-    store, prefix = Store.open(URL), "runs/undisturbed/export/artifact"
+    store, prefix = open_store(URL), "runs/undisturbed/export/artifact"
     trained = (machine.folder / "trained" / "model" / "adapter_model.safetensors").read_bytes()
     assert store.get(f"{prefix}/adapter/adapter_model.safetensors") == trained
     config = json.loads(store.get(f"{prefix}/adapter/adapter_config.json"))
@@ -189,7 +189,7 @@ def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(ma
 
 def test_a_copy_is_written_out_on_the_host_before_it_is_spread(machine: Machine) -> None:
     """A copy of four bits that fits onto a GPU grows fourfold there in its first pass, if it is spread as it is."""
-    store, prefix, copy = Store.open(URL), "runs/undisturbed/export/artifact/gptq-w8", machine.folder / "copy"
+    store, prefix, copy = open_store(URL), "runs/undisturbed/export/artifact/gptq-w8", machine.folder / "copy"
     copy.mkdir()
     for entry in store.list(prefix):
         store.download(entry.key, copy / entry.key.rpartition("/")[2])

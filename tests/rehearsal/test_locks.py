@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.environments import cpu_lock
+from cortex.local.environments import cpu_lock
 
 pytestmark = pytest.mark.rehearsal
 

@@ -13,11 +13,11 @@ import yaml
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.manifest import MANIFEST
-from cortex.artifacts.store import Store
-from cortex.environments import environment, on_path
+from cortex.artifacts.open_store import open_store
 from cortex.errors import ConfigError, PreemptedError
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
+from cortex.local.environments import environment, on_path
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.settings import Settings
 from tests.artifacts.faulty import rclone
 from tests.rehearsal.nodes import Pair, lacking, two_machines
@@ -74,7 +74,7 @@ def inputs(pair: Pair, profile: Path) -> Path:
     assert model
     trained = profile.parent / "trained"
     shutil.copytree(model, trained / "model")
-    publish(trained, Store.open(str(made)), "sft/artifact", kind="sft", code="")
+    publish(trained, open_store(str(made)), "sft/artifact", kind="sft", code="")
     return made
 
 

@@ -14,15 +14,15 @@ import pytest
 import yaml
 
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
+from cortex.checkpoints.completeness import STATE
+from cortex.checkpoints.trainer_command import trainer_environment
 from cortex.drill.warmth import warm
-from cortex.environments import environment, on_path
 from cortex.errors import PreemptedError, StageError
+from cortex.local.environments import environment, on_path
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.ledger import LedgerReader
-from cortex.runs.profile_file import load_profile
 from cortex.settings import Settings
-from cortex.training.completeness import STATE
-from cortex.training.launch import trainer_environment
 from tests.rehearsal.sharded import RUN, Task
 
 pytestmark = pytest.mark.rehearsal
@@ -34,7 +34,7 @@ LIBRARIES = (
     "torch.distributed.checkpoint.state_dict",
     "transformers.trainer",
     "transformers.models.llama.modeling_llama",
-    "cortex.training.callbacks",
+    "cortex.trainers.callbacks",
 )
 SHARDS = ("pytorch_model_fsdp_0", "optimizer_0")
 
@@ -185,7 +185,7 @@ def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(st
 def test_sharded_weights_return_to_the_best_validated(tmp_path: Path, validated_profile: Path, python: Path) -> None:
     best = Stage(tmp_path / "best", validated_profile, python)
     weights = best.weights()
-    events = LedgerReader(Store.open(str(best.folder / "bucket")), RUN).new_events()
+    events = LedgerReader(open_store(str(best.folder / "bucket")), RUN).new_events()
     losses = {event["step"]: event["values"]["loss"] for event in events if event["event"] == "validated"}
     [chosen] = [event["step"] for event in events if event["event"] == "chosen"]
     assert chosen == min(losses, key=lambda step: (losses[step], step)) < max(losses) == 4 * STEPS
@@ -209,7 +209,7 @@ def test_a_notice_that_one_process_saw_makes_both_save_the_same_step(
     stage.await_(lambda: stage.log.read_text().count("'loss'") >= 4, process)
     os.killpg(process.pid, signal.SIGTERM)
     assert stage.finish(process) == PreemptedError.exit_code, stage.output
-    events = LedgerReader(Store.open(str(stage.folder / "bucket")), RUN).new_events()
+    events = LedgerReader(open_store(str(stage.folder / "bucket")), RUN).new_events()
     made = max(event["step"] for event in events if event["event"] == "progress")
     left = stage.committed()[-1]
     assert left == made

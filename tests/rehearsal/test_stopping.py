@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import ConfigError
 from cortex.runs.ledger import LedgerReader
 from tests.rehearsal.bed import STEPS, URL, Bed, Case, events
@@ -62,6 +62,6 @@ def test_it_stops_when_no_validation_is_better_for_long(bed: Bed) -> None:
     # None of its answers can be read, so that none is better than the first; the next step sees it.
     assert event["step"] == 13 and "2 validations without one better than that of step 4" in event["reason"]
     made = [
-        each["step"] for each in LedgerReader(Store.open(URL), "patience").new_events() if each["event"] == "progress"
+        each["step"] for each in LedgerReader(open_store(URL), "patience").new_events() if each["event"] == "progress"
     ]
     assert max(made) == 13

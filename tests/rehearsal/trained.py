@@ -17,17 +17,17 @@ import yaml
 
 from cortex.artifacts.artifact import fetch, publish
 from cortex.artifacts.lease import Lease
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import CortexError
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from cortex.stages import sft
 from cortex.teaching.labels import ACCEPTED
-from cortex.training.held_out import hold_out
-from cortex.training.tracking.keeper import tracking_folder
-from cortex.training.trl_stage import train_with_trl
+from cortex.tracking.keeper import tracking_folder
+from cortex.trainers.held_out import hold_out
+from cortex.trainers.trl_stage import train_with_trl
 
 StageName = Literal["sft", "dpo", "grpo"]
 _PROMPTS = "prompts.jsonl"
@@ -55,9 +55,9 @@ class Task:
 def stage(task: Task) -> str:
     """Train to the end; the SHA-256 of the final weights."""
     sys.executable = task.python
-    store, profile, work = Store.open(task.url), load_profile(task.profile), Path(task.work)
+    store, profile, work = open_store(task.url), load_profile(task.profile), Path(task.work)
     lease = Lease.take(store, task.run)
-    inputs = {name: fetch(Store.open(task.inputs), name, work) for name in ("label", "sft")}
+    inputs = {name: fetch(open_store(task.inputs), name, work) for name in ("label", "sft")}
     secret = RunSecret(task.run, "a secret of tests, 32 letters long")
     context = RunContext(
         task.run, profile, store, work, lease, Ledger(store, task.run, lease.epoch), secret, seen=inputs
@@ -100,7 +100,7 @@ def digest(model: Path) -> str:
 
 def make_inputs(folder: Path, model: Path) -> None:
     """Publish in `folder` a label artifact, with what every trainer reads, and `model` as what SFT has made."""
-    rng, store, labels = random.Random(0), Store.open(str(folder)), folder / "labels"
+    rng, store, labels = random.Random(0), open_store(str(folder)), folder / "labels"
     labels.mkdir(parents=True)
     known = [{"role": "user", "content": ""}, {"role": "assistant", "content": " ".join(_WORDS[::2])}]
     rows: dict[str, list[Any]] = {ACCEPTED: [], _PAIRS: [], _PROMPTS: [], _KNOWN: [{"messages": known}]}
@@ -167,8 +167,8 @@ def write_profile(
 
 def build_model(folder: Path) -> None:
     """Some thousand weights, drawn at random, and a tokenizer. Runs where torch is."""
-    from cortex.runs.profile_sections import ScratchModel
-    from cortex.training.scratch import build
+    from cortex.models.scratch import build
+    from cortex.profiles.profile_sections import ScratchModel
 
     shape = ScratchModel(vocabulary=300, hidden_size=32, intermediate_size=32, layers=1, heads=2, context=96)
     rng = random.Random(1)

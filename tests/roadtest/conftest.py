@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.settings import Settings
 from scripts.roadtest.prepare import PROFILE, load_profile
 from scripts.roadtest.road import Road
@@ -23,7 +23,7 @@ def make_test_road(folder: Path) -> Road:
         wall="roadtest-20260101-120000-1a2b-wall",
         profile=load_profile(str(PROFILE)),
         settings=Settings(home=folder),
-        store=Store.open(str(folder / "bucket")),
+        store=open_store(str(folder / "bucket")),
         verbs=Verbs(folder / "said", {}),
         secret="0123456789abcdef",
         **named,

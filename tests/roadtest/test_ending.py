@@ -8,7 +8,7 @@ import pytest
 
 from cortex.console import Console
 from cortex.errors import StageError
-from cortex.fleet.launch import SUBMISSION
+from cortex.fleet.launch.run_launch import SUBMISSION
 from cortex.fleet.watch.rentals import Rental
 from cortex.runs.context import create_run
 from cortex.runs.pipeline import SKY_YAML

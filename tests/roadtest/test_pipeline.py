@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cortex.errors import ConfigError
-from cortex.fleet.tasks import resolve
+from cortex.fleet.tasks.run_tasks import resolve
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.settings import Settings
 from scripts.roadtest.pipeline import CHECK, DIGEST, DISK_GB, MAX_HOURLY_COST, SECRET, write_pipelines

@@ -5,9 +5,9 @@ import pytest
 from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError, UsageError
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run, list_runs, load_run, new_run_id
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
 
 
 def test_a_run_is_entered_once_and_found_again(store: Store, profile: Profile) -> None:

@@ -11,14 +11,14 @@ import pytest
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.errors import BudgetError, MovedError
-from cortex.runs.clouds.endpoints import Endpoints
-from cortex.runs.deadline import NET, PACE
+from cortex.runs.deadline_rule import NET, PACE
 from cortex.runs.deadline_standing import Deadline, Standing, judge
 from cortex.runs.events import Event, parse
 from cortex.runs.ledger import Ledger, LedgerReader
 from cortex.runs.machine import Machine
+from cortex.runs.metadata.endpoints import Endpoints
 from cortex.runs.meter import Meter
-from cortex.runs.prices import Offer, PriceList
+from cortex.runs.price_list import Offer, PriceList
 from tests.runs.metadata_server import AwsServer
 from tests.runs.watching import wait
 

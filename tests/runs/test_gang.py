@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cortex.errors import BudgetError, ConfigError, PreemptedError, RefusedError, StageError
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.runs import gang_follower, gang_leader
 from cortex.runs.gang_follower import Follower
 from cortex.runs.gang_leader import Leader
 from cortex.runs.node_words import Failed, Noticed, Word
 from cortex.runs.nodes import Node, interface_of, require_nodes
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import RunSecret
 from tests.artifacts.faulty import free_port
 

@@ -7,10 +7,10 @@ import pytest
 from loguru import logger
 
 from cortex.errors import ConfigError
+from cortex.profiles.profile_file import load_profile
+from cortex.profiles.profile_sections import Hardware
 from cortex.runs import gpus
 from cortex.runs.gpus import STARTS, gpus_of, require_gpus
-from cortex.runs.profile_file import load_profile
-from cortex.runs.profile_sections import Hardware
 
 TORCH = """
 class cuda:

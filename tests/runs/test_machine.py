@@ -8,10 +8,10 @@ from typing import BinaryIO
 import pytest
 
 from cortex.clock import steady_time
-from cortex.runs.clouds.endpoints import Endpoints
-from cortex.runs.clouds.source import Identity
 from cortex.runs.machine import Machine, identify
-from cortex.runs.prices import Offer, PriceList
+from cortex.runs.metadata.endpoints import Endpoints
+from cortex.runs.metadata.metadata_source import Identity
+from cortex.runs.price_list import Offer, PriceList
 from tests.artifacts.faulty import free_port
 from tests.runs.metadata_server import AwsServer, AzureServer, GcpServer
 from tests.runs.watching import RUBBISH, black_hole, never, writing

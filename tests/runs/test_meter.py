@@ -17,10 +17,10 @@ from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import BudgetError, DataError
 from cortex.limits import RECORD_BYTES
-from cortex.runs.clouds.endpoints import Endpoints
 from cortex.runs.ledger import Event, Ledger, LedgerReader
+from cortex.runs.metadata.endpoints import Endpoints
 from cortex.runs.meter import LOOK_SECONDS, Meter
-from cortex.runs.prices import Offer, PriceList
+from cortex.runs.price_list import Offer, PriceList
 from tests.runs.metadata_server import AwsServer
 from tests.runs.watching import wait
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from cortex.runs.clouds.endpoints import Endpoints
+from cortex.runs.metadata.endpoints import Endpoints
 from cortex.runs.notice import Watch
 from tests.artifacts.faulty import free_port
 from tests.runs.metadata_server import AwsServer, AzureServer, GcpServer, MetadataServer
@@ -43,7 +43,7 @@ def test_rubbish_is_warned_of_once_and_the_next_good_answer_is_taken(
 
 
 def test_a_service_that_hangs_is_asked_again(aws: AwsServer, log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.runs.clouds.aws.TIMEOUT", 0.2)
+    monkeypatch.setattr("cortex.runs.metadata.aws.TIMEOUT", 0.2)
     with Watch(sources(aws)) as watch:
         polled(aws, "instance-action")
         with aws.breaking("instance-action", never):

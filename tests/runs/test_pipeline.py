@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from cortex.environments import cpu_lock
 from cortex.errors import ConfigError
+from cortex.local.environments import cpu_lock
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.pipeline import Task, read_pipeline
-from cortex.runs.profile_file import load_profile
-from cortex.runs.stages import STAGES, find_stage
+from cortex.runs.stage_list import STAGES, find_stage
 
 IMAGE = "resources: {image_id: docker:cortex-data}"
 

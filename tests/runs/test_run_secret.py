@@ -9,9 +9,9 @@ from pydantic import JsonValue, SecretStr
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.errors import ConfigError, RefusedError
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run, load_run
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import load_profile
 from cortex.runs.run_secret import BOUND, KEY_FILE, RunSecret, bind_run
 from cortex.settings import Settings
 

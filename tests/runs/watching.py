@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
-from cortex.runs.clouds.endpoints import Endpoints
-from cortex.runs.clouds.source import Source
+from cortex.runs.metadata.endpoints import Endpoints
+from cortex.runs.metadata.metadata_source import Source
 from cortex.runs.notice import Notice, Watch
 from tests.runs.metadata_server import AwsServer, AzureServer, Breakage, GcpServer, MetadataServer
 

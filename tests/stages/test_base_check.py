@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.store import Store
+from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
-from cortex.runs.profile import Profile
 from tests.conftest import Cortex
 from tests.fleet.services import TRAINABLE, Hub
 from tests.fleet.services import serving as serving_hub

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
+from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
-from cortex.runs.profile_file import load_profile
 from tests.conftest import Cortex, environment
 from tests.teaching.endpoint import Reply, Teacher, completion, error, right, serving
 
@@ -34,7 +34,7 @@ def with_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here, profile = tmp_path_factory.mktemp("with_data"), load_profile("rehearsal")
     values = {"examples": 60, "patience_seconds": 1.0, "max_tokens": 64}
     changed = profile.model_copy(update={"teacher": profile.teacher.model_copy(update=values)})
-    create_run(Store.open(str(here / "home" / "bucket")), RUN, changed)
+    create_run(open_store(str(here / "home" / "bucket")), RUN, changed)
     command = [sys.executable, "-m", "cortex", "run", "data", "--run", RUN]
     subprocess.run(command, env=environment(here), check=True, capture_output=True)
     return here / "home"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.store import Store
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import Budget
 from cortex.runs.context import create_run
 from cortex.runs.departure import MANAGED
 from cortex.runs.ledger import Event, LedgerReader
-from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Profile
-from cortex.runs.profile_sections import Budget
+from cortex.runs.price_list import Offer, PriceList
 from tests.conftest import Cortex, environment
 from tests.runs.metadata_server import AwsServer
 

@@ -21,12 +21,12 @@ from cortex.artifacts.remote_store import RemoteStore
 from cortex.artifacts.store import StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import RefusedError
-from cortex.fleet.box import Box
-from cortex.fleet.over_ssh import bring, find_release
+from cortex.fleet.home.box import Box
+from cortex.fleet.home.over_ssh import bring, find_release
+from cortex.profiles.profile import Profile
 from cortex.runs.context import RunContext, artifact_prefix, local_ledger, output_folder
 from cortex.runs.ledger import LedgerReader
-from cortex.runs.profile import Profile
-from cortex.runs.stages import find_stage
+from cortex.runs.stage_list import find_stage
 from cortex.settings import Settings
 from cortex.stages import publishing, runner
 from cortex.stages.runner import run_stage

@@ -7,10 +7,10 @@ import pytest
 from cortex.artifacts.artifact import Artifact
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
-from cortex.runs.base_pin import bind_pin
-from cortex.runs.profile import Profile
+from cortex.bases.base_pin import bind_pin
+from cortex.profiles.profile import Profile
 from cortex.stages.release import _of_base, _provenance
-from tests.training.conftest import context_of
+from tests.checkpoints.conftest import context_of
 
 PIN = Manifest(kind="base", files=(), meta={"base": "open/model", "revision": "0" * 40})
 

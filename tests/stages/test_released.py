@@ -7,11 +7,11 @@ import pytest
 from cortex.evaluation.card import model_card
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Evaluation
+from cortex.models.copies import ExportSummary, QuantizedCopy, write_summary
 from cortex.stages.released import derived_weights, released_folders
-from cortex.training.copies import ExportSummary, QuantizedCopy, write_summary
 from tests.evaluation.simulation import MARKETS
 from tests.evaluation.test_card import DETAILS
-from tests.evaluation.test_report import EVALUATION
+from tests.evaluation.test_judging import EVALUATION
 
 COPIES = (
     QuantizedCopy("gptq-w8", 8, 0.0021, 0.24, 0.24, accepted=True, reason="close"),

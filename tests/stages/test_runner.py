@@ -12,13 +12,14 @@ import pytest
 from cortex.artifacts.artifact import find, publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store, StoreError
 from cortex.artifacts.verify import verify
 from cortex.errors import DataError, PreemptedError, RefusedError, StageError, UsageError
+from cortex.profiles.profile import Profile
 from cortex.runs.context import RunContext, artifact_prefix, inputs_folder
 from cortex.runs.ledger import LedgerReader
-from cortex.runs.profile import Profile
-from cortex.runs.report import stage_reports
+from cortex.runs.run_state import stage_reports
 from cortex.settings import Settings
 from cortex.stages.runner import run_stage
 from tests.artifacts.faulty import Proxy, Request
@@ -252,7 +253,7 @@ def test_a_second_process_at_the_same_stage_is_refused_until_the_first_is_killed
     with start() as third:
         assert third.stdout and third.stdout.readline() == "at work\n"
         third.kill()
-    store = Store.open(str(tmp_path / "home" / "bucket"))
+    store = open_store(str(tmp_path / "home" / "bucket"))
     assert not published(store)
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and stage_reports(store, RUN, ["data"])[0].attempts < 2:
@@ -315,7 +316,7 @@ def test_what_was_made_here_is_not_brought_from_the_bucket_again(
     damaged: bool, profile: Profile, proxy: Proxy, settings: Settings, become: Become
 ) -> None:
     """On the same machine the next stage reads what was published: verified, and fetched only where it is damaged."""
-    store = Store.open("s3://bucket/kit")
+    store = open_store("s3://bucket/kit")
     asked: list[str] = []
 
     def listen(request: Request) -> None:
@@ -344,6 +345,6 @@ def test_what_no_later_stage_reads_here_is_not_kept(
     assert proxy
     become("data", write)
     for stages in (("data",), ("data", "sft"), ("label", "data")):
-        store, run = Store.open("s3://bucket/kit"), f"run-{'-'.join(stages)}"
+        store, run = open_store("s3://bucket/kit"), f"run-{'-'.join(stages)}"
         assert run_stage("data", run, profile, store, settings, stages=stages)
         assert not inputs_folder(settings.work(run)).exists()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.fleet.names import run_label
+from cortex.fleet.clouds.job_names import run_label
 from tests.conftest import EXPECTED
 from tests.drawn_cases import draw_cases
 from tests.testbed.bed import Bed, check_machine
@@ -131,7 +131,8 @@ class Inside:
 READ = """
 import sys
 from cortex.artifacts.store import Store
-print(Store.open(sys.argv[1]).get(sys.argv[2]).decode(), end="")
+from cortex.artifacts.open_store import open_store
+print(open_store(sys.argv[1]).get(sys.argv[2]).decode(), end="")
 """
 
 ANSWERS = """

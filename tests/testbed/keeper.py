@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.clouds.job_names import RUN_TAG
 from tests.testbed.catalog import price
 from tests.testbed.cloud import Cloud
 from tests.testbed.machine import Machine, Order

@@ -11,12 +11,13 @@ import urllib.error
 import urllib.request
 
 from cortex.artifacts.lease import Lease
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.errors import MovedError
 from cortex.runs.deadline_standing import Deadline
 from cortex.runs.ledger import Ledger, LedgerReader
 from cortex.runs.meter import Meter
-from cortex.runs.prices import Offer, PriceList
+from cortex.runs.price_list import Offer, PriceList
 from tests.testbed.catalog import KINDS, ZONES, price
 
 RUN = "survivor"
@@ -39,7 +40,7 @@ def ask(path: str, header: tuple[str, str] | None = None, method: str = "GET") -
 
 
 def main() -> None:
-    store = Store.open(os.environ["CORTEX_BUCKET"])
+    store = open_store(os.environ["CORTEX_BUCKET"])
 
     def tell(key: str, value: str | int) -> None:
         store.put(f"survivor/{key}", str(value).encode())

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.runs.ledger import Event, LedgerReader
 from tests.testbed.bed import Bed
@@ -68,7 +69,7 @@ def followed(bed: Bed, run: str) -> Generator[Tail]:
 
 def main() -> None:
     run = sys.argv[1]
-    store = Store.open(os.environ["CORTEX_BUCKET"])
+    store = open_store(os.environ["CORTEX_BUCKET"])
     reader, known = LedgerReader(store, run), set[str]()
     while True:
         found = reader.new_events()

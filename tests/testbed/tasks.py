@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cortex.environments import environment, on_path
+from cortex.local.environments import environment, on_path
 from cortex.runs.pipeline import SKY_YAML, read_pipeline
 from cortex.settings import Settings
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cortex.fleet.names import job_name
-from cortex.runs.profile_file import PROFILES
+from cortex.fleet.clouds.job_names import job_name
+from cortex.profiles.profile_file import PROFILES
 from tests.testbed.conftest import Inside, until
 from tests.testbed.machine import FAULT_TAG
 from tests.testbed.tasks import bare_pipeline

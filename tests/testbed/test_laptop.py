@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from cortex.process import running
-from cortex.runs.profile_file import PROFILES
-from tests.fleet.session_manager import SessionManager
+from cortex.profiles.profile_file import PROFILES
+from tests.fleet.clouds.session_manager import SessionManager
 from tests.testbed.catalog import ZONES
 from tests.testbed.conftest import RUNNING, Inside, until
 from tests.testbed.network import GATEWAY, SKYPILOT_PORT

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cortex.fleet.names import job_name
+from cortex.fleet.clouds.job_names import job_name
 from cortex.process import running
-from cortex.runs.profile_file import PROFILES
+from cortex.profiles.profile_file import PROFILES
 from cortex.settings import CHECKOUT, Settings
 from tests.testbed.conftest import RUNNING, Inside, until
 from tests.testbed.tail import Tail, followed

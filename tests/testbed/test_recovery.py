@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cortex.fleet.deadline.renting import apply_renting
+from cortex.fleet.tasks.renting import apply_renting
 from tests.testbed.conftest import Inside, until
 from tests.testbed.tasks import for_machines
 

@@ -2,8 +2,8 @@
 
 import yaml
 
-from cortex.fleet.names import cluster_name
-from cortex.fleet.tasks import find_job
+from cortex.fleet.clouds.job_names import cluster_name
+from cortex.fleet.tasks.run_tasks import find_job
 from tests.testbed.conftest import Inside, until
 
 

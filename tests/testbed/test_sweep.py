@@ -2,7 +2,7 @@
 
 import json
 
-from cortex.fleet.names import RUN_TAG
+from cortex.fleet.clouds.job_names import RUN_TAG
 from tests.testbed.conftest import Inside, until
 
 REGION = "us-west-2"
@@ -11,12 +11,13 @@ PLANT = """
 import json, sys, time
 import boto3
 from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile_file import load_profile
+from cortex.profiles.profile_file import load_profile
 
 bucket, region, tag = sys.argv[1:]
-ec2, store = boto3.client("ec2", region_name=region), Store.open(bucket)
+ec2, store = boto3.client("ec2", region_name=region), open_store(bucket)
 (image,) = ec2.describe_images(Owners=["self"])["Images"]
 
 def tags(kind, run):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cortex.fleet.names import RUN_TAG, cluster_name, job_name, run_label
+from cortex.fleet.clouds.job_names import RUN_TAG, cluster_name, job_name, run_label
 from tests.testbed.conftest import RUNNING, Inside, until
 
 RUN = "Run_7"
@@ -24,10 +24,11 @@ import sys
 from pathlib import Path
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 made = Path(sys.argv[1])
 made.mkdir()
 (made / "weights").write_bytes(bytes(1_000_000))
-publish(made, Store.open(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="release")
+publish(made, open_store(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="release")
 """
 
 
@@ -81,7 +82,8 @@ def ledger(inside: Inside) -> list[str]:
     text = """
 import json, sys
 from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.runs.ledger import LedgerReader
-print(json.dumps([event["event"] for event in LedgerReader(Store.open(sys.argv[1]), sys.argv[2]).new_events()]))
+print(json.dumps([event["event"] for event in LedgerReader(open_store(sys.argv[1]), sys.argv[2]).new_events()]))
 """
     return json.loads(inside.python(text, "s3://cortex-testbed", RUN).splitlines()[-1])

@@ -10,9 +10,9 @@ from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplar
 from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
-from cortex.evaluation.words import CardWords
 from cortex.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Markets(DataConfig, Domain):
         if isinstance(self.source, FilesConfig):
             from cortex.domains.markets.build import check_files
 
-            check_files(self)
+            check_files(self, self.style)
 
     def exemplars(self, example: Example) -> Exemplars | None:
         from cortex.domains.markets.exemplars import exemplars
@@ -64,7 +64,7 @@ class Markets(DataConfig, Domain):
     def build(self, seed: int, settings: Settings) -> Built:
         from cortex.domains.markets.build import build
 
-        return build(self, seed, settings)
+        return build(self, self.style, seed, settings)
 
     def grade(self, example: Example, reply: str) -> Graded:
         from cortex.domains.markets.grading import grade_reply

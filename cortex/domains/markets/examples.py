@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from cortex.domains.columns import one_turn
+from cortex.domains.example_columns import one_turn
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.features import LABELS, Feature, build_features, warmup_bars
 from cortex.domains.markets.gaps import name_gaps

@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 from cortex.domains.markets.calibration import P_COUNTS, RELIABILITY
 from cortex.domains.markets.forecasts import INTERVAL_LEVEL
 from cortex.evaluation.page import Figure
-from cortex.evaluation.plots import WIDTH, colours, forest, panels
+from cortex.evaluation.page_plots import WIDTH, colours, forest, panels
 from cortex.evaluation.record import Evaluated, Evaluation
 from cortex.evaluation.svg import THEME, plain_y, themed, to_svg
 

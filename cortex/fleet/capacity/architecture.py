@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cortex.bases.base_config import base_config
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.families import COUNTED, TIED, require_countable
-from cortex.runs.base_config import base_config
-from cortex.runs.profile_sections import Adapter, Model
+from cortex.profiles.profile_sections import Adapter, Model
 
 BF16, FLOAT = 2, 4
 """Bytes of a number."""

@@ -10,12 +10,12 @@ from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
 from cortex.fleet.capacity.rollouts import TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.sizes import judged_bytes
-from cortex.runs.profile import Profile
-from cortex.runs.profile_sections import Gptq
-from cortex.runs.stages import models
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import Gptq
+from cortex.runs.stage_list import models
 
 WEIGHTS_SHARE = 0.75
-"""Share of a GPU's memory that weights may fill where a model is loaded to answer (`cortex.training.models`)."""
+"""Share of a GPU's memory that weights may fill where a model is loaded to answer (`cortex.models.loading`)."""
 PCIE = 25e9
 """Bytes a second from the host's memory to a GPU: half of PCIe 5's rate, since the pages are not pinned."""
 READ = 4e9

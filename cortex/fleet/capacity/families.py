@@ -15,7 +15,7 @@ COUNTED = frozenset(
 )
 """Each `model_type` whose layers equal Llama's except for norms and biases: four projections of attention, and three of
 a gated feed-forward part. Their parameter counts agree with transformers' own classes within a thousandth
-(tests/training/test_step_trace.py)."""
+(tests/tracing/test_step_trace.py)."""
 
 TIED = frozenset(
     {"cohere", "cohere2", "ernie4_5", "gemma", "gemma2", "gemma3_text", "granite_swa", "smollm3", "vaultgemma"}

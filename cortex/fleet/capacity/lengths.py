@@ -1,6 +1,6 @@
 """Estimated tokens of prompts and answers; a profile gives only the longest answers."""
 
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 PROMPT = 512
 """Tokens of a prompt with all its features, assumed here; only the `label` stage counts them."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 CONTEXT = 0.6
 """GiB of a GPU that a process uses before its first tensor: CUDA's context and the libraries' kernels. An estimate."""

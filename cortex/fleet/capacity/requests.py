@@ -7,10 +7,10 @@ from typing import Any
 
 from cortex.fleet.capacity.lengths import PROMPT, rollout_tokens, sft_tokens
 from cortex.fleet.capacity.sheets import GpuSheet
-from cortex.runs.profile import Profile
-from cortex.runs.stages import models
-from cortex.training.axolotl_config import axolotl_config
-from cortex.training.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from cortex.profiles.profile import Profile
+from cortex.runs.stage_list import models
+from cortex.trainers.axolotl_config import axolotl_config
+from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 
 _NOWHERE = Path("/")
 
@@ -90,7 +90,7 @@ def steps(profile: Profile) -> dict[str, Step]:
 
 
 def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet) -> dict[str, Any]:
-    """The request that `cortex.training.step_trace` reads, for a model cut to `layers` layers."""
+    """The request that `cortex.tracing.step_trace` reads, for a model cut to `layers` layers."""
     return {
         "config": dict(config),
         "kind": step.stage,

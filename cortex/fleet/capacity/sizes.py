@@ -1,7 +1,7 @@
 """Sizes of a run's files on disk, shared by the plan and preflight's check of disks."""
 
 from cortex.fleet.capacity.architecture import FLOAT, Architecture
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 
 def checkpoint_bytes(profile: Profile, architecture: Architecture) -> int:

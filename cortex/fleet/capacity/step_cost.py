@@ -66,7 +66,7 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
     width = BF16 if step.half else FLOAT
     trained = a.adapter(int(step.adapter["r"])) if step.adapter else a.parameters
     frozen = 0 if not step.adapter else a.packed() - a.scales() if step.packed else width * a.parameters
-    # Trained parameters are kept in float32 (`cortex.training.precision`).
+    # Trained parameters are kept in float32 (`cortex.trainers.precision`).
     static = (frozen + 3 * FLOAT * trained) / ranks + (a.scales() if step.packed else 0)
     per_layer = (0.5 if step.packed else width) * a.layer
     inputs = (a.layers if step.checkpointing else 0) * tokens * a.hidden * width

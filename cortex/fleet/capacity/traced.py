@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from cortex.environments import cpu_lock, environment, existing_environment, on_path
 from cortex.errors import StageError
 from cortex.fleet.capacity.architecture import Architecture
 from cortex.fleet.capacity.phase import TRACED
 from cortex.fleet.capacity.requests import Step, request
 from cortex.fleet.capacity.sheets import GpuSheet
 from cortex.fleet.capacity.step_cost import Pass, StepCost
+from cortex.local.environments import cpu_lock, environment, existing_environment, on_path
 from cortex.settings import CHECKOUT, Settings
 
 IMAGE = "grpo"
@@ -22,14 +22,14 @@ IMAGE = "grpo"
 
 DEPTHS = (5, 6)
 """Layers of the traced models: from five on, every segment of a step grows linearly with the number of layers
-(tests/training/test_step_trace.py)."""
+(tests/tracing/test_step_trace.py)."""
 
 Tracing = Literal["never", "kept", "here", "made"]
 """Effort for traces: `never` uses closed forms alone; `kept` uses earlier traces; `here` traces in the environment if
 it is installed; `made` installs it first, some gigabytes."""
 
-PROGRAM = "cortex.training.step_trace"
-_SOURCES = ("step_trace", "roofline", "packed_linear", "precision")
+PROGRAM = "cortex.tracing.step_trace"
+_SOURCES = ("tracing/step_trace.py", "tracing/roofline.py", "tracing/packed_linear.py", "trainers/precision.py")
 
 
 class UntraceableError(StageError):
@@ -77,7 +77,7 @@ def _kept(asked: str, settings: Settings) -> Path:
     digest = hashlib.sha256(asked.encode())
     digest.update(cpu_lock(IMAGE).read_bytes())
     for name in _SOURCES:
-        digest.update((CHECKOUT / "cortex" / "training" / f"{name}.py").read_bytes())
+        digest.update((CHECKOUT / "cortex" / name).read_bytes())
     return settings.home / "capacity" / f"{digest.hexdigest()[:32]}.jsonl"
 
 

@@ -10,7 +10,7 @@ from cortex.fleet.capacity.rates import NODE_LINK
 from cortex.fleet.capacity.requests import Step
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.step_cost import StepCost
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 
 @dataclass(frozen=True)

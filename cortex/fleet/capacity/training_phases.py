@@ -12,9 +12,9 @@ from cortex.fleet.capacity.sampling_phases import SamplingPhases
 from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.sizes import checkpoint_bytes
 from cortex.fleet.capacity.training_machines import TrainingMachines
-from cortex.runs.stages import models
-from cortex.runs.trainers import Optimization
-from cortex.training.held_out import SHARE
+from cortex.profiles.trainer_sections import Optimization
+from cortex.runs.stage_list import models
+from cortex.trainers.held_out import SHARE
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class TrainingPhases:
 
 def validations(section: Optimization) -> int:
     """Number of validations of a training: at each first save after a multiple of `validate_steps`, and at its end
-    (`cortex.training.rules.TrainingRules.validates`)."""
+    (`cortex.checkpoints.rules.TrainingRules.validates`)."""
     if section.validate_steps is None:
         return 0
     last_save = (section.max_steps - 1) // section.save_steps * section.save_steps

@@ -9,28 +9,28 @@ from queue import Empty, SimpleQueue
 
 from cortex.errors import CortexError
 from cortex.fleet.preflight import (
-    bucket,
-    clock,
-    clouds,
-    cost,
-    credentials,
-    deadline,
-    disk,
-    elsewhere,
-    hub,
-    images,
-    keys,
-    machines,
-    memory,
-    quota,
-    spot,
-    stack,
-    tools,
-    tracking,
+    bucket_check,
+    bucket_keys_check,
+    clock_check,
+    clouds_check,
+    cost_check,
+    credentials_check,
+    deadline_check,
+    disk_check,
+    hub_check,
+    images_check,
+    keys_check,
+    machines_check,
+    memory_check,
+    quota_check,
+    spot_check,
+    stack_check,
+    tools_check,
+    tracking_check,
 )
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 from cortex.settings import Settings
 
 
@@ -45,24 +45,24 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check(tools.NAME, tools.check),
-    Check(credentials.NAME, credentials.check, needed=True),
-    Check(clouds.NAME, clouds.check, needed=True),
-    Check(machines.NAME, machines.check),
-    Check(quota.NAME, quota.check),
-    Check(spot.NAME, spot.check),
-    Check(stack.NAME, stack.check),
-    Check(bucket.NAME, bucket.check, needed=True),
-    Check(elsewhere.NAME, elsewhere.check),
-    Check(images.NAME, images.check),
-    Check(hub.NAME, hub.check),
-    Check(keys.NAME, keys.check),
-    Check(tracking.NAME, tracking.check),
-    Check(memory.NAME, memory.check),
-    Check(disk.NAME, disk.check),
-    Check(clock.NAME, clock.check),
-    Check(cost.NAME, cost.check),
-    Check(deadline.NAME, deadline.check),
+    Check(tools_check.NAME, tools_check.check),
+    Check(credentials_check.NAME, credentials_check.check, needed=True),
+    Check(clouds_check.NAME, clouds_check.check, needed=True),
+    Check(machines_check.NAME, machines_check.check),
+    Check(quota_check.NAME, quota_check.check),
+    Check(spot_check.NAME, spot_check.check),
+    Check(stack_check.NAME, stack_check.check),
+    Check(bucket_check.NAME, bucket_check.check, needed=True),
+    Check(bucket_keys_check.NAME, bucket_keys_check.check),
+    Check(images_check.NAME, images_check.check),
+    Check(hub_check.NAME, hub_check.check),
+    Check(keys_check.NAME, keys_check.check),
+    Check(tracking_check.NAME, tracking_check.check),
+    Check(memory_check.NAME, memory_check.check),
+    Check(disk_check.NAME, disk_check.check),
+    Check(clock_check.NAME, clock_check.check),
+    Check(cost_check.NAME, cost_check.check),
+    Check(deadline_check.NAME, deadline_check.check),
 )
 """The checks, in the order in which a user would mend their findings."""
 

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from cortex.fleet.abilities import OWN_MACHINES
-from cortex.fleet.tasks import DIGESTS
-from cortex.runs.prices import Offer
-from cortex.runs.profile import Profile
+from cortex.fleet.clouds.abilities import OWN_MACHINES
+from cortex.fleet.tasks.run_tasks import DIGESTS
+from cortex.profiles.profile import Profile
+from cortex.runs.price_list import Offer
 from cortex.settings import Settings
 
 _OTHER_NAMES = {"k8s": "kubernetes"}
@@ -65,7 +65,7 @@ class Ground:
 
 def rentable(document: Document) -> tuple[Offer, ...]:
     """The offers of a task in SkyPilot's catalog; raises ConfigError."""
-    from cortex.fleet.catalog import offers
+    from cortex.fleet.clouds.catalog import offers
 
     return offers(document)
 

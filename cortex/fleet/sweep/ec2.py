@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from cortex.errors import ConfigError, CortexError
-from cortex.fleet import aws
-from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.clouds.job_names import BUCKET_TAG, OWNER_TAG, RUN_TAG
 from cortex.fleet.sweep.standing import Kind
 
 CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
@@ -51,13 +51,15 @@ class Thing:
 def regions() -> list[str]:
     """Every region that is enabled for the account. Raises ConfigError where AWS cannot be asked."""
     try:
-        return sorted(entry["RegionName"] for entry in aws.Clients(ANSWER_SECONDS)("ec2").describe_regions()["Regions"])
-    except aws.error_types() as error:
+        return sorted(
+            entry["RegionName"] for entry in aws_api.Clients(ANSWER_SECONDS)("ec2").describe_regions()["Regions"]
+        )
+    except aws_api.error_types() as error:
         fix = "`cortex sweep` needs AWS credentials with ec2:Describe* (`aws configure`, `aws sso login`)"
-        raise ConfigError(f"AWS does not tell its regions: {aws.describe_error(error)}; {fix}") from error
+        raise ConfigError(f"AWS does not tell its regions: {aws_api.describe_error(error)}; {fix}") from error
 
 
-def tagged(clients: aws.Clients, region: str) -> tuple[list[Thing], float]:
+def tagged(clients: aws_api.Clients, region: str) -> tuple[list[Thing], float]:
     """The tagged things in a region, and the time by the cloud's clock, since this machine's may be wrong.
 
     They are machines that have not ended, and disks and addresses that are not attached to a machine.
@@ -69,8 +71,8 @@ def tagged(clients: aws.Clients, region: str) -> tuple[list[Thing], float]:
         client = clients("ec2", region)
         things = [*_machines(client, region), *_disks(client, region)]
         addresses = client.describe_addresses(Filters=[_OURS])
-    except aws.error_types() as error:
-        raise CortexError(f"{region}: {aws.describe_error(error)}") from error
+    except aws_api.error_types() as error:
+        raise CortexError(f"{region}: {aws_api.describe_error(error)}") from error
     try:
         now = parsedate_to_datetime(addresses["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
     except (KeyError, ValueError) as error:
@@ -84,7 +86,7 @@ def end(thing: Thing) -> None:
     Raises:
         CortexError: AWS refuses, or does not end it in time.
     """
-    client = aws.Clients(ANSWER_SECONDS)("ec2", thing.region)
+    client = aws_api.Clients(ANSWER_SECONDS)("ec2", thing.region)
     try:
         if thing.kind == "machine":
             client.terminate_instances(InstanceIds=[thing.id])
@@ -94,9 +96,9 @@ def end(thing: Thing) -> None:
             client.delete_volume(VolumeId=thing.id)
         else:
             client.release_address(AllocationId=thing.id)
-    except aws.error_types() as error:
-        if not aws.error_code(error).endswith(".NotFound"):
-            raise CortexError(f"{thing.kind} {thing.id} in {thing.region}: {aws.describe_error(error)}") from error
+    except aws_api.error_types() as error:
+        if not aws_api.error_code(error).endswith(".NotFound"):
+            raise CortexError(f"{thing.kind} {thing.id} in {thing.region}: {aws_api.describe_error(error)}") from error
 
 
 def _machines(client: Any, region: str) -> Iterator[Thing]:

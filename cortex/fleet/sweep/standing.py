@@ -13,7 +13,7 @@ from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.outage import HOLD_OUT
 from cortex.artifacts.store import Store
 from cortex.errors import DataError
-from cortex.fleet.names import run_label
+from cortex.fleet.clouds.job_names import run_label
 from cortex.runs.context import artifact_prefix, list_runs
 from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry, LedgerReader

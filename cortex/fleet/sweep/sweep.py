@@ -13,11 +13,11 @@ from rich.text import Text
 from cortex.artifacts.parallel import in_parallel
 from cortex.artifacts.store import Store, StoreError
 from cortex.errors import CortexError, DataError
-from cortex.fleet import aws
-from cortex.fleet.names import bucket_label
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.clouds.job_names import bucket_label
 from cortex.fleet.sweep.ec2 import ANSWER_SECONDS, Thing, end, tagged
 from cortex.fleet.sweep.standing import Verdict, standings
-from cortex.runs.prices import PriceList
+from cortex.runs.price_list import PriceList
 
 ELSEWHERE = "Google Cloud and Azure are not looked at: `sky status` and their own consoles show what stands there"
 
@@ -72,7 +72,7 @@ def look(store: Store, regions: Sequence[str]) -> Sweep:
     Where the bucket does not answer, everything is listed, and nothing can be judged.
     """
 
-    clients = aws.Clients(ANSWER_SECONDS)
+    clients = aws_api.Clients(ANSWER_SECONDS)
 
     def ask(region: str) -> tuple[list[Thing], float, str | None]:
         try:

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import yaml
 
-from cortex.fleet.job_state import FIELDS
-from cortex.fleet.names import job_name
-from cortex.fleet.skypilot import managed_jobs, never_used, reaching_skypilot, require_server
+from cortex.fleet.clouds.job_names import job_name
+from cortex.fleet.clouds.skypilot import managed_jobs, never_used, reaching_skypilot, require_server
+from cortex.fleet.watch.job_state import FIELDS
 
 RECENT = 3600.0
 """Seconds after its end for which a job is still watched: as long as EC2 lists a machine that is gone."""

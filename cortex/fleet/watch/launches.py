@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cortex.fleet.watch.rentals import Rental
+from cortex.profiles.profile_sections import Budget
 from cortex.runs.events import CLOUDS_WORD
 from cortex.runs.ledger import Entry
-from cortex.runs.profile_sections import Budget
 
 TOGETHER = 20.0
 """Most seconds between the first and the last machine of one launch, which SkyPilot rents in a request or two. Between

@@ -9,8 +9,8 @@ from typing import Any
 
 from cortex.artifacts.parallel import in_parallel
 from cortex.errors import CortexError
-from cortex.fleet import aws
-from cortex.fleet.names import BUCKET_TAG, RUN_TAG, bucket_label, run_label
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.clouds.job_names import BUCKET_TAG, RUN_TAG, bucket_label, run_label
 
 ANSWER_SECONDS = 15.0
 """Timeout of EC2's answers."""
@@ -58,14 +58,16 @@ def rentals(run: str, bucket: str, regions: Collection[str], known: Collection[s
         CortexError: a region cannot be asked, so that machines might be missed. A region that is closed to the account
             has none; but if all regions are closed, the credentials themselves are refused.
     """
-    clients, closed = aws.Clients(ANSWER_SECONDS), list[CortexError]()
+    clients, closed = aws_api.Clients(ANSWER_SECONDS), list[CortexError]()
 
     def ask(region: str) -> tuple[list[Rental], float]:
         try:
             return _ask(clients("ec2", region), run, bucket, region, known)
-        except aws.error_types() as error:
-            fault = CortexError(f"EC2 in {region} does not tell the machines of run {run}: {aws.describe_error(error)}")
-            if aws.error_code(error) not in _CLOSED:
+        except aws_api.error_types() as error:
+            fault = CortexError(
+                f"EC2 in {region} does not tell the machines of run {run}: {aws_api.describe_error(error)}"
+            )
+            if aws_api.error_code(error) not in _CLOSED:
                 raise fault from error
             closed.append(fault)
             return [], 0.0
@@ -83,10 +85,12 @@ def end(rental: Rental) -> None:
         CortexError: AWS refuses.
     """
     try:
-        aws.Clients(ANSWER_SECONDS)("ec2", rental.region).terminate_instances(InstanceIds=[rental.machine])
-    except aws.error_types() as error:
-        if not aws.error_code(error).endswith(".NotFound"):
-            raise CortexError(f"machine {rental.machine} in {rental.region}: {aws.describe_error(error)}") from error
+        aws_api.Clients(ANSWER_SECONDS)("ec2", rental.region).terminate_instances(InstanceIds=[rental.machine])
+    except aws_api.error_types() as error:
+        if not aws_api.error_code(error).endswith(".NotFound"):
+            raise CortexError(
+                f"machine {rental.machine} in {rental.region}: {aws_api.describe_error(error)}"
+            ) from error
 
 
 def _ask(client: Any, run: str, bucket: str, region: str, known: Collection[str]) -> tuple[list[Rental], float]:

@@ -13,15 +13,15 @@ from loguru import logger
 
 from cortex.artifacts.lease import last_taken
 from cortex.artifacts.store import Store
-from cortex.fleet.job_state import JobState, find_job_state, newest_launch
-from cortex.fleet.watch.account import Word, words
+from cortex.fleet.watch.job_state import JobState, find_job_state, newest_launch
 from cortex.fleet.watch.kit_jobs import KitJob, WatchedJobs
 from cortex.fleet.watch.launches import Row, group, last_sign, row
+from cortex.fleet.watch.machine_costs import Word, words
 from cortex.fleet.watch.rentals import Rental, end, rentals
 from cortex.runs.budget import cap, charges, spent
 from cortex.runs.context import load_run
 from cortex.runs.ledger import CLOCK_SLACK, Entry, Event, Ledger, LedgerReader
-from cortex.runs.prices import PriceList
+from cortex.runs.price_list import PriceList
 
 STANDING_EVERY = 60.0
 """Seconds between two entries on a running machine, as between two of a machine's own signs of life."""

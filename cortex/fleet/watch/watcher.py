@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from loguru import logger
 
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.patience import Patience
-from cortex.artifacts.store import Store
 from cortex.errors import CortexError
 from cortex.fleet.watch.kit_jobs import KitJob, WatchedJobs
 from cortex.fleet.watch.run_watch import RunWatch
@@ -54,7 +54,7 @@ class Watcher:
         try:
             watch = self._runs.get(key[:2])
             if watch is None:
-                watch = RunWatch(Store.open(job.bucket).with_patience(PATIENCE), job.run, self.jobs)
+                watch = RunWatch(open_store(job.bucket).with_patience(PATIENCE), job.run, self.jobs)
                 self._runs[key[:2]] = watch
                 logger.info(f"watching run {harmless(job.run)} in {harmless(job.bucket)}")
             left = watch.look(job)

@@ -8,11 +8,11 @@ from typing import Any
 
 from cortex.artifacts.parallel import in_parallel
 from cortex.errors import StageError
-from cortex.fleet import aws
-from cortex.fleet.launch import SUBMISSION
-from cortex.fleet.names import bucket_label, run_label
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.clouds.job_names import bucket_label, run_label
+from cortex.fleet.launch.run_launch import SUBMISSION
 from cortex.fleet.sweep.ec2 import ANSWER_SECONDS, Thing, end, regions, tagged
-from cortex.fleet.tasks import secrets
+from cortex.fleet.tasks.run_tasks import secrets
 from cortex.fleet.watch.rentals import Rental, rentals
 from cortex.runs.pipeline import read_documents
 from cortex.runs.run_secret import RunSecret
@@ -98,7 +98,7 @@ def _wait_until_gone(road: Road) -> str:
 
 
 def _standing(road: Road, where: Sequence[str]) -> list[Thing]:
-    clients, labels = aws.Clients(ANSWER_SECONDS), {run_label(run) for run in road.begun}
+    clients, labels = aws_api.Clients(ANSWER_SECONDS), {run_label(run) for run in road.begun}
     answers = in_parallel(lambda region: tagged(clients, region)[0], where, 16)
     ours = (None, bucket_label(road.store.url))
     return [thing for things in answers for thing in things if thing.label in labels and thing.bucket in ours]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cortex.artifacts.receipt import Receipt
 from cortex.errors import DataError, StageError
-from cortex.fleet.tasks import resolve, unpushed_images
+from cortex.fleet.tasks.run_tasks import resolve, unpushed_images
 from cortex.runs.pipeline import container_of
 from scripts.roadtest.road import Road
 from scripts.roadtest.step import Found, Step, unproven

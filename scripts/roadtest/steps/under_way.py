@@ -6,11 +6,11 @@ import socket
 from typing import Any
 
 from cortex.errors import CortexError, StageError
-from cortex.fleet import aws
-from cortex.fleet.run_role import RunRole
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.clouds.tunnel import find_tunnel
+from cortex.fleet.launch.run_role import RunRole
 from cortex.fleet.sweep.ec2 import regions
-from cortex.fleet.tasks import resolve
-from cortex.fleet.tunnel import find_tunnel
+from cortex.fleet.tasks.run_tasks import resolve
 from cortex.fleet.watch.rentals import Rental, end, rentals
 from cortex.runs.events import Event
 from cortex.runs.gpus import STARTS
@@ -70,11 +70,13 @@ def role(road: Road) -> Found:
     wanted = RunRole(road.run, policy).name
     # Between two tasks there is no machine for some minutes.
     machine = road.wait_for(lambda: _at_work(road), "a machine at work")
-    client = aws.client("ec2", machine.region)
+    client = aws_api.client("ec2", machine.region)
     try:
         (reservation,) = client.describe_instances(InstanceIds=[machine.machine])["Reservations"]
-    except aws.error_types() as error:
-        raise CortexError(f"EC2 does not tell what {machine.machine} carries: {aws.describe_error(error)}") from error
+    except aws_api.error_types() as error:
+        raise CortexError(
+            f"EC2 does not tell what {machine.machine} carries: {aws_api.describe_error(error)}"
+        ) from error
     carried = str(reservation["Instances"][0].get("IamInstanceProfile", {}).get("Arn"))
     if not carried.endswith(f"/{wanted}"):
         raise StageError(f"{machine.machine} carries {carried}, and not {wanted}")

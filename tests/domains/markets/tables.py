@@ -11,7 +11,7 @@ from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.features import Feature
 from cortex.domains.markets.simulator import Simulator
 from cortex.domains.markets.source import MarketTables
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 
 START = dt.date(2021, 1, 1)
 

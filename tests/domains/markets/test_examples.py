@@ -4,7 +4,7 @@ import json
 import polars as pl
 import pytest
 
-from cortex.domains.columns import SCHEMA
+from cortex.domains.example_columns import SCHEMA
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.features import Feature

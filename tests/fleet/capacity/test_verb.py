@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from cortex.bases.base_config import base_config
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture
-from cortex.fleet.capacity.plan import plan_capacity
-from cortex.runs.base_config import base_config
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.fleet.capacity.capacity_plan import plan_capacity
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import Settings
 from tests.conftest import Cortex
 

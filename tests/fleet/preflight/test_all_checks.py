@@ -9,7 +9,7 @@ from cortex.errors import ConfigError
 from cortex.fleet.preflight.all_checks import CHECKS, Check, ask_all
 from cortex.fleet.preflight.finding import Finding, failed
 from cortex.fleet.preflight.ground import Ground, Place, places
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
 from cortex.settings import Settings
 
 

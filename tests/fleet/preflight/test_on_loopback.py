@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from cortex.artifacts.manifest import Manifest
-from cortex.artifacts.store import Store
-from cortex.fleet import aws
-from cortex.fleet.preflight import bucket, clock, credentials, hub, images, quota
+from cortex.artifacts.open_store import open_store
+from cortex.bases.base_pin import bind_pin
+from cortex.fleet.clouds import aws_api
+from cortex.fleet.preflight import bucket_check, clock_check, credentials_check, hub_check, images_check, quota_check
 from cortex.fleet.preflight.ground import Ground
 from cortex.fleet.preflight.quota_codes import quota_code
-from cortex.runs.base_pin import bind_pin
-from cortex.runs.prices import Offer
-from cortex.runs.profile import Profile
+from cortex.profiles.profile import Profile
+from cortex.runs.price_list import Offer
 from cortex.runs.run_secret import RunSecret
 from cortex.settings import Settings
 from tests.fleet.services import (
@@ -63,7 +63,7 @@ def login(tmp_path: Path, host: str) -> dict[str, str]:
 def test_an_image_is_found_with_an_anonymous_token(ground: Make) -> None:
     registry = Registry()
     with serving(registry) as registry.url:
-        found = images.check(ground(image(registry.url.removeprefix("http://"))))
+        found = images_check.check(ground(image(registry.url.removeprefix("http://"))))
     assert found.ok and "1 by digest" in found.detail, found
     assert [asked.partition("?")[0] for asked in registry.asked][1] == "GET /token"
 
@@ -80,7 +80,7 @@ def test_a_registry_that_gives_no_token_is_named(ground: Make, token: bytes, wor
     registry = Registry(token=token)
     with serving(registry) as registry.url:
         host = registry.url.removeprefix("http://")
-        found = images.check(ground(image(host)))
+        found = images_check.check(ground(image(host)))
     assert found.ok is None and f"registry {host} {words}" in found.detail, found
 
 
@@ -89,7 +89,7 @@ def test_a_registry_whose_tokens_come_from_nowhere_is_named(ground: Make) -> Non
         return 401, {"WWW-Authenticate": 'Bearer realm="http://[::1/token"'}, b""
 
     with serving(respond) as url:
-        found = images.check(ground(image(url.removeprefix("http://"))))
+        found = images_check.check(ground(image(url.removeprefix("http://"))))
     assert found.ok is None and "does not answer (InvalidURL)" in found.detail, found
 
 
@@ -98,11 +98,11 @@ def test_a_private_image_is_found_with_a_login_and_not_without(ground: Make, tmp
     registry = Registry(private=True, basic=basic)
     with serving(registry) as registry.url:
         host = registry.url.removeprefix("http://")
-        refused = images.check(ground(image(host)))
-        by_docker = images.check(ground(image(host), environment=login(tmp_path, host)))
+        refused = images_check.check(ground(image(host)))
+        by_docker = images_check.check(ground(image(host), environment=login(tmp_path, host)))
         variables = {"SKYPILOT_DOCKER_USERNAME": "me", "SKYPILOT_DOCKER_PASSWORD": "secret"}
-        by_skypilot = images.check(ground(image(host), environment=variables))
-        wrong = images.check(ground(image(host), environment=variables | {"SKYPILOT_DOCKER_PASSWORD": "guess"}))
+        by_skypilot = images_check.check(ground(image(host), environment=variables))
+        wrong = images_check.check(ground(image(host), environment=variables | {"SKYPILOT_DOCKER_PASSWORD": "guess"}))
     assert refused.ok is False and "docker login" in str(refused.fix), refused
     assert by_docker.ok and by_skypilot.ok
     assert wrong.ok is False and "docker login" in str(wrong.fix)
@@ -114,7 +114,7 @@ def test_a_digest_that_the_registry_does_not_have_is_to_be_pushed(ground: Make, 
         host = registry.url.removeprefix("http://")
         digests = tmp_path / "digests.json"
         digests.write_text(f'{{"sft": "{host}/cortex/sft@sha256:{"0" * 64}"}}')
-        found = images.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
+        found = images_check.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
     assert found.ok is False and found.fix == "make images && make push" and "has no sha256:000" in found.detail
 
 
@@ -133,16 +133,16 @@ def test_images_that_were_not_pushed_name_the_command(
     digests = tmp_path / "digests.json"
     if text is not None:
         digests.write_text(text)
-    found = images.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
+    found = images_check.check(ground([{"resources": {"image_id": "docker:cortex-sft"}}], digests=digests))
     assert found.ok is False and words in found.detail and found.fix == "make images && make push"
 
 
 def test_a_plan_without_images_asks_no_registry(ground: Make) -> None:
-    assert images.check(ground([{"resources": {"cpus": 2}}])).ok is None
+    assert images_check.check(ground([{"resources": {"cpus": 2}}])).ok is None
 
 
 def test_a_registry_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
-    found = images.check(ground(image("127.0.0.1:9")))
+    found = images_check.check(ground(image("127.0.0.1:9")))
     assert found.ok is None and "does not answer" in found.detail
 
 
@@ -161,7 +161,7 @@ def test_a_registry_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
 def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool, words: str, fix: str | None) -> None:
     with serving(Hub()) as url:
         environment = {"HF_ENDPOINT": url} | ({"HF_TOKEN": token} if token else {})
-        found = hub.check(ground(base=base, environment=environment))
+        found = hub_check.check(ground(base=base, environment=environment))
     assert found.ok is ok and words in found.detail, found
     assert not ok or found.detail.endswith(f"at the main branch's revision, now {COMMIT[:12]}"), found
     assert (found.fix is None) == (fix is None) and (fix or "") in (found.fix or "")
@@ -169,45 +169,45 @@ def test_what_the_hub_says(ground: Make, base: str, token: str | None, ok: bool,
 
 def test_a_run_whose_base_is_in_the_bucket_asks_no_hub(ground: Make, tmp_path: Path) -> None:
     begun = replace(ground(base="gated/model", bucket=str(tmp_path / "bucket")), run="r1")
-    store = Store.open(begun.settings.bucket_url)
+    store = open_store(begun.settings.bucket_url)
     pin = Manifest(kind="base", files=(), meta={"base": "gated/model", "revision": COMMIT})
     bind_pin(store, RunSecret.of("r1", begun.settings), pin)
     silent = replace(begun, environment={"HF_ENDPOINT": "http://127.0.0.1:9"})
     with serving(Hub()) as url:
-        assert hub.check(replace(begun, environment={"HF_ENDPOINT": url})).ok is False, "no copy, and no token"
+        assert hub_check.check(replace(begun, environment={"HF_ENDPOINT": url})).ok is False, "no copy, and no token"
     store.put(f"bases/gated--model/{COMMIT}/manifest.json", Manifest(kind="base", files=(), meta={"x": 1}).data)
-    assert hub.check(silent).ok is None, "something else is no copy"
+    assert hub_check.check(silent).ok is None, "something else is no copy"
     store.put(f"bases/gated--model/{COMMIT}/manifest.json", pin.data)
-    found = hub.check(silent)
+    found = hub_check.check(silent)
     assert found.ok and f"has gated/model at the run's revision {COMMIT[:12]}" in found.detail
-    assert hub.check(replace(silent, run="r2")).ok is None, "another run may be pinned to another revision"
+    assert hub_check.check(replace(silent, run="r2")).ok is None, "another run may be pinned to another revision"
 
 
 def test_a_hub_that_cannot_be_reached_is_no_failure(ground: Make) -> None:
-    found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": "http://127.0.0.1:9"}))
+    found = hub_check.check(ground(base="open/model", environment={"HF_ENDPOINT": "http://127.0.0.1:9"}))
     assert found.ok is None and "cannot be reached from here" in found.detail
-    assert hub.check(ground()).ok is None
-    absent = hub.check(ground(base="/models/mine"))
+    assert hub_check.check(ground()).ok is None
+    absent = hub_check.check(ground(base="/models/mine"))
     assert absent.ok is None and "not on this machine: it could not be looked at" in absent.detail
 
 
 def test_a_base_of_this_machine_that_cannot_be_trained_is_a_failure(ground: Make, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
-    found = hub.check(ground(base=str(tmp_path / "base")))
+    found = hub_check.check(ground(base=str(tmp_path / "base")))
     assert found.ok is False and "holds no config.json" in found.detail
 
 
 def test_a_base_of_the_hub_that_cannot_be_trained_is_a_failure(ground: Make) -> None:
     settings = TRAINABLE | {"tokenizer_config.json": b'{"eos_token": "</s>"}'}
     with serving(Hub(settings)) as url:
-        found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
+        found = hub_check.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
     assert found.ok is False and "model.base open/model has no chat template" in found.detail
     assert "another model.base" in str(found.fix)
 
 
 def test_a_hub_that_gives_no_files_in_time_leaves_a_warning(ground: Make) -> None:
     with serving(Hub(TRAINABLE | {"tokenizer_config.json": (503, {}, b"busy")})) as url:
-        found = hub.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
+        found = hub_check.check(ground(base="open/model", environment={"HF_ENDPOINT": url}))
     assert found.word == "warning" and "can be fetched by anybody, but its files were not looked at" in found.detail
 
 
@@ -226,7 +226,7 @@ def test_the_clock_is_compared_with_the_bucket_s(
 ) -> None:
     with serving(lambda request: (403, {}, b""), clock=lambda: time.time() - ahead) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        found = clock.check(ground(bucket="s3://mine/runs"))
+        found = clock_check.check(ground(bucket="s3://mine/runs"))
     assert found.ok is ok and (words in found.detail or "89 s" in found.detail or "91 s" in found.detail), found
     assert (found.fix is not None) == (ahead != 0) and (ahead == 0 or "timedatectl" in str(found.fix))
 
@@ -236,7 +236,7 @@ def test_a_bucket_of_ours_is_written_read_and_emptied(ground: Make, cloud: Aws) 
 
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="mine")
-    found = bucket.check(ground(bucket="s3://mine/kit"))
+    found = bucket_check.check(ground(bucket="s3://mine/kit"))
     assert found.ok and "written, read, deleted" in found.detail, found
     assert "Contents" not in s3.list_objects_v2(Bucket="mine")
 
@@ -259,20 +259,20 @@ def test_a_bucket_of_another_region_costs_what_is_said(
     made = {"LocationConstraint": "us-west-2"}
     boto3.client("s3", region_name="us-west-2").create_bucket(Bucket="mine", CreateBucketConfiguration=made)  # type: ignore[arg-type]
     documents = [{"name": "sft", "resources": {"any_of": [{"infra": place} for place in places]}}]
-    found = bucket.check(ground(documents, bucket="s3://mine/kit"))
+    found = bucket_check.check(ground(documents, bucket="s3://mine/kit"))
     assert found.ok and words in found.detail and ("crosses" in found.detail) is bool(words), found
     assert (found.fix is None) if advice is None else (advice in str(found.fix))
 
 
 @pytest.mark.usefixtures("cloud")
 def test_a_bucket_that_is_not_there(ground: Make) -> None:
-    found = bucket.check(ground(bucket="s3://none/kit"))
+    found = bucket_check.check(ground(bucket="s3://none/kit"))
     assert found.ok is False and found.detail == "there is no bucket none" and "make infra-up" in str(found.fix)
 
 
 @pytest.mark.parametrize("url", [None, "/some/folder", "file:///some/folder"])
 def test_a_folder_is_no_place_for_a_rented_machine(ground: Make, url: str | None) -> None:
-    found = bucket.check(ground(bucket=url))
+    found = bucket_check.check(ground(bucket=url))
     assert (
         found.ok is False and "no rented machine can reach" in found.detail and "CORTEX_BUCKET=s3://" in str(found.fix)
     )
@@ -287,7 +287,7 @@ def test_a_bucket_s_address_may_be_none(
 ) -> None:
     assert cloud
     monkeypatch.setenv(name, value)
-    found = bucket.check(ground(bucket=url))
+    found = bucket_check.check(ground(bucket=url))
     assert found.ok is False and f"{name} is '{value}'" in found.detail and f"write http://{value}" in found.detail
 
 
@@ -300,12 +300,12 @@ def test_a_bucket_of_another_account(ground: Make, cloud: Aws, monkeypatch: pyte
 
     with serving(s3) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        found = bucket.check(ground(bucket="s3://theirs/kit"))
+        found = bucket_check.check(ground(bucket="s3://theirs/kit"))
     assert cloud and found.ok is False and "of another account" in found.detail and "AWS_PROFILE" in str(found.fix)
 
 
 def test_aws_says_who_we_are(ground: Make, cloud: Aws) -> None:
-    found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+    found = credentials_check.check(ground([{"resources": {"infra": "aws"}}]))
     assert cloud and found.ok and "aws: account 123456789012" in found.detail
 
 
@@ -316,11 +316,11 @@ def test_credentials_that_last_for_hours_are_warned_of(
     ground: Make, cloud: Aws, monkeypatch: pytest.MonkeyPatch, session: str, temporary: bool
 ) -> None:
     role = "arn:aws:iam::123456789012:role/launcher"
-    given = aws.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+    given = aws_api.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
-    found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+    found = credentials_check.check(ground([{"resources": {"infra": "aws"}}]))
     assert cloud and found.ok and f"assumed-role/launcher/{session}" in found.detail
     assert (found.word == "warning") == temporary == ("temporary credentials" in str(found.fix))
 
@@ -339,7 +339,7 @@ def test_credentials_that_aws_refuses(
     body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
     with serving(lambda request: (403, {"Content-Type": "text/xml"}, body.encode())) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
-        found = credentials.check(ground([{"resources": {"infra": "aws"}}]))
+        found = credentials_check.check(ground([{"resources": {"infra": "aws"}}]))
     assert cloud and found.ok is False and words in found.detail and fix in str(found.fix), found
 
 
@@ -351,12 +351,14 @@ def test_the_one_of_several_profiles_is_named(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     plan = [{"resources": {"infra": "aws"}}]
-    assert cloud and "profile" not in credentials.check(ground(plan)).detail, "the keys of the environment go before it"
+    assert cloud and "profile" not in credentials_check.check(ground(plan)).detail, (
+        "the keys of the environment go before it"
+    )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    assert "by the profile default of 2 (AWS_PROFILE names another)" in credentials.check(ground(plan)).detail
+    assert "by the profile default of 2 (AWS_PROFILE names another)" in credentials_check.check(ground(plan)).detail
     monkeypatch.setenv("AWS_PROFILE", "work")
-    found = credentials.check(ground(plan))
+    found = credentials_check.check(ground(plan))
     assert found.ok and "profile" not in found.detail
 
 
@@ -367,10 +369,10 @@ def test_without_credentials_it_says_how_to_give_them(
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     plan = [{"resources": {"infra": "aws"}}]
-    found = credentials.check(ground(plan))
+    found = credentials_check.check(ground(plan))
     assert cloud and found.ok is False and found.detail == "aws: no credentials" and "aws configure" in str(found.fix)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    found = credentials.check(ground(plan))
+    found = credentials_check.check(ground(plan))
     assert found.ok is False and "nobody" in found.detail and "AWS_PROFILE" in str(found.fix)
 
 
@@ -411,7 +413,7 @@ def test_one_machine_is_compared_with_the_quota(
     plan = [{"name": "data"}, {"name": "sft"}]
     with serving(quotas(values)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
-        found = quota.check(ground(plan, rentable=lambda document: OFFERS[document["name"]]))
+        found = quota_check.check(ground(plan, rentable=lambda document: OFFERS[document["name"]]))
     assert cloud and found.ok is ok and words in found.detail, found
     if not ok:
         assert "request-service-quota-increase --service-code ec2 --quota-code L-" in str(found.fix)
@@ -425,7 +427,7 @@ def test_a_task_that_may_be_on_demand_has_to_have_room_for_that_too(
     values = {("us-east-1", P5_SPOT): 192, ("us-east-1", "L-417A185B"): vcpus}
     with serving(quotas(values)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
-        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: both))
+        found = quota_check.check(ground([{"name": "sft"}], rentable=lambda document: both))
     assert cloud and found.ok is ok, found
     if not ok:
         assert "sft: one p5.48xlarge in us-east-1 has 192 vCPUs, the quota is 96" in found.detail
@@ -442,13 +444,13 @@ def test_a_task_that_another_cloud_may_take_is_not_stuck(
         asked.append(name)
         return known
 
-    monkeypatch.setattr(quota, "usable", usable)
+    monkeypatch.setattr(quota_check, "usable", usable)
     elsewhere = offer("a3-highgpu-8g", "us-central1").model_copy(update={"cloud": "gcp"})
     with serving(quotas({})) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
-        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: (*OFFERS["sft"], elsewhere)))
+        found = quota_check.check(ground([{"name": "sft"}], rentable=lambda document: (*OFFERS["sft"], elsewhere)))
         assert cloud and found.ok is known and asked == ["gcp"], found
-        alone = quota.check(ground([{"name": "sft"}], rentable=lambda document: (elsewhere,)))
+        alone = quota_check.check(ground([{"name": "sft"}], rentable=lambda document: (elsewhere,)))
     assert alone.ok is None and "counts against a quota" in alone.detail
 
 
@@ -475,7 +477,7 @@ def test_quotas_that_are_not_told_are_no_failure(ground: Make, cloud: Aws, monke
     denied = b'{"__type": "AccessDeniedException", "Message": "no"}'
     with serving(lambda request: (400, {"Content-Type": "application/x-amz-json-1.1"}, denied)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", url)
-        found = quota.check(ground([{"name": "sft"}], rentable=lambda document: OFFERS[document["name"]]))
+        found = quota_check.check(ground([{"name": "sft"}], rentable=lambda document: OFFERS[document["name"]]))
     assert cloud and found.ok is None and "GetServiceQuota" in found.detail
 
 
@@ -483,5 +485,5 @@ def test_a_bucket_that_hangs_is_given_up(ground: Make, cloud: Aws, monkeypatch: 
     with hanging() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
         started = time.monotonic()
-        found = bucket.check(ground(bucket="s3://mine/kit"))
+        found = bucket_check.check(ground(bucket="s3://mine/kit"))
     assert cloud and found.ok is False and "cannot be asked" in found.detail and time.monotonic() - started < 18

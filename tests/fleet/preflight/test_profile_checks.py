@@ -9,17 +9,17 @@ import pytest
 
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture, read_architecture
-from cortex.fleet.capacity.plan import plan_capacity
+from cortex.fleet.capacity.capacity_plan import plan_capacity
 from cortex.fleet.capacity.sheets import GIB
-from cortex.fleet.preflight import cost, disk, images, keys, machines, memory
+from cortex.fleet.preflight import cost_check, disk_check, images_check, keys_check, machines_check, memory_check
+from cortex.fleet.preflight.disk_bytes import need
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.preflight.weights import need
 from cortex.limits import CONFIG_BYTES
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.pipeline import SKY_YAML, read_documents
-from cortex.runs.prices import Offer
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.runs.price_list import Offer
 from cortex.settings import CHECKOUT, Settings
 from scripts.images.build import NAMES as PUSHED
 
@@ -50,13 +50,13 @@ def test_the_keys_that_the_profile_needs(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = keys.check(ground(load_profile("cortex-8b")))
+    found = keys_check.check(ground(load_profile("cortex-8b")))
     assert found.ok is (not missing), found
     assert all(f"{name} is not set" in found.detail and f"export {name}=" in str(found.fix) for name in missing)
 
 
 def test_a_rehearsal_needs_no_key(profile: Profile) -> None:
-    assert keys.check(ground(profile)).ok
+    assert keys_check.check(ground(profile)).ok
 
 
 TASK = {"name": "sft", "run": "cortex run sft"}
@@ -67,7 +67,7 @@ TASK = {"name": "sft", "run": "cortex run sft"}
 )
 def test_a_disk_is_compared_with_what_its_stages_hold(size: object, ok: bool) -> None:
     resources = {"disk_size": size} if size else {}
-    found = disk.check(ground(load_profile("cortex-70b"), TASK | {"resources": resources or {"disk_size": 512}}))
+    found = disk_check.check(ground(load_profile("cortex-70b"), TASK | {"resources": resources or {"disk_size": 512}}))
     assert found.ok is ok, found
     if not ok:
         assert "sft" in found.detail and "disk_size: " in str(found.fix) and "base 131" in found.detail
@@ -76,10 +76,10 @@ def test_a_disk_is_compared_with_what_its_stages_hold(size: object, ok: bool) ->
 def test_a_disk_just_large_enough_is_and_each_alternative_counts() -> None:
     profile = load_profile("cortex-70b")
     shape = shape_of(profile)
-    least = need(profile, shape, ("sft",)).total / GIB + disk.SYSTEM
+    least = need(profile, shape, ("sft",)).total / GIB + disk_check.SYSTEM
 
     def fits(**resources: object) -> bool | None:
-        return disk.check(ground(profile, TASK | {"resources": resources})).ok
+        return disk_check.check(ground(profile, TASK | {"resources": resources})).ok
 
     for unit, many in (("", 1), ("GB", 1), ("T", 1024), ("MiB", 1 / 1024)):
         assert fits(disk_size=f"{(least + 1) / many}{unit}") and not fits(disk_size=f"{(least - 1) / many}{unit}")
@@ -91,25 +91,25 @@ def test_a_disk_just_large_enough_is_and_each_alternative_counts() -> None:
 def test_the_fix_is_large_enough() -> None:
     profile = load_profile("cortex-70b")
     task = {"name": "export", "run": "cortex run export evaluate"}
-    small = disk.check(ground(profile, task))
+    small = disk_check.check(ground(profile, task))
     assert small.ok is False
     size = int(str(small.fix).removeprefix("disk_size: ").partition(" ")[0])
     resources = {"disk_size": size}
-    assert disk.check(
+    assert disk_check.check(
         ground(profile, {"name": "export", "run": "cortex run export evaluate", "resources": resources})
     ).ok
 
 
 def test_a_size_that_is_none_names_the_task(profile: Profile) -> None:
     with pytest.raises(ConfigError, match="task 'sft': disk_size 'much' is no size: write 512"):
-        disk.check(ground(profile, TASK | {"resources": {"disk_size": "much"}}))
+        disk_check.check(ground(profile, TASK | {"resources": {"disk_size": "much"}}))
 
 
 def test_what_cannot_be_known_is_not_checked(profile: Profile) -> None:
     other = Profile.model_validate(profile.model_dump() | {"model": {"base": "somebody/unknown"}})
-    found = disk.check(ground(other, TASK))
+    found = disk_check.check(ground(other, TASK))
     assert found.ok is None and "the shape of somebody/unknown is not known here" in found.detail
-    assert disk.check(ground(profile)).ok is None
+    assert disk_check.check(ground(profile)).ok is None
 
 
 def test_an_adapter_s_checkpoints_are_small_and_a_whole_model_s_are_not() -> None:
@@ -172,7 +172,7 @@ def test_a_local_base_is_counted_by_its_configuration_in_the_disk_as_in_the_plan
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(BASE))
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
-    assert disk.check(ground(local, TASK)).ok
+    assert disk_check.check(ground(local, TASK)).ok
     block = 4 * 64 * 64 + 3 * 64 * 128 + 2 * 64
     assert shape_of(local).parameters == 2 * block + 2 * 100 * 64 + 64
 
@@ -192,7 +192,7 @@ def test_a_local_base_that_says_nothing_of_use_is_not_known(
 ) -> None:
     (tmp_path / "config.json").write_bytes(config)
     local = Profile.model_validate(profile.model_dump() | {"model": {"base": str(tmp_path)}})
-    found = disk.check(ground(local, TASK))
+    found = disk_check.check(ground(local, TASK))
     assert found.ok is None and words in found.detail and str(tmp_path) in found.detail
 
 
@@ -200,7 +200,7 @@ def test_a_local_base_that_says_nothing_of_use_is_not_known(
     ("budget", "ok", "advice"), [(50, False, "budget.dollars to 200"), (150, True, "200"), (250, True, None)]
 )
 def test_a_budget_is_compared_with_the_forecast(budget: float, ok: bool, advice: str | None) -> None:
-    found = cost.judged(budget, 100, 200)
+    found = cost_check.judged(budget, 100, 200)
     assert found.ok is ok and f"${budget}" in found.detail and "$100" in found.detail
     assert (found.fix is None) == (advice is None) and (advice or "") in (found.fix or "")
 
@@ -213,7 +213,7 @@ def rented(dollars: float) -> tuple[Offer, ...]:
 @pytest.mark.parametrize(("dollars", "ok"), [(0.5, True), (500.0, False)])
 def test_the_forecast_is_of_this_profile_s_hours(dollars: float, ok: bool) -> None:
     profile = load_profile("cortex-8b")
-    found = cost.check(ground(profile, TASK, rentable=lambda document: rented(dollars)))
+    found = cost_check.check(ground(profile, TASK, rentable=lambda document: rented(dollars)))
     assert found.ok is ok and f"${profile.budget.dollars:.0f}" in found.detail, found
 
 
@@ -226,7 +226,7 @@ def test_the_budget_is_held_against_the_profile_s_own_gpus_not_their_cheaper_kin
             rented(price)[0].model_copy(update={"accelerators": gpus})
             for gpus, price in sorted(dollars.items(), key=lambda pair: pair[1])
         )
-        return cost.check(ground(profile, TASK, rentable=lambda document: offers)).detail
+        return cost_check.check(ground(profile, TASK, rentable=lambda document: offers)).detail
 
     assert forecast(**{"A100-80GB:8": 5.0, own: 30.0}) == forecast(**{own: 30.0}) != forecast(**{own: 5.0})
 
@@ -236,7 +236,7 @@ def test_the_forecast_is_of_the_dearest_task_and_of_the_kind_that_is_rented() ->
 
     def detail(spot: bool, *tasks: Mapping[str, Any]) -> str:
         prices = {"data": 0.3, "sft": 3.0}
-        return cost.check(
+        return cost_check.check(
             ground(
                 profile,
                 *tasks,
@@ -249,22 +249,22 @@ def test_the_forecast_is_of_the_dearest_task_and_of_the_kind_that_is_rented() ->
 
 
 def test_without_a_budget_it_warns(profile: Profile) -> None:
-    found = cost.check(ground(profile, TASK, rentable=lambda document: rented(9.5)))
+    found = cost_check.check(ground(profile, TASK, rentable=lambda document: rented(9.5)))
     assert found.word == "warning" and "$9.50/h" in found.detail and "budget.dollars" in str(found.fix)
-    assert cost.check(ground(profile)).ok is None
+    assert cost_check.check(ground(profile)).ok is None
 
 
 def test_machines_that_the_catalog_does_not_have(profile: Profile) -> None:
     def none(document: Mapping[str, Any]) -> tuple[Offer, ...]:
         raise ConfigError("task 'sft': its `resources` cannot be used: Invalid region 'us-wesst-2'")
 
-    found = machines.check(ground(profile, TASK, rentable=none))
+    found = machines_check.check(ground(profile, TASK, rentable=none))
     assert found.ok is False and "us-wesst-2" in found.detail and "sky gpus list" in str(found.fix)
-    assert machines.check(ground(profile, TASK, rentable=lambda document: rented(1.0))).ok
-    assert machines.check(ground(profile)).ok is None
+    assert machines_check.check(ground(profile, TASK, rentable=lambda document: rented(1.0))).ok
+    assert machines_check.check(ground(profile)).ok is None
 
 
-OFFLINE = (disk.check, keys.check)
+OFFLINE = (disk_check.check, keys_check.check)
 """Checks that ask nobody: with every key set, each shipped profile passes them."""
 
 PROFILE_NAMES = sorted(path.stem for path in PROFILES.glob("*.yaml"))
@@ -299,7 +299,7 @@ def test_every_image_that_a_shipped_file_names_is_one_that_is_pushed(path: Path,
     digests = tmp_path / "digests.json"
     pushed = {name: f"127.0.0.1:9/cortex/{name}@sha256:{'0' * 64}" for name in PUSHED}
     digests.write_text(json.dumps(pushed), encoding="utf-8")
-    found = images.check(ground(load_profile("cortex-8b"), *read_documents(path), digests=digests))
+    found = images_check.check(ground(load_profile("cortex-8b"), *read_documents(path), digests=digests))
     assert found.ok is None and "does not answer" in found.detail, "no image is unknown; their registry is not there"
 
 
@@ -307,13 +307,13 @@ def test_the_teacher_s_disk_holds_the_weights_that_it_serves() -> None:
     (task,) = read_documents(CHECKOUT / "jobs" / "teacher.yaml")
     assert task["envs"]["TEACHER_MODEL"].endswith("-Llama-70B")
     weights = 2 * shape_of(load_profile("cortex-70b")).parameters / GIB
-    assert task["resources"]["disk_size"] > disk.SYSTEM + weights
+    assert task["resources"]["disk_size"] > disk_check.SYSTEM + weights
 
 
 def test_a_profile_that_does_not_fit_onto_its_gpus_is_refused_with_the_key_to_change() -> None:
-    found = memory.check(ground(load_profile("cortex-8b")))
+    found = memory_check.check(ground(load_profile("cortex-8b")))
     assert found.ok and "GiB of a GPU" in found.detail
-    found = memory.check(ground(load_profile("cortex-8b", {"grpo.vllm.gpu_memory_utilization": 0.85})))
+    found = memory_check.check(ground(load_profile("cortex-8b", {"grpo.vllm.gpu_memory_utilization": 0.85})))
     assert found.ok is False and "grpo rollout" in found.detail
     assert found.fix == "set grpo.vllm.gpu_memory_utilization to 0.79"
 
@@ -328,25 +328,27 @@ def test_a_task_that_asks_for_less_memory_than_its_stages_fill_is_refused(
     asked: str | int | None, small: float | None
 ) -> None:
     resources = {"accelerators": "H100:1"} | ({"memory": asked} if asked else {})
-    found = memory.check(ground(load_profile("cortex-70b"), EXPORT | {"resources": resources}))
+    found = memory_check.check(ground(load_profile("cortex-70b"), EXPORT | {"resources": resources}))
     if small is None:
         assert found.ok, found
         return
     assert found.ok is False and f"task export may be given {small:g} GiB of host memory, and export " in found.detail
     least = int(str(found.fix).removeprefix("memory: ").partition("+")[0])
     mended = {"resources": {"memory": f"{least}+"}}
-    assert memory.check(ground(load_profile("cortex-70b"), EXPORT | mended)).ok
+    assert memory_check.check(ground(load_profile("cortex-70b"), EXPORT | mended)).ok
     short = {"resources": {"any_of": [{"memory": f"{least}+"}, {"memory": f"{least - 1}+"}]}}
-    assert memory.check(ground(load_profile("cortex-70b"), EXPORT | short)).ok is False, "any of them may be given"
+    assert memory_check.check(ground(load_profile("cortex-70b"), EXPORT | short)).ok is False, (
+        "any of them may be given"
+    )
 
 
 @pytest.mark.parametrize("name", ["cortex-8b", "cortex-8b-full", "cortex-70b", "cortex-70b-2n"])
 def test_the_shipped_tasks_ask_for_the_memory_that_the_shipped_profiles_fill(name: str) -> None:
-    found = memory.check(ground(load_profile(name), *read_documents(SKY_YAML)))
+    found = memory_check.check(ground(load_profile(name), *read_documents(SKY_YAML)))
     assert found.ok, found
 
 
 def test_memory_is_not_judged_where_nothing_is_known_of_the_gpu(profile: Profile) -> None:
-    assert memory.check(ground(profile)).ok is None
-    found = memory.check(ground(load_profile("cortex-8b", {"hardware.accelerator": "V100"})))
+    assert memory_check.check(ground(profile)).ok is None
+    found = memory_check.check(ground(load_profile("cortex-8b", {"hardware.accelerator": "V100"})))
     assert found.ok is None and "'V100'" in found.detail

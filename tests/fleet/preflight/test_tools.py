@@ -9,8 +9,8 @@ import pytest
 from sky.server import common
 
 from cortex.fleet.preflight.ground import Ground
-from cortex.fleet.preflight.tools import NEEDED, check
-from cortex.runs.profile import Profile
+from cortex.fleet.preflight.tools_check import NEEDED, check
+from cortex.profiles.profile import Profile
 from cortex.settings import Settings
 
 

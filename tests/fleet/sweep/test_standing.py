@@ -9,11 +9,11 @@ import pytest
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.folder_store import FolderStore
-from cortex.fleet.names import run_label
+from cortex.fleet.clouds.job_names import run_label
 from cortex.fleet.sweep.standing import CUT_OFF, GRACE, QUIET, Kind, standing, standings
+from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger, folder
-from cortex.runs.profile import Profile
 from tests.artifacts.strategies import write
 from tests.fleet.conftest import RUN
 

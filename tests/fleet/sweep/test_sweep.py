@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 from cortex.artifacts.folder_store import FolderStore
 from cortex.cli import app
 from cortex.errors import CortexError, RefusedError, UsageError
-from cortex.fleet.names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label
+from cortex.fleet.clouds.job_names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label
 from cortex.fleet.sweep.ec2 import Thing
 from cortex.fleet.sweep.sweep import WATCH, destroy, look
+from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger, folder
-from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Profile
+from cortex.runs.price_list import Offer, PriceList
 from cortex.settings import CHECKOUT
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN

@@ -6,8 +6,8 @@ import pytest
 
 from cortex.fleet.watch.launches import Launch, Row, group, last_sign, row
 from cortex.fleet.watch.rentals import Rental
+from cortex.profiles.profile_sections import Budget
 from cortex.runs.ledger import Entry
-from cortex.runs.profile_sections import Budget
 
 
 def rental(machine: str, launched: float = 0.0, **further: Any) -> Rental:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cortex.errors import CortexError
-from cortex.fleet.names import BUCKET_TAG, RUN_TAG, bucket_label
+from cortex.fleet.clouds.job_names import BUCKET_TAG, RUN_TAG, bucket_label
 from cortex.fleet.watch.rentals import end, read_rental, rentals
 from tests.fleet.services import Answer, Aws, Request, hanging, serving
 

@@ -15,19 +15,19 @@ from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.lease import Lease
 from cortex.console import Console
 from cortex.errors import CortexError
-from cortex.fleet.names import job_name
-from cortex.fleet.runs import print_cost, print_runs, read_runs
-from cortex.fleet.status import RunStatus, read_status
-from cortex.fleet.status_view import print_status
+from cortex.fleet.clouds.job_names import job_name
+from cortex.fleet.status.run_status import RunStatus, read_status
+from cortex.fleet.status.run_table import print_cost, print_runs, read_runs
+from cortex.fleet.status.status_view import print_status
 from cortex.fleet.watch.kit_jobs import KitJob
 from cortex.fleet.watch.rentals import Rental
 from cortex.fleet.watch.run_watch import RunWatch
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import Budget
 from cortex.runs.budget import charges, spent
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Event, Ledger, LedgerReader
-from cortex.runs.prices import Offer, PriceList
-from cortex.runs.profile import Profile
-from cortex.runs.profile_sections import Budget
+from cortex.runs.price_list import Offer, PriceList
 from tests.backdating import backdate
 from tests.fleet.conftest import RUN
 from tests.fleet.watch.test_launches import rental

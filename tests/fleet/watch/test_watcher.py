@@ -19,14 +19,14 @@ from sky.schemas.api.responses import ManagedJobRecord
 
 from cortex.artifacts.folder_store import FolderStore
 from cortex.errors import ConfigError
-from cortex.fleet.names import job_name
+from cortex.fleet.clouds.job_names import job_name
 from cortex.fleet.watch.background import is_watched, log_path, only_watcher, start_watcher
 from cortex.fleet.watch.kit_jobs import RECENT, KitJob, kit_jobs
 from cortex.fleet.watch.run_watch import RunWatch
 from cortex.fleet.watch.watcher import Watcher, watch_runs
+from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.profile import Profile
 from tests.conftest import Cortex
 from tests.fleet.conftest import RUN
 from tests.runs.conftest import log

@@ -6,7 +6,7 @@ from typing import Any
 
 from parliament import analyze_policy_string
 
-from cortex.artifacts.names import CHECKPOINT_TAG
+from cortex.artifacts.file_names import CHECKPOINT_TAG
 from infra.names import BASE_TAG, RUN_TAG
 from infra.server.policy import LOOKS, SESSIONS
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused

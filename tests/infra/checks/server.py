@@ -16,7 +16,7 @@ from sky.provision.aws import config as sky_aws
 from sky.provision.aws import instance as sky_instance
 from sky.utils import common_utils, schemas
 
-from cortex.fleet.run_role import RunRole
+from cortex.fleet.launch.run_role import RunRole
 from cortex.verbs import watching
 from infra.outputs import server_config
 from infra.server.policy import CLUSTER_TAG, SESSIONS

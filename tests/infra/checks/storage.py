@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cortex.artifacts.names import CHECKPOINT_TAG
+from cortex.artifacts.file_names import CHECKPOINT_TAG
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import denied
 from tests.infra.world import World

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cortex.artifacts.names import BASES, RUNS
+from cortex.artifacts.file_names import BASES, RUNS
 from infra.names import OWN_BASE, OWN_RUN
 from tests.infra.checks import access
 from tests.infra.mistakes.edits import forget, in_statement, put, role_open_to, statement, without_statement

@@ -1,0 +1,159 @@
+"""The base model of a run, as a folder of this machine, verified file by file against the run's pin.
+
+A hub's model comes from the bucket's copy, or, if that is missing or damaged, from the hub; then it is copied into the
+bucket for later tasks and runs. Neither the bucket nor the hub is trusted: every file must match the pin.
+"""
+
+from pathlib import Path
+
+from loguru import logger
+
+from cortex.artifacts.artifact import Artifact, find, publish
+from cortex.artifacts.hashing import hash_files
+from cortex.artifacts.landing import landing
+from cortex.artifacts.manifest import FileEntry, Manifest
+from cortex.artifacts.patience import Patience
+from cortex.artifacts.receiving import receive
+from cortex.artifacts.sending import send
+from cortex.artifacts.store import MissingObjectError, StoreError
+from cortex.artifacts.verify import verify
+from cortex.bases.base_folder import check_base, is_folder, read_base_files
+from cortex.bases.base_pin import KIND, PIN, bind_pin, find_pin, mirror_prefix
+from cortex.bases.base_request import download_files, read_manifest
+from cortex.bases.base_rules import needed_files
+from cortex.errors import DataError, RefusedError, VerificationError
+from cortex.runs.context import RunContext
+
+MIRRORING = Patience(deadline=60.0)
+"""Retries of writing a base's copy to the bucket: the copy saves later machines a download, but GPUs wait for it."""
+
+
+def base_folder(context: RunContext) -> Path | None:
+    """The folder of the run's base on this machine; None for a base that is built from nothing.
+
+    Raises:
+        CortexError: as `base_artifact`.
+    """
+    base = base_artifact(context)
+    return base.path if base else None
+
+
+def base_artifact(context: RunContext) -> Artifact | None:
+    """The run's base on this machine, verified, with the manifest that the run is pinned to.
+
+    Raises:
+        ConfigError: the base cannot be used, the hub refuses it, or the disk has no room for it.
+        DataError: a base in a folder is not the one that the run began with, or a hub's cannot be downloaded.
+        RefusedError: the pin was replaced, or another process of this machine downloads the same base.
+    """
+    name = context.profile.model.base
+    if name is None:
+        return None
+    if KIND not in context.seen:
+        context.seen[KIND] = _folder_base(context, name) if is_folder(name) else _hub_base(context, name)
+    return context.seen[KIND]
+
+
+def require_trained_on(base: Artifact, stage: str, made: Manifest) -> None:
+    """Refuse an adapter that an earlier stage trained on another base: it does not fit this one.
+
+    Raises:
+        DataError: the stage used another base.
+    """
+    trained_on = made.inputs.get(KIND)
+    if trained_on is not None and trained_on != base.digest:
+        raise DataError(
+            f"what {stage} made was trained on another base ({trained_on[:12]}) than the one in {base.path} "
+            f"({base.digest[:12]}): an adapter fits its own base alone; start a new run"
+        )
+
+
+def _folder_base(context: RunContext, name: str) -> Artifact:
+    """The base in a folder of this machine; all machines of a run must have the same files."""
+    check_base(name)
+    folder = Path(name).expanduser().absolute()
+    names = needed_files(read_base_files(name))
+    # A folder of the hub's cache holds links to its files.
+    hashes = hash_files([(folder / name).resolve() for name in names])
+    entries = (FileEntry(name=n, size=found.size, sha256=found.sha256) for n, found in zip(names, hashes, strict=True))
+    here = Manifest(kind=KIND, files=tuple(entries))
+    pin = find_pin(context.store, context.secret) or bind_pin(context.store, context.secret, here)
+    if pin.digest != here.digest:
+        began, found = ({entry.name: entry.sha256 for entry in manifest.files} for manifest in (pin, here))
+        differing = min((other for other, _ in began.items() ^ found.items()), default=PIN)
+        raise DataError(
+            f"model.base {name} is not the model that run {context.run} began with: {differing!a} is another, or "
+            "only in one of them; put the same files on every machine, or start a new run"
+        )
+    return Artifact(folder, pin)
+
+
+def _hub_base(context: RunContext, name: str) -> Artifact:
+    store, secret, pin = context.store, context.secret, find_pin(context.store, context.secret)
+    if pin is None:
+        pin = bind_pin(store, secret, read_manifest(name, context.profile.model.revision, context.work))
+    prefix = mirror_prefix(pin)
+    if prefix is None or pin.meta.get("base") != name:
+        raise RefusedError(f"run {context.run} is pinned to another base than its profile's {name}: start a new run")
+    target, damage = context.work / "inputs" / pin.digest, None
+    try:
+        mirrored = _from_bucket(context, pin, prefix, target)
+    except (VerificationError, MissingObjectError) as error:
+        mirrored, damage = None, error
+        logger.warning(f"{error}: the base is taken from the hub in its place")
+    if mirrored:
+        context.ledger.append("base", source="bucket", digest=pin.digest, bytes=pin.size)
+        return Artifact(mirrored, pin)
+    try:
+        with landing(target, pin) as landed:
+            if landed:
+                download_files(name, pin, landed.path, context.work)
+    except DataError as error:
+        if damage is None:
+            raise
+        raise DataError(f"{damage}; and {error}; delete {store.url}/{prefix} once the hub gives the base") from error
+    context.ledger.append("base", source="hub", digest=pin.digest, bytes=pin.size)
+    return Artifact(_mirror(context, pin, prefix, target), pin)
+
+
+def _from_bucket(context: RunContext, pin: Manifest, prefix: str, target: Path) -> Path | None:
+    """The bucket's copy on this machine, verified against the pin; None if the bucket has none.
+
+    Raises:
+        VerificationError: the copy is damaged, or of another model.
+        MissingObjectError: a file of the copy is missing.
+    """
+    store = context.store
+    there = find(store, prefix)
+    if there is None:
+        return None
+    if there.digest != pin.digest:
+        raise VerificationError(f"{store.url}/{prefix} is not what the hub has at that revision: delete it")
+    folder = store.local_path(prefix)
+    if folder is None:
+        receive(store, prefix, pin, target)
+        return target
+    verify(folder, pin).require()
+    return folder
+
+
+def _mirror(context: RunContext, pin: Manifest, prefix: str, folder: Path) -> Path:
+    """Copy a base into the bucket, or repair the copy there, and return the base's folder. A failure only warns."""
+    if not context.leads:
+        return folder  # of machines that train together, the leader copies it
+    store = context.store.with_patience(MIRRORING)
+    try:
+        there = find(store, prefix)
+        if there is None:
+            # Two runs that publish at once write the same bytes, so either may come first.
+            return publish(folder, store, prefix, kind=KIND, code="", meta=pin.meta, lease=context.lease).path
+        if there.digest == pin.digest:
+            present = {entry.key: entry.size for entry in store.list(prefix)}
+            names = [entry.name for entry in pin.files]
+            send(folder, names, store, prefix, present, context.lease.throttled_check())
+            return folder
+        raise RefusedError(f"{store.url}/{prefix} holds something else: delete it")
+    except (StoreError, VerificationError, RefusedError) as error:
+        context.lease.check()  # a run that another process took over stops here
+        logger.warning(f"the bucket gets no copy of the base, so that each machine takes it from the hub: {error}")
+    return folder

@@ -1,0 +1,3 @@
+"""What keeps a trainer's work safe: its checkpoints are committed, verified and resumed from, and it is
+supervised.
+"""

@@ -1,0 +1,1 @@
+"""The clouds as this machine reaches them: SkyPilot and its catalog, access, and AWS's API."""

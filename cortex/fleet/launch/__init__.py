@@ -1,0 +1,1 @@
+"""Launching a run: its plan, its role, its managed job."""

@@ -1,0 +1,53 @@
+"""Bytes of a profile's models, checkpoints and copies on the disk of one task's machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
+from cortex.fleet.capacity.sizes import checkpoint_bytes, judged_bytes
+from cortex.profiles.profile import Profile
+from cortex.runs.stage_list import LOADING, models
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes on the disk of one task's machine."""
+
+    base: int
+    checkpoints: int
+    models: int
+    """Models of earlier stages, and those that this task's stages make."""
+
+    @property
+    def total(self) -> int:
+        return self.base + self.checkpoints + self.models
+
+
+def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) -> Need:
+    """Bytes that the stages of one task hold on disk at the same time.
+
+    - base: the weights in bf16, once, if any stage loads a model.
+    - checkpoints: for each training stage (keep + 2) times the trained parameters with their two Adam moments in
+      float32: those that are kept, one being written, and one being fetched or replaced.
+    - models: for training, the trained weights twice (as made, and as sealed for the bucket); for export, the merged
+      weights, every quantized copy, and the float32 log-probabilities by which copies are judged; for evaluate, these
+      models and each training stage's, as downloaded; for release, the models twice, as downloaded and as laid out.
+    """
+    adapter = profile.model.adapter
+    whole = BF16 * architecture.parameters
+    trained = FLOAT * architecture.trained(adapter) if adapter else whole
+    copies = sum(round(architecture.copy(copy.bits)) for copy in profile.export.gptq)
+    checkpoints = held = 0
+    for stage in stages:
+        section = {"sft": profile.sft, "dpo": profile.dpo, "grpo": profile.grpo}.get(stage)
+        if section:
+            checkpoints += (section.keep_checkpoints + 2) * checkpoint_bytes(profile, architecture)
+            held += 2 * trained
+        elif stage == "export":
+            held += whole + copies + judged_bytes(profile, architecture)
+        elif stage == "evaluate":
+            held += trained * len(set(models(profile)) - set(stages)) + (0 if "export" in stages else whole + copies)
+        elif stage == "release":
+            held += 2 * (whole + copies)
+    loads = LOADING & set(stages)
+    return Need(whole if loads and profile.model.base else 0, checkpoints, held)

@@ -1,0 +1,1 @@
+"""A run's status, logs and costs, for a laptop that has the bucket."""

@@ -1,0 +1,1 @@
+"""The tasks that are submitted for a run: its pipeline file, filled in."""

@@ -1,0 +1,1 @@
+"""Models: loading, sampling, merging and quantizing them, and comparing the copies."""

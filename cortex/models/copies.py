@@ -1,0 +1,77 @@
+"""Quantized and merged copies of a model: their distance from the original, and which are accepted."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+from cortex.domains.domain import Domain, Example
+from cortex.profiles.profile_sections import Gptq
+
+SUMMARY = "export.json"
+
+
+@dataclass(frozen=True)
+class QuantizedCopy:
+    """A quantized copy, measured against the full weights on held-out examples."""
+
+    name: str
+    bits: int
+    kl: float
+    """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
+    loss: float | None
+    loss_of_full: float | None
+    """Mean losses of their answers; None where no answers were compared."""
+    accepted: bool
+    reason: str
+
+
+def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] | None) -> QuantizedCopy:
+    """Accept a copy whose distance from the full weights is within the profile's bounds (a bound itself is within).
+
+    `losses` are the copy's and the full weights' on the same held-out examples.
+    """
+    measured: list[tuple[str, float, float]] = [("divergence", kl, wanted.max_kl)]
+    reason = f"divergence {kl:.2g}"
+    if losses and wanted.max_loss_rise is not None:
+        loss, full = losses
+        measured.append(("rise of the loss", loss - full, wanted.max_loss_rise))
+        reason += f", loss {loss:.4f} against {full:.4f}"
+    faults = [
+        f"{what} {value:.2g} is over the bound {bound:g}"
+        for what, value, bound in measured
+        if not value <= bound  # written so that NaN exceeds any bound
+    ]
+    return QuantizedCopy(name, wanted.bits, kl, *(losses or (None, None)), not faults, "; ".join(faults) or reason)
+
+
+def mean_loss(domain: Domain, examples: Sequence[Example], answers: Sequence[str]) -> float:
+    """The mean loss of N answers to N examples."""
+    return fmean(domain.grade(example, text).loss for example, text in zip(examples, answers, strict=True))
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """The figures of an export."""
+
+    copies: tuple[QuantizedCopy, ...]
+    """All copies, the rejected ones included."""
+    merging_kl: float | None
+    """Mean divergence of the merged, rounded weights from base and adapter; None where there was no adapter."""
+
+
+def write_summary(summary: ExportSummary, folder: Path) -> None:
+    """Record in an export's folder what was measured."""
+    (folder / SUMMARY).write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+
+
+def read_summary(folder: Path) -> ExportSummary:
+    """The record of an export artifact."""
+    read = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    return ExportSummary(tuple(QuantizedCopy(**copy) for copy in read["copies"]), read["merging_kl"])
+
+
+def accepted_copies(folder: Path) -> list[str]:
+    """The folders of an export artifact that hold accepted copies."""
+    return [copy.name for copy in read_summary(folder).copies if copy.accepted]

@@ -1,0 +1,1 @@
+"""Profiles: what to train and on what, validated once, then frozen."""

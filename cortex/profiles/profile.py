@@ -1,0 +1,157 @@
+"""A profile: what to train and on what. Validated once, here; then frozen."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+
+from cortex.domains.domain import Domain
+from cortex.domains.registry import read_domain
+from cortex.errors import ConfigError
+from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Export, Hardware, Model, Teacher
+from cortex.profiles.sampling_section import Sampling
+from cortex.profiles.trainer_sections import Dpo, Grpo, Sft
+from cortex.section import Items, Section
+
+
+class _NestedError(ValueError):
+    """A value within the domain's section is wrong."""
+
+    def __init__(self, error: ValidationError) -> None:
+        self.problem = error.errors()[0]
+        super().__init__(self.problem["msg"].removeprefix("Value error, "))
+
+
+def _read_domain(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return read_domain(cast(dict[str, Any], value))
+    except ValidationError as error:
+        raise _NestedError(error) from error
+
+
+class Profile(Section):
+    """Everything that decides a run's result."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    """Lower-case letters, digits and hyphens."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """The seed of all randomness."""
+    model: Model
+    domain: Annotated[SerializeAsAny[Domain], BeforeValidator(_read_domain)]
+    """What is learned; its `kind` says which keys there are."""
+    teacher: Teacher = Teacher()
+    sft: Sft
+    dpo: Dpo | None = None
+    grpo: Grpo
+    export: Export = Export()
+    sampling: Sampling = Sampling()
+    evaluate: Evaluate = Evaluate()
+    hardware: Hardware = Hardware()
+    budget: Budget = Budget()
+    estimates: Estimates = Estimates()
+    tracking: Items[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = ()
+    """Where trainings are drawn, besides the ledger, from which they are drawn: docs/tracking.md."""
+
+    @model_validator(mode="after")
+    def _whole_copies(self) -> Self:
+        if self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
+            gpus = self.hardware.gpus
+            *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
+            raise ValueError(
+                f"grpo.vllm.tensor_parallel_size {self.grpo.vllm.tensor_parallel_size} does not divide the {gpus} "
+                f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_tracker_once(self) -> Self:
+        twice = next((name for name in self.tracking if self.tracking.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"tracking names {twice} twice, and every step would be drawn twice: remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_machine_has_all(self) -> Self:
+        if self.dpo and self.hardware.nodes > 1:
+            raise ValueError(
+                f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "
+                "section, or train on one machine"
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The hash that names this profile in manifests."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """Canonical bytes, as `profile.json` in the bucket holds them."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Self:
+        """Read a resolved profile; `where` names it in the error.
+
+        Raises:
+            ConfigError: it is not a profile of this version.
+        """
+        try:
+            # Validated as Python values, like a YAML file's: pydantic's JSON mode takes no path where a text was.
+            return cls.model_validate(json.loads(data))
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {first_problem(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{where}: no JSON: {error}") from error
+
+
+def with_overrides(profile: Profile, overrides: dict[str, Any]) -> Profile:
+    """The profile with other values under some dotted keys, validated again.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    raw = profile.model_dump(mode="json")
+    for dotted, value in overrides.items():
+        put(raw, dotted, value)
+    try:
+        return Profile.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{profile.name}: {first_problem(error)}") from error
+
+
+def put(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set the value under a dotted key, replacing everything there."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        inner: Any = raw.get(parent)
+        raw[parent] = inner if isinstance(inner, dict) else {}
+        raw = raw[parent]
+    raw[last] = value
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a validation error, with the dotted key and the value."""
+    key, _ = problem_of(error)
+    found: Any = error.errors()[0]
+    nested = found.get("ctx", {}).get("error")
+    if isinstance(nested, _NestedError):
+        found = nested.problem
+    place = ".".join(key)
+    message = found["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(found["input"], dict) else f" (given: {found['input']!r})"
+    return f"{place + ': ' if place else ''}{message}{given}"
+
+
+def problem_of(error: ValidationError) -> tuple[tuple[str, ...], ValueError | None]:
+    """The key of the first problem, part by part, and the error that a check of ours raised there, if one did."""
+    found: Any = error.errors()[0]
+    location, raised = tuple(found["loc"]), found.get("ctx", {}).get("error")
+    if isinstance(raised, _NestedError):
+        inner: Any = raised.problem
+        location, raised = (*location, *inner["loc"]), inner.get("ctx", {}).get("error")
+    # Pydantic puts the `kind` of a section among the parts of its key.
+    kinds = ("simulator", "files", "flipside")
+    return tuple(str(part) for part in location if part not in kinds), raised

@@ -1,0 +1,222 @@
+"""What a profile says of its trainers: steps, rates and batches, in the trainers' own terms."""
+
+import math
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from cortex.profiles.passthrough import refused_keys
+from cortex.profiles.trl_passthrough import TrlStage, refused_trl_keys
+from cortex.section import Section
+
+
+class HangLimit(Section):
+    """How long a trainer may show no progress before it is ended, to be continued from its last checkpoint."""
+
+    steps: float = Field(default=20.0, gt=1)
+    """So many times the median of its recent steps."""
+    least_seconds: float = Field(default=600.0, gt=0)
+    """But never less, since a step may now and then be slow."""
+    start_seconds: float = Field(default=3600.0, gt=0)
+    """Until the first step, while weights are read and kernels compiled, and for the saving of one checkpoint."""
+
+
+class Optimization(Section):
+    """What every trainer takes."""
+
+    learning_rate: float = Field(gt=0, lt=1)
+    """Peak learning rate."""
+    scheduler: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
+    """How it falls."""
+    warmup_steps: int = Field(default=10, ge=0)
+    """Optimizer steps over which it rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    micro_batch_size: int = Field(default=1, ge=1)
+    """Sequences per device and forward pass."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Forward passes per optimizer step."""
+    max_steps: int = Field(ge=1)
+    """Optimizer steps in all."""
+    save_steps: int = Field(ge=1)
+    """Optimizer steps between checkpoints."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many of the newest checkpoints stay, on the disk and in the bucket; the best validated one stays besides."""
+    validate_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps between validations on held-out examples; each waits for the next save, for only what was saved
+    can be gone back to, and one comes at the end. The best validated weights are released; None: the last are."""
+    validation_examples: int = Field(default=256, ge=8)
+    """How many held-out examples a validation takes: fewer are cheaper, and say less of small differences."""
+    patience: int | None = Field(default=None, ge=1)
+    """End the training after so many validations without a better one. None goes on to `max_steps`."""
+    hang_limit: HangLimit = HangLimit()
+    """When a trainer that makes no step counts as hung."""
+
+    @model_validator(mode="after")
+    def _something_to_be_patient_with(self) -> Self:
+        if self.patience and not self.validate_steps:
+            raise ValueError("patience counts validations, and there are none: give validate_steps, or remove patience")
+        return self
+
+
+class Sft(Optimization):
+    """Supervised fine-tuning on the teacher's answers, by Axolotl."""
+
+    sequence_length: int = Field(default=256, ge=32)
+    """Longest prompt and answer, in tokens; longer examples are dropped."""
+    optimizer: str = "adamw_torch"
+    """An optimizer by Axolotl's name."""
+    sample_packing: bool = False
+    """Several examples in one sequence, which none of them sees of another: under `sdpa`, too."""
+    axolotl: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of Axolotl's own configuration, but for those that load code from elsewhere; checked against its
+    schema when the stage starts."""
+
+    @field_validator("axolotl")
+    @classmethod
+    def _load_no_code(cls, section: dict[str, Any]) -> dict[str, Any]:
+        for refusal in refused_keys(section):
+            raise ValueError(refusal)
+        return section
+
+
+class TrlOptimization(Optimization):
+    """The further keys of TRL's trainers."""
+
+    stage: ClassVar[TrlStage]
+    trl: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of TRL's own configuration class, but for those that load code or that the kit sets itself."""
+
+    @field_validator("trl")
+    @classmethod
+    def _pass_on(cls, section: dict[str, Any]) -> dict[str, Any]:
+        for refusal in refused_trl_keys(cls.stage, section):
+            raise ValueError(refusal)
+        return section
+
+
+class Dpo(TrlOptimization):
+    """Direct preference optimization on pairs of samples of one prompt, ranked by their realised score."""
+
+    stage = "dpo"
+    prompts: int = Field(default=256, ge=2)
+    """Training prompts that are sampled."""
+    samples: int = Field(default=4, ge=2)
+    """Answers per prompt, of which the best and the worst make the pair."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability."""
+    beta: float = Field(default=0.1, gt=0)
+    """How strongly the model is held to its start."""
+
+
+class Vllm(Section):
+    """Rollouts sampled by vLLM on the training GPUs."""
+
+    gpu_memory_utilization: float = Field(default=0.35, gt=0, lt=1)
+    """The share of each GPU's memory that vLLM takes."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share one copy of the model."""
+    max_model_length: int | None = Field(default=None, ge=64)
+    """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
+
+
+class Collapse(Section):
+    """Signs that nothing is learned any more. A training ends when the mean of one over `window` steps is past its
+    bound; None leaves a sign out."""
+
+    window: int = Field(default=20, ge=1)
+    """Steps over which each sign is averaged."""
+    max_groups_alike: float | None = Field(default=0.98, gt=0, lt=1)
+    """Share of groups whose answers were all paid alike: they teach nothing."""
+    max_truncated: float | None = Field(default=0.95, gt=0, lt=1)
+    """Share of answers that were cut off at `max_completion_length`."""
+    min_entropy: float | None = Field(default=None, gt=0)
+    """Entropy of the next token, in nats. Its scale is the model's own: look at a good training's first."""
+    min_length: float | None = Field(default=None, gt=0)
+    """Tokens an answer."""
+    max_kl: float | None = Field(default=None, gt=0)
+    """Divergence from the SFT model, in nats a token; measured only where `beta` is above 0."""
+
+
+class Grpo(TrlOptimization):
+    """Group-relative policy optimization on judged answers, by TRL."""
+
+    stage = "grpo"
+    group_size: int = Field(default=8, ge=2)
+    """Answers per prompt, compared with one another."""
+    iterations: int = Field(default=1, ge=1)
+    """Optimizer passes over each batch of rollouts."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that together have this probability: below 1 it cuts a small model's tail."""
+    max_completion_length: int = Field(default=64, ge=8)
+    """Longest answer, in tokens."""
+    beta: float = Field(default=0.0, ge=0)
+    """Weight of the divergence from the SFT model; 0 loads no reference model."""
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
+    """How token losses are averaged."""
+    scale_rewards: Literal["group", "batch", "none"] = "none"
+    """What advantages are divided by. Bounded proper scores need no division."""
+    vllm: Vllm | None = None
+    """None samples with transformers' own generate."""
+    collapse: Collapse | None = Collapse()
+    """When a training counts as collapsed; None: never."""
+    sample_steps: int = Field(default=10, ge=1)
+    """Steps between two of which sampled answers are kept in the bucket, to be read."""
+    samples: int = Field(default=8, ge=0, le=64)
+    """How many answers are kept each time; 0 keeps none."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        batch = self.micro_batch_size * self.generation_steps
+        if batch % self.group_size:
+            factor = "trl.steps_per_generation" if "steps_per_generation" in self.trl else "gradient_accumulation"
+            raise ValueError(
+                f"micro_batch_size x {factor} = {batch} is not a multiple of group_size "
+                f"{self.group_size}: the nearest that is: {max(1, round(batch / self.group_size)) * self.group_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _phase(self) -> Self:
+        if self.save_steps % self.rollout_phase:
+            nearest = max(1, round(self.save_steps / self.rollout_phase)) * self.rollout_phase
+            raise ValueError(
+                f"save_steps {self.save_steps} is not a multiple of the {self.rollout_phase} optimizer steps that "
+                f"share one batch of rollouts (iterations {self.iterations}), so a resumed run would draw other "
+                f"rollouts than an undisturbed one: use {nearest}"
+            )
+        return self
+
+    @property
+    def generation_steps(self) -> int:
+        """Forward passes that one batch of rollouts is for."""
+        return self.trl.get("steps_per_generation") or self.gradient_accumulation
+
+    @property
+    def rollout_phase(self) -> int:
+        """Optimizer steps after which a new batch of rollouts begins: no checkpoint holds rollouts."""
+        return (
+            math.lcm(self.generation_steps * self.iterations, self.gradient_accumulation) // self.gradient_accumulation
+        )
+
+    @model_validator(mode="after")
+    def _measured_divergence(self) -> Self:
+        if self.collapse and self.collapse.max_kl and not self.beta:
+            raise ValueError("collapse.max_kl bounds what is measured only with beta above 0: set beta, or remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_prompts(self) -> Self:
+        longest = self.vllm.max_model_length if self.vllm else None
+        if longest is not None and longest <= self.max_completion_length:
+            raise ValueError(
+                f"vllm.max_model_length {longest} leaves no room for a prompt beside max_completion_length "
+                f"{self.max_completion_length}: use their sum"
+            )
+        return self

@@ -1,0 +1,73 @@
+"""The list of stages, with each one's inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cortex.errors import UsageError
+from cortex.profiles.profile import Profile
+from cortex.section import nearest
+
+TRAINERS = ("sft", "dpo", "grpo")
+"""The stages that train: they alone use all GPUs of a profile, and may run on several machines."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a run. Its module `cortex.stages.<name>` has the function `run`, and is imported only to run it."""
+
+    name: str
+    purpose: str
+    inputs: Callable[[Profile], tuple[str, ...]]
+    """The stages whose artifacts it reads."""
+    wanted: Callable[[Profile], bool] = lambda profile: True
+    """Tells if a profile asks for this stage."""
+
+
+def before_grpo(profile: Profile) -> str:
+    """The stage whose model GRPO starts from."""
+    return "dpo" if profile.dpo else "sft"
+
+
+def models(profile: Profile) -> tuple[str, ...]:
+    """The training stages of a profile, in order."""
+    return ("sft", "dpo", "grpo") if profile.dpo else ("sft", "grpo")
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("data", "market data to examples", lambda profile: ()),
+        Stage("label", "the teacher's answers", lambda profile: ("data",)),
+        Stage("sft", "imitate the teacher", lambda profile: ("label",)),
+        Stage(
+            "dpo",
+            "prefer what scored",
+            lambda profile: ("data", "label", "sft"),
+            lambda profile: profile.dpo is not None,
+        ),
+        Stage(
+            "grpo",
+            "learn from outcomes",
+            lambda profile: tuple(dict.fromkeys(("data", "label", "sft", before_grpo(profile)))),
+        ),
+        Stage("export", "merge and quantize", lambda profile: ("data", "label", "sft", "grpo")),
+        Stage("evaluate", "judge on the held-out period", lambda profile: ("data", *models(profile), "export")),
+        Stage(
+            "release", "what is taken home", lambda profile: ("data", "label", *models(profile), "export", "evaluate")
+        ),
+    )
+}
+
+LOADING = frozenset({"sft", "dpo", "grpo", "export", "evaluate"})
+"""The stages that load the base."""
+
+
+def find_stage(name: str) -> Stage:
+    """The stage of this name.
+
+    Raises:
+        UsageError: there is no such stage.
+    """
+    if name not in STAGES:
+        raise UsageError(f"no stage {name!r}: {nearest(name, list(STAGES))}")
+    return STAGES[name]

@@ -1,0 +1,1 @@
+"""The trainers, Axolotl and TRL: their configurations, and the programs that train."""

@@ -1,0 +1,93 @@
+"""The GRPO trainer as a program: `python -m cortex.trainers.grpo_program TASK.json`, which the grpo stage writes.
+
+TRL samples a group of answers to each prompt. The domain, which knows the truth, rewards each, and those rewarded above
+their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig
+
+from cortex.domains.domain import Domain
+from cortex.domains.registry import read_domain
+from cortex.teaching.labels import read_conversations
+from cortex.tracking.samples import SampleWriter
+from cortex.trainers.callbacks import rollout_phase
+from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer
+from cortex.trainers.ranks import leave
+from cortex.trainers.trl_task import TrlTask, train, trainer_inputs
+from cortex.trainers.vllm_sync import keep_base_unmerged
+
+
+class GrpoTask(TrlTask):
+    """A GRPO trainer's task. The dataset has `prompt` (a conversation), `example_id` and `truth` (JSON)."""
+
+    domain: dict[str, Any]
+    """The profile's section."""
+    labels: str
+    """The file of accepted labels, whose words the domain may use to grade."""
+    samples: str | None = None
+    """Folder for a few sampled answers; None stores none."""
+    sample_count: int = 0
+    sample_steps: int = 1
+
+    def judge(self) -> Domain:
+        """The domain that judges answers."""
+        return read_domain(self.domain).with_labels(read_conversations(Path(self.labels)))
+
+
+def reward_function(
+    domain: Domain,
+    rollouts: list[dict[str, Any]] | None = None,
+    sample_steps: int = 1,
+    phase: int = 1,
+) -> Any:
+    """TRL's reward function: conversations and the examples' columns in, weighted rewards out.
+
+    It adds the rollouts of every `sample_steps`-th step to `rollouts`; `phase` steps share the same rollouts.
+    """
+
+    def reward_fn(
+        prompts: list[Any], completions: list[Any], example_id: list[str], truth: list[str], **context: Any
+    ) -> list[float]:
+        answers = [
+            Answer.judged(domain, {"prompt": prompt, "example_id": name, "truth": told}, completion)
+            for prompt, name, told, completion in zip(prompts, example_id, truth, completions, strict=True)
+        ]
+        log = context.get("log_metric")
+        if log:
+            for part in domain.weights():
+                log(f"reward/{part}", sum(answer.graded.parts[part] for answer in answers) / len(answers))
+        state = context.get("trainer_state")
+        if rollouts is not None and state and state.global_step % sample_steps < phase:
+            rollouts[:] = [answer.to_row() for answer in answers]
+        return [answer.reward for answer in answers]
+
+    return reward_fn
+
+
+def main() -> None:
+    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    keep_base_unmerged()
+    domain = task.judge()
+    first = os.environ.get("RANK", "0") == "0"
+    samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
+    arguments = GRPOConfig(**task.arguments)
+    rollouts: list[dict[str, Any]] | None = [] if samples else None
+    trainer = KitGRPOTrainer(
+        domain=domain,
+        samples=samples,
+        rollouts=rollouts,
+        reward_funcs=[reward_function(domain, rollouts, task.sample_steps, rollout_phase(arguments))],
+        args=arguments,
+        **trainer_inputs(task),
+    )
+    train(trainer, task)
+
+
+if __name__ == "__main__":
+    main()
+    leave()

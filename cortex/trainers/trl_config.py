@@ -1,0 +1,107 @@
+"""A profile's DPO and GRPO sections as the arguments of TRL's own configuration classes."""
+
+from pathlib import Path
+from typing import Any
+
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import Adapter
+from cortex.profiles.trainer_sections import Optimization
+from cortex.trainers.zero3 import zero3_config
+
+
+def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.GRPOConfig`."""
+    grpo = profile.grpo
+    arguments = _common(profile, grpo, output) | {
+        "num_generations": grpo.group_size,
+        "num_generations_eval": 1,
+        "num_iterations": grpo.iterations,
+        "temperature": grpo.temperature,
+        "top_p": grpo.top_p,
+        "max_completion_length": grpo.max_completion_length,
+        "beta": grpo.beta,
+        "loss_type": grpo.loss,
+        "scale_rewards": grpo.scale_rewards,
+        "log_completions": False,
+        "use_vllm": grpo.vllm is not None,
+    }
+    if grpo.vllm:
+        arguments |= {
+            "vllm_mode": "colocate",
+            "vllm_gpu_memory_utilization": grpo.vllm.gpu_memory_utilization,
+            "vllm_tensor_parallel_size": grpo.vllm.tensor_parallel_size,
+            "vllm_max_model_length": grpo.vllm.max_model_length,
+            "vllm_enable_sleep_mode": True,
+            # vLLM's kernels round otherwise than the trainer's, so each token's probability differs a little. TRL would
+            # drop whole answers for that (sequence_mask, 3), the longest ones first; a bound on each token's weight is
+            # the gentler correction (Yao et al., "Your Efficient RL Framework Secretly Brings You Off-Policy RL
+            # Training", 2025).
+            "vllm_importance_sampling_mode": "token_truncate",
+            "vllm_importance_sampling_clip_max": 2.0,
+        }
+    return arguments | grpo.trl
+
+
+def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
+    dpo = profile.dpo
+    assert dpo is not None
+    return _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length} | dpo.trl
+
+
+def lora_arguments(adapter: Adapter) -> dict[str, Any]:
+    """Keyword arguments of `peft.LoraConfig`."""
+    return {
+        "r": adapter.r,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+        "target_modules": "all-linear",
+        "task_type": "CAUSAL_LM",
+    }
+
+
+def _common(profile: Profile, section: Optimization, output: Path) -> dict[str, Any]:
+    gpu = profile.hardware.device == "cuda"
+    arguments: dict[str, Any] = {
+        "output_dir": str(output),
+        "per_device_train_batch_size": section.micro_batch_size,
+        "per_device_eval_batch_size": section.micro_batch_size,
+        "gradient_accumulation_steps": section.gradient_accumulation,
+        "learning_rate": section.learning_rate,
+        "lr_scheduler_type": section.scheduler,
+        "warmup_steps": section.warmup_steps,
+        "weight_decay": section.weight_decay,
+        "max_grad_norm": section.max_grad_norm,
+        "max_steps": section.max_steps,
+        "save_steps": section.save_steps,
+        "save_total_limit": None,  # never prune here: the committer takes over each checkpoint and prunes
+        "logging_steps": 1,
+        "seed": profile.seed,
+        "data_seed": profile.seed,
+        "bf16": gpu,
+        "use_cpu": not gpu,
+        "gradient_checkpointing": gpu,
+        "dataloader_num_workers": 0,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+    if not gpu or profile.hardware.processes == 1:
+        return arguments
+    return arguments | ({"deepspeed": zero3_config()} if profile.hardware.sharding == "zero3" else _sharded())
+
+
+def _sharded() -> dict[str, Any]:
+    return {
+        "fsdp": True,
+        "fsdp_config": {
+            "version": 2,
+            # wraps the classes that the model itself names: see cortex/trainers/layers.py
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            # with a sharded state dict, `Trainer.save_model` would write no model at all
+            "state_dict_type": "FULL_STATE_DICT",
+            "reshard_after_forward": True,
+            # FSDP's own activation_checkpointing would spare the backward pass a gather; but under it the wrapped
+            # layers' names no longer match the adapter's, and PEFT saves an adapter without weights
+            "activation_checkpointing": False,
+        },
+    }

@@ -1,1 +1,0 @@
-"""Code that all trainers share: models from scratch, verified checkpoints, callbacks."""

@@ -1,0 +1,159 @@
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cortex.artifacts.verify import verify
+from cortex.domains.dataset import (
+    DESCRIPTION,
+    EXAMPLES,
+    build_dataset,
+    describe_dataset,
+    read_description,
+    read_examples,
+    take_evenly,
+)
+from cortex.errors import ConfigError, DataError, UsageError
+from cortex.limits import RECORD_BYTES, TooLargeError
+from cortex.profiles.profile_file import read_section
+from cortex.settings import Settings
+from tests.conftest import Cortex
+from tests.tables import bars, write_csv
+
+
+def build(data: Path, out: Path, horizon_days: int = 1, style: str = "full") -> pl.DataFrame:
+    """As `cortex dataset build` does."""
+    source = {"kind": "files", "paths": [str(data)]}
+    values = {"source": source, "horizon_days": horizon_days, "style": style}
+    return build_dataset(read_section("markets", values), 0, Settings(), out)
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "prices.csv")
+
+
+def test_a_dataset_is_whole_verified_and_says_what_it_is(csv: Path, tmp_path: Path) -> None:
+    examples = build(csv, tmp_path / "deep" / "out", 7, "compact")
+    out = tmp_path / "deep" / "out"
+    assert verify(out).ok
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert read_examples(out).equals(examples)
+    described = describe_dataset(out)
+    assert {"id", "messages", "truth", "symbol", "cluster", "at", "outcome_time", "split"} <= set(described["columns"])
+    assert (described["horizon_days"], described["style"], described["simulated"]) == (7, "compact", False)
+    assert described["examples"] == len(examples) == sum(split["examples"] for split in described["splits"].values())
+    assert list(described["splits"]) == ["train", "validation", "test"]
+    assert described["symbols"] == 2
+    assert described["sample"]["messages"] == examples["messages"][-1].to_list()
+    json.dumps(described)
+
+
+def test_the_same_file_gives_the_same_manifest(csv: Path, tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        build(csv, tmp_path / name, 1, "full")
+        digests.add(describe_dataset(tmp_path / name)["manifest"])
+    assert len(digests) == 1
+
+
+def test_an_empty_folder_is_taken_and_a_full_one_is_not(csv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    build(csv, out, 1, "full")
+    before = (out / EXAMPLES).read_bytes()
+    with pytest.raises(UsageError, match="is there and not empty: name a new folder"):
+        build(csv, out, 2, "full")
+    assert (out / EXAMPLES).read_bytes() == before
+    with pytest.raises(UsageError, match="is there and not empty"):
+        build(csv, csv, 1, "full")
+
+
+@pytest.mark.parametrize(
+    ("horizon", "style", "message"),
+    [
+        (0, "full", "domain markets: horizon_days: .* greater than or equal to 1"),
+        (366, "full", "domain markets: horizon_days: .* less than or equal to 365"),
+        (1, "short", "domain markets: style: .* 'full' or 'compact'"),
+    ],
+)
+def test_words_that_it_cannot_take(horizon: int, style: str, message: str, csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(csv, tmp_path / "out", horizon, style)
+
+
+def test_a_horizon_longer_than_the_data_leaves_nothing_behind(tmp_path: Path) -> None:
+    csv = write_csv(tmp_path / "prices.csv", bars(days=150))
+    with pytest.raises(DataError, match=r"too little history: .* has 150 daily bars; .*horizon_days 60 need at least"):
+        build(csv, tmp_path / "out", 60, "full")
+    assert [path.name for path in tmp_path.iterdir()] == ["prices.csv"]
+
+
+@pytest.mark.parametrize("data", [b"[]", b"NaN", b"\xff", b"[" * 10_000, b"{}" + b" " * RECORD_BYTES])
+def test_a_description_that_is_none_of_ours_is_not_used(data: bytes, csv: Path, tmp_path: Path) -> None:
+    build(csv, tmp_path / "out", 1, "full")
+    (tmp_path / "out" / DESCRIPTION).write_bytes(data)
+    with pytest.raises((DataError, TooLargeError), match=DESCRIPTION):
+        read_description(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [EXAMPLES, DESCRIPTION])
+def test_what_is_no_dataset_is_named(name: str, csv: Path, tmp_path: Path) -> None:
+    build(csv, tmp_path / "out", 1, "full")
+    (tmp_path / "out" / name).write_bytes(b"{torn")
+    with pytest.raises(DataError, match=f"{name} is no "):
+        describe_dataset(tmp_path / "out")
+
+
+def test_every_column_is_accounted_for_in_the_description_and_in_print(cortex: Cortex, tmp_path: Path) -> None:
+    table = bars().with_columns(
+        pl.int_range(pl.len()).alias(""), venue=pl.lit("spot"), fees=pl.col("close").sin(), ignore=pl.lit(0)
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".hidden.csv").write_text("")
+    write_csv(tmp_path / "data" / "prices.csv", table)
+    built = cortex("dataset", "build", "--data", tmp_path / "data", "--out", tmp_path / "out", COLUMNS="120")
+    assert built.returncode == 0, built.stderr
+    lines = [" ".join(line.split()) for line in built.stdout.splitlines()]
+    assert lines[:-1] == [
+        "column serves as why file",
+        "symbol symbol named so prices.csv",
+        "date time text prices.csv",
+        "open, high, low, close price prices.csv",
+        "'' left out a counter: the same step from each row to the next prices.csv",
+        "venue left out text, such as 'spot' prices.csv",
+        "fees metric numbers prices.csv",
+        "ignore left out a constant: one value for each symbol prices.csv",
+        "not read: .hidden.csv",
+    ]
+    assert lines[-1].startswith(f"{tmp_path / 'out'}: ") and lines[-1].endswith(" examples")
+    account = describe_dataset(tmp_path / "out")["account"]
+    assert {column["name"]: column["role"] for column in account["columns"]} == {
+        **dict.fromkeys(("open", "high", "low", "close"), "price"),
+        **dict.fromkeys(("", "venue", "ignore"), "left out"),
+        **{"symbol": "symbol", "date": "time", "fees": "metric"},
+    }
+    assert account["notes"] == ["not read: .hidden.csv"]
+
+
+def test_an_outcome_of_exactly_nothing_is_not_up(tmp_path: Path) -> None:
+    # The close repeats every third day: a third of the outcomes is up, a third down, and a third exactly 0.
+    closes = pl.Series([(100.0, 100.0, 101.0)[day % 3] for day in range(400)])
+    flat = bars(days=400, symbols=("BTC",)).with_columns(
+        closes.alias(name) for name in ("open", "high", "low", "close")
+    )
+    examples = build(write_csv(tmp_path / "prices.csv", flat), tmp_path / "out", 1, "full")
+    up, still = ((examples["outcome"].sign() == sign).sum() for sign in (1, 0))
+    assert still > 50
+    splits = describe_dataset(tmp_path / "out")["splits"].values()
+    assert sum(split["examples"] * split["up_rate"] for split in splits) == pytest.approx(up)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(10, 3), (10, 10), (3, 10), (1000, 7)])
+def test_rows_are_taken_evenly_and_in_order(rows: int, count: int) -> None:
+    taken = take_evenly(pl.DataFrame({"row": range(rows)}), count)["row"]
+    assert len(taken) == min(rows, count) == taken.n_unique()
+    assert taken.is_sorted() and taken[0] == 0
+    gaps = taken.diff().drop_nulls()
+    assert gaps.is_empty() or int(gaps.max()) - int(gaps.min()) <= 1  # pyright: ignore[reportArgumentType]

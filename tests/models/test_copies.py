@@ -1,0 +1,69 @@
+"""Which quantized copies are close enough to the full weights, by their answers to held-out examples."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from cortex.domains.domain import Example, Message
+from cortex.domains.markets.domain import Markets
+from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.models.copies import ExportSummary, accepted_copies, judge_copy, mean_loss, read_summary, write_summary
+from cortex.profiles.profile_sections import Gptq
+
+BOUNDS = Gptq(bits=8, max_kl=0.25, max_loss_rise=0.25)
+
+
+DOMAIN = Markets()
+
+
+def examples(*outcomes: float) -> list[Example]:
+    return [Example(str(number), (Message("user", "flow:1"),), outcome) for number, outcome in enumerate(outcomes)]
+
+
+def stating(p_up: float) -> str:
+    return render_answer(Answer("a", p_up, "up" if p_up >= 0.5 else "down", 0.0, -1, 1))
+
+
+def test_an_outcome_of_exactly_0_is_no_rise() -> None:
+    """As the scores and the base rate count it: who said "surely up" was wrong, and who said "surely not" was right."""
+    assert mean_loss(DOMAIN, examples(0.0), [stating(1.0)]) == 1
+    assert mean_loss(DOMAIN, examples(0.0), [stating(0.0)]) == 0
+
+
+def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
+    assert mean_loss(DOMAIN, examples(-0.01, 0.01), ["no answer", stating(1.0)]) == 0.25 / 2
+
+
+@pytest.mark.parametrize(
+    ("kl", "p_up", "fault"),
+    [
+        (0.25, 0.5, None),  # just at both bounds, which a copy may reach, but not pass
+        (0.2501, 0.5, "divergence 0.25 is over the bound 0.25"),
+        (0.25, 0.4999, "rise of the loss 0.25 is over the bound 0.25"),
+        (math.nan, 1.0, "divergence nan is over the bound 0.25"),
+        (0.0, 1.0, None),
+    ],
+)
+def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str | None) -> None:
+    asked = examples(0.01, 0.02)
+    losses = tuple(mean_loss(DOMAIN, asked, [stating(each)] * 2) for each in (p_up, 1.0))
+    copy = judge_copy("gptq-w8", BOUNDS, kl, (losses[0], losses[1]))
+    assert copy.accepted is (fault is None)
+    assert copy.reason == fault if fault else copy.reason.startswith("divergence ")
+    assert (copy.name, copy.bits, copy.loss_of_full) == ("gptq-w8", 8, 0)
+
+
+def test_without_answers_the_divergence_alone_decides() -> None:
+    bounds = BOUNDS.model_copy(update={"max_loss_rise": None})
+    near, far = (judge_copy("gptq-w8", bounds, kl, None) for kl in (0.25, 0.26))
+    assert (near.accepted, near.reason, near.loss, near.loss_of_full) == (True, "divergence 0.25", None, None)
+    assert (far.accepted, far.reason) == (False, "divergence 0.26 is over the bound 0.25")
+
+
+def test_only_accepted_copies_are_read_back(tmp_path: Path) -> None:
+    copies = tuple(judge_copy(name, BOUNDS, kl, (0.25, 0.25)) for name, kl in (("gptq-w8", 0.1), ("gptq-w4", 0.9)))
+    summary = ExportSummary(copies, merging_kl=0.001)
+    write_summary(summary, tmp_path)
+    assert read_summary(tmp_path) == summary
+    assert accepted_copies(tmp_path) == ["gptq-w8"]
