@@ -51,7 +51,7 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machin
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
-.PHONY: doctor roadtest preflight plan forecast train stop resume workbench teacher
+.PHONY: doctor roadtest preflight plan estimate forecast train stop resume workbench teacher
 doctor: setup ## from nothing to a first launch: what is there, and what to do next   [PROFILE= SET=]
 	@$(CORTEX) doctor $(SETS) "$(or $(PROFILE),cortex-8b)"
 roadtest: setup ## try all that a run needs of your account, for a few dollars, and end it   [STEP= PROFILE= YES=1 JSON=1 END=<id>]
@@ -60,8 +60,9 @@ preflight: setup ## look at all that a launch needs, in 20 seconds   [PROFILE= S
 	@$(CORTEX) preflight $(SETS) "$(or $(PROFILE),cortex-70b)"
 plan: setup ## memory, time and dollars of every phase: does it fit?   [PROFILE= SET=]
 	@$(CORTEX) plan $(SETS) "$(or $(PROFILE),cortex-70b)"
-forecast: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= SET= TRACES=<folder> PLOT=<file.svg>]
-	@$(CORTEX) forecast $(SETS) "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
+estimate: setup ## hours and dollars that a run will take, on spot and on-demand   [PROFILE= SET= TRACES=<folder> PLOT=<file.svg>]
+	@$(CORTEX) estimate $(SETS) "$(or $(PROFILE),cortex-70b)" $(if $(TRACES),--traces "$(TRACES)") $(if $(PLOT),--plot "$(PLOT)")
+forecast: estimate
 train: setup ## run the whole pipeline on rented GPUs, after a plan and a question   [PROFILE= SET= CLOUD=vast|ssh/<pool>|... RUN= DEADLINE=<hours> YES=1 DRYRUN=1]
 	@$(CORTEX) launch $(SETS) --profile "$(or $(PROFILE),cortex-70b)" $(if $(RUN),--run "$(RUN)") $(if $(DEADLINE),--deadline "$(DEADLINE)") $(ELSEWHERE) $(ASKED)
 stop: setup ## give a run's machines back; its checkpoints stay   RUN=<id>

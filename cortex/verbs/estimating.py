@@ -1,5 +1,6 @@
 """The verb that estimates a run's hours and dollars beforehand."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +11,19 @@ from cortex.text import json_text
 from cortex.verbs.options import AsJson, Set, read_path
 
 if TYPE_CHECKING:
+    from cortex.fleet.estimate import RunEstimate, WorkEstimate
+    from cortex.profiles.profile import Profile
     from cortex.runs.price_list import Offer
 
 app = typer.Typer()
 
+FORMER_NAME = "forecast"
+"""The verb's name in earlier releases, which still works."""
+
 
 @app.command()
-def forecast(
+def estimate(
+    context: typer.Context,
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
     traces: Annotated[
         Path | None,
@@ -48,38 +55,26 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Estimate a run's hours and dollars on spot machines, on-demand ones, or both; nothing is started."""
+    if context.info_name == FORMER_NAME:
+        print(
+            "note: `cortex forecast` is now `cortex estimate`; the next release knows that name alone", file=sys.stderr
+        )
     if deadline is not None and slack is not None:
         raise UsageError("--deadline and --slack both say when the job must end: give one")
     if work is not None and like is not None:
         raise UsageError("--work and --like both say how long the work takes: give one")
 
-    from cortex.artifacts.open_store import open_store
-    from cortex.console import Console
-    from cortex.fleet import estimate as forecasts
-    from cortex.fleet.estimate.estimate_table import print_forecast
+    from cortex.fleet.estimate import estimate_run
     from cortex.fleet.estimate.run_estimate import GENERATED
     from cortex.fleet.estimate.traces import read_traces
     from cortex.profiles.profile_file import load_profile
-    from cortex.settings import Settings
 
     found = load_profile(profile, sets=sets)
-    if work is not None:
-        estimate = forecasts.estimate_from_hours(found, work)
-    elif like is not None:
-        estimate = forecasts.estimate_from_run(found, open_store(Settings().bucket_url), like)
-    else:
-        estimate = forecasts.estimate_profile(found)
-    groups = read_traces(traces) if traces else None
-    offers: tuple[Offer, ...] = ()
-    if price_spot is None or price_on_demand is None:
-        from cortex.fleet.estimate.training_prices import training_offers
-
-        offers = training_offers(found)
-    result = forecasts.forecast(
+    result = estimate_run(
         found,
-        offers,
-        estimate=estimate,
-        traces=groups,
+        _offers(found) if price_spot is None or price_on_demand is None else (),
+        estimate=_estimate_work(found, work, like),
+        traces=read_traces(traces) if traces else None,
         source=str(traces) if traces else GENERATED,
         deadline_hours=deadline,
         slack=slack,
@@ -91,6 +86,36 @@ def forecast(
         replays=replays,
         seed=seed,
     )
+    _show(result, plot, as_json=as_json)
+
+
+app.command(FORMER_NAME, hidden=True)(estimate)
+
+
+def _estimate_work(profile: "Profile", hours: float | None, like: str | None) -> "WorkEstimate":
+    """The work's duration: as given in hours, or as measured in the run `like`, or else from the profile."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.estimate import estimate_from_hours, estimate_from_run, estimate_profile
+    from cortex.settings import Settings
+
+    if hours is not None:
+        return estimate_from_hours(profile, hours)
+    if like is not None:
+        return estimate_from_run(profile, open_store(Settings().bucket_url), like)
+    return estimate_profile(profile)
+
+
+def _offers(profile: "Profile") -> "tuple[Offer, ...]":
+    from cortex.fleet.estimate.training_prices import training_offers
+
+    return training_offers(profile)
+
+
+def _show(result: "RunEstimate", plot: Path | None, *, as_json: bool) -> None:
+    """Write the plot, if one is asked for, and print the estimate."""
+    from cortex.console import Console
+    from cortex.fleet.estimate.estimate_table import print_estimate
+
     if plot:
         from cortex.fleet.estimate.estimate_plot import plot as draw
 
@@ -100,7 +125,7 @@ def forecast(
             raise UsageError(f"{plot} cannot be written: {error.strerror}") from error
     if as_json:
         print(json_text(result.to_json()))
-    else:
-        print_forecast(result, Console())
-        if plot:
-            print(f"{plot}: written")
+        return
+    print_estimate(result, Console())
+    if plot:
+        print(f"{plot}: written")

@@ -10,7 +10,7 @@ from cortex.fleet.capacity.phase import CLOSED, TRACED, UNTRACEABLE, Phase
 from cortex.fleet.capacity.sheets import GIB
 
 UNRUN = (
-    "no phase of it has been measured on a GPU yet; a finished run's own figures are better: `cortex forecast --like`"
+    "no phase of it has been measured on a GPU yet; a finished run's own figures are better: `cortex estimate --like`"
 )
 
 NO_PRICE = "-"

@@ -1,16 +1,16 @@
-"""Forecast of a run: `forecast(profile, offers)` gives hours and dollars for each way to rent its machines."""
+"""Estimate of a run: `estimate_run(profile, offers)` gives hours and dollars for each way to rent its machines."""
 
-from cortex.fleet.estimate.result import Forecast, PolicyForecast, Range
-from cortex.fleet.estimate.run_estimate import forecast
-from cortex.fleet.estimate.work_estimate import Estimate, estimate_from_hours, estimate_from_run, estimate_profile
+from cortex.fleet.estimate.result import PolicyEstimate, Range, RunEstimate
+from cortex.fleet.estimate.run_estimate import estimate_run
+from cortex.fleet.estimate.work_estimate import WorkEstimate, estimate_from_hours, estimate_from_run, estimate_profile
 
 __all__ = [
-    "Estimate",
-    "Forecast",
-    "PolicyForecast",
+    "PolicyEstimate",
     "Range",
+    "RunEstimate",
+    "WorkEstimate",
     "estimate_from_hours",
     "estimate_from_run",
     "estimate_profile",
-    "forecast",
+    "estimate_run",
 ]

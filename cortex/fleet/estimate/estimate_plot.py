@@ -1,11 +1,11 @@
-"""Plot of a forecast: the distribution of cost and of finishing time over the replays."""
+"""Plot of an estimate: the distribution of cost and of finishing time over the replays."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cortex.evaluation.svg import THEME, series, themed, to_svg
-from cortex.fleet.estimate.result import Forecast
+from cortex.fleet.estimate.result import RunEstimate
 
 _COLOURS = {
     "ink": "#1a1a1a",
@@ -20,7 +20,7 @@ _COLOURS = {
 """Values of the colour variables that figures otherwise inherit from their HTML page; this file has no page."""
 
 
-def plot(found: Forecast) -> str:
+def plot(found: RunEstimate) -> str:
     """An SVG with two cumulative distributions for each policy: of the dollars, and of the hours to the end."""
     with themed():
         figure = Figure(layout="constrained", figsize=(10, 3.4))

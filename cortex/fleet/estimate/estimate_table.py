@@ -1,4 +1,4 @@
-"""A forecast as a table for the terminal."""
+"""An estimate as a table for the terminal."""
 
 import math
 
@@ -6,10 +6,10 @@ from rich.table import Table
 
 from cortex.console import Console
 from cortex.fleet.estimate.replay import PATIENCE
-from cortex.fleet.estimate.result import Forecast, Range
+from cortex.fleet.estimate.result import Range, RunEstimate
 
 
-def print_forecast(found: Forecast, console: Console) -> None:
+def print_estimate(found: RunEstimate, console: Console) -> None:
     """Print the assumptions, the ways to rent the machines, and the checkpoint intervals."""
     job = found.job
     console.print(
@@ -43,7 +43,7 @@ def _range(values: Range, digits: int, without_end: str = "") -> str:
     )
 
 
-def _intervals(found: Forecast) -> str:
+def _intervals(found: RunEstimate) -> str:
     intervals = found.intervals
     if math.isinf(intervals.between_preemptions):
         return "checkpoints: no machine is ever taken in these traces"

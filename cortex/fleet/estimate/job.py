@@ -1,4 +1,4 @@
-"""The job that a forecast replays: its work, its deadline, and the cost and start time of its machines."""
+"""The job that an estimate replays: its work, its deadline, and the cost and start time of its machines."""
 
 import math
 from dataclasses import dataclass

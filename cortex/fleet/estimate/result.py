@@ -1,4 +1,4 @@
-"""Result of a forecast: ranges of hours and dollars, and the assumptions behind them."""
+"""Result of an estimate: ranges of hours and dollars, and the assumptions behind them."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -26,8 +26,8 @@ class Range:
 
 
 @dataclass(frozen=True)
-class PolicyForecast:
-    """Forecast for one way to rent the machines."""
+class PolicyEstimate:
+    """Estimate for one way to rent the machines."""
 
     policy: str
     hours: Range
@@ -56,8 +56,8 @@ class PolicyForecast:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """Forecast of a run's hours and dollars, with the assumptions behind it."""
+class RunEstimate:
+    """Estimate of a run's hours and dollars, with the assumptions behind it."""
 
     profile: str
     job: Job
@@ -68,16 +68,16 @@ class Forecast:
     """Number of zones that the job may move between."""
     replays: int
     seed: int
-    policies: tuple[PolicyForecast, ...]
+    policies: tuple[PolicyEstimate, ...]
     intervals: Intervals
     saves: dict[str, float]
     """Seconds of work between the profile's checkpoints, by training stage."""
 
-    def __getitem__(self, policy: str) -> PolicyForecast:
+    def __getitem__(self, policy: str) -> PolicyEstimate:
         return next(found for found in self.policies if found.policy == policy)
 
     def to_json(self) -> dict[str, Any]:
-        """The forecast as JSON; infinite values are null."""
+        """The estimate as JSON; infinite values are null."""
         job, intervals = self.job, self.intervals
         return {
             "profile": self.profile,
@@ -103,7 +103,7 @@ class Forecast:
         }
 
 
-def _policy_json(found: PolicyForecast) -> dict[str, Any]:
+def _policy_json(found: PolicyEstimate) -> dict[str, Any]:
     ranges = ("hours", "dollars", "preemptions", "lost_hours", "on_demand_hours")
     return {
         name: {"p50": _finite(getattr(found, name).p50), "p90": _finite(getattr(found, name).p90)} for name in ranges

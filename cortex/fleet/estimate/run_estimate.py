@@ -12,9 +12,9 @@ from cortex.fleet.estimate.interval import best_interval, daly, mean_between
 from cortex.fleet.estimate.job import Job
 from cortex.fleet.estimate.policies import Deadline, OnDemandOnly, Policy, SpotOnly
 from cortex.fleet.estimate.replay import Outcomes, replay
-from cortex.fleet.estimate.result import Forecast, PolicyForecast
+from cortex.fleet.estimate.result import PolicyEstimate, RunEstimate
 from cortex.fleet.estimate.traces import Trace, Windows, windows
-from cortex.fleet.estimate.work_estimate import Estimate, estimate_profile
+from cortex.fleet.estimate.work_estimate import WorkEstimate, estimate_profile
 from cortex.profiles.profile import Profile
 from cortex.runs.price_list import Offer
 
@@ -30,11 +30,11 @@ MOST: Final = 100_000
 MINUTE: Final = 60.0
 
 
-def forecast(
+def estimate_run(
     profile: Profile,
     offers: Sequence[Offer] = (),
     *,
-    estimate: Estimate | None = None,
+    estimate: WorkEstimate | None = None,
     traces: Mapping[str, Sequence[Trace]] | None = None,
     source: str = GENERATED,
     deadline_hours: float | None = None,
@@ -46,7 +46,7 @@ def forecast(
     zones: int = 1,
     replays: int = 1000,
     seed: int = 0,
-) -> Forecast:
+) -> RunEstimate:
     """Replay a profile's run on spot machines only, on-demand only, and on both, as a run with a deadline uses them.
 
     `offers` are the machines' prices, spot and on-demand; the cheapest of each kind counts. `spot` and `on_demand`
@@ -79,7 +79,7 @@ def forecast(
     places = list(_windows(groups, replays, job, rng, zones))
     cases = [(job, policy) for policy in POLICIES]
     outcomes = zip(*(replay(cases, place) for place in places), strict=True)
-    return Forecast(
+    return RunEstimate(
         profile=profile.name,
         job=job,
         basis=known.basis,
@@ -88,7 +88,7 @@ def forecast(
         replays=replays,
         seed=seed,
         policies=tuple(
-            PolicyForecast.of(policy.name, Outcomes.joined(parts), job.deadline)
+            PolicyEstimate.of(policy.name, Outcomes.joined(parts), job.deadline)
             for policy, parts in zip(POLICIES, outcomes, strict=True)
         ),
         intervals=best_interval(job, places, between, INTERVAL_REPLAYS),

@@ -23,7 +23,7 @@ def training_offers(profile: Profile, documents: Sequence[Mapping[str, Any]] | N
         ConfigError: the catalog cannot be read, or has no such machine.
     """
     last = models(profile)[-1]
-    tasks = documents if documents is not None else resolve(profile, "forecast")
+    tasks = documents if documents is not None else resolve(profile, "estimate")
     task = next((task for task in tasks if last in stages_of(task, SKY_YAML)), None)
     if task is None:
         raise ConfigError(f"no task of the pipeline runs {last}: give --price-spot and --price-on-demand")

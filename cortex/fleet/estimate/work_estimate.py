@@ -20,8 +20,8 @@ OTHERS = ("label", "export", "evaluate")
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The durations that a forecast is computed from, in seconds."""
+class WorkEstimate:
+    """The durations that a run's hours and dollars are computed from, in seconds."""
 
     work: float
     """Work of the whole run on one machine."""
@@ -40,7 +40,7 @@ class Estimate:
     """Time of each stage on its own machine, its saves included; stages of a few seconds are left out."""
 
 
-def estimate_profile(profile: Profile) -> Estimate:
+def estimate_profile(profile: Profile) -> WorkEstimate:
     """The estimate from the profile's `estimates`, completed by its capacity plan.
 
     Raises:
@@ -57,15 +57,15 @@ def estimate_profile(profile: Profile) -> Estimate:
     return _from_steps(profile, times, steps, (times.other_hours or 0.0) * 3600, others, basis)
 
 
-def estimate_from_hours(profile: Profile, hours: float) -> Estimate:
+def estimate_from_hours(profile: Profile, hours: float) -> WorkEstimate:
     """The estimate with `hours` of work; everything else is from the profile or its plan."""
     times, _, _ = _times(profile)
     steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
     spared = _from_steps(profile, times, steps, 0.0, {}, "")
-    return Estimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
+    return WorkEstimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
 
 
-def estimate_from_run(profile: Profile, store: Store, run: str) -> Estimate:
+def estimate_from_run(profile: Profile, store: Store, run: str) -> WorkEstimate:
     """The estimate from a run's ledger: median step times of its training stages, and durations of its other stages.
 
     The number of steps is this profile's; another stage that the run has not finished counts for the time that it ran.
@@ -99,7 +99,7 @@ def _times(profile: Profile) -> tuple[Estimates, dict[str, float], str]:
     if not missing:
         return own, evenly, "estimated in the profile"
     try:
-        # Only earlier traces are used, since tracing is slow, and forecasts are made more often than profiles change.
+        # Only earlier traces are used, since tracing is slow, and estimates are made more often than profiles change.
         plan = plan_capacity(profile, Settings(), tracing="kept")
     except CortexError as error:
         return own, evenly, f"it cannot be planned: {error}"
@@ -123,12 +123,12 @@ def _from_steps(
     other: float,
     others: dict[str, float],
     basis: str,
-) -> Estimate:
+) -> WorkEstimate:
     sections = {stage: getattr(profile, stage) for stage in steps}
     save = SAVE if times.save_seconds is None else times.save_seconds
     trained = sum(seconds * sections[stage].max_steps for stage, seconds in steps.items())
     saves = sum(section.max_steps / section.save_steps for section in sections.values())
-    return Estimate(
+    return WorkEstimate(
         work=other + trained,
         restart=RESTART if times.restart_minutes is None else times.restart_minutes * 60,
         save=save,

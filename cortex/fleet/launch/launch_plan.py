@@ -199,14 +199,14 @@ def _describe_end(documents: list[dict[str, Any]]) -> str:
 
 def _expected(profile: Profile, documents: list[dict[str, Any]], deadline: Deadline | None) -> str:
     """Estimated hours and dollars (median and 90th percentile of the simulations) for each way to rent."""
-    from cortex.fleet.estimate import forecast
+    from cortex.fleet.estimate import estimate_run
     from cortex.fleet.estimate.training_prices import training_offers
 
     try:
         hours = deadline.hours if deadline else None
-        found = forecast(profile, training_offers(profile, documents), deadline_hours=hours)
+        found = estimate_run(profile, training_offers(profile, documents), deadline_hours=hours)
     except CortexError as error:
-        return f"no forecast: {error}"
+        return f"no estimate: {error}"
     return _NEXT_LINE.join(
         f"{policy.policy}: {policy.hours.p50:.0f} to {policy.hours.p90:.0f} h, ${policy.dollars.p50:,.0f} to "
         f"${policy.dollars.p90:,.0f}{f', {policy.late:.0%} late' if deadline else ''}"

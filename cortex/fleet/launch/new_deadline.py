@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex.errors import ConfigError, UsageError
-from cortex.fleet.estimate.work_estimate import Estimate, estimate_profile
+from cortex.fleet.estimate.work_estimate import WorkEstimate, estimate_profile
 from cortex.fleet.tasks.run_tasks import stages as stages_of
 from cortex.profiles.profile import Profile
 from cortex.runs.budget import launched_at
@@ -25,7 +25,7 @@ def make_deadline(
     now: float,
     *,
     events: Sequence[Event] = (),
-    estimate: Estimate | None = None,
+    estimate: WorkEstimate | None = None,
 ) -> Deadline:
     """The deadline of a run: `hours` from its first launch, or from `now` if it was never launched.
 
@@ -61,6 +61,6 @@ def make_deadline(
         raise ConfigError(
             f"a deadline of {hours:g} hours cannot be met: {need / 3600:.1f} hours of work and starts are left "
             f"({known.basis}), and {max(0.0, made.at - now) / 3600:.1f} hours: give --deadline {least:g} or more, or "
-            "less work (`cortex forecast` shows what takes how long)"
+            "less work (`cortex estimate` shows what takes how long)"
         )
     return replace(made, spot=slack >= reserve_seconds(made.restart, made.stretch))

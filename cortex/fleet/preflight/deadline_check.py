@@ -32,16 +32,16 @@ def check(ground: Ground) -> Finding:
 
 
 def _replayed(profile: Profile, offers: Sequence[Offer]) -> Finding:
-    from cortex.fleet.estimate.run_estimate import forecast
+    from cortex.fleet.estimate.run_estimate import estimate_run
     from cortex.fleet.estimate.training_prices import own_gpu_offers
     from cortex.fleet.estimate.work_estimate import estimate_profile
 
     known, hours = estimate_profile(profile), profile.budget.hours
     within = f"{hours:g} h for {known.work / 3600:.1f} h of work"
     if len({offer.spot for offer in offers}) < 2:
-        fix = "a longer deadline is cheaper: `cortex forecast --deadline HOURS` says by how much"
+        fix = "a longer deadline is cheaper: `cortex estimate --deadline HOURS` says by how much"
         return Finding(NAME, True, f"{within}: too little slack for spot machines, so it is on demand", fix)
-    found = forecast(profile, own_gpu_offers(profile, offers), estimate=known, deadline_hours=hours, replays=200)
+    found = estimate_run(profile, own_gpu_offers(profile, offers), estimate=known, deadline_hours=hours, replays=200)
     kept, spot = found[BOTH], found["spot only"]
     detail = (
         f"{within}: {kept.late:.0%} of such runs are late, half cost at most ${kept.dollars.p50:,.0f}; on spot alone "

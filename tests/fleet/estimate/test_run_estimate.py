@@ -1,4 +1,4 @@
-"""The forecast of a profile, and the verb: where its numbers are from, and what it says of wrong ones."""
+"""The estimate of a profile's run, and the verb: where its numbers are from, and what it says of wrong ones."""
 
 import json
 import re
@@ -14,10 +14,10 @@ from cortex import cli
 from cortex.artifacts.open_store import open_store
 from cortex.errors import CortexError, DataError, UsageError
 from cortex.fleet.capacity.capacity_plan import plan_capacity
-from cortex.fleet.estimate import estimate_from_hours, estimate_from_run, estimate_profile, forecast
+from cortex.fleet.estimate import estimate_from_hours, estimate_from_run, estimate_profile, estimate_run
 from cortex.fleet.estimate.estimate_plot import plot
 from cortex.fleet.estimate.replay import Outcomes
-from cortex.fleet.estimate.result import PolicyForecast, Range
+from cortex.fleet.estimate.result import PolicyEstimate, Range
 from cortex.fleet.estimate.training_prices import own_gpu_offers
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.ledger import Ledger
@@ -32,19 +32,19 @@ def offer(dollars: float, spot: bool) -> Offer:
 
 
 def verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["cortex", "forecast", *arguments])
+    monkeypatch.setattr(sys, "argv", ["cortex", "estimate", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
     output = capsys.readouterr()
     return output.err if end.value.code else output.out
 
 
-def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> None:
+def test_an_estimate_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> None:
     # So long that half of the replays on spot alone are preempted.
     long = {"sft": 6.0, "grpo": 140.0, "other_hours": 9.6, "restart_minutes": 15.0, "save_seconds": 60.0}
     profile = load_profile("cortex-70b", {"estimates": long})
     offers = (offer(30, True), offer(25, True), offer(60, False), offer(55, False))
-    found = forecast(profile, offers, replays=60, seed=3)
+    found = estimate_run(profile, offers, replays=60, seed=3)
     assert (found.job.spot, found.job.on_demand) == (25, 55)
     assert found.job.work / 3600 == pytest.approx(17.8, abs=0.1)
     assert found.job.interval == (260 * 6 + 200 * 140) / (260 / 65 + 200 / 25), "as many saves as there will be"
@@ -54,7 +54,7 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
     assert on_demand.dollars.p50 == on_demand.dollars.p90 == pytest.approx(55 * found.job.shortest / 3600)
     assert spot.dollars.p50 < switching.dollars.p50 < on_demand.dollars.p50
     assert spot.late > 0
-    assert forecast(profile, offers, replays=60, seed=3).to_json() == found.to_json()
+    assert estimate_run(profile, offers, replays=60, seed=3).to_json() == found.to_json()
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["replays"] == 60
     drawn = plot(found)
     assert drawn == plot(found)
@@ -64,7 +64,9 @@ def test_a_forecast_of_a_profile_by_its_estimates_and_the_cheapest_offers() -> N
 
 def test_machines_that_train_together_are_paid_for_together() -> None:
     offers = (offer(25, True), offer(55, False))
-    found = forecast(load_profile("cortex-70b-2n"), own_gpu_offers(load_profile("cortex-70b-2n"), offers), replays=20)
+    found = estimate_run(
+        load_profile("cortex-70b-2n"), own_gpu_offers(load_profile("cortex-70b-2n"), offers), replays=20
+    )
     assert (found.job.spot, found.job.on_demand) == (50, 110)
 
 
@@ -91,15 +93,15 @@ def test_half_and_nine_tenths_of_the_replays_are_within_what_is_said() -> None:
     seconds = np.array([*(3600.0 * hours for hours in range(1, 10)), np.inf])
     nothing = np.zeros(10)
     outcomes = Outcomes(seconds, seconds / 1800, nothing, nothing + 7200, nothing, nothing)
-    found = PolicyForecast.of("any", outcomes, deadline=7 * 3600)
+    found = PolicyEstimate.of("any", outcomes, deadline=7 * 3600)
     assert (found.hours, found.dollars) == (Range(5, 9), Range(10, 18))
     assert (found.lost_hours.p90, found.late) == (2, 0.3)
     seconds[8] = np.inf
-    assert PolicyForecast.of("any", outcomes, 7 * 3600).hours == Range(5, np.inf)
+    assert PolicyEstimate.of("any", outcomes, 7 * 3600).hours == Range(5, np.inf)
 
 
 def test_what_is_given_goes_before_the_estimate() -> None:
-    found = forecast(load_profile("cortex-8b"), spot=3.0, on_demand=8.0, restart=42.0, checkpoint=77.0, replays=20)
+    found = estimate_run(load_profile("cortex-8b"), spot=3.0, on_demand=8.0, restart=42.0, checkpoint=77.0, replays=20)
     assert (found.job.restart, found.job.interval) == (42, 77)
 
 
@@ -144,7 +146,7 @@ def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -
     assert found.work == 200 + 10 * (profile.sft.max_steps + profile.grpo.max_steps), "the longest attempt at the data"
 
 
-def test_what_cannot_be_forecast_is_said() -> None:
+def test_what_cannot_be_estimated_is_said() -> None:
     with pytest.raises(UsageError, match=r"a step of sft and grpo takes is not known .*trains on a CPU.*give --work"):
         estimate_profile(load_profile("rehearsal"))
     profile = load_profile("cortex-8b")
@@ -160,7 +162,7 @@ def test_what_cannot_be_forecast_is_said() -> None:
     )
     for arguments, said in refused:
         with pytest.raises(CortexError, match=said):
-            forecast(profile, **arguments)
+            estimate_run(profile, **arguments)
 
 
 def test_the_verb_prints_a_table_and_draws(
@@ -170,7 +172,7 @@ def test_the_verb_prints_a_table_and_draws(
     traces.mkdir()
     for zone, data in (("a", [1] * 50 + [0] * 10), ("b", [0] * 30 + [1] * 30)):
         (traces / f"{zone}.json").write_text(json.dumps({"metadata": {"gap_seconds": 300}, "data": data}))
-    drawn = tmp_path / "forecast.svg"
+    drawn = tmp_path / "estimate.svg"
     common = ("cortex-8b", *PRICES, "--work", "4", "--replays", "20", "--traces", str(traces))
     said = verb(monkeypatch, capsys, *common, "--plot", str(drawn))
     assert "4.0 hours of work (given)" in said
@@ -179,6 +181,24 @@ def test_the_verb_prints_a_table_and_draws(
     found = json.loads(verb(monkeypatch, capsys, *common, "--json", "--zones", "2", "--deadline", "7"))
     assert (found["deadline_hours"], found["zones"]) == (7, 2)
     assert found["policies"]["spot, then on-demand"]["late"] == 0
+
+
+def test_the_verb_s_former_name_does_the_same_and_says_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("cortex-8b", *PRICES, "--work", "4", "--replays", "20", "--json")
+    printed: dict[str, tuple[str, str]] = {}
+    for name in ("estimate", "forecast"):
+        monkeypatch.setattr(sys, "argv", ["cortex", name, *given])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert not end.value.code
+        captured = capsys.readouterr()
+        printed[name] = captured.out, captured.err
+    assert printed["forecast"][0] == printed["estimate"][0]
+    assert printed["estimate"][1] == ""
+    (note,) = printed["forecast"][1].splitlines()
+    assert "`cortex estimate`" in note
 
 
 @pytest.mark.parametrize(

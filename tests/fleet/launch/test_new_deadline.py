@@ -8,7 +8,7 @@ import pytest
 from sky.utils import dag_utils
 
 from cortex.errors import ConfigError
-from cortex.fleet.estimate.work_estimate import Estimate
+from cortex.fleet.estimate.work_estimate import WorkEstimate
 from cortex.fleet.launch.new_deadline import make_deadline
 from cortex.fleet.tasks.renting import apply_renting
 from cortex.fleet.tasks.run_tasks import dump, resolve
@@ -22,7 +22,7 @@ from cortex.settings import Settings
 S3 = Settings(bucket="s3://kit", owner="ada")
 HOUR = 3600.0
 NOW = 1_000_000.0
-KNOWN = Estimate(
+KNOWN = WorkEstimate(
     work=17 * HOUR,
     restart=600.0,
     save=60.0,

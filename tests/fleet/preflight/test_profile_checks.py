@@ -199,7 +199,7 @@ def test_a_local_base_that_says_nothing_of_use_is_not_known(
 @pytest.mark.parametrize(
     ("budget", "ok", "advice"), [(50, False, "budget.dollars to 200"), (150, True, "200"), (250, True, None)]
 )
-def test_a_budget_is_compared_with_the_forecast(budget: float, ok: bool, advice: str | None) -> None:
+def test_a_budget_is_compared_with_the_estimate(budget: float, ok: bool, advice: str | None) -> None:
     found = cost_check.judged(budget, 100, 200)
     assert found.ok is ok and f"${budget}" in found.detail and "$100" in found.detail
     assert (found.fix is None) == (advice is None) and (advice or "") in (found.fix or "")
@@ -211,7 +211,7 @@ def rented(dollars: float) -> tuple[Offer, ...]:
 
 
 @pytest.mark.parametrize(("dollars", "ok"), [(0.5, True), (500.0, False)])
-def test_the_forecast_is_of_this_profile_s_hours(dollars: float, ok: bool) -> None:
+def test_the_estimate_is_of_this_profile_s_hours(dollars: float, ok: bool) -> None:
     profile = load_profile("cortex-8b")
     found = cost_check.check(ground(profile, TASK, rentable=lambda document: rented(dollars)))
     assert found.ok is ok and f"${profile.budget.dollars:.0f}" in found.detail, found
@@ -221,17 +221,17 @@ def test_the_budget_is_held_against_the_profile_s_own_gpus_not_their_cheaper_kin
     profile = load_profile("cortex-70b")
     own = f"{profile.hardware.accelerator}:{profile.hardware.gpus}"
 
-    def forecast(**dollars: float) -> str:
+    def detail(**dollars: float) -> str:
         offers = tuple(
             rented(price)[0].model_copy(update={"accelerators": gpus})
             for gpus, price in sorted(dollars.items(), key=lambda pair: pair[1])
         )
         return cost_check.check(ground(profile, TASK, rentable=lambda document: offers)).detail
 
-    assert forecast(**{"A100-80GB:8": 5.0, own: 30.0}) == forecast(**{own: 30.0}) != forecast(**{own: 5.0})
+    assert detail(**{"A100-80GB:8": 5.0, own: 30.0}) == detail(**{own: 30.0}) != detail(**{own: 5.0})
 
 
-def test_the_forecast_is_of_the_dearest_task_and_of_the_kind_that_is_rented() -> None:
+def test_the_estimate_is_of_the_dearest_task_and_of_the_kind_that_is_rented() -> None:
     profile, data = load_profile("cortex-8b"), {"name": "data", "run": "cortex run data"}
 
     def detail(spot: bool, *tasks: Mapping[str, Any]) -> str:
