@@ -11,10 +11,12 @@ STAMP := $(VENV)/complete
 KIT := $(or $(CORTEX_HOME),.cortex)
 INFRA := $(KIT)/environments/infra
 TESTBED := $(KIT)/environments/testbed
+DOCS := $(KIT)/environments/docs
 # Among targets a space separates names: one within a name is escaped there, and in a recipe the name is quoted.
 SPACE := $(subst ,, )
 INFRA_STAMP := $(subst $(SPACE),\ ,$(INFRA))/complete
 TESTBED_STAMP := $(subst $(SPACE),\ ,$(TESTBED))/complete
+DOCS_STAMP := $(subst $(SPACE),\ ,$(DOCS))/complete
 STACK ?= dev
 SETS = $(foreach change,$(SET),--set "$(change)")
 ELSEWHERE = $(if $(CLOUD),--cloud "$(CLOUD)")
@@ -47,7 +49,7 @@ drill: setup ## spoil and kill a small stand-in of a training: what survives?   
 	@$(CORTEX) drill $(if $(PROFILE),--profile "$(PROFILE)") $(if $(STAGE),--stage "$(STAGE)") $(if $(QUICK),--quick)
 
 .PHONY: test
-test: setup $(INFRA_STAMP) $(TESTBED_STAMP) ## check everything that this machine can check   [TIER=unit is quick, STRICT=1 fails on a skip, FULL=1 takes hours]
+test: setup $(INFRA_STAMP) $(TESTBED_STAMP) $(DOCS_STAMP) ## check everything that this machine can check   [TIER=unit is quick, STRICT=1 fails on a skip, FULL=1 takes hours]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
@@ -125,6 +127,18 @@ $(TESTBED_STAMP): images/testbed/requirements.lock $(STAMP)
 	@$(INSTALL) --python "$(TESTBED)/bin/python" images/testbed/requirements.lock
 	@"$(TESTBED)/bin/python" scripts/use_checkout.py
 	@touch "$(TESTBED)/complete"
+
+$(DOCS_STAMP): images/docs/requirements.lock $(STAMP)
+	@echo "making the documentation's environment in $(DOCS)"
+	@rm -f "$(DOCS)/complete"
+	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(DOCS)"
+	@$(INSTALL) --python "$(DOCS)/bin/python" images/docs/requirements.lock
+	@touch "$(DOCS)/complete"
+
+.PHONY: docs
+docs: $(DOCS_STAMP) ## build the documentation's site; a link that leads nowhere fails   [SITE=<folder>]
+	@NO_MKDOCS_2_WARNING=1 "$(DOCS)/bin/python" -m mkdocs build --strict --site-dir "$(or $(SITE),$(KIT)/site)"
+	@echo "$(or $(SITE),$(KIT)/site)/index.html"
 
 .PHONY: testbed testbed-down
 testbed: $(TESTBED_STAMP) ## raise a cloud in a folder, with the real SkyPilot in it (root)

@@ -28,6 +28,7 @@ BIN = Path(sys.executable).parent
 ENVIRONMENTS = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "environments"
 INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
+DOCS = ENVIRONMENTS / "docs" / "bin" / "python"
 
 MODULE = [sys.executable, "-m"]
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]

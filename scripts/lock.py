@@ -14,11 +14,11 @@ from pathlib import Path
 from cortex.local.environments import IMAGES, OVERRIDES
 
 ROOT = IMAGES.parent
-ONE_LOCK = ("control", "infra", "serve", "skypilot", "testbed")
+ONE_LOCK = ("control", "docs", "infra", "serve", "skypilot", "testbed")
 """Environments with a single lock: those of the laptop, which have no CUDA libraries to leave out, and those that only
 run on a GPU."""
 
-WITHOUT_THE_KIT = ("skypilot",)
+WITHOUT_THE_KIT = ("docs", "skypilot")
 """Environments in which none of the kit's code runs."""
 
 CPU_ALONE = ("vllm-cpu",)
