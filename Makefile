@@ -146,6 +146,10 @@ testbed: $(TESTBED_STAMP) ## raise a cloud in a folder, with the real SkyPilot i
 testbed-down: ## take it down, without a trace
 	@"$(TESTBED)/bin/python" -m tests.testbed down
 
+.PHONY: recipes
+recipes: setup ## write README's table of recipes   [RUN=<id> records a finished rehearsal, PRICE=1 takes today's prices]
+	@$(VENV)/bin/python -m scripts.recipes $(if $(RUN),--run "$(RUN)") $(if $(PRICE),--price)
+
 .PHONY: format
 format: setup ## rewrite the code in its one format
 	@$(VENV)/bin/python -m ruff format . && $(VENV)/bin/python -m ruff check --fix .
