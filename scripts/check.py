@@ -53,7 +53,7 @@ TIERS: dict[str, list[Command]] = {
         [BIN / "hadolint", "images/Dockerfile"],
         [*MODULE, "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
         [*MODULE, "pyright", "--pythonpath", TESTBED, "tests/testbed"],
-        [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "scripts", "tests"],
+        [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "examples", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal and not integration", *ELSEWHERE]],
     # More processes than for `unit`: half of these tests' time is waiting.

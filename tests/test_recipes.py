@@ -66,6 +66,7 @@ def test_dollars_are_those_of_the_machines_that_the_catalog_has(tmp_path: Path) 
     variables |= {"https_proxy": "http://127.0.0.1:9", "CORTEX_BUCKET": "s3://kit"}
     words = [sys.executable, "-c", code]
     done = subprocess.run(words, cwd=CHECKOUT, env=variables, capture_output=True, text=True, check=False)
-    found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else done.stderr
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
     assert found["spot_dollars_per_hour"] == catalog_price("p5.48xlarge", "us-west-2", spot=True)
     assert 2.8 * found["spot_dollars_per_hour"] <= found["dollars"] <= 250, "2.8 hours of work, and preemptions"
