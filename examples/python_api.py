@@ -1,11 +1,11 @@
 """The kit as a library: a run's first stage, the artifact that it made, and proof that nobody changed it since."""
 
 from cortex.artifacts.artifact import require
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset import describe_dataset
 from cortex.runs.context import artifact_prefix, create_run, new_run_id
-from cortex.runs.profile_file import load_profile
+from cortex.profiles.profile_file import load_profile
 from cortex.settings import Settings
 from cortex.stages.runner import run_stages
 
@@ -17,7 +17,7 @@ def main() -> None:
 
     # A run lives in a bucket: CORTEX_BUCKET, or a folder in .cortex.
     settings = Settings()
-    store = Store.open(settings.bucket_url)
+    store = open_store(settings.bucket_url)
     run = new_run_id(profile)
     create_run(store, run, profile)
 

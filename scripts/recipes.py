@@ -14,16 +14,17 @@ from typing import Any
 
 from cortex.artifacts.artifact import find
 from cortex.artifacts.code_version import code_version
+from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError
 from cortex.fleet.estimate import estimate_profile, forecast
-from cortex.fleet.forecast.policies import Deadline
-from cortex.fleet.forecast.prices import training_offers
+from cortex.fleet.estimate.policies import Deadline
+from cortex.fleet.estimate.training_prices import training_offers
 from cortex.runs.context import artifact_prefix, load_run
-from cortex.runs.profile import Profile
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.profiles.profile import Profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
-from cortex.show import describe_run
+from cortex.runs.show import describe_run
 
 README, KEPT = CHECKOUT / "README.md", CHECKOUT / "docs" / "recipes.json"
 BEGIN, END = "<!-- recipes: written by `make recipes` -->\n", "<!-- recipes end -->\n"
@@ -44,7 +45,7 @@ def main() -> None:
     kept: Recipes = json.loads(KEPT.read_text(encoding="utf-8"))
     try:
         for run in args.run:
-            name, measured = measure(Store.open(Settings().bucket_url), run)
+            name, measured = measure(open_store(Settings().bucket_url), run)
             kept.setdefault(name, {})["measured"] = measured
         for name, profile in shipped_profiles().items():
             if args.price and profile.hardware.device == "cuda":

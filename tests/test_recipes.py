@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cortex.artifacts.store import Store
+from cortex.artifacts.open_store import open_store
 from cortex.errors import DataError
 from cortex.runs.context import create_run
-from cortex.runs.profile_file import PROFILES, load_profile
+from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT
 from scripts.recipes import KEPT, README, measure, render, with_table
 from tests.testbed.catalog import price as catalog_price
@@ -50,7 +50,7 @@ def test_a_row_shows_what_was_measured_and_priced() -> None:
     [([], r"run 'r1' has no release yet: .*RUN=r1"), (["seed=7"], "run 'r1' was made with values of its own")],
 )
 def test_only_a_finished_run_of_a_shipped_profile_is_recorded(sets: list[str], message: str, tmp_path: Path) -> None:
-    store = Store.open(str(tmp_path))
+    store = open_store(str(tmp_path))
     create_run(store, "r1", load_profile("rehearsal", sets=sets))
     with pytest.raises(DataError, match=message):
         measure(store, "r1")

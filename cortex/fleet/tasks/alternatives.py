@@ -1,6 +1,7 @@
-"""The machines that a task may be given: its `any_of` or `ordered`, fitted to a run's profile and bucket.
+"""The machines that a task may be given: its `any_of`, its `ordered`, or its list of `accelerators`, fitted to a run's
+profile and bucket.
 
-SkyPilot takes the cheapest alternative of `any_of`, and the first available one of `ordered`.
+SkyPilot takes the cheapest alternative of `any_of`, and the first available one of `ordered` or of a list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ def fit_alternatives(
     resources = dict(task.get("resources") or {})
     group = next((name for name in GROUPS if name in resources), None)
     alternatives = [dict(entry) for entry in resources.pop(group)] if group else [{}]
+    if not group and isinstance(resources.get("accelerators"), list):
+        group, alternatives = "ordered", _one_by_one(resources)
+        del resources["accelerators"]
     wanted = _with_profile_gpus(resources, alternatives, hardware, gpus) if hardware else alternatives
     if target:
         wanted = _at_target(target, wanted, resources)
@@ -70,6 +74,12 @@ def fit_alternatives(
     if len(kept) == 1:
         return {**resources, **kept[0]}
     return {**resources, group or "any_of": kept}
+
+
+def _one_by_one(resources: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The alternatives of a list of `accelerators`, in its order; on each cloud that the kit knows, unless one is named."""
+    clouds = [{}] if any(key in resources for key in _PLACES) else [{"infra": cloud} for cloud in CLOUDS]
+    return [{**cloud, "accelerators": kind} for kind in resources["accelerators"] for cloud in clouds]
 
 
 def _at_target(
