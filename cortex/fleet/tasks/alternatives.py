@@ -77,7 +77,7 @@ def fit_alternatives(
 
 
 def _one_by_one(resources: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The alternatives of a list of `accelerators`, in its order; on each cloud that the kit knows, unless one is named."""
+    """The alternatives of a list of `accelerators`, in order: on each cloud that the kit knows, unless one is named."""
     clouds = [{}] if any(key in resources for key in _PLACES) else [{"infra": cloud} for cloud in CLOUDS]
     return [{**cloud, "accelerators": kind} for kind in resources["accelerators"] for cloud in clouds]
 
