@@ -4,8 +4,8 @@ from cortex.artifacts.artifact import require
 from cortex.artifacts.open_store import open_store
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset import describe_dataset
-from cortex.runs.context import artifact_prefix, create_run, new_run_id
 from cortex.profiles.profile_file import load_profile
+from cortex.runs.context import artifact_prefix, create_run, new_run_id
 from cortex.settings import Settings
 from cortex.stages.runner import run_stages
 

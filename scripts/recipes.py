@@ -20,11 +20,11 @@ from cortex.errors import CortexError, DataError
 from cortex.fleet.estimate import estimate_profile, forecast
 from cortex.fleet.estimate.policies import Deadline
 from cortex.fleet.estimate.training_prices import training_offers
-from cortex.runs.context import artifact_prefix, load_run
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import PROFILES, load_profile
-from cortex.settings import CHECKOUT, Settings
+from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.show import describe_run
+from cortex.settings import CHECKOUT, Settings
 
 README, KEPT = CHECKOUT / "README.md", CHECKOUT / "docs" / "recipes.json"
 BEGIN, END = "<!-- recipes: written by `make recipes` -->\n", "<!-- recipes end -->\n"

@@ -10,8 +10,8 @@ import pytest
 
 from cortex.artifacts.open_store import open_store
 from cortex.errors import DataError
-from cortex.runs.context import create_run
 from cortex.profiles.profile_file import PROFILES, load_profile
+from cortex.runs.context import create_run
 from cortex.settings import CHECKOUT
 from scripts.recipes import KEPT, README, measure, render, with_table
 from tests.testbed.catalog import price as catalog_price

@@ -9,6 +9,7 @@ from typing import Any
 
 from cortex.errors import ConfigError
 from cortex.fleet.clouds.abilities import Target, fit_resources
+from cortex.fleet.clouds.catalog import CLOUDS
 from cortex.fleet.clouds.task_clouds import GROUPS, cloud_of
 from cortex.profiles.profile_sections import Hardware
 
