@@ -1,6 +1,6 @@
 """Write README's table of recipes: `make recipes`. Every figure is the kit's own.
 
-A row is a shipped profile. For GPUs, minutes are the kit's estimate (`cortex estimate`), and dollars are the
+A row is a shipped profile. For GPUs, minutes are the kit's estimate of the work, and dollars are the
 median of its replays with a price list, else the most that the budget allows. Of rehearsals, minutes, score and commit
 are those of a finished run, which `RUN=<id>` records. `docs/recipes.json` keeps what was recorded and priced.
 """
