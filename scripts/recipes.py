@@ -17,13 +17,13 @@ from cortex.artifacts.code_version import code_version
 from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError
-from cortex.fleet.estimate import estimate_profile, forecast
+from cortex.fleet.estimate import estimate_profile, estimate_run
 from cortex.fleet.estimate.policies import Deadline
 from cortex.fleet.estimate.training_prices import training_offers
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.context import artifact_prefix, load_run
-from cortex.runs.show import describe_run
+from cortex.runs.show import describe_run, main_score
 from cortex.settings import CHECKOUT, Settings
 
 README, KEPT = CHECKOUT / "README.md", CHECKOUT / "docs" / "recipes.json"
@@ -32,7 +32,6 @@ HEAD = (
     "| profile | domain | command | minutes | dollars | score | commit |\n"
     "| --- | --- | --- | ---: | ---: | --- | --- |\n"
 )
-JUDGED = "grpo"
 Recipes = dict[str, dict[str, Any]]
 """By profile, what was `measured` in a run, and what it was `priced` at."""
 
@@ -83,12 +82,12 @@ def measure(store: Store, run: str) -> tuple[str, dict[str, Any]]:
     if _git("status", "--porcelain", "--", "cortex", "jobs"):
         raise DataError("cortex/ or jobs/ has changes that are in no commit: commit them, so that the run has one")
     described = describe_run(store, run)
-    scores, judged = described["scores"], described["scores"][JUDGED]
+    score, value, best = main_score(described)
     return profile.name, {
         "seconds": round(sum(stage["seconds"] for stage in described["stages"])),
-        "score": described["words"][1].lower().replace(" ", "_"),
-        "value": round(judged["skill"], 4),
-        "best": round(scores["oracle"]["skill"], 4) if "oracle" in scores else None,
+        "score": score,
+        "value": round(value, 4),
+        "best": None if best is None else round(best, 4),
         "threads": profile.hardware.threads,
         "commit": _git("rev-parse", "--short=7", "HEAD"),
     }
@@ -100,7 +99,7 @@ def price(profile: Profile) -> dict[str, Any]:
     Raises:
         ConfigError: the catalog is not here, and cannot be fetched.
     """
-    replayed = forecast(profile, training_offers(profile))
+    replayed = estimate_run(profile, training_offers(profile))
     mixed = next(policy for policy in replayed.policies if policy.policy == Deadline().name)
     return {"dollars": round(mixed.dollars.p50), "spot_dollars_per_hour": replayed.job.spot}
 

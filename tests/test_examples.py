@@ -52,11 +52,11 @@ def test_the_kit_as_a_library(tmp_path: Path) -> None:
 
 
 def test_the_domain_is_what_is_scaffolded_and_keeps_its_contract(cortex: Cortex, tmp_path: Path) -> None:
-    made = scaffold("backwards", tmp_path)
+    made = scaffold("tally", tmp_path)
     for path in made:
         example = EXAMPLES / "domains" / path.relative_to(tmp_path)
-        assert example.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), "`cortex domain init backwards`"
-    found = cortex("domain", "check", "backwards", CORTEX_DOMAINS=str(EXAMPLES / "domains"))
+        assert example.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), "`cortex domain init tally`"
+    found = cortex("domain", "check", "tally", CORTEX_DOMAINS=str(EXAMPLES / "domains"))
     assert found.returncode == 0, found.stdout + found.stderr
 
 

@@ -22,7 +22,8 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
 
     Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
     baseline: domain, loss, skill, skill_interval, valid_share and the domain's measures; for markets also brier,
-    brier_skill and brier_skill_interval, which are the loss and the skill), verdict. `release` is None until there is
+    brier_skill and brier_skill_interval, which are the loss and the skill), judged (the model
+    that the verdict is about), verdict. `release` is None until there is
     one; `weights` is one hash over the final model's weight files.
     """
     profile = load_run(store, run)
@@ -40,10 +41,30 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "scores": {name: _scores(evaluation, item) for name, item in evaluation.contenders.items()}
         if evaluation
         else {},
+        "judged": evaluation.verdict.model if evaluation else None,
         "words": [evaluation.words.loss, evaluation.words.skill] if evaluation else [],
         "verdict": evaluation.verdict.headline if evaluation else None,
         "verdict_reason": evaluation.verdict.reason if evaluation else None,
     }
+
+
+def main_score(described: dict[str, Any]) -> tuple[str, float, float | None]:
+    """The score of a judged run: its name, its value, and the best attainable if that is known; from `describe_run`."""
+    scores = described["scores"]
+    best = scores["oracle"]["skill"] if "oracle" in scores else None
+    return described["words"][1].lower().replace(" ", "_"), scores[described["judged"]]["skill"], best
+
+
+def last_line(described: dict[str, Any]) -> str:
+    """The last line of a rehearsal that passed; programs parse it."""
+    name, value, best = main_score(described)
+    domain = described["scores"][described["judged"]]["domain"]
+    attainable = "n/a" if best is None else f"{best:.4f}"
+    seconds = sum(stage["seconds"] for stage in described["stages"])
+    return (
+        f"rehearsal passed run={described['run']} domain={domain} score={name}:{value:.4f} best={attainable} "
+        f"seconds={seconds:.0f}"
+    )
 
 
 def read_evaluation(store: Store, run: str) -> Evaluation | None:

@@ -62,7 +62,7 @@ def rehearse(
     from cortex.local.rehearsal import Rehearsal
     from cortex.profiles.profile_file import load_profile
     from cortex.runs.context import artifact_prefix, list_runs, load_run, new_run_id
-    from cortex.runs.show import describe_run, print_run
+    from cortex.runs.show import describe_run, last_line, print_run
     from cortex.settings import Settings
 
     settings, console = Settings(), Console()
@@ -133,15 +133,3 @@ def drill(
     else:
         print_report(report, Console())
     raise typer.Exit(0 if report.held else 1)
-
-
-def last_line(described: dict[str, Any]) -> str:
-    """The last line of a rehearsal that passed; programs parse it."""
-    scores, judged = described["scores"], described["scores"]["grpo"]
-    name = described["words"][1].lower().replace(" ", "_")
-    best = f"{scores['oracle']['skill']:.4f}" if "oracle" in scores else "n/a"
-    seconds = sum(stage["seconds"] for stage in described["stages"])
-    return (
-        f"rehearsal passed run={described['run']} domain={judged['domain']} score={name}:{judged['skill']:.4f} "
-        f"best={best} seconds={seconds:.0f}"
-    )

@@ -11,8 +11,7 @@ from cortex.evaluation.judging import write_report
 from cortex.profiles.profile import Profile
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.show import describe_run, print_run
-from cortex.verbs.here import last_line
+from cortex.runs.show import describe_run, last_line, print_run
 from tests.conftest import Cortex
 from tests.evaluation.simulation import judge, make_examples, stated
 
