@@ -5,4 +5,7 @@ CORTEX_DOMAINS names further folders of domains, as PATH does of programs, so th
 
 import os
 
-__path__ += [folder for folder in os.environ.get("CORTEX_DOMAINS", "").split(os.pathsep) if folder]
+FOLDERS = [folder for folder in os.environ.get("CORTEX_DOMAINS", "").split(os.pathsep) if folder]
+"""Further folders of domains, from CORTEX_DOMAINS."""
+
+__path__ += FOLDERS

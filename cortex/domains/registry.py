@@ -3,9 +3,11 @@
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import cortex.domains
+from cortex.domains import FOLDERS
 from cortex.domains.domain import Domain
 from cortex.section import nearest
 
@@ -22,7 +24,9 @@ def find_domain(kind: str) -> type[Domain]:
         ValueError: there is none of this kind; the nearest is named.
     """
     if kind not in known_domains():
-        raise ValueError(f"no domain {kind!r}: {nearest(kind, known_domains())}")
+        missing = [folder for folder in FOLDERS if not Path(folder).is_dir()]
+        where = f"; CORTEX_DOMAINS names {missing[0]}, which is no folder" if missing else ""
+        raise ValueError(f"no domain {kind!r}: {nearest(kind, known_domains())}{where}")
     return importlib.import_module(f"cortex.domains.{kind}").DOMAIN
 
 

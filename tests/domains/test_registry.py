@@ -27,6 +27,14 @@ def test_an_unknown_kind_names_the_nearest(kind: str) -> None:
         read_domain({"kind": kind})
 
 
+def test_a_folder_of_domains_that_is_not_there_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cortex", "domain", "check", "mine"]
+    environment = {**os.environ, "CORTEX_DOMAINS": str(tmp_path / "nowhere")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 78 and done.stderr.count("\n") == 1, done.stderr
+    assert f"no domain 'mine': known are markets; CORTEX_DOMAINS names {tmp_path / 'nowhere'}" in done.stderr
+
+
 def test_a_section_without_a_kind_names_those_that_there_are() -> None:
     with pytest.raises(ValueError, match=r"`kind` says which domain it is: .*markets"):
         read_domain({"horizon_days": 7})

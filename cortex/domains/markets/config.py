@@ -99,6 +99,13 @@ class DataConfig(Section):
     embargo_days: int | None = Field(default=None, ge=0)
     """Days without examples after the start of the validation and the test split. Default: `horizon_days`."""
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _require_kind(cls, source: object) -> object:
+        if isinstance(source, dict) and "kind" not in source:
+            raise ValueError("give its `kind`, which says where the tables come from: simulator, files or flipside")
+        return source
+
     @property
     def decision_step_days(self) -> int:
         """`every_days`, its default filled in."""
