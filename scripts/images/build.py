@@ -32,6 +32,7 @@ SHIPPED = (
     "images/debian",
     "images/serve",
     "images/skypilot",
+    "images/torch",
 )
 """Files that determine an image's contents, besides its lock."""
 
