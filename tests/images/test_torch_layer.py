@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.environments import IMAGES
+from cortex.local.environments import IMAGES
 from scripts.images.build import NAMES, VARIANTS
 from scripts.lock import blocks, shared
 
