@@ -1,6 +1,7 @@
 """Judging replies on the test split, and writing the results: `evaluation.json`, `evaluation.html`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,21 @@ from cortex.evaluation.record import (
 from cortex.evaluation.verdict import verdict
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The domain and the source of the examples, for the results."""
+
+    domain: str
+    """The domain's kind."""
+    source: str
+    """Source of the examples, in words."""
+    simulated: bool
+    train_examples: int
+    """Number of examples that the models were trained on."""
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else the domain tells of the data, for people."""
+
+
 def evaluate(
     models: Mapping[str, Sequence[Graded]],
     baselines: Mapping[str, Sequence[Graded]],
@@ -36,11 +52,7 @@ def evaluate(
     judged: str,
     scale: Scale,
     measures: Sequence[Measure],
-    domain: str,
-    source: str,
-    simulated: bool,
-    train_examples: int,
-    facts: Mapping[str, str] | None = None,
+    origin: Origin,
     details: Callable[[Grades], dict[str, JsonValue]] = lambda _: {},
     samples: Sequence[Sample] = (),
     derived: Sequence[Derived] = (),
@@ -55,11 +67,7 @@ def evaluate(
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.
     """
-    if judged not in models or baselines.keys() & models.keys() or scale.reference not in baselines:
-        raise DataError(
-            f"models {', '.join(models)}: {judged!r}, which is judged, must be one of them, none may have the name of "
-            f"a baseline ({', '.join(baselines)}), and {scale.reference!r} must be one"
-        )
+    _check_names(models, baselines, judged, scale.reference)
     reference = baselines[scale.reference]
     drawn = Resamples.draw(clusters, resamples=resamples, seed=seed)
     everyone = {name: Grades.of(graded, reference) for name, graded in {**models, **baselines}.items()}
@@ -68,20 +76,7 @@ def evaluate(
         for name, grades in everyone.items()
     }
     comparisons = _comparisons(list(models), list(baselines), everyone, drawn)
-    data = DataSummary(
-        domain=domain,
-        source=source,
-        simulated=simulated,
-        train_examples=train_examples,
-        test_examples=len(clusters.of),
-        clusters=len(clusters),
-        times=list(clusters.times),
-        span=clusters.span,
-        block_length=drawn.block_length,
-        resamples=resamples,
-        seed=seed,
-        facts=dict(facts or {}),
-    )
+    data = _summarize_data(origin, clusters, drawn, seed)
     return Evaluation(
         data=data,
         words=Words(
@@ -110,6 +105,32 @@ def write_report(
     """
     (folder / JSON_NAME).write_text(evaluation.to_json(), encoding="utf-8")
     (folder / HTML_NAME).write_text(render_page(evaluation, figures, notes), encoding="utf-8")
+
+
+def _check_names(models: Iterable[str], baselines: Iterable[str], judged: str, reference: str) -> None:
+    own, others = list(models), list(baselines)
+    if judged not in own or set(own) & set(others) or reference not in others:
+        raise DataError(
+            f"models {', '.join(own)}: {judged!r}, which is judged, must be one of them, none may have the name of "
+            f"a baseline ({', '.join(others)}), and {reference!r} must be one"
+        )
+
+
+def _summarize_data(origin: Origin, clusters: Clusters, drawn: Resamples, seed: int) -> DataSummary:
+    return DataSummary(
+        domain=origin.domain,
+        source=origin.source,
+        simulated=origin.simulated,
+        train_examples=origin.train_examples,
+        test_examples=len(clusters.of),
+        clusters=len(clusters),
+        times=list(clusters.times),
+        span=clusters.span,
+        block_length=drawn.block_length,
+        resamples=len(drawn.counts),
+        seed=seed,
+        facts=dict(origin.facts),
+    )
 
 
 def _evaluated(

@@ -6,7 +6,7 @@ from cortex.domains.dataset import read_description, read_split, take_evenly
 from cortex.domains.domain import Domain, Example
 from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
-from cortex.evaluation.judging import evaluate, write_report
+from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.record import Sample
 from cortex.models.copies import accepted_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
@@ -41,11 +41,13 @@ def run(context: RunContext, output: Path) -> None:
         judged="grpo",
         scale=domain.scale,
         measures=domain.measures,
-        domain=domain.kind,
-        source=str(description["source"]["name"]),
-        simulated=bool(description["simulated"]),
-        train_examples=len(train),
-        facts=domain.facts(train, test),
+        origin=Origin(
+            domain=domain.kind,
+            source=str(description["source"]["name"]),
+            simulated=bool(description["simulated"]),
+            train_examples=len(train),
+            facts=domain.facts(train, test),
+        ),
         details=domain.details,
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path),

@@ -13,7 +13,7 @@ from cortex.domains.markets.forecasts import Forecasts
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Bools, Floats, Grades
-from cortex.evaluation.judging import evaluate
+from cortex.evaluation.judging import Origin, evaluate
 from cortex.evaluation.measure import REFERENCE_LOSS
 from cortex.evaluation.record import Evaluation
 
@@ -68,6 +68,8 @@ def judge(
     examples: pl.DataFrame,
     *,
     judged: str = "grpo",
+    source: str = "a test",
+    simulated: bool = True,
     resamples: int = 200,
     **options: Any,
 ) -> Evaluation:
@@ -76,14 +78,10 @@ def judge(
     given: dict[str, Any] = {
         "scale": MARKETS.scale,
         "measures": MARKETS.measures,
-        "domain": MARKETS.kind,
-        "source": "a test",
-        "simulated": True,
-        "train_examples": len(train),
         "details": MARKETS.details,
     }
     baselines = MARKETS.baselines(train, test)
-    given["facts"] = MARKETS.facts(train, test)
+    given["origin"] = Origin(MARKETS.kind, source, simulated, len(train), MARKETS.facts(train, test))
     clusters = Clusters.read(test, MARKETS.span(test))
     return evaluate(models, baselines, clusters, judged=judged, resamples=resamples, **given | options)
 

@@ -11,7 +11,7 @@ from cortex.domains.markets.plots import reliability_of
 from cortex.errors import DataError
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
-from cortex.evaluation.judging import evaluate, write_report
+from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.measure import Measure, Scale
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Evaluation, Sample
@@ -250,10 +250,7 @@ def judge_puzzles(clusters: Clusters, reference: str = "first_move", count: int 
         judged="sft",
         scale=Scale("error rate", "error skill", "puzzles", reference=reference, replies="moves"),
         measures=(Measure("moves", "Moves", of="moves", form=".1f", bounds=(0.0, 99.0)),),
-        domain="puzzles",
-        source="a test",
-        simulated=False,
-        train_examples=7,
+        origin=Origin("puzzles", "a test", simulated=False, train_examples=7),
         resamples=50,
     )
 

@@ -54,15 +54,13 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
     one. Replays that have ended in all cases are dropped from the state.
     """
     tick, replays = windows.tick, windows.replays
-    rows = [job for job, _ in cases]
-    total = np.array([[job.total] for job in rows])
-    restart = np.array([[job.restart] for job in rows])
-    stretch = np.array([[job.stretch] for job in rows])
+    jobs = [job for job, _ in cases]
+    times = _Times.of(jobs)
     state = _State.new(len(cases), replays)
     ended = {field.name: np.zeros((len(cases), replays)) for field in fields(_State)}
     here = np.arange(replays)
     """Indices of the replays in the state's columns."""
-    looks = int(np.ceil(PATIENCE * max(job.deadline for job in rows) / tick)) + 1
+    looks = int(np.ceil(PATIENCE * max(job.deadline for job in jobs) / tick)) + 1
     for first in range(0, looks, BLOCK):
         going = (state.seconds == np.inf).any(axis=0)
         if not going.all():
@@ -77,47 +75,13 @@ def replay(cases: Sequence[tuple[Job, Policy]], windows: Windows) -> list[Outcom
         for at in range(min(BLOCK, looks - first)):
             now = (first + at) * tick
             _preempt(state, up[at, state.zone, columns])
-            want = np.stack(
-                [
-                    policy.choose(
-                        View(
-                            job,
-                            tick,
-                            job.deadline - now,
-                            job.total - done,
-                            job.total - saved,
-                            kind,
-                            any_up[at],
-                            now - asked,
-                            now - last_spot,
-                        )
-                    )
-                    for (job, policy), done, saved, kind, asked, last_spot in zip(
-                        cases, state.done, state.saved, state.kind, state.asked, state.last_spot, strict=True
-                    )
-                ]
-            )
-            want *= state.seconds == np.inf
+            want = _choose(cases, state, tick, now, any_up[at])
             left = want == LEAVE
             np.copyto(want, np.where(any_up[at], np.int8(SPOT), np.int8(ON_DEMAND)), where=left)
-            _change(state, want, left, restart, zones[at], now)
-            running = state.kind != IDLE
-            needed = state.boot + (total - state.done)
-            used = np.minimum(needed, tick) * running
-            starting = np.minimum(state.boot, used)
-            state.boot -= starting
-            state.done += used - starting
-            np.maximum(state.saved, np.floor(state.done / stretch) * stretch, out=state.saved)
-            state.paid += used
-            used *= state.kind == ON_DEMAND
-            state.on_demand += used
-            finished = running & (needed <= tick)
-            if finished.any():
-                state.seconds[finished] = now + needed[finished]
-                state.kind[finished] = IDLE
-            np.copyto(state.last_spot, now + tick, where=state.kind == SPOT)
+            _change(state, want, left, times.restart, zones[at], now)
+            _compute(state, times, tick, now)
     state.put(ended, here, np.ones(here.size, dtype=bool))
-    return [_outcomes(job, {name: values[case] for name, values in ended.items()}) for case, job in enumerate(rows)]
+    return [_outcomes(job, {name: values[case] for name, values in ended.items()}) for case, job in enumerate(jobs)]
 
 
 def _outcomes(job: Job, ended: dict[str, NDArray[np.float64]]) -> Outcomes:
@@ -171,6 +135,19 @@ class _State:
             values[:, here[columns]] = getattr(self, name)[:, columns]
 
 
+@dataclass(frozen=True)
+class _Times:
+    """The times of the jobs that a tick needs; every array has the shape cases x 1."""
+
+    total: NDArray[np.float64]
+    restart: NDArray[np.float64]
+    stretch: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> Self:
+        return cls(**{field.name: np.array([[getattr(job, field.name)] for job in jobs]) for field in fields(cls)})
+
+
 def _preempt(state: _State, up: NDArray[np.bool_]) -> None:
     taken = (state.kind == SPOT) & ~up
     if taken.any():
@@ -178,6 +155,34 @@ def _preempt(state: _State, up: NDArray[np.bool_]) -> None:
         state.lost += np.where(taken, state.done - state.saved, 0.0)
         np.copyto(state.done, state.saved, where=taken)
         state.kind[taken] = IDLE
+
+
+def _choose(
+    cases: Sequence[tuple[Job, Policy]], state: _State, tick: float, now: float, any_up: NDArray[np.bool_]
+) -> NDArray[np.int8]:
+    """The kind of machine that each policy runs in the tick that begins now; idle in replays that have ended."""
+    want = np.stack(
+        [
+            policy.choose(
+                View(
+                    job,
+                    tick,
+                    job.deadline - now,
+                    job.total - done,
+                    job.total - saved,
+                    kind,
+                    any_up,
+                    now - asked,
+                    now - last_spot,
+                )
+            )
+            for (job, policy), done, saved, kind, asked, last_spot in zip(
+                cases, state.done, state.saved, state.kind, state.asked, state.last_spot, strict=True
+            )
+        ]
+    )
+    want *= state.seconds == np.inf
+    return want
 
 
 def _change(
@@ -196,3 +201,22 @@ def _change(
         np.copyto(state.zone, zones, where=changed)
         np.copyto(state.asked, now, where=changed)
         np.copyto(state.kind, want)
+
+
+def _compute(state: _State, times: _Times, tick: float, now: float) -> None:
+    """Let the machines that run start, compute, save and be paid for in this tick, and end the jobs that are done."""
+    running = state.kind != IDLE
+    needed = state.boot + (times.total - state.done)
+    used = np.minimum(needed, tick) * running
+    starting = np.minimum(state.boot, used)
+    state.boot -= starting
+    state.done += used - starting
+    np.maximum(state.saved, np.floor(state.done / times.stretch) * times.stretch, out=state.saved)
+    state.paid += used
+    used *= state.kind == ON_DEMAND
+    state.on_demand += used
+    finished = running & (needed <= tick)
+    if finished.any():
+        state.seconds[finished] = now + needed[finished]
+        state.kind[finished] = IDLE
+    np.copyto(state.last_spot, now + tick, where=state.kind == SPOT)

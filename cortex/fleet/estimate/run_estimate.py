@@ -57,9 +57,7 @@ def estimate_run(
     Raises:
         UsageError: a number is out of bounds, no policy can meet the deadline, or there is no price.
     """
-    for name, count in (("zones", zones), ("replays", replays)):
-        if not 1 <= count <= MOST:
-            raise UsageError(f"--{name} is {count}: give a number from 1 to {MOST}")
+    _require_counts(zones=zones, replays=replays)
     known = estimate or estimate_profile(profile)
     hours = deadline_hours if deadline_hours is not None or slack is not None else profile.budget.hours or None
     rng = np.random.default_rng(seed)
@@ -77,8 +75,6 @@ def estimate_run(
         on_demand=_price(offers, on_demand, "on-demand"),
     )
     places = list(_windows(groups, replays, job, rng, zones))
-    cases = [(job, policy) for policy in POLICIES]
-    outcomes = zip(*(replay(cases, place) for place in places), strict=True)
     return RunEstimate(
         profile=profile.name,
         job=job,
@@ -87,12 +83,25 @@ def estimate_run(
         zones=zones,
         replays=replays,
         seed=seed,
-        policies=tuple(
-            PolicyEstimate.of(policy.name, Outcomes.joined(parts), job.deadline)
-            for policy, parts in zip(POLICIES, outcomes, strict=True)
-        ),
+        policies=_replay_policies(job, places),
         intervals=best_interval(job, places, between, INTERVAL_REPLAYS),
         saves=known.intervals,
+    )
+
+
+def _require_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if not 1 <= count <= MOST:
+            raise UsageError(f"--{name} is {count}: give a number from 1 to {MOST}")
+
+
+def _replay_policies(job: Job, places: Sequence[Windows]) -> tuple[PolicyEstimate, ...]:
+    """The job's hours and dollars under each policy, over all windows."""
+    cases = [(job, policy) for policy in POLICIES]
+    outcomes = zip(*(replay(cases, place) for place in places), strict=True)
+    return tuple(
+        PolicyEstimate.of(policy.name, Outcomes.joined(parts), job.deadline)
+        for policy, parts in zip(POLICIES, outcomes, strict=True)
     )
 
 
