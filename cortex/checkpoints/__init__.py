@@ -1,3 +1,1 @@
-"""What keeps a trainer's work safe: its checkpoints are committed, verified and resumed from, and it is
-supervised.
-"""
+"""Safety of a trainer's work: its checkpoints are committed, verified and resumed from, and it is supervised."""

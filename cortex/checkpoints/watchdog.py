@@ -10,7 +10,7 @@ RECENT = 50
 
 
 PAUSES = 3
-"""How often the clock may restart between two steps, for waiting, validating or saving; beyond that it is a hang."""
+"""Number of times the clock may restart between two steps, for waiting, validating or saving; more are a hang."""
 
 
 class Watchdog:

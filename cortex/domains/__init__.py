@@ -1,6 +1,6 @@
 """Domains: what is asked, what is true, and how an answer is judged. One folder each, found by its `kind`.
 
-CORTEX_DOMAINS names further folders of domains, as PATH does of programs, so that one can be tried outside of the kit.
+CORTEX_DOMAINS lists further folders of domains, as PATH does for programs: a domain can be tried outside the kit.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whether a domain keeps its contract: each promise is tried on examples that it builds."""
+"""Check of a domain's contract: each promise is tried on examples that the domain builds."""
 
 import json
 import time
@@ -15,13 +15,13 @@ from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
 
 TRIED = 200
-"""Examples whose grades are looked at."""
+"""Number of training examples on which promises are tried."""
 
 SHORT_TRUTH = 3
-"""Letters of a truth that may stand in a prompt by chance, such as a digit or a move."""
+"""Length up to which a truth may occur in a prompt by chance, such as a digit or a move."""
 
 FASTEST_NEEDED = 200.0
-"""Grades a second: GRPO judges some hundred answers a step."""
+"""Minimum grades a second: GRPO judges some hundred answers a step."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Kept:
 
 
 def check_domain(domain: Domain, settings: Settings, seed: int = 0) -> list[Kept]:
-    """Try every promise of a domain's contract. What depends on examples is left out if none can be built."""
+    """Try every promise of a domain's contract. If no examples can be built, the other promises are not tried."""
     found: list[Kept] = []
 
     def judge(name: str, promise: Callable[[], str]) -> bool:

@@ -24,7 +24,7 @@ def write_dataset(domain: Domain, seed: int, settings: Settings, output: Path) -
     """Build a domain's examples, and write them with a description into a folder.
 
     Raises:
-        ConfigError, DataError: as `Domain.build`; or the result is no examples, or cannot be written.
+        ConfigError, DataError: as `Domain.build`; or the built examples are invalid, or cannot be written.
     """
     built = domain.build(seed, settings)
     check_examples(built.examples, domain.kind)
@@ -86,7 +86,7 @@ def take_evenly(frame: pl.DataFrame, count: int) -> pl.DataFrame:
 
 
 def build_dataset(domain: Domain, seed: int, settings: Settings, out: Path) -> pl.DataFrame:
-    """Build a domain's examples in a new folder that appears complete.
+    """Build a domain's examples into a new folder, which appears only once it is complete.
 
     Raises:
         UsageError: the folder is not empty.

@@ -1,4 +1,4 @@
-"""The contract between the kit and a domain: everything that the kit asks of what is learned."""
+"""The contract between the kit and a domain: everything that the kit asks of a domain."""
 
 import json
 from abc import ABC, abstractmethod
@@ -37,7 +37,7 @@ Conversation = tuple[Message, ...]
 
 @dataclass(frozen=True)
 class Question:
-    """All that a model, a teacher and the check of a label may see."""
+    """Everything that a model, a teacher and the check of a label may see."""
 
     id: str
     messages: Conversation
@@ -50,16 +50,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Example(Question):
-    """A question with its truth, which judging alone may see."""
+    """A question with its truth, which only judging may see."""
 
     truth: JsonValue
-    """None where no reply is true, as in a conversation: grades then rest on the reply, pairs on `Domain.preferred`."""
+    """None where no reply is true, as in a conversation: grades then depend on the reply alone, and DPO's pairs come
+    from `Domain.preferred`."""
     split: Split = "train"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a label is fit to be imitated, and the reasons for a grade below `accepted`."""
+    """Grade of a label as an example for SFT, with the reasons for any grade below `accepted`."""
 
     grade: Literal["accepted", "flagged", "rejected"]
     reasons: tuple[str, ...] = ()
@@ -70,40 +71,40 @@ class Built:
     """A dataset, and the account of it that goes into `dataset.json`."""
 
     examples: "pl.DataFrame"
-    """The columns of `columns.SCHEMA`, and any further ones of the domain's own."""
+    """Table with the columns of `example_columns.SCHEMA`, and any further ones of the domain's own."""
     source: Mapping[str, object]
-    """Its name, parameters and hashes, for provenance; no path of this machine."""
+    """The source's name, parameters and hashes, for provenance; no path of this machine."""
     simulated: bool
     summary: str = ""
-    """In a few words, what it holds, for `cortex dataset show`."""
+    """The contents in a few words, for `cortex dataset show`."""
     further: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What else `dataset.json` tells, such as which columns of a file serve as what."""
+    """Further keys of `dataset.json`, such as the use of each column of a file."""
 
 
 @dataclass(frozen=True)
 class Exemplars:
-    """Replies to one example of known worth, by which `cortex domain check` tries a domain's grades."""
+    """Replies of known worth to one example, with which `cortex domain check` tests a domain's grades."""
 
     gold: str
     """Right in every way: no reply loses less."""
     honest: str | None = None
-    """In the form that is asked for, and of one who knows little; None where there is none."""
+    """A reply in the requested form by someone who knows little; None where there is none."""
     gaming: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Replies that seek a grade without an answer, by name: each has to lose more than the honest one."""
+    """Replies that seek a reward without an answer, by name: each must earn less than the honest one, on average."""
 
 
 class Domain(Section, ABC):
-    """What is learned. Its fields are the `domain` section of a profile; `kind` names its folder."""
+    """A task to learn. Its fields are the `domain` section of a profile; `kind` names its folder."""
 
     kind: Any
-    """A `Literal` of the folder's name, in each domain."""
+    """Each domain declares it as a `Literal` of its folder's name."""
 
     scale: ClassVar[Scale]
-    """The words for its losses, and the baselines that they are compared with."""
+    """Names of the domain's losses, and the baselines that they are compared with."""
     truth_in_prompt: ClassVar[bool] = False
-    """The truth is no secret: it is the task itself, such as a board or a set of tests, and may stand in a prompt."""
+    """True where prompts may show the truth, because it is the task itself, such as a board or a set of tests."""
     measures: ClassVar[tuple[Measure, ...]] = ()
-    """What a page and `cortex show` tell of a model besides its loss, skill and share of valid replies."""
+    """Figures of a model on the page and in `cortex show`, besides its loss, skill and share of valid replies."""
 
     @abstractmethod
     def build(self, seed: int, settings: Settings) -> Built:
@@ -115,33 +116,33 @@ class Domain(Section, ABC):
 
     @abstractmethod
     def grade(self, example: Example, reply: str) -> Graded:
-        """Judge a reply, by itself and fast: rewards, preference pairs, export and evaluation all ask here."""
+        """Judge one reply. It must be pure and fast: rewards, preference pairs, export and evaluation all call it."""
 
     @abstractmethod
     def imitable(self, question: Question, reply: str) -> Finding:
-        """Say whether a teacher's reply may be imitated. The truth is not to be had here."""
+        """Decide whether SFT may imitate a teacher's reply, without knowing the truth."""
 
     @abstractmethod
     def script(self, question: Question, seed: int) -> str:
-        """Answer as the stand-in for a teacher does in a rehearsal."""
+        """Answer a question in place of a teacher, for rehearsals."""
 
     @abstractmethod
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
-        """Judge what a model has to beat, fitted on `train`, on each row of `test`; `reference` is one of them."""
+        """Grades of each baseline, fitted on `train`, for each row of `test`; `scale.reference` is one of them."""
 
     @abstractmethod
     def weights(self) -> dict[str, float]:
-        """How much each part of a grade counts in a reward; penalties count below 0."""
+        """The weight of each part of a grade in the reward; a penalty's is negative."""
 
     def exemplars(self, example: Example) -> Exemplars | None:
-        """Replies of known worth to an example; None where nobody can say."""
+        """Replies of known worth to an example; None where the domain knows none."""
         return None
 
     def check(self, settings: Settings) -> None:
         """Find what is missing before anything is rented: keys, files, packages.
 
         Raises:
-            ConfigError, DataError: something is; the message names it and the fix.
+            ConfigError, DataError: something is missing; the message names it and the fix.
         """
 
     def small(self) -> Self:
@@ -149,7 +150,7 @@ class Domain(Section, ABC):
         return self
 
     def key_variables(self) -> tuple[str, ...]:
-        """Variables with the keys of the services that `build` asks over the network."""
+        """Environment variables with the keys of the services that `build` queries over the network."""
         return ()
 
     def files(self) -> tuple[Path, ...]:
@@ -157,19 +158,19 @@ class Domain(Section, ABC):
         return ()
 
     def with_labels(self, conversations: Iterable[Conversation]) -> Self:
-        """The same, with what its grades need to know of the accepted labels, such as the words that are used there."""
+        """A copy that knows what its grades need of the accepted labels, such as the words used in them."""
         return self
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
-        """Judge all turns that follow a question, such as moves of a game; by default the last turn alone."""
+        """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""
         return self.grade(example, turns[-1].content)
 
     def preferred(self, example: Example) -> tuple[str, str] | None:
-        """A better and a worse reply that the data themselves give; None where DPO samples replies and grades them."""
+        """A better and a worse reply from the data, for DPO; None where DPO samples replies and grades them."""
         return None
 
     def span(self, test: "pl.DataFrame") -> int:
-        """How many clusters in a row share what decides their answers, at most: 1 where each is by itself."""
+        """Maximum number of consecutive clusters that share an outcome; 1 where clusters are independent."""
         return 1
 
     def facts(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
@@ -177,15 +178,15 @@ class Domain(Section, ABC):
         return {}
 
     def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
-        """What `dataset.json` tells of a split besides its size and times."""
+        """Further keys of a split in `dataset.json`, besides its size and times."""
         return {}
 
     def truth_words(self, example: Example) -> str:
-        """The truth of an example, for people."""
+        """An example's truth in words, for people."""
         return f"the truth is {json.dumps(example.truth)}"
 
     def details(self, grades: "Grades") -> dict[str, JsonValue]:
-        """What the domain's figures on the page are drawn from, of one forecaster."""
+        """Data of the domain's own figures on the page, from one contender's grades."""
         return {}
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
@@ -193,15 +194,15 @@ class Domain(Section, ABC):
         return ()
 
     def notes(self) -> tuple[str, ...]:
-        """How the domain's scores are read, in sentences for the page."""
+        """Sentences for the page on how to read the domain's scores."""
         return ()
 
     def card(self) -> CardWords:
-        """What a model's card says of the domain."""
+        """The domain's texts for the cards of its models."""
         return CardWords(what="answers questions of its domain.", task=self.kind, dataset_type=self.kind)
 
     def reward(self, graded: Graded) -> float:
-        """What a reply is paid: its parts by their weights, penalties subtracted last."""
+        """The reward of a reply: the weighted sum of its parts, with penalties subtracted last."""
         weights = self.weights()
         gained = sum(weight * graded.parts[part] for part, weight in weights.items() if weight >= 0)
         lost = sum(-weight * graded.parts[part] for part, weight in weights.items() if weight < 0)

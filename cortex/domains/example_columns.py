@@ -1,4 +1,4 @@
-"""The columns that the examples of every domain have, and how they are made and read."""
+"""The columns of every domain's examples: building, reading and checking them."""
 
 import hashlib
 import json
@@ -19,10 +19,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "messages": MESSAGES,
     "truth": pl.String(),
 }
-"""Of every domain's examples; further columns are the domain's own.
+"""Columns of every domain's examples; a domain may add its own.
 
-`cluster` names what is right or wrong together: a decision date, a source problem, a seed. `at` is when the question is
-asked, null where order means nothing. `truth` is JSON.
+`cluster` names a group of examples that are right or wrong together: a decision date, a source problem, a seed. `at` is
+the time of the question, null where order means nothing. `truth` is JSON.
 """
 
 SPLITS = ("train", "validation", "test")
@@ -35,7 +35,7 @@ def one_turn(prompts: pl.Series) -> pl.Series:
 
 
 def split_of(cluster: str) -> Split:
-    """The split of a cluster that has no time, by its name alone: of ten, seven train and one validates."""
+    """The split of a cluster without a time, by a hash of its name: 70% train, 10% validation, 20% test."""
     tenth = int(hashlib.sha256(cluster.encode()).hexdigest(), 16) % 10
     return "train" if tenth < 7 else "validation" if tenth == 7 else "test"
 
@@ -64,7 +64,7 @@ def read_rows(frame: pl.DataFrame) -> Iterator[Example]:
 
 
 def check_examples(frame: pl.DataFrame, kind: str) -> None:
-    """Check what a domain built.
+    """Check the table that a domain built.
 
     Raises:
         DataError: a column is missing or of another type, an id is there twice, a cluster spans two splits, or a split

@@ -1,4 +1,4 @@
-"""Which domains there are, and the one that a profile names."""
+"""Registry of domains: their kinds, and the domain that a profile's section describes."""
 
 import importlib
 import pkgutil
@@ -21,7 +21,7 @@ def find_domain(kind: str) -> type[Domain]:
     """The class of a domain: `DOMAIN` of its package.
 
     Raises:
-        ValueError: there is none of this kind; the nearest is named.
+        ValueError: no domain has this kind; the message names the nearest.
     """
     if kind not in known_domains():
         missing = [folder for folder in FOLDERS if not Path(folder).is_dir()]

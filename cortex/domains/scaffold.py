@@ -9,14 +9,14 @@ from cortex.errors import UsageError
 from cortex.settings import CHECKOUT
 
 TEMPLATES = files("cortex.domains") / "templates"
-"""Of the worked example in docs/domains.md."""
+"""Templates of the worked example in docs/domains.md."""
 
 
 def scaffold(name: str, into: Path | None = None) -> list[Path]:
-    """Write the files of a new domain that works as it is, and return them: into the checkout, or another folder.
+    """Write the files of a new, working domain into the checkout or another folder, and return their paths.
 
     Raises:
-        UsageError: the name is none, or a file of it is there; nothing is written then.
+        UsageError: the name is invalid or taken, or one of the files exists; then nothing is written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
         raise UsageError(f"{name!r} is no name for a domain: lower-case letters, digits and _, a letter first")

@@ -35,7 +35,7 @@ class Resamples:
 
     @classmethod
     def draw(cls, clusters: Clusters, *, resamples: int = 1000, seed: int = 0) -> "Resamples":
-        """Draw resamples of clusters: of those in time by blocks, of others each by itself.
+        """Draw resamples: of clusters in time by blocks, of other clusters one by one.
 
         Raises:
             DataError: fewer than two clusters.
@@ -76,7 +76,7 @@ class Resamples:
 
 
 def block_length(count: int, span: int) -> int:
-    """The clusters in a block: the cube root of their number (the rate of Künsch 1989), and twice an overlapping span.
+    """Clusters in a block: at least the cube root of their number (the rate of Künsch 1989) and twice the overlap.
 
     Outcomes over h > 1 steps are correlated up to lag h - 1. Blocks of h would cut a third of that correlation away,
     blocks of 2 h a sixth. At most half of the clusters, so that there are two blocks.

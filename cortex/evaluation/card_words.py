@@ -1,11 +1,11 @@
-"""What a domain says of its models on their cards."""
+"""A domain's texts for the cards of its models."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class CardWords:
-    """What a domain says of its models on their cards."""
+    """A domain's texts for the cards of its models."""
 
     what: str
     """The rest of the sentence "A language model, tuned from ..., that "."""
@@ -15,4 +15,4 @@ class CardWords:
     """A word for the kind of data, as the hub lists it."""
     tags: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
-    """Beside those that hold of every model."""
+    """Limits besides those of every model."""

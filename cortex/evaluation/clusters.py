@@ -1,4 +1,4 @@
-"""Which examples are right or wrong together, and in which order, if in any."""
+"""Clusters: groups of examples that are right or wrong together, in the order of their times, if they have any."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,19 +13,19 @@ class Clusters:
     """The clusters of N examples: in the order of their times, or by name where they have none."""
 
     of: NDArray[np.intp]
-    """Which cluster each example belongs to (N)."""
+    """Index of the cluster of each example (N)."""
     names: tuple[str, ...]
     times: tuple[datetime, ...]
-    """When the questions of each were asked; empty where order means nothing."""
+    """Time at which the questions of each cluster were asked; empty where order means nothing."""
     span: int = 1
-    """How many clusters in a row share what decides their answers, at most: 1 where each is by itself."""
+    """Maximum number of consecutive clusters that share an outcome; 1 where clusters are independent."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     @classmethod
     def read(cls, examples: pl.DataFrame, span: int) -> "Clusters":
-        """Take them from the columns `cluster` and `at`."""
+        """Read the clusters from the examples' columns `cluster` and `at`."""
         is_timed = not examples["at"].has_nulls()
         found = examples.group_by("cluster").agg(pl.col("at").min()).sort("at", "cluster", nulls_last=True)
         place = found.with_row_index("place").select("cluster", "place")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from cortex.evaluation.record import Evaluation, Interval, label
 
 LEAST_FALL = 0.05
-"""The fall of the share of readable answers that calls for one. Unreadable answers count as the reference's, so a copy
-that has forgotten how to answer may score like a careful one."""
+"""Fall of the share of readable answers from which on there is a warning. Unreadable answers count as the reference's,
+so a copy that has forgotten how to answer may score like a careful one."""
 
 
 @dataclass(frozen=True)
 class CopyLoss:
-    """A quantized copy beside the model that it was made of, both asked the same."""
+    """A quantized copy compared with the model that it was made of, on the same examples."""
 
     name: str
     model: str

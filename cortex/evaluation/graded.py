@@ -1,4 +1,4 @@
-"""What judging one reply gives."""
+"""The grade of one reply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ class Graded:
     """One reply, judged against the truth."""
 
     loss: float
-    """0 to 1: what models, quantized copies and baselines are compared by, and the best checkpoint has least of."""
+    """0 to 1: models, quantized copies and baselines are compared by it, and the best checkpoint has the lowest."""
     valid: bool
     """The reply could be read."""
     parts: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What GRPO may pay for or punish, each 0 to 1, before any is weighed."""
+    """Parts of GRPO's reward, penalties among them: each 0 to 1, before any is weighed."""
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Further numbers, of which the domain's measures are means."""
+    """Further numbers, whose means are the domain's measures."""

@@ -29,8 +29,8 @@ class Grades:
     def of(cls, graded: Sequence[Graded], reference: Sequence[Graded]) -> "Grades":
         """Collect grades; an invalid reply counts as the reference's, judged on the same example.
 
-        A refusal scores exactly what knowing nothing scores: it neither hides a bad reply behind a missing one, nor is
-        it punished twice, since `valid` keeps the share of replies that were read.
+        So refusing to answer scores exactly as knowing nothing does: it does not hide a bad reply, nor is it punished
+        twice, since `valid` reports the share of readable replies.
 
         Raises:
             DataError: there are no grades, not as many as the reference has, or a loss is no number from 0 to 1.
@@ -59,6 +59,6 @@ class Grades:
 
 
 def saved(loss: Floats | np.floating, reference: Floats | np.floating) -> Floats:
-    """The share of the reference's loss that is saved (Murphy 1988); 0 where the reference loses nothing."""
+    """The skill: the share of the reference's loss that is saved (Murphy 1988); 0 where the reference loses nothing."""
     loses = np.asarray(reference > 0)
     return 1 - np.divide(loss, reference, out=np.ones(loses.shape), where=loses)

@@ -61,8 +61,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare models, given by name and in the order of their training, with one another and with baselines.
 
-    Each has a grade for each test example, in the order in which `clusters` has them. The verdict is about `judged`.
-    `details` makes of a contender's grades what the domain's own figures show.
+    Each has one grade for each test example, in the order of `clusters`. The verdict is about `judged`. `details`
+    computes the data of the domain's own figures from a contender's grades.
 
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.

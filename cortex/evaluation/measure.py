@@ -1,4 +1,4 @@
-"""What is told of a model: measures, and the words for them."""
+"""Measures of a model, and the words for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,30 +22,30 @@ class Measure:
     """If given, the figure is 1 - mean(of) / mean(saved_of)."""
     form: str = ".3f"
     bounds: tuple[float, float] = (0.0, 1.0)
-    """What the figure can be; its interval stays within."""
+    """Range of the figure; its interval stays within."""
     compute: Callable[[Any], float] | None = None
-    """If given, the figure is what this makes of a contender's `Grades`, in place of a mean; without an interval."""
+    """If given, it computes the figure from a contender's `Grades`, in place of a mean; there is no interval then."""
     has_interval: bool = True
     on_card: bool = True
-    """It stands in the model card, too, and not on the page alone."""
+    """Shown in the model card, too, and not only on the page."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How losses of a domain are called, and what they are compared with."""
+    """A domain's names for its losses, and the baselines that they are compared with."""
 
     loss: str
-    """Such as "Brier score"."""
+    """Name of the loss, such as "Brier score"."""
     skill: str
-    """Such as "Brier skill": the share of the reference's loss that is saved."""
+    """Name of the skill, such as "Brier skill": the share of the reference's loss that is saved."""
     clusters: str
-    """What examples are right or wrong together by, in the plural, such as "decision dates"."""
+    """Name of the groups of examples that are right or wrong together, such as "decision dates"."""
     reference: str
     """The baseline that skill is measured against, and that an invalid reply counts as."""
     rivals: tuple[str, ...] = ()
     """Further baselines that the verdict compares a model with."""
     replies: str = "answers"
-    """What a model gives, in the plural."""
+    """Name of a model's replies, in the plural."""
 
     @property
     def skill_measure(self) -> Measure:

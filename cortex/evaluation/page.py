@@ -20,7 +20,7 @@ class Figure:
 
     title: str
     note: str
-    """How to read it."""
+    """A sentence on how to read the drawing."""
     svg: str
 
 

@@ -1,4 +1,4 @@
-"""The figures that every domain's page has, drawn from the record alone, and what further ones are made of."""
+"""The figures of every domain's page, drawn from the record alone, and the parts for a domain's own figures."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -18,7 +18,7 @@ DASHES = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (2, 1)))
 
 
 def skill_forest(evaluation: Evaluation) -> str:
-    """Skill with its interval, one row a contender."""
+    """Skill with its interval, one row for each contender."""
     with themed():
         figure = Figure(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.contenders)))
         axes = figure.subplots()
@@ -64,7 +64,7 @@ def cumulative_skill(evaluation: Evaluation) -> str:
 
 
 def forest(axes: Axes, evaluation: Evaluation, rows: Sequence[tuple[float, Interval]], reference: float) -> None:
-    """Estimates with their intervals, a row each from the top, and the line they are read against."""
+    """Draw estimates with their intervals, one row each from the top, and the reference line."""
     axes.axvline(reference, color=THEME["muted"], linewidth=1)
     for row, ((estimate, interval), colour) in enumerate(zip(rows, colours(evaluation), strict=True)):
         axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=2, solid_capstyle="round")
@@ -78,7 +78,7 @@ def forest(axes: Axes, evaluation: Evaluation, rows: Sequence[tuple[float, Inter
 def panels(
     evaluation: Evaluation, height: float, *, same_scale: bool
 ) -> tuple[Figure, list[tuple[Axes, Evaluated, str]]]:
-    """One small panel a model over the probabilities, in rows of five."""
+    """One small panel for each model, in rows of five, with probabilities from 0 to 1 on the x axis."""
     models = list(evaluation.models.items())
     columns = min(COLUMNS, len(models))
     rows = -(-len(models) // columns)

@@ -56,7 +56,7 @@ class Evaluated(Record):
     cumulative_skill: list[float] = []
     """Skill gained up to each cluster in time, as a share of the whole reference's loss; it ends at the skill."""
     details: dict[str, JsonValue] = {}
-    """What the domain's own figures on the page are drawn from."""
+    """Data of the domain's own figures on the page."""
 
 
 class Comparison(Record):
@@ -111,11 +111,11 @@ class DataSummary(Record):
     resamples: int
     seed: int
     facts: dict[str, str]
-    """What else the domain tells of the data, for people."""
+    """The domain's further facts of the data, for people."""
 
     @property
     def period(self) -> dict[str, str]:
-        """The time that was judged on, by its name; nothing where order means nothing."""
+        """The test period, by its title; empty where order means nothing."""
         if not self.times:
             return {}
         return {"Test period": f"{self.times[0]:%Y-%m-%d} to {self.times[-1]:%Y-%m-%d}"}
@@ -164,7 +164,7 @@ class Evaluation(Record):
     comparisons: list[Comparison]
     samples: list[Sample]
     derived: list[Derived] = []
-    """The released weights that are not as they were trained."""
+    """Released weights that were changed after training, such as quantized copies."""
 
     @property
     def contenders(self) -> dict[str, Evaluated]:
@@ -179,7 +179,7 @@ class Evaluation(Record):
         """Read a record back.
 
         Raises:
-            DataError: the text is not one; the message names `name` and the first field that is wrong.
+            DataError: the text is no record; the message names `name` and the first field that is wrong.
         """
         try:
             return cls.model_validate_json(text)

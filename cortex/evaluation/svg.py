@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that belongs to the page around it: its colours, its font, the same bytes every time."""
+"""Matplotlib figures as SVG in the colours and the font of the page around them, with the same bytes every time."""
 
 import io
 import re
@@ -66,7 +66,7 @@ def series(index: int) -> str:
 
 
 def plain_y(axes: Axes) -> None:
-    """Leave categories on the y axis as bare labels."""
+    """Show categories on the y axis as labels alone, without axis line or grid."""
     axes.spines["left"].set_visible(False)
     axes.grid(visible=False, axis="y")
 

@@ -1,4 +1,4 @@
-"""Verdict in words that a model's scores allow. The burden of proof is the model's."""
+"""The verdict on a model, in words. Skill that the scores do not prove is not claimed."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,10 @@ from cortex.evaluation.record import Comparison, DataSummary, Evaluated, Relatio
 
 MINIMUM_CLUSTERS = 30
 MINIMUM_BLOCKS = 5
-"""With fewer clusters, or fewer blocks of those that move together, an interval means too little to claim anything."""
+"""With fewer clusters, or fewer blocks of consecutive ones, an interval is too uncertain to support any claim."""
 
 MINIMUM_VALID_SHARE = 0.5
-"""A model that answers less than half of what it is asked is no use, however good those answers are. One that
-answers just half of it may be."""
+"""Below this share of readable replies no skill is claimed, however good those replies are."""
 
 _VERBS: dict[Relation, str] = {
     "beats": "beats",

@@ -1,4 +1,4 @@
-"""What of a trainer's output is the model: weights, configuration and tokenizer, and nothing of the machine."""
+"""The model's files in a trainer's output: weights, configuration and tokenizer, and nothing of the machine."""
 
 import json
 import shutil

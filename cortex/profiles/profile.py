@@ -41,7 +41,7 @@ class Profile(Section):
     """The seed of all randomness."""
     model: Model
     domain: Annotated[SerializeAsAny[Domain], BeforeValidator(_read_domain)]
-    """What is learned; its `kind` says which keys there are."""
+    """The task to learn; its `kind` decides which keys there are."""
     teacher: Teacher = Teacher()
     sft: Sft
     dpo: Dpo | None = None
@@ -53,7 +53,7 @@ class Profile(Section):
     budget: Budget = Budget()
     estimates: Estimates = Estimates()
     tracking: Items[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = ()
-    """Where trainings are drawn, besides the ledger, from which they are drawn: docs/tracking.md."""
+    """Trackers that draw the trainings' curves from the ledger: docs/tracking.md."""
 
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:

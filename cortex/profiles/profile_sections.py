@@ -1,4 +1,4 @@
-"""The sections of a profile, less the data's and the trainers' own: model, teacher, export, hardware, budget, ..."""
+"""The sections of a profile other than the domain's, the trainers' and sampling: model, teacher, export, budget, ..."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +19,7 @@ class ScratchModel(Section):
     """The shape of a small Llama that is built from nothing, with a tokenizer trained on the corpus."""
 
     vocabulary: int = Field(default=1024, ge=300, le=65536)
-    """Tokens at most."""
+    """Maximum number of tokens."""
     hidden_size: int = Field(default=128, ge=16, multiple_of=16)
     """Width."""
     intermediate_size: int = Field(default=384, ge=16)
@@ -46,19 +46,19 @@ class Adapter(Section):
 
 
 class Model(Section):
-    """Which model is trained, and how much of it."""
+    """The model to train, and how much of it."""
 
     base: NameOrFolder | None = None
     """A model hub's name or a local folder. Exactly one of `base` and `scratch` is given."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """The commit of the hub that the base is taken at, in 40 hexadecimal digits. None: the main branch's when the run
-    is launched, or, if no hub answers then, when the base is first loaded; the run keeps to it from there on."""
+    """The commit of the base on the hub, in 40 hexadecimal digits. None: the main branch's at the launch, or, if no hub
+    answers then, when the base is first loaded; the run keeps to that commit."""
     scratch: ScratchModel | None = None
-    """Build the base instead."""
+    """Build a small base in place of `base`."""
     licence: str = "apache-2.0"
     """The licence that the trained weights inherit, as the model card names it."""
     adapter: Adapter | None = None
-    """None trains all weights."""
+    """The adapter to train; None trains all weights."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
     """The attention kernel."""
 
@@ -74,7 +74,7 @@ class Model(Section):
 
 
 class Teacher(Section):
-    """Who writes the reasoning that SFT imitates."""
+    """The model that writes the reasoning which SFT imitates."""
 
     model: str = "scripted-teacher"
     """The model's name at the endpoint."""
@@ -83,15 +83,15 @@ class Teacher(Section):
     port: int = Field(default=0, ge=0, le=65535)
     """The scripted teacher's port; 0 takes a free one."""
     examples: int = Field(default=4000, ge=1)
-    """How many training examples are labelled, evenly over time."""
+    """Number of training examples to label, evenly over time."""
     concurrency: int = Field(default=16, ge=1, le=512)
-    """Requests under way at once."""
+    """Maximum number of concurrent requests."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature."""
     max_tokens: int = Field(default=2048, ge=16)
-    """Longest answer, its reasoning included."""
+    """Longest answer in tokens, its reasoning included."""
     patience_seconds: float = Field(default=900.0, ge=0, le=86400)
-    """How long it may answer nobody, be it down, busy or loading its model, before the stage gives up."""
+    """Seconds without any answer, be the endpoint down, busy or loading its model, before the stage gives up."""
 
 
 class Gptq(Section):
@@ -102,10 +102,10 @@ class Gptq(Section):
     group_size: int = Field(default=128, ge=16)
     """Weights that share one scale."""
     max_kl: float = Field(gt=0)
-    """Bound of the mean divergence of its next-token distributions, in nats, on held-out answers."""
+    """Maximum mean divergence of its next-token distributions from the full weights', in nats, on held-out answers."""
     max_loss_rise: float | None = Field(ge=0)
-    """Bound of the rise of its loss on held-out examples (for markets, of the Brier score); null leaves its scores to
-    the evaluation."""
+    """Maximum rise of its loss on held-out examples (for markets, of the Brier score); null: only the evaluation scores
+    it."""
 
 
 class Export(Section):
@@ -118,9 +118,10 @@ class Export(Section):
     check_examples: int = Field(default=256, ge=8)
     """Validation examples on which the copies are compared with the full weights."""
     batch_size: int = Field(default=16, ge=1)
-    """Validation examples in one batch: where the weights do not fit onto the GPU, each token of a batch moves them."""
+    """Validation examples in one batch: weights that do not fit onto the GPU are moved there for each token of a
+    batch."""
     answer_tokens: int | None = Field(default=None, ge=8)
-    """How far into an answer a copy is compared; None: to the end. Shorter ones cannot be judged."""
+    """Tokens of each answer on which a copy is compared; None: all. Answers that are cut off so cannot be judged."""
 
     @model_validator(mode="after")
     def _scored(self) -> Self:
@@ -141,23 +142,23 @@ class Export(Section):
 
 
 class Evaluate(Section):
-    """The judging of every model on the held-out period."""
+    """The judging of every model on the test split."""
 
     examples: int = Field(default=1000, ge=50)
-    """How many test examples, evenly over the period; fewer where there are fewer."""
+    """Number of test examples, evenly over the period; all of them where there are fewer."""
     batch_size: int = Field(default=64, ge=1)
-    """Prompts per generation batch of transformers, whose answers are kept together; see `sampling`."""
+    """Prompts per generation batch of transformers, whose answers are stored together; see `sampling` for vLLM."""
     max_new_tokens: int = Field(default=64, ge=8)
-    """Longest answer."""
+    """Longest answer, in tokens."""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples."""
 
 
 class Hardware(Section):
-    """What the training stages run on."""
+    """The machines of a run."""
 
     device: Literal["cpu", "cuda"] = "cuda"
-    """`cpu` turns off what needs a GPU."""
+    """`cpu` turns off everything that needs a GPU."""
     gpus: int = Field(default=1, ge=1)
     """GPUs per machine; more than one trains sharded."""
     nodes: int = Field(default=1, ge=1, le=64)
@@ -165,10 +166,9 @@ class Hardware(Section):
     sharding: Literal["fsdp2", "zero3"] = "fsdp2"
     """The library that splits the model over all GPUs: PyTorch's FSDP2, or DeepSpeed's ZeRO-3."""
     export_gpus: int = Field(default=1, ge=1)
-    """GPUs of the machine that exports. One does for every model whose weights fit into the host's memory in bf16."""
+    """GPUs of the machine that exports. One is enough if the model's weights fit into the host's memory in bf16."""
     evaluate_gpus: int | None = Field(default=None, ge=1)
-    """GPUs of the machine that evaluates, where fewer do: vLLM divides one model in bf16 among them. None: as many as
-    train."""
+    """GPUs of the machine that evaluates, if fewer are enough: vLLM splits one model in bf16 over them. None: `gpus`."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)
@@ -176,7 +176,7 @@ class Hardware(Section):
 
     @property
     def processes(self) -> int:
-        """That train: one for each GPU of each machine."""
+        """Number of training processes: one for each GPU of each machine."""
         return self.gpus * self.nodes
 
     @property
@@ -188,19 +188,19 @@ class Budget(Section):
     """The limits of a run: dollars, and hours."""
 
     dollars: float = Field(default=0.0, ge=0)
-    """The cap on a whole run, all attempts and machines together, each from its cloud's launch on; 0 sets none."""
+    """The cap on the cost of a whole run: all attempts and machines, each from its cloud's launch on; 0: no cap."""
     failed_launches: int | None = Field(default=5, le=1000)
-    """Launches in a row that may fail before `cortex run` begins, after which the run is given up; null: any number.
-    SkyPilot waits longer before each, so that five outlast a registry or a mirror that is away for a quarter of an
-    hour: what fails then is the image or the setup, and would fail again."""
+    """Launches in a row that may fail before `cortex run` begins; then the run is given up. null: any number. SkyPilot
+    waits longer before each, so that five outlast a registry or a mirror that is away for a quarter of an hour. After
+    that, the fault is in the image or the setup, and the next launch would fail, too."""
     failed_dollars: float | None = Field(default=40.0, le=1e6)
-    """What such launches in a row may cost together, the one under way included; null: any sum. An hour of eight H100s
-    on spot, several times what pulling an image onto them takes."""
+    """Maximum cost of such launches in a row, the current one included; null: any sum. The default is about an hour of
+    eight H100s on spot, several times what pulling an image onto them costs."""
     hours: float = Field(default=0.0, ge=0, le=8760)
-    """The deadline: from the launch to the release. Machines on demand are used to meet it where spot ones are not
-    enough. 0 sets none, and the run takes what the pipeline's file says, however long that takes."""
+    """The deadline, in hours from the launch to the release. Machines on demand are used where spot ones are not enough
+    to meet it. 0: no deadline; the run then takes the machines of the pipeline's file, however long that takes."""
     max_duration: float = Field(default=0.0, ge=0, le=8760)
-    """Hours from the launch after which the run stops, as at the cap of dollars; 0 sets none."""
+    """Hours from the launch after which the run stops, as it does at the cap of `dollars`; 0: no limit."""
 
     @field_validator("failed_launches", "failed_dollars")
     @classmethod
@@ -211,26 +211,26 @@ class Budget(Section):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """All but what nobody has set: a profile that says nothing of it keeps the hash that it had before."""
+        """Leave out defaults, except for `dollars`: a profile that sets no newer key keeps the hash that it had."""
         known = type(self).model_fields
         return {key: value for key, value in handler(self).items() if key == "dollars" or value != known[key].default}
 
 
 class Estimates(Section):
-    """How long things are expected to take, for the forecast alone, in place of what `cortex plan` computes.
+    """Expected durations, for the estimate alone, in place of those that `cortex plan` computes.
 
-    A run that was is a better source than both: `--like`.
+    Measurements of a finished run are better than both: `--like`.
     """
 
     sft: float | None = Field(default=None, gt=0)
-    """Seconds an optimizer step of SFT."""
+    """Seconds per optimizer step of SFT."""
     dpo: float | None = Field(default=None, gt=0)
-    """Seconds an optimizer step of DPO."""
+    """Seconds per optimizer step of DPO."""
     grpo: float | None = Field(default=None, gt=0)
-    """Seconds an optimizer step of GRPO, with its rollouts."""
+    """Seconds per optimizer step of GRPO, with its rollouts."""
     other_hours: float | None = Field(default=None, ge=0)
-    """Hours of everything else on such a machine: labels, pairs, export, evaluation."""
+    """Hours of everything else on the same machines: labels, pairs, export, evaluation."""
     restart_minutes: float | None = Field(default=None, ge=0)
-    """From the asking for a machine to its first step: boot, image, weights."""
+    """Minutes from the request for a machine to its first step: boot, image, weights."""
     save_seconds: float | None = Field(default=None, ge=0)
-    """For which training stands still at a checkpoint."""
+    """Seconds for which training pauses at a checkpoint."""

@@ -1,4 +1,4 @@
-"""What a profile says of drawing answers from a trained model: by which engine, and how many at once."""
+"""A profile's section on sampling answers from a trained model: the engine, and the number of prompts at once."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,23 +11,23 @@ Engine = Literal["transformers", "vllm", "endpoint"]
 
 
 class Sampling(Section):
-    """How `evaluate`, and `dpo` for its pairs, get answers from a model."""
+    """Sampling of a model's answers, in `evaluate` and for the pairs of `dpo`."""
 
     engine: Engine | None = None
-    """`transformers`: one batch after the other, in this process. `vllm`: vLLM on all GPUs of the machine. `endpoint`:
+    """`transformers`: one batch after another, in the stage's own process. `vllm`: vLLM on all GPUs of the machine. `endpoint`:
     an OpenAI-compatible server that serves each model under its name here (`base`, `sft`, `grpo`, `gptq-w8`). None:
     transformers on a CPU, vLLM on a GPU."""
     batch_size: int = Field(default=256, ge=1)
-    """Prompts that vLLM or the endpoint gets at once. Their answers are kept together, so a preemption costs at most so
-    many. transformers takes `evaluate.batch_size`."""
+    """Prompts that vLLM or the endpoint gets at once. Their answers are stored together, so a preemption loses at most
+    this many. For transformers it is `evaluate.batch_size`."""
     gpu_memory_utilization: float = Field(default=0.9, gt=0, lt=1)
-    """The share of each GPU's memory that vLLM takes; it has the GPUs for itself."""
+    """The share of each GPU's memory that vLLM takes; no other process uses the GPUs."""
     url: Annotated[str, AfterValidator(check_http_url)] | None = None
     """The endpoint's address."""
     concurrency: int = Field(default=64, ge=1, le=512)
-    """Requests to the endpoint under way at once."""
+    """Maximum number of concurrent requests to the endpoint."""
     patience_seconds: float = Field(default=900.0, ge=0, le=86400)
-    """How long the endpoint may answer nobody before the stage gives up."""
+    """Seconds without any answer from the endpoint before the stage gives up."""
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:

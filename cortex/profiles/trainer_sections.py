@@ -1,4 +1,4 @@
-"""What a profile says of its trainers: steps, rates and batches, in the trainers' own terms."""
+"""A profile's sections on its trainers: steps, rates and batches, in the trainers' own terms."""
 
 import math
 from typing import Any, ClassVar, Literal, Self
@@ -11,25 +11,25 @@ from cortex.section import Section
 
 
 class HangLimit(Section):
-    """How long a trainer may show no progress before it is ended, to be continued from its last checkpoint."""
+    """Limits of the time without progress, after which a trainer is ended and continued from its last checkpoint."""
 
     steps: float = Field(default=20.0, gt=1)
-    """So many times the median of its recent steps."""
+    """The limit between two steps, as a multiple of the median time of recent steps."""
     least_seconds: float = Field(default=600.0, gt=0)
-    """But never less, since a step may now and then be slow."""
+    """The smallest limit between two steps, since a step may now and then be slow."""
     start_seconds: float = Field(default=3600.0, gt=0)
-    """Until the first step, while weights are read and kernels compiled, and for the saving of one checkpoint."""
+    """The limit before the first step, while weights are read and kernels compiled, and for saving one checkpoint."""
 
 
 class Optimization(Section):
-    """What every trainer takes."""
+    """The settings that all trainers share."""
 
     learning_rate: float = Field(gt=0, lt=1)
     """Peak learning rate."""
     scheduler: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
-    """How it falls."""
+    """The learning rate's decline after the warm-up."""
     warmup_steps: int = Field(default=10, ge=0)
-    """Optimizer steps over which it rises."""
+    """Optimizer steps over which the learning rate rises to its peak."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -43,16 +43,17 @@ class Optimization(Section):
     save_steps: int = Field(ge=1)
     """Optimizer steps between checkpoints."""
     keep_checkpoints: int = Field(default=2, ge=1)
-    """How many of the newest checkpoints stay, on the disk and in the bucket; the best validated one stays besides."""
+    """Number of newest checkpoints to keep, on the disk and in the bucket; the best validated one is kept besides."""
     validate_steps: int | None = Field(default=None, ge=1)
-    """Optimizer steps between validations on held-out examples; each waits for the next save, for only what was saved
-    can be gone back to, and one comes at the end. The best validated weights are released; None: the last are."""
+    """Optimizer steps between validations on held-out examples. Each waits for the next save, since only saved weights
+    can be released, and one more comes at the end. The best validated weights are released. None: no validations, and
+    the last weights are released."""
     validation_examples: int = Field(default=256, ge=8)
-    """How many held-out examples a validation takes: fewer are cheaper, and say less of small differences."""
+    """Held-out examples in a validation: fewer are cheaper, and say less of small differences."""
     patience: int | None = Field(default=None, ge=1)
-    """End the training after so many validations without a better one. None goes on to `max_steps`."""
+    """End the training after this many validations without a better one. None: train to `max_steps`."""
     hang_limit: HangLimit = HangLimit()
-    """When a trainer that makes no step counts as hung."""
+    """Limits after which a trainer that makes no step counts as hung."""
 
     @model_validator(mode="after")
     def _something_to_be_patient_with(self) -> Self:
@@ -69,9 +70,9 @@ class Sft(Optimization):
     optimizer: str = "adamw_torch"
     """An optimizer by Axolotl's name."""
     sample_packing: bool = False
-    """Several examples in one sequence, which none of them sees of another: under `sdpa`, too."""
+    """Pack several examples into one sequence, where none attends to another: under `sdpa`, too."""
     axolotl: dict[str, Any] = Field(default_factory=dict)
-    """Further keys of Axolotl's own configuration, but for those that load code from elsewhere; checked against its
+    """Further keys of Axolotl's own configuration, except those that load code from elsewhere; checked against its
     schema when the stage starts."""
 
     @field_validator("axolotl")
@@ -87,7 +88,7 @@ class TrlOptimization(Optimization):
 
     stage: ClassVar[TrlStage]
     trl: dict[str, Any] = Field(default_factory=dict)
-    """Further keys of TRL's own configuration class, but for those that load code or that the kit sets itself."""
+    """Further keys of TRL's own configuration class, except those that load code or that the kit sets itself."""
 
     @field_validator("trl")
     @classmethod
@@ -98,7 +99,7 @@ class TrlOptimization(Optimization):
 
 
 class Dpo(TrlOptimization):
-    """Direct preference optimization on pairs of samples of one prompt, ranked by their realised score."""
+    """Direct preference optimization on pairs of answers to one prompt, by TRL."""
 
     stage = "dpo"
     prompts: int = Field(default=256, ge=2)
@@ -110,7 +111,7 @@ class Dpo(TrlOptimization):
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Sample from the likeliest tokens that together have this probability."""
     beta: float = Field(default=0.1, gt=0)
-    """How strongly the model is held to its start."""
+    """The beta of DPO's loss: the larger, the closer the model stays to its start."""
 
 
 class Vllm(Section):
@@ -121,7 +122,7 @@ class Vllm(Section):
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share one copy of the model."""
     max_model_length: int | None = Field(default=None, ge=64)
-    """Longest prompt and answer, in tokens, that room is kept for; None keeps it for the longest the model can take."""
+    """Longest prompt with its answer, in tokens, that memory is reserved for; None: the model's own maximum."""
 
 
 class Collapse(Section):
@@ -131,15 +132,15 @@ class Collapse(Section):
     window: int = Field(default=20, ge=1)
     """Steps over which each sign is averaged."""
     max_groups_alike: float | None = Field(default=0.98, gt=0, lt=1)
-    """Share of groups whose answers were all paid alike: they teach nothing."""
+    """Maximum share of groups whose answers all earned the same reward: they teach nothing."""
     max_truncated: float | None = Field(default=0.95, gt=0, lt=1)
-    """Share of answers that were cut off at `max_completion_length`."""
+    """Maximum share of answers that were cut off at `max_completion_length`."""
     min_entropy: float | None = Field(default=None, gt=0)
-    """Entropy of the next token, in nats. Its scale is the model's own: look at a good training's first."""
+    """Minimum entropy of the next token, in nats. Its scale differs by model: look at a good training's first."""
     min_length: float | None = Field(default=None, gt=0)
-    """Tokens an answer."""
+    """Minimum mean length of an answer, in tokens."""
     max_kl: float | None = Field(default=None, gt=0)
-    """Divergence from the SFT model, in nats a token; measured only where `beta` is above 0."""
+    """Maximum divergence from the SFT model, in nats per token; measured only where `beta` is above 0."""
 
 
 class Grpo(TrlOptimization):
@@ -159,17 +160,17 @@ class Grpo(TrlOptimization):
     beta: float = Field(default=0.0, ge=0)
     """Weight of the divergence from the SFT model; 0 loads no reference model."""
     loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
-    """How token losses are averaged."""
+    """The averaging of token losses, by TRL's name."""
     scale_rewards: Literal["group", "batch", "none"] = "none"
-    """What advantages are divided by. Bounded proper scores need no division."""
+    """The standard deviation that advantages are divided by. Bounded proper scores need no division."""
     vllm: Vllm | None = None
-    """None samples with transformers' own generate."""
+    """Sample rollouts by vLLM; None: by transformers' own `generate`."""
     collapse: Collapse | None = Collapse()
-    """When a training counts as collapsed; None: never."""
+    """Signs at which a training counts as collapsed; None: it never does."""
     sample_steps: int = Field(default=10, ge=1)
-    """Steps between two of which sampled answers are kept in the bucket, to be read."""
+    """Steps between two at which sampled answers are kept in the bucket, for people to read."""
     samples: int = Field(default=8, ge=0, le=64)
-    """How many answers are kept each time; 0 keeps none."""
+    """Number of answers that are kept each time; 0 keeps none."""
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:
@@ -195,7 +196,7 @@ class Grpo(TrlOptimization):
 
     @property
     def generation_steps(self) -> int:
-        """Forward passes that one batch of rollouts is for."""
+        """Forward passes that share one batch of rollouts."""
         return self.trl.get("steps_per_generation") or self.gradient_accumulation
 
     @property

@@ -30,11 +30,11 @@ from cortex.teaching.scripted_server import MODEL
 from cortex.text import harmless
 
 Fault = Callable[[str, str], str | None]
-"""What is wrong with the answer to an example of this id; None for one that can be used."""
+"""Names the fault of an answer, given the example's id and the text; None for an answer that can be used."""
 
 TRIAL = 8
-"""Answers that are read before more are paid for: unless one of them can be used, none of the rest will. A
-teacher that errs every second time fails by accident once in 256 runs."""
+"""Number of first answers that are checked before more are paid for: if none of them can be used, the stage stops. A
+teacher that errs every second time fails this check by accident once in 256 runs."""
 
 TRIES = 5
 """Tries of a prompt whose replies cannot be read, or fail while other prompts are answered."""
@@ -44,13 +44,13 @@ IN_A_ROW = 16
 random order, so even if half of them were refused for their content, this would happen once in 65,000 prompts."""
 
 PACE = Patience(first=0.5)
-"""Growing pauses between two tries of a prompt; the profile limits the time without any answer."""
+"""Growing pauses between the tries of a prompt; the profile limits the time without any answer."""
 
 LONGEST_WAIT = 120.0
-"""Seconds that a Retry-After is honoured, as OpenAI's client does; then the endpoint is asked again all the same."""
+"""Maximum seconds for which a Retry-After is honoured, as by OpenAI's client; then the endpoint is asked anyway."""
 
 TOLD_AFTER = 5.0
-"""Seconds for which nobody is answered before the log says so."""
+"""Seconds without any answer before the log says so."""
 
 
 @contextmanager
@@ -122,13 +122,13 @@ class _Session:
         self._answered_at = float("-inf")
         """Time at which a prompt was last answered."""
         self._given_up: dict[int, tuple[str, Completion, float]] = {}
-        """By position: prompts without an answer, and when that was known; since then none was sent and answered."""
+        """By position: prompts without an answer, and the time of giving up; no request sent later was answered yet."""
         self._fault = fault
         self._trial: list[tuple[str, Completion]] = []
         self._trial_size = min(TRIAL if fault else 0, len(waiting))
         self._passed = asyncio.Event()
         if fault is None or (journal.settled and len(waiting) < TRIAL):
-            self._passed.set()  # too few to tell the endpoint by, and it has answered before
+            self._passed.set()  # too few prompts are left for a trial, and the endpoint has answered before
 
     async def run(self) -> None:
         async with ChatClient(self._endpoint) as client:
@@ -213,7 +213,7 @@ class _Session:
             )
 
     def _check_trial(self, example: str, completion: Completion) -> None:
-        """Let the rest be asked once an answer can be read, or stop when none of the first can."""
+        """Let the other prompts be asked once an answer can be used, or stop when none of the first can."""
         if self._passed.is_set() or self._fault is None:
             return
         self._trial.append((example, completion))

@@ -1,4 +1,4 @@
-"""Markets: what a price will do, from what was known at the decision."""
+"""Markets: forecasts of a price's return from the data known at the decision."""
 
 from cortex.domains.markets.domain import Markets
 

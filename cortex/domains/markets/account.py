@@ -12,7 +12,7 @@ class Column:
     """One column and its role."""
 
     name: str
-    """As the file has it."""
+    """The name as the file has it."""
     role: Role
     why: str
     file: str
@@ -26,7 +26,7 @@ class Account:
     notes: tuple[str, ...]
 
     def with_notes(self, notes: Sequence[str]) -> "Account":
-        """The same, with more notes."""
+        """A copy with more notes."""
         return replace(self, notes=(*self.notes, *notes))
 
     def to_json(self) -> dict[str, object]:

@@ -51,9 +51,9 @@ def _base_rate(n: int, climatology: Climatology) -> Forecasts:
 
 
 def _momentum(train: pl.DataFrame, test: pl.DataFrame, feature: str, climatology: Climatology) -> Forecasts:
-    """Training outcomes where the feature had the same sign; the base rate where it never had.
+    """Training outcomes where the feature had the same sign; the base rate where it never had that sign.
 
-    A feature of exactly 0 is on the side of those that fell, as an outcome of 0 is: what it forecasts has not risen.
+    A feature of exactly 0 counts as falling, as an outcome of exactly 0 does.
     """
     outcome, was_rising = train["outcome"].to_numpy(), is_up(train[feature].to_numpy())
     is_rising = is_up(test[feature].to_numpy())

@@ -1,4 +1,4 @@
-"""From a market's history to examples, and an account of what was made of it."""
+"""Building of a market's examples, and of their description, from its history."""
 
 from functools import partial
 

@@ -52,7 +52,7 @@ def calibration_error(grades: Grades) -> float:
 
 
 def calibration_details(grades: Grades) -> dict[str, JsonValue]:
-    """What the page draws of N forecasts' calibration."""
+    """Data of the page's calibration figures, from the grades of N forecasts."""
     p_up, up = grades.values("p_up"), grades.values("up") == 1
     bins = reliability(p_up, up)
     counts, _ = np.histogram(p_up, bins=P_BINS, range=(0, 1))

@@ -30,7 +30,7 @@ def check_order(rows: pl.DataFrame, file: str) -> None:
 def is_newest_first(rows: pl.DataFrame) -> bool:
     """True where each symbol's times fall from row to row, as some exchanges' and sites' exports list them."""
     before = pl.col("time").shift(1).over("symbol")
-    # Null where a symbol begins: no row speaks for it, nor against it.
+    # A symbol's first row has no row before it: its null says nothing of the order.
     falls = rows.select((pl.col("time") < before).alias("falls"))["falls"].drop_nulls()
     return len(falls) > 0 and bool(falls.all()) and not rows["symbol"].is_null().any()
 
@@ -56,7 +56,7 @@ def check_prices(rows: pl.DataFrame, file: str) -> None:
 
 
 def check_metrics(rows: pl.DataFrame, metrics: Sequence[str], file: str) -> None:
-    """Raise DataError where a metric is infinite. A missing one may be: null, or NaN."""
+    """Raise DataError where a metric is infinite. A value may be missing: null or NaN."""
     for metric in metrics:
         infinite = pl.col(metric).is_infinite()
         problem = pl.when(infinite).then(pl.format("has an infinite {}: leave it empty if unknown", pl.lit(metric)))

@@ -14,8 +14,8 @@ _ENOUGH = 8
 """Minimum number of values for a test: with fewer, a straight line may well be chance."""
 
 _NEAR_DAYS = 31
-"""A clock of the row shows a time near the row's own: the bar's end, say. A volume that happens to look like a time in
-dollars does not stay that near on every row."""
+"""A column whose values are times within this many days of the row's own, on every row, is a clock, such as the bar's
+end. A volume in dollars may look like such a time on some rows, but not on all."""
 
 _THINGS = "block|ledger|slot|row|record|line|trade|order|tx|txn|transaction|event|log|first|last|max|min"
 _COUNTER_NAME = re.compile(
@@ -29,8 +29,8 @@ def why_no_metric(rows: pl.DataFrame, metric: str) -> str | None:
     """Reason why a column carries nothing to learn from; None for a metric, or for too few values to tell.
 
     `rows` has symbol, time, `FILE` and `ROW`, in the order of the files, and prices where there are any. Values decide,
-    so that a counter is found under any name. A total that grows by differing steps is a metric. The name counts for
-    one thing that values cannot tell, block numbers and ids: they only rise, just as a supply does.
+    so that a counter is found under any name. A total that grows by differing steps is a metric. Names decide only for
+    block numbers and ids, whose values cannot be told from those of a supply: both only rise.
     """
     prices = [price for price in OHLC if price in rows.columns]
     known = rows.select("symbol", "time", FILE, ROW, *prices, pl.col(metric).alias("value")).drop_nulls("value")
@@ -91,7 +91,7 @@ def _calendar(known: pl.DataFrame) -> str | None:
 
 
 def _follows_weekday(known: pl.DataFrame) -> bool:
-    """True where the day of the week decides the value, as a flag of weekends does: over four weeks no chance."""
+    """True where the day of the week decides the value, as for a flag of weekends; four weeks rule out chance."""
     weekday = pl.col("time").dt.weekday().alias("weekday")
     days = known.group_by("symbol", weekday).agg(pl.col("value").n_unique().alias("values"), pl.len().alias("rows"))
     return days.select((pl.col("values") == 1).all() & (pl.col("rows") >= 4).all()).item() and days.height > 1
@@ -141,6 +141,6 @@ def _identifier(known: pl.DataFrame, metric: str) -> str | None:
 
 
 def _price_again(known: pl.DataFrame, prices: list[str]) -> str | None:
-    """An adjusted close, where there is nothing to adjust."""
+    """A column equal to a price on every row, such as an adjusted close where there is nothing to adjust."""
     same = (price for price in reversed(prices) if (known["value"] == known[price]).all())
     return next((f"a price: the same as {price} on every row" for price in same), None)

@@ -1,4 +1,4 @@
-"""What a profile says of its data: the source, the question asked of it, and how its time is split."""
+"""The data of a market's profile: its source, the question asked, and the split by time."""
 
 import datetime as dt
 from pathlib import Path
@@ -25,7 +25,7 @@ class SimulatorConfig(Section):
     kind: Literal["simulator"] = "simulator"
 
     chains: int = Field(default=12, ge=1, le=len(CHAINS))
-    """How many chains; each is one symbol."""
+    """Number of chains; each is one symbol."""
 
     days: int = Field(default=1120, ge=2, le=36_500)
     """Days of history for every chain."""
@@ -34,7 +34,7 @@ class SimulatorConfig(Section):
     """The first day."""
 
     signal: dict[Metric, float] = Field(default_factory=lambda: {"flow": -1.1, "whales": 0.9})
-    """Log-odds of an up move for each level of a metric. A metric that is not named carries nothing."""
+    """Log-odds of an up move for each level of a metric. A metric that is not named carries no signal."""
 
 
 class FilesConfig(Section):
@@ -46,10 +46,10 @@ class FilesConfig(Section):
     """Files, or folders whose `.parquet` and `.csv` files are read."""
 
     symbols: Items[str] | None = None
-    """Which symbols to keep. Default: all."""
+    """Symbols to keep. Default: all."""
 
     metrics: Items[str] | None = None
-    """Which extra numeric columns serve as on-chain metrics. Default: all; an empty list: none."""
+    """Extra numeric columns to use as on-chain metrics. Default: all; an empty list: none."""
 
     @field_validator("paths", mode="before")
     @classmethod
@@ -63,26 +63,26 @@ class FlipsideConfig(Section):
     kind: Literal["flipside"] = "flipside"
 
     chains: Items[Literal["near", "ethereum", "solana"]] = Field(default=("near",), min_length=1)
-    """Which chains to query, by Flipside's names."""
+    """Chains to query, by Flipside's names."""
 
     start: Date = dt.date(2022, 1, 1)
-    """The first day asked for."""
+    """The first day to query."""
 
     end: Date | None = None
-    """The day after the last one asked for. Default: all there is."""
+    """The day after the last one to query. Default: the current date, so that all complete days are included."""
 
 
 class DataConfig(Section):
-    """From a source to examples: when decisions are taken, what is known then, and what is asked."""
+    """The way from a source to examples: the days of decisions, the data known then, and the question asked."""
 
     source: Annotated[SimulatorConfig | FilesConfig | FlipsideConfig, Field(discriminator="kind")] = SimulatorConfig()
-    """Where the tables come from."""
+    """The source of the tables."""
 
     horizon_days: int = Field(default=1, ge=1, le=365)
-    """The forecast is of the return over this many days after the decision."""
+    """Days after the decision over which the return is forecast."""
 
     every_days: int | None = Field(default=None, ge=1)
-    """Decide on each day whose count since 1970-01-01 this divides. Default: `horizon_days`: no outcomes overlap."""
+    """Days between decisions, counted from 1970-01-01. Default: `horizon_days`, so that no outcomes overlap."""
 
     onchain_lag_days: int = Field(default=1, ge=0, le=30)
     """A day's on-chain metric is known only this many days after that day's close."""
@@ -91,10 +91,10 @@ class DataConfig(Section):
     """The trailing window, in daily bars, against which features are standardised."""
 
     train_fraction: float = Field(default=0.6, gt=0, lt=1)
-    """The earliest part of the examples, for training."""
+    """Share of the examples, the earliest, for training."""
 
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
-    """The part after it, for choices made along the way. The rest, the latest, is the test split."""
+    """Share of the examples that follow, for choices during training. The rest, the latest, is the test split."""
 
     embargo_days: int | None = Field(default=None, ge=0)
     """Days without examples after the start of the validation and the test split. Default: `horizon_days`."""
@@ -108,12 +108,12 @@ class DataConfig(Section):
 
     @property
     def decision_step_days(self) -> int:
-        """`every_days`, its default filled in."""
+        """`every_days`, or its default."""
         return self.every_days or self.horizon_days
 
     @property
     def embargo(self) -> int:
-        """`embargo_days`, its default filled in."""
+        """`embargo_days`, or its default."""
         return self.horizon_days if self.embargo_days is None else self.embargo_days
 
     @model_validator(mode="after")

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from cortex.evaluation.page import Figure
     from cortex.evaluation.record import Evaluation
 
-# The methods import what they need: a profile is read in places that have no polars to spare the time for.
+# Each method imports what it needs: reading a profile must not take the time of importing polars.
 
 
 class Markets(DataConfig, Domain):
-    """Forecasts of returns over a horizon, from what was known at the decision."""
+    """Forecasts of returns over a horizon, from the data known at the decision."""
 
     kind: Literal["markets"] = "markets"
     """Names this domain."""
     style: Style = "full"
-    """How prompts are written: prose, or words that a small model can read."""
+    """Form of the prompts: prose (`full`), or words that a small model can read (`compact`)."""
     rewards: RewardWeights = RewardWeights()
-    """What an answer is paid for."""
+    """Weights of the parts of an answer's reward."""
 
     scale: ClassVar[Scale] = SCALE
     measures: ClassVar[tuple[Measure, ...]] = MEASURES

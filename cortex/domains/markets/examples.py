@@ -21,7 +21,7 @@ def build_examples(tables: MarketTables, config: DataConfig, render: Render) -> 
     """One row for each decision that has every feature and an outcome, sorted by time and symbol.
 
     Columns: those of every domain's examples, the id such as NEAR-2021-03-04, a cluster for each decision date, at the
-    decision's time; further symbol, outcome (a fraction), outcome_time (UTC), the features, and oracle_p_up and
+    decision's time; then symbol, outcome (a fraction), outcome_time (UTC), the features, and oracle_p_up and
     oracle_return, null where no oracle is known.
     Raises DataError where the history is too short, or a split is left empty.
     """
@@ -94,5 +94,5 @@ def feature_names(examples: pl.DataFrame) -> list[str]:
 
 
 def feature_labels(examples: pl.DataFrame) -> list[str]:
-    """The features of examples, each as `name: what it is`."""
+    """The features of examples, each as `name: label`."""
     return [f"{name}: {LABELS.get(name, name)}" for name in feature_names(examples)]

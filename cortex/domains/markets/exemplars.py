@@ -1,4 +1,4 @@
-"""Replies to a market's question of known worth."""
+"""Replies of known worth to a market's question."""
 
 from cortex.domains.domain import Example, Exemplars
 from cortex.domains.markets.grounding import readings
@@ -7,7 +7,7 @@ from cortex.domains.markets.protocol import Answer, render_answer
 
 
 def exemplars(example: Example) -> Exemplars:
-    """The forecast that knew the outcome, the one that knows nothing, and replies that only look like forecasts."""
+    """A forecast that knows the outcome, one that knows nothing, and replies that only look like forecasts."""
     assert isinstance(example.truth, float | int)
     happened = 100 * example.truth
     name, value = next(iter(readings(example.text).items()))

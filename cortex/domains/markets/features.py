@@ -19,7 +19,7 @@ MONTH = 30
 """Window, in bars, of `mom30`, the realised volatility and the trailing high."""
 
 STALE_DAYS = 7
-"""A metric's last value serves for a week; a price history with a longer gap than that starts afresh."""
+"""Days for which a metric's last value is used; after a longer gap a price history starts afresh."""
 
 LABELS: Mapping[str, str] = {
     "mom7": "7-day momentum",
@@ -63,7 +63,7 @@ class Feature:
 
 
 def level(z: Values) -> Values:
-    """The whole number nearest to `z` (halves go up), clipped to -2..2: what a compact prompt shows of a feature."""
+    """The whole number nearest to `z` (halves go up), clipped to -2..2, as a compact prompt shows a feature."""
     return (z + 0.5).floor().clip(-2, 2)
 
 
@@ -100,7 +100,7 @@ def metric_features(keys: pl.DataFrame, onchain: pl.DataFrame, *, lag_days: int,
     """`keys` (symbol, date, ...) with the z-score of each metric as it was known at the close of that date.
 
     The z-score is of the metric's last known value against its own trailing window: of its logarithm, or of the value
-    itself from the first non-positive one on. A missing value is stood in for by the one before for up to a week;
+    itself from the first non-positive one on. A missing value is replaced by the one before it for up to a week;
     after that the feature is null. Sorted by symbol and date.
     """
     metrics = [c for c in onchain.columns if c not in ("symbol", "date")]

@@ -70,7 +70,7 @@ class FilesSource:
 
 @dataclass(frozen=True)
 class _History:
-    """The rows of files with the same columns: parts of one table."""
+    """The rows of all files with the same columns, as one table."""
 
     name: str
     rows: pl.DataFrame
@@ -87,7 +87,7 @@ class _History:
 
 
 def _files(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """Every file named, and those in every folder named, in the order of their names; and what is left aside there."""
+    """All named files, and the files of each named folder in the order of their names; with notes on files not read."""
     files: list[Path] = []
     notes: list[str] = []
     for path in paths:
@@ -126,7 +126,7 @@ def _check_zones(tables: Sequence[TableFile]) -> None:
 
 
 def _check_numbers(stems: Sequence[str]) -> None:
-    """Refuse files that only their names tell apart, as `BTC_1` and `BTC_2`: parts, intervals, or two assets."""
+    """Refuse files whose names differ only by a number, as `BTC_1` and `BTC_2`: parts, intervals, or two assets?"""
     named = {symbol_of(stem): stem for stem in stems}  # years and parts are not in the symbol: their files are joined
     if alike := numbered_alike(list(named)):
         files = " and ".join(quoted(named[symbol]) for symbol in alike)
@@ -157,7 +157,7 @@ def _check_rows(table: TableFile) -> None:
 
 
 def _join_parts(tables: Sequence[TableFile]) -> list[_History]:
-    """Files with the same columns as one table, so that a day which two parts share is whole."""
+    """Join files with the same columns into one table, so that a day which two of them share is whole."""
     alike: dict[tuple[str, ...], list[TableFile]] = {}
     for table in tables:
         alike.setdefault((*table.prices, *sorted(table.metrics)), []).append(table)
@@ -173,7 +173,7 @@ def _join_parts(tables: Sequence[TableFile]) -> list[_History]:
 
 
 def _check_parts(rows: pl.DataFrame, parts: Sequence[TableFile]) -> None:
-    """Refuse files that hold the same day of a symbol, unless one goes on within the day where another ends."""
+    """Refuse files that hold the same day of a symbol, unless one continues within the day where another ends."""
     days = rows.group_by("symbol", pl.col("time").dt.date().alias("date"), maintain_order=True).agg(
         pl.col(FILE).unique(maintain_order=True).alias("files"),
         (pl.col(FILE) != pl.col(FILE).shift(1)).sum().alias("turns"),
@@ -211,7 +211,7 @@ def _left_out(
                 reasons.setdefault(metric, []).append(None if metric in wanted else "not among the `metrics` asked for")
     if asked_for is not None:
         _check_wanted(asked_for, list(reasons), tables)
-    # A column that varies in one file is a metric in all: a chain without a fork still has its place in the table.
+    # A column that varies in one file is a metric in all of them, even where it is constant.
     left_out = {metric: found[0] for metric, found in reasons.items() if found[0] and all(found)}
     for metric in reasons:
         if metric == UNNAMED and metric not in left_out:
@@ -281,7 +281,7 @@ def _join_onchain(tables: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
         if twice.height:
             symbol, date = twice.select("symbol", "date").row(0)
             raise DataError(f"two files have {metric} of {symbol} on {date}: keep one of them")
-    # At most one value a day and metric is left, so the largest is that one.
+    # At most one value is left for each day and metric, and `max` finds it among the nulls.
     return stacked.group_by("symbol", "date").agg(metrics.max()).sort("symbol", "date")
 
 

@@ -1,7 +1,7 @@
 """Flipside as a source: daily prices and chain metrics, queried through its SDK.
 
-Prices are made of hourly ones, less those that Flipside filled in itself. Metrics are made of each chain's hourly core
-metrics, whose tables the SDK's account must be allowed to read.
+Daily prices are computed from hourly ones, without those that Flipside imputed, and metrics from each chain's hourly
+core metrics, whose tables the account of the API key must be allowed to read.
 """
 
 import importlib
@@ -49,13 +49,13 @@ group by 1 order by 1
 
 @dataclass(frozen=True)
 class FlipsideSource:
-    """A `Source` that asks Flipside."""
+    """A `Source` that queries Flipside."""
 
     config: FlipsideConfig
     api_key: SecretStr
 
     def load(self) -> MarketTables:
-        """Both tables, a query a chain. Raises ConfigError without the SDK, DataError where an answer is no use."""
+        """Both tables, by one query for each chain. Raises ConfigError without the SDK, DataError for unusable data."""
         client = self._client()
         prices = pl.concat([self._ask(client, _PRICES_SQL, chain) for chain in self.config.chains])
         onchain = pl.concat([self._ask(client, _METRICS_SQL, chain) for chain in self.config.chains])
@@ -76,7 +76,7 @@ class FlipsideSource:
         return sdk.Flipside(self.api_key.get_secret_value())
 
     def _ask(self, client: Any, sql: str, chain: str) -> pl.DataFrame:
-        """The answer to `sql` for one chain, all its pages: symbol, date, and Float64 columns."""
+        """All pages of the answer to `sql` for one chain: symbol, date, and Float64 columns."""
         end = "current_date" if self.config.end is None else f"'{self.config.end}'"
         symbol, active = _CHAINS[chain]
         answer = client.query(

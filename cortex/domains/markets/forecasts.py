@@ -11,7 +11,7 @@ from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Bools, Floats
 
 INTERVAL_LEVEL = 0.9
-"""The share of outcomes that a stated return interval is asked to hold."""
+"""Share of outcomes that should lie inside the stated return intervals."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Climatology:
 
     @classmethod
     def of(cls, outcome: Floats) -> "Climatology":
-        """Estimate it from the training split's outcomes (N).
+        """Estimate the statistics from the training split's outcomes (N).
 
         Raises:
             DataError: no outcomes, one that is not finite, or all of them on one side of 0.
@@ -60,7 +60,7 @@ class Forecasts:
         return len(self.p_up)
 
     def graded(self, outcome: Floats) -> list[Graded]:
-        """Judge each against what happened (N, fractions).
+        """Judge each forecast against its outcome (N, fractions).
 
         Raises:
             DataError: there are no outcomes, not as many, or one that is not finite.
@@ -87,7 +87,7 @@ def checked_outcome(outcome: Floats, name: str = "outcome") -> Floats:
 
 
 def checked_base_rate(base_rate: float) -> float:
-    """A base rate strictly between 0 and 1: against one at the edge no skill is defined."""
+    """Check that a base rate lies strictly between 0 and 1: at 0 or 1, skill is undefined."""
     if not 0 < base_rate < 1:
         raise DataError(f"the training base rate of up is {base_rate}: skill needs outcomes on both sides of 0")
     return base_rate

@@ -1,4 +1,4 @@
-"""Notes on days of a history that make no examples, and why: otherwise nobody would notice that they are missing."""
+"""Notes on days of a history without examples, and the reason: otherwise nobody would notice that they are missing."""
 
 import polars as pl
 

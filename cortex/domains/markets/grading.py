@@ -1,4 +1,4 @@
-"""What a reply of a market's model is worth, once the outcome is known."""
+"""Grading of a market model's replies, once the outcome is known."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,15 +10,15 @@ from cortex.domains.markets.rewards import Reward, answer_parts, penalties
 from cortex.evaluation.graded import Graded
 
 ABSTENTION = 0.25
-"""The Brier score of a reply that cannot be read: that of saying one half."""
+"""The Brier score of a reply that cannot be read: that of a stated probability of one half."""
 
 CLIP = 1e-3
-"""Log loss reads a probability as within [CLIP, 1 - CLIP]: one wrong "certain" costs 6.9 nats, not infinity."""
+"""Log loss clips probabilities to [CLIP, 1 - CLIP]: a wrong certainty costs 6.9 nats in place of infinity."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What was stated of one return. Returns are fractions."""
+    """A forecast of one return. Returns are fractions."""
 
     p_up: float
     expected_return: float
@@ -34,7 +34,7 @@ class Forecast:
         return (self.p_up - is_up(outcome)) ** 2
 
     def numbers(self, outcome: float) -> dict[str, float]:
-        """What the measures of a market are means of."""
+        """The numbers whose means are a market's measures."""
         up = is_up(outcome)
         clipped = min(max(self.p_up, CLIP), 1 - CLIP)
         return {
@@ -56,10 +56,10 @@ def grade_reply(
 
     Args:
         reply: The model's text.
-        prompt: What it answered.
+        prompt: The prompt that it answers.
         outcome: The forward return that followed, as a fraction.
         weights: Scales and limits of the parts.
-        vocabulary: The lower-case words that count as spelled right; the prompt's own always do. Empty: not judged.
+        vocabulary: Lower-case words that count as spelled right, besides the prompt's. Empty: spelling is not judged.
 
     Returns:
         Its grade. A reply that does not parse earns nothing but its penalties.

@@ -1,4 +1,4 @@
-"""What is told of a market's model: its measures, the words for them, and the facts of its data."""
+"""Measures of a market's model, the words for them, and the facts of its data."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ MEASURES = (
     Measure("coverage", "90% coverage", of="covered", form=".1%"),
     Measure("interval_width", "Width of interval", of="width", form=".2%", has_interval=False, on_card=False),
 )
-"""Coverage is bought with width."""
+"""Coverage is to be read with the width: wider intervals cover more."""
 
 NOTES = (
     "Up means a return above 0. The Brier score is the mean squared error of the stated probability of up. Log loss is "

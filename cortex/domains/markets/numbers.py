@@ -24,7 +24,7 @@ _DECIMAL_POINT = (
     r"^[^0-9A-Za-z,.]*(?:[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})|0?\.[0-9]+|[0-9]{4,}\.[0-9]+)[^0-9A-Za-z,.]*$"
     r"|[0-9],[0-9]{3}[.,]"
 )
-"""A point, or two groups of three, that cannot be read any other way: commas of that file group thousands."""
+"""Text that shows how its file writes numbers: with a decimal point, or with commas that group thousands."""
 
 _SCALES = {"%": 0.01, "K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
@@ -39,7 +39,7 @@ class Numbers:
     reasons: dict[int, str]
     """Reasons why values are no numbers, by row, from 0."""
     given: int
-    """Number of rows with a value, whether a number or not."""
+    """Number of rows with a value, be it a number or not."""
 
     @property
     def readable(self) -> int:
@@ -47,7 +47,7 @@ class Numbers:
         return self.given - len(self.reasons)
 
     def checked(self, file: str) -> pl.Series:
-        """The values. Raises DataError, naming the first row that has none of the numbers it should have."""
+        """The values. Raises DataError, naming the first row whose value is no number."""
         if self.reasons:
             row = min(self.reasons)
             more = f" ({len(self.reasons) - 1:,} more rows are like it)" if len(self.reasons) > 1 else ""
@@ -56,7 +56,7 @@ class Numbers:
         return self.values
 
     def required(self, file: str) -> pl.Series:
-        """The values of a column that may leave nothing out. Raises DataError, naming the row and what it says."""
+        """The values, with words for a missing value refused, too. Raises DataError, naming the row and its text."""
         if self.raw.dtype == pl.String:
             word = self.values.is_null() & (self.raw.str.strip_chars().fill_null("") != "")
             missing = {int(row): "not a number: correct it" for row in word.arg_true()}
@@ -139,8 +139,8 @@ def _read_word(word: str, comma_groups: bool) -> _Word:
 
 
 def _mixed_units(text: pl.Series, values: pl.Series, read: dict[str, _Word]) -> dict[int, str]:
-    """The rows whose unit differs from the others': percent among plain numbers, or two currencies. Read alike, they
-    would be wrong numbers."""
+    """The rows whose unit differs from the others': percent among plain numbers, or two currencies. Reading all of them
+    alike would give wrong numbers."""
     units = {word: number.unit for word, number in read.items() if number.unit}
     if not units:
         return {}

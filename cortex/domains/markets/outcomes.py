@@ -36,13 +36,13 @@ def is_up(change: float | NDArray[np.float64] | pl.Expr) -> bool | NDArray[np.bo
     """True where a return is above 0.
 
     A forecast states the probability that the price rises, and a price that ends where it began has not risen: a
-    return of exactly 0 is no rise. Labels, rewards, scores and baselines all ask here, so that they cannot disagree.
+    return of exactly 0 is no rise. Labels, rewards, scores and baselines all call this, so that they cannot disagree.
     """
     return change > 0
 
 
 def horizon_in_steps(decision_time: pl.Series, outcome_time: pl.Series) -> int:
-    """How many decision dates one outcome spans, at most: 1 where outcomes do not overlap. N times each."""
+    """Maximum number of decision dates that one outcome spans: 1 where outcomes do not overlap. N times each."""
     decided = decision_time.to_numpy()
     dates = np.unique(decided)
     spans = np.searchsorted(dates, outcome_time.to_numpy()) - np.searchsorted(dates, decided)

@@ -1,4 +1,4 @@
-"""The figures of a market's page, drawn from the record alone. Each function gives one inline SVG."""
+"""The figures of a market's page, drawn from the record alone. Each function returns one inline SVG."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -35,7 +35,7 @@ def market_figures(evaluation: Evaluation) -> Iterable[Figure]:
 
 
 def interval_coverage(evaluation: Evaluation) -> str:
-    """How much of what happened lay inside the stated intervals, next to how wide they were."""
+    """Share of outcomes inside the stated intervals, next to the intervals' mean width."""
     with themed():
         figure = Canvas(layout="constrained", figsize=(WIDTH, 0.7 + 0.3 * len(evaluation.contenders)))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -53,7 +53,7 @@ def interval_coverage(evaluation: Evaluation) -> str:
 
 
 def reliability_diagrams(evaluation: Evaluation) -> str:
-    """For each model, how often what it stated came true."""
+    """A reliability diagram for each model: the realised share of rises for each stated probability."""
     with themed():
         figure, drawn = panels(evaluation, height=2.5, same_scale=True)
         for axes, item, colour in drawn:
@@ -76,7 +76,7 @@ def reliability_diagrams(evaluation: Evaluation) -> str:
 
 
 def stated_probabilities(evaluation: Evaluation) -> str:
-    """For each model, how often it stated which probability."""
+    """A histogram of the stated probabilities for each model."""
     with themed():
         figure, drawn = panels(evaluation, height=1.6, same_scale=False)
         for axes, item, colour in drawn:

@@ -1,4 +1,4 @@
-"""The answer protocol: how a forecast is asked for, and how an answer is read.
+"""The answer protocol: writing of prompts, and reading of answers.
 
 An answer is `<think>reasoning</think><answer>{json}</answer>`, the JSON holding the probability that the price rises,
 the direction that follows from it, the expected return in percent, and a 90% interval of the return in percent.
@@ -149,7 +149,7 @@ def _number(value: Any, percent_scale: float = 1.0) -> float:
 
 
 def _short(value: float) -> float | int:
-    """Without a trailing `.0`, and never `-0`."""
+    """The number to four decimals, without a trailing `.0`, and never `-0`."""
     rounded = round(value, 4) + 0.0
     return int(rounded) if rounded == int(rounded) else rounded
 

@@ -8,16 +8,16 @@ from cortex.domains.markets.rewards import penalties
 from cortex.text import harmless
 
 CERTAIN = 0.03
-"""A probability nearer than this to 0 or 1 is more certainty than a market gives; one just as near is not."""
+"""A probability nearer than this to 0 or 1 is flagged: no market allows such certainty."""
 REPETITIVE = 0.3
-"""Share of repeated 3-grams from which a reasoning goes round in circles."""
+"""Share of repeated 3-grams from which on a reasoning is flagged as repeating itself."""
 
 _REASON = 500
-"""Characters of a reason: an answer may cite a million numbers that the prompt does not hold."""
+"""Maximum characters of a reason: an answer may cite a million numbers that the prompt does not contain."""
 
 
 def check(prompt: str, text: str) -> Finding:
-    """Grade one answer: rejected if it breaks the protocol or cites what the prompt does not say; flagged if odd."""
+    """Grade one answer: rejected if it breaks the protocol or cites numbers that the prompt lacks; flagged if odd."""
     try:
         answer = parse_answer(text)
     except ProtocolError as error:

@@ -1,4 +1,4 @@
-"""What an answer is paid for, as the profile weighs it: apart from the judging, which needs polars."""
+"""The profile's weights of an answer's reward. They are apart from the grading, whose imports need polars."""
 
 from pydantic import Field
 
@@ -6,20 +6,20 @@ from cortex.section import Section
 
 
 class RewardWeights(Section):
-    """How much each part of the reward counts. The last three are subtracted."""
+    """Weights of the reward's parts. `repetition`, `padding` and `misspelling` are subtracted."""
 
     probability: float = Field(default=1.0, ge=0)
-    """Brier score of the stated probability: 1 - (p - outcome)^2, so 0 to 1, and 0.75 for saying 0.5."""
+    """One minus the Brier score of the stated probability, 1 - (p - outcome)^2: 0 to 1, and 0.75 for p = 0.5."""
     numeric: float = Field(default=0.1, ge=0)
     """Closeness of the expected return: 1 at no error, 1/2 at an error of `return_scale_pct`."""
     format: float = Field(default=0.2, ge=0)
     """1 for an answer that parses."""
     grounding: float = Field(default=0.1, ge=0)
-    """Share of the numbers cited in the reasoning that stand in the prompt."""
+    """Share of the numbers cited in the reasoning that occur in the prompt."""
     repetition: float = Field(default=0.1, ge=0)
-    """Share of the reasoning's word 3-grams that were there before."""
+    """Share of the reasoning's word 3-grams that repeat an earlier one."""
     padding: float = Field(default=0.1, ge=0)
-    """How far the reasoning exceeds `max_reasoning_words`, as a share of its length."""
+    """Share of the reasoning's words beyond the first `max_reasoning_words`."""
     misspelling: float = Field(default=0.1, ge=0)
     """Share of the reasoning's words that are outside the vocabulary."""
     return_scale_pct: float = Field(default=2.0, gt=0)
@@ -28,6 +28,6 @@ class RewardWeights(Section):
     """Reasoning longer than this counts as padding."""
 
     def by_part(self) -> dict[str, float]:
-        """How much each part of a grade counts; penalties count below 0."""
+        """The weight of each part of a grade; a penalty's is negative."""
         gained = {name: getattr(self, name) for name in ("probability", "numeric", "format", "grounding")}
         return gained | {name: -getattr(self, name) for name in ("repetition", "padding", "misspelling")}

@@ -1,6 +1,6 @@
-"""What a sampled answer is worth once the outcome is known. Every part lies in a fixed range; the profile weighs them.
+"""Parts of a sampled answer's reward, once the outcome is known. Each lies between 0 and 1; the profile weighs them.
 
-The probability is paid by a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
+The probability earns a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
 "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007).
 """
 
@@ -31,7 +31,7 @@ class Reward:
 
 
 def answer_parts(answer: Answer, prompt: str, outcome: float, weights: RewardWeights) -> dict[str, float]:
-    """What an answer that was read earns."""
+    """The parts that an answer earns which could be read."""
     return {
         "probability": brier_reward(answer.p_up, outcome),
         "numeric": _numeric(answer, outcome, weights.return_scale_pct),
@@ -50,7 +50,7 @@ def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:
 
 
 def penalties(reasoning: str, prompt: str, weights: RewardWeights, vocabulary: frozenset[str]) -> dict[str, float]:
-    """What a reply loses, whether or not it can be read."""
+    """The penalties of a reply, be it readable or not."""
     words = reasoning.split()
     trigrams = Counter(zip(words, words[1:], words[2:], strict=False))
     total = sum(trigrams.values())

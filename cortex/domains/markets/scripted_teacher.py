@@ -18,7 +18,7 @@ UNDERSTOOD = {"flow": -1.2}
 GUESSED = {"whales": 0.5}
 """The same for those of which it can only guess the sign; timid: a wrong guess costs more than a right one earns."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
-"""What it goes by where neither is given: next to nothing."""
+"""The same for readings that it uses where the prompt has neither: next to nothing."""
 
 GUESSES = 0.55
 """Share of the answers in which it guesses rather than calling a reading unclear."""
@@ -31,7 +31,7 @@ UNSURE = 0.15
 BROKEN = 0.02
 """Share of the answers that break the protocol."""
 UNGROUNDED = 0.03
-"""Share of the answers that cite a number which the prompt does not hold."""
+"""Share of the answers that cite a number which the prompt does not contain."""
 
 
 def answer(prompt: str, seed: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""A simulated market whose best attainable score is known: the default source, and the one that tests lean on.
+"""A simulated market whose best attainable score is known: the default source, and the one that tests use.
 
 **The planted signal.** At the close of each day whose count since 1970-01-01 is divisible by `horizon_days`, a block
 begins. The return over the block is positive with probability
@@ -11,7 +11,7 @@ drawn before prices and know nothing of them, and the size of the move is drawn 
 
 - the best possible probability forecast is p itself, and its expected Brier score is E[p (1 - p)];
 - against a constant forecast of one half, which scores 0.25, its Brier skill is 1 - 4 E[p (1 - p)];
-- a forecaster that sees one metric only can reach what the mean of p given that metric's level gives.
+- a forecaster that sees only one metric can at best state the mean of p given that metric's level.
 
 With the default weights the oracle's skill is about 0.3, of which `flow` alone carries about three fifths.
 
@@ -70,7 +70,7 @@ class Simulator:
         The oracle's `expected_return` is exact given p and the volatility v, which a forecaster has to infer from
         past moves (`vol`, `range`): no forecast has a lower expected squared error.
         """
-        # A stream each, so that another signal leaves the metrics and the sizes of all moves as they were.
+        # One random stream each, so that another signal changes neither the metrics nor the sizes of moves.
         metrics_rng, size_rng, direction_rng = (
             np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(3)
         )

@@ -22,7 +22,7 @@ class MarketTables:
     """Daily tables, each sorted by symbol and date with one row for each pair. Days are UTC days."""
 
     prices: pl.DataFrame
-    """`PRICE_SCHEMA`: positive and finite."""
+    """Columns: `PRICE_SCHEMA`. Prices are positive and finite."""
 
     onchain: pl.DataFrame | None = None
     """symbol, date and one Float64 column a metric; nulls where a metric has no value."""
@@ -31,7 +31,7 @@ class MarketTables:
     """symbol, date, p_up, expected_return (a fraction): the best forecast at that date's close, where it is known."""
 
     account: Account | None = None
-    """Account of how a user's files were read; None where the tables come from no files."""
+    """Account of how a user's files were read; None for tables that do not come from files."""
 
     @property
     def metrics(self) -> list[str]:
@@ -43,7 +43,7 @@ class Source(Protocol):
     """A source of market data."""
 
     def load(self) -> MarketTables:
-        """The tables. Raises DataError where what is there cannot be used."""
+        """The tables. Raises DataError where they cannot be used."""
         ...
 
     def describe(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ SPLITS = ("train", "validation", "test")
 def assign_splits(
     examples: pl.DataFrame, *, train_fraction: float, validation_fraction: float, embargo_days: int
 ) -> pl.DataFrame:
-    """`examples` with a `split` column, less the rows that would let one split leak into the next.
+    """`examples` with a `split` column, without the rows that would let one split leak into the next.
 
     The boundaries are decision times, the same for all symbols, at which the fractions of the examples are reached.
     Purged: an example whose outcome is known only after the boundary that ends its split. Embargoed: an example decided

@@ -1,4 +1,4 @@
-"""Names of assets: spellings that differ in case or blanks are one asset, and parts of a history name the same one."""
+"""Names of assets: spellings that differ in case or blanks are one asset, and so are the parts of one history."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"(?:[-_. ]+\d+| *\(\d+\))$")
 
 
 def symbol_of(stem: str) -> str:
-    """The asset that a file without a symbol column is of: its stem in capitals, less the years or part that it names.
+    """The asset of a file without a symbol column: the file's stem in capitals, without a date or part at its end.
 
     So `btc-2023` and `btc-2024` are parts of one history of BTC.
     """
@@ -43,7 +43,7 @@ def merge_spellings(symbols: Iterable[str]) -> tuple[dict[str, str], tuple[str, 
 
 
 def find_symbols(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
-    """The symbols that are asked for as the data spells them; what it lacks stays as it is asked for."""
+    """The wanted symbols in the data's spelling; symbols that the data lacks stay as they are."""
     by_fold = {symbol.casefold(): symbol for symbol in found}
     return [by_fold.get(symbol.strip().casefold(), symbol) for symbol in wanted]
 

@@ -17,7 +17,7 @@ from cortex.errors import DataError
 KINDS = (".parquet", ".csv", ".csv.gz")
 
 UNNAMED = "unnamed"
-"""Stands for the empty name that an index is exported under."""
+"""Name of a column without one, as an exported index has."""
 
 _SYMBOL_NAMES = frozenset(("symbol", "ticker", "asset", "coin"))
 _OPEN_NAMES = frozenset(("opentime", "timeopen"))
@@ -25,7 +25,7 @@ _MOMENT_NAMES = frozenset(("date", "day", "time", "timestamp", "datetime", "bloc
 _COUNT_NAMES = frozenset(("unix", "unixtime", "unixtimestamp", "epoch"))
 _CLOSE_NAMES = frozenset(("closetime", "timeclose"))
 _TIME_NAMES = (_OPEN_NAMES, _MOMENT_NAMES, _COUNT_NAMES, _CLOSE_NAMES)
-"""In the order in which they are preferred: a bar belongs to the day in which it opens."""
+"""In order of preference: a bar belongs to the day in which it opens, so opening times come first."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class TableFile:
 
     name: str
     zoned: bool | None
-    """True where its times name a time zone; None where it has plain dates."""
+    """True where the times name a time zone; None for plain dates."""
     rows: pl.DataFrame
-    """symbol, time (UTC), prices, metrics, and where each row came from."""
+    """symbol, time (UTC), prices, metrics, and the origin of each row."""
     prices: list[str]
     """The four prices, or none."""
     metrics: list[str]
@@ -112,8 +112,8 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
 def column_name(column: str) -> str:
     """The name under which a column is known: lower case, without the brackets and blanks of its source.
 
-    Names of the tables' own columns, and those that begin with a bar as what is computed on the way does, are changed:
-    a second `time` beside a `date` must not take the place of the first.
+    Names of the kit's own columns get a trailing underscore: a second `time` beside a `date` must not take the place of
+    the first. Leading underscores are removed, since the kit's intermediate columns begin with one.
     """
     name = column.strip().strip("<>\ufeff").strip().lower().replace(" ", "_").replace("-", "_").lstrip("_")
     return f"{name}_" if name in ("symbol", "time", "date") else name or UNNAMED
@@ -150,9 +150,9 @@ def _refuse_twins(same: list[str], name: str, file: str) -> None:
 
 
 def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times, list[str]]:
-    """The column that says to which day a row belongs, its times, and the columns that say the same.
+    """The column that dates the rows, its times, and further columns with the same times.
 
-    Of several, when a bar opened says it best. Where only its close is known, the bar belongs to the day before that
+    The time at which a bar opened is preferred. Where only its close is known, the bar belongs to the day before that
     instant: one that closes at midnight is of the day that ends there, and is not known a day earlier.
     """
     refusal: DataError | None = None
@@ -166,7 +166,7 @@ def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tupl
                     refusal = refusal or error
         if not readable:
             continue
-        # Of a date and the moment within it, the moment says more.
+        # Times of day are preferred to plain dates: they say more.
         column = next((column for column, times in readable.items() if times.zoned is not None), next(iter(readable)))
         times = readable.pop(column)
         for other, other_times in readable.items():
@@ -179,7 +179,7 @@ def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tupl
 
 
 def _check_same_times(frame: pl.DataFrame, one: tuple[str, Times], other: tuple[str, Times], file: str) -> None:
-    """Refuse two clocks that disagree in a row, for nobody can tell which is right. A plain date is that of the day."""
+    """Refuse two time columns that disagree in a row: nobody can tell which is right. Plain dates compare by day."""
     (column, times), (other_column, other_times) = one, other
     wrong = other_times.utc != (times.utc.dt.truncate("1d") if other_times.zoned is None else times.utc)
     if wrong.any():
@@ -195,10 +195,10 @@ def _read_symbols(raw: pl.Series, file: str) -> pl.Series:
 
 
 def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Series | None, str]:
-    """A column's numbers, and how they were told; None where it holds none, and why.
+    """A column's numbers and their notation; None for a column of anything else, and the reason.
 
-    Half of what a column says being numbers makes it one of numbers, of which every other value is then refused by its
-    row. So what a column is does not depend on which value comes first.
+    A column is numeric if at least half of its values are numbers; any other value is then refused, with its row. So
+    the order of the rows does not decide what a column is.
     """
     numbers = read_numbers(raw, comma_groups=comma_groups)
     if numbers is None:
@@ -212,7 +212,7 @@ def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Seri
 
 
 def _all_unclear(reasons: dict[int, str], given: int) -> bool:
-    """True where most values are numbers whose comma may mean either thing: no text, but a metric to be refused."""
+    """True where most values are numbers with an ambiguous comma: the column is a metric to be refused, not text."""
     return sum("comma" in reason for reason in reasons.values()) * 2 >= given
 
 

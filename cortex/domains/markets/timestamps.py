@@ -22,11 +22,11 @@ def _seconds(year: int) -> int:
 
 
 _FIRST_COUNT, _END = _seconds(2000), _seconds(2100)
-"""A bare number's unit is told by its size. From 2000 to 2100 no number fits two units, nor do dates written as digits
-(20240131, 202401311530) fit any; and no market that this kit is for is older."""
+"""A bare number's size gives its unit. From 2000 to 2100 no number fits two units, and dates written as digits
+(20240131, 202401311530) fit none. No market that the kit is for is older."""
 
 _FIRST_DATE = _seconds(1971)
-"""A date of 1970 is what a zero, or a count taken in the wrong unit, turns into before it comes here."""
+"""Dates of 1970 are refused: other programs make them of a zero, or of a count read in the wrong unit."""
 
 _DAY = 86_400
 _ISO = (
@@ -112,7 +112,7 @@ def _where(mask: pl.Series, values: pl.Series) -> pl.Series:
 
 
 def _from_numbers(times: pl.Series) -> tuple[pl.Series, pl.Series, str]:
-    """Row by row: an exchange that changes from ms to us in the middle of a file is read right on both sides."""
+    """Each row by its own unit: a file whose exchange changes from ms to us in the middle is read right."""
     counts = times.cast(pl.Float64) if times.dtype.is_float() or times.dtype.is_decimal() else None
     whole = times.cast(pl.Int64, strict=False)
     value = whole if counts is None else counts
@@ -148,7 +148,7 @@ def _from_digits(whole: pl.Series) -> pl.Series | None:
 
 
 def _refuse_hours_as_digits(whole: pl.Series, micros: pl.Series) -> pl.Series:
-    """2024013115 is an hour, and read in seconds a moment of 2034: where all rows could be hours, none is read."""
+    """Read no row where all could be hours as digits: 2024013115 is an hour, but as seconds a time in 2034."""
     hours = whole.is_between(2_000_010_100, 2_099_123_123)
     if not hours.all() or not len(whole):
         return micros
@@ -198,7 +198,7 @@ def _from_iso(text: pl.Series) -> tuple[pl.Series, pl.Series]:
         .alias("kind"),
     ).with_columns((pl.col("local") - pl.col("minutes") * 60 * 10**6).alias("utc"))
     inside = frame["utc"].is_between(_FIRST_DATE * 10**6, _END * 10**6, closed="left")
-    # An offset beyond a day is no time zone, and a zone without a time of day says nothing.
+    # No time zone is more than 15 hours from UTC.
     sound = inside & frame["minutes"].is_between(-15 * 60, 15 * 60)
     return _where(sound, frame["utc"]), frame["kind"]
 
