@@ -168,7 +168,7 @@ class Hardware(Section):
     export_gpus: int = Field(default=1, ge=1)
     """GPUs of the machine that exports. One is enough if the model's weights fit into the host's memory in bf16."""
     evaluate_gpus: int | None = Field(default=None, ge=1)
-    """GPUs of the machine that evaluates, if fewer are enough: vLLM splits one model in bf16 over them. None: `gpus`."""
+    """GPUs of the machine that evaluates, if fewer are enough: vLLM splits one bf16 model over them. None: `gpus`."""
     accelerator: str = "H100"
     """The GPU's name in SkyPilot's catalog."""
     threads: int = Field(default=2, ge=1)

@@ -14,9 +14,9 @@ class Sampling(Section):
     """Sampling of a model's answers, in `evaluate` and for the pairs of `dpo`."""
 
     engine: Engine | None = None
-    """`transformers`: one batch after another, in the stage's own process. `vllm`: vLLM on all GPUs of the machine. `endpoint`:
-    an OpenAI-compatible server that serves each model under its name here (`base`, `sft`, `grpo`, `gptq-w8`). None:
-    transformers on a CPU, vLLM on a GPU."""
+    """`transformers`: one batch after another, in the stage's own process. `vllm`: vLLM on all GPUs of the machine.
+    `endpoint`: an OpenAI-compatible server that serves each model under the run's name for it (`base`, `sft`, `grpo`,
+    `gptq-w8`). None: transformers on a CPU, vLLM on a GPU."""
     batch_size: int = Field(default=256, ge=1)
     """Prompts that vLLM or the endpoint gets at once. Their answers are stored together, so a preemption loses at most
     this many. For transformers it is `evaluate.batch_size`."""

@@ -1,4 +1,4 @@
-"""The rule by which a run with a deadline uses spot machines. The forecast simulates it; a run's machine follows it.
+"""The rule by which a run with a deadline uses spot machines. The estimate simulates it; a run's machine follows it.
 
 SkyPilot takes the first available machine of a task's list: spot, or, if there is none, one on demand at once. So no
 job waits, and one decision is left to a machine on demand: to stay, or to be left for the machine that the list then
@@ -37,9 +37,9 @@ class Outlook(Generic[Number]):
     left: Number
     """Time until the deadline."""
     need: Number
-    """Work that is still to be computed."""
+    """Time that the remaining work takes."""
     here: Number
-    """The part of it on this machine, if it stays: later tasks begin at the top of their own lists."""
+    """The part of `need` that this machine does, if it stays: later tasks begin at the top of their own lists."""
     running: Number
     """Time since the machine was requested."""
     outage: Number

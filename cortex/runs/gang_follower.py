@@ -30,7 +30,7 @@ from cortex.runs.run_secret import RunSecret
 _Kind = TypeVar("_Kind", Begin, Resume, Go)
 
 JOIN_SECONDS = 600.0
-"""How long a node waits for the leader to listen, which the leader's program does first."""
+"""Seconds that a node waits for the leader to listen, which is the first thing that the leader's program does."""
 
 CONNECT_SECONDS = 5.0
 
@@ -38,11 +38,11 @@ RETRY_SECONDS = 1.0
 """Time between attempts to connect: far less than the leader's `FAREWELL_SECONDS` after a failure."""
 
 END_SECONDS = 900.0
-"""How long a failed node waits for the leader to end first: SkyPilot kills all nodes of a task once the program of one
-has ended, and the leader may still be sending a checkpoint."""
+"""Seconds that a failed node waits for the leader to end first: SkyPilot kills all nodes of a task once the program of
+one has ended, and the leader may still be sending a checkpoint."""
 
 GONE_SECONDS = 20.0
-"""How long a node whose leader is gone waits for SkyPilot to end it, before it ends itself as preempted."""
+"""Seconds that a node whose leader is gone waits for SkyPilot to end it, before it ends itself as preempted."""
 
 
 class Follower:

@@ -33,10 +33,10 @@ PORT = 29401
 """The port that the leader listens at: the one after torchrun's default."""
 
 READY_SECONDS = 3600.0
-"""How long the leader waits for all nodes to be ready: reading the base may take one much longer than another."""
+"""Seconds that the leader waits for all nodes to be ready: one may take much longer to read the base than another."""
 
 FAREWELL_SECONDS = 30.0
-"""How long a leader that failed waits for nodes that have not joined, to tell them, since they would wait for it."""
+"""Seconds that a failed leader waits for nodes that have not joined yet: untold, they would wait for it in vain."""
 
 LOOK_SECONDS = 0.2
 

@@ -27,7 +27,7 @@ try:
 except Exception as error:
     print(json.dumps({"gpus": 0, "error": f"{type(error).__name__}: {error}"}))
 """
-"""A separate program, since CUDA in this process would hold memory, and could not be used in a forked trainer."""
+"""A program of its own, since CUDA in this process would hold memory, and could not be used in a forked trainer."""
 
 STARTS = "PyTorch starts"
 """The beginning of the log line of a stage whose GPUs start."""

@@ -80,14 +80,14 @@ def identify(
     `since` is the time from which it costs if no cloud gives one, `prices` the run's price list, `up` the machine's
     uptime.
 
-    A machine that the list does not have counts as its dearest, so that the budget is rather reached too early. Without
-    a list, nothing was rented for this run.
+    A machine that the list does not have costs as much as the list's dearest: a budget is better reached too early than
+    too late. Without a list, nothing was rented for this run.
     """
     rented = _first_answer(asked, seconds)
     highest = (prices.highest if prices else None) or 0.0
     if rented is None:
         return Machine(platform.node() or "localhost", since, dollars_per_hour=highest * nodes, nodes=nodes)
-    # By the cloud's clock, which the launch time is in: this machine's may be wrong.
+    # By the cloud's clock, as the launch time is: this machine's may be wrong.
     begun = since if rented.ahead is None or abs(rented.ahead) < RESOLUTION else since - rented.ahead
     launched = rented.launched
     if launched is None and (booted := up()) < BOOTING:

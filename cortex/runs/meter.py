@@ -41,7 +41,7 @@ PATIENCE = Patience(deadline=5.0)
 """Retries of the meter's requests: an event that the bucket does not take is held until the next sign of life."""
 
 LAST_SECONDS = 10.0
-"""How long the exit waits for the machine's last entry."""
+"""Seconds that the exit waits for the machine's last entry."""
 
 
 class Meter:
@@ -236,7 +236,7 @@ class Meter:
             self._moved = MovedError(f"{standing}; the same command continues")
 
     def _enter_warnings(self) -> None:
-        """Enter, once for each cap, that 80% of it is spent (`WARN`), and that all is."""
+        """Enter, once for each cap, that 80% of it (`WARN`) is spent, and that all of it is."""
         dollars, limit = self.spent, self._known[2]
         if not limit or not self._ledger.epoch:
             return

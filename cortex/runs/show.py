@@ -91,7 +91,7 @@ def weights_digest(export: Manifest) -> str:
 
 
 def print_run(described: dict[str, Any], console: Console) -> None:
-    """Print for people what `describe_run` gives."""
+    """Print the result of `describe_run` for people."""
     where = f"  profile {described['profile']}  in {described['bucket']}"
     console.print(Text.assemble((described["run"], "bold"), where))
     stages = Table("stage", "state", "seconds", "attempts", "manifest", box=None)
@@ -119,7 +119,7 @@ def print_run(described: dict[str, Any], console: Console) -> None:
 
 
 def print_dataset(described: dict[str, Any], console: Console) -> None:
-    """Print for people what `describe_dataset` gives."""
+    """Print the result of `describe_dataset` for people."""
     console.print(
         f"{described['examples']:,} examples of {described['summary']}, manifest {described['manifest'][:12]}",
         soft_wrap=True,
@@ -135,7 +135,7 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
 
 
 def print_account(account: dict[str, Any], console: Console) -> None:
-    """Print what each column of a user's files is used as, and why; then notes on what was left out or merged.
+    """Print the use of each column of a user's files, with the reason; then notes on what was left out or merged.
 
     Columns that are used alike share a line.
     """
@@ -162,7 +162,7 @@ def _scores(evaluation: Evaluation, item: Evaluated) -> dict[str, Any]:
         "valid_share": item.valid_share,
         **item.measures,
     }
-    # The names that they have in the domain's own words.
+    # Loss and skill also appear under the domain's own names, such as `brier` and `brier_skill`.
     loss, skill = (word.lower().removesuffix(" score").replace(" ", "_") for word in _names(evaluation))
     return found | {loss: item.loss, skill: item.skill, f"{skill}_interval": found["skill_interval"]}
 

@@ -27,7 +27,7 @@ TAIL = 256 * 1024
 """Bytes of a log's end that are uploaded."""
 
 SETTLE_SECONDS = 20.0
-"""How long a stage waits, at its end, for its last output to be written and uploaded."""
+"""Seconds that a stage waits, at its end, for its last output to be written and uploaded."""
 
 _KEY = re.compile(r".*/(?P<epoch>\d{8})-(?P<stage>[a-z]+)\.log")
 

@@ -54,7 +54,7 @@ def _unreserved(name: str) -> str:
 
 Step = Annotated[int, Field(ge=0, lt=2**53)]
 Metric = Annotated[str, Field(pattern=r"^[!-~]{1,100}$"), AfterValidator(_unreserved)]
-"""The name of something measured, as trainers write it: `completions/mean_length`."""
+"""A metric's name, as trainers write it: `completions/mean_length`."""
 Values = Annotated[dict[Metric, FiniteFloat], Field(max_length=128)]
 Reason = Annotated[str, BeforeValidator(lambda text: text[:REASON_LENGTH] if isinstance(text, str) else text)]
 

@@ -1,1 +1,1 @@
-"""Prompts, answers, teachers and rewards of forecasts."""
+"""The teacher: its client, the journal of its answers, and the labels made of them."""

@@ -1,4 +1,4 @@
-"""Asking an endpoint one prompt over the OpenAI chat protocol, within bounds of time and size."""
+"""Client of an endpoint that speaks the OpenAI chat protocol: one request, within limits of time and size."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from cortex.teaching.completion import Completion, read_reply
 from cortex.text import harmless
 
 REPLY_BYTES = 4 * 1024 * 1024
-"""Bytes of a reply at most. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
+"""Maximum bytes of a reply. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Endpoint:
     section: str = "teacher"
     """The profile's section that describes it."""
     key_variable: str = "CORTEX_TEACHER_API_KEY"
-    """Name of the key's source."""
+    """Name of the environment variable that holds the key."""
 
 
 class ChatClient:

@@ -40,18 +40,18 @@ DENIED = frozenset({401, 402, 407})
 """Statuses about the caller's key or account. Others may be about one prompt: a filter's 400, a firewall's 403."""
 BUSY = frozenset({429, 503, 529})
 PASSING = frozenset({408, 409, 425})
-"""Statuses below 500 that pass, as OpenAI's client counts them."""
+"""Statuses below 500 that are temporary, by the rule of OpenAI's client."""
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 """OpenAI's error codes for an empty account: they come with 429 or 400, and waiting does not help."""
 
 CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 BROKEN_OFF = frozenset({"error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error"})
-"""A server that failed midway: OpenRouter's, vLLM's and SGLang's, Cohere's, DeepSeek's and Zhipu's words."""
+"""Values of `finish_reason` of servers that failed midway: OpenRouter, vLLM, SGLang, Cohere, DeepSeek and Zhipu."""
 FILTERED = frozenset({"content_filter", "refusal", "safety", "recitation", "prohibited_content", "blocklist", "spii"})
-"""Values of `finish_reason`: OpenAI's, and those that proxies pass on from Anthropic, Gemini and Mistral."""
+"""Values of `finish_reason` for a filtered answer: OpenAI's, and those that proxies pass on from other providers."""
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
-"""Fields for reasoning beside the content: of DeepSeek and vLLM, newer vLLM and OpenRouter, Ollama."""
+"""Fields with reasoning beside the content, as DeepSeek, vLLM, OpenRouter and Ollama name them."""
 _PART_TEXT = ("text", "thinking", "content", "reasoning", "summary", "value")
 _NESTED = 4
 """Levels of parts within parts that are read; real ones have two."""
@@ -81,7 +81,7 @@ def replace_surrogates(text: str) -> str:
 
 
 def _read_choice(reply: dict[str, Any]) -> Completion | None:
-    """The first choice, where there is one in which a model says something or says why not."""
+    """The first choice as a completion; None if it has neither a text nor a reason for its absence."""
     choices = reply.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
@@ -150,7 +150,7 @@ def _read_error(reply: Any) -> tuple[str, str]:
 
 
 def _read_parts(value: Any, depth: int = _NESTED) -> tuple[str, str]:
-    """The thoughts and the words of a content: a text, a part, or a list of parts."""
+    """The reasoning and the answer in a content, which is a text, a part, or a list of parts."""
     if isinstance(value, str):
         return "", replace_surrogates(value)
     if depth and isinstance(value, list):

@@ -16,7 +16,7 @@ from cortex.domains.domain import Conversation
 from cortex.teaching.completion import Completion, Kind, replace_surrogates
 
 LINE_BYTES = 64 * 1024 * 1024
-"""The longest line that is read: the longest reply, escaped, is a quarter of it."""
+"""Maximum bytes of a line. The longest reply, escaped, takes a quarter of it."""
 
 _KINDS: dict[str, Kind] = {
     "answered": "answered",
@@ -25,11 +25,11 @@ _KINDS: dict[str, Kind] = {
     "odd": "odd",
     "failing": "failing",
 }
-"""The kinds that a journal holds; the others are no end of a question."""
+"""The kinds that settle a prompt and are stored; after the others it is asked again, or the stage stops."""
 
 
 class Journal:
-    """A journal that is open to be added to. Each line is on its way to the disk when `add` returns."""
+    """A journal that is open for additions. When `add` returns, the line is with the operating system."""
 
     def __init__(self, path: Path, file: IO[bytes], settled: dict[str, Completion]) -> None:
         self.path, self._file = path, file
@@ -51,7 +51,7 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[Journal]:
-    """Read what an earlier attempt wrote of the same prompts, and go on after it.
+    """Open a journal, with the completions that earlier attempts stored for the same prompts.
 
     Raises:
         OSError: the file cannot be read or written.
@@ -79,14 +79,14 @@ def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[J
 
 
 def _written(prompt: Conversation) -> str:
-    """A conversation as a line holds it: the text alone where it is one question."""
+    """A conversation as a line stores it: a single question as its text alone."""
     if len(prompt) == 1 and prompt[0].role == "user":
         return prompt[0].content
     return json.dumps(prompt)
 
 
 def _read_row(line: bytes) -> tuple[str, str, Completion] | None:
-    """The example, the prompt and what came of it; None for a line that no attempt wrote whole."""
+    """The example, the prompt and its completion; None for a line that is incomplete or damaged."""
     try:
         row: Any = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Check that an endpoint's key is only sent where nobody else can read it on the way."""
+"""Check that nobody can read an endpoint's key on its way over the network."""
 
 from typing import Literal
 

@@ -18,10 +18,10 @@ _WITHOUT_ANSWER: dict[Kind, str] = {"truncated": "truncated", "refused": "refuse
 def write_labels(
     domain: Domain, questions: Sequence[Question], completions: Mapping[str, Completion], output: Path
 ) -> None:
-    """Grade what came of every question; write conversations as trainers read them, with the reasons for each grade.
+    """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
 
     Raises:
-        DataError: none is fit to imitate.
+        DataError: no answer is fit to imitate.
     """
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -52,7 +52,7 @@ def write_labels(
 
 
 def grade(domain: Domain, question: Question, completion: Completion) -> Finding:
-    """Grade what came of one question. A text that was cut off after its last word is as good as any."""
+    """Grade the completion of one question. A text that was cut off, but is complete, is as good as any."""
     finding = domain.imitable(question, completion.text)
     if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):
         return finding

@@ -1,6 +1,6 @@
 """A teacher that needs no account: it serves the OpenAI chat protocol on loopback and answers by rule.
 
-What it answers is the domain's script, and depends on the prompt and its seed alone.
+Its answers come from the domain's `script`, and depend on the prompt and the seed alone.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Requests are the client's to log."""
+        """Log nothing: the client logs its requests."""
 
 
 class Server(ThreadingHTTPServer):

@@ -24,7 +24,7 @@ def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int, parts: Par
 
     Only a committed checkpoint is loaded, which was verified when it was committed or resumed from. If a better one was
     lost, the next best is taken; the supervisor has reported the loss. It is loaded as a resumed training loads it, so
-    adapters and sharded weights work, too. Of several machines the first has it, and sends it to the others.
+    adapters and sharded weights work, too. With several machines, the first one holds it, and sends it to the others.
     Without any validation the last weights stay.
     """
     if rules.validate_steps is None:

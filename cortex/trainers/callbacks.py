@@ -55,7 +55,7 @@ class _Next(IntEnum):
 
 
 class KitCallback(TrainerCallback):
-    """One for each process of a trainer."""
+    """Callback of one process of a trainer: reports to the supervisor, and ends the training when asked to."""
 
     def __init__(self, trainer: Trainer, leave: Path | None, rules: TrainingRules) -> None:
         self._trainer, self._leave, self._rules = trainer, leave, rules

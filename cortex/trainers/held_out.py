@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SHARE = 10
-"""At most one in so many examples is held out."""
+"""At most one in this many examples is held out."""
 
 
 def hold_out(dataset: Path, count: int, folder: Path) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@ from cortex.trainers.precision import train_in_float32
 
 
 class TrlTask(BaseModel):
-    """A stage's order to its trainer."""
+    """A stage's task for its trainer, as a JSON file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,11 +26,11 @@ class TrlTask(BaseModel):
     adapter: dict[str, Any] | None
     """Arguments of a new LoRA adapter; None trains the weights or adapter in the folder."""
     dataset: str
-    """A JSONL in the columns that the trainer reads."""
+    """A JSONL file with the columns that the trainer reads."""
     validation: str | None = None
-    """Another, of held-out examples; None where nothing is validated."""
+    """The same for held-out examples; None without validations."""
     arguments: dict[str, Any]
-    """Of the trainer's own configuration class."""
+    """Arguments of the trainer's own configuration class."""
     resume: str | None
     """The checkpoint to continue from."""
     output: str
@@ -58,8 +58,8 @@ def train(trainer: Any, task: TrlTask) -> None:
     """Train to the end, and save the model with its tokenizer."""
     # Not before: by now a trainer's vLLM has compiled its model and captured its CUDA graphs, as it does everywhere.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # It would fill every `torch.empty`, of vLLM's caches too, with NaN: to find reads of what nothing wrote, at the
-    # cost of a write of all that memory. It does not make a run repeatable.
+    # By default that also fills every `torch.empty`, vLLM's caches included, with NaN, to reveal reads of unwritten
+    # memory. It costs a write of all that memory, and does not make a run repeatable.
     torch.utils.deterministic.fill_uninitialized_memory = False
     for callback in kit_callbacks(trainer):
         trainer.add_callback(callback)

@@ -61,7 +61,7 @@ def merged_tensors(generation: VLLMGeneration) -> NamedTensors:
     Gathering a sharded tensor is collective: every rank has to iterate to the end.
 
     Raises:
-        ConfigError: an adapter changes more than a layer's weight, so that base plus delta is not what it computes.
+        ConfigError: an adapter changes more than a layer's weight, so that base plus delta would be another model.
     """
     model: Any = generation.model
     layers = {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}

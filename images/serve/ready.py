@@ -1,4 +1,4 @@
-"""Is the server ready? Ask the model for one token: vLLM answers /health with 200 even where no request can succeed."""
+"""Health check: asks the model for one token, since vLLM's own /health answers 200 even where every request fails."""
 
 import json
 import os
