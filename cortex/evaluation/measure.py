@@ -15,7 +15,7 @@ class Measure:
 
     name: str
     title: str
-    """For the head of a column."""
+    """Title of the measure's column in a table."""
     of: str = LOSS
     """The number of each grade whose mean it is."""
     saved_of: str | None = None

@@ -122,7 +122,7 @@ class DataSummary(Record):
 
 
 class Words(Record):
-    """The domain's words for what is judged."""
+    """The domain's words for its losses, skill, clusters and replies."""
 
     loss: str
     skill: str

@@ -155,8 +155,8 @@ class LedgerReader:
     store: Store
     run: str
     ticks: int | None = None
-    """Of each writer's objects that hold only ticks, read so many of the newest, which makes reading a long run's
-    ledger fast; None reads all."""
+    """Number of each writer's newest objects with ticks alone that are read, which makes reading a long run's ledger
+    fast; None reads all."""
     workers: int = READERS
     damaged: list[str] = field(default_factory=list[str])
     """The keys of objects with lines that are no events; the events in them are given all the same."""

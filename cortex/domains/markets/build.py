@@ -48,7 +48,7 @@ def build_from(source: Source, config: DataConfig, style: Style) -> Built:
 
 
 def check_files(config: DataConfig, style: Style) -> None:
-    """Find what is wrong with a user's files.
+    """Check that a user's files give examples.
 
     Raises:
         DataError: they cannot be used.

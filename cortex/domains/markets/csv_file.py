@@ -41,7 +41,7 @@ class _Header:
     names: list[str]
     separator: str
     line: int
-    """From 1."""
+    """Number of the header's line, from 1."""
 
 
 def read_csv(file: Path, known_names: frozenset[str]) -> CsvFile:

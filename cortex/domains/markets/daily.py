@@ -9,7 +9,7 @@ from cortex.domains.markets.columns import FILE, ROW
 from cortex.errors import DataError
 
 DAILY_STEP = dt.timedelta(hours=20)
-"""From this usual step on bars are daily ones: an hour lost to summer time, or two, does not make them shorter."""
+"""Median step from which on bars are daily: an hour or two lost to summer time does not make them shorter ones."""
 
 _HOW = {
     "open": pl.col("open").first(),

@@ -16,9 +16,9 @@ from cortex.domains.markets.protocol import Answer, render_answer
 UNDERSTOOD = {"flow": -1.2}
 """Log-odds of a rise per standard deviation, for the readings that it understands."""
 GUESSED = {"whales": 0.5}
-"""The same for those of which it can only guess the sign; timid: a wrong guess costs more than a right one earns."""
+"""The same for readings whose sign it guesses. Timid, since a wrong guess costs more than a right one earns."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
-"""The same for readings that it uses where the prompt has neither: next to nothing."""
+"""The same for readings that it uses if the prompt has none of the others: next to nothing."""
 
 GUESSES = 0.55
 """Share of the answers in which it guesses rather than calling a reading unclear."""
