@@ -24,7 +24,7 @@ from tests.testbed.rootfs import lend_tools, rootfs
 PROGRAMS = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux", "mount": "mount"}
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts")
 PATIENCE = 600
-"""Seconds in which a bed comes up, or has failed."""
+"""Seconds for a bed to come up; after that it has failed."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Bed:
             return False
         process = self._process()
         if process is not None:
-            # Its death is the death of all that was ever started in there, and of every mount and address.
+            # Killing this process ends every process that was started in the bed, and removes its mounts and addresses.
             os.kill(process, signal.SIGKILL)
         with self._locked(wait=True):
             self._sweep()
@@ -80,7 +80,7 @@ class Bed:
         return json.loads(self.place.state.read_text())
 
     def reclaim(self, machine: str, notice: float = 0) -> None:
-        """Have the cloud take a machine back in `notice` seconds, with as much warning to it; 0 is without one.
+        """Have the cloud take a machine back after a notice of so many seconds; 0 gives no notice.
 
         Raises:
             UsageError: no such machine runs.
@@ -123,7 +123,7 @@ class Bed:
             "tools": str(lend_tools(base, self.place.cache / "tools")),
             "shared": [str(path) for path in shared()],
         }
-        # The shell is the first process of the namespace, and takes care of those that lost their parents.
+        # The shell is the first process of the namespace, and reaps processes that lost their parents.
         shell = ["bash", "-c", '"$@" & wait $!', "bed", sys.executable, "-m", "tests.testbed.inside", json.dumps(given)]
         with (self.place.logs / "bed.log").open("ab") as output:
             return subprocess.Popen(
@@ -163,7 +163,7 @@ class Bed:
 
     @contextmanager
     def _locked(self, *, wait: bool = False) -> Generator[int]:
-        """Hold the bed's lock. All that a bed starts holds it, too, so it tells a live one from its leavings."""
+        """Hold the bed's lock. All processes of a bed inherit it, so it is free once the last of them has ended."""
         descriptor = os.open(self.place.lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -191,7 +191,7 @@ def _children(process: int) -> list[str]:
 
 
 def shared() -> list[Path]:
-    """What machines see of this one, read only: the code, the environments of the images, and their Python."""
+    """Folders that machines see of this one, read only: the code, the environments of the images, and their Python."""
     settings = Settings()
     settings.environments.mkdir(parents=True, exist_ok=True)
     return apart([CHECKOUT, settings.environments.resolve(), Path(sys.base_prefix).resolve()])

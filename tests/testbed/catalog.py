@@ -13,7 +13,7 @@ from typing import Any
 
 ZONES = {"us-east-1": ("use1-az1",), "us-west-2": ("usw2-az1", "usw2-az2")}
 IMAGE_TAGS = ("skypilot:custom-gpu-ubuntu-cuda13", "skypilot:custom-gpu-ubuntu", "skypilot:custom-cpu-ubuntu")
-"""What SkyPilot asks for where a task names no image."""
+"""Machine images that SkyPilot asks for where a task names none."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Kind:
     memory: int
     """In GiB."""
     price: float
-    """Invented: dollars an hour in the first region. The others take a little less."""
+    """Dollars an hour in the first region, invented. The others cost a little less."""
     gpu: str = ""
     gpus: int = 0
     gpu_memory: int = 0
@@ -40,7 +40,7 @@ KINDS = (
     Kind("p5.48xlarge", 192, 2048, 60.00, "H100", 8, 81920),
 )
 SPOT = 0.4
-"""Invented: what spot costs of the price on demand."""
+"""Spot's share of the on-demand price, invented."""
 
 
 def price(kind: str, region: str, spot: bool) -> float:

@@ -27,7 +27,7 @@ KEY = "testbed"
 """The account's access key, and its secret."""
 
 ROLE = "skypilot-v1"
-"""What SkyPilot calls the role of its machines, and its profile."""
+"""SkyPilot's name for the role of its machines, and for the role's instance profile."""
 
 ACCOUNT: Mapping[str, str] = {
     "AWS_ENDPOINT_URL": ENDPOINT,
@@ -40,11 +40,11 @@ ACCOUNT: Mapping[str, str] = {
 
 
 class Cloud:
-    """moto's server, and what the bed asks of it."""
+    """moto's server, and the bed's requests to it."""
 
     def __init__(self, log: Path, drought: Path) -> None:
-        """`drought`: a file; while it is there, no spot machine is sold."""
-        # Amazon's own images and policies would only take time.
+        """`drought`: a file; while it exists, no spot machine is sold."""
+        # Loading Amazon's own images and policies would only take time.
         variables = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "false", "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -75,16 +75,16 @@ class Cloud:
             for reservation in ec2.describe_instances(Filters=wanted)["Reservations"]
             for instance in reservation["Instances"]
         }
-        # Nothing of an instance changes while it runs; asking for more of each, twice a second, would keep moto busy.
+        # An instance's attributes do not change while it runs; reading them twice a second would keep moto busy.
         self._orders = {name: self._orders.get(name) or self._order(*known) for name, known in found.items()}
         return list(self._orders.values())
 
     def terminate(self, order: Order) -> None:
-        """End a machine, as the cloud does that wants its capacity back."""
+        """End a machine, as the cloud does when it wants its capacity back."""
         self._ec2[order.region].terminate_instances(InstanceIds=[order.id])
 
     def ended(self, order: Order) -> float | None:
-        """When a machine ceased to cost, by the cloud's own record; None where that has none."""
+        """Time at which a machine ceased to cost, by the cloud's own record; None where it has none."""
         found = self._ec2[order.region].describe_instances(InstanceIds=[order.id])["Reservations"]
         reasons = [each.get("StateTransitionReason", "") for held in found for each in held["Instances"]]
         moment = re.search(r"\((.+) UTC\)", "".join(reasons))
@@ -140,7 +140,7 @@ def _image(ec2: Any, region: str) -> str:
 
 
 def _admit_machines(iam: Any) -> None:
-    """Give the account the role that its first launch makes; SkyPilot waits half a minute for one that it made."""
+    """Make the role that SkyPilot's first launch would make, and then wait half a minute for."""
     iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
     iam.create_instance_profile(InstanceProfileName=ROLE)
     iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)

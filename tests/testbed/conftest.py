@@ -21,11 +21,11 @@ from tests.testbed.place import Place
 from tests.testbed.rootfs import USER
 
 PATIENCE = 1200
-"""Seconds for what takes a minute on an idle machine."""
+"""Seconds to wait for what takes a minute on an idle machine."""
 
 
 LONG_TESTS = 3
-"""Tests marked `drawn` that each run takes."""
+"""Number of tests marked `drawn` that each run takes."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,18 +40,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @dataclass(frozen=True)
 class Inside:
-    """Programs in a bed, and what they say."""
+    """Runs programs in a bed, and reads what they print."""
 
     bed: Bed
 
     @property
     def bucket(self) -> str:
-        """Where the bed's runs are kept."""
+        """The bucket of the bed's runs."""
         return f"s3://{BUCKET}"
 
     @property
     def folder(self) -> Path:
-        """Where a test puts files that programs in the bed read."""
+        """The folder of a test's files that programs in the bed read."""
         path = self.bed.place.home / "tests"
         path.mkdir(exist_ok=True)
         return path
@@ -80,7 +80,7 @@ class Inside:
         return path
 
     def object(self, key: str) -> str | None:
-        """What a machine wrote into the bed's bucket; None until it has."""
+        """Text that a machine wrote into the bed's bucket; None until it has."""
         done = self.run("python", "-c", READ, f"s3://{BUCKET}", key)
         assert done.returncode == 0 or "MissingObjectError" in done.stderr, done.stderr
         return done.stdout if done.returncode == 0 else None
@@ -92,7 +92,7 @@ class Inside:
     def restart_skypilot(self) -> None:
         """Stop SkyPilot's server, whatever it is at, and start it again."""
         self.succeed("sky", "api", "stop")
-        # It may give up on a server that a busy machine starts too slowly.
+        # `sky api start` may give up on a server that a busy machine starts too slowly.
         self.run("sky", "api", "start")
         until(lambda: self.run("python", "-c", ANSWERS).returncode == 0, "SkyPilot's return")
 
@@ -100,11 +100,11 @@ class Inside:
         return self.bed.status()["machines"]
 
     def events(self) -> list[dict[str, Any]]:
-        """What became of machines, in order."""
+        """Events of all machines, in order."""
         return [json.loads(line) for line in (self.bed.place.logs / "machines.jsonl").read_text().splitlines()]
 
     def billed(self, run: str) -> dict[str, float]:
-        """What the cloud bills for each machine of a run, all of which are gone."""
+        """Dollars that the cloud bills for each machine of a run, all of which are gone."""
         found = [event for event in self.events() if event["run"] == run_label(run)]
         ends = {event["machine"]: event["billed_until"] for event in found if "billed_until" in event}
         booted = [event for event in found if event["event"] == "booted"]
@@ -113,7 +113,7 @@ class Inside:
         }
 
     def charged(self, run: str) -> dict[str, Any]:
-        """What a run's ledger says that it has cost, once its watcher has seen the last of its machines go."""
+        """A run's cost by its ledger, once its watcher has seen the last of its machines go."""
 
         def settled() -> dict[str, Any] | None:
             found = json.loads(self.succeed("cortex", "cost", run, "--json"))
@@ -169,7 +169,7 @@ def until(look: Callable[[], Any], what: str, every: float = 1) -> Any:
 
 @pytest.fixture(scope="session")
 def footprint() -> Footprint:
-    """What this machine looked like before there was a bed."""
+    """State of this machine before there was a bed."""
     return Footprint.take()
 
 

@@ -19,7 +19,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def with_droughts(application: Application, closed: Path) -> Application:
-    """The same cloud, which refuses each request for a spot machine, as EC2 does, while the file `closed` is there."""
+    """Wrap the cloud: while the file `closed` exists, requests for spot machines are refused as EC2 refuses them."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST" and closed.exists():
@@ -35,7 +35,7 @@ def with_droughts(application: Application, closed: Path) -> Application:
 
 
 def main() -> None:
-    """Serve at the address, the port and by the file that are given."""
+    """Serve at the given address and port; the third argument is the file."""
     host, port, closed = sys.argv[1:]
     cloud = with_droughts(DomainDispatcherApplication(create_backend_app), Path(closed))
     run_simple(host, int(port), cloud, threaded=True, request_handler=MotoRequestHandler)

@@ -1,18 +1,18 @@
-"""What a bed could leave on its host: mounts, namespaces, addresses, routes, processes, files of programs."""
+"""Traces that a bed could leave on its host: mounts, namespaces, addresses, routes, processes, files of programs."""
 
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 MARKS = ("sky", "ray", "jobs_ha", "pool_ha", "moto")
-"""How the names begin of what SkyPilot, Ray and moto leave among temporary files."""
+"""Prefixes of the temporary files of SkyPilot, Ray and moto."""
 
 HOMES = (".sky", ".aws", ".ssh")
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """The host, as far as a bed might have touched it."""
+    """State of the host, as far as a bed could change it."""
 
     mounts: frozenset[str]
     network: frozenset[str]
@@ -31,7 +31,7 @@ class Footprint:
 
 
 def processes(place: Path) -> list[str]:
-    """The command lines of what runs and names a folder."""
+    """Command lines of the processes that name a folder."""
     found: list[str] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -44,7 +44,7 @@ def processes(place: Path) -> list[str]:
 
 
 def _mounts() -> list[str]:
-    """Mounts over what a bed hides, or of a kind that it makes, wherever; others' come and go meanwhile."""
+    """Mounts over the folders that a bed hides, and a bed's own mounts; other mounts come and go meanwhile."""
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     hidden = ["/tmp", "/run", *(str(Path.home() / name) for name in HOMES)]
     return [line for line in lines if line.split()[4] in hidden or "/testbed" in line]
@@ -56,7 +56,7 @@ def _files() -> list[tuple[str, int]]:
 
 
 def _lasting(line: str) -> str:
-    """A line without the seconds that a lease has left."""
+    """An address's line, without the remaining seconds of its lease."""
     return line.split(" valid_lft", maxsplit=1)[0]
 
 

@@ -15,7 +15,7 @@ from tests.testbed.keeper import Keeper
 from tests.testbed.place import Place, apart
 
 EVERY = 1.0
-"""Seconds between looks at what was rented."""
+"""Seconds between looks at the rented machines."""
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     service = metadata.Metadata()
     metadata.serve(service)
     cloud = Cloud(place.logs / "cloud.log", place.drought)
-    # A login on a machine finds the cloud where a program on the real one does.
+    # A login on a machine finds the emulated cloud, as a program on a real machine finds the real one.
     keeper = Keeper(place, cloud, service, base, shared, ACCOUNT)
     keeper.tell("starting the cloud")
     images = cloud.furnish()
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _hide_the_host(place: Place, seen: Sequence[Path]) -> None:
-    """Put the bed's own folders over the host's, here only: some programs write there without asking for a place."""
+    """Mount the bed's own folders over the host's, in this namespace alone: some programs write to fixed paths."""
     for path in (path for path in seen if path.is_relative_to("/tmp")):
         inner = place.temporary / path.relative_to("/tmp")
         inner.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """All of the internet that the bed has: the two addresses by which SkyPilot sees whether it is online.
 
-Its jobs controller takes no machine for lost while both fail. They answer here over HTTPS, with certificates of an
-authority that only the bed's programs trust, so that SkyPilot runs as it was released.
+SkyPilot's jobs controller counts no machine as lost while both fail. They answer here over HTTPS, with certificates of
+an authority that only the bed's programs trust, so that SkyPilot runs as it was released.
 """
 
 import ipaddress
@@ -20,14 +20,14 @@ from tests.testbed.network import PROBED
 
 
 class Online(BaseHTTPRequestHandler):
-    """Says that it is there, and no more."""
+    """Answers every probe with success."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
         self.end_headers()
 
     def log_request(self, code: object = None, size: object = None) -> None:
-        """Every few seconds, for as long as a job runs: not worth a line."""
+        """Log nothing: the probes come every few seconds for as long as a job runs."""
 
 
 def serve(authority: Path) -> None:

@@ -1,4 +1,4 @@
-"""Keeps what runs as the cloud says: boots what was rented, ends what was given back, takes away what is reclaimed."""
+"""Keeps machines as the cloud says: boots the rented ones, ends the returned ones, takes away the reclaimed ones."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.testbed.place import Place
 
 @dataclass
 class Keeper:
-    """The machines that run, and what is to become of them."""
+    """The machines that run, and the times at which some of them are reclaimed."""
 
     place: Place
     cloud: Cloud
@@ -31,7 +31,7 @@ class Keeper:
     reclaimed_at: dict[str, float] = field(default_factory=dict[str, float])
 
     def step(self) -> None:
-        """Look once, and do what is due."""
+        """Look once at orders and rented machines, and do what is due."""
         self._take_orders()
         for name, moment in list(self.reclaimed_at.items()):
             if time.time() >= moment and name in self.machines:
@@ -47,7 +47,7 @@ class Keeper:
         self.tell()
 
     def tell(self, phase: str | None = None) -> None:
-        """Write down what is up, for `status`."""
+        """Write the bed's phase and machines, for `status`."""
         self.phase = phase or self.phase
         machines = [self._described(name) for name in sorted(self.machines)]
         aside = self.place.state.with_suffix(".new")
@@ -86,11 +86,11 @@ class Keeper:
         self.reclaimed_at.pop(name, None)
         machine.kill()
         self.metadata.remove(machine.order)
-        # The request to end it ends its bill; it is seen here a moment later.
+        # The cloud's bill ends with the request to end the machine, which is seen here a moment later.
         self._record(event, machine.order, billed_until=moment or time.time())
 
     def _record(self, event: str, order: Order, **values: float) -> None:
-        """What the cloud would bill by."""
+        """Log an event of a machine, with all that the cloud bills by."""
         line = {"time": time.time(), "event": event, "machine": order.id, "type": order.type, "region": order.region}
         line |= {
             "launched": order.launched.timestamp(),

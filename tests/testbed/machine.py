@@ -14,14 +14,14 @@ import yaml
 from tests.testbed import network
 
 FAULT_TAG = "testbed-fault"
-"""A label of a task that asks for machines with something wrong with them."""
+"""A task's label that asks for faulty machines."""
 
 BOOT = Path(__file__).with_name("boot.sh")
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was rented, as the cloud's API describes it."""
+    """A rented machine, as the cloud's API describes it."""
 
     id: str
     region: str
@@ -31,19 +31,19 @@ class Order:
     private: str
     public: str | None
     launched: datetime
-    """When it began to cost."""
+    """The time from which it costs."""
     user_data: str
     """In base64: a cloud-config that names the user and the keys it may log in with."""
     tags: Mapping[str, str]
 
     @property
     def fault(self) -> str:
-        """What is wrong with it: `mute` starts no SSH server, `unpulled` pulls no image; nothing without that tag."""
+        """The machine's fault: `mute` starts no SSH server, `unpulled` pulls no image; empty without that tag."""
         return self.tags.get(FAULT_TAG, "")
 
     @property
     def address(self) -> str:
-        """Where its requests come from."""
+        """The address that its requests come from."""
         return self.public or self.private
 
     def logins(self) -> dict[str, list[str]]:
@@ -63,7 +63,7 @@ class Machine:
     def boot(
         cls, order: Order, folder: Path, base: Path, shared: Sequence[Path], variables: Mapping[str, str], log: Path
     ) -> "Machine":
-        """Start one: its files below `folder`, over `base`; it sees `shared`, read only, at the same paths."""
+        """Start a machine. Its files lie in `folder`, over `base`; it sees `shared`, read only, at the same paths."""
         for user, keys in order.logins().items():
             _authorize(folder / "upper", base, user, keys)
         network.connect(order.id, order.private, order.public)
@@ -85,7 +85,7 @@ class Machine:
         return cls(order, process)
 
     def kill(self) -> None:
-        """Pull the plug: whatever runs there ends now, unasked."""
+        """Pull the plug: every process of the machine ends at once."""
         network.disconnect(self.order.id, self.order.public)
         self.process.kill()
         self.process.wait()

@@ -1,6 +1,6 @@
 """The metadata service of every machine, as on EC2: version 2, with tokens, at 169.254.169.254.
 
-Who asks is known by the address it asks from. A spot notice is first read here.
+A machine is known by the address that it asks from. Its spot notice appears here first.
 Source: "Use instance metadata" and "Spot Instance interruption notices" in the EC2 User Guide.
 """
 
@@ -22,7 +22,7 @@ LONGEST = 21600
 
 
 class Metadata:
-    """What the service knows of the machines that run."""
+    """The running machines, their notices and tokens."""
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
@@ -40,7 +40,7 @@ class Metadata:
             self._noticed.pop(order.id, None)
 
     def give_notice(self, order: Order, at: datetime) -> None:
-        """Tell a machine that it is taken away at a moment to come."""
+        """Tell a machine that it will be taken away at a given time."""
         with self._lock:
             self._noticed[order.id] = (datetime.now(UTC), at)
 
@@ -51,13 +51,13 @@ class Metadata:
         return token
 
     def allows(self, address: str, token: str | None) -> bool:
-        """Whether the token is this machine's, and still good."""
+        """True where the token is this machine's, and still valid."""
         with self._lock:
             holder, end = self._tokens.get(token or "", ("", 0.0))
         return holder == address and time.monotonic() < end
 
     def read(self, address: str, path: str) -> str | None:
-        """What lies at a path below `/latest/`; None where there is nothing."""
+        """The text at a path below `/latest/`; None where there is nothing."""
         with self._lock:
             order = self._orders.get(address)
             noticed = self._noticed.get(order.id) if order else None
@@ -136,7 +136,7 @@ def _entries(order: Order) -> dict[str, str]:
 
 
 def _credentials() -> dict[str, str]:
-    """What a machine may act with as the account's role, from here alone."""
+    """Credentials of the account's role, which a machine gets from this service alone."""
     now = datetime.now(UTC)
     moments = {"LastUpdated": now, "Expiration": now + timedelta(hours=6)}
     return {

@@ -14,12 +14,12 @@ NETWORK_BITS = 16
 METADATA = "169.254.169.254"
 SKYPILOT_PORT = "46580"
 PROBED = ("8.8.8.8", "1.1.1.1")
-"""What SkyPilot asks for to see whether it is on the internet at all."""
+"""Addresses that SkyPilot probes to see whether it is online."""
 
 
 def raise_network() -> None:
     """Make the bridge and the addresses of the bed's own servers."""
-    # Else the system may lend SkyPilot's port to some client before SkyPilot takes it.
+    # Otherwise the kernel may lend SkyPilot's port to a client before SkyPilot takes it.
     Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(SKYPILOT_PORT, encoding="utf-8")
     _ip("link", "set", "lo", "up")
     _ip("link", "add", BRIDGE, "type", "bridge")
@@ -38,12 +38,12 @@ def connect(machine: str, private: str, public: str | None) -> None:
     _ip("-netns", machine, "link", "set", "lo", "up")
     _ip("-netns", machine, "address", "add", f"{private}/{NETWORK_BITS}", "dev", "eth0")
     _ip("-netns", machine, "link", "set", "eth0", "up")
-    # On the link, whatever the address: a machine of no subnet has one from elsewhere.
+    # `onlink`, since a machine without a subnet has an address from another network than the gateway's.
     default = ["-netns", machine, "route", "add", "default", "via", GATEWAY, "dev", "eth0", "onlink"]
     if public:
         _ip("-netns", machine, "address", "add", f"{public}/32", "dev", "eth0")
         _ip("route", "add", f"{public}/32", "dev", BRIDGE)
-        # Private addresses repeat from region to region: what a machine asks, it asks from the one that is its own.
+        # Private addresses repeat from region to region, so a machine's requests come from its public one.
         default += ["src", public]
     _ip(*default)
 
@@ -57,7 +57,7 @@ def disconnect(machine: str, public: str | None) -> None:
 
 
 def _cable(machine: str) -> str:
-    """A device's name has at most 15 characters."""
+    """Name of a machine's device on the bridge: at most 15 characters, the kernel's limit."""
     return f"to-{machine[-12:]}"
 
 

@@ -1,4 +1,4 @@
-"""Where the bed keeps everything it has: one folder."""
+"""The bed's one folder, which holds everything it has."""
 
 import os
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ class Place:
 
     @property
     def cache(self) -> Path:
-        """What the next bed takes over: the machines' root file system."""
+        """Files that the next bed takes over: the machines' root file system."""
         return self.root / "cache"
 
     @property
     def logs(self) -> Path:
-        """Everything that anything here writes, kept when the bed is down."""
+        """Everything that the bed's programs write, kept when the bed is down."""
         return self.root / "logs"
 
     @property
     def home(self) -> Path:
-        """The bed's user: SkyPilot's state, keys, credentials."""
+        """Home of the bed's user: SkyPilot's state, keys, credentials."""
         return self.root / "home"
 
     @property
@@ -43,22 +43,22 @@ class Place:
 
     @property
     def orders(self) -> Path:
-        """Where orders to reclaim a machine are left for the bed."""
+        """Orders to reclaim a machine, left here for the bed."""
         return self.root / "orders"
 
     @property
     def drought(self) -> Path:
-        """While this file is there, the cloud sells no spot machine."""
+        """While this file exists, the cloud sells no spot machine."""
         return self.root / "drought"
 
     @property
     def lock(self) -> Path:
-        """Locked while the bed is up, and names its process."""
+        """Locked while the bed is up; holds the id of its process."""
         return self.root / "lock"
 
     @property
     def state(self) -> Path:
-        """What is up, as the bed last saw it."""
+        """The bed's phase and machines, as it last saw them."""
         return self.root / "state.json"
 
     @property
@@ -68,10 +68,10 @@ class Place:
 
     @property
     def passing(self) -> tuple[Path, ...]:
-        """What goes with the bed: all but the cache and the logs."""
+        """Paths that go with the bed: all but the cache and the logs."""
         return (self.home, self.machines, self.temporary, self.orders, self.drought, self.state, self.authority)
 
 
 def apart(paths: Sequence[Path]) -> list[Path]:
-    """Those of some folders that do not lie in another of them."""
+    """The given folders without those that lie in another of them."""
     return [path for path in paths if not any(path.is_relative_to(other) for other in paths if other != path)]

@@ -16,10 +16,10 @@ PACKAGES = (
     "rsync,sudo,unzip"
 )
 USER = "ubuntu"
-"""Who SkyPilot logs in as."""
+"""The user that SkyPilot logs in as."""
 
 TOOLS = ("rsync", "ssh")
-"""What SkyPilot calls on its own side; lent by the root file system to a host that has none."""
+"""Programs that SkyPilot calls on its own side; the root file system lends them to a host that has none."""
 
 RUNTIME = """
 set -eu
@@ -31,10 +31,10 @@ uv pip install --compile-bytecode \\
 echo {wheel} > "$HOME/.sky/wheels/current_sky_wheel_hash"
 uv venv --seed --relocatable --system-site-packages --python /usr/bin/python3 "$HOME/sky-user-env"
 """
-"""As `sky.skylet.constants` installs it; what is there already is not installed again, so launching needs no index.
+"""SkyPilot's runtime, as `sky.skylet.constants` installs it. What is there is not installed again: no index is needed.
 
-That holds for SkyPilot's own wheel, too, which the server builds: equal sources give an equal wheel. Compiled ahead,
-for each machine would compile it again.
+That holds for SkyPilot's own wheel, too, which the server builds: equal sources give an equal wheel. The bytecode is
+compiled ahead, since each machine would compile it again.
 """
 
 HASTE = {
@@ -43,7 +43,7 @@ HASTE = {
         "path-exclude=/usr/share/locale/*\n"
     ),
 }
-"""What spares the installation of packages its waiting for the disk, and pages that nobody reads."""
+"""Settings by which installing packages neither waits for the disk nor unpacks pages that nobody reads."""
 
 
 FILES = {
@@ -53,9 +53,9 @@ FILES = {
 
 
 def rootfs(cache: Path, wheel: Path, log: Path) -> Path:
-    """The folder of the root file system, with SkyPilot's own `wheel`, in a folder named by its hash, installed.
+    """The root file system's folder. SkyPilot's own `wheel` is installed there, from a folder named by its hash.
 
-    It is made on first use; a half-made one is never taken for whole.
+    It is made on first use, aside, so that a half-made one is never used.
 
     Raises:
         ConfigError: it cannot be made; the log says why.
@@ -74,7 +74,7 @@ def rootfs(cache: Path, wheel: Path, log: Path) -> Path:
 
 
 def lend_tools(base: Path, folder: Path) -> Path:
-    """Programs of the root file system for a host that lacks them: run with the libraries that they came with."""
+    """Lend a host the programs that it lacks: those of the root file system, run with their own libraries."""
     folder.mkdir(parents=True, exist_ok=True)
     libraries = base / "usr" / "lib" / "x86_64-linux-gnu"
     for name in TOOLS:

@@ -29,16 +29,16 @@ jobs:
 
 
 MEMORY = 6
-"""In GiB: what SkyPilot believes to have. It starts as many controllers as fit in, and one run needs few."""
+"""GiB of memory that SkyPilot is told of. It starts as many controllers as fit in, and one run needs few."""
 
 
 def wheels(place: Place) -> Path:
-    """What SkyPilot builds its own wheel with, to install it on machines."""
+    """Folder of the packages that SkyPilot builds its own wheel with, to install it on machines."""
     return place.cache / "wheels"
 
 
 def fetch_wheels(place: Place, log: Path) -> None:
-    """Bring that from the package index, once: what the test bed's lock names, with its hashes.
+    """Download these packages from the index, once: those of the test bed's lock, with its hashes.
 
     Raises:
         ConfigError: the index cannot be reached.
@@ -79,7 +79,7 @@ def built_wheel(place: Place, log: Path) -> Path:
 
 
 def variables(place: Place, tools: Path) -> dict[str, str]:
-    """What programs see in the bed: its user, its account, its internet; nothing of the caller's clouds."""
+    """Environment of programs in the bed: its user, its account, its internet; nothing of the caller's clouds."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CORTEX_", "SKY"))}
     path = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), str(tools)]
     return {
@@ -103,9 +103,9 @@ def _without_index(place: Place) -> dict[str, str]:
 
 
 def furnish(place: Place, images: Mapping[str, str], wheel: Path) -> None:
-    """Write what SkyPilot reads from its user's home."""
+    """Write the files that SkyPilot reads from its user's home."""
     home = place.home
-    # Newer than SkyPilot's files, so that it is taken for built from them.
+    # Copied without times: a wheel newer than SkyPilot's files is one that SkyPilot takes as built from them.
     shutil.copytree(wheel.parent, home / ".sky" / "wheels" / wheel.parent.name, copy_function=shutil.copyfile)
     files = {
         home / ".sky" / "config.yaml": CONFIG,
@@ -116,7 +116,7 @@ def furnish(place: Place, images: Mapping[str, str], wheel: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     write_catalogs(home / ".sky" / "catalogs" / "v8", images)
-    # Logs outlive the bed.
+    # SkyPilot's logs outlive the bed.
     server = home / ".sky" / "api_server" / "server.log"
     server.parent.mkdir()
     server.symlink_to(place.logs / "skypilot.log")
@@ -127,7 +127,7 @@ def furnish(place: Place, images: Mapping[str, str], wheel: Path) -> None:
 def start(environment: Mapping[str, str], log: Path) -> None:
     """Start the API server, wait until it answers, and have it look at the account."""
     with log.open("ab") as output:
-        # It gives its server a minute to come up, and on a busy machine gives up on one that does so later.
+        # `sky api start` gives the server a minute to come up, and on a busy machine gives up on one that takes longer.
         _sky(["api", "start"], environment, output, check=False)
         while not answers():
             time.sleep(0.5)
@@ -135,7 +135,7 @@ def start(environment: Mapping[str, str], log: Path) -> None:
 
 
 def answers() -> bool:
-    """Whether the API server does, in the bed."""
+    """True where the API server of the bed answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{SKYPILOT_PORT}/api/health", timeout=5):
             return True

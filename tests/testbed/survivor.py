@@ -1,6 +1,6 @@
-"""What the job of `test_recovery.py` runs on its machines: it tells the bucket what it sees, and keeps a deadline.
+"""The job of `test_recovery.py`, as its machines run it: it writes what it sees to the bucket, and keeps a deadline.
 
-Time is scaled: a start is said to take some seconds, so that a try at spot is due as soon as the machine has come up.
+Time is scaled: a start is said to take seconds, so that a try at spot is due as soon as the machine has come up.
 """
 
 import json
@@ -22,14 +22,14 @@ from tests.testbed.catalog import KINDS, ZONES, price
 
 RUN = "survivor"
 START_SECONDS = 20.0
-"""A try is due after four of them, from the asking for the machine on."""
+"""A try at spot is due after four of them, counted from the request for the machine."""
 
 SERVICE = "http://169.254.169.254/latest"
 LIFETIME, TOKEN = "X-aws-ec2-metadata-token-ttl-seconds", "X-aws-ec2-metadata-token"
 
 
 def ask(path: str, header: tuple[str, str] | None = None, method: str = "GET") -> str | int:
-    """What the metadata service answers, or the status with which it refuses."""
+    """The metadata service's answer, or the status of its refusal."""
     headers = dict([header]) if header else {}
     request = urllib.request.Request(f"{SERVICE}/{path}", method=method, headers=headers)
     try:
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _begin(store: Store) -> None:
-    """Write what a launch does of a run with a deadline: its prices, and by when it is to end."""
+    """Write what a launch writes for a run with a deadline: its prices, and the time by which it is to end."""
     offers = (
         Offer(
             cloud="aws",

@@ -1,4 +1,4 @@
-"""What a run's bucket says, as it says it, a line of JSON each: `python -m tests.testbed.tail RUN`, in the bed.
+"""Events of a run's bucket as they come, a line of JSON each: `python -m tests.testbed.tail RUN`, in the bed.
 
 The events of its ledger; and, as events of the same form, each artifact and checkpoint that is complete (`published`),
 and each lease that was taken (`lease`).
@@ -28,7 +28,7 @@ _LEASE = re.compile(r"runs/[^/]+/lease/\d+")
 
 @dataclass
 class Tail:
-    """All that was said so far, and is being said."""
+    """All events of a run so far, and those to come."""
 
     events: list[Event] = field(default_factory=list[Event])
 
@@ -62,7 +62,7 @@ def followed(bed: Bed, run: str) -> Generator[Tail]:
         try:
             yield tail
         finally:
-            # The bed's door is its parent, and would leave it there, with our end of the pipe.
+            # Kill the whole group: its leader only enters the bed, and would leave the program there, with our pipe.
             os.killpg(process.pid, signal.SIGKILL)
             thread.join()
 

@@ -1,4 +1,4 @@
-"""Tasks written for images, made fit for the bed's machines: no image can be pulled there, but its environment is."""
+"""Tasks written for images, changed to run on the bed's machines, which pull no image but see its environment."""
 
 import re
 import shlex
@@ -55,7 +55,7 @@ def _bare(document: dict[str, Any], environments: Mapping[str, Path]) -> dict[st
     folder = environments[image["name"]]
     variables = on_path(folder) | {"PATH": f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    # When the task began here, for who measures; and a home, for the checkout is read only there.
+    # The time at which the task began, for tests that measure it; and a home, for the checkout is read only there.
     lines += ["date +%s.%N >> ~/started", 'export CORTEX_HOME="$HOME/.cortex"']
     lines += ['cortex() { python -m cortex "$@"; }', document["run"]]
     return document | {"resources": resources, "run": "\n".join(lines)}

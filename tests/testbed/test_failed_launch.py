@@ -1,4 +1,4 @@
-"""Launches that come to nothing, four at once: each ends within its wall, and says why, and what it cost."""
+"""Launches that fail, four at once: each ends within its wall, and says why, and what it cost."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.testbed.test_pipeline import SMALL
 
 IMAGE = "docker:registry.example/cortex-sft@sha256:" + "0" * 64
 MUTE_DOLLARS = 0.002
-"""Three quarters of a minute of the machine that is rented."""
+"""The price of three quarters of a minute of the rented machine."""
 
 
 @pytest.mark.drawn
@@ -47,7 +47,7 @@ def test_each_launch_that_fails_ends_within_its_wall_and_says_what_it_cost(insid
 
 
 def check_reasons(ends: dict[str, dict[str, Any]]) -> None:
-    """Each status says in a line what the matter is, and of those that were given up, what to do."""
+    """Each status says in a line what is wrong, and, where launches were given up, what to do."""
     unpulled, mute = ends["unpulled"]["reason"], ends["mute"]["reason"]
     assert "2 launches in a row cost $" in unpulled and "(budget.failed_launches 2)" in unpulled
     assert "1 launch cost $" in mute and f"(budget.failed_dollars {MUTE_DOLLARS:g})" in mute
@@ -60,8 +60,8 @@ def check_reasons(ends: dict[str, dict[str, Any]]) -> None:
 def launch(
     inside: Inside, run: str, task: dict[str, Any] | None = None, *, follow: bool = False, **sections: dict[str, Any]
 ) -> str:
-    """Launch a run on machines with something wrong with them, and return what is printed; the checks, which take their
-    time, are overruled."""
+    """Launch a run on faulty machines, and return what is printed; the preflight checks, which take their time, are
+    overruled."""
     pipeline = bare_pipeline(inside.folder / f"{run}.yaml", ("data", "sft"))
     document = yaml.safe_load(pipeline.read_text())
     for key, value in (task or {}).items():

@@ -24,7 +24,7 @@ from tests.testbed.test_pipeline import SMALL
 
 LAPTOP, ADDRESS = "laptop", "172.31.250.1"
 SESSIONS = f"{GATEWAY}:46581"
-"""Where the bed's stand-in for Session Manager's agent listens, which leads to SkyPilot on the server's loopback."""
+"""Address of the bed's stand-in for Session Manager's agent, which leads to SkyPilot on the server's loopback."""
 
 PORT = 46590
 """On the laptop's own loopback."""
@@ -60,7 +60,7 @@ class Laptop:
 
     @contextmanager
     def unplugged(self) -> Generator[None]:
-        """Have no cable for a while."""
+        """Unplug the cable for a while."""
         self.inside.succeed("ip", "-netns", LAPTOP, "link", "set", "eth0", "down")
         yield
         self.inside.succeed("ip", "-netns", LAPTOP, "link", "set", "eth0", "up")
@@ -79,7 +79,7 @@ def laptop(inside: Inside) -> Generator[Laptop]:
     agent = inside.bed.command([manager.folder / "session-manager-plugin", SESSIONS, f"127.0.0.1:{SKYPILOT_PORT}"])
     watcher = inside.bed.command(["cortex", "watch"])
     variables = inside.bed.variables()
-    # As on a stack's server.
+    # The agent and the watcher run, as on a stack's server.
     with running(agent, env=variables), running(watcher, env=variables):
         yield Laptop(inside, home, manager)
 
@@ -103,7 +103,7 @@ NOT_HERE = {
     "role": "CORTEX_RUN_POLICY is not set",
     "fabric": "one small GPU has no NVSwitch",
 }
-"""What a bed cannot show, and how each line begins to say why."""
+"""Lines that a bed cannot show, with the reason that each begins with."""
 
 
 @pytest.mark.drawn
@@ -115,7 +115,7 @@ def test_the_road_is_walked_from_a_laptop_that_is_cut_off_meanwhile(
     words = ["python", "-m", "scripts.roadtest", "--profile", profile, "--pipeline", pipeline]
     out, err = laptop.home / "roadtest.json", laptop.home / "roadtest.err"
     with out.open("w") as to_out, err.open("w") as to_err:
-        # Of other regions the bed has no machines, and its cloud takes a second each to say so.
+        # The bed has no machines in other regions, and its cloud takes a second for each to say so.
         regions = [word for region in ZONES for word in ("--region", region)]
         command = laptop.command(*words, *regions, "--yes", "--json", "--offline", "5")
         with running(command, env=laptop.variables, stdout=to_out, stderr=to_err) as process:
@@ -135,7 +135,7 @@ def test_the_road_is_walked_from_a_laptop_that_is_cut_off_meanwhile(
 
 
 def check_lines(lines: dict[str, dict[str, Any]]) -> None:
-    """Each line passed, but for those that say why a bed cannot show it."""
+    """Check that each line passed, except those that say why a bed cannot show it."""
     assert {name: line["state"] for name, line in lines.items()} == {
         name: "not proven here" if name in NOT_HERE else "passed" for name in lines
     }

@@ -1,4 +1,4 @@
-"""What the bed says where it cannot be raised."""
+"""Errors of the bed where it cannot be raised."""
 
 import os
 from pathlib import Path

@@ -33,7 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "export": {"calibration_examples": 16, "check_examples": 32},
     "evaluate": {"examples": 60},
 }
-"""What makes the rehearsal's profile so small that all of it takes a minute or two; its scores mean nothing."""
+"""Settings that make the rehearsal's profile so small that a run takes a minute or two; its scores mean nothing."""
 
 MACHINES = (("data", "sft"), ("grpo", "export", "evaluate", "release"))
 """Tasks of `sky.yaml` that share a machine here, where each takes minutes of two cores to come up."""
@@ -41,11 +41,11 @@ MACHINES = (("data", "sft"), ("grpo", "export", "evaluate", "release"))
 
 @dataclass(frozen=True)
 class Recovery:
-    """What one reclaim has cost, in seconds."""
+    """Costs of one reclaim, in seconds."""
 
     stage: str
     skypilot: float
-    """From the reclaim, or its notice, until the task's process has started on another machine."""
+    """From the reclaim, or its notice, to the start of the task's process on another machine."""
     ours: float
     """From then to the first new step."""
     step: int
@@ -87,7 +87,7 @@ class Rehearsal:
     environment: dict[str, str]
 
     def shown(self) -> dict[str, Any]:
-        """Wait for its end, and what `cortex show` says then."""
+        """Wait for its end, and return what `cortex show` then says."""
         assert self.process.wait(1200) == 0, (self.home / "log").read_text()
         command = [sys.executable, "-m", "cortex", "show", RUN, "--json"]
         return json.loads(subprocess.run(command, env=self.environment, capture_output=True, check=True).stdout)
@@ -114,7 +114,7 @@ def launch(inside: Inside, profile: Path) -> None:
     pipeline = bare_pipeline(inside.folder / "pipeline.yaml", *MACHINES)
     given = inside.write("small.yaml", profile.read_text(encoding="utf-8"))
     words = ["--profile", given, "--run", RUN, "--pipeline", pipeline, "--yes", "--no-follow"]
-    # What is checked first is asked in earnest, and takes a busy machine its time.
+    # The preflight checks are real ones, and a busy machine needs time for them.
     done = inside.run("cortex", "launch", *words, CORTEX_PREFLIGHT_SECONDS="300")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SkyPilot may use aws" in " ".join(done.stdout.split()), done.stdout
@@ -142,7 +142,7 @@ def wait(tail: Tail, look: Callable[[], Any], what: str) -> None:
 
 
 def check_ledger(tail: Tail) -> None:
-    """The notice was heeded, nothing failed otherwise, and each stage was finished once, whoever ran beside it."""
+    """The notice was heeded, nothing failed otherwise, and each stage finished once, whichever machines ran it."""
     assert [(event["stage"], event["settled"]) for event in tail.of("preempted")] == [("sft", True)]
     failed = [(event["stage"], event["code"]) for event in tail.of("stage_failed")]
     assert ("sft", 75) in failed and {code for _, code in failed} <= {75, 77}, failed
@@ -160,13 +160,13 @@ def bring_home(inside: Inside) -> None:
 
 
 def check_cost(inside: Inside) -> None:
-    """What the run's ledger says that it cost, machine by machine, is what the cloud bills."""
+    """The cost in the run's ledger is the cloud's bill, machine by machine."""
     billed, cost = inside.billed(RUN), inside.charged(RUN)
     booted = {event["machine"]: event for event in inside.events() if event["event"] == "booted"}
     for machine in cost["machines"]:
         name = machine["machine"]
         assert machine["dollars_per_hour"] == booted[name]["price"]
-        # The service tells whole seconds.
+        # The metadata service tells whole seconds.
         assert abs(machine["since"] - booted[name]["launched"]) <= 1
         assert abs(machine["dollars"] - billed[name]) <= 2 / 3600 * machine["dollars_per_hour"]
     assert abs(cost["spent"] - sum(billed.values())) <= 0.02 * sum(billed.values())
@@ -181,14 +181,14 @@ def reclaimed(inside: Inside, tail: Tail, stage: str, notice: float) -> Recovery
     wait(tail, lambda: steps(tail, epoch), f"a new step of {stage}")
     first = steps(tail, epoch)[0]
     machine = tail.machine(first["epoch"])
-    # What a task writes there before its own command; its machine's files are seen from here.
+    # The task writes the time there before its own command; its machine's files can be read from here.
     begun = [float(line) for line in inside.file(machine, "started").read_text().split()]
     started = max(moment for moment in begun if moment < first["time"])
     return Recovery(stage, started - moment, first["time"] - started, first["step"])
 
 
 def steps(tail: Tail, after: int) -> list[dict[str, Any]]:
-    """What later epochs told of their progress."""
+    """Progress events of later epochs."""
     return [event for event in tail.of("progress") if event["epoch"] > after]
 
 

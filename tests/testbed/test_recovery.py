@@ -31,11 +31,11 @@ run: python -m tests.testbed.survivor
 @pytest.mark.drawn
 def test_a_spot_job_is_warned_and_reclaimed_comes_back_on_demand_and_leaves_for_spot(inside: Inside) -> None:
     task = yaml.safe_load(TASK)
-    # As a run with a deadline rents: spot first, then on demand.
+    # Like a run with a deadline: spot first, then on demand.
     task["resources"] = apply_renting(task["resources"], "", "spot first")
     written = inside.write("image.yaml", yaml.safe_dump(task))
-    # The bed's own environment stands for the image's: it has what the kit's core needs. It, and this code, are
-    # seen there at the same paths.
+    # The bed's own environment stands for the image's: it has what the kit's core needs. Machines see it, and this
+    # code, at the same paths.
     runnable = for_machines(written, inside.folder / "survivor.yaml", {"data": Path(sys.prefix)})
     inside.succeed("sky", "jobs", "launch", "--yes", "--detach-run", runnable)
     first = until(lambda: inside.object("survivor/first"), "the job's start")

@@ -1,4 +1,4 @@
-"""The pipeline of the images, on machines that have none."""
+"""The pipeline of the images, on machines without images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`cortex teardown` against the real SkyPilot, and what the cloud says is left."""
+"""`cortex teardown` against the real SkyPilot; the cloud's own list of machines shows what is left."""
 
 import json
 

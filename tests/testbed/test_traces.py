@@ -1,4 +1,4 @@
-"""What the bed is to its host: nothing, once it is down. Named to run last."""
+"""A bed that is down has left no trace on its host. Named to run last."""
 
 import pytest
 
