@@ -1,4 +1,4 @@
-"""The base of images in tests: the least of Debian with Python, made here, since no registry need be in reach."""
+"""The base of images in tests: the least of Debian with Python, made here, since no registry may be in reach."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ PACKAGES = "ca-certificates,python3,python3-venv"
 
 
 def base_image(engine: Engine, cache: Path) -> str:
-    """Put the base into an engine, and return its name. Needs root, where it is not in the cache yet.
+    """Put the base into an engine, and return its name. Needs root unless the cache has it already.
 
     Raises:
         ConfigError: it cannot be made; the log in the cache says why.

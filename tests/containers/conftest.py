@@ -20,12 +20,12 @@ from tests.rehearsal.conftest import environments, write_profile
 __all__ = ["environments", "write_profile"]
 
 BUILD_OPTIONS = "--network host"
-"""An engine of ours has no bridge: its builds reach the package index as this machine does."""
+"""An engine started by the tests has no bridge: its builds reach the package index over the host's network."""
 
 
 @dataclass
 class Images:
-    """The CPU variants, built when they are asked for."""
+    """The CPU variants, each built on its first use."""
 
     engine: Engine
     settings: Settings
@@ -41,14 +41,14 @@ class Images:
         return self.built[name]
 
     def build(self, name: str) -> str:
-        """Build an image, whether or not it was, and return its id."""
+        """Build an image, even if it was built before, and return its id."""
         started = time.monotonic()
         self.built[name] = cpu_image(name, self.settings, self.log(name))
         self.seconds[name] = time.monotonic() - started
         return self.built[name]
 
     def log(self, name: str) -> Path:
-        """What the last build of an image said."""
+        """Log of the last build of an image."""
         return self.logs / f"{name}.log"
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Images:
 
 @pytest.fixture(scope="session")
 def docker() -> Generator[Engine]:
-    """An engine, which this process and those that it starts reach."""
+    """An engine, which this process and its children reach."""
     if answering() is None:
         try:
             check_machine()

@@ -19,12 +19,12 @@ from cortex.settings import Settings
 from tests.debian import Debian
 
 PACKAGES = ("docker.io", "containerd", "runc", "tini", "libdevmapper1.02.1", "libseccomp2")
-"""The engine, what it starts, and libraries that a small system lacks. Its client comes along, and builds by itself."""
+"""The engine, the programs it starts, libraries that a small system lacks, and the client, with its own builder."""
 
 PROGRAMS = {"unshare": "util-linux", "mount": "mount", "apt-get": "apt (and Debian)", "dpkg-deb": "dpkg"}
 NAMESPACES = ("--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc")
 PATIENCE = 60
-"""Seconds in which an engine answers, or has failed."""
+"""Seconds for an engine to answer; after that it has failed."""
 
 START = """
 set -eu
@@ -34,7 +34,7 @@ mount -t tmpfs engine /run
 export LD_LIBRARY_PATH="$2"
 exec tini-static -- dockerd --config-file "$1"
 """
-"""In namespaces of its own: its mounts are nobody else's, and its first process's end is the end of all others."""
+"""It runs in namespaces of its own: nobody else sees its mounts, and all its processes end with the first one."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Engine:
 
     client: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What a program needs in its environment to find both."""
+    """Environment variables by which a program finds client and engine."""
     place: Path | None = None
-    """The folder of an engine of ours; None where it is the machine's own."""
+    """The folder of an engine started here; None for the machine's own engine."""
 
     def docker(self, *words: str | Path, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -58,23 +58,23 @@ class Engine:
         )
 
     def said(self, *words: str | Path, timeout: float = 600) -> str:
-        """What the client said, without the line's end; it has to succeed."""
+        """The client's output, without the line's end; it has to succeed."""
         done = self.docker(*words, timeout=timeout)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout.strip()
 
 
 def default_place() -> Path:
-    """Where an engine of ours keeps what it has: packages for the next one, and images until it ends."""
+    """Folder of an engine started here: packages for the next one, and images until it ends."""
     return Settings().home.absolute() / "engine"
 
 
 @contextmanager
 def engine() -> Generator[Engine]:
-    """The machine's own engine, or one of ours for as long as the block lasts.
+    """The machine's own engine, or one started here for as long as the block lasts.
 
     Raises:
-        ConfigError: there is none, and none can be brought up here.
+        ConfigError: there is none, and none can be started here.
     """
     if found := answering():
         yield found
@@ -93,10 +93,10 @@ def answering() -> Engine | None:
 
 
 def check_machine() -> None:
-    """Whether this is a machine on which an engine can be brought up.
+    """Check that an engine can be started on this machine.
 
     Raises:
-        ConfigError: it is not, and why.
+        ConfigError: it cannot, and why.
     """
     if os.geteuid() != 0:
         raise ConfigError("no Docker Engine answers, and bringing one up needs root: start one, or run this as root")
@@ -109,7 +109,7 @@ def check_machine() -> None:
 
 @contextmanager
 def raised(place: Path) -> Generator[Engine]:
-    """An engine of ours in a folder; when the block is left, only its packages and its log stay.
+    """An engine started here, in a folder; when the block is left, only its packages and its log stay.
 
     Raises:
         ConfigError: it does not come up; the log says why.
@@ -142,7 +142,7 @@ def raised(place: Path) -> Generator[Engine]:
 
 
 def _programs(place: Path, log: int) -> Path:
-    """The unpacked packages. They are brought on first use; half of them are never taken for all."""
+    """Folder of the unpacked packages, downloaded on first use; aside, so that a half-made one is never used."""
     target = place / f"programs-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]}"
     if not target.exists():
         making = place / "programs-making"
@@ -153,7 +153,7 @@ def _programs(place: Path, log: int) -> Path:
 
 
 def _configuration(place: Path, socket: Path) -> Path:
-    """No network but the host's and none at all, so that neither bridges nor firewall rules are made."""
+    """Configuration without a bridge: containers have the host's network or none, and no firewall rules are made."""
     inside = Path("/run/engine")
     path = place / "daemon.json"
     values = {
@@ -191,7 +191,7 @@ def _cgroup(place: Path) -> str:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what an engine leaves that has ended, or was killed: images, and its empty control groups."""
+    """Remove the remains of an engine that ended, or was killed: images, and its empty control groups."""
     shutil.rmtree(place / "data", ignore_errors=True)
     for top in (*Path("/sys/fs/cgroup").glob(f"*/{_cgroup(place)}"), Path("/sys/fs/cgroup", _cgroup(place))):
         for folder in sorted((path for path in [top, *top.rglob("*/")] if path.is_dir()), reverse=True):

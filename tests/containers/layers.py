@@ -1,4 +1,4 @@
-"""What lies in an image's layers, read from `docker save`."""
+"""Files in an image's layers, read from `docker save`."""
 
 import json
 import tarfile

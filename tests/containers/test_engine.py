@@ -1,4 +1,4 @@
-"""The engine that tests bring: real, and gone afterwards without a trace."""
+"""The engine that tests start: real, and gone afterwards without a trace."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def test_it_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def _traces(place: Path) -> dict[str, object]:
-    """What an engine could leave on its host, of which other tests that run meanwhile leave nothing either."""
+    """Traces that an engine could leave on its host, and that other tests running meanwhile cannot."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     network = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
     return {
@@ -70,7 +70,7 @@ def _traces(place: Path) -> dict[str, object]:
 
 
 def _within(container: str, pattern: str) -> bool:
-    """Whether any process of this machine is in a container's control group."""
+    """True where any process of this machine is in a container's control group."""
     for path in Path("/").glob(pattern.removeprefix("/")):
         try:
             if container in path.read_text():

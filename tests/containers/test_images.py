@@ -1,4 +1,4 @@
-"""What the images are: who runs in them, what they say of themselves, and what no layer may hold."""
+"""The images: the user that runs in them, their labels, and secrets that no layer may hold."""
 
 import importlib.util
 import json
@@ -53,7 +53,7 @@ print(os.getuid(), os.listdir("/sys/class/net"), int(status["CapBnd"], 16), int(
 
 @pytest.fixture(scope="session")
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A secret where secrets are on the machine that builds: in its environment, and in files of the checkout."""
+    """A secret in the places where the building machine has secrets: its environment, and files of the checkout."""
     word = "canary-3f1c5a7e9b2d"
     os.environ["CORTEX_TEACHER_API_KEY"] = word
     (CHECKOUT / ".cortex").mkdir(exist_ok=True)
@@ -121,7 +121,7 @@ def test_its_bill_of_materials_names_what_its_lock_brings(images: Images, name: 
 
 
 def test_the_same_checkout_gives_the_same_layers(images: Images) -> None:
-    """Every step is done again, with what was downloaded before. Only the configuration bears the time of building."""
+    """Every step is done again, with the earlier downloads. Only the configuration holds the time of the build."""
     first = _layers(images, images["data"])
     options = f"{BUILD_OPTIONS} --no-cache"
     again = cpu_image("data", images.settings.model_copy(update={"build_options": options}), images.log("again"))

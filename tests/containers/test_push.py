@@ -1,4 +1,4 @@
-"""Pushing, to a real registry from Debian's packages: what is written down is what machines can pull."""
+"""Pushing to a real registry from Debian's packages: the written digest is what machines can pull."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 
 @contextmanager
 def serving(folder: Path, address: str = "", *, readonly: bool = False) -> Generator[str]:
-    """A registry on loopback, which engines take for safe, at `address` or a free port; its address with a folder."""
+    """A registry on loopback, which engines trust, at `address` or a free port; yields its address with a folder."""
     program = default_place() / "registry" / "usr/bin/docker-registry"
     with (folder / "log").open("wb") as log:
         if not program.exists():
@@ -59,7 +59,7 @@ def serving(folder: Path, address: str = "", *, readonly: bool = False) -> Gener
 
 
 def made(docker: Engine, tmp_path: Path, *, of: str) -> Built:
-    """A small image that says which commit it is of."""
+    """A small image that names its commit."""
     (tmp_path / "Dockerfile").write_text(
         f'FROM scratch\nCOPY Dockerfile /held\nLABEL org.opencontainers.image.revision="{of}" '
         'org.opencontainers.image.version="0.1"\n'

@@ -1,4 +1,4 @@
-"""What SkyPilot does to a container before a task, done with its own commands, and with no network to fetch from."""
+"""SkyPilot's own commands that prepare a container before a task, run with no network to fetch from."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from tests.containers.conftest import BUILD_OPTIONS, Images
 SETTLED = " ".join(
     (constants.SETUP_SKY_DIRS_COMMANDS, constants.UV_INSTALLATION_COMMANDS, constants.RAY_INSTALLATION_COMMANDS)
 )
-"""As SkyPilot's templates run them on every machine, one after the other."""
+"""The commands that SkyPilot's templates run on every machine, one after the other."""
 
 
 @pytest.fixture(scope="module")
 def machine(images: Images) -> Iterator[str]:
-    """A container of the data image as SkyPilot starts one, but for its network; its name."""
+    """A container of the data image as SkyPilot starts it, but without a network; yields its name."""
     lean = images["data"]
     build("data", "cpu", base_image=images.settings.base_image, options=BUILD_OPTIONS.split())
     size = images.engine.said("image", "inspect", "--format", "{{.Size}}", "cortex-data:cpu")
@@ -50,6 +50,6 @@ def test_one_can_log_in_and_finds_the_kit(images: Images, machine: str) -> None:
 
 
 def test_no_host_key_is_in_the_image(images: Images, machine: str) -> None:
-    """Whoever pulls it would have the keys of every machine that was started from it."""
+    """Anybody who pulls an image with host keys would have the keys of every machine started from it."""
     listed = images.engine.said("run", "--rm", "--network=none", "cortex-data:cpu", "ls", "/etc/ssh")
     assert "sshd_config" in listed and "ssh_host_" not in listed

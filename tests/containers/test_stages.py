@@ -1,4 +1,4 @@
-"""Stages in hardened containers: the bytes that environments give, whatever ends a container meanwhile."""
+"""Stages in hardened containers give the same bytes as in environments, even if a container ends halfway."""
 
 import shutil
 import signal
@@ -34,7 +34,7 @@ def small(write_profile: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, environments: Path, images: Images) -> Home:
-    """Where the rehearsals are kept, whose images are built as those of the tests are."""
+    """Home of the rehearsals, whose images are built like those of the tests."""
     made = new_home(tmp_path_factory.mktemp("containers") / "home", environments)
     base = images.settings.base_image
     return replace(
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, environments: Path, images: I
 
 @pytest.fixture(scope="module")
 def undisturbed(home: Home, small: Path) -> dict[str, Any]:
-    """What the same profile gives in environments."""
+    """Results of the same profile in environments."""
     return home.passed("undisturbed", "--profile", small)
 
 
@@ -55,7 +55,7 @@ def store(home: Home) -> Store:
 
 @pytest.fixture(scope="module")
 def begin(home: Home, store: Store, small: Path, undisturbed: dict[str, Any]) -> Callable[[str], Profile]:
-    """Begin a run, with the SFT of the one in environments: the largest of all images is then not built."""
+    """Begin a run with the SFT artifact of the run in environments, so that the largest image is not built."""
     assert undisturbed
     runs = home.folder / "bucket" / "runs"
 
@@ -70,7 +70,7 @@ def begin(home: Home, store: Store, small: Path, undisturbed: dict[str, Any]) ->
 
 @pytest.fixture(scope="module")
 def place(home: Home, store: Store, begin: Callable[[str], Profile], images: Images) -> Callable[[str], Container]:
-    """What stages of the run in containers run in, by their images' names."""
+    """Containers for stages of the run, by their images' names."""
     profile = begin(RUN)
     return lambda name: Container(images[name], RUN, profile, store, Settings(home=home.folder))
 
@@ -93,7 +93,7 @@ def containers(engine: Engine, run: str) -> list[str]:
 
 
 def gone(engine: Engine, run: str) -> bool:
-    """Whether no container of a run is left, soon."""
+    """True once no container of a run is left; waits up to a minute."""
     deadline = time.monotonic() + 60
     while containers(engine, run) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -110,7 +110,7 @@ def test_data_and_labels_are_the_same(labelled: None, undisturbed: dict[str, Any
 def test_a_container_is_confined(
     labelled: None, place: Callable[[str], Container], docker: Engine, tmp_path: Path
 ) -> None:
-    """As the engine tells it of a stage's container under way."""
+    """The engine describes the container of a stage under way."""
     with (
         (tmp_path / "log").open("w") as output,
         place("data").running(["run", "label", "--run", RUN], output) as process,
@@ -129,7 +129,7 @@ def test_a_container_is_confined(
 
 @pytest.fixture(scope="module")
 def preempted(labelled: None, home: Home, place: Callable[[str], Container], docker: Engine) -> Iterator[int]:
-    """How GRPO left, told to end in the middle by `docker stop`."""
+    """Exit code of GRPO, ended in the middle by `docker stop`."""
     runs = home.folder / "bucket" / "runs"
     log = home.folder / "preempted.log"
     with log.open("w") as output, place("grpo").running(["run", "grpo", "--run", RUN], output) as process:

@@ -1,4 +1,4 @@
-"""Where the real trainers are killed: tiny inputs, a bucket on a real S3 server, and trainers that start warm."""
+"""The bed in which the real trainers are killed: tiny inputs, a real S3 server, and trainers that start warm."""
 
 import os
 import subprocess
@@ -99,7 +99,7 @@ class Bed:
         return self.programs[image]
 
     def expected(self, case: Case) -> str:
-        """The weights of the undisturbed run, whose trainer is started as it is on any machine."""
+        """The weights of the undisturbed run, whose trainer starts cold, as on any machine."""
         if case not in self.undisturbed:
             task = self.task(case, f"{case.name}-undisturbed")
             python = environment(case.image, Settings()) / "bin" / "python"

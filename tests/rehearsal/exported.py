@@ -20,7 +20,7 @@ WORDS = "flow whales price volume rises falls holds calm up down 0.1 0.5 0.9"
 
 
 def spread(copy: Path, aside: Path) -> dict[str, bool]:
-    """Whether a copy that is loaded has its weights in full, and answers alike however it is spread."""
+    """Checks of a loaded copy: its weights are whole, and its answers the same however it is spread."""
     tokens = torch.arange(8)[None]
     with loaded(copy) as model:
         names = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
@@ -37,7 +37,7 @@ def build_both(folder: Path) -> None:
     shape = ScratchModel(vocabulary=400, hidden_size=64, intermediate_size=64, layers=2, heads=2, context=512)
     build(shape, [WORDS], 0, folder / "base")
     set_seed(1)
-    # Drawn at random, too: a fresh adapter would change nothing.
+    # The adapter is drawn at random, too: a fresh one would change nothing.
     lora = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(folder / "base"), lora)
     model.save_pretrained(folder / "trained" / "model")

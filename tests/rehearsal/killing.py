@@ -1,4 +1,4 @@
-"""Stages that are killed at random moments, and what each kill met."""
+"""Stages that are killed at random moments, and what each kill interrupted."""
 
 import os
 import random
@@ -17,13 +17,13 @@ from tests.rehearsal.trained import Task, write_task
 
 Aim = Literal["start", "step", "save", "hash", "upload"]
 AIMS: tuple[Aim, ...] = ("save", "hash", "upload", "save", "step", "hash", "upload", "start")
-"""What kills are aimed at, in turn. The delay is random, so they hit what comes before and after, too."""
+"""Aims of the kills, in turn. The delay is random, so they hit what comes before and after, too."""
 
 _DELAYS: dict[Aim, float] = {"start": 2.5, "step": 0.3, "save": 0.012, "hash": 0.006, "upload": 0.15}
-"""Seconds at most from what is seen on the disk to the kill."""
+"""Longest delay, in seconds, from a sign on the disk to the kill."""
 
 LOST = 0.2
-"""The share of kills that take the machine's disk along: what continues then has the bucket alone."""
+"""The share of kills that take the machine's disk along: the run then continues from the bucket alone."""
 
 _LOOK_SECONDS = 0.001
 
@@ -37,14 +37,14 @@ class Chain:
     """The folder that the bucket's server serves."""
     variables: Mapping[str, str]
     met: list[str] = field(default_factory=list[str])
-    """What each kill met: `starting`, `between saves`, or `in the` save, hash, rename or upload, or several of them."""
+    """Each kill's moment: `starting`, `between saves`, or `in the` save, hash, rename or upload, or several of them."""
     lost: int = 0
-    """How many of them took the machine's disk along."""
+    """Number of kills that took the machine's disk along."""
     output: str = ""
-    """What the last program said."""
+    """Output of the last program."""
 
     def start(self) -> "subprocess.Popen[str]":
-        """The stage as a program, in a process group of its own; the trainer is in another, as always."""
+        """Start the stage as a program, in a process group of its own; the trainer has another, as always."""
         work = Path(self.task.work)
         work.mkdir(parents=True, exist_ok=True)
         task = write_task(work / "task.json", self.task)
@@ -64,13 +64,13 @@ class Chain:
         return code
 
     def weights(self) -> str:
-        """Begin or continue, undisturbed; the digest of the final weights."""
+        """Begin or continue, undisturbed; return the digest of the final weights."""
         code = self.finish(self.start())
         assert code == 0, self.output[-4000:]
         return self.output.splitlines()[-1].removeprefix("weights ")
 
     def kill(self, aim: Aim, rng: random.Random) -> bool:
-        """Begin or continue, and kill all of it soon after what `aim` names; False where it came to its end first."""
+        """Begin or continue, and kill the program soon after what `aim` names; False where it ended first."""
         before = self.newest()
         process = self.start()
         skip = rng.choice((0, 0, 1))
@@ -94,7 +94,7 @@ class Chain:
 
     @property
     def log(self) -> Path:
-        """What the program says: not on its disk, which may be full."""
+        """The program's log: not on its disk, which may be full."""
         return self.bucket.parents[2] / f"{self.task.run}.log"
 
     @property
@@ -102,7 +102,7 @@ class Chain:
         return Path(self.task.work, self.task.stage)
 
     def newest(self) -> int:
-        """The newest step that lies anywhere."""
+        """The newest step among the committed checkpoints, on the disk or in the bucket."""
         return max(
             [0, *_steps(self.folder / "committed" / self._checkpoints), *_steps(self.bucket / self._checkpoints)]
         )
@@ -144,12 +144,12 @@ class Chain:
 
 @dataclass
 class Tally:
-    """What became of many kills."""
+    """Moments, losses and results of many kills."""
 
     met: Counter[str] = field(default_factory=Counter[str])
     lost: int = 0
     digests: list[str] = field(default_factory=list[str])
-    """Of the final weights of each run."""
+    """Digests of the final weights, one for each run."""
 
 
 def kill_often(task: Task, bucket: Path, variables: Mapping[str, str], kills: int, rng: random.Random) -> Tally:

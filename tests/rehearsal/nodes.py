@@ -1,4 +1,4 @@
-"""Two machines on one: a network namespace each, a cable between them, one from each to a bucket on an S3 server."""
+"""Two machines on one: a network namespace for each, a cable between them, and a cable from each to an S3 server."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Server
 
 ADDRESSES = ("10.221.0.1", "10.221.0.2")
-"""Of the cable between them: what SkyPilot would name."""
+"""The two ends of the cable between them, as SkyPilot would name its machines' addresses."""
 
 URL = f"s3://{BUCKET}/kit"
 SECRET_OF_RUN = "a-secret-of-tests-32-letters-long"
@@ -29,7 +29,7 @@ SECRET_OF_RUN = "a-secret-of-tests-32-letters-long"
 
 @dataclass
 class Machine:
-    """One of the two: what it runs sees its own network and its own disk alone."""
+    """One of the two: its programs see its own network and its own disk alone."""
 
     rank: int
     namespace: str
@@ -79,7 +79,7 @@ class Pair:
 
     machines: tuple[Machine, Machine]
     bucket: Path
-    """The folder that the bucket's server serves. What is written there behind its back it does not see at once."""
+    """The folder that the bucket's server serves. The server does not see at once what is written there directly."""
     store: Store
 
     def start(self, run: str, stage: str, image: str) -> None:
@@ -101,7 +101,7 @@ class Pair:
             time.sleep(0.02)
 
     def alone(self, run: str, *words: str) -> int:
-        """Run stages of no trainer on the first machine, as a task of one machine does."""
+        """Run stages without a trainer on the first machine, as a task of one machine does."""
         machine = self.machines[0]
         variables = {name: value for name, value in machine.variables.items() if not name.startswith("SKYPILOT_")}
         machine.launch("data", [*words, "--run", run], variables)
@@ -111,7 +111,7 @@ class Pair:
         return self.bucket / "runs" / run / stage / "checkpoints"
 
     def committed(self, run: str, stage: str) -> list[int]:
-        """The steps of the checkpoints that are whole in the bucket."""
+        """Steps of the checkpoints that are whole in the bucket."""
         return sorted(int(path.parent.name) for path in self.checkpoints(run, stage).glob("*/manifest.json"))
 
     def events(self, run: str) -> list[Event]:
@@ -126,7 +126,7 @@ class Pair:
 
 
 def lacking() -> str | None:
-    """Why two network namespaces cannot be had here; None where they can."""
+    """The reason why two network namespaces cannot be made here; None where they can."""
     if os.geteuid():
         return "network namespaces are made by root"
     tried = subprocess.run(["ip", "netns", "add", "cortex-tried"], capture_output=True, text=True, check=False)
@@ -140,7 +140,7 @@ def two_machines(folder: Path) -> Generator[Pair]:
     _delete_left_over()
     server = Server(folder / "served")
     server.start()
-    # At both cables' ends here, and at loopback for this process.
+    # The proxy listens at this end of both cables, and on loopback for this process.
     proxy = Proxy(server, host="0.0.0.0")
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     before = dict(os.environ)
@@ -167,7 +167,7 @@ def two_machines(folder: Path) -> Generator[Pair]:
 
 
 def _delete_left_over() -> None:
-    """Delete namespaces of tests that were killed: their cables have the addresses that are wanted here."""
+    """Delete namespaces of tests that were killed: their cables still have the addresses needed here."""
     for line in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.splitlines():
         found = re.match(r"cortex-node-(\d+)-\d", line)
         if found and not Path("/proc", found[1]).exists():

@@ -31,7 +31,7 @@ RUN = "sharded"
 
 @dataclass(frozen=True)
 class Task:
-    """What both programs are told."""
+    """Parameters of both programs."""
 
     profile: str
     url: str
@@ -39,13 +39,13 @@ class Task:
     python: str
     """The interpreter of an environment with the trainers' libraries."""
     blind_rank: int | None = None
-    """A process that learns of no notice."""
+    """Rank of a process that learns of no notice."""
     late_seconds: float = 0.0
-    """By how much the second process saves its random state after the first."""
+    """Seconds by which the second process saves its random state after the first."""
 
 
 def stage(task: Task) -> str:
-    """Train to the end; the SHA-256 of the final weights."""
+    """Train to the end, and return the SHA-256 of the final weights."""
     sys.executable = os.environ["PYTHON_EXEC"] = task.python
     store, profile = open_store(task.url), load_profile(task.profile)
     lease = Lease.take(store, RUN)
@@ -64,7 +64,7 @@ def stage(task: Task) -> str:
 
 
 def train(saving: Path, resume: str | None, task: Task) -> None:
-    """What each process of the trainer does."""
+    """Train in one process of the trainer."""
     import torch
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -82,7 +82,7 @@ def train(saving: Path, resume: str | None, task: Task) -> None:
 
     class ShardedTrainer(Trainer):
         def create_accelerator_and_postprocess(self) -> None:
-            """Accelerate leaves FSDP out, without a word, where there is no GPU: here it is told."""
+            """Switch FSDP on: without a GPU Accelerate leaves it out silently."""
             super().create_accelerator_and_postprocess()
             state = self.accelerator.state
             state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)

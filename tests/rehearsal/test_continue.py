@@ -106,7 +106,7 @@ def test_a_finished_run_has_nothing_left_to_do(undisturbed: dict[str, Any], shar
 def test_lora_and_dpo_by_profile(
     undisturbed: dict[str, Any], shared_home: Home, write_profile: Callable[..., Path]
 ) -> None:
-    """The full model of another run is the base; adapters are trained by all three trainers, and merged."""
+    """The full model of another run is the base; all three trainers train adapters, which are merged."""
     base = Path(str(undisturbed["release"])) / "model"
     dpo = {"learning_rate": 1e-4, "max_steps": 4, "save_steps": 2, "micro_batch_size": 4, "prompts": 24, "samples": 4}
     sections = {

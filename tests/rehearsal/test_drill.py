@@ -23,7 +23,7 @@ def test_a_quick_drill_finds_what_a_bare_trainer_does_and_the_kit_does_not(home:
         assert row["kit"]["text"] == "same weights", name
         assert row["kit"]["resumed"] >= row["good"], name
         assert row["kit"]["seconds"] > 0, name
-    # a kill in the middle of a save is the end of a bare trainer; a notice costs the kit no step
+    # a kill in the middle of a save ends a bare trainer for good; a notice costs the kit no step
     assert rows["killed in the middle of a save"]["bare"]["text"].endswith(", again at every restart")
     assert rows["killed after the last save"]["bare"]["text"].startswith("makes step 8 of 7")
     assert rows["SIGTERM, a spot notice"]["kit"]["lost"] == 0 < rows["SIGTERM, a spot notice"]["bare"]["lost"]

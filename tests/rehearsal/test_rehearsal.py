@@ -1,4 +1,4 @@
-"""The shipped rehearsal, asserted on its numbers: what it learns, how long it takes, what it leaves."""
+"""The shipped rehearsal, asserted on its numbers: the skill learned, the time taken, the files left."""
 
 import json
 import re
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 8 * 60
 SEEDS = (pytest.param(0, marks=pytest.mark.timed), *draw_cases((1, 2), 0))
-"""The first against the clock; the others only where all long cases are asked for."""
+"""Seed 0 runs against the clock; the others run only where all long cases are asked for."""
 
 Run = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def run(shared_home: Home) -> Run:
-    """What the shipped profile comes to under a seed."""
+    """Results of the shipped profile under a seed."""
     return cache(lambda seed: shared_home.passed(f"seed-{seed}", "--seed", str(seed)))
 
 

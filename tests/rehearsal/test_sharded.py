@@ -88,7 +88,7 @@ class Stage:
             time.sleep(0.001)
 
     def left_group(self) -> bool:
-        """True where each process of the trainer that ran last had taken leave of the other when it ended."""
+        """True where both processes of the last trainer had left their group when they ended."""
         return [(self.saving / f"in-group-{rank}").read_text() for rank in (0, 1)] == ["False", "False"]
 
     @property
@@ -121,7 +121,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def validated_profile(profile: Path) -> Path:
-    """The same, but that it ends with the best validated weights. What is learned by heart is worse on other tokens."""
+    """The same, but it ends with the best validated weights. Weights learned by heart are worse on other tokens."""
     raw = yaml.safe_load(profile.read_text(encoding="utf-8"))
     raw["sft"] |= {"validate_steps": SAVE_STEPS, "max_steps": 4 * STEPS, "learning_rate": 3e-2}
     path = profile.with_name("validated.yaml")
@@ -139,7 +139,7 @@ def python(profile: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def undisturbed(profile: Path) -> Stage:
-    """A whole run, whose trainer is started as it is on any machine."""
+    """A whole run, whose trainer starts cold, as on any machine."""
     stage = Stage(profile.parent / "undisturbed", profile, environment("grpo", Settings()) / "bin" / "python")
     stage.weights()
     return stage
@@ -162,7 +162,7 @@ def test_each_process_leaves_its_group_before_it_ends(undisturbed: Stage) -> Non
 
 
 def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(stage: Stage, undisturbed: Stage) -> None:
-    # All that the first process writes is there, and the second's random state is not.
+    # The first process has written all its files; the second's random state is missing.
     folder = stage.saving / "checkpoint-6"
     process = stage.start(late_seconds=1.5)
     stage.await_((folder / STATE).exists, process)
@@ -171,7 +171,7 @@ def test_one_process_killed_in_the_save_leaves_the_checkpoint_before_in_force(st
     stage.kill_second(process)
     assert stage.committed() == [3]
 
-    # Its shards are not, either.
+    # This time the second's shards are missing, too.
     process = stage.start()
     stage.await_((folder / SHARDS[0]).exists, process)
     stage.kill_second(process)

@@ -1,4 +1,4 @@
-"""The real GRPO trainer ends before its last step: where nothing is learned any more, or out of patience."""
+"""The real GRPO trainer ends before its last step, by a collapse or out of patience."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_collapse_ends_as_finished_at_the_best_checkpoint_and_says_its_figures
     assert (
         chosen["step"] in {each["step"] for each in events("collapse-validated", "validated")} and chosen["step"] == 4
     )
-    # Begun again, it comes to the same end.
+    # Begun again, it ends in the same way.
     assert chain(bed, "collapse-validated", validated=True, **COLLAPSE).weights() == weights
 
 
@@ -59,7 +59,7 @@ def test_a_collapse_before_any_validation_is_a_failure_with_the_keys_to_change(b
 def test_it_stops_when_no_validation_is_better_for_long(bed: Bed) -> None:
     chain(bed, "patience", validated=True, patience=2).weights()
     [event] = events("patience", "stopped_early")
-    # None of its answers can be read, so that none is better than the first; the next step sees it.
+    # None of its answers can be read, so no validation is better than the first; the next step sees it.
     assert event["step"] == 13 and "2 validations without one better than that of step 4" in event["reason"]
     made = [
         each["step"] for each in LedgerReader(open_store(URL), "patience").new_events() if each["event"] == "progress"

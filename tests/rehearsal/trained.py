@@ -1,6 +1,6 @@
 """One training stage as a program, on a model of a few thousand weights: `python -m tests.rehearsal.trained TASK.json`.
 
-Everything but the inputs is what a real run has: the stage, the supervisor, the committer, the trainer's own program.
+Everything but the inputs is as in a real run: the stage, the supervisor, the committer, the trainer's own program.
 """
 
 import hashlib
@@ -32,19 +32,19 @@ from cortex.trainers.trl_stage import train_with_trl
 StageName = Literal["sft", "dpo", "grpo"]
 _PROMPTS = "prompts.jsonl"
 _KNOWN = "known.jsonl"
-"""A label whose words count as spelled right."""
+"""The file with a label whose words count as spelled right."""
 _PAIRS = "pairs.jsonl"
 _WORDS = ("flow", "whales", "price", "volume", "rises", "falls", "holds", "calm")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the program is told."""
+    """Parameters of the program."""
 
     stage: StageName
     profile: str
     inputs: str
-    """Where `make_inputs` has put what the stage reads."""
+    """The folder that `make_inputs` fills for the stage."""
     url: str
     work: str
     run: str
@@ -53,7 +53,7 @@ class Task:
 
 
 def stage(task: Task) -> str:
-    """Train to the end; the SHA-256 of the final weights."""
+    """Train to the end, and return the SHA-256 of the final weights."""
     sys.executable = task.python
     store, profile, work = open_store(task.url), load_profile(task.profile), Path(task.work)
     lease = Lease.take(store, task.run)
@@ -99,7 +99,7 @@ def digest(model: Path) -> str:
 
 
 def make_inputs(folder: Path, model: Path) -> None:
-    """Publish in `folder` a label artifact, with what every trainer reads, and `model` as what SFT has made."""
+    """Publish in `folder` a label artifact, with all that the trainers read, and `model` as SFT's artifact."""
     rng, store, labels = random.Random(0), open_store(str(folder)), folder / "labels"
     labels.mkdir(parents=True)
     known = [{"role": "user", "content": ""}, {"role": "assistant", "content": " ".join(_WORDS[::2])}]
@@ -130,10 +130,10 @@ def write_profile(
     packed: bool = False,
     further: Mapping[str, Any] | None = None,
 ) -> None:
-    """A profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are drawn, too.
+    """Write a profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are plotted, too.
 
-    `validated` looks at held-out examples every second save, and ends with the best; `packed` has SFT put several
-    examples into one sequence; `further` is GRPO's alone.
+    `validated` validates on held-out examples every second save, and ends with the best weights; `packed` has SFT put
+    several examples into one sequence; `further` is for GRPO alone.
     """
     trainer = {
         "learning_rate": 1e-2,
@@ -147,10 +147,10 @@ def write_profile(
         trainer |= {"validate_steps": 2 * save_steps, "validation_examples": 8}
     rewards = {"misspelling": 1.0, "repetition": 1.0, "padding": 1.0, "max_reasoning_words": 2}
     grpo = {"group_size": 4, "iterations": iterations, "max_completion_length": 12}
-    # an untrained model ends none of its answers
+    # an untrained model ends none of its answers: the collapse rule would stop it
     grpo |= {"collapse": None, "samples": 2}
-    # Of so small a model a step of SFT takes a millisecond: all would be over before a signal that is meant for their
-    # middle arrives.
+    # A step of so small a model takes SFT a millisecond. Without accumulation all would be over before a signal that is
+    # meant for the middle arrives.
     sft = trainer | {"sequence_length": 64, "sample_packing": packed, "gradient_accumulation": 1 if packed else 8}
     profile = {
         "name": "tiny",
@@ -166,7 +166,7 @@ def write_profile(
 
 
 def build_model(folder: Path) -> None:
-    """Some thousand weights, drawn at random, and a tokenizer. Runs where torch is."""
+    """Some thousand weights, drawn at random, and a tokenizer. It needs torch."""
     from cortex.models.scratch import build
     from cortex.profiles.profile_sections import ScratchModel
 
