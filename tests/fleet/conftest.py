@@ -55,7 +55,7 @@ def ssh_programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 
 @pytest.fixture
 def ssh_server(ssh_programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
-    """An instance to reach as `box`; this process finds rsync, and ssh's configuration, where the test has them."""
+    """An instance to reach as `box`; this process finds the test's rsync and ssh configuration."""
     server = SshServer(tmp_path / "ssh", ssh_programs)
     server.start()
     monkeypatch.setenv("PATH", ssh_programs.environment["PATH"])
@@ -67,7 +67,7 @@ def ssh_server(ssh_programs: Programs, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def on_the_box(ssh_server: SshServer, tmp_path: Path) -> Artifact:
-    """A release that lies, sealed, where the release stage keeps it on an instance."""
+    """A sealed release, in the folder where the release stage keeps it on an instance."""
     folder = output_folder(ssh_server.home / "sky_workdir/.cortex/work" / RUN, "release")
     files = {"model/weights": Random(1).randbytes(3_000_000), "card.md": b"# card", "empty": b"", "a b/c'd": b"odd"}
     write(folder, files)

@@ -32,7 +32,7 @@ class Request:
 
 @contextmanager
 def serving(respond: Responder, clock: Callable[[], float] | None = None) -> Generator[str]:
-    """A server that answers as told; its URL."""
+    """A server that answers by `respond`; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -70,7 +70,7 @@ def serving(respond: Responder, clock: Callable[[], float] | None = None) -> Gen
 
 @contextmanager
 def hanging() -> Generator[str]:
-    """A service that takes connections and never says a word."""
+    """A service that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -80,13 +80,13 @@ DIGEST = "sha256:" + "ab" * 32
 
 @dataclass
 class Registry:
-    """A registry that gives tokens, as the distribution protocol has it; `private` wants a login for one."""
+    """A registry that grants tokens, as the distribution protocol says; a `private` one asks for a login first."""
 
     private: bool = False
     basic: bool = False
     """Ask for the login itself, as ECR does."""
     token: bytes = b'{"token": "granted"}'
-    """What it answers where it gives one."""
+    """Body of its answer to a granted request for a token."""
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -114,26 +114,26 @@ TRAINABLE = {
     "tokenizer_config.json": b'{"eos_token": "</s>", "chat_template": "{{ messages }}"}',
     "model.safetensors": b"weights",
 }
-"""A model's files, of which `sft` could use each."""
+"""A model's files, each of use to `sft`."""
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-"""What the hub's main branch is at."""
+"""The commit of the hub's main branch."""
 
 
 @dataclass(frozen=True)
 class Hub:
     """A model hub with the files of `open/model` for anybody, and of `gated/model` for the user of `hf_let_in`.
 
-    It has them at one commit, and speaks of them as the hub's API does: weights are kept by Git LFS, under their
-    SHA-256; every other file under Git's own id. An `Answer` in place of a file's bytes is given to who asks for it.
+    It has them at one commit, and describes them as the hub's API does: weights are kept by Git LFS, under their
+    SHA-256; every other file under Git's own id. An `Answer` in place of a file's bytes is sent as it is.
     """
 
     files: Mapping[str, bytes | Answer] = field(default_factory=lambda: TRAINABLE)
     asked: list[str] = field(default_factory=list)
     commit: str = COMMIT
     listed: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    """What the listing says of files, where it is not what the hub then gives."""
+    """Files as the listing describes them, where they differ from those that the hub then sends."""
 
     def __call__(self, request: Request) -> Answer:
         self.asked.append(request.path)
@@ -186,7 +186,7 @@ class Hub:
 
 
 def git_id(data: bytes) -> str:
-    """As `git hash-object` prints it."""
+    """The id that `git hash-object` prints."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
@@ -212,7 +212,7 @@ def quotas(values: Mapping[tuple[str, str], float]) -> Responder:
 
 @dataclass(frozen=True)
 class Aws:
-    """moto's AWS, empty; this process, and every program that it starts, is sent there."""
+    """moto's AWS, empty. The environment sends this process, and every program that it starts, there."""
 
     url: str
     variables: dict[str, str]
@@ -229,7 +229,7 @@ def moto_url() -> Generator[str]:
         server.start()
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
-        # Its first answer of each service takes seconds, more than what is tested waits for.
+        # moto's first answer of each service takes seconds, longer than the tested code waits.
         who = {"endpoint_url": url, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "a"}
         boto3.client("ec2", **who).describe_instance_types(InstanceTypes=["p5.48xlarge"])
         boto3.client("sts", **who).get_caller_identity()

@@ -23,7 +23,7 @@ mount --bind "$1" /etc/passwd && mount -t tmpfs none /run && mkdir /run/sshd && 
 
 @dataclass(frozen=True)
 class Programs:
-    """Where sshd and rsync are, and what they need to start."""
+    """Paths of sshd and rsync, and the libraries that they need."""
 
     sshd: str
     rsync: str
@@ -36,8 +36,8 @@ class Programs:
 
 
 def find_programs(folder: Path) -> Programs | None:
-    """The installed programs; else Debian's, unpacked into a folder, where one may ask for them; else None."""
-    # As root, the server gets a view of the file system of its own: see `SshServer.start`.
+    """The installed programs; else Debian's, unpacked into a folder, where packages can be downloaded; else None."""
+    # As root, the server gets a mount namespace of its own: see `SshServer.start`.
     if os.getuid() == 0:
         unshare = shutil.which("unshare")
         if not unshare or subprocess.run([unshare, "--mount", "true"], capture_output=True, check=False).returncode:
@@ -59,7 +59,7 @@ def find_programs(folder: Path) -> Programs | None:
 
 @dataclass
 class SshServer:
-    """The host `box` of `client_config`. `path`, if given, is where programs are looked for there."""
+    """The host `box` of `client_config`. `path`, if given, is the PATH of programs there."""
 
     folder: Path
     programs: Programs
@@ -77,7 +77,7 @@ class SshServer:
 
     @property
     def home(self) -> Path:
-        """The home of whoever logs in."""
+        """The home of the user who logs in."""
         return self.folder / "home"
 
     @property
@@ -89,7 +89,7 @@ class SshServer:
         return self.folder / "known_hosts"
 
     def configure(self, *, key: str = "user", checking: str = "accept-new", port: int | None = None) -> None:
-        """Write the client's configuration, in a file that the one which is named includes: so SkyPilot does it."""
+        """Write the client's configuration in a file that the main one includes, as SkyPilot does."""
         (self.folder / "included").write_text(
             f"Host box\n HostName 127.0.0.1\n Port {port or self.port}\n User {pwd.getpwuid(os.getuid()).pw_name}\n"
             f" IdentityFile {self.folder / key}\n IdentitiesOnly yes\n"
@@ -99,7 +99,7 @@ class SshServer:
 
     def start(self, host_key: str = "host") -> None:
         path = self.path or f"{Path(self.programs.rsync).parent}:/usr/bin:/bin"
-        # A login shell takes PATH from here, and not from this machine's /etc/profile.
+        # A login shell takes PATH from here instead of this machine's /etc/profile.
         (self.home / ".profile").write_text(f"PATH={path}\n")
         config = self.folder / "sshd_config"
         config.write_text(
@@ -110,7 +110,7 @@ class SshServer:
         )
         command = [self.programs.sshd, "-D", "-e", "-f", config]
         if os.getuid() == 0:
-            # As root, sshd wants a user and a folder that its package would have made: here they are, for it alone.
+            # As root, sshd wants a user and a folder that its package would have made: here they exist for it alone.
             users = self.folder / "passwd"
             others = [
                 line
@@ -130,7 +130,7 @@ class SshServer:
         raise AssertionError("sshd does not listen")
 
     def kill(self) -> None:
-        """End the server and every session of it."""
+        """End the server and all its sessions."""
         if self.process:
             children = (
                 Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8").split()

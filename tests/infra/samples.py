@@ -11,7 +11,7 @@ OWNER: dict[str, Any] = {
     "account": "123456789012",
     "alert_emails": ["owner@example.com"],
 }
-"""What a shipped stack's file leaves for its owner to set."""
+"""Settings that a shipped stack's file leaves to its owner."""
 
 
 def shipped(stack: str) -> dict[str, Any]:
@@ -41,4 +41,4 @@ GOOGLE = GcpOutputs(
 )
 
 AT_GOOGLE = OUTPUTS.model_copy(update={"gcp": GOOGLE})
-"""The same, with a ground at Google beside the one on AWS."""
+"""The same stack, with resources at Google besides those on AWS."""

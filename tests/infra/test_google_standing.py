@@ -1,4 +1,4 @@
-"""Machines in a stack's network at Google: `gcloud` has its place taken by a program that answers what it is given."""
+"""Machines in a stack's network at Google. A stand-in for `gcloud` prints the answer that it is given."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ if (here / "out").exists():
 
 @pytest.fixture
 def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stand-in's folder, alone on the path."""
+    """The stand-in's folder, the only one on PATH."""
     program = tmp_path / "gcloud"
     program.write_text(GCLOUD)
     program.chmod(0o755)

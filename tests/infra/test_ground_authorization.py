@@ -1,4 +1,4 @@
-"""The rules by which the emulated cloud decides, against what the IAM user guide says of them."""
+"""The emulated cloud's rules of authorization, compared with the IAM user guide."""
 
 import pytest
 

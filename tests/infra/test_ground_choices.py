@@ -1,4 +1,4 @@
-"""What a stack's settings change in what is made."""
+"""Effects of a stack's settings on its resources."""
 
 import json
 
@@ -145,5 +145,5 @@ def test_iam_takes_the_rights_of_the_most_regions() -> None:
         for role, limit in ((world.run_role(), 6144), (world.names.worker, 10240), (world.names.server, 10240)):
             for text in world.policies(role):
                 assert len("".join(text.split())) <= limit, role
-                # A list of values in a condition is one of the things that a linter knows.
+                # The linter knows lists of values in a condition.
                 assert not [found for found in analyze_policy_string(text).findings if found.issue == "MALFORMED"]

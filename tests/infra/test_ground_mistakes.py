@@ -1,4 +1,4 @@
-"""Would the checks notice? Each mistake is planted in the real program, and its check must fail."""
+"""Each mistake is planted in the real program, and its check must fail."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.infra.mistakes import MISTAKES, Mistake
 from tests.infra.world import bring_up, emulated_cloud
 
 CAUGHT = (AssertionError, pytest.fail.Exception, ClientError)
-"""What a check ends with when the stack is wrong; the last, where what it asks for is not there or not allowed."""
+"""Errors of a check when the stack is wrong; ClientError where a resource is missing or the call is not allowed."""
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title.replace(" ", "-"))

@@ -1,4 +1,4 @@
-"""What a stack gives to the kit: SkyPilot takes the configuration, and the kit's files keep what else is in them."""
+"""A stack's outputs for the kit: SkyPilot takes the configuration, and the kit's files keep all else in them."""
 
 import fnmatch
 import json
@@ -46,7 +46,7 @@ def test_skypilot_accepts_what_the_guide_says_of_azure() -> None:
 
 
 def test_no_machine_gets_the_credentials_for_google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SkyPilot copies credentials of every cloud to the machines of each, but where it is told NO_UPLOAD."""
+    """SkyPilot copies credentials of every cloud to the machines of each, unless it is told NO_UPLOAD."""
     kit_files.write(AT_GOOGLE, tmp_path)
     config = config_utils.Config.from_dict(yaml.safe_load((tmp_path / ".sky.yaml").read_text()))
     monkeypatch.setattr(skypilot_config, "_get_loaded_config", lambda: config)

@@ -48,7 +48,7 @@ def test_there_is_one_of_everything_else(raised: World) -> None:
     assert "aws:ec2/vpc:Vpc" in elsewhere and all(kind.startswith(("aws:ec2/", "aws:vpc/")) for kind in elsewhere)
     assert not {"aws:ec2/instance:Instance", "aws:ec2/eip:Eip"} & elsewhere
     assert raised.at("us-west-2").client("ec2").describe_addresses()["Addresses"] == []
-    # Elsewhere too, machines are the stack's by their networks' tags.
+    # In other regions, too, machines belong to the stack by their networks' tags.
     assert {"Key": "stack", "Value": "dev"} in raised.at("eu-west-1").vpc()["Tags"]
 
 
@@ -99,7 +99,7 @@ def test_people_may_work_in_each_region_and_no_other() -> None:
 def test_the_kit_is_told_of_every_region(raised: World) -> None:
     assert environment(raised.outputs)["CORTEX_NETWORK_REGIONS"] == "us-east-1,us-west-2,eu-west-1"
     assert environment(OUTPUTS)["CORTEX_NETWORK_REGIONS"] == "us-east-1"
-    # One name and one group's name, which SkyPilot looks up in each region.
+    # One name of a network and one of a security group, which SkyPilot looks up in each region.
     name = {"Key": "Name", "Value": sky_config(raised.outputs)["aws"]["vpc_names"]}
     assert all(name in raised.at(region).vpc()["Tags"] for region in raised.outputs.regions)
 

@@ -1,6 +1,6 @@
-"""`make infra-up` and `infra-down`: what Pulumi is asked, what the kit is told, and what keeps a stack standing.
+"""`make infra-up` and `infra-down`: the requests to Pulumi, the kit's files, and the reasons to keep a stack up.
 
-Pulumi's engine has its place taken by a program that notes what it was asked and prints what it is given.
+A stand-in for Pulumi's engine notes what it is asked and prints what it is given.
 """
 
 import json
@@ -49,7 +49,7 @@ sys.exit(5 if (here / "broken").exists() and sys.argv[1] == "up" else 0)
 
 
 class Engine:
-    """The stand-in's folder."""
+    """The stand-in in its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -89,7 +89,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture(autouse=True)
 def account() -> Iterator[None]:
-    """An emulated account, in which nothing stands."""
+    """An emulated account without resources."""
     with mock_aws():
         yield
 
@@ -148,7 +148,7 @@ def test_a_stack_of_an_older_checkout_is_raised_anew(engine: Engine, tmp_path: P
     engine.give(json.dumps({"region": "us-east-1"}))
     with pytest.raises(ConfigError, match="run `make infra-up` first"):
         Stack("dev").up(tmp_path, yes=True)
-    # The engine was asked all the same; a real one would have written what is missing.
+    # The engine was still asked; a real one would have written what is missing.
     assert "up --yes" in engine.asked
 
 

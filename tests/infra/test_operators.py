@@ -1,4 +1,4 @@
-"""Rights of people: enough to raise the stack and to launch on it, by every call that doing so makes; and no more."""
+"""Rights of people: enough for every call that raises the stack or launches on it, and no more."""
 
 import json
 from collections.abc import Iterator
@@ -31,17 +31,17 @@ LINTER_GAPS = (
     "RESOURCE_MISMATCH [{'action': 'ecr:BatchImportUpstreamImage",
     "RESOURCE_MISMATCH [{'action': 'ssm:GetParameter'",
 )
-"""Parliament wants what networks have no names for, does not know a newer condition, minds rights of `s3:*` and `ecr:*`
-that a bucket and a repository cannot give, and does not know AWS's public parameters, which are no account's."""
+"""Parliament wants names that networks lack, does not know a newer condition, minds rights of `s3:*` and `ecr:*`
+that a bucket and a repository cannot give, and does not know AWS's public parameters, which no account owns."""
 
 EC2 = f"arn:aws:ec2:us-east-1:{ACCOUNT}"
 Call = tuple[str, str, dict[str, str]]
-"""An action, the ARN that it is about, and what AWS knows of the request."""
+"""An action, the ARN that it is about, and the request's condition keys."""
 
 
 @pytest.fixture(scope="module")
 def raised() -> Iterator[tuple[World, list[Call]]]:
-    """A stack, and what was asked of AWS to raise it."""
+    """A stack, and the calls to AWS that raised it."""
     with emulated_cloud():
         with _recorded() as calls:
             world = bring_up()
@@ -160,7 +160,7 @@ def test_they_are_files_of_the_stack(tmp_path: Path) -> None:
 
 @contextmanager
 def _recorded() -> Iterator[list[Call]]:
-    """All calls to AWS that are made meanwhile."""
+    """All calls to AWS that are made within the block."""
     calls: list[Call] = []
     call = BaseClient._make_api_call
 
@@ -173,11 +173,11 @@ def _recorded() -> Iterator[list[Call]]:
 
 
 RENAMED = {"budgets:CreateBudget": "budgets:ModifyBudget"}
-"""Calls whose right has another name."""
+"""Calls whose right has a name of its own."""
 
 
 def _as_asked(service: str, operation: str, given: dict[str, Any]) -> Call:
-    """A call as IAM sees it."""
+    """A call in IAM's terms."""
     context = {"aws:RequestedRegion": "us-east-1"}
     for argument, key in (("PermissionsBoundary", "iam:PermissionsBoundary"), ("PolicyArn", "iam:PolicyARN")):
         if argument in given:

@@ -1,4 +1,4 @@
-"""What the server is made of: an archive that depends on its files alone, and scripts that a shell can read."""
+"""The server's files: an archive that depends on its files alone, and scripts that a shell can read."""
 
 import io
 import os
@@ -76,7 +76,7 @@ def test_a_shell_can_read_the_scripts_whatever_the_values_hold(tmp_path: Path) -
     )
     for text in (script, (CHECKOUT / "infra/server/setup.sh").read_text()):
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    # The two lines that write files, with the folder that they write to.
+    # Only the two lines that write files, with the folder that they write to.
     lines = [line for line in script.splitlines() if line.startswith("base64")]
     here = "\n".join(lines).replace("/etc/cortex", str(tmp_path))
     subprocess.run(["bash", "-euo", "pipefail", "-c", here], check=True, cwd=tmp_path)

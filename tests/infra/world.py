@@ -1,4 +1,4 @@
-"""One stack, up in the emulated cloud: what the program declared, what was made of it, and who may do what there."""
+"""One stack, up in the emulated cloud: the declared resources, those made of them, and the rights there."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ RUN = "r1"
 """A run's id."""
 
 OTHERS = "others/"
-"""Begins the names of what is not the stack's, and made only to see that it cannot be reached."""
+"""Prefix of names that are not the stack's, made only to show that they cannot be reached."""
 
 SETTINGS: dict[str, Any] = {
     "account": ACCOUNT,
@@ -57,15 +57,15 @@ class World:
     declared: list[Declared]
     protected: dict[tuple[str, str], bool]
     unchanged: dict[tuple[str, str], list[str]]
-    """The inputs of each resource in which a change is none."""
+    """The inputs of each resource whose changes are ignored."""
     waits_for: dict[tuple[str, str], set[tuple[str, str]]]
-    """What must be there before each resource is made."""
+    """The resources that must exist before each resource is made."""
     emulator: Emulator
     region: str
-    """Where `client` asks, and `vpc` looks."""
+    """The region of `client` and `vpc`."""
 
     def at(self, region: str) -> "World":
-        """The same stack, looked at in another of its regions."""
+        """The same stack, seen from another of its regions."""
         return replace(self, region=region)
 
     @property
@@ -90,12 +90,12 @@ class World:
         return found["KeyMetadata"]["Arn"]
 
     def client(self, service: str) -> Any:
-        """The owner's client: nothing is refused to it."""
+        """The owner's client, to which nothing is refused."""
         return self.emulator.client(service, self.region)
 
     @property
     def addresses(self) -> list[str]:
-        """The server's own, which stays, as a block of one."""
+        """The server's own fixed address, as a block of one."""
         found = self.emulator.client("ec2", self.names.region).describe_addresses()["Addresses"]
         return [f"{address['PublicIp']}/32" for address in found]
 
@@ -123,7 +123,7 @@ class World:
         return found[0]
 
     def in_vpc(self, operation: str) -> list[dict[str, Any]]:
-        """What `describe_<operation>` finds in the stack's network."""
+        """The result of `describe_<operation>` in the stack's network."""
         found = getattr(self.client("ec2"), f"describe_{operation}")(
             Filters=[{"Name": "vpc-id", "Values": [self.vpc()["VpcId"]]}]
         )
@@ -199,9 +199,9 @@ def bring_up(stack: str = "dev", change: Change | None = None, **settings: Any) 
 
     def program() -> None:
         root = cast(Stack, pulumi.runtime.settings.get_root_resource())
-        # There is one in a process, with what the program before exported.
+        # The root resource is the process's only one, and still has the former program's outputs.
         root.outputs.clear()
-        # As Pulumi itself starts it: the folder, by its `__main__.py`.
+        # Pulumi itself starts a program so: the folder, by its `__main__.py`.
         runpy.run_path(str(CHECKOUT / "infra"), run_name="__main__")
         config = load()
         pulumi.Output.json_dumps(root.outputs).apply(lambda text: found.update(config=config, outputs=text))

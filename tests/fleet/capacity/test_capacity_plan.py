@@ -109,7 +109,7 @@ UNVALIDATED = {"sft.validate_steps": None, "grpo.validate_steps": None, "sft.pat
 
 
 def static(plan: CapacityPlan, stage: str) -> float:
-    """Bytes of a GPU's part of the model, its adapter and their moments: what a save finds there."""
+    """Bytes of a GPU's part of the model, its adapter and their optimizer states, as a save finds them."""
     return phase(plan, stage, "save").gpu - (CONTEXT + NCCL) * GIB
 
 
@@ -121,7 +121,7 @@ def test_two_machines_hold_half_each_and_gather_as_much_over_their_network() -> 
         assert static(two, stage) - unsharded == pytest.approx((static(one, stage) - unsharded) / 2)
         assert steps.gpus == 2 * step.gpus == 16
         assert steps.moved == pytest.approx(step.moved)
-        # NCCL's ring goes through each machine: all but the GPU's own sixteenth comes over its network.
+        # NCCL's ring goes through each machine: all but the GPU's own sixteenth crosses the network.
         assert (step.crossed, steps.crossed) == (0, pytest.approx(steps.moved * 15 / 16))
         assert steps.seconds >= steps.moved / NODE_LINK > step.seconds > step.moved / one.sheet.link
     for name in ("load", "save"):
@@ -163,7 +163,7 @@ def test_validations_take_time_and_money_with_their_examples_and_their_number() 
         validating = [phase(planned("cortex-70b", overrides), stage, "validate") for overrides in (once, often)]
         assert validating[1].times > validating[0].times == 1
         assert validating[1].each == pytest.approx(validating[0].each)
-    # GRPO's validations sample as its rollouts do: 32 answers of each of 8 GPUs are two of its batches of 16.
+    # GRPO's validations sample like its rollouts: 32 answers on each of 8 GPUs make two of its batches of 16.
     assert phase(plan, "grpo", "validate").each == pytest.approx(2 * phase(plan, "grpo", "rollout").each)
 
 

@@ -27,10 +27,10 @@ name: export
 resources: {infra: aws, accelerators: "H100:1"}
 run: cortex run export
 """
-"""The catalog has eight H100s, and none alone: so that one stage has no price."""
+"""The catalog sells H100s only by eight, so that one stage has no price."""
 
 SPOT, ON_DEMAND = (price("p5.48xlarge", "us-west-2", spot=spot) for spot in (True, False))
-"""Of its cheapest region."""
+"""The prices in its cheapest region."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.conftest import Cortex
 pytestmark = pytest.mark.integration
 
 PARAMETERS = {"cortex-8b": 8_030_261_248, "cortex-70b": 70_553_706_496}
-"""As the hub's own pages say."""
+"""Counts from the hub's own pages."""
 
 
 def changed(tmp_path: Path, **sections: object) -> Path:
@@ -44,7 +44,7 @@ def test_a_plan_is_a_table_and_json(cortex: Cortex, tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) < 40, "more than a screen"
     for word in ("sft", "rollout", "quantize w4", "evaluate", "closed form", "measured on a GPU"):
         assert word in done.stdout
-    # Without an environment to trace in, nothing is made unasked.
+    # No environment to trace in exists, and none is made unasked.
     done = cortex("plan", "cortex-8b", "--json")
     found = json.loads(done.stdout)
     assert (found["basis"], found["misfits"]) == ("closed form", [])

@@ -45,7 +45,7 @@ with Server(address(sys.argv[1]), Forward) as server:
 
 
 class SessionManager:
-    """A folder with both programs, to be the PATH."""
+    """A folder with both programs, to be used as PATH."""
 
     def __init__(self, folder: Path, server: int | str) -> None:
         """`server` is the port that sessions lead to, on this machine or as host:port."""
@@ -68,7 +68,7 @@ class SessionManager:
 
 @contextmanager
 def skypilot_server(status: int = 200, body: str = '{"status": "healthy"}') -> Iterator[int]:
-    """Something that answers as SkyPilot's server does when it is asked whether it is well; its port."""
+    """A server that answers like SkyPilot's to a health check; yields its port."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -56,7 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], bool | None]] = {
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `offers` answers to each case, as offers or as the error's message."""
+    """Results of `offers` in each case: offers, or the error's message."""
     home = tmp_path_factory.mktemp("home")
     catalogs = home / ".sky" / "catalogs" / "v8"
     write_catalogs(catalogs, {"us-east-1": "ami-0"})
@@ -92,7 +92,7 @@ def test_every_place_is_offered_with_its_own_price_the_cheapest_first(answers: d
 
 
 def test_a_price_cap_chooses_among_machine_types_only(answers: dict[str, Any]) -> None:
-    """SkyPilot's cap looks at the cheapest place of a type: what another place costs is not held to it."""
+    """SkyPilot compares the cap with the cheapest place of a type; it does not apply it to the type's other places."""
     dear = [offer for offer in answers["as it says"] if offer["accelerators"] == "A100-80GB:8"]
     assert max(offer["dollars_per_hour"] for offer in dear) == price("p4de.24xlarge", "us-east-1", spot=True) > 15
     assert "no machine for A100-80GB:8 aws $15/h at most" in answers["under a low cap"]

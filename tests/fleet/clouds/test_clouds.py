@@ -51,7 +51,7 @@ def alternatives(resources: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_each_cloud_is_asked_for_nothing_that_skypilot_lacks_there(cloud: str) -> None:
-    """What SkyPilot says that the resources need is compared with what it says that the cloud lacks."""
+    """SkyPilot lists the features that the resources need, and those that the cloud lacks: none is in both lists."""
     target = Target(cloud)
     for task in TASKS:
         if cloud in WITHOUT_CONTAINERS:
@@ -107,7 +107,7 @@ def test_a_file_that_names_several_clouds_gives_each_what_it_takes() -> None:
     made = fit_alternatives(task, None, 0, "")
     assert made["ordered"] == [{"infra": "aws", "use_spot": True, "disk_tier": "high"}, {"infra": "lambda"}]
     assert sky.Task.from_yaml_config({"name": "a", "resources": made, "run": "x"}).resources
-    # A deadline: spot where it is sold, then on demand everywhere.
+    # With a deadline: spot where it is sold, then on demand everywhere.
     machines = apply_renting(made, "H100", "spot first")["ordered"]
     assert [(entry["infra"], entry["use_spot"]) for entry in machines] == [
         ("aws", True),
@@ -188,7 +188,7 @@ def test_a_cloud_without_credentials_is_a_sentence_for_each(monkeypatch: pytest.
 
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """SkyPilot's file of pools, and the one of Kubernetes' contexts that `sky ssh up` adds to; neither is there."""
+    """SkyPilot's file of pools, and the kubeconfig that `sky ssh up` adds to; neither exists yet."""
     path = tmp_path / "ssh_node_pools.yaml"
     for module in ("sky.ssh_node_pools.constants.DEFAULT_SSH_NODE_POOLS_PATH", "sky.clouds.ssh.SSH_NODE_POOLS_PATH"):
         monkeypatch.setattr(module, str(path))
@@ -201,7 +201,7 @@ def pools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def _contexts(path: Path) -> list[Any]:
-    """As SkyPilot asks Kubernetes' client, which remembers the first file that it read."""
+    """Contexts of the file, as SkyPilot asks Kubernetes' client, which itself remembers the first file that it read."""
     from kubernetes.config.kube_config import list_kube_config_contexts
 
     contexts: Any = list_kube_config_contexts(str(path))[0] if path.exists() else []
@@ -283,7 +283,7 @@ def test_preflight_says_what_machines_elsewhere_lack(profile: Profile) -> None:
 
 
 def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By the rule of SkyPilot's `write_cluster_config`, which leaves a cloud's files out at this one word."""
+    """SkyPilot's `write_cluster_config` leaves a cloud's files out where its identity is NO_UPLOAD."""
     from sky import check, skypilot_config
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -296,7 +296,7 @@ def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tm
         documents = [{"name": "a", "resources": {"infra": infra} if infra else {}} for infra in infras]
         with _launch_configuration("a-profile", documents):
             kept = [cloud for name, cloud in CLOUD_REGISTRY.items() if _identity(name) == "NO_UPLOAD"]
-        # Storage alone is asked for at servers, which are not here.
+        # Storage services are asked over the network, which is not available here.
         stores = ("cloudflare", "coreweave", "vastdata", "huggingface")
         for store in stores:
             monkeypatch.setattr(f"sky.check.{store}.check_storage_credentials", lambda: (False, None))
@@ -316,7 +316,7 @@ def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tm
     lambdas = tmp_path / ".lambda_cloud" / "lambda_keys"
     lambdas.parent.mkdir()
     lambdas.write_text("a key", encoding="utf-8")
-    # SkyPilot's configuration has no word for these.
+    # SkyPilot's configuration has no key for these clouds.
     assert files_taken_along([{"name": "a", "resources": {"infra": "vast"}}]) == ["~/.lambda_cloud/lambda_keys"]
     assert not files_taken_along([{"name": "a", "resources": {"infra": "lambda"}}])
     assert taken("") == {"nebius", "vast", "kubernetes"}, "any cloud may be meant"
@@ -333,7 +333,7 @@ def test_other_machines_go_there_too(job: str) -> None:
 def test_a_launch_there_prints_what_is_not_to_be_had_and_never_the_keys(
     cortex: Cortex, tmp_path: Path, profile: Profile
 ) -> None:
-    """The whole verb, with SkyPilot's reader of a catalog that is there; nothing else answers, so that it stops."""
+    """The whole verb, with SkyPilot's reader of the cloud's catalog; nothing else answers, so the launch stops."""
     home = tmp_path / "user"
     catalog = home / ".sky" / "catalogs" / "v8" / "lambda" / "vms.csv"
     catalog.parent.mkdir(parents=True)

@@ -8,7 +8,7 @@ from cortex.profiles.profile import Profile
 from cortex.runs.context import new_run_id
 
 RUNS = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
-"""What a run may be called."""
+"""Names that a run may have."""
 
 
 def test_the_ids_that_the_kit_makes_stay_readable(profile: Profile) -> None:

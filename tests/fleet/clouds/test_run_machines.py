@@ -1,4 +1,4 @@
-"""What teardown says where SkyPilot cannot be asked. Real machines are destroyed in `tests/testbed`."""
+"""Errors of teardown where SkyPilot cannot be asked. Real machines are destroyed in `tests/testbed`."""
 
 import json
 import threading
@@ -60,7 +60,7 @@ def test_to_abandon_one_types_the_id_out(teardown: Cortex) -> None:
 
 
 class OtherVersion(BaseHTTPRequestHandler):
-    """What a SkyPilot server says to a client that it is too new, or too old, for."""
+    """A SkyPilot server that answers a client of an incompatible version."""
 
     def do_GET(self) -> None:
         body = json.dumps({"error": "version_mismatch", "message": "Your SkyPilot client version is too old: 0.14.1"})

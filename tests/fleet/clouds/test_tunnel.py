@@ -55,7 +55,7 @@ def tunnel(tmp_path: Path) -> Iterator[Tunnel]:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An emulated account; what it says of one machine."""
+    """An emulated account's EC2 client, and the id of one machine."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
         client = boto3.client("ec2", region_name="us-east-1")
@@ -245,7 +245,7 @@ def named(tmp_path: Path, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def forget_server() -> None:
-    """SkyPilot asks but once in a process which server is named."""
+    """Clear SkyPilot's cache: it looks up the server's name once in a process."""
     asked: list[Any] = [common.get_server_url, common.is_api_server_local]
     for function in asked:
         function.cache_clear()

@@ -1,4 +1,4 @@
-"""The replay once more, for one trace and in plain Python, to compare with; and traces that hypothesis makes."""
+"""A second replay, for one trace and in plain Python, to compare with; and traces from hypothesis."""
 
 import math
 
@@ -11,7 +11,7 @@ from cortex.fleet.estimate.traces import Trace, Windows
 
 
 def one_window(up: list[bool], tick: float = 60.0) -> Windows:
-    """One replay that begins where the trace begins."""
+    """One replay that starts with the trace."""
     cell = np.zeros((1, 1), dtype=np.intp)
     return Windows(tick, np.array(up), cell, cell + len(up), cell)
 

@@ -1,4 +1,4 @@
-"""Replays, policies and the optimum: what must hold on any trace."""
+"""Replays, policies and the optimum: rules that hold on any trace."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def jobs(draw: st.DrawFn) -> Job:
     restart, save = 30.0 * draw(st.integers(0, 12)), 5.0 * draw(st.integers(0, 6))
     interval = 60.0 * draw(st.sampled_from([1, 3, 10, 200]))
     shortest = restart + work * (1 + save / interval)
-    # A whole number of seconds above, down to a deadline that only on-demand from the first second meets.
+    # A whole number of seconds above the shortest; 0 leaves on-demand machines from the first second as the only way.
     late = draw(st.integers(0, 3600))
     return Job(
         work, shortest + late, restart, interval, save, spot=1.0, on_demand=draw(st.sampled_from([1.0, 2.5, 9.0]))
@@ -87,7 +87,7 @@ def test_what_was_paid_for_is_work_restarts_and_what_was_lost(job: Job, up: list
 @pytest.mark.parametrize(("down", "bridged"), [(20, 0), (36, 6), (45, 15)])
 def test_outages_are_waited_out_down_to_the_reserve_then_bridged_until_spot_is_back(down: int, bridged: int) -> None:
     minute, hour = 60, 60 * 60
-    # Forty minutes of slack, of which a quarter is kept: thirty are waited.
+    # Forty minutes of slack, of which a quarter is reserved: the policy waits for thirty.
     job = Job(work=hour, deadline=101 * minute, restart=minute, interval=minute, save=0, spot=1.0, on_demand=3.0)
     (found,) = replay([(job, Reserve())], one_window([False] * down + [True] * 200))
     restarts = 2 if bridged else 1
@@ -98,9 +98,9 @@ def test_outages_are_waited_out_down_to_the_reserve_then_bridged_until_spot_is_b
 @pytest.mark.parametrize(
     ("hours", "starts"),
     [
-        # Half an hour of slack, of which a machine is risked for none of it: on demand from the start, once.
+        # With half an hour of slack no on-demand machine is risked: on demand from the start, once.
         (4.5, [0]),
-        # Spot for ten minutes, then none: left in vain after 40 minutes, again, and no more once little is left to do.
+        # Spot for ten minutes, then none: a vain try after 40 minutes, and again, and none once little work is left.
         (9.0, [10, 50, 90, 130, 190]),
     ],
 )
@@ -142,7 +142,7 @@ def test_the_best_interval_is_long_where_nothing_is_taken_and_short_where_much_i
     assert calm.simulated == max(TRIED) and calm.waste == pytest.approx(30 / (max(TRIED) + 30))
     stormy = best([True] * 300 + [False])
     assert stormy.simulated and stormy.simulated < max(TRIED)
-    # With five minutes at a time, who saves every two comes to an end, and who saves every seven never does.
+    # With five minutes of spot at a time, saves every two minutes bring a job to its end; saves every seven never do.
     given_up = best([True] * 5 + [False])
     assert (given_up.simulated, given_up.waste) == (None, None), "who paid for less than the whole is not compared"
 
@@ -153,9 +153,9 @@ def test_the_optimum_of_cases_that_can_be_reckoned_by_hand() -> None:
     # Never up: on-demand throughout. Always up: spot throughout.
     assert optimum(job, one_window([False] * 20))[0] == pytest.approx(660 * 3 / hour)
     assert optimum(job, one_window([True] * 20))[0] == pytest.approx(660 / hour)
-    # Up for the last five minutes: four of work there, and the other six on-demand before, with a restart each.
+    # Up for the last five minutes: four minutes of work there, six on-demand before, and a restart each.
     assert optimum(job, one_window([False] * 15 + [True] * 5))[0] == pytest.approx((300 + 3 * 420) / hour)
-    # Two minutes up, of which a restart takes one: worth it, since a minute of work costs two of spot, or three.
+    # Two minutes up, one for the restart: worth it, since the minute of work costs two of spot, and three on demand.
     assert optimum(job, one_window([True] * 2 + [False] * 18))[0] == pytest.approx((120 + 3 * 600) / hour)
 
 
@@ -180,7 +180,7 @@ def test_the_saving_of_checkpoints_is_paid_for() -> None:
 def test_work_is_lost_since_the_last_checkpoint_only() -> None:
     job = Job(work=600, deadline=1e5, restart=0, interval=180, save=0, spot=1.0, on_demand=3.0)
     (found,) = replay([(job, SpotOnly())], one_window([True] * 5 + [False] + [True] * 14))
-    # Five minutes are done, three of them are saved.
+    # Five minutes are done, of which three are saved.
     assert (found.preemptions[0], found.lost[0], found.seconds[0]) == (1, 120, 600 + 60 + 120)
 
 

@@ -1,4 +1,4 @@
-"""The estimate of a profile's run, and the verb: where its numbers are from, and what it says of wrong ones."""
+"""The estimate of a profile's run, and its verb: the sources of its numbers, and its errors for wrong ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Trace files as people have them, and traces that are made up."""
+"""Trace files as people have them, and generated traces."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_the_generators_figures_are_those_of_the_published_traces() -> None:
 
 
 def ratios_to_hindsight(groups: Iterable[Sequence[Trace]], zones: int, on_demand: float) -> dict[str, list[float]]:
-    """By the trace: dollars of the policy that runs go by over the optimum's, of ten replays. None of them is late."""
+    """By the trace: the runs' own policy's dollars over the optimum's, in ten replays. None of them is late."""
     found: dict[str, list[float]] = {}
     for group in groups:
         tick = group[0].tick
@@ -120,7 +120,7 @@ def ratios_to_hindsight(groups: Iterable[Sequence[Trace]], zones: int, on_demand
 def test_on_published_traces_no_deadline_is_missed_and_hindsight_is_near(
     zones: int, on_demand: float, bound: float
 ) -> None:
-    # Where a look is taken every minute, there are thousands of looks a day: the bench has those.
+    # Traces with a look each minute have too many looks for a test; the benchmark reads those.
     groups = [group for group in read_traces(PUBLISHED).values() if group[0].tick >= 100]
     found = ratios_to_hindsight(groups, zones, on_demand)
     assert 1 <= np.mean([np.mean(ratios) for ratios in found.values()]) < bound
@@ -128,7 +128,7 @@ def test_on_published_traces_no_deadline_is_missed_and_hindsight_is_near(
 
 @needs_traces
 def test_on_published_traces_whoever_could_wait_would_pay_less() -> None:
-    """The policy that nothing of ours can follow, for SkyPilot does not wait: it says what that costs."""
+    """Price of a waiting policy, which our runs cannot follow, since SkyPilot does not wait."""
     ratios: list[float] = []
     for name, group in read_traces(PUBLISHED).items():
         tick = group[0].tick

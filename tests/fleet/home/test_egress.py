@@ -1,4 +1,4 @@
-"""What leaving a cloud costs, and where it costs nothing that we know of."""
+"""Prices of leaving a cloud; unknown prices are not guessed."""
 
 import pytest
 

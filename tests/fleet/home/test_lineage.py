@@ -50,7 +50,7 @@ def test_no_release_and_a_damaged_manifest_are_clear(store: FolderStore, release
 
 
 def chain(store: FolderStore, length: int, kind: str = "x") -> None:
-    """A release that names the one before it twice, which names the one before it twice, ..."""
+    """A chain of releases, of which each names the one before it twice."""
     inputs: dict[str, str] = {}
     for index in range(length):
         manifest = Manifest(kind=kind, files=(), inputs=inputs, meta={"index": index})

@@ -46,7 +46,7 @@ def fetch(server: SshServer, home: Path, told: Callable[[int], None] = lambda _:
 
 
 def slowed(server: SshServer, kilobytes: int) -> None:
-    """Give the instance a line that carries so much a second."""
+    """Slow the instance's connection down to so many kilobytes a second."""
     slow = server.folder / "slow"
     slow.mkdir(exist_ok=True)
     (slow / "rsync").write_text(f'#!/bin/sh\nexec {server.programs.rsync} --bwlimit={kilobytes} "$@"\n')
@@ -57,7 +57,7 @@ def slowed(server: SshServer, kilobytes: int) -> None:
 
 
 def wait_until_free(part: Path) -> None:
-    """Until nothing writes there any more: what a killed download began holds the folder for a moment longer."""
+    """Wait until nothing writes there: rsync of a killed download holds the folder for a moment longer."""
     descriptor, end = os.open(part, os.O_RDONLY), time.monotonic() + 30
     try:
         while True:
@@ -311,7 +311,7 @@ def test_a_second_download_into_one_folder_is_refused(
 
 
 def instead_of_rsync(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch, version: str = "3.2.7") -> None:
-    """Have another program than rsync fill the part folder, `$to`: as rsync would if the other end had its way."""
+    """Have another program in rsync's place fill the part folder, `$to`, as a hostile other end could."""
     folder.mkdir(exist_ok=True)
     said = f"rsync  version {version}  protocol version 31"
     (folder / "rsync").write_text(
@@ -383,7 +383,7 @@ def test_an_instance_that_answers_without_end_is_not_heard_to_its_end(ssh_server
 
 
 def tell_of_outage(release: Artifact, data: bytes) -> list[str]:
-    """Write an instance's own ledger; what is warned of afterwards goes to the list."""
+    """Write an instance's own ledger; later warnings go to the returned list."""
     warnings: list[str] = []
     logger.add(warnings.append, level="WARNING", format="{message}")
     local_ledger(release.path.parent).write_bytes(data)

@@ -48,7 +48,7 @@ def test_with_a_proven_copy_the_machines_go_and_the_ledger_says_so(
 
 
 class Stuck(Rented):
-    """Machines of which one does not go."""
+    """Machines, one of which cannot be destroyed."""
 
     def destroy(self, name: str) -> None:
         if name == "stuck":

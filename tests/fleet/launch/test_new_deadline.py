@@ -1,4 +1,4 @@
-"""A deadline at the launch: the machines that it brings, and the deadlines that no machine could keep."""
+"""A deadline at the launch: the machines it asks for, and refused deadlines that no machine could keep."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ KNOWN = WorkEstimate(
     stages={"sft": 4 * HOUR, "grpo": 12 * HOUR, "export": HOUR},
 )
 NEED = 17 * HOUR + 6 * 600
-"""Its work, and a start of each of its six tasks."""
+"""The run's work, and a start of each of its six tasks."""
 
 
 def entries(task: dict[str, Any]) -> list[tuple[bool, str | None, float | None]]:
@@ -51,7 +51,7 @@ def test_a_profile_with_a_deadline_takes_spot_first_then_on_demand_and_its_own_k
         common = document["resources"]
         assert "use_spot" not in common and "max_hourly_cost" not in common and "any_of" not in common
         assert common["job_recovery"]["recover_on_exit_codes"] == [75]
-    # SkyPilot reads them in this order, and no machine on demand is bounded by the price of a spot one.
+    # SkyPilot reads them in this order, and the price cap of spot machines bounds none on demand.
     for task in dag_utils.load_chain_dag_from_yaml_str(dump(documents, "cortex-r1")).tasks:
         assert isinstance(task.resources, list)
         assert [resources.use_spot for resources in task.resources] == [True, False]
@@ -86,7 +86,7 @@ def test_a_deadline_counts_from_the_launch_with_a_start_of_each_task() -> None:
     assert (found.at, found.restart, found.stretch, found.spot) == (NOW + 27 * HOUR, 600.0, 1260.0, True)
     assert found.starts == ("data", "sft", "grpo", "export", "evaluate", "release")
     assert found.need(()) == NEED
-    # The slack that no machine is risked with: below it, the run is on demand.
+    # Below the reserve of slack, the run is on demand from the start.
     least = (NEED + NET * 600 + 1260) / HOUR
     assert (made(least + 0.01, profile).spot, made(least - 0.01, profile).spot) == (True, False)
 
@@ -96,7 +96,7 @@ def test_a_deadline_that_no_machine_could_keep_is_refused_with_the_one_that_coul
     with pytest.raises(ConfigError, match=r"12 hours cannot be met: 18.0 hours of work.*give --deadline 18 or more"):
         made(12, profile)
     assert made(18, profile).spot is False
-    # Launched again after ten hours, with SFT made: from the first launch on, and only what is left.
+    # A second launch after ten hours, with SFT made, counts from the first launch, and only the work left.
     begun: tuple[Event, ...] = (
         {"time": NOW, "epoch": 1, "event": "launching"},
         {"time": NOW + HOUR, "epoch": 2, "event": "stage_finished", "stage": "sft"},

@@ -1,4 +1,4 @@
-"""What a launch's plan says of launches that fail."""
+"""A launch's plan on launches that fail."""
 
 import pytest
 

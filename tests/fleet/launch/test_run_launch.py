@@ -1,4 +1,4 @@
-"""The order of what a launch writes and submits. SkyPilot's part is played by a list; the test bed has the real one."""
+"""The order in which a launch writes and submits. A stand-in plays SkyPilot's part; the test bed has the real one."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class Killed(BaseException):
 
 
 class Server:
-    """What SkyPilot's server would do."""
+    """Stand-in for SkyPilot's server."""
 
     def __init__(self) -> None:
         self.up, self.submitted = list[str](), list[tuple[str, list[str]]]()

@@ -1,4 +1,4 @@
-"""What a run's role may do, `tests/infra` asks; here, how it comes and goes."""
+"""Creation and removal of a run's role; its rights are tested in `tests/infra`."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_it_is_made_once_tagged_with_its_run_and_goes_without_a_trace(iam: Any, 
     profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
     assert [each["RoleName"] for each in profile["Roles"]] == [name]
     assert RunRole("my-run2", role.policy).make() != name
-    # The hub answers at the second launch only: from then on its base is named, too.
+    # The hub answers only at the second launch; from then on the role names its base, too.
     pinned = replace(role, base="open--model/0123")
     assert pinned.make() == pinned.make() == name
     tagged = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=name)["Role"]["Tags"]}
@@ -88,7 +88,7 @@ def test_without_its_policy_there_is_no_role_and_it_is_said_in_a_line(iam: Any) 
 def test_a_token_that_expired_half_way_is_to_be_renewed(
     verb: str, role: RunRole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IAM answers so to whoever's hours are over; the run's role was begun, or is to go."""
+    """IAM's answer to expired credentials, while the run's role is half made, or is being removed."""
     name, iam_call = role.make(), BaseClient._make_api_call
 
     def expired(self: Any, operation: str, arguments: Any) -> Any:
@@ -101,7 +101,7 @@ def test_a_token_that_expired_half_way_is_to_be_renewed(
         with pytest.raises(ConfigError, match=r"run my-run .*have expired: renew them: `aws sso login`") as refused:
             getattr(role, verb)()
         assert "\n" not in str(refused.value) and "let these credentials create" not in str(refused.value)
-    # Renewed, either goes on where it stood.
+    # With renewed credentials, both continue.
     assert role.make() == name
     role.remove()
 
@@ -150,7 +150,7 @@ def test_machines_of_other_clouds_get_no_key_of_aws(
         found = skypilot_config.get_effective_workspace_region_config(
             cloud="aws", region="us-central1", keys=("remote_identity",), default_value=None
         )
-    # Only this one word keeps the file of keys off machines of another cloud; a list of profiles does not.
+    # Only NO_UPLOAD keeps the credentials file off machines of another cloud; a list of profiles does not.
     assert found == ([{"*": identity or "cortex-dev-worker"}] if kept else "NO_UPLOAD")
 
 
@@ -166,7 +166,7 @@ def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
 
     @context.contextual
     def sent() -> dict[str, Any] | None:
-        """What a call of SkyPilot's client takes along to its server, which keeps it with the job."""
+        """The configuration that SkyPilot's client sends to its server, which keeps it with the job."""
         return RequestBody().override_skypilot_config
 
     controllers = {"sky-jobs-controller-*": "LOCAL_CREDENTIALS"}

@@ -36,7 +36,7 @@ def test_every_check_of_a_launch_is_a_step_of_the_way_once() -> None:
 
 
 def test_a_cloud_that_keeps_silent_is_not_ready(profile: Profile, tmp_path: Path) -> None:
-    """As before a launch: who needs an answer does not take silence for one."""
+    """As before a launch, a needed check that gets no answer has failed."""
     needed = {check.name for step in STEPS for check in step.checks if check.needed}
     assert needed == {check.name for check in CHECKS if check.needed} >= {"credentials", "bucket", "clouds"}
     hangs = tuple(replace(check, ask=lambda _: sleep(60)) for check in STEPS[1].checks)

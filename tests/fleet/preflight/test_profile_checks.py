@@ -1,4 +1,4 @@
-"""Checks of what the profile itself says: keys, disks, budget, machines."""
+"""Checks of the profile itself: keys, disks, budget, machines."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -118,7 +118,7 @@ def test_an_adapter_s_checkpoints_are_small_and_a_whole_model_s_are_not() -> Non
     shape = shape_of(lora)
     assert shape.adapter(16) == 41_943_040, "as PEFT counts them"
     assert need(lora, shape, ("sft",)).checkpoints < 8 * GIB
-    # Weights and two moments in float32, for those that are kept and two more.
+    # Weights and two moments in float32, for the kept checkpoints and two more.
     assert need(whole, shape, ("sft",)).checkpoints == (lora.sft.keep_checkpoints + 2) * 12 * shape.parameters
     assert need(lora, shape, ("data", "label")).total == 0
 
@@ -265,7 +265,7 @@ def test_machines_that_the_catalog_does_not_have(profile: Profile) -> None:
 
 
 OFFLINE = (disk_check.check, keys_check.check)
-"""Checks that ask nobody: with every key set, each shipped profile passes them."""
+"""Checks that need no network: with every key set, each shipped profile passes them."""
 
 PROFILE_NAMES = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 JOBS = sorted((CHECKOUT / "jobs").glob("*.yaml"))

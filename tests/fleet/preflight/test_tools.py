@@ -1,4 +1,4 @@
-"""The programs that SkyPilot needs, looked for on a PATH that has some of them."""
+"""The programs that SkyPilot needs, searched on a PATH that has some of them."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget_server() -> None:
-    """SkyPilot asks but once in a process which server is named."""
+    """Clear SkyPilot's cache: it looks up the server's name once in a process."""
     asked: list[Any] = [common.get_server_url, common.is_api_server_local]
     for function in asked:
         function.cache_clear()

@@ -25,7 +25,7 @@ def ground(trackers: list[str], *documents: dict[str, Any], **environment: str) 
 
 
 def wandb(request: Request) -> Answer:
-    """As its server answers who asks whom a key belongs to; some versions answer 401, others nobody."""
+    """wandb's answer about a key's owner; for an invalid key some versions answer 401, others no user."""
     assert (request.method, request.path) == ("POST", "/graphql") and "viewer" in json.loads(request.body)["query"]
     key = base64.b64decode(request.authorization.removeprefix("Basic ")).decode()
     if key == "api:stale":

@@ -13,7 +13,7 @@ from tests.testbed.catalog import write_catalogs
 pytestmark = pytest.mark.integration
 
 PATIENT = {"CORTEX_PREFLIGHT_SECONDS": "300"}
-"""What is asked is beside the time that a busy machine takes for it."""
+"""A time limit long enough for a busy machine: the tests are not about late checks."""
 
 PIPELINE = """
 name: cortex

@@ -1,4 +1,4 @@
-"""How a run stands, by its ledger: every state, damage, and buckets that are not ours."""
+"""A run's status by its ledger: every state, damage, and buckets that are not ours."""
 
 import io
 import json
@@ -155,7 +155,7 @@ def test_following_ends_with_the_run_and_says_each_change_once(profile: Profile,
 
 @pytest.mark.parametrize("skew", [-400 * 86_400.0, -86_400.0, -60.0, 60.0, 86_400.0, 400 * 86_400.0])
 def test_following_tells_the_same_whatever_the_machines_clock_says(skew: float, profile: Profile, store: Store) -> None:
-    """A machine whose clock is wrong goes on where one was lost whose clock was right; then its stage fails."""
+    """A machine with a wrong clock continues for a lost one, whose clock was right; then its stage fails."""
     create_run(store, RUN, profile)
     silent(Ledger(store, RUN, 1))
     wrong = Ledger(store, RUN, 2, lambda: time.time() + skew)

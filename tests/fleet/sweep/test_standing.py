@@ -1,4 +1,4 @@
-"""When something that stands counts as left over: the rule of `Standing.judge`, on ledgers as runs write them."""
+"""The rule of `Standing.judge` for left-over machines, disks and addresses, on ledgers as runs write them."""
 
 import os
 import time
@@ -28,9 +28,9 @@ SKEWS = [0.0, *(sign * size for size in (5, 300, 3600, 86400, 30 * 86400) for si
 
 
 def tell(store: FolderStore, *told: Told, skew: float = 0.0) -> None:
-    """Write a ledger, each machine under its own epoch: seconds before now, the event, what it holds.
+    """Write a ledger, each machine under its own epoch: seconds before now, the event, its values.
 
-    By the bucket's clock all is written when it says. The writers' own clocks are wrong, one half in each direction.
+    The bucket's times are right. The writers' own clocks are wrong, half of them in each direction.
     """
     now = 0.0
     mine = Ledger(store, RUN, 1, clock=lambda: now + skew)
@@ -48,7 +48,7 @@ def alive(before: float, machine: str = MINE) -> Told:
 
 
 def began(before: float, stage: str, machine: str = MINE) -> tuple[Told, Told]:
-    """A stage begins, and its machine says that it lives."""
+    """A stage begins, and its machine gives a sign of life."""
     return (before, "stage_started", {"stage": stage, "by": machine}), alive(before, machine)
 
 
@@ -193,7 +193,7 @@ KEPT: dict[str, tuple[list[Told], str, str | None]] = {
     ),
     "nothing was ever written": ([], "machine", "its ledger is empty"),
 }
-"""What is left over, and why it may hold what nobody else has."""
+"""Left-over machines, disks and addresses, with the reason why each may hold the only copy of something."""
 
 
 @pytest.mark.parametrize("skew", SKEWS)

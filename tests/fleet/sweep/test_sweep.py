@@ -37,7 +37,7 @@ DENIED = b"<Response><Errors><Error><Code>AuthFailure</Code><Message>no</Message
 
 @dataclass
 class Account:
-    """What stands in the emulated account."""
+    """The emulated account's machines, disk and address."""
 
     cloud: Aws
     machines: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Account:
         self.machines[name] = made["Instances"][0]["InstanceId"]
 
     def running(self) -> set[str]:
-        """By the names that the test gave."""
+        """Names, given by the test, of the machines that run."""
         ids = {
             instance["InstanceId"]
             for region in (EAST, WEST)
@@ -77,7 +77,7 @@ def listed(tags: dict[str, str]) -> list[dict[str, str]]:
 
 @pytest.fixture
 def account(cloud: Aws, store: FolderStore, profile: Profile) -> Account:
-    """What a run may have left, what another still needs, and what is nobody's business."""
+    """An account with left-overs of a run, machines that another run still needs, and other people's resources."""
     account = Account(cloud)
     account.start("left", EAST, RUN)
     account.start("left too", WEST, RUN)
@@ -102,7 +102,7 @@ def account(cloud: Aws, store: FolderStore, profile: Profile) -> Account:
 
 
 def age(store: FolderStore, run: str, epoch: int, seconds: float) -> None:
-    """Make it so long ago that the bucket took what an epoch wrote into the run's ledger."""
+    """Backdate an epoch's entries in the run's ledger, as the bucket dates them."""
     for entry in store.list(folder(run)):
         if f"/{epoch:08d}-" not in entry.key:
             continue
@@ -110,7 +110,7 @@ def age(store: FolderStore, run: str, epoch: int, seconds: float) -> None:
 
 
 def stopped_long_ago(store: FolderStore, account: Account) -> None:
-    """Both machines said goodbye, an hour before they do now."""
+    """Both machines said that they end, an hour ago."""
     ledger = Ledger(store, RUN, 2)
     for name in ("left", "left too"):
         ledger.append("machine_ended", machine=account.machines[name], until=0, reason="done")
@@ -119,7 +119,7 @@ def stopped_long_ago(store: FolderStore, account: Account) -> None:
 
 @contextmanager
 def clouds_time(account: Account, monkeypatch: pytest.MonkeyPatch, ahead: float) -> Generator[None]:
-    """It is so many seconds later, by the clock of EC2."""
+    """Set EC2's clock ahead by so many seconds."""
 
     def respond(request: Request) -> Answer:
         answer = httpx.post(account.cloud.url, content=request.body, headers={**request.headers, "Host": "ec2"})
@@ -131,7 +131,7 @@ def clouds_time(account: Account, monkeypatch: pytest.MonkeyPatch, ahead: float)
 
 
 def cut_off_in_its_release(store: FolderStore, account: Account) -> None:
-    """It was publishing the run's release when it was last heard of, an hour ago, and it stands for longer."""
+    """The machine was cut off while it published the run's release, an hour ago, and still stands."""
     ledger = Ledger(store, RUN, 2)
     ledger.append("stage_started", stage="release")
     ledger.append("machine_alive", machine=account.machines["left"])
@@ -144,7 +144,7 @@ Swept = Callable[..., Result]
 
 @pytest.fixture
 def sweep(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> Swept:
-    """`cortex sweep WORDS...` in both regions, where nobody can type."""
+    """`cortex sweep WORDS...` in both regions, without a terminal."""
     monkeypatch.setenv("CORTEX_BUCKET", store.url)
     monkeypatch.setattr("cortex.fleet.sweep.sweep.WATCH", 0.0)
     return lambda *words: CliRunner().invoke(app, ["sweep", "--region", EAST, "--region", WEST, *words])

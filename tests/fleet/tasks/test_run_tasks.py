@@ -171,7 +171,7 @@ def test_with_several_networks_each_is_an_alternative(tmp_path: Path, profile: P
     in_order = [{"infra": "lambda"}, {"infra": "aws"}, {"infra": "aws/us-west-2"}]
     assert taken(ordered=in_order) == ["lambda", "aws/us-east-1", "aws/us-west-2"]
     assert taken(infra="aws/*/us-west-2b") == ["aws/us-west-2/us-west-2b"]
-    # Where a task brings the machine's own image, it can be where it has one.
+    # A task that brings the machine's own image can run only where it has one.
     assert taken(infra="aws", image_id={"docker": "ghcr.io/a/b", "us-west-2": "ami-1"}) == ["aws/us-west-2"]
     for stray in ("aws/eu-west-1", "aws/*/eu-west-1a"):
         with pytest.raises(ConfigError, match=r"no machine in us-east-1 or us-west-2.*the stack's more_regions"):
@@ -189,7 +189,7 @@ def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) 
     documents = resolve(profile, "r1", settings=S3, digests=digests)
     assert unpushed_images(documents) == []
     assert documents[1]["resources"]["image_id"] == f"docker:{ECR}/cortex-dev/sft@sha256:{'0' * 64}"
-    # SkyPilot's own words for: the machine logs in to ECR as itself.
+    # SkyPilot's own variables by which the machine logs in to ECR as itself.
     login = {key: value for key, value in documents[1]["envs"].items() if key.startswith("SKYPILOT_DOCKER_")}
     assert login == {
         "SKYPILOT_DOCKER_SERVER": ECR,
@@ -246,7 +246,7 @@ TRACKED = {
     "TRACKIO_SPACE_ID": "me/space",
     "HF_TOKEN": "hush-hub",
 }
-"""A caller's variables, of which a task gets what its profile's trackers read."""
+"""A caller's variables: a task gets those that its profile's trackers read."""
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_an_image_that_a_cloud_names_region_by_region_is_left_as_it_is(tmp_path:
 def test_a_container_beside_the_machines_own_image_is_the_one_that_was_pushed(
     tmp_path: Path, profile: Profile, cloud: Aws
 ) -> None:
-    """As SkyPilot itself reads it, and asks AWS for the machine's image."""
+    """SkyPilot itself reads the task, and asks AWS for the machine's image."""
     assert cloud
     ami = boto3.client("ec2").register_image(Name="gpus", Architecture="x86_64")["ImageId"]
     digests = tmp_path / "digests.json"

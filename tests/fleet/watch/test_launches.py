@@ -1,4 +1,4 @@
-"""Launches from the cloud's record, and the wall that failing ones in a row come to."""
+"""Launches from the cloud's record, and the wall that ends a row of failing ones."""
 
 from typing import Any
 

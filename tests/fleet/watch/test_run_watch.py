@@ -1,4 +1,4 @@
-"""A run under watch, on a real ledger. SkyPilot and the cloud are played here; the test bed has the real ones."""
+"""A run under watch, on a real ledger. Stand-ins play SkyPilot and the cloud; the test bed has the real ones."""
 
 import io
 import os
@@ -43,7 +43,7 @@ PRICE = 36.0
 
 @dataclass
 class World:
-    """A run that was launched ten minutes ago, what SkyPilot and the cloud say of it, and what is asked of them."""
+    """A run that was launched ten minutes ago, the answers of SkyPilot and the cloud, and the requests to them."""
 
     store: FolderStore
     profile: Profile
@@ -86,12 +86,12 @@ class World:
         return KitJob(RUN, self.store.url, 7, (record,), ("cortex run" in self.run,))
 
     def rent(self, machine: str, ago: float, until: float | None = None, **further: Any) -> None:
-        """A machine that was launched so many seconds ago, and is gone for `until` seconds."""
+        """Add a machine that was launched so many seconds ago, and ended `until` seconds ago."""
         ended = None if until is None else self.now - until
         self.machines.append(rental(machine, self.now - ago, standing=until is None, ended=ended, **further))
 
     def work(self, ago: float = 0.0) -> None:
-        """A machine's program began so many seconds ago."""
+        """Write that a machine's program began so many seconds ago."""
         before = {entry.key for entry in self.store.list("runs")}
         ledger = Ledger(self.store, RUN, Lease.take(self.store, RUN).epoch, lambda: self.now - ago)
         told = {"machine": "i-own", "since": self.now - ago - 60, "dollars_per_hour": PRICE}

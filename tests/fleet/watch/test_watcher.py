@@ -1,4 +1,4 @@
-"""All runs of a server under watch, by one watcher of a machine, which outlives the terminal it was started from."""
+"""All runs of a server, watched by one watcher on a machine, which outlives the terminal that started it."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ def test_a_job_is_of_interest_for_an_hour_after_its_end() -> None:
 
 @dataclass
 class Jobs:
-    """What SkyPilot says, look by look."""
+    """SkyPilot's answers, one for each look."""
 
     answers: list[list[KitJob] | ConfigError] = field(default_factory=list[list[KitJob] | ConfigError])
 
@@ -128,7 +128,7 @@ def test_a_settled_run_is_read_no_more(job: Callable[[str], KitJob], monkeypatch
 def test_it_watches_until_nothing_is_left_and_a_launch_that_counted_on_it_is_not_left_alone(
     job: Callable[[str], KitJob],
 ) -> None:
-    # The third look is the one after it had let go: a run was launched meanwhile, and is watched to its end.
+    # The third look comes after the watcher has let go: a run launched meanwhile is watched to its end.
     jobs = Jobs([[job("RUNNING")], [], [job("RUNNING")], [job("SUCCEEDED")], []])
     held, slept = list[bool](), list[float]()
 
@@ -160,7 +160,7 @@ def test_a_second_watcher_of_a_machine_leaves_and_a_dead_one_holds_nobody_up(tmp
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user whose SkyPilot server was started once, and does not answer."""
+    """A user whose SkyPilot server was started once, and no longer answers."""
     (tmp_path / ".sky" / "api_server").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SKYPILOT_API_SERVER_ENDPOINT", raising=False)

@@ -1,4 +1,4 @@
-"""What must be true of a stack that is up. Each check asks the emulated cloud, and fails on a planted mistake."""
+"""Checks of a stack that is up. Each check asks the emulated cloud, and fails on a planted mistake."""
 
 from collections.abc import Callable
 

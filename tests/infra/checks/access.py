@@ -22,7 +22,7 @@ LINTER_GAPS = (
     "'action': 'ec2:RunInstances'",
 )
 """Parliament takes whole numbers only where S3 wants 1.2, has no kind of policy whose resource is rightly `*`, and does
-not know that whatever a machine asks as its role carries the machine's ARN, nor that the kinds of resource which a
+not know that each request of a machine's role carries the machine's ARN, nor that the kinds of resource which a
 machine is started with may stand in several statements, each with conditions of its own."""
 
 
@@ -31,7 +31,7 @@ EVERYWHERE = {
     *LOOKS,
     "ecr:GetAuthorizationToken",
 }
-"""What AWS lets nobody confine to a resource."""
+"""Actions that AWS lets nobody confine to a resource."""
 
 
 def worker_can_work(world: World) -> None:
@@ -118,7 +118,7 @@ def a_run_writes_the_copy_of_its_own_base_alone(world: World) -> None:
             refused(lambda: s3.delete_object(Bucket=world.artifacts, Key=name))  # noqa: B023 - called at once
         for name in (f"{other}/x", "bases/x", "bases//x", f"{own}x/x"):
             refused(lambda: s3.put_object(Bucket=world.artifacts, Key=name, Body=b"", IfNoneMatch="*"))  # noqa: B023
-    # Whose launch pinned no base, and who is no run, reads the copies and writes none.
+    # A launch that pinned no base, and a machine that is no run's, read the copies and write none.
     for role in (world.run_role(), world.names.worker):
         with world.acting_as(role) as machine:
             s3 = machine.client("s3")
@@ -141,7 +141,7 @@ def other_machines_read_and_write_no_run(world: World) -> None:
 
 
 def a_role_that_is_no_runs_reaches_no_run(world: World) -> None:
-    """The policy on a role without the tag, or whose tag is empty, gives it no run."""
+    """A role without the tag, or with an empty tag, gets no run from the policy."""
     iam = world.client("iam")
     trust = iam.get_role(RoleName=world.run_role())["Role"]["AssumeRolePolicyDocument"]
     for name, tags in (("untagged", []), ("empty", [{"Key": RUN_TAG, "Value": ""}])):
@@ -173,7 +173,7 @@ def policies_are_sound(world: World) -> None:
     ]
     names = (world.run_role(), world.names.worker, *([world.names.server] if world.config.server else []))
     roles = [policy for role in names for policy in world.policies(role)]
-    # The linter does not know this variable: it is given what IAM puts in its place.
+    # The linter does not know this variable, so it is given the value that IAM puts in its place.
     filled = [
         policy.replace(f"${{aws:PrincipalTag/{RUN_TAG}}}", "r1").replace(f"${{aws:PrincipalTag/{BASE_TAG}}}", "m/1")
         for policy in roles
@@ -189,7 +189,7 @@ def policies_are_sound(world: World) -> None:
 
 
 def _ends(world: World, machine: str, other: str) -> bool:
-    """Whether one machine may end another, or itself."""
+    """True where one machine may end the other; both may be the same."""
     source, target = (f"arn:aws:ec2:{world.names.region}:123456789012:instance/{name}" for name in (machine, other))
     context = {"ec2:SourceInstanceARN": source, "ec2:InstanceID": other}
     return allowed(world.policies(world.run_role()), "ec2:TerminateInstances", target, context)

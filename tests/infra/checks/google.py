@@ -1,4 +1,4 @@
-"""What stands at Google: a bucket for its machines, a closed network, an account that SkyPilot leaves as it is."""
+"""The stack at Google: a bucket for its machines, a closed network, and an account that SkyPilot leaves as it is."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network
@@ -19,10 +19,10 @@ from tests.infra.emulation.engine import Declared
 from tests.infra.world import World
 
 AUTOSTOP = {"compute.instances.list", "compute.instances.delete", "compute.zoneOperations.get"}
-"""What the last machine of a cluster calls to end itself: `terminate_instances` of SkyPilot's GCP provisioner."""
+"""Calls by which the last machine of a cluster ends itself: `terminate_instances` of SkyPilot's GCP provisioner."""
 
 TOO_MUCH = ("storage.", "iam.serviceAccounts.actAs", "setIamPolicy", "serviceAccountKeys", "firewalls.create")
-"""Objects of any bucket, others' identities, others' rights, open doors."""
+"""Rights to objects of any bucket, to others' identities, to grant rights, and to open the network."""
 
 
 def google_bucket_is_private_and_swept(world: World) -> None:
@@ -32,7 +32,7 @@ def google_bucket_is_private_and_swept(world: World) -> None:
     rules = {rule["action"]["type"]: rule["condition"] for rule in inputs["lifecycle_rules"]}
     assert rules == {
         "AbortIncompleteMultipartUpload": {"age": 2},
-        # Only what was replaced or deleted: of what stands, nothing goes by its age.
+        # Only replaced or deleted objects: a current one is never removed for its age.
         "Delete": {"days_since_noncurrent_time": 3, "with_state": "ARCHIVED"},
     }
     assert inputs["soft_delete_policy"] == {"retention_duration_seconds": 7 * 24 * 3600}
@@ -56,7 +56,7 @@ def google_account_reaches_its_bucket_and_images_alone(world: World) -> None:
 
 
 def skypilot_gives_the_google_account_nothing_more(world: World) -> None:
-    """SkyPilot's own launch looks at the account, and makes it the project's `storage.admin` if it lacks anything."""
+    """SkyPilot's own launch checks the account, and makes it the project's `storage.admin` if it lacks anything."""
     permissions = set(_one(world, "gcp:projects/iAMCustomRole:IAMCustomRole").inputs["permissions"])
     with _configured(world):
         wanted = gcp_utils.get_minimal_compute_permissions()
@@ -94,7 +94,7 @@ def google_lets_nothing_in_but_what_is_named(world: World) -> None:
 def google_machines_reach_their_bucket_from_every_region(world: World) -> None:
     assert world.config.gcp
     subnets = world.of_type("Subnetwork")
-    # They are made side by side, in any order.
+    # The subnets are made in parallel, in any order.
     assert sorted(subnet.inputs["region"] for subnet in subnets) == sorted(world.config.gcp.regions)
     assert all(subnet.inputs["private_ip_google_access"] for subnet in subnets)
     networks = [IPv4Network(subnet.inputs["ip_cidr_range"]) for subnet in subnets]
@@ -103,7 +103,7 @@ def google_machines_reach_their_bucket_from_every_region(world: World) -> None:
 
 
 def skypilot_finds_its_way_at_google(world: World) -> None:
-    """SkyPilot's own search for a network, among what stands: it takes ours, and asks for no rule of it."""
+    """SkyPilot's own search for a network takes ours among all that exist, and asks for no firewall rule."""
     name = _one(world, "gcp:compute/network:Network").inputs["name"]
     given = sky_config(world.outputs)["gcp"]
     subnets = [
@@ -159,7 +159,7 @@ def google_is_the_named_project(world: World) -> None:
 
 
 def googles_services_are_on_before_they_are_asked(world: World) -> None:
-    """A new project has them off, and its first `infra-up` would fail."""
+    """A new project has its services off, and its first `infra-up` would fail."""
     services = {(found.type, found.name): found.inputs for found in world.of_type("Service")}
     assert {inputs["service"].partition(".")[0] for inputs in services.values()} >= {
         "artifactregistry",
@@ -179,14 +179,14 @@ def googles_services_are_on_before_they_are_asked(world: World) -> None:
 
 
 class _Answers:
-    """A client of Google's, which answers each method of a collection by a function."""
+    """A Google client that answers each method of a collection by a function."""
 
     def __init__(self, **collections: dict[str, Callable[..., Any]]) -> None:
         for name, methods in collections.items():
             setattr(self, name, lambda methods=methods: _Methods(methods, self))
 
     def projects(self) -> "_Answers":
-        """Collections that lie below a project are found here, too."""
+        """Return this client: collections below a project are found here, too."""
         return self
 
 
@@ -227,5 +227,5 @@ def _grants(world: World) -> list[Declared]:
 
 
 def _bindings(world: World) -> list[dict[str, Any]]:
-    """The project's own policy: what is granted on a bucket or a repository is not in it."""
+    """The project's own policy, without grants on a bucket or a repository."""
     return [{"role": found.inputs["role"], "members": [found.inputs["member"]]} for found in world.of_type("IAMMember")]

@@ -154,14 +154,14 @@ def server_is_configured_as_skypilot_wants(world: World) -> None:
 
 
 def the_machine(world: World) -> dict[str, Any]:
-    """The server, as the emulated EC2 has it."""
+    """The server, as the emulated EC2 describes it."""
     assert world.outputs.server
     found = world.client("ec2").describe_instances(InstanceIds=[world.outputs.server.instance])
     return found["Reservations"][0]["Instances"][0]
 
 
 def user_data_of(world: World) -> str:
-    """What the server was told to do when it first starts."""
+    """The server's user data, which it runs on its first start."""
     machine = the_machine(world)["InstanceId"]
     found = world.client("ec2").describe_instance_attribute(InstanceId=machine, Attribute="userData")
     return base64.b64decode(found["UserData"]["Value"]).decode()
@@ -177,7 +177,7 @@ def _arn(world: World, kind: str) -> str:
 
 
 def _request(world: World) -> dict[str, str]:
-    """What AWS knows of a launch by SkyPilot in the stack's network."""
+    """Condition keys of a launch by SkyPilot in the stack's network."""
     tags = server_config(world.names, world.outputs.security_group_name)["aws"]["labels"]
     vpc = f"arn:aws:ec2:{world.names.region}:{world.names.account}:vpc/{world.vpc()['VpcId']}"
     return {"ec2:Vpc": vpc, **{f"aws:RequestTag/{name}": value for name, value in tags.items()}}
@@ -185,7 +185,7 @@ def _request(world: World) -> dict[str, str]:
 
 @contextmanager
 def _recorded() -> Iterator[set[str]]:
-    """The actions of all calls to AWS that are made meanwhile."""
+    """The actions of all calls to AWS that are made within the block."""
     calls: set[str] = set()
     call = BaseClient._make_api_call
 
@@ -198,7 +198,7 @@ def _recorded() -> Iterator[set[str]]:
 
 
 def _start_and_end(world: World, image: str) -> None:
-    """As SkyPilot's template for AWS has it, with the server's configuration."""
+    """Start and end a machine as SkyPilot's template for AWS does, with the server's configuration."""
     given, region, name = (
         server_config(world.names, world.outputs.security_group_name)["aws"],
         world.names.region,

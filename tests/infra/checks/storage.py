@@ -186,7 +186,7 @@ def _covers(rule: dict[str, Any], key: str, tags: dict[str, str]) -> bool:
 
 
 def _days(rules: list[dict[str, Any]], key: str, tags: dict[str, str], action: str) -> int | None:
-    """After how many days the rules take an object's current, or superseded, version away."""
+    """Days after which the rules remove an object's current, or superseded, version."""
     found = [rule.get(action, {}) for rule in rules if _covers(rule, key, tags)]
     days = [action["Days"] if "Days" in action else action.get("NoncurrentDays") for action in found]
     return min((number for number in days if number is not None), default=None)

@@ -1,4 +1,4 @@
-"""One account of the emulated AWS, and how resources are spelt for it."""
+"""One account of the emulated AWS, and the forms of its resources."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ import boto3
 import moto.core.models  # noqa: F401 - a session that is made before this is imported asks the real AWS
 
 SESSION = boto3.Session()
-"""One for all: it keeps the description of each service, which takes longest to read."""
+"""One session for all: it keeps the description of each service, which takes longest to read."""
 
 Inputs = dict[str, Any]
 """A resource's arguments, in snake case; `tags` is always there."""
@@ -17,7 +17,7 @@ Made = tuple[str, Inputs]
 
 
 class Account:
-    """Where resources are made."""
+    """The account in which resources are made."""
 
     def __init__(self, region: str, account: str) -> None:
         self.region, self.account = region, account
@@ -36,5 +36,5 @@ def tags(inputs: Inputs, key: str = "Key", value: str = "Value") -> list[dict[st
 
 @cache
 def _client(service: str, region: str) -> Any:
-    """Making a client costs more than all its calls here; moto answers old ones too."""
+    """Keep each client: making it costs more than all its calls here. moto answers old clients, too."""
     return SESSION.client(service, region_name=region)  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
-"""How AWS decides whether a call is allowed, for the emulator, which knows no conditions.
+"""AWS's decision on a call, for the emulator, which knows no conditions.
 
 Source: the evaluation logic, wildcard and condition chapters of the IAM user guide. Only what our policies use is
-here; an operator that is not raises.
+here; an unknown operator raises.
 """
 
 import json
@@ -21,7 +21,7 @@ from moto.s3.models import FakeBucket, s3_backends
 Context = Mapping[str, str]
 
 _url: ContextVar[str] = ContextVar("url")
-"""Of the request that is being decided: moto does not hand it down to where it decides."""
+"""The URL of the current request: moto does not pass it to the place where it decides."""
 
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
 
@@ -29,18 +29,18 @@ _authenticate = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
 
 def allowed(policies: Iterable[str], action: str, resource: str, context: Context | None = None) -> bool:
-    """Whether a caller with these identity policies may do it: one statement allows, and none denies."""
+    """True where a caller with these identity policies may do it: one statement allows, and none denies."""
     effects = _effects(policies, action, resource, context or {})
     return "Allow" in effects and "Deny" not in effects
 
 
 def denied(policies: Iterable[str], action: str, resource: str, context: Context | None = None) -> bool:
-    """Whether a resource's own policies refuse it to everybody."""
+    """True where a resource's own policies refuse it to everybody."""
     return "Deny" in _effects(policies, action, resource, context or {})
 
 
 def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
-    """Whether every operator of a statement's condition holds, for every key of it."""
+    """True where every operator of a statement's condition holds, for each of its keys."""
     known = {key.lower(): value for key, value in context.items()}
     return all(
         _holds(operator, known.get(key.lower()), _filled(expected, known))
@@ -55,7 +55,7 @@ def emulated_authorization() -> Iterator[None]:
     with (
         patch.object(ActionAuthenticatorMixin, "_authenticate_and_authorize_action", _authenticate_with_url),
         patch.object(IAMRequestBase, "check_action_permitted", _check),
-        # moto asks bucket policies without the request that a condition is about; `_check` asks them with it.
+        # moto checks bucket policies without the request that a condition needs; `_check` checks them with it.
         patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL),
     ):
         yield
@@ -82,7 +82,7 @@ def _is_about(statement: Mapping[str, Any], resource: str, known: Context) -> bo
 
 
 def _fits(pattern: str, resource: str, known: Context) -> bool:
-    """A variable stands for its value, in which no letter is special; one that the request lacks fits nothing."""
+    """A variable stands for its value, taken literally; a variable that the request lacks fits nothing."""
     if not all(name.lower() in known for name in _VARIABLE.findall(pattern)):
         return False
     pieces = _VARIABLE.split(pattern)  # text and names of variables in turn
@@ -102,7 +102,7 @@ def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
         "ArnEquals": lambda: actual is not None and _matches(expected, actual, str),
         "NumericLessThan": lambda: actual is not None and float(actual) < float(expected[0]),
     }
-    # A negated operator holds for a key that the request does not have.
+    # A negated operator holds where the request lacks the key.
     negated = operator.replace("NotEquals", "Equals")
     if negated not in positive:
         raise NotImplementedError(f"condition operator {operator}")
@@ -110,7 +110,7 @@ def _holds(operator: str, actual: str | None, expected: list[str]) -> bool:
 
 
 def _filled(expected: Any, known: Context) -> list[str]:
-    """The values that a key is compared with; one with a variable that the request does not have matches nothing."""
+    """The values that a key is compared with. A value with a variable that the request lacks matches nothing."""
     values = [str(value) for value in _listed(expected)]
     return [
         _VARIABLE.sub(lambda found: known[found[1].lower()], value)
@@ -133,7 +133,7 @@ def _authenticate_with_url(self: Any, request_class: type, resource: str = "*") 
 
 
 def _check(self: Any, resource: str) -> None:
-    """In place of `IAMRequestBase.check_action_permitted`."""
+    """Stands in for `IAMRequestBase.check_action_permitted`."""
     resource = _resource(self) or resource
     role = _role(self)
     context = {**_context(self), **{f"aws:PrincipalTag/{key}": value for key, value in role_tags(role).items()}}
@@ -157,7 +157,7 @@ def _role(request: Any) -> Role | None:
 
 
 def _boundary(role: Role | None) -> list[str]:
-    """What a role can do at most, whatever its policies say."""
+    """A role's permissions boundary: its most rights, whatever its policies say."""
     arn = role.permissions_boundary_arn if role else None
     if not arn:
         return []
@@ -166,7 +166,7 @@ def _boundary(role: Role | None) -> list[str]:
 
 
 def _actions(request: Any) -> list[str]:
-    """What a call asks for: S3 wants the right to tag, too, of who sends tags along with an object."""
+    """Actions that a call needs: S3 wants the right to tag, too, from a caller that sends tags along with an object."""
     tagged = "x-amz-tagging" in {name.lower() for name in dict(request._headers)}
     return [request._action, *(["s3:PutObjectTagging"] if tagged and request._action == "s3:PutObject" else [])]
 
@@ -178,7 +178,7 @@ def _bucket_policies(account: str, resource: str) -> list[str]:
 
 
 def _resource(request: Any) -> str | None:
-    """The ARN that a call is about, where moto only says `*`."""
+    """The ARN that a call is about, for calls where moto says `*`."""
     given = json.loads(request._body or b"{}") if request._service in ("ecr", "secretsmanager") else {}
     if "repositoryName" in given:
         return f"arn:aws:ecr:{request._region}:{request.account_id}:repository/{given['repositoryName']}"
@@ -186,7 +186,7 @@ def _resource(request: Any) -> str | None:
 
 
 def _context(request: Any) -> dict[str, str]:
-    """What S3 knows of a request, as far as our conditions ask; a request over TLS is taken to be a modern one."""
+    """S3's condition keys of a request, as far as our policies use them; TLS is taken to be a modern version."""
     secure = _url.get().startswith("https:")
     context = {"aws:SecureTransport": str(secure).lower(), **({"s3:TlsVersion": "1.3"} if secure else {})}
     headers = {name.lower(): value for name, value in dict(request._headers).items()}

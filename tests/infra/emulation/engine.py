@@ -1,7 +1,7 @@
 """The engine's place in tests: every resource that the program declares is made in the emulated AWS.
 
-What comes back are the emulated service's real identifiers and ARNs. A type that nothing here makes is an error, never
-a pretence.
+Pulumi gets the emulated service's real identifiers and ARNs. A type that nothing here makes is an error: it is never
+pretended.
 """
 
 import json
@@ -45,8 +45,8 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
         self.declared: list[Declared] = []
         self.default_tags: dict[str, str] = {}
         self._regions: dict[str, str] = {}
-        """Each AWS provider's, by its name."""
-        # Pulumi registers resources from many threads; moto's services are not safe in them.
+        """The region of each AWS provider, by the provider's name."""
+        # Pulumi registers resources from many threads; moto's services are not thread-safe.
         self._one_at_a_time = threading.RLock()
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -68,7 +68,7 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
                 self._regions[args.name] = resource.inputs["region"]
                 return args.name, {}
             if args.typ.startswith("aws:"):
-                # As the real provider does it: what a resource says wins over the provider's default.
+                # As in the real provider, a resource's tags win over the provider's default tags.
                 resource.inputs["tags"] = {**self.default_tags, **resource.inputs.get("tags", {})}
             identifier, outputs = getattr(self, _maker(args.typ))(resource.inputs)
             return identifier, {**args.inputs, **outputs}
@@ -85,8 +85,8 @@ class Emulator(Storage, Network, Access, Machine, Google, pulumi.runtime.Mocks):
 
 
 class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
-    """Keeps what the engine is told beside a resource's inputs: is it protected, which changes are none, for what
-    it waits."""
+    """Keeps what the engine is told besides a resource's inputs: its protection, its ignored changes, and the resources
+    that it waits for."""
 
     def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
         super().__init__(mocks)
@@ -102,13 +102,13 @@ class RecordingMonitor(pulumi.runtime.mocks.MockMonitor):
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:
-    """`urn:pulumi:<stack>::<project>::<its component's type>$<type>::<name>`."""
+    """Type and name in `urn:pulumi:<stack>::<project>::<its component's type>$<type>::<name>`."""
     *_, kind, name = urn.split("::")
     return kind.rpartition("$")[2], name
 
 
 def _maker(type_token: str) -> str:
-    """`aws:s3/bucketPolicy:BucketPolicy` is made by `s3_bucket_policy`; functions are called by the same rule."""
+    """A type's maker: `s3_bucket_policy` for `aws:s3/bucketPolicy:BucketPolicy`. The same rule names functions."""
     _, module, name = type_token.split(":")
     return f"{module.partition('/')[0]}_{_snake(name)}"
 
@@ -118,7 +118,7 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any, inside_map: bool = False) -> Any:
-    """Pulumi's inputs with our spelling: snake-case names (but for the keys of a map), whole numbers as such."""
+    """Pulumi's inputs in our form: snake-case names (except the keys of a map), whole numbers as integers."""
     if isinstance(value, dict):
         return {
             (k if inside_map else _snake(k)): _plain(v, inside_map=k in ("tags", "labels"))

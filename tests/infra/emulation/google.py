@@ -1,4 +1,4 @@
-"""What stands at Google, which has no emulator here: names are held to Google's rules, the rest is kept for reading."""
+"""Resources at Google, which has no emulator here: names are held to Google's rules, the rest is kept for reading."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A machine, its card and its address."""
+"""A machine, its network interface and its address."""
 
 import pathlib
 from typing import Any

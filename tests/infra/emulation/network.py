@@ -1,4 +1,4 @@
-"""Networks, and what may pass through them."""
+"""Networks, and the traffic that may pass through them."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ class Network(Account):
             VpcId=i["vpc_id"],
             TagSpecifications=_specification("security-group", i),
         )["GroupId"]
-        # The real provider takes away the rule that lets everything out.
+        # The real provider removes the rule that allows all outgoing traffic.
         (group,) = ec2.describe_security_groups(GroupIds=[made])["SecurityGroups"]
         ec2.revoke_security_group_egress(GroupId=made, IpPermissions=group["IpPermissionsEgress"])
         return made, {}

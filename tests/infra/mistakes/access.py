@@ -1,4 +1,4 @@
-"""Mistakes about what a worker may do."""
+"""Mistakes about a worker's rights."""
 
 from typing import Any
 

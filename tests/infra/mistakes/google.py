@@ -1,4 +1,4 @@
-"""Mistakes about what stands at Google."""
+"""Mistakes about the resources at Google."""
 
 from tests.infra.checks import estate, google
 from tests.infra.emulation.engine import Declared

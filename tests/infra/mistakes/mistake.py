@@ -1,4 +1,4 @@
-"""What a planted mistake is."""
+"""A planted mistake, and the check that must catch it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tests.infra.mistakes.edits import Edit
 
 @dataclass(frozen=True)
 class Mistake:
-    """A change to every declared resource of one kind (and name), and what notices it."""
+    """A change to every declared resource of one kind (and name), and the check that notices it."""
 
     title: str
     kind: str
