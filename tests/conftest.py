@@ -1,4 +1,4 @@
-"""What several folders of tests share: a small profile, an empty store, and the program itself."""
+"""Fixtures of several folders of tests: a small profile, an empty store, and the program itself."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
 os.environ["CORTEX_ENV_FILE"] = os.devnull  # a developer's own `.env` must not lead tests into their bucket
 
 EXPECTED = "expected: "
-"""How the reason of a skip begins that is right wherever the checks run, such as a test for machines with a GPU."""
+"""Begins the reason of a skip that is right wherever the checks run, such as of a test for machines with a GPU."""
 
 
 @pytest.hookimpl(wrapper=True)

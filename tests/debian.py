@@ -17,7 +17,7 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Debian:
-    """What apt and debootstrap bring, kept in `folder`; what they say goes to `log`, an open file."""
+    """Packages and systems from apt and debootstrap, kept in `folder`; their output goes to `log`, an open file."""
 
     folder: Path
     log: int

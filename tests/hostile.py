@@ -22,5 +22,5 @@ _SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def odd_characters(output: str) -> set[str]:
-    """What of a program's output could do something to a terminal; colours alone may stay."""
+    """Characters of a program's output that could control a terminal; colours alone are allowed."""
     return {letter for letter in _SGR.sub("", output) if not letter.isprintable() and letter not in "\n\t"}

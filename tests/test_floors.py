@@ -45,11 +45,11 @@ FLOORS = {f"cortex.{room}": floor for floor, rooms in enumerate(_ROOMS) for room
     "cortex": -1,
     "cortex.fleet": -1,
 }
-"""By the longest name that a module's name begins with."""
+"""Floor of each room, by the longest prefix of a module's name."""
 
 CORE = FLOORS["cortex.bases"]
 ALLOWED = {"loguru", "numpy", "obstore", "polars", "pydantic", "pydantic_settings", "rich", "yaml"}
-"""What floors up to `CORE` may import from elsewhere, those below apart."""
+"""Libraries that floors up to `CORE` may import, besides those of `FURTHER`."""
 FURTHER = {
     "cortex.artifacts.aws_profile": {"boto3", "botocore"},
     "cortex.artifacts.signing_keys": {"cryptography"},

@@ -1,4 +1,4 @@
-"""What a module imports when it is loaded is in the lock of every environment that loads it."""
+"""Every import of a module at load time is in the lock of each environment that loads the module."""
 
 import ast
 import importlib.metadata
@@ -31,7 +31,7 @@ LAPTOP = {
         )
     ],
 }
-"""What is loaded by a user's verbs; on the test bed, by those that its tests use there."""
+"""Modules that a user's verbs load; on the test bed, those that its tests use there."""
 
 
 @cache
@@ -42,14 +42,14 @@ def locked(lock: Path) -> frozenset[str]:
 
 @cache
 def distributions() -> dict[str, list[str]]:
-    """Of the distributions that are installed here, those that hold a top-level module."""
+    """Installed distributions that hold a top-level module."""
     found = importlib.metadata.packages_distributions()
     return {module: [re.sub(r"[._-]+", "-", name).lower() for name in names] for module, names in found.items()}
 
 
 @cache
 def loaded(module: str) -> frozenset[str]:
-    """What importing a module imports at once: neither what a function imports when it is called, nor for types."""
+    """Modules imported at once with a module, without the imports inside of functions and those for types alone."""
     found: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(MODULES[module].read_text(encoding="utf-8"))]
     while waiting:

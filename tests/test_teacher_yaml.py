@@ -1,4 +1,4 @@
-"""What `jobs/teacher.yaml` runs, with a server in vLLM's place that is healthy long before it can answer."""
+"""The commands of `jobs/teacher.yaml`, with a stand-in for vLLM that is healthy long before it can answer."""
 
 import os
 import shutil

@@ -13,7 +13,7 @@ import ensurepip, json, sys  # without ensurepip, it can make no environment
 print(json.dumps([*sys.version_info[:3], sys.base_prefix]))
 """
 UNNEEDED = shutil.ignore_patterns("test", "site-packages", "__pycache__", "*.a", "share")
-"""What a copied Python does without."""
+"""Files that a copied Python does without."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Python:
     def copied(self, folder: Path) -> "Python":
         """A copy in a folder, for users who may not read this one, such as one in root's home."""
         shutil.copytree(self.prefix, folder, symlinks=True, ignore=UNNEEDED)
-        # Where it is a library, the interpreter looks for it in the place that it was made for.
+        # A Python in a shared library looks for it in the place that it was built for.
         return Python(self.version, folder, {"LD_LIBRARY_PATH": str(folder / "lib")})
 
 
 def oldest_python(minor: str) -> Python | None:
-    """The one that most likely lacks what the newest has; of 3.11, Debian 12's is 3.11.2."""
+    """The oldest of a minor version, which most likely lacks what the newest has; of 3.11, Debian 12's is 3.11.2."""
     found = [python for path in _candidates(minor) if (python := _ask(path))]
     return min(found, key=lambda python: python.version, default=None)
 
@@ -54,7 +54,7 @@ def _candidates(minor: str) -> Iterator[Path]:
 
 
 def _ask(path: Path) -> Python | None:
-    """The Python that an executable is, or is an environment of."""
+    """The Python of an executable, or of the environment that it belongs to."""
     done = subprocess.run([path, "-c", QUESTION], capture_output=True, encoding="utf-8", check=False, timeout=60)
     if done.returncode:
         return None

@@ -22,9 +22,9 @@ MODULES = [
     "tests/test_settings.py",
     "tests/test_yaml_reader.py",
 ]
-"""Unit tests of what depends on the machine: programs and their paths, sockets, servers on loopback, the locale."""
+"""Unit tests of code that depends on the machine: programs, paths, sockets, servers on loopback, the locale."""
 NOBODY = "http://127.0.0.1:9"
-"""Where no server is: port 9 is for discarding."""
+"""An address without a server: port 9 is the discard port."""
 PROXIES: dict[str, str] = dict.fromkeys(
     ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOBODY
 )

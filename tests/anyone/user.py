@@ -16,7 +16,7 @@ USER = 54321
 """A number that no account has: such a user has no name either, as in many containers."""
 
 REGISTRY = ("PIP_", "UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-"""How variables begin by which this machine reaches the package index."""
+"""Prefixes of the variables by which this machine reaches the package index."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PlainUser:
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What their programs are given besides."""
+    """Further variables of the user's programs."""
 
     @property
     def checkout(self) -> Path:
@@ -37,7 +37,7 @@ class PlainUser:
 
     @property
     def own(self) -> Path:
-        """Where the user may put files."""
+        """A folder in which the user may write."""
         return self.folder / "files"
 
     def run(
@@ -47,7 +47,7 @@ class PlainUser:
         folder: Path | None = None,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a program, by default in the checkout; `given` is what it reads."""
+        """Run a program, by default in the checkout; `given` is its standard input."""
         done = subprocess.run(
             [str(word) for word in words],
             cwd=folder or self.checkout,
@@ -69,7 +69,7 @@ class PlainUser:
         return subprocess.CompletedProcess(done.args, done.returncode, said, errors)
 
     def can_read(self, python: Python) -> bool:
-        """Whether the user can run it as it is."""
+        """True where the user can run this Python in its place."""
         return self.run("/bin/sh", "-c", '"$1" -c "import ensurepip"', "sh", python.executable).returncode == 0
 
 

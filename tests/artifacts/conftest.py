@@ -22,7 +22,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def client_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What sends a client straight to the server; this process has it, too."""
+    """Variables that send a client straight to the server; this process has them, too."""
     environment = {
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET,

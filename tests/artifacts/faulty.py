@@ -24,18 +24,18 @@ KEY, SECRET, BUCKET = "AKIDFORTESTS", "secret-for-tests", "bucket"
 
 @dataclass(frozen=True)
 class Request:
-    """What a plan of faults may look at."""
+    """A request, as a plan of faults sees it."""
 
     method: str
     key: str
     query: str
     number: int
-    """How many requests came before."""
+    """Number of requests before this one."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What to do to one request. `at` is the byte of the body where it happens."""
+    """A fault of one request. `at` is the byte of the body where it happens."""
 
     kind: Literal["status", "reset", "truncate", "corrupt", "zero", "corrupt upload", "cut upload", "lose answer"]
     at: int = 0

@@ -11,7 +11,7 @@ names = st.lists(parts, min_size=1, max_size=3).map("/".join)
 
 
 def distinct(found: list[str]) -> bool:
-    """Whether these names can lie in one folder on every disk."""
+    """True where these names can lie in one folder on every disk."""
     folded = [name.casefold() for name in found]
     folders = {name.rsplit("/", depth)[0] for name in folded for depth in range(1, name.count("/") + 1)}
     return len(set(folded)) == len(folded) and not folders & set(folded)

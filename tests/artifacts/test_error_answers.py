@@ -16,7 +16,7 @@ from tests.artifacts.faulty import BUCKET, Fault, Proxy
 
 @dataclass
 class Given:
-    """What the server answers to everything."""
+    """The answer that the server gives to every request."""
 
     status: int = 200
     body: bytes = b""

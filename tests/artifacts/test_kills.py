@@ -26,7 +26,7 @@ processes.set_forkserver_preload(["tests.artifacts.killable"])
 
 
 def killed_after(seconds: float, target: Callable[..., None], *args: object) -> bool:
-    """Whether the process was still at work when it was killed."""
+    """Kill a process after so many seconds; True where it was still at work."""
     process = processes.Process(target=target, args=args)
     process.start()
     process.join(seconds)

@@ -1,4 +1,4 @@
-"""Who signed a release, by real keys and signatures, and what OpenSSF's own tool says of the same folder."""
+"""Verifying a release's signer, with real keys and signatures, and with OpenSSF's own tool on the same folder."""
 
 import json
 import subprocess

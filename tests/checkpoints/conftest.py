@@ -22,7 +22,7 @@ NewContext = Callable[[], RunContext]
 
 @pytest.fixture(params=["folder", "bucket"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where runs are kept."""
+    """Address of the runs: a folder, or a bucket."""
     if request.param == "folder":
         return str(tmp_path / "bucket")
     request.getfixturevalue("proxy")

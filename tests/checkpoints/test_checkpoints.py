@@ -34,7 +34,7 @@ def stage(context: RunContext) -> Checkpoints:
 
 
 def commit(checkpoints: Checkpoints, step: int, score: float | None = None) -> None:
-    """Save, commit, and send where there is somewhere to send to."""
+    """Save, commit, and send where the bucket is elsewhere."""
     folder = save(checkpoints.saving / f"checkpoint-{step}", chain(step), step)
     checkpoints.commit(folder, step, 1, score)
     if checkpoints.remote:
@@ -120,7 +120,7 @@ def test_any_damage_on_disk_falls_back_to_the_older_good_one(damage: str, profil
 
 
 class Marks:
-    """What a hostile pickle does when it is opened: it leaves a mark."""
+    """A hostile pickle, which leaves a mark when it is opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,7 +130,7 @@ class Marks:
 
 
 def forge(store: Store, folder: Path, step: int, context: RunContext, secret: RunSecret | None) -> None:
-    """Publish a checkpoint as whoever may write to the bucket can: right in every byte, by whatever secret is known."""
+    """Publish a checkpoint as any writer to the bucket can: right in every byte, under whatever secret is known."""
 
     def code(manifest: Manifest) -> str:
         assert secret
@@ -232,7 +232,7 @@ def test_the_steps_are_compared_as_numbers(new_context: NewContext) -> None:
 def test_a_new_machine_falls_back_where_the_bucket_lies(
     damage: str, profile: Profile, proxy: object, tmp_path: Path
 ) -> None:
-    """Nothing is on its disk: what it resumes from came out of the bucket, verified on the way."""
+    """The machine's disk is empty: it resumes from the bucket, verified on the way."""
     assert proxy
     store = open_store("s3://bucket/kit")
     checkpoints = stage(context_of(store, profile, tmp_path / "old"))
@@ -257,7 +257,7 @@ def test_a_new_machine_falls_back_where_the_bucket_lies(
     assert found is not None and restore(found) == (chain(10), 10)
     assert [step for step, _ in quarantined(store)] == [20]
     assert steps_in(store) == [10]
-    # The trainer comes to the same step again: it is sent anew, over what lies there.
+    # The trainer comes to the same step again, which is sent anew, over the damaged one.
     again = stage(context_of(store, profile, tmp_path / "new"))
     commit(again, 20)
     found = stage(context_of(store, profile, tmp_path / "newer")).newest()
@@ -444,7 +444,7 @@ def test_a_writer_that_lost_the_run_commits_nothing_more_to_the_bucket(new_conte
 
 
 def test_what_a_lost_writer_left_in_the_way_is_put_aside(new_context: NewContext, tmp_path: Path) -> None:
-    """It had committed a step in the moment in which the next holder looked: that one's own save replaces it."""
+    """The lost writer commits a step just as the next holder looks; the holder's own save replaces it."""
     first = new_context()
     commit(stage(first), 10)
     second = replace(new_context(), work=tmp_path / "elsewhere")

@@ -20,7 +20,7 @@ from tests.checkpoints.toy import chain, save
 
 
 class SlowCheckpoints(Checkpoints):
-    """As over a bucket, whose line is held up for as long as the gate is closed."""
+    """Checkpoints as over a bucket whose connection stalls while the gate is closed."""
 
     def __init__(self, context: RunContext, bucket: FolderStore) -> None:
         super().__init__(context, "sft", keep=2)
@@ -84,7 +84,7 @@ def test_committing_does_not_wait_for_sending_and_sending_skips_what_was_overtak
 
 
 def test_the_best_is_sent_before_whatever_has_overtaken_it(slow: SlowCheckpoints) -> None:
-    """Else a machine could go on from a newer one, and have lost what is to be released."""
+    """Otherwise a machine could continue from a newer checkpoint, and have lost the one to be released."""
     with Committer(slow, 1, ignore) as committer:
         committer.take(saved(slow, 10))
         assert wait_until(lambda: slow.sending == 10)
@@ -104,7 +104,7 @@ def test_while_the_bucket_does_not_answer_the_disk_is_pruned_all_the_same(slow: 
         for step in (20, 30, 40, 50, 60):
             committer.take(saved(slow, step))
         assert committer.settle(20, sent=False)
-        # 40 was the one to be sent next when 60 came; 10 is on its way.
+        # 40 was next to be sent when 60 came; 10 is being sent.
         assert slow.on_disk() in ({10, 50, 60}, {10, 40, 50, 60})
         slow.gate.set()
         assert committer.settle(20)

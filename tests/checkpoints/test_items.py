@@ -96,7 +96,7 @@ def test_any_damage_on_disk_is_found_and_mended(damage: str, kept: str, new_cont
     first = items(new_context())
     first.make("answers", writing("yes"))
     DAMAGE[damage](first.make("model", writing("one")))
-    # From the bucket, where that is another place; else it is made again.
+    # The item comes from the bucket if that is elsewhere; otherwise it is made again.
     again = never if "://" in kept else writing("one")
     assert text_of(items(new_context()).make("model", again)) == "one"
     assert len(refused(open_store(kept))) == 1
@@ -137,7 +137,7 @@ SECRETS: dict[str, RunSecret | None] = {
 
 @pytest.mark.parametrize("who", SECRETS)
 def test_what_another_wrote_is_not_used(who: str, kept: str, new_context: NewContext, tmp_path: Path) -> None:
-    """Whoever may write to the bucket puts whole and verified weights there before the stage has made its own."""
+    """A writer to the bucket puts whole and verified weights there before the stage has made its own."""
     secret, forged = SECRETS[who], tmp_path / "forged"
     forged.mkdir()
     writing("bad")(forged)

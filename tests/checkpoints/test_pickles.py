@@ -25,7 +25,7 @@ class Runs:
 
 
 def test_plain_values_and_what_metadata_is_made_of_are_taken(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With torch's own, `tests/rehearsal/test_sharded.py` resumes."""
+    """`tests/rehearsal/test_sharded.py` resumes with torch's own metadata."""
     name = "torch.distributed.checkpoint.metadata"
     parts = name.split(".")
     for depth in range(1, len(parts) + 1):

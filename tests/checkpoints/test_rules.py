@@ -1,4 +1,4 @@
-"""When a training validates, stops, and which of its weights are the model."""
+"""A training's rules: when it validates and stops, and which of its weights become the model."""
 
 import json
 from typing import Any
@@ -82,7 +82,7 @@ def test_a_collapse_is_told_with_its_figures(metrics: dict[str, float], bounds: 
 def test_a_sound_training_is_no_collapse() -> None:
     sound = [*trained(frac_reward_zero_std=0.3, entropy=1.0, kl=0.1), {"step": 3, "eval_loss": 1.0}]
     assert TrainingRules(collapse=Collapse(window=3, min_entropy=0.1, max_kl=1.0)).collapsed(sound) is None
-    # What is not measured is no sign: KL without a reference model, a metric that a step lacks.
+    # A missing measurement is no sign of collapse: KL without a reference model, a metric that a step lacks.
     assert TrainingRules(collapse=Collapse(window=3, max_kl=1.0)).collapsed(trained()) is None
     assert RULES.collapsed([{"step": step, "loss": 0.0, "frac_reward_zero_std": None} for step in range(9)]) is None
 

@@ -40,13 +40,13 @@ def task(kept: str, tmp_path: Path) -> Task:
 
 @pytest.fixture
 def local(tmp_path: Path) -> Task:
-    """Where it makes no difference what the bucket is."""
+    """A task for tests in which the kind of bucket makes no difference."""
     return Task(url=str(tmp_path / "bucket"), work=str(tmp_path / "work"))
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An interpreter that has imported what a stage and its trainer need: a start costs next to nothing."""
+    """An interpreter that has imported all that a stage and its trainer need: a start costs next to nothing."""
     log = tmp_path_factory.mktemp("warm") / "warm.log"
     variables = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with warm(
@@ -93,7 +93,7 @@ def await_step(process: "subprocess.Popen[str]", task: Task, step: int) -> None:
 
 
 def followed(output: IO[str], steps: int) -> Iterator[str]:
-    """The lines that tell of a step; they end before the last."""
+    """Log lines of steps, up to the one before the last step."""
     while (line := output.readline()) and not line.startswith(f"step {steps}"):
         if line.startswith("step "):
             yield line
@@ -158,7 +158,7 @@ def steps_drawn(data: bytes) -> list[int]:
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_model(task: Task, start: Start) -> None:
-    """The stage is killed, not warned: in the middle of a step, a save, a hash, a rename, an upload."""
+    """The stage is killed without notice: in the middle of a step, a save, a hash, a rename, an upload."""
     rng, kills = random.Random(7), 0
     task = replace(task, weight_bytes=4_000_000, step_seconds=0.02, steps=24)
     for _ in range(40):
@@ -225,7 +225,7 @@ def test_a_hung_trainer_shows_its_stacks_and_is_ended_and_not_for_ever_begun_aga
         assert "no step for" in error
     assert "hung 3 times without a new checkpoint" in error
     assert len(events(local, "hung")) == 3
-    # Once it gets on, it is begun again from where it came to.
+    # Without the fault, the next start continues to the end.
     process = start(local)
     assert process.communicate(timeout=60)[0].splitlines()[-1] == f"model {chain(local.steps).hex()}"
 

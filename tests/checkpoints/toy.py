@@ -1,6 +1,6 @@
 """A trainer without weights: its state is a chain of hashes, so that any step left out, doubled or mixed shows.
 
-It saves the files of a Hugging Face trainer in that trainer's order, says what the kit's callback says, and leaves when
+It saves the files of a Hugging Face trainer in that trainer's order, emits the kit's callback's events, and leaves when
 asked. As a program it is the stage that supervises one: `python -m tests.checkpoints.toy TASK.json`.
 """
 
@@ -45,7 +45,7 @@ Fault = Literal["", "hangs", "ignores notices", "fails", "lacks room", "says not
 
 @dataclass(frozen=True)
 class Task:
-    """What the program is told."""
+    """Parameters of the program."""
 
     url: str
     work: str
@@ -62,13 +62,13 @@ class Task:
     """Steps between validations, of which the one at `best_step` is the best; 0 for none."""
     best_step: int = 10
     budget: float = 0.0
-    """Dollars; where it is given, the stage is metered, at what the run's price list says."""
+    """Dollars; if given, the stage is metered at the prices of the run's price list."""
     metadata: str = ""
-    """The address of the service that tells a metered stage which machine it is on; none tells where it is empty."""
+    """Address of the metadata service that tells a metered stage its machine; empty for none."""
 
 
 def stage(task: Task) -> str:
-    """Supervise a training to its end; what the model is then."""
+    """Supervise a training to its end, and return the model."""
     notice.SIGTERM_SECONDS = task.notice_seconds
     store = open_store(task.url)
     if not task.budget:
@@ -94,7 +94,7 @@ def supervise(task: Task, context: RunContext) -> str:
 
 
 def train(saving: Path, resume: str | None, task: Task) -> None:
-    """What the trainer's own program does."""
+    """Run the trainer's own program."""
     state, step = restore(Path(resume)) if resume else (b"seed", 0)
     if task.fault == "says nothing":
         return
@@ -146,7 +146,7 @@ def misbehave(fault: Fault) -> None:
 
 
 def save(folder: Path, state: bytes, step: int, weight_bytes: int = 1000) -> Path:
-    """A whole checkpoint, file by file."""
+    """Write a whole checkpoint, file by file."""
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(state * (weight_bytes // len(state)))
     (folder / "config.json").write_text("{}")
@@ -158,7 +158,7 @@ def save(folder: Path, state: bytes, step: int, weight_bytes: int = 1000) -> Pat
 
 
 def restore(folder: Path) -> tuple[bytes, int]:
-    """The state that a checkpoint holds: of one moment, or none at all."""
+    """A checkpoint's state and step; all its files have to be of that step."""
     step = int(json.loads((folder / STATE).read_text())["global_step"])
     state = (folder / "scheduler.pt").read_bytes().removeprefix(b"scheduler")
     weights = (folder / "model.safetensors").read_bytes()

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 SECONDS = 60.0
-"""How long all fuzz tests take together, but those of modules with a time of their own: long enough for thousands of
+"""Total time of all fuzz tests, except modules with a time of their own: long enough for thousands of
 examples, short enough for every `make test`."""
 
 FULL_EXAMPLES = 20_000
-"""How many examples the tests of a module take instead where CORTEX_FULL is set, however long that lasts."""
+"""Examples of a module's tests where CORTEX_FULL is set, however long they take."""
 
 _BATCH = 100
 """Examples between two looks at the clock: hypothesis counts examples, and knows no limit on time."""
@@ -32,7 +32,7 @@ class Fuzz:
     full: int = FULL_EXAMPLES
     """This test's share of `FULL_EXAMPLES`."""
     examples: int = 0
-    """How many it has run."""
+    """Number of examples run so far."""
 
     def __call__(self, strategy: SearchStrategy[Example], check: Callable[[Example], None], *, cost: int = 1) -> None:
         """Run the check. An example that takes long counts as `cost` others, in a batch and in the full count."""

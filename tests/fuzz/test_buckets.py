@@ -96,7 +96,7 @@ data = lines | lines | manifests.map(canonical) | values.map(canonical) | st.bin
 
 @dataclass(frozen=True)
 class Change:
-    """What somebody does to one place of a sound bucket."""
+    """A change that somebody makes to one place of a sound bucket."""
 
     place: str
     how: str

@@ -58,7 +58,7 @@ texts = st.one_of(
 
 
 def _is_an_argument(text: str) -> bool:
-    """What the environment of a process can hold: bytes that are no UTF-8 arrive as lone surrogates of one kind."""
+    """True for text that an environment can hold: bytes outside of UTF-8 arrive as lone surrogates of one kind."""
     return not any("\ud800" <= letter < "\udc80" or "\udcff" < letter <= "\udfff" for letter in text)
 
 

@@ -74,7 +74,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 
 @dataclass(frozen=True)
 class Market:
-    """What a generated file holds, and how it is written."""
+    """Contents and format of a generated file."""
 
     days: int
     bars: int
@@ -89,7 +89,7 @@ class Market:
     separator: str
     seed: int
     damage: tuple[int, ...] = field(default=())
-    """Where bytes of the file are replaced, cut out or doubled."""
+    """Places at which bytes of the file are replaced, cut out or doubled."""
 
 
 def markets(*, damaged: bool = False) -> st.SearchStrategy[Market]:

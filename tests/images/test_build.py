@@ -1,4 +1,4 @@
-"""What a build is given, found on this machine."""
+"""Inputs of an image's build, found on this machine."""
 
 import os
 import subprocess

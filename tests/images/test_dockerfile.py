@@ -1,4 +1,4 @@
-"""What has to hold of every image, read from the Dockerfile: each rule is also seen to catch its own mistake."""
+"""Rules of every image, read from the Dockerfile; each rule is also shown to catch its own mistake."""
 
 import re
 from collections.abc import Callable

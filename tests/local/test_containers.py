@@ -1,4 +1,4 @@
-"""What a rehearsal in containers says where it cannot be: here no engine is in reach."""
+"""Errors of a rehearsal in containers where it cannot run: here no engine can be reached."""
 
 import os
 from pathlib import Path

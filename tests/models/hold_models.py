@@ -1,4 +1,4 @@
-"""Whether a model's memory is given back, as a program of a trainer's environment: `python hold_models.py FOLDER`.
+"""Checks that a model's memory is given back; a program of a trainer's environment: `python hold_models.py FOLDER`.
 
 The models are really dispatched: accelerate's hooks are on every module, and a part of the weights lies on the disk.
 """
@@ -36,7 +36,7 @@ def live() -> int:
 
 
 def dispatch(model: Any, aside: Path) -> weakref.ref[Any]:
-    """Spread a model, run it once, and give a reference to one of its weights that keeps nothing alive."""
+    """Spread a model, run it once, and return a weak reference to one of its weights."""
     dispatch_model(model, dict(PLACES), main_device="cpu", offload_dir=str(aside), force_hooks=True)
     with torch.inference_mode():
         model(input_ids=torch.arange(8)[None])

@@ -32,7 +32,7 @@ MODELS = ("base", *ADAPTERS, "merged")
 
 @dataclass(frozen=True)
 class Task:
-    """What the program is told."""
+    """Parameters of the program."""
 
     profile: str
     models: str
@@ -43,7 +43,7 @@ class Task:
     prompts: tuple[str, ...]
     asked: dict[str, Any]
     output: str
-    """Where the answers go."""
+    """The file of the answers."""
 
 
 def prompts(count: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which quantized copies are close enough to the full weights, by their answers to held-out examples."""
+"""Quantized copies close enough to the full weights, by their answers to held-out examples."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ def stating(p_up: float) -> str:
 
 
 def test_an_outcome_of_exactly_0_is_no_rise() -> None:
-    """As the scores and the base rate count it: who said "surely up" was wrong, and who said "surely not" was right."""
+    """The scores and the base rate count it so: the answer "surely up" was wrong, and "surely not" right."""
     assert mean_loss(DOMAIN, examples(0.0), [stating(1.0)]) == 1
     assert mean_loss(DOMAIN, examples(0.0), [stating(0.0)]) == 0
 

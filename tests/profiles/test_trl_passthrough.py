@@ -17,7 +17,7 @@ OURS_TO_TUNE = {
     "gradient_checkpointing",
     "per_device_eval_batch_size",
 }
-"""What the kit only starts from, so that a profile may say otherwise."""
+"""Keys that the kit sets as defaults alone, so that a profile may change them."""
 
 
 def with_trl(section: dict[str, Any], **further: Any) -> Profile:

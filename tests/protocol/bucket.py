@@ -10,7 +10,7 @@ from tests.protocol.world import World, Write, Writer
 
 
 class Bucket(Store):
-    """Without a writer it is an observer's: nothing goes wrong, and no request is waited for."""
+    """The bucket of a writer's client. Without a writer it is an observer's: nothing fails, and no request waits."""
 
     def __init__(self, world: World, writer: Writer | None = None) -> None:
         super().__init__("sim://bucket")
@@ -96,7 +96,7 @@ class Bucket(Store):
         return write
 
     def _lose_some(self, write: Write) -> bool:
-        """Land a write, unless it is lost; whether it created its object. Its answer may be lost, too."""
+        """Land a write, unless it is lost; True where it created its object. Its answer may be lost, too."""
         assert self.writer
         if self._fails(0.3):
             self.writer.lose(write)

@@ -32,18 +32,18 @@ IMPORTING = (
     sending,
     teardown,
 )
-"""Modules that may have a mistaken function by its name, from elsewhere."""
+"""Modules that may have imported a mistaken function by its name."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A piece of a function's source, and what a mistaken hand would write there."""
+    """A piece of a function's source, and a plausible mistake in its place."""
 
     name: str
     play: Play
     """The scenario that finds it."""
     rules: tuple[Rule, ...]
-    """Those that it may be seen to break first: which one, the schedule decides."""
+    """Rules that the mistake may break first: the schedule decides which."""
     owner: Any
     """The module or class that has the function."""
     function: str

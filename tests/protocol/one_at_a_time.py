@@ -1,4 +1,4 @@
-"""The protocol's code without waits, and with one thread a program: schedules alone say what comes after what."""
+"""The protocol's code without waits, and with one thread a program: the schedule alone decides the order."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager

@@ -23,7 +23,7 @@ PREFIX = artifact_prefix("r", "release")
 
 
 class OneMachine:
-    """The run's only machine: it is asked for once the proof was given, and before anything else is done."""
+    """The run's only machine: it is looked for once the proof is given, before anything else is done."""
 
     def __init__(self, laptop: "Laptop") -> None:
         self._laptop = laptop
@@ -43,13 +43,13 @@ class Laptop:
     def __init__(self, world: World, home: Path) -> None:
         self.world, self.home, self.target = world, home, release_folder(home, "r")
         self.spoiled = False
-        """Whether the copy was damaged after it had come: what a receipt says of it is no longer checked."""
+        """True once the copy was damaged after the download: its receipt is no longer checked."""
         self._receipt: bytes | None = None
         self._downloads = 0
 
     @contextmanager
     def at_work(self) -> Generator[None]:
-        """Let nothing rot on the disk behind a download: what was hashed a moment ago is not hashed again."""
+        """Let nothing on the disk rot during a download: a file that was just hashed is not hashed again."""
         self._downloads += 1
         try:
             yield
@@ -60,7 +60,7 @@ class Laptop:
         return self.target.is_dir() and verify(self.target, release_of(Bucket(self.world), "r")).ok
 
     def look(self) -> None:
-        """Hold a receipt that is new against the copy, then let something rot."""
+        """Check a new receipt against the copy, then let something rot."""
         path = receipt_path(self.home, "r")
         found = path.read_bytes() if path.exists() else None
         if found != self._receipt and not self.spoiled:
@@ -89,7 +89,7 @@ class Laptop:
 
 
 def _flip(rng: Random, data: bytes) -> bytes:
-    """One other byte, or one fewer."""
+    """The data with one byte changed, or one byte shorter."""
     at = rng.randrange(len(data))
     return data[:at] + (bytes([data[at] ^ 1]) if rng.random() < 0.7 else b"") + data[at + 1 :]
 

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class Rule(Enum):
-    """What must hold at every step."""
+    """Rules that hold at every step."""
 
     WRITTEN_ONCE = "a profile, a lease, an entry of the ledger and a manifest stay as they were first seen"
     WHOLE = "what is published can be fetched, byte for byte"

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 Play = Callable[[Random, Path], None]
 
 MEMORY = Path("/dev/shm")
-"""Where a sync to the disk takes no time."""
+"""A folder in memory, in which a sync to the disk takes no time."""
 
 
 def play(scenario: Play, seed: int) -> None:

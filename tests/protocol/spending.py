@@ -19,13 +19,13 @@ from tests.protocol.rules import Rule, ViolationError
 from tests.protocol.world import World, Writer
 
 SKEWS = (0.0, 3.0, 60.0, 3600.0, 86_400.0, 31_536_000.0)
-"""Seconds by which a clock is wrong, either way, or is set by meanwhile."""
+"""Seconds by which a clock is wrong, either way, or is reset meanwhile."""
 
 ROUNDS = 6
 """Signs of life of a machine at most."""
 
 CENT = 0.01
-"""Dollars that rounded times may make a difference of."""
+"""Dollars by which rounding of times may change a sum."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Rented:
     clock: Callable[[], float]
     programs: list[Writer] = field(default_factory=list[Writer])
     acknowledged: float | None = None
-    """Until when a sign of life that the bucket has acknowledged says that it was alive."""
+    """Time up to which an acknowledged sign of life says that the machine was alive."""
     ended: float | None = None
 
     def dollars(self, until: float) -> float:
@@ -57,7 +57,7 @@ class SteppedMeter(Meter):
         self._keep_books()
 
     def leave(self) -> None:
-        """As the stage does at its end."""
+        """Stop, as the stage does at its end."""
         self._stopping.set()
 
     def _identify(self) -> Machine:
@@ -151,7 +151,7 @@ def _work(world: World, rented: Rented) -> None:
             pass
         meter.leave()
 
-    # Neither begins before it is let go.
+    # Neither begins before the world lets it go on.
     rented.programs += [
         Writer(world, f"stage of {rented.machine.id}", stage),
         beside := Writer(world, f"meter of {rented.machine.id}", lambda writer: meter.keep()),

@@ -11,13 +11,13 @@ from cortex.artifacts.manifest import MANIFEST
 from tests.protocol.rules import Rule, ViolationError
 
 STEPS = 4000
-"""Requests of one schedule, several times what the longest right one makes: beyond them a program runs in circles."""
+"""Most requests of one schedule, several times those of the longest right one: a program with more runs in circles."""
 
 CHANGES_WITHIN = 60
 """Steps within which a schedule by priority pauses its writers: about as many as two of them take."""
 
 ANSWER_SECONDS = 30.0
-"""How long a program may compute between two requests."""
+"""Longest time that a program may compute between two requests."""
 
 
 class Killed(BaseException):
@@ -34,25 +34,25 @@ class Write:
     writer: "Writer"
     sent: float
     since_taken: int | None
-    """Its writer's, when it was let go."""
+    """The writer's own count, when the write was sent."""
 
 
 class World:
-    """The objects of a bucket, what it looked like before, and the rules that every step is held against."""
+    """The objects of a bucket, their past, and the rules that every step is checked against."""
 
     def __init__(self, rng: Random, faults: float, *, conditional: bool = True) -> None:
         self.rng, self.faults, self.conditional, self.now = rng, faults, conditional, 1e9
         self.objects: dict[str, tuple[bytes, float]] = {}
         self.past: list[dict[str, tuple[bytes, float]]] = [{}]
         self.first: dict[str, bytes] = {}
-        """What is written once, as it was first seen."""
+        """The first content of each object that is written once."""
         self.late: list[Write] = []
-        """Under way, though their writers were killed, or have given them up."""
+        """Writes still under way, though their writers were killed, or have given them up."""
         self.writers: list[Writer] = []
         self.damaged = False
-        """Whether the bucket stored other bytes than it was given."""
+        """True once the bucket stored other bytes than it was given."""
         self.overtaken = False
-        """Whether a writer that had lost the run wrote a file, as it may for as long as it may not know."""
+        """True once a writer that had lost the run wrote a file, as it may while it cannot know."""
 
     def play(self, *, kills: float, look: Callable[[], None] = lambda: None) -> None:
         """Let the programs run to their ends, one request of one of them at a time, and look after each."""
@@ -91,7 +91,7 @@ class World:
         return choose
 
     def _by_priority(self) -> "Choice":
-        """The first in a random order, who goes to its end at a few random steps: so that one is paused at any one
+        """The first in a random order, moved to the end of it at a few random steps: so one writer is paused at any one
         point while the others go on to their ends.
 
         Source: Burckhardt et al., A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs, 2010.
@@ -110,7 +110,7 @@ class World:
         return choose
 
     def land(self, write: Write) -> bool:
-        """Let a write come to the bucket; whether it created its object."""
+        """Let a write reach the bucket; True where it created its object."""
         there = self.objects.get(write.key)
         if there is not None and write.conditional and self.conditional:
             return False
@@ -123,7 +123,7 @@ class World:
         return there is None
 
     def _require_leave(self, write: Write, taken: float) -> None:
-        """Refuse what was sent although its writer could have known that somebody else had taken the run."""
+        """Refuse a write whose writer could have known, when it sent it, that somebody else had taken the run."""
         self.overtaken = True
         if not write.since_taken:
             return  # it was under way then
@@ -153,7 +153,7 @@ class World:
 
 
 Choice = Callable[[Sequence["Writer"]], "Writer"]
-"""Who of those that wait goes on."""
+"""Chooses the next of the waiting writers."""
 
 
 def _is_written_once(key: str) -> bool:
@@ -161,22 +161,22 @@ def _is_written_once(key: str) -> bool:
 
 
 class Writer:
-    """A program in a thread of its own, which stops at each request until it is let go on."""
+    """A program in a thread of its own, which stops at each request until it is let go."""
 
     def __init__(self, world: World, name: str, program: Callable[["Writer"], None]) -> None:
         self.world, self.name, self.ended, self.killed = world, name, False, False
         self.failure: ViolationError | None = None
         self.taken: float | None = None
-        """When somebody else took the run; None while nobody has."""
+        """Time at which somebody else took the run; None while nobody has."""
         self.since_taken: int | None = None
-        """Requests it began since then."""
+        """Number of requests that it began since then."""
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
         world.writers.append(self)
         threading.Thread(target=self._run, args=(program,), name=name, daemon=True).start()
         self._wait()
 
     def step(self, *, kill: bool = False) -> None:
-        """Let it make the request at which it waits, and go on to its next, or kill it there."""
+        """Let it make the request at which it waits, and run to its next one, or kill it there."""
         self.killed = self.killed or kill
         self._go.release()
         self._wait()
@@ -187,9 +187,9 @@ class Writer:
             self.step(kill=True)
 
     def request(self, key: str = "", data: bytes | None = None, *, conditional: bool = False) -> Write | None:
-        """Wait for leave to make a request. What it writes, if it writes something, is its caller's to land.
+        """Wait for leave to make a request. The caller lands the write, if there is one.
 
-        Killed here, it may have sent the request all the same, which then lands some time, or never.
+        A program killed here may have sent the request all the same, which then lands later, or never.
         """
         if self.killed:
             raise Killed
@@ -204,7 +204,7 @@ class Writer:
         return write
 
     def lose(self, write: Write) -> None:
-        """Hear no answer to a write: it never came, or will come."""
+        """Get no answer to a write: it is lost, or lands later."""
         if self.world.rng.random() < 0.5:
             self.world.late.append(write)
 

@@ -1,4 +1,4 @@
-"""What was rented is let go, by the kit's own verb; what cannot be said to be gone is said to stand."""
+"""The road test ends what it rented by the kit's own verb, and reports as standing what may not be gone."""
 
 import os
 import time

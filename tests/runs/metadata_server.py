@@ -22,7 +22,7 @@ Breakage = Callable[[BinaryIO], None]
 
 
 class MetadataServer(ThreadingHTTPServer):
-    """What the three have in common: an address, a clock, a list of what was asked, and a way to break."""
+    """Common base of the three: an address, a clock, a list of requests, and a way to break answers."""
 
     daemon_threads = True
     handler: type["Handler"]
@@ -31,11 +31,11 @@ class MetadataServer(ThreadingHTTPServer):
         self.asked: list[str] = []
         """`GET /path` of each request, in order."""
         self.refused: list[int] = []
-        """The status of each answer above 400 but 404: what the client did wrong."""
+        """Status of each answer above 400, except 404: the client's errors."""
         self.skew = timedelta()
-        """How far this service's clock is ahead of the machine's."""
+        """Time by which this service's clock is ahead of the machine's."""
         self.dated = True
-        """Whether answers say the time."""
+        """True where answers carry a Date header."""
         self.changed = threading.Condition()
         self._broken: tuple[str, Breakage] | None = None
         super().__init__(("127.0.0.1", port), self.handler)
@@ -150,7 +150,7 @@ class AwsServer(MetadataServer):
         super().__init__(port)
         self.tokens: dict[str, float] = {}
         self.items: dict[str, str] = {"instance-id": "i-0123456789abcdef0"}
-        """By their paths below `meta-data/`, or below `/latest/`."""
+        """Texts by their paths below `meta-data/`, or below `/latest/`."""
 
     def new_token(self, seconds: int) -> str:
         token = secrets.token_urlsafe(40) + "=="
@@ -158,7 +158,7 @@ class AwsServer(MetadataServer):
         return token
 
     def rent(self, launched: datetime | None = None, *, spot: bool = True, **others: str) -> None:
-        """Be an instance: the identity document, with `others` in place of what it says, and the life cycle."""
+        """Be an instance: set the life cycle and the identity document, in which `others` replace values."""
         document = {
             "accountId": "123456789012",
             "architecture": "x86_64",

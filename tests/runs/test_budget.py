@@ -1,4 +1,4 @@
-"""What a run has cost, from events of every kind of life and death."""
+"""A run's cost, from events of machines that live and end in every way."""
 
 from typing import Any
 
@@ -212,7 +212,7 @@ def test_what_a_sign_counts_itself_holds_whatever_its_clock_says(ahead: float) -
 
 
 def test_the_next_sign_takes_nothing_back_of_a_machine_whose_clock_the_bucket_corrects() -> None:
-    """Its first sign came to the bucket at once, the second after half a minute, just behind a stage's word."""
+    """The first sign came to the bucket at once; the second came half a minute late, just after a stage's event."""
     events = [started(0, 0) | {"until": 0.0, "seconds": 0.0}, alive(90, 0) | {"until": 60.0, "seconds": 60.0}]
     word = progress(89)
     assert spent([events[0], word]) <= spent([*events, word])

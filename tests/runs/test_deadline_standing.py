@@ -1,4 +1,4 @@
-"""What a machine decides for a run's deadline: from the ledger alone, and by the meter of a real program."""
+"""A machine's decision for a run's deadline: from the ledger alone, and by the meter of a real program."""
 
 import json
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ BEGUN = (
     event("progress", 4, 4.8, step=20, total=1000),
     event("machine_alive", 4, 4.9, machine="i-1", since=START + 4.5 * HOUR, seconds=0.4 * HOUR),
 )
-"""The data and SFT are made; GRPO, of which a step takes 36 s and not the 43 of the estimate, lost its spot machine."""
+"""Data and SFT are made. GRPO, whose steps take 36 s instead of the estimate's 43, has lost its spot machine."""
 
 
 def decided(hours: float, machine: Machine = ON_DEMAND, events: Sequence[Event] = BEGUN) -> Standing:
@@ -95,10 +95,10 @@ def test_a_spoilt_deadline_is_none(values: dict[str, object]) -> None:
 def test_what_is_left_is_by_the_measured_pace_and_a_start_for_each_task_to_come() -> None:
     first = BEGUN[:2]
     assert DEADLINE.need(first) == pytest.approx(17 * HOUR + 4 * 600)
-    # Of GRPO 980 steps of 36 s are left, and it has begun; export is to come, with a start.
+    # GRPO, which has begun, has 980 steps of 36 s left; export is to come, with a start.
     assert DEADLINE.need(BEGUN) == pytest.approx(980 * 36 + HOUR + 600)
     assert DEADLINE.need(BEGUN, ("grpo",)) == pytest.approx(980 * 36)
-    # Where no pace was measured yet, the estimate is taken by the share of steps that is left.
+    # Before a pace is measured, the estimate counts by the share of steps that is left.
     assert DEADLINE.need(BEGUN[:-2], ("grpo",)) == pytest.approx(12 * HOUR * 0.99)
     assert DEADLINE.need(BEGUN[:-3], ("grpo",)) == pytest.approx(12 * HOUR)
     assert DEADLINE.need([*BEGUN, event("stage_finished", 4, stage="grpo")]) == pytest.approx(HOUR + 600)
@@ -108,7 +108,7 @@ def test_a_machine_on_demand_stays_until_a_try_is_due_then_leaves_and_stays_long
     early, ripe = (decided(5 + hours) for hours in (PACE * 600 / HOUR - 0.01, PACE * 600 / HOUR + 0.01))
     assert (early.decision, early.reason) == ("stay", "on demand until the next try at spot is due")
     assert (ripe.decision, ripe.reason) == ("leave", "left on demand for a try at spot, which the slack affords")
-    # Three hours after the last spot machine's last sign, a machine stays for half of them.
+    # An on-demand machine stays for half of the time since the last spot machine's last sign: here, of three hours.
     later = replace(ON_DEMAND, since=START + 7.9 * HOUR)
     assert [decided(7.9 + hours, later).decision for hours in (1.4, 1.6)] == ["stay", "leave"]
 
@@ -147,7 +147,7 @@ class Clock:
 
 
 def bucket(path: Path, events: Sequence[Event]) -> FolderStore:
-    """One that holds a run's prices and what happened in it."""
+    """A bucket with a run's prices and events."""
     store = FolderStore(path)
     PRICES.write(store, RUN)
     for number, known in enumerate(events):

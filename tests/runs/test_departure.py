@@ -1,4 +1,4 @@
-"""Whoever was told when its machine goes stays until it is taken, where SkyPilot would else never come back."""
+"""A stage with notice of its machine's end stays until then, where SkyPilot would otherwise never recover it."""
 
 import time
 

@@ -33,7 +33,7 @@ def port() -> int:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A node that comes before the leader listens tries again well within the time that a failed leader waits for it.
+    # A node that starts before the leader listens tries again well within the time that a failed leader waits for it.
     monkeypatch.setattr(gang_follower, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(gang_leader, "FAREWELL_SECONDS", 2.0)
     monkeypatch.setattr(gang_follower, "GONE_SECONDS", 0.5)
@@ -161,7 +161,7 @@ def test_a_node_whose_program_was_killed_is_gone_at_once(port: int) -> None:
 
 
 def test_a_machine_that_falls_silent_is_gone(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is cut off closes nothing."""
+    """A machine that is cut off closes no connection."""
     monkeypatch.setattr("cortex.runs.node_words.SILENT_SECONDS", 0.5)
     monkeypatch.setattr("cortex.runs.node_words.BEAT_SECONDS", 30.0)
     with Leader(Node(0, BOTH), SECRET, port=port) as leader, joined(port):

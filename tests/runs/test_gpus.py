@@ -1,5 +1,5 @@
-"""GPUs are looked for before a stage downloads anything; this machine has none, and other ones are stood in for by what
-PyTorch would say there."""
+"""GPUs are looked for before a stage downloads anything. This machine has none: a stand-in for PyTorch reports
+others."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def zeros(size, device):
 
 @pytest.fixture
 def torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of that name, to be filled, which programs that are started here import."""
+    """A package of that name, filled by the test, which the started programs import."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path / "torch.py"
 

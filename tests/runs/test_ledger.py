@@ -107,7 +107,7 @@ def test_a_reader_beside_writers_never_meets_half_an_event(store: Store) -> None
 
 
 class Losing(FolderStore):
-    """A folder that takes a creation, and does not get to say so, or does not even take it."""
+    """A folder that loses the answer to a creation, or the creation itself."""
 
     lost, refused = 0, 0
 

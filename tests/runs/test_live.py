@@ -21,7 +21,7 @@ def true_time() -> float:
 
 
 class Bucket(FolderStore):
-    """Whose clock is right, as the disk's is, whatever this program's says."""
+    """A bucket with the right time, that of the disk, whatever this program's clock says."""
 
     def now(self) -> float:
         return true_time()
@@ -54,7 +54,7 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
     with LiveStages(RunFollower(store, "a", STAGES), console) as live:
         live.waiting_for = "environment sft"
         live.refresh()
-        # What was measured of a step may come in parts; a validation stays beside them.
+        # A step's measurements may come in parts; a validation's are added to them.
         ledger.append("validated", stage="sft", step=30, values={"answer_loss": 0.1875, "loss": 3.0})
         ledger.progress(step=31, total=60, loss=0.125)
         ledger.progress(step=31, total=60, reward=0.5)

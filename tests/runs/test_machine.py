@@ -1,4 +1,4 @@
-"""Which machine this is, asked of each cloud's metadata service, and of services that misbehave."""
+"""The machine's identity, asked of each cloud's metadata service, and of services that misbehave."""
 
 import platform
 import time

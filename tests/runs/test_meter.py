@@ -1,4 +1,4 @@
-"""What the meter of a machine enters, and when it stops the work: without a stage, by a clock that the test sets."""
+"""The meter's entries, and when it stops the work: without a stage, by a clock that the test sets."""
 
 import signal
 import threading
@@ -37,7 +37,7 @@ class Clock:
 
 
 class Bucket(FolderStore):
-    """A folder that may stop answering those who do not wait for long."""
+    """A folder that may stop answering requests which do not wait for long."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -66,7 +66,7 @@ class Bucket(FolderStore):
 
 
 class Hasty(Bucket):
-    """One that answers nobody but those who wait."""
+    """A bucket that never answers requests which do not wait for long."""
 
     def with_patience(self, patience: Patience) -> Store:
         self.hasty = Bucket(self.root)

@@ -1,4 +1,4 @@
-"""The watch as a whole: what goes wrong with a service, and how it begins and ends."""
+"""The watch as a whole: its start and end, and services that fail."""
 
 import time
 from contextlib import ExitStack
@@ -33,7 +33,7 @@ def test_rubbish_is_warned_of_once_and_the_next_good_answer_is_taken(
         wait(lambda: [line for line in server.asked if item in line])
         with server.breaking(item, writing(HTML)):
             if isinstance(server, GcpServer):
-                # Ends the question that is held; the next one is broken.
+                # Ends the question that the server holds; the next one is broken.
                 server.set("preempted", "FALSE\n")
             polled(server, item)
         assert watch.notice is None
@@ -64,7 +64,7 @@ def test_a_service_that_disappears_is_asked_until_it_is_back(log: list[str]) -> 
             with AwsServer(first.server_port) as second:
                 second.interrupt()
                 noticed(watch)
-    # What was being asked as it went may have ended in another way; but nothing is said twice.
+    # The question under way may have ended in another way; but nothing is reported twice.
     assert len(log) == len(set(log))
 
 

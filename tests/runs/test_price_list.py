@@ -1,4 +1,4 @@
-"""A run's price list: the price of the machine that it got, out of all that it might have been given."""
+"""A run's price list: the price of the machine that it got, among all that it might have got."""
 
 from pathlib import Path
 

@@ -32,7 +32,7 @@ sys.exit(75)
 
 @pytest.fixture
 def received() -> Generator[list[int]]:
-    """What reaches the handler that was there before the watch."""
+    """Signals that reach the handler from before the watch."""
     numbers: list[int] = []
 
     def handler(number: int, frame: FrameType | None) -> None:

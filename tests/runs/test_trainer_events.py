@@ -47,7 +47,7 @@ TELL = (
     "[emit(Stepped(step=step)) for step in range(int(sys.argv[1]))]"
 )
 
-# As torchrun starts ranks: with its variables, and none of the files that it has open.
+# Started as torchrun starts ranks: with its variables, and without its open files.
 RANKS = """
 import subprocess, sys
 both = [subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], start_new_session=True) for _ in range(2)]

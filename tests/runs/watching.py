@@ -1,4 +1,4 @@
-"""What the tests of notices share: questions asked often, waiting for what is to come, and answers that are rubbish."""
+"""Helpers of the tests of notices: sources asked often, waits, and rubbish answers."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ INTERVAL = 0.02
 
 
 def sources(server: MetadataServer) -> list[Source]:
-    """The questions of the server's own cloud, asked often."""
+    """The sources of the server's own cloud, asked often."""
     match server:
         case AwsServer():
             endpoints = Endpoints(aws=server.url, gcp=None, azure=None)
@@ -35,7 +35,7 @@ def often(endpoints: Endpoints) -> list[Source]:
 
 
 def wait(condition: Callable[[], object], seconds: float = 5.0) -> float:
-    """How long it took to come true."""
+    """Wait until the condition is true, and return the seconds it took."""
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < seconds, "it did not come true"
@@ -54,7 +54,7 @@ def left(notice: Notice) -> float:
 
 
 def polled(server: MetadataServer, path: str, times: int = 3) -> None:
-    """Wait until it was asked this often from now on."""
+    """Wait until the server is asked for a path so many more times."""
     before = len([line for line in server.asked if path in line])
     wait(lambda: len([line for line in server.asked if path in line]) >= before + times)
 
@@ -71,7 +71,7 @@ def writing(data: bytes) -> Breakage:
 
 
 def never(wire: BinaryIO) -> None:
-    """Longer than anybody waits."""
+    """Answer after longer than anybody waits."""
     time.sleep(20)
 
 

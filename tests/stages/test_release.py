@@ -1,4 +1,4 @@
-"""What a release says of where it comes from."""
+"""Origins that a release names."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What of an export is released, and what is said of it in the record, on the card and on the page."""
+"""The released parts of an export, and their description in the record, on the card and on the page."""
 
 from pathlib import Path
 

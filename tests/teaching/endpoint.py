@@ -56,12 +56,12 @@ def error(status: int, message: str, **headers: str) -> Reply:
 
 @dataclass
 class Teacher:
-    """What the server replies, which a test may change at any time, and what it was asked so far."""
+    """The server's replies, which a test may change at any time, and its requests so far."""
 
     url: str = ""
     script: Script = right
     seconds: float = 0.0
-    """How long each reply takes."""
+    """Seconds that each reply takes."""
     asked: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 

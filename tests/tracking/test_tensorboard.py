@@ -47,7 +47,7 @@ def training(tmp_path: Path, profile: Profile) -> Training:
 
 
 def read(folder: Path, program: str = READ) -> Any:
-    """What TensorBoard sees; its package is in SFT's image."""
+    """Points that TensorBoard reads; its package is in SFT's image."""
     done = in_image("sft", ["-c", program, str(folder / "tensorboard")], "")
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)

@@ -1,6 +1,6 @@
 """A program of the sft image: which configurations do Axolotl's own schemas accept?
 
-Reads a JSON list of {name, config, gpus} from standard input; its last line maps each name to null, or to why not.
+Reads a JSON list of {name, config, gpus} from standard input; its last line maps each name to null, or to the refusal.
 """
 
 import json
@@ -12,7 +12,7 @@ from axolotl.utils.dict import DictDefault
 
 
 def refusal(config: dict[str, Any], gpus: int) -> str | None:
-    """Why `axolotl train` would not start with this configuration on a machine with so many H100s."""
+    """The reason why `axolotl train` would not start with this configuration on a machine with so many H100s."""
     gpu = gpus > 0
     machine = {"bf16": gpu, "fp8": gpu, "tf32": gpu, "n_gpu": gpus, "n_node": 1}
     if gpu:

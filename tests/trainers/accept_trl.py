@@ -21,7 +21,7 @@ _CLASSES = {"grpo": GRPOConfig, "dpo": DPOConfig}
 
 
 def refusal(kind: str, arguments: dict[str, Any]) -> str | None:
-    """Why the class of this kind would not take the arguments."""
+    """The reason why the class of this kind would not take the arguments."""
     try:
         if kind == "lora":
             LoraConfig(**arguments)

@@ -1,4 +1,4 @@
-"""What Accelerate and gloo need to be told where there is no GPU, in programs of these tests that shard a model."""
+"""Patches of Accelerate and gloo for machines without a GPU, in programs of these tests that shard a model."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from transformers import Trainer
 
 
 def shard_without_a_gpu() -> None:
-    """Have a Trainer shard as its arguments say: by itself Accelerate leaves FSDP out, without a word.
+    """Have a Trainer shard as its arguments say: without a GPU Accelerate leaves FSDP out silently.
 
     Gloo's barrier knows no devices.
     """

@@ -1,4 +1,4 @@
-"""A program of the sft image: what Axolotl makes of a configuration for GPUs, at a base's true shape, without data.
+"""A program of the sft image: Axolotl's model for a GPU configuration, at a base's true shape, without data.
 
 Reads {config, axolotl, ranks, rows, tokens} from standard input; its last line tells what was wrapped and what trains.
 4-bit weights are wrapped, but make no step: what they were packed from is data.
@@ -89,7 +89,7 @@ def pack(model: Any) -> None:
 
 
 def described(parameter: Any) -> dict[str, Any]:
-    """A parameter's whole shape, what this rank holds of it, its types, and whether it trains."""
+    """A parameter's whole shape, this rank's shard, its types, and whether it trains."""
     held = parameter.to_local() if hasattr(parameter, "to_local") else parameter
     return {
         "whole": list(parameter.shape),

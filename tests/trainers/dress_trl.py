@@ -39,7 +39,7 @@ def main() -> None:
         os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks)}
         dist.init_process_group("fake", rank=0, world_size=ranks, store=FakeStore())
     shard_without_a_gpu()
-    # DPO adds its reference adapter, and would move it to where it is; PyTorch cannot swap these tensors' insides.
+    # DPO adds its reference adapter, and would move it to its device; PyTorch cannot swap these tensors' insides.
     torch.nn.Module.to = lambda module, *_, **__: module
     keep_base_unmerged()
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def rehearse(given: dict[str, Any], model: Any, tokenizer: Any, folder: Path) ->
 
 
 def described(parameter: Any) -> dict[str, Any]:
-    """A parameter's whole shape, what this rank holds of it, its type, and whether it trains."""
+    """A parameter's whole shape, this rank's shard, its type, and whether it trains."""
     held = parameter.to_local() if hasattr(parameter, "to_local") else parameter
     return {
         "whole": list(parameter.shape),
@@ -117,7 +117,7 @@ def step(trainer: Any, rows: int, tokens: int, scored: int) -> list[str]:
 
 
 def saved(trainer: Any) -> dict[str, Any]:
-    """What a save writes on rank 0: of all that is handed to PEFT the adapter, and else the model."""
+    """Tensors that a save writes on rank 0: the adapter if there is one, else the model."""
     handed: list[Any] = []
     trainer._save = lambda _output, state_dict=None: handed.append(state_dict or trainer.model.state_dict())
     trainer.save_model()

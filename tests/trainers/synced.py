@@ -30,7 +30,7 @@ found: dict[str, Any] = {"syncs": [], "saves": []}
 
 
 def merged_elsewhere(model: Any) -> dict[str, torch.Tensor]:
-    """The weights that vLLM ought to hold: PEFT's own merge, in float32, of the base as its folder has it."""
+    """The weights that vLLM ought to hold: PEFT's own merge, in float32, with the base from its folder."""
     adapter = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
     config = model.peft_config["default"]
     base = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.bfloat16).float()
@@ -40,7 +40,7 @@ def merged_elsewhere(model: Any) -> dict[str, torch.Tensor]:
 
 
 def forbid_the_first_gpu() -> None:
-    """PEFT reads an adapter onto whatever device this names, the same one for every process."""
+    """Fail where PEFT infers a device: every process would read its adapter onto that same one."""
 
     def infer_device() -> str:
         raise AssertionError("an adapter is read onto the machine's first GPU, by every process")
@@ -84,7 +84,7 @@ def whole(parameter: Any) -> torch.Tensor:
 
 
 def moved(model: Any) -> float:
-    """The share of the base's weights that are no longer what its folder holds."""
+    """The share of the base's weights that differ from its folder's."""
     base = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.bfloat16).state_dict()
     changed = total = 0
     for name, parameter in model.named_parameters():

@@ -1,7 +1,7 @@
 """Every shipped profile for GPUs at its base's true shape: the trainers' own classes, on tensors without data.
 
-The ranks are one process: PyTorch's fake process group answers for the others. What is not rehearsed here is what needs
-data: values, kernels of a GPU, vLLM itself.
+The ranks are one process: PyTorch's fake process group answers for the others. Not rehearsed here are values, kernels
+of a GPU, and vLLM itself, which need data.
 """
 
 import json
@@ -69,7 +69,7 @@ def adapters(whole: dict[str, list[int]], r: int) -> dict[str, list[int]]:
 
 
 def share(whole: list[int], ranks: int) -> list[int]:
-    """What the first of the ranks holds of a tensor."""
+    """Shape of the first rank's shard of a tensor."""
     return [math.ceil(whole[0] / ranks), *whole[1:]]
 
 

@@ -1,4 +1,4 @@
-"""Which layers are sharded one by one, for more families than Llama."""
+"""Layers that are sharded one by one, for more families than Llama."""
 
 import json
 from pathlib import Path

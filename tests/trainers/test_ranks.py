@@ -1,4 +1,4 @@
-"""How the processes of one trainer end."""
+"""Exits of the processes of one trainer."""
 
 import json
 from pathlib import Path

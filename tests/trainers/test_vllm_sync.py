@@ -34,7 +34,7 @@ class Bed:
     python: Path
 
     def program(self, *words: str | Path) -> None:
-        """Run one in the grpo image's environment, with the stand-in for vLLM."""
+        """Run a program in the grpo image's environment, with the stand-in for vLLM."""
         variables = {**os.environ, **on_path(self.python.parent.parent), "CUDA_VISIBLE_DEVICES": ""}
         variables |= {"ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         # One validation, at the end.
@@ -47,7 +47,7 @@ class Bed:
         assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
     def train(self, name: str, *options: str, ranks: int, resume: Path | None = None) -> dict[str, Any]:
-        """Train as cortex-70b does, but for its sizes, and tell what was seen."""
+        """Train as cortex-70b does, at smaller sizes, and return the program's report."""
         folder = self.folder / name
         folder.mkdir()
         profile = load_profile(

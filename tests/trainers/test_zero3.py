@@ -1,4 +1,4 @@
-"""DeepSpeed's ZeRO-3 in place of FSDP2: what the trainers are told, and when a checkpoint of it is whole."""
+"""DeepSpeed's ZeRO-3 in place of FSDP2: the trainers' settings, and when its checkpoint is whole."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def test_the_trainers_shard_by_one_of_the_two() -> None:
 
 
 def test_a_save_of_zero3_holds_the_weights() -> None:
-    """DeepSpeed gathers them only where it is told to; without, the Trainer saves a model without weights."""
+    """DeepSpeed gathers the weights only if told to; otherwise the Trainer saves a model without weights."""
     for told in both(sharding="zero3"):
         assert told["deepspeed"]["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] is True
 

@@ -28,7 +28,7 @@ def release(store: Store, profile: Profile, tmp_path: Path) -> Artifact:
 
 
 def told(done: "subprocess.CompletedProcess[str]", code: int) -> str:
-    """What a command said; an error is one line."""
+    """A command's output; an error is one line."""
     assert done.returncode == code, done.stdout + done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "Traceback" not in done.stderr and len(errors) == (1 if code else 0)

@@ -1,4 +1,4 @@
-"""What each column of a file serves as, told by its values, and said."""
+"""The role of each column of a file, recognized by its values, and reported."""
 
 from collections.abc import Sequence
 from pathlib import Path

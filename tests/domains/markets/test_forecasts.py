@@ -26,7 +26,7 @@ def test_climatology_is_estimated_from_outcomes() -> None:
 
 
 def know_nothing(outcome: np.ndarray) -> list[Graded]:
-    """What the climatology forecasts, judged."""
+    """Grades of the climatology's forecasts."""
     n = len(outcome)
     stated = (np.full(n, value) for value in (CLIMATOLOGY.base_rate, 0.0, CLIMATOLOGY.low, CLIMATOLOGY.high))
     return Forecasts(*stated).graded(outcome)
@@ -59,7 +59,7 @@ def test_a_model_that_only_refuses_scores_what_knowing_nothing_scores(outcome: n
     refused=arrays(np.bool_, 30),
 )
 def test_refusing_never_gains_on_an_honest_answer(p_up: np.ndarray, refused: np.ndarray) -> None:
-    """Where the stated probability is the true one, replacing it by a refusal cannot lower the expected Brier score."""
+    """If the stated probability is the true one, replacing it by a refusal cannot lower the expected Brier score."""
 
     def brier(outcome: np.ndarray, refused: np.ndarray) -> np.ndarray:
         honest = Forecasts(p_up, np.zeros(30), np.zeros(30), np.zeros(30)).graded(outcome)

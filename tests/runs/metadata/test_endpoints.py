@@ -1,4 +1,4 @@
-"""Where the clouds are asked, and that each is told from the others."""
+"""Addresses of the clouds' metadata services; each cloud is told from the others."""
 
 import pytest
 

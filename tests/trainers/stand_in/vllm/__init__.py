@@ -25,7 +25,7 @@ _IMPORTED_BY_TRL = {
     "vllm.distributed.weight_transfer.packed_tensor": ["packed_nccl_broadcast_producer"],
     "vllm.distributed.weight_transfer.nccl_engine": ["NCCLTrainerSendWeightsArgs", "NCCLWeightTransferEngine"],
 }
-"""For its server mode, which nothing here uses."""
+"""Classes for its server mode, which nothing here uses."""
 
 for _name, _attributes in _IMPORTED_BY_TRL.items():
     _parts = _name.split(".")
@@ -37,7 +37,7 @@ for _name, _attributes in _IMPORTED_BY_TRL.items():
 
 
 class SamplingParams(SimpleNamespace):
-    """The few that TRL sets and this reads: `max_tokens`, `temperature`."""
+    """The few parameters that TRL sets and this engine reads: `max_tokens`, `temperature`."""
 
 
 class LLM:
@@ -85,7 +85,7 @@ class LLM:
             ]
 
     def _require_the_same_everywhere(self, seeds: list[int]) -> None:
-        """Each rank of a tensor-parallel engine samples by itself: where they draw otherwise, the real ones hang."""
+        """Each rank of a tensor-parallel engine samples by itself: if their seeds differ, the real ones hang."""
         if self.options["tensor_parallel_size"] > 1:
             drawn: list[Any] = [None] * dist.get_world_size()
             dist.all_gather_object(drawn, seeds)
