@@ -1,4 +1,4 @@
-"""Folders in which something was written a while ago: the moment at which a store took an object is its file's."""
+"""Folders with objects from a while ago: a folder store takes an object's time from its file."""
 
 import os
 
@@ -6,7 +6,7 @@ from cortex.artifacts.store import Store
 
 
 def backdate(store: Store, prefix: str, seconds: float) -> None:
-    """Make all that is below a prefix so many seconds older."""
+    """Make all objects below a prefix so many seconds older."""
     for entry in store.list(prefix):
         path = store.local_path(entry.key)
         assert path

@@ -12,7 +12,7 @@ from cortex.errors import ConfigError
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 
 ATTEMPTS = 3
-"""A mirror that drops one of a hundred packages gives it when it is asked again."""
+"""Tries of a download: a mirror that drops one of a hundred packages gives it when it is asked again."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Debian:
         Raises:
             ConfigError: it cannot be made; the log says why.
         """
-        # In a namespace of its own, so that a kill leaves no mount behind.
+        # In a mount namespace of its own, so that a kill leaves no mount behind.
         apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         program, variables = self._debootstrap()
         words = [*apart, program, "--variant=minbase", f"--include={packages}", SUITE, target, MIRROR]
@@ -77,7 +77,7 @@ class Debian:
             raise ConfigError(f"what the tests run on cannot be made: `{words[0]} ...` left with {done.returncode}")
 
     def _debootstrap(self) -> tuple[str, dict[str, str]]:
-        """The program, and the variables it wants besides."""
+        """The program, and the further variables that it needs."""
         installed = shutil.which("debootstrap")
         if installed:
             return installed, {}

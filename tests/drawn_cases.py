@@ -1,4 +1,4 @@
-"""Long cases, of which each run of the tests takes some."""
+"""Long cases, some of which each run of the tests draws."""
 
 import os
 import random

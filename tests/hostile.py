@@ -1,4 +1,4 @@
-"""Texts that somebody might put where the kit reads, and what must never come of them."""
+"""Texts that an attacker might put where the kit reads, and output that must never come of them."""
 
 import re
 

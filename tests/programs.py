@@ -1,4 +1,4 @@
-"""Programs of these tests, run in an image's environment."""
+"""Programs of these tests that run in an image's environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`scripts/check.py`, with tiers that take no minutes."""
+"""`scripts/check.py`, with tiers that take seconds."""
 
 import os
 import signal

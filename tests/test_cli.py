@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 
 def told(done: "subprocess.CompletedProcess[str]", code: int) -> str:
-    """The one line of an error that left with this code."""
+    """The one line of an error, from a program that ended with this exit code."""
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("error: ")

@@ -1,4 +1,4 @@
-"""No part of the kit goes to the terminal past the one console that makes text harmless."""
+"""All terminal output of the kit goes through the one console that makes text harmless."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files are UTF-8 in every locale: what the kit reads and writes as text names that encoding.
+"""Files are UTF-8 in every locale: all code that reads or writes text names that encoding.
 
 Ruff's PLW1514 does so only where it knows a value's type.
 """
@@ -13,15 +13,15 @@ from cortex.settings import CHECKOUT
 
 SOURCES = [path for room in ("cortex", "infra", "scripts") for path in sorted((CHECKOUT / room).rglob("*.py"))]
 MODE = {"read_text": None, "write_text": None, "open": 0, "fdopen": 1, "NamedTemporaryFile": 0}
-"""Calls that open text, and which of their words is the mode; `open` of a path has it first, the function second."""
+"""Calls that open text, and the position of their mode; `open` of a path has it first, the function second."""
 PROGRAMS = {"run", "Popen", "call", "check_call", "check_output"}
-"""Calls that read what a program says as text, where they are asked to."""
+"""Calls that read a program's output as text, if asked to."""
 OTHERS = {"os", "Store", "gzip", "tarfile", "_connection", "tracker", "tunnel", "direct", "_OPENER"}
-"""Owners of an `open` that opens no text."""
+"""Objects whose `open` opens no text."""
 
 
 def text_without_encoding(source: str) -> Iterator[int]:
-    """The lines of calls whose encoding the locale would decide."""
+    """Lines of calls whose encoding the locale would decide."""
     for call in ast.walk(ast.parse(source)):
         if not isinstance(call, ast.Call):
             continue

@@ -76,7 +76,7 @@ MODULES = {
 
 
 def unit(module: str) -> str:
-    """The entry of the table that a module belongs to."""
+    """The entry of the table for a module."""
     while module not in FLOORS:
         module = module.rpartition(".")[0]
         assert module, "a module outside the table"
@@ -84,7 +84,7 @@ def unit(module: str) -> str:
 
 
 def domain_of(module: str) -> str | None:
-    """The domain that a module belongs to; None where to none."""
+    """The domain of a module; None where it belongs to none."""
     parts = module.split(".")
     is_domain = parts[:2] == ["cortex", "domains"] and (CHECKOUT.joinpath(*parts[:3]) / "__init__.py").exists()
     return parts[2] if is_domain and len(parts) > 2 else None
@@ -104,7 +104,7 @@ def imports(path: Path) -> frozenset[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_module_catches_groups_of_exceptions(module: str) -> None:
-    """Before Python 3.11.4, what is raised within `except*` comes out in a group, which no `except` of ours matches."""
+    """Before Python 3.11.4 an error raised within `except*` comes out in a group, which no `except` of ours matches."""
     caught = [node.lineno for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.TryStar)]
     assert not caught, f"{module} has `except*` in line {caught[0]}"
 
@@ -122,13 +122,13 @@ def test_a_module_imports_only_from_below(module: str) -> None:
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    """Neither when they are loaded, nor in a function, nor for types: each can be read after those that it imports."""
+    """Imports in functions and for types count, too: each module can be read after those that it imports."""
     order = TopologicalSorter({module: imports(path) & MODULES.keys() for module, path in MODULES.items()})
     order.prepare()  # raises CycleError, which names the modules of the circle
 
 
 def test_no_two_modules_have_one_name() -> None:
-    """Their names are what a reader looks for; every domain's folder has the same two."""
+    """Readers look for modules by name; every domain's folder has the same two."""
     named: dict[str, list[str]] = defaultdict(list)
     for module, path in MODULES.items():
         if path.name != "__init__.py" and not (domain_of(module) and path.stem in ("config", "domain")):
@@ -146,7 +146,7 @@ def test_no_room_is_too_large() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_module_but_its_own_names_a_domain(module: str) -> None:
-    """Found by their `kind`, domains come and go without a change of the kit."""
+    """Domains are found by their `kind`, so that they come and go without a change of the kit."""
     home = domain_of(module)
     others = {domain_of(name) for name in imports(MODULES[module])} - {None, home}
     assert not others, f"{module} imports {', '.join(filter(None, others))}"

@@ -1,4 +1,4 @@
-"""The runner of the fuzz tests: it finds what is wrong, stops in time, and repeats itself for a seed."""
+"""The runner of the fuzz tests: it finds faults, stops in time, and repeats itself for a seed."""
 
 import time
 

@@ -145,7 +145,7 @@ def work():
 
 @pytest.mark.parametrize("where", WORK)
 def test_sigterm_ends_what_is_under_way_wherever_it_comes(where: str) -> None:
-    """With the exit code of a preemption, and with no word of asyncio's on exceptions that nobody took."""
+    """The program ends with a preemption's exit code, and asyncio says nothing of exceptions that nobody took."""
     program = TERMINATED.format(work=WORK[where])
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False, cwd=CHECKOUT

@@ -198,7 +198,7 @@ def test_settings_that_serve_are_taken_as_they_are(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv(variable, value)
     read = Settings()
     assert (read.teacher_url, read.registry) == (given["CORTEX_TEACHER_URL"], given["CORTEX_REGISTRY"])
-    # Libraries take an empty variable for an address or a file.
+    # Libraries take an empty variable as an address or a file name.
     assert "AWS_ENDPOINT_URL" not in os.environ and "ALL_PROXY" not in os.environ
 
 

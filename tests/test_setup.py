@@ -21,14 +21,14 @@ LOCKS = sorted((CHECKOUT / "images").glob("*/requirements*.lock"))
 
 @dataclass
 class Kit:
-    """A checkout that holds no more than setting it up needs, in a folder whose name has a space."""
+    """A checkout with no more files than its setup needs, in a folder whose name has a space."""
 
     root: Path
     uv: Path
     demo: Path
 
     def setup(self, *entries: str) -> "subprocess.CompletedProcess[str]":
-        """Run it with a lock of these entries."""
+        """Run `make setup` with a lock of these entries."""
         lock = self.root / "images" / "control" / "requirements.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.write_text("".join(entries))

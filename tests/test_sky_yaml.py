@@ -1,4 +1,4 @@
-"""The YAML files for the cloud, as the real SkyPilot reads them: no server and no cloud is needed for that."""
+"""The YAML files for the cloud, as the real SkyPilot reads them, without a server or a cloud."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ FILES = [SKY_YAML, *sorted((CHECKOUT / "jobs").glob("*.yaml"))]
 
 
 def load(path: Path) -> Dag:
-    """A file as `sky jobs launch` would read it, every variable that the launch has to give being given."""
+    """A file as `sky jobs launch` would read it, with a value for every variable that the launch has to give."""
     documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
     asked = {name for document in documents for name, value in document.get("envs", {}).items() if value is None}
     return dag_utils.load_chain_dag_from_yaml(str(path), env_overrides=[(name, "given") for name in sorted(asked)])
@@ -52,14 +52,14 @@ def test_skypilot_reads_what_is_submitted_for_every_profile(profile: str, tmp_pa
         assert dag.name == "cortex-r1" and len(dag.tasks) == len(chain)
         for task in dag.tasks:
             for resources in task.resources:
-                # The login is SkyPilot's way to say: as the machine itself.
+                # By this login SkyPilot means: the machine itself.
                 assert str(resources.cloud) == "AWS" and resources.labels
                 assert resources.extract_docker_image() is not None, task.name
                 assert resources.image_id and "@sha256:" in str(resources.image_id)
 
 
 def test_a_gpu_is_asked_for_in_the_profiles_order() -> None:
-    """A set would leave SkyPilot to take what is cheapest by the hour."""
+    """From a set, SkyPilot would take the GPU that is cheapest by the hour."""
     for task in load(SKY_YAML).tasks[1:5]:
         assert isinstance(task.resources, list)
         kinds = [next(iter(resources.accelerators or {})) for resources in task.resources]
@@ -95,7 +95,7 @@ def test_what_is_no_run_ends_itself() -> None:
 
 
 def test_images_are_started_as_skypilot_needs_them() -> None:
-    """Our images have a user of their own, and no sudo: left to that user, SkyPilot's set-up would fail in them."""
+    """Our images have a user of their own, and no sudo: as that user, SkyPilot's setup would fail in them."""
     for path in FILES:
         for task in load(path).tasks:
             for resources in task.resources:

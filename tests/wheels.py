@@ -11,7 +11,7 @@ FORM = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-non
 
 
 def make_wheel(folder: Path, name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = ()) -> Path:
-    """A wheel with these files, which requires others; what lies in `NAME-VERSION.data/scripts` becomes a program."""
+    """A wheel with these files, which requires others; files in `NAME-VERSION.data/scripts` become programs."""
     folder.mkdir(parents=True, exist_ok=True)
     path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {other}\n" for other in requires)
@@ -27,7 +27,7 @@ def make_wheel(folder: Path, name: str, version: str, files: Mapping[str, str], 
 
 
 def make_sources(folder: Path, name: str, version: str) -> Path:
-    """A source archive that any backend of setuptools would build."""
+    """A source archive that setuptools can build."""
     folder.mkdir(parents=True, exist_ok=True)
     path, root = folder / f"{name}-{version}.tar.gz", f"{name}-{version}"
     files = {

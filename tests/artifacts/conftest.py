@@ -48,7 +48,7 @@ def proxy(server: Server, client_environment: dict[str, str], monkeypatch: pytes
 
 @pytest.fixture
 def remote(proxy: Proxy) -> RemoteStore:
-    """The client under test, in a hurry, through the proxy."""
+    """The client under test, with little patience, through the proxy."""
     assert proxy
     return hurried()
 

@@ -90,7 +90,7 @@ class Server:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards to the server, less where the plan says otherwise."""
+    """Forwards requests to the server, except where the plan has a fault."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -111,7 +111,7 @@ class Proxy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed, or a connection that we cut, is what these tests are about."""
+        """Ignore it: these tests kill clients and cut connections."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -189,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _cut(self, *, reset: bool = True) -> None:
-        """End the connection: with a reset, or as if all had been said."""
+        """End the connection: with a reset, or as if the answer were complete."""
         if reset:
             linger_for_nothing = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)

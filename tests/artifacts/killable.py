@@ -1,4 +1,4 @@
-"""Work for a process that is to be killed. Imported before the fork, so that the work begins at once."""
+"""Work for a process to be killed. It is imported before the fork, so that the work begins at once."""
 
 import os
 from pathlib import Path

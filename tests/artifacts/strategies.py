@@ -1,4 +1,4 @@
-"""Folders and manifests as hypothesis draws them."""
+"""Hypothesis strategies for folders and manifests."""
 
 from pathlib import Path
 

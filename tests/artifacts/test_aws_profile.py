@@ -12,7 +12,7 @@ pytest.importorskip("boto3", reason="boto3 is not installed")
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An AWS configuration of this test's own, and nothing of AWS in the environment."""
+    """An AWS configuration of this test's own, and no AWS variables in the environment."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ENDPOINT_URL", "ENDPOINT_URL_S3", "PROFILE"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))

@@ -34,7 +34,7 @@ class Answering(ThreadingHTTPServer):
         self.requests = 0
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that speaks TLS to it is what a test is about."""
+        """Ignore it: one of the tests has a client speak TLS to this server."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
 
 
 def for_ever() -> RemoteStore:
-    """A store as a stage has it: what may pass is asked for again without an end."""
+    """A store with a stage's patience: it repeats requests without end after a passing error."""
     return RemoteStore(f"s3://{BUCKET}/kit", Patience(deadline=float("inf"), first=0.001, longest=0.01))
 
 

@@ -1,4 +1,4 @@
-"""Buckets that are not ours, or not there, as the verbs that read a run tell of them."""
+"""Buckets that are not ours, or do not exist, as the verbs that read a run report them."""
 
 from collections.abc import Callable
 

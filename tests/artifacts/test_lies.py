@@ -1,4 +1,4 @@
-"""A manifest that lies about a size: what it costs to find that out."""
+"""The cost of finding a manifest that lies about a size."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A store and a folder on two mounts of one file system, as in a container that was given both."""
+"""A store and a folder on two mounts of one file system, as in a container with both."""
 
 import subprocess
 import sys

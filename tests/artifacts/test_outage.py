@@ -3,7 +3,7 @@ from cortex.artifacts.patience import Patience
 
 
 class Story:
-    """An outage, and what it told, on a clock that the test moves."""
+    """An outage and its reports, on a clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -109,7 +109,7 @@ def pem(key: PrivateKeyTypes, password: bytes | None = None, form: PrivateFormat
 
 
 def name_fault(value: bytes | str) -> str:
-    """A test's name by its fault: keys are made anew in each process, and names must not differ between them."""
+    """A test's name by its fault: keys are new in each process, and names must not differ between processes."""
     return value if isinstance(value, str) else "file"
 
 
@@ -197,7 +197,7 @@ def test_keys_on_larger_curves_sign_and_check(release: Artifact, tmp_path: Path,
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No way to Sigstore, and nothing of it known from before."""
+    """No connection to Sigstore, and nothing cached from it."""
     for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):

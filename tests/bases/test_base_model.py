@@ -1,4 +1,4 @@
-"""The base as every stage takes it: from a hub and a bucket that are real servers on loopback, and from a folder."""
+"""The base as every stage takes it: from a hub and a bucket on real servers on loopback, and from a folder."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -103,7 +103,7 @@ def test_the_first_machine_asks_the_hub_and_those_after_it_only_the_bucket(machi
         taken(context)
         base = base_artifact(context)
         assert base and base.digest == mirrored.digest
-    # Another run asks the hub what it has, and nobody for the files.
+    # Another run asks the hub for its listing, and nobody for the files.
     hub = Hub(FILES)
     with serving(hub) as url:
         ask(url)

@@ -1,7 +1,7 @@
 """A trainer without weights: its state is a chain of hashes, so that any step left out, doubled or mixed shows.
 
-It saves the files of a Hugging Face trainer in that trainer's order, emits the kit's callback's events, and leaves when
-asked. As a program it is the stage that supervises one: `python -m tests.checkpoints.toy TASK.json`.
+It saves the files of a Hugging Face trainer in that trainer's order, emits the events of the kit's callback, and leaves
+when asked. As a program it is the stage that supervises one: `python -m tests.checkpoints.toy TASK.json`.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The contract, tried on every domain of the kit, and on domains that break one promise each."""
+"""The contract, tested on every domain of the kit, and on domains that break one promise each."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def broken(domain: Domain, seed: int = 0) -> list[Kept]:
 
 @pytest.fixture
 def toy(tmp_path: Path) -> type[Domain]:
-    """The class of a domain that keeps it, as `cortex domain init` writes it."""
+    """The class of a domain that keeps the contract, as `cortex domain init` writes it."""
     [path, *_] = scaffold("toy", tmp_path)
     names: dict[str, Any] = {"__name__": "toy"}
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)

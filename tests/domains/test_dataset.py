@@ -23,7 +23,7 @@ from tests.tables import bars, write_csv
 
 
 def build(data: Path, out: Path, horizon_days: int = 1, style: str = "full") -> pl.DataFrame:
-    """As `cortex dataset build` does."""
+    """Build a dataset as `cortex dataset build` does."""
     source = {"kind": "files", "paths": [str(data)]}
     values = {"source": source, "horizon_days": horizon_days, "style": style}
     return build_dataset(read_section("markets", values), 0, Settings(), out)

@@ -13,7 +13,7 @@ from tests.checkpoints.toy import chain, save
 
 OLDER, NEWEST = 2, 4
 
-# What a checkpoint holds besides what the toy trainer saves.
+# Files of a checkpoint besides those that the toy trainer saves.
 BESIDES = {"config.json": {"hidden_size": 32}, "tokenizer.json": {"model": {}}}
 
 

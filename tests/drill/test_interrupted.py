@@ -1,4 +1,4 @@
-"""An interrupted drill leaves nothing: no program, no folder, no disk that it mounted."""
+"""An interrupted drill leaves nothing behind: no program, no folder, no mounted disk."""
 
 import os
 import signal

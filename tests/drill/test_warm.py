@@ -97,7 +97,7 @@ def test_it_outlives_who_was_killed_in_the_middle_of_asking(python: Path, tmp_pa
 
 
 def test_in_a_session_of_its_own_it_ends_by_a_signal_as_well(python: Path, tmp_path: Path) -> None:
-    """As torchrun starts and ends the processes of a trainer."""
+    """torchrun starts and ends the processes of a trainer so."""
     command, variables = [python, "-u", "-m", "under_test", "wait"], {**os.environ, "WORD": ""}
     with subprocess.Popen(command, env=variables, cwd=tmp_path, start_new_session=True) as process:
         pid = await_pid(tmp_path)

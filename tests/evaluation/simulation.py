@@ -58,7 +58,7 @@ def make_examples(
 
 
 def stated(p_up: Floats) -> Forecasts:
-    """Forecasts with these probabilities, and a return and an interval that do not matter."""
+    """Forecasts with these probabilities; their return and interval do not matter."""
     n = len(p_up)
     return Forecasts(p_up, np.zeros(n), np.full(n, -0.05), np.full(n, 0.05))
 
@@ -93,7 +93,7 @@ def make_clusters(count: int, per_cluster: int = 1, *, span: int = 1, is_timed: 
 
 
 def make_grades(p: Floats, came: Bools, *, base_rate: float = 0.5, valid: Bools | None = None) -> Grades:
-    """Grades of probabilities by whether what they are of came; an invalid one counts as the base rate."""
+    """Grades of probabilities by whether their events came; an invalid one counts as the base rate."""
     reference: Floats = np.array((base_rate - came) ** 2, dtype=np.float64)
     if valid is None:
         valid = np.ones(len(p), dtype=np.bool_)

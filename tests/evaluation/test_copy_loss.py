@@ -1,4 +1,4 @@
-"""A quantized copy that forecasts worse is released with a warning, wherever one reads of it."""
+"""A quantized copy that forecasts worse is released with a warning, wherever the copy is described."""
 
 from functools import cache
 
@@ -27,7 +27,7 @@ def nearly() -> list[Graded]:
 
 
 def spoilt() -> list[Graded]:
-    """Half of what the model says, and half noise."""
+    """Forecasts that are half the model's, and half noise."""
     return stated((TRUTH + np.random.default_rng(0).uniform(0, 1, len(TRUTH))) / 2).graded(OUTCOME)
 
 

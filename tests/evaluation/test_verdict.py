@@ -120,7 +120,7 @@ def test_a_model_that_mostly_refuses_shows_no_skill() -> None:
 
 
 def test_a_model_that_answers_just_half_of_what_it_is_asked_is_judged() -> None:
-    """Too few is less than half, as the refusal says: "50% are needed"."""
+    """The refusal says "50% are needed", so only less than half is too few."""
     outcome = np.random.default_rng(0).choice([-0.01, 0.01], size=(60, 5))
     p_up = np.where(outcome > 0, 0.9, 0.1)
     assert judge(p_up, outcome, valid_share=150 / 300).skill_shown
@@ -173,7 +173,7 @@ def test_without_rivals_the_second_line_says_so() -> None:
 
 @pytest.mark.parametrize(("low", "shown"), [(-1e-9, False), (0.0, False), (1e-9, True)])
 def test_an_interval_that_touches_zero_shows_no_skill(low: float, shown: bool) -> None:
-    """The burden of proof is the model's: 0 is what the base rate scores, and is within the interval."""
+    """The burden of proof is the model's: 0 is the base rate's own score, and lies within the interval."""
     evaluated = Evaluated(
         n=60,
         loss=0.2,

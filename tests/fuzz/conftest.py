@@ -1,4 +1,4 @@
-"""The `fuzz` fixture, and what it prints: the seed before the first example, the count after the last."""
+"""The `fuzz` fixture, and its output: the seed before the first example, the count after the last."""
 
 import os
 import random
@@ -28,7 +28,7 @@ def fuzz(
     own: float | None = getattr(request.module, "FUZZ_SECONDS", None)
     sharing = sum(not hasattr(getattr(item, "module", None), "FUZZ_SECONDS") for item in asking)
     runner = Fuzz(first_seed, own / subject if own else SECONDS / sharing, FULL_EXAMPLES // subject)
-    # At once, not at the end: an example may take the whole process down.
+    # It is printed at once, not at the end: an example may take the whole process down.
     with capsys.disabled():
         print(f"\n{request.node.name}: CORTEX_FUZZ_SEED={first_seed}", flush=True)
     yield runner

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 SECONDS = 60.0
-"""Total time of all fuzz tests, except modules with a time of their own: long enough for thousands of
+"""Seconds of all fuzz tests together, except modules with a time of their own: long enough for thousands of
 examples, short enough for every `make test`."""
 
 FULL_EXAMPLES = 20_000

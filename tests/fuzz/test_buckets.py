@@ -85,7 +85,7 @@ manifests = st.fixed_dictionaries(
 
 
 def canonical(value: object) -> bytes:
-    """As a manifest's bytes are, so that what is in it is looked at."""
+    """The canonical bytes of a manifest, so that its contents are checked."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
@@ -137,7 +137,7 @@ changes = st.builds(Change, st.sampled_from(PLACES) | odd_names, hows, data)
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bucket in which all is well."""
+    """A sound bucket."""
     home = tmp_path_factory.mktemp("sound")
     store = FolderStore(home / "bucket")
     create_run(store, "r", PROFILE, rehearsal=True)

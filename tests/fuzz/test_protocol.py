@@ -1,7 +1,7 @@
 """Lease, publication, ledger, meter and receipt, as the real code does them, over a simulated bucket: schedules of two
 and three programs with conflicts, lost answers, late writes, stale listings and kills between any two requests.
 
-A seed makes a schedule, and says all of it. hypothesis's state machines would shrink one, by taking out steps; but
+A seed determines a schedule completely. hypothesis's state machines would shrink one, by taking out steps; but
 here a step is a request of the real code, which depends on all before it, so a schedule with fewer of them is another.
 """
 
@@ -25,7 +25,7 @@ def hasty() -> Generator[None]:
 
 
 FUZZ_SECONDS = 30.0
-"""Beside what the other fuzz tests take: some two thousand schedules."""
+"""Seconds besides those of the other fuzz tests: some two thousand schedules."""
 
 SCENARIOS: tuple[Play, ...] = (play_publishing, play_spending, play_receipts)
 

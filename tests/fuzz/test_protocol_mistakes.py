@@ -1,4 +1,4 @@
-"""Each mistake that is planted into the protocol breaks a rule in schedules that break none in the right one."""
+"""Each mistake that is planted into the protocol breaks a rule, in schedules that break none in the right protocol."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.protocol.scenario import play
 __all__ = ["hasty"]
 
 SCHEDULES = 5000
-"""At most: most mistakes are found by the first hundred."""
+"""Most schedules for one mistake; most mistakes are found by the first hundred."""
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)

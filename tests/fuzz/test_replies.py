@@ -79,7 +79,7 @@ def encode(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Generated:
-    """A reply, and the text that it must be read as, where that is known."""
+    """A reply, and the text that it must be read as, if that is known."""
 
     status: int
     body: bytes
@@ -89,7 +89,7 @@ class Generated:
 
 @st.composite
 def whole(draw: st.DrawFn) -> Generated:
-    """A reply that holds a whole answer, spelled in any of the ways that endpoints have, among any other fields."""
+    """A reply that holds a whole answer, in any spelling that endpoints use, among any other fields."""
     field = draw(st.sampled_from(["reasoning_content", "reasoning"]))
     said, message = draw(
         st.sampled_from(
@@ -159,7 +159,7 @@ def check_reward(text: str) -> None:
 
 
 def check_journal(data: bytes) -> None:
-    """Whatever lies in the file, an answer that was written after it is there the next time."""
+    """Whatever the file holds, an answer that was written after it is there the next time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "answers.jsonl")
         path.write_bytes(data)

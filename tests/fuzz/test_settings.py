@@ -1,6 +1,6 @@
-"""Generated settings, places, keys and YAML: each is taken, or refused in one line that keeps keys to itself.
+"""Generated settings, places, keys and YAML: each is taken, or refused in one line that does not show keys.
 
-What is taken goes on into the libraries that read it, in a program of its own: the bucket's client ends the process
+Taken values go on to the libraries that read them, in a program of its own: the bucket's client ends a process
 that gives it an address or a key that it cannot use.
 """
 
@@ -91,7 +91,7 @@ def check_refusal(error: CortexError, variables: dict[str, str]) -> None:
 
 @dataclass
 class Client:
-    """A program that gives what was taken to the libraries, and says how each went."""
+    """A program that gives taken values to the libraries, and reports on each."""
 
     process: "subprocess.Popen[str]"
 

@@ -78,13 +78,13 @@ class Market:
 
     days: int
     bars: int
-    """A day."""
+    """Bars of a day."""
     last_bars: int
-    """Of the last day."""
+    """Bars of the last day."""
     clock: str
     extras: tuple[str, ...]
     word: str
-    """Stands in one cell of each metric."""
+    """A word in one cell of each metric."""
     form: str
     separator: str
     seed: int
@@ -117,7 +117,7 @@ def times_of(market: Market) -> list[dt.datetime]:
 
 
 def table_of(market: Market) -> pl.DataFrame:
-    """The table with every cell as the file shall hold it."""
+    """The table with the contents of each cell of the file."""
     dice = random.Random(market.seed)
     times = times_of(market)
     clock = CLOCKS[market.clock]
@@ -180,7 +180,7 @@ def check_sound(market: Market) -> None:
 
 
 def check_damaged(market: Market) -> None:
-    """Whatever befell the file: one line of refusal, or a table of plausible days with every column accounted for."""
+    """Any damage leads to one line of refusal, or to a table of plausible days with every column accounted for."""
     with tempfile.TemporaryDirectory() as folder:
         file = write(market, Path(folder))
         data = bytearray(file.read_bytes())

@@ -1,4 +1,4 @@
-"""The digests that machines start from: written whole, read back, refused where they are none."""
+"""The digests that machines start from: written whole, read back, and refused where they are no digests."""
 
 import json
 from pathlib import Path

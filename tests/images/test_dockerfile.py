@@ -59,7 +59,7 @@ def the_user_is_nobody_special(text: str) -> bool:
 
 
 def what_skypilot_installs_is_there(text: str) -> bool:
-    """The packages that its own code names, and a root who may install the rest."""
+    """The packages that SkyPilot's own code names, and a root user who may install the rest."""
     asked = re.search(r"install -y '\s+'(rsync [a-z0-9 -]+)\\''", DOCKER_UTILS.read_text(encoding="utf-8"))
     assert asked
     [run] = [rest for word, rest in stage(text, "sky") if word == "RUN"]
@@ -92,7 +92,7 @@ def labels_are_set(text: str) -> bool:
 
 
 def no_cache_is_kept(text: str) -> bool:
-    """Whatever comes from Debian comes by the script that cleans up after it."""
+    """Debian's packages are installed only by the script that cleans up after itself."""
     runs = [rest for word, rest in instructions(text) if word == "RUN"]
     cleaned = all(place in INSTALL for place in ("lib/apt/lists/*", "cache/apt/*.bin", "cache/apt/archives/*.deb"))
     return (
@@ -107,7 +107,7 @@ def only_triton_brings_a_compiler(text: str) -> bool:
 
 
 def vllm_finds_a_compiler_and_calls_no_nvcc(text: str) -> bool:
-    """In the images that have vLLM: `grpo` trains and judges with it, and `serve` serves."""
+    """It holds in the images that have vLLM: `grpo` trains and judges with it, and `serve` serves."""
     condition = """if [ "${VARIANT}" = cuda ] && grep -q '^vllm==' /image.lock; then echo g++ >> debian"""
     needs = [rest for word, rest in stage(text, "needs") if word == "RUN"]
     variables = " ".join(rest for word, rest in stage(text, "lean") if word == "ENV")

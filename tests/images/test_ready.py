@@ -19,7 +19,7 @@ MODELS = {"data": [{"id": "cortex-1"}]}
 
 @contextmanager
 def server(answers: dict[str, Any], key: str | None = None) -> Generator[str]:
-    """A server that gives `answers` by path, and to others than the key's holder none; its address."""
+    """A server that gives `answers` by path, to the holder of `key` alone if there is one; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:

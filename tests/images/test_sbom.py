@@ -1,4 +1,4 @@
-"""The bill of materials: what the inventory finds, as valid CycloneDX, the same bytes for the same image."""
+"""The bill of materials: the inventory's findings, as valid CycloneDX, the same bytes for the same image."""
 
 import json
 import shutil

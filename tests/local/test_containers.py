@@ -23,7 +23,7 @@ REFUSED = {
 
 @pytest.fixture
 def client(tmp_path: Path) -> str:
-    """A PATH on which `docker` is: one that reaches no engine, as where none is started."""
+    """A PATH with a `docker` that reaches no engine, as where none is started."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "docker"

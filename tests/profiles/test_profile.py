@@ -220,7 +220,7 @@ def test_the_digest_changes_with_every_number_and_only_then() -> None:
 
 
 def test_two_copies_of_the_same_bits_are_refused() -> None:
-    """They would share one folder, and the second would replace the first, or be taken for it."""
+    """They would share one folder: the second copy would replace the first, or be taken for it."""
     copies = [{"bits": 4, "group_size": size, "max_kl": 0.1, "max_loss_rise": 0.1} for size in (32, 128)]
     with pytest.raises(ConfigError, match=r"export: gptq has two copies of 4 bits, .* called gptq-w4: remove one"):
         load_profile("rehearsal", {"export.gptq": copies})

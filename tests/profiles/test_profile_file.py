@@ -38,7 +38,7 @@ def test_a_path_is_of_the_file_that_extends_it(folder: Path, monkeypatch: pytest
 
 
 def test_a_section_of_another_kind_replaces_the_one_before(folder: Path) -> None:
-    # Its keys are others: chains and days are no keys of files.
+    # Its keys are others: chains and days are not keys of the source `files`.
     source = {"kind": "files", "paths": ["/data"]}
     made = load_profile(write(folder / "a.yaml", extends="rehearsal", name="a", domain={"source": source}))
     assert markets_of(made).source.model_dump(mode="json") == {

@@ -1,4 +1,4 @@
-"""A road test over a bucket that is a folder: nothing of it is rented."""
+"""A road test over a bucket that is a folder: it rents nothing."""
 
 from pathlib import Path
 

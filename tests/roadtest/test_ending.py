@@ -24,7 +24,7 @@ from tests.conftest import environment
 
 @pytest.fixture
 def rented(road: Road, tmp_path: Path) -> Road:
-    """A road test whose launch was cut off a moment ago, by a user whose SkyPilot has nothing."""
+    """A road test whose launch was cut off a moment ago; SkyPilot knows nothing of it."""
     given = environment(tmp_path) | {"HOME": str(tmp_path), "CORTEX_BUCKET": road.store.url}
     road.verbs = Verbs(tmp_path / "said", given)
     road.clouds = frozenset({"gcp"})

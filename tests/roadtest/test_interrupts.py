@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: what was rented is ended, and only a third one leaves it standing, and says so."""
+"""Ctrl-C at any moment ends what was rented; only a third one leaves it standing, and says so."""
 
 import signal
 import subprocess

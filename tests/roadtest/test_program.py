@@ -1,4 +1,4 @@
-"""The program: what it refuses before anything is rented, and what its verbs say."""
+"""The program: refusals before anything is rented, and the output of its verbs."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The order of the steps, what a failure leaves out, and that what was rented is ended however it went."""
+"""The order of the steps, the steps that a failure leaves out, and the end of all rented machines in any case."""
 
 import io
 import json

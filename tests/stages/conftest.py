@@ -1,4 +1,4 @@
-"""A real bucket with a proxy in front of it, and a machine to log in to, for the stages' tests, too."""
+"""A real bucket behind a proxy, and a machine to log in to, for the stages' tests, too."""
 
 from tests.artifacts.conftest import client_environment, proxy, server
 from tests.fleet.conftest import ssh_programs, ssh_server

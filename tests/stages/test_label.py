@@ -42,7 +42,7 @@ def with_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def label(with_data: Path, cortex: Cortex, teacher: Teacher, tmp_path: Path) -> Callable[[], tuple[int, str]]:
-    """Run the stage; its exit code, and what it said."""
+    """Run the stage; return its exit code and its output."""
     shutil.copytree(with_data, tmp_path / "home", symlinks=True)
 
     def run() -> tuple[int, str]:

@@ -99,7 +99,7 @@ def test_at_the_cap_a_stage_that_is_no_trainer_stops_too_and_is_not_begun_again(
     manner: str, profile: Profile, store: Store, tmp_path: Path
 ) -> None:
     begin(store, profile, 1.0, Offer(cloud="aws", region="r", instance_type="t", spot=True, dollars_per_hour=3600))
-    # Where it comes to an item by itself, it is given all the time for it.
+    # A stage that works by items gets enough time to come to the next item by itself.
     words = ["0.3" if manner == "deaf" else "1000", manner, "run", "data", "--run", RUN]
 
     def go() -> "subprocess.CompletedProcess[str]":

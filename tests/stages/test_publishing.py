@@ -1,4 +1,4 @@
-"""Stages that end while their bucket cannot be reached: a real server that is killed, and comes back, or does not."""
+"""Stages that end while their bucket cannot be reached: a real server is killed, and comes back or does not."""
 
 import json
 import os
@@ -38,14 +38,14 @@ pytestmark = pytest.mark.integration
 
 RUN = "run-1"
 OUTAGE = 2.0
-"""Seconds for which the bucket is away."""
+"""Seconds for which the bucket cannot be reached."""
 
 Ends = Callable[[str, Callable[[], None]], None]
 
 
 @pytest.fixture
 def bucket(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> RemoteStore:
-    """A run's bucket, and stages that tell of an outage before a test is over."""
+    """A run's bucket, and stages that report an outage before a test is over."""
     assert proxy
     monkeypatch.setattr(publishing, "TOLD_AFTER", 0.5)
     monkeypatch.setattr(publishing, "TOLD_EVERY", 1.0)
@@ -60,7 +60,7 @@ def settings(tmp_path: Path, bucket: RemoteStore) -> Settings:
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch, bucket: RemoteStore, profile: Profile, tmp_path: Path) -> Ends:
-    """Make a stage one that writes two files, and then lets something happen; what it reads is there."""
+    """Make a stage one that writes two files, and then calls a function; its inputs are there."""
 
     def become(stage: str, happen: Callable[[], None]) -> None:
         def run(context: RunContext, output: Path) -> None:

@@ -37,7 +37,7 @@ def settings(tmp_path: Path, store: Store) -> Settings:
 
 @pytest.fixture
 def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, StageBody], None]:
-    """Give a stage another function, where the registry looks for it."""
+    """Replace a stage's function, where the registry looks for it."""
 
     def put(stage: str, body: StageBody) -> None:
         module = ModuleType(f"cortex.stages.{stage}")

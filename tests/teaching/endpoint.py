@@ -1,4 +1,4 @@
-"""An endpoint on loopback that replies with what a test says, counts what it is asked, and can break off or dawdle."""
+"""An endpoint on loopback that gives a test's replies, counts its requests, and can break off or be slow."""
 
 import json
 import threading
@@ -29,11 +29,11 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
     endless: bool = False
-    """Send the body again and again, without a length, until the other side has had enough."""
+    """Send the body again and again, without a length, until the client closes the connection."""
 
 
 Script = Callable[[str, int], Reply | None]
-"""The reply to a prompt that is asked for the n-th time, from 1; None closes the connection without one."""
+"""The reply to the n-th request of a prompt, from 1; None closes the connection without a reply."""
 
 
 def completion(content: Any, finish: Any = "stop", **message: Any) -> Reply:
@@ -103,7 +103,7 @@ def serving(teacher: Teacher, port: int = 0) -> Iterator[Teacher]:
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True

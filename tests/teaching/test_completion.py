@@ -1,4 +1,4 @@
-"""Replies of every shape that endpoints are known to send, each read as what it is."""
+"""Replies of every shape that endpoints are known to send, each read as intended."""
 
 import json
 from email.utils import formatdate

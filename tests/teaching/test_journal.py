@@ -69,7 +69,7 @@ def test_a_damaged_line_costs_its_own_example_alone(bad: bytes, tmp_path: Path) 
         "b": Completion("answered", "one"),
         "c": Completion("answered", "two"),
     }
-    # At the end of the file, too, where the next line must not be glued to it.
+    # It may lie at the end of the file, too, where the next line must not be glued to it.
     assert set(settled(path, row("b", "one") + b"\n" + bad)) == {"b"}
     with open_journal(path, PROMPTS) as opened:
         opened.add("a", PROMPTS["a"], Completion("answered", "three"))

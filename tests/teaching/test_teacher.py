@@ -1,4 +1,4 @@
-"""Sessions with endpoints that answer oddly, over real HTTP: what is kept, what is asked again, and what stops them."""
+"""Sessions with odd endpoints, over real HTTP: answers that are kept, asked again, or end the session."""
 
 import gzip
 import json
@@ -31,7 +31,7 @@ from .endpoint import PROMPTS, Reply, Teacher, completion, conversations, error,
 pytestmark = pytest.mark.integration
 
 ODD = "NEAR-20"
-"""The example whose replies are odd, where one is."""
+"""The example with odd replies, in tests that have one."""
 RIGHT = {example: Completion("answered", answer(prompt)) for example, prompt in PROMPTS.items()}
 OTHERS = {example: found for example, found in RIGHT.items() if example != ODD}
 
@@ -64,7 +64,7 @@ def fault(example: str, reply: str) -> str | None:
 
 
 def one_odd(reply: Callable[[int], Reply | None]) -> Callable[[str, int], Reply | None]:
-    """A script that answers everything but `ODD` as it should; `reply` maps how often it was asked to a reply."""
+    """A script that answers everything but `ODD` properly; `reply` gives `ODD`'s reply to its n-th request."""
     return lambda prompt, nth: reply(nth) if prompt == PROMPTS[ODD] else right(prompt)
 
 
@@ -227,7 +227,7 @@ def test_the_first_answers_are_read_before_the_rest_is_paid_for(
         go(teacher.endpoint(concurrency=32), kept)
     assert len(teacher.asked) == TRIAL
     assert f"{18 if resumed else 8} of 40 answers are kept" in str(raised.value)
-    # Once the endpoint is mended, what it answered before then is asked again unless an answer among it could be read.
+    # Once the endpoint works, earlier answers are asked again unless one of them could be read.
     teacher.script = right
     teacher.asked.clear()
     found = go(teacher.endpoint(), kept)
@@ -394,7 +394,7 @@ def test_a_reply_without_end_is_bounded(
 def test_an_error_on_the_way_comes_out_as_itself_and_not_in_a_group(
     raised: Exception, teacher: Teacher, kept: Path
 ) -> None:
-    """Many requests are under way, and several meet it."""
+    """Many requests are under way, and several meet the error."""
 
     def meet(done: int, total: int) -> None:
         raise raised

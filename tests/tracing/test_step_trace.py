@@ -1,4 +1,4 @@
-"""Traced steps: beside what PyTorch's allocator really gives out, and by the laws that they must follow."""
+"""Traced steps, compared with what PyTorch's allocator really gives out, and with the laws that they must follow."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_a_trace_is_within_a_tenth_of_what_the_allocator_gives_out() -> None:
     found = dict(zip(REAL, run("tests.tracing.trace_beside_real", list(REAL.values())), strict=True))
     for case, peaks in found.items():
         assert peaks["traced"] == pytest.approx(peaks["real"], rel=0.1), case
-        # What does not stay between steps by itself, too: weights alone would hide it.
+        # Memory that does not stay between steps is compared by itself, too: weights alone would hide it.
         passing = peaks["real"] - peaks["static"]
         assert peaks["traced"] - peaks["static"] == pytest.approx(passing, rel=0.1), case
 
@@ -132,7 +132,7 @@ def test_twice_the_gpus_hold_half_of_the_weights_each_and_gather_as_much() -> No
     two, four, eight = (traced()[f"GPUs {count}"] for count in (2, 4, 8))
     assert two["static"] == pytest.approx(2 * four["static"], rel=0.05)
     assert four["static"] == pytest.approx(2 * eight["static"], rel=0.05)
-    # On memory so slow that nothing but bytes counts: the optimizer works on this rank's part alone.
+    # Memory is so slow that bytes alone count: the optimizer works on this rank's part alone.
     updates = [trace["segments"]["optimizer"]["seconds"] for trace in (two, four, eight)]
     assert updates == pytest.approx([updates[0], updates[0] / 2, updates[0] / 4], rel=0.05)
     gathered = [sum(s["gathered"] for s in trace["segments"].values()) for trace in (two, four, eight)]
@@ -221,7 +221,7 @@ def test_a_plan_of_70b_takes_20_seconds_and_3_gib(cortex: Cortex, tmp_path: Path
     plan = json.loads(written.read_text())
     assert plan["basis"] == "traced"
     assert seconds < 20
-    # Of the largest process: two of them trace at a time, beside the verb itself.
+    # The memory of the largest process: two of them trace at a time, beside the verb itself.
     assert 3 * usage.ru_maxrss < 3 * 2**20
 
     again = cortex("plan", "cortex-70b", "--json")

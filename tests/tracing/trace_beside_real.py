@@ -2,7 +2,7 @@
 
 Reads a JSON list of step requests from standard input; prints for each a line of JSON: the peak of the trace, and the
 peak that PyTorch's profiler saw of the same step on real tensors, of which every allocation and every release counts.
-With two ranks the step runs in two processes that are joined by gloo, of which the first is looked at.
+With two ranks the step runs in two processes joined by gloo, of which the first is measured.
 """
 
 import json
@@ -22,7 +22,7 @@ from cortex.tracing.step_trace import StepRequest, trace
 
 
 def real_peak(request: StepRequest) -> int:
-    """Bytes that are alive at most in the second step of the request's model, its weights included."""
+    """Most bytes alive in the second step of the request's model, its weights included."""
     model: Any = step_trace._model(request)
     if request.ranks > 1:
         model = step_trace._sharded(model, request, init_device_mesh("cpu", (request.ranks,)))

@@ -1,4 +1,4 @@
-"""Draw five steps, then, continued, eight, in a tracker whose package is in the image; keep what it then has."""
+"""Draw five steps, then, continued, eight, in a tracker whose package is in the image; save the resulting curve."""
 
 import json
 import os

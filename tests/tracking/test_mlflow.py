@@ -173,7 +173,7 @@ def test_another_machine_goes_on_with_the_same_curve(server: Server, training: T
         for step in steps:
             feed.add(point(step))
         assert feed.close(10) == 0
-    # It went on from the checkpoint of step 3: what it repeats is drawn already.
+    # It continued from the checkpoint of step 3, and the repeated steps are drawn already.
     assert server.steps() == list(range(1, 9))
     assert len(server.runs) == 1
 

@@ -1,4 +1,4 @@
-"""Trackers that are drawn by packages of their own, in each image that trains."""
+"""Trackers with packages of their own, in each image that trains."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training that goes on on another machine: figures and sampled answers are drawn once."""
+"""A training that continues on another machine: figures and sampled answers are drawn once."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tests.checkpoints.conftest import context_of
 
 
 def train(context: RunContext, resumed: int | None, last: int, name: str) -> bytes:
-    """Make the steps after `resumed`, each with its figures in two parts and an answer, as a supervisor is told them;
-    the event file that it leaves."""
+    """Make the steps after `resumed`, each with its figures in two parts and an answer, as a supervisor gets them;
+    return the event file."""
     samples = SampleWriter(tracking_folder(context, "grpo") / "samples", 1)
     context.ledger.append("stage_started", stage="grpo")
     if resumed:

@@ -35,7 +35,7 @@ def test_caches_stay_where_they_can_be_written_and_go_to_the_kit_s_folder_elsewh
 
 
 def test_programs_that_came_with_the_kit_are_found_after_a_user_s_own(tmp_path: Path) -> None:
-    """SkyPilot takes AWS for not installed where it finds no `aws`."""
+    """SkyPilot treats AWS as not installed where it finds no `aws`."""
     complete_environment(environment := {"PATH": str(tmp_path)})
     found = shutil.which("aws", path=environment["PATH"])
     assert found is not None and Path(found).parent == Path(sys.executable).parent

@@ -1,4 +1,4 @@
-"""The verbs that rent machines, as programs: what they refuse, and what they show before they rent."""
+"""The verbs that rent machines, as programs: their refusals, and what they show before they rent."""
 
 import csv
 import subprocess
@@ -31,7 +31,7 @@ OFFLINE = {
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "https_proxy": "http://127.0.0.1:9",
 }
-"""A wide terminal, and no service that answers."""
+"""Variables for a wide terminal, and for services that do not answer."""
 
 REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no terminal": (LAUNCH, 77, "no terminal to ask at: add --yes (YES=1)"),
@@ -96,7 +96,7 @@ def test_a_dry_run_shows_the_plan_and_writes_what_would_be_submitted(tmp_path: P
     assert name == {"name": job_name("r1")} and sft["resources"]["accelerators"] == "H100:8"
     assert "hush" not in written + done.stdout + done.stderr
     assert not (tmp_path / "home" / "bucket").exists(), "a dry run enters nothing"
-    # Here no cloud can be rented from: the checks say so, and the last line offers what needs none.
+    # No cloud can be rented from here: the checks say so, and the last line offers what needs none.
     assert done.returncode == 78 and "make rehearse" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 

@@ -52,7 +52,7 @@ def metric(values: Sequence[float | None], symbol: str = "NEAR", start: dt.date 
 
 
 def render_all(table: pl.DataFrame, features: list[Feature], horizon_days: int) -> pl.Series:
-    """A prompt that shows everything it may: every feature to the last bit."""
+    """A prompt that shows every feature to the last bit."""
     shown = [pl.col(feature.name).cast(pl.String) for feature in features]
     return table.select(
         pl.concat_str("symbol", pl.col("date").cast(pl.String), pl.lit(str(horizon_days)), *shown, separator=" ")
@@ -60,6 +60,6 @@ def render_all(table: pl.DataFrame, features: list[Feature], horizon_days: int) 
 
 
 def markets_of(profile: Profile) -> Markets:
-    """The markets of a profile that is about them."""
+    """The markets domain of a profile that has it."""
     assert isinstance(profile.domain, Markets)
     return profile.domain

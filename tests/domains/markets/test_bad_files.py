@@ -1,4 +1,4 @@
-"""Every way in which a user's file can be unfit, and the one line that says so."""
+"""Every way in which a user's file can be unfit, and the line of each error."""
 
 import datetime as dt
 import re

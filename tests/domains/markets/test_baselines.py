@@ -51,7 +51,7 @@ def test_an_outcome_of_exactly_0_is_not_up_for_any_baseline() -> None:
 
 
 def test_a_momentum_of_exactly_0_goes_with_what_fell_in_training_and_in_the_test() -> None:
-    """As an outcome of 0 does: no change over the past is no rise, whatever followed."""
+    """An outcome of 0 is treated so, too: no change over the past is no rise, whatever followed."""
     train = TRAIN[:6].with_columns(mom7=pl.Series([0.0, 0.0, -1.0, -1.0, 2.0, 2.0]))
     train = train.with_columns(outcome=pl.Series([0.01, 0.01, -0.01, -0.01, -0.02, -0.02]))
     test = TEST[:3].with_columns(mom7=pl.Series([0.0, -1.0, 2.0]))

@@ -1,4 +1,4 @@
-"""CSV files as they come: preambles, encodings, separators, hidden files beside them, histories in parts."""
+"""CSV files as users have them: preambles, encodings, separators, hidden files beside them, histories in parts."""
 
 import gzip
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_one_asset_in_several_files_is_one_history(tmp_path: Path, names: tuple[
     "names", [("NEAR_1", "NEAR_2"), ("NEAR", "near-1"), ("NEAR_60", "NEAR_1440"), ("X-2021", "X (1)")]
 )
 def test_files_of_one_name_and_bare_numbers_are_refused_and_never_two_assets(tmp_path: Path, names: tuple[str, str]):
-    """Parts, intervals, copies, or assets: only whoever named them knows."""
+    """They may be parts, intervals, copies, or assets: only the person who named them knows."""
     for name, part in zip(names, (PRICES[:2], PRICES[2:]), strict=True):
         part.drop("symbol").write_csv(tmp_path / f"{name}.csv")
     with pytest.raises(DataError, match=r"named alike but for a number: name parts of one history `BTC-part1`"):

@@ -1,4 +1,4 @@
-"""Days and symbols that make no examples are named, with what they lack."""
+"""Days and symbols that give no examples are named, with what they lack."""
 
 import datetime as dt
 

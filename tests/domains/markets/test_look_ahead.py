@@ -1,4 +1,4 @@
-"""No decision knows of what came after it: the property that everything else is worth nothing without."""
+"""No decision uses later data: without this property, every result is worthless."""
 
 import datetime as dt
 

@@ -62,7 +62,7 @@ def test_what_is_harmless_is_forgiven(text: str) -> None:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_probability_of_one_half_goes_with_either_direction(direction: str) -> None:
-    """The direction is asked for as the likelier one: of two that are equally likely, either is."""
+    """The answer states the likelier direction; if both are equally likely, either is right."""
     answer = parse_answer(whole(GOOD.replace("0.65", "0.5").replace('"up"', f'"{direction}"')))
     assert (answer.p_up, answer.direction) == (0.5, direction)
 
@@ -75,7 +75,7 @@ def test_certainty_is_an_answer(p_up: int) -> None:
 
 @pytest.mark.parametrize("interval", ["[0.5,4]", "[-3,0.5]"])
 def test_an_expected_return_on_the_intervals_end_is_within_it(interval: str) -> None:
-    """As coverage counts outcomes: an interval holds its ends."""
+    """Coverage counts outcomes in the same way: an interval includes its ends."""
     assert parse_answer(whole(GOOD.replace("[-3,4]", interval))).return_pct == 0.5
 
 

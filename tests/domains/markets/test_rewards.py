@@ -124,7 +124,7 @@ def test_quality_grades_an_answer_and_says_why(text: str, grade: str, reason: st
     ("p_up", "grade"), [(0.03, "accepted"), (0.97, "accepted"), (0.0299, "flagged"), (0.9701, "flagged")]
 )
 def test_a_probability_just_3_percent_from_the_ends_is_not_too_certain(p_up: float, grade: str) -> None:
-    """Flagged is what lies nearer than `CERTAIN`: a teacher that rounds to whole percents may say 3%."""
+    """Probabilities nearer to an end than `CERTAIN` are flagged: a teacher that rounds to whole percents may say 3%."""
     assert check(PROMPT, answer(p_up=p_up)).grade == grade
 
 
@@ -133,7 +133,7 @@ def test_a_probability_just_3_percent_from_the_ends_is_not_too_certain(p_up: flo
     [(7, 3, "flagged"), (14, 6, "flagged"), (70, 30, "flagged"), (71, 29, "accepted")],
 )
 def test_from_3_repeated_trigrams_of_10_a_reasoning_repeats_itself(distinct: int, repeated: int, grade: str) -> None:
-    """`REPETITIVE` is the share from which it does, so just that share does, however long the reasoning is."""
+    """`REPETITIVE` is the share from which it does: exactly that share counts, however long the reasoning is."""
     # Each word begins a 3-gram of its own, but for the last two; of three or more "up", all but the first repeat it.
     words = ["flow:-2", *(f"w{chr(97 + index // 26)}{chr(97 + index % 26)}" for index in range(distinct - 2))]
     text = answer(" ".join([*words, *["up"] * (repeated + 3)]))
@@ -142,7 +142,7 @@ def test_from_3_repeated_trigrams_of_10_a_reasoning_repeats_itself(distinct: int
 
 
 def test_an_outcome_of_exactly_zero_is_no_rise() -> None:
-    """As the scores and the base rate count it: "up" is an outcome above 0."""
+    """The scores and the base rate count it so, too: "up" is an outcome above 0."""
     assert (brier_reward(1.0, 0.0), brier_reward(0.0, 0.0)) == (0.0, 1.0)
 
 

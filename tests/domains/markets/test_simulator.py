@@ -25,7 +25,7 @@ def default() -> MarketTables:
 
 @pytest.fixture(scope="module")
 def examples() -> pl.DataFrame:
-    """Some 34,000 independent decisions with their levels and what the oracle knew."""
+    """Some 34,000 independent decisions, with their levels and the oracle's probabilities."""
     table = build_examples(simulate(LARGE, seed=5), LARGE, render_all)
     return table.with_columns(
         up=(pl.col("outcome") > 0).cast(pl.Float64), flow=level(pl.col("flow")), whales=level(pl.col("whales"))
