@@ -1,4 +1,4 @@
-"""Every docstring begins with the thing or the verb that it describes: a riddle begins with a question word."""
+"""Every docstring begins with the thing or the verb that it describes, so that a reader need not read it twice."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ import pytest
 from cortex.settings import CHECKOUT
 
 FOLDERS = ("cortex", "scripts", "infra", "examples", "tests")
-QUESTIONS = {"What", "Whether", "Who", "How", "When", "Where", "Which", "Those", "Whose"}
+RIDDLE_STARTS = {"What", "Whether", "Who", "How", "When", "Where", "Which", "Those", "Whose"}
+"""First words that put off the thing which a docstring describes."""
 
 
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
@@ -20,16 +21,14 @@ def docstrings(source: str) -> Iterator[tuple[int, str]]:
             match statement:
                 case ast.Expr(value=ast.Constant(value=str(text))):
                     yield statement.lineno, text
-                case _:
-                    pass
 
 
 def riddles(path: Path) -> list[str]:
-    """Docstrings of a file that begin with a question word, each by its place and first line."""
+    """Docstrings of a file that begin with one of these words, each with its place and first line."""
     return [
         f"{path.relative_to(CHECKOUT)}:{line}: {text.strip().splitlines()[0]}"
         for line, text in docstrings(path.read_text(encoding="utf-8"))
-        if text.split(maxsplit=1)[:1] and text.split(maxsplit=1)[0] in QUESTIONS
+        if text.split(maxsplit=1)[:1] and text.split(maxsplit=1)[0] in RIDDLE_STARTS
     ]
 
 
