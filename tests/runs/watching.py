@@ -1,4 +1,4 @@
-"""Helpers of the tests of notices: sources asked often, waits, and rubbish answers."""
+"""Shared parts of the tests of notices: sources asked often, waits, and rubbish answers."""
 
 import socket
 import threading

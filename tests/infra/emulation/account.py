@@ -1,4 +1,4 @@
-"""One account of the emulated AWS, and the forms of its resources."""
+"""One account of the emulated AWS, and the spelling of its resources."""
 
 from functools import cache
 from typing import Any
