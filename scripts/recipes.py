@@ -137,7 +137,9 @@ def _row(profile: Profile, kept: Mapping[str, Any]) -> str:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *words], cwd=CHECKOUT, check=True, capture_output=True, encoding="utf-8"
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def files_have_a_fixed_time(text: str) -> bool:
 RULES: list[tuple[Callable[[str], bool], str, str]] = [
     (base_is_pinned, "@sha256:0bee7276", "@sha256:"),
     (base_is_pinned, "FROM ${BASE_IMAGE} AS kit", "FROM python:3.11 AS kit"),
-    (nothing_is_pulled_to_read_the_file, "# Every image", "# syntax=docker/dockerfile:1\n# Every image"),
+    (nothing_is_pulled_to_read_the_file, "# All images", "# syntax=docker/dockerfile:1\n# Every image"),
     (the_user_is_nobody_special, "USER 10001:10001", "USER root"),
     (the_user_is_nobody_special, "EXPOSE 8000", "USER root\nEXPOSE 8000"),
     (hashes_are_required, "check=--require-hashes", "check=--no-verify-hashes"),
