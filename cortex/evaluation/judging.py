@@ -41,7 +41,7 @@ class Origin:
     train_examples: int
     """Number of examples that the models were trained on."""
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What else the domain tells of the data, for people."""
+    """Further facts of the data, for people."""
 
 
 def evaluate(
