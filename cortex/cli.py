@@ -19,6 +19,7 @@ from cortex.verbs import (
     planning,
     profiles,
     releases,
+    rent,
     server,
     watching,
 )
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, estimating, launching, watching, releases):
+for verbs in (here, checking, planning, estimating, launching, rent, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(domains.app, name="domain")

@@ -2,13 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortex.errors import ConfigError, CortexError, RefusedError, UsageError
 from cortex.text import json_text
 from cortex.verbs.options import INTERRUPTED, AsJson, Set, read_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cortex.artifacts.store import Store
+    from cortex.fleet.sweep.sweep import Leftover, Sweep
 
 app = typer.Typer()
 
@@ -93,27 +99,13 @@ def sweep(
 ) -> None:
     """Find machines, disks and addresses with the kit's tags that no live run needs; AWS only."""
     from cortex.artifacts.open_store import open_store
-    from cortex.console import Console
-    from cortex.fleet.sweep import ec2
-    from cortex.fleet.sweep.sweep import ELSEWHERE, look, table
-    from cortex.fleet.sweep.sweep import destroy as end_all
-    from cortex.section import nearest
+    from cortex.fleet.sweep.sweep import look
     from cortex.settings import Settings
 
-    store, console = open_store(Settings().bucket_url), Console()
-    known = ec2.regions()
-    stray = [region for region in regions or () if region not in known]
-    if stray:
-        raise UsageError(f"no region {stray[0]!r} is enabled for this account: {nearest(stray[0], known)}")
-    where = list(dict.fromkeys(regions or known))
+    store = open_store(Settings().bucket_url)
+    where = _choose_regions(regions or ())
     swept = look(store, where)
-    if as_json:
-        print(json_text(swept.to_json()))
-    elif swept.found:
-        console.print(table(swept.found))
-    else:
-        console.print(f"nothing is left over in {len(where)} regions; {swept.live} things belong to live runs")
-    print(ELSEWHERE, file=sys.stderr)
+    _show_swept(swept, len(where), as_json=as_json)
     ours = [leftover for leftover in swept.found if foreign or not leftover.foreign]
     wanted = [leftover for leftover in ours if abandon or not leftover.verdict.keeps]
     faults = [f"could not look everywhere: {fault}" for fault in swept.failures]
@@ -126,18 +118,52 @@ def sweep(
     if destroy and wanted:
         if not yes:
             ask_to_destroy(len(wanted))
-        try:
-            for leftover, fault in end_all(wanted, store, where):
-                print(
-                    f"{leftover.thing.kind} {leftover.thing.id}: {fault or 'destroyed'}",
-                    file=sys.stderr if as_json else None,
-                )
-                faults += [fault] if fault else []
-        except KeyboardInterrupt as interruption:
-            print("interrupted; the same command goes on with the rest", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from interruption
+        faults += _destroy(wanted, store, where, as_json=as_json)
     if faults:
         raise CortexError(f"{'; '.join(faults)}; run it again once that is mended")
+
+
+def _choose_regions(asked: "Sequence[str]") -> list[str]:
+    """The regions asked for, each once; all that are enabled where none is."""
+    from cortex.fleet.sweep import ec2
+    from cortex.section import nearest
+
+    known = ec2.regions()
+    stray = [region for region in asked if region not in known]
+    if stray:
+        raise UsageError(f"no region {stray[0]!r} is enabled for this account: {nearest(stray[0], known)}")
+    return list(dict.fromkeys(asked or known))
+
+
+def _show_swept(swept: "Sweep", regions: int, *, as_json: bool) -> None:
+    from cortex.console import Console
+    from cortex.fleet.sweep.sweep import ELSEWHERE, table
+
+    if as_json:
+        print(json_text(swept.to_json()))
+    elif swept.found:
+        Console().print(table(swept.found))
+    else:
+        Console().print(f"nothing is left over in {regions} regions; {swept.live} things belong to live runs")
+    print(ELSEWHERE, file=sys.stderr)
+
+
+def _destroy(leftovers: "Sequence[Leftover]", store: "Store", regions: "Sequence[str]", *, as_json: bool) -> list[str]:
+    """Destroy them, and print how each went; returns the faults."""
+    from cortex.fleet.sweep.sweep import destroy
+
+    faults: list[str] = []
+    try:
+        for leftover, fault in destroy(leftovers, store, regions):
+            print(
+                f"{leftover.thing.kind} {leftover.thing.id}: {fault or 'destroyed'}",
+                file=sys.stderr if as_json else None,
+            )
+            faults += [fault] if fault else []
+    except KeyboardInterrupt as interruption:
+        print("interrupted; the same command goes on with the rest", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from interruption
+    return faults
 
 
 def ask_to_destroy(count: int) -> None:

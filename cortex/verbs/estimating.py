@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Traces = Annotated[
+    Path | None,
+    typer.Option(
+        parser=read_path, metavar="DIR", help="Spot traces to replay; those in one folder are zones at one time."
+    ),
+]
+Deadline = Annotated[
+    float | None, typer.Option(metavar="HOURS", help="Hours to the deadline; default: the profile's budget.hours.")
+]
+Slack = Annotated[float | None, typer.Option(help="Or the deadline as a multiple of the work; default: 1.5.")]
+Boot = Annotated[
+    float | None, typer.Option(metavar="MINUTES", help="From the request for a machine to its first step.")
+]
+Plot = Annotated[Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Also plot costs and times.")]
+
 FORMER_NAME = "forecast"
 """The verb's name in earlier releases, which still works."""
 
@@ -25,33 +40,20 @@ FORMER_NAME = "forecast"
 def estimate(
     context: typer.Context,
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="A name in jobs/profiles/, or a path.")],
-    traces: Annotated[
-        Path | None,
-        typer.Option(
-            parser=read_path, metavar="DIR", help="Spot traces to replay; those in one folder are zones at one time."
-        ),
-    ] = None,
+    traces: Traces = None,
     sets: Set = None,
-    deadline: Annotated[
-        float | None, typer.Option(metavar="HOURS", help="Hours to the deadline; default: the profile's budget.hours.")
-    ] = None,
-    slack: Annotated[
-        float | None, typer.Option(help="Or the deadline as a multiple of the work; default: 1.5.")
-    ] = None,
+    deadline: Deadline = None,
+    slack: Slack = None,
     work: Annotated[float | None, typer.Option(metavar="HOURS", help="Hours of work on one machine.")] = None,
     like: Annotated[str | None, typer.Option(metavar="RUN", help="Or take the work's hours from this run.")] = None,
     price_spot: Annotated[float | None, typer.Option(metavar="DOLLARS", help="A spot machine's hour.")] = None,
     price_on_demand: Annotated[float | None, typer.Option(metavar="DOLLARS", help="An on-demand machine's.")] = None,
     checkpoint: Annotated[float | None, typer.Option(metavar="MINUTES", help="Work between checkpoints.")] = None,
-    boot: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="From the request for a machine to its first step.")
-    ] = None,
+    boot: Boot = None,
     zones: Annotated[int, typer.Option(help="Zones that the job may move among.")] = 1,
     replays: Annotated[int, typer.Option(help="Number of simulated runs.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the replays' starts.")] = 0,
-    plot: Annotated[
-        Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Also plot costs and times.")
-    ] = None,
+    plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Estimate a run's hours and dollars on spot machines, on-demand ones, or both; nothing is started."""

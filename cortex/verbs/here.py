@@ -2,12 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortex.text import json_text
 from cortex.verbs.options import INTERRUPTED, AsJson, Set, read_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cortex.artifacts.store import Store
+    from cortex.console import Console
+    from cortex.profiles.profile import Profile
+    from cortex.settings import Settings
 
 app = typer.Typer()
 
@@ -54,28 +62,15 @@ def rehearse(
 ) -> None:
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
     from cortex.artifacts.open_store import open_store
-    from cortex.artifacts.signing_keys import PRIVATE_KEY
-    from cortex.artifacts.trust import Trust, read_signature, trusted_keys
     from cortex.console import Console
-    from cortex.fleet.home.download import sign_release, signer_of
     from cortex.local.places import Venvs
     from cortex.local.rehearsal import Rehearsal
-    from cortex.profiles.profile_file import load_profile
-    from cortex.runs.context import artifact_prefix, list_runs, load_run, new_run_id
-    from cortex.runs.show import describe_run, last_line, print_run
+    from cortex.runs.context import new_run_id
     from cortex.settings import Settings
 
     settings, console = Settings(), Console()
     store = open_store(settings.bucket_url)
-    if run_id and profile is None and data is None and seed is None and not sets and run_id in list_runs(store):
-        resolved = load_run(store, run_id)
-    else:
-        overrides: dict[str, object] = {}
-        if data is not None:
-            overrides["domain.source"] = {"kind": "files", "paths": [str(data.absolute())]}
-        if seed is not None:
-            overrides["seed"] = seed
-        resolved = load_profile(profile or "rehearsal", overrides, sets)
+    resolved = _resolve_profile(store, run_id, profile, data, sets or (), seed)
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
     if containers:
@@ -89,15 +84,8 @@ def rehearse(
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption
-    # Signed here, not in the stage: the images have no signing library, and the key stays with its owner.
-    own = settings.keys / PRIVATE_KEY
-    release = store.local_path(artifact_prefix(name, "release"))
-    if own.exists() and release and read_signature(release) is None:
-        sign_release(name, store, release, own)
-    trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
-    described = {**describe_run(store, name), "signed": str(signer_of(store, name, trust))}
-    print_run(described, console)
-    print(last_line(described), flush=True)
+    _sign_release(name, store, settings)
+    _show_run(name, store, settings, console)
 
 
 @app.command()
@@ -133,3 +121,47 @@ def drill(
     else:
         print_report(report, Console())
     raise typer.Exit(0 if report.held else 1)
+
+
+def _resolve_profile(
+    store: "Store", run_id: str | None, profile: str | None, data: Path | None, sets: "Sequence[str]", seed: int | None
+) -> "Profile":
+    """The stored profile of a run that continues, or a new run's, with the values that were given."""
+    from cortex.profiles.profile_file import load_profile
+    from cortex.runs.context import list_runs, load_run
+
+    if run_id and profile is None and data is None and seed is None and not sets and run_id in list_runs(store):
+        return load_run(store, run_id)
+    overrides: dict[str, object] = {}
+    if data is not None:
+        overrides["domain.source"] = {"kind": "files", "paths": [str(data.absolute())]}
+    if seed is not None:
+        overrides["seed"] = seed
+    return load_profile(profile or "rehearsal", overrides, sets)
+
+
+def _sign_release(name: str, store: "Store", settings: "Settings") -> None:
+    """Sign the release with the user's own key, if there is one.
+
+    It is not done in the stage, since the images have no signing library, and the key stays with its owner.
+    """
+    from cortex.artifacts.signing_keys import PRIVATE_KEY
+    from cortex.artifacts.trust import read_signature
+    from cortex.fleet.home.download import sign_release
+    from cortex.runs.context import artifact_prefix
+
+    own = settings.keys / PRIVATE_KEY
+    release = store.local_path(artifact_prefix(name, "release"))
+    if own.exists() and release and read_signature(release) is None:
+        sign_release(name, store, release, own)
+
+
+def _show_run(name: str, store: "Store", settings: "Settings", console: "Console") -> None:
+    from cortex.artifacts.trust import Trust, trusted_keys
+    from cortex.fleet.home.download import signer_of
+    from cortex.runs.show import describe_run, last_line, print_run
+
+    trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
+    described = {**describe_run(store, name), "signed": str(signer_of(store, name, trust))}
+    print_run(described, console)
+    print(last_line(described), flush=True)

@@ -1,64 +1,27 @@
-"""Verbs that rent machines: for a run, for work by hand, for a teacher; and verbs that stop and resume a run."""
+"""Verbs that launch a run in the cloud, stop it and resume it."""
 
 import math
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cortex.errors import ConfigError, RefusedError, UsageError
-from cortex.verbs.options import INTERRUPTED, Run, Set, read_path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cortex.artifacts.store import Store
-    from cortex.console import Console
-    from cortex.fleet.clouds.abilities import Target
-    from cortex.fleet.launch.launch_plan import Plan
-    from cortex.fleet.launch.run_launch import Order
-    from cortex.profiles.profile import Profile
-    from cortex.runs.deadline_standing import Deadline as DeadlineOf
-    from cortex.runs.events import Event
-    from cortex.settings import Settings
+from cortex.errors import UsageError
+from cortex.verbs.launch_steps import LaunchOptions, Relaunch, start_run
+from cortex.verbs.options import Run, Set, read_path
+from cortex.verbs.rent_options import Cloud, DryRun, Yes
 
 app = typer.Typer()
 
 Pipeline = Annotated[
     Path | None, typer.Option("--pipeline", parser=read_path, metavar="PATH", help="In place of sky.yaml.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Stop after the plan, and write the tasks that would be submitted.")
-]
 Force = Annotated[bool, typer.Option("--force", help="Launch even if a check fails.")]
 Deadline = Annotated[
     float | None,
     typer.Option(metavar="HOURS", help="End within so many hours of the first launch, on demand if need be."),
 ]
-Cloud = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLOUD[/PLACE]", help="Rent only there: vast, runpod, lambda, gcp/us-central1, ssh/<pool>, ..."
-    ),
-]
 NoFollow = Annotated[bool, typer.Option("--no-follow", help="Return once the job is submitted.")]
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The new limits of a run that is launched again; None leaves a limit unchanged."""
-
-    budget: float | None = None
-    """In dollars."""
-    deadline: float | None = None
-    """In hours from the first launch."""
-    max_duration: float | None = None
-    """In hours from the first launch."""
 
 
 @app.command()
@@ -81,7 +44,7 @@ def launch(
     _require_hours("--deadline", deadline)
     resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline}, sets)
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
-    _start(run, resolved, pipeline, cloud=cloud, yes=yes, dry_run=dry_run, follow=not no_follow, force=force)
+    start_run(run, resolved, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force))
 
 
 @app.command()
@@ -116,9 +79,8 @@ def resume(
     require_unfinished(run_id, store)
     events = LedgerReader(store, run_id, ticks=1).new_events()
     limit = cap(events, profile.budget.dollars) if budget is None else budget
-    raised = Raised(budget, deadline, max_duration)
-    asked = {"yes": yes, "dry_run": dry_run, "follow": not no_follow, "force": force}
-    _start(run_id, profile, pipeline, cloud=cloud, **asked, again=True, raised=raised, limit=limit, events=events)
+    again = Relaunch(events, limit, budget=budget, deadline=deadline, max_duration=max_duration)
+    start_run(run_id, profile, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force), again)
 
 
 @app.command()
@@ -135,272 +97,6 @@ def stop(run_id: Run) -> None:
     print(f"checkpoints stay: `make resume RUN={run_id}` goes on" if stopped else f"nothing of run {run_id} is running")
 
 
-@app.command()
-def rent(
-    name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher; or the path of a similar file.")],
-    cloud: Cloud = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Start a machine outside of any run; those of jobs/ end by themselves when they are idle."""
-    import os
-
-    from cortex.console import Console
-    from cortex.fleet.clouds.job_names import cluster_name
-    from cortex.fleet.launch.jobs import SkyPilotJobs
-    from cortex.fleet.launch.launch_plan import make_plan
-    from cortex.fleet.tasks.bucket_keys import find_missing_keys, with_bucket_keys
-    from cortex.fleet.tasks.run_tasks import find_job, resolve_job
-    from cortex.settings import Settings
-
-    settings, path = Settings(), find_job(name)
-    target = _require_target(cloud)
-    document = resolve_job(path, settings=settings, target=target)
-    environment = with_bucket_keys(os.environ, settings.bucket_url) if target else dict(os.environ)
-    if not dry_run:
-        _require_terminal(yes)
-        _require_pushed([document])
-    cluster = cluster_name(path.stem)
-    plan = make_plan(cluster, [document], settings.bucket_url, environment, where=path)
-    plan.print(Console())
-    unset = [secret for secret, known in plan.secrets.items() if not known and secret.startswith("CORTEX_")]
-    if unset and not dry_run:
-        raise ConfigError(f"{path.name} needs {', '.join(unset)}: set it in this shell, then run this again")
-    lacks = (
-        find_missing_keys([document], settings.bucket_url, environment) if "CORTEX_BUCKET" in document["envs"] else []
-    )
-    if lacks and not dry_run:
-        raise ConfigError("; ".join(f"{words}: {fix}" for words, fix in lacks))
-    if dry_run:
-        _write([document], cluster, settings.work(cluster))
-        return
-    if not yes:
-        typer.confirm(f"Start {cluster}?", abort=True)
-    with _print_if_interrupted(f"{cluster} may come up all the same: `.venv/bin/sky down {cluster}` ends it"):
-        SkyPilotJobs().start_cluster(document, cluster, environment)
-    print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it at once")
-
-
-def _start(
-    run: str,
-    profile: "Profile",
-    pipeline: Path | None,
-    *,
-    cloud: str | None,
-    yes: bool,
-    dry_run: bool,
-    follow: bool,
-    force: bool,
-    again: bool = False,
-    raised: Raised | None = None,
-    limit: float | None = None,
-    events: "Sequence[Event]" = (),
-) -> None:
-    """Launch a run, or launch it `again`, with the `events` of its ledger. `limit` is the cap in dollars, if it is not
-    the profile's."""
-    import os
-
-    from cortex.artifacts.open_store import open_store
-    from cortex.console import Console
-    from cortex.fleet.clouds.job_names import job_name
-    from cortex.fleet.launch.jobs import SkyPilotJobs
-    from cortex.fleet.launch.launch_plan import make_plan
-    from cortex.fleet.launch.run_launch import launch as submit
-    from cortex.fleet.launch.run_launch import require_bucket
-    from cortex.fleet.status.status_view import follow as watch
-    from cortex.fleet.tasks.bucket_keys import with_bucket_keys
-    from cortex.runs.pipeline import SKY_YAML
-    from cortex.settings import Settings
-
-    settings, path, console, raised = Settings(), pipeline or SKY_YAML, Console(), raised or Raised()
-    place = _require_target(cloud)
-    documents, target = _resolve(run, profile, path, settings, raised.deadline, events, place)
-    environment = with_bucket_keys(os.environ, settings.bucket_url) if place else dict(os.environ)
-    if not dry_run:
-        _require_terminal(yes)
-        require_bucket(settings.bucket_url)
-    limited = _with_limits(profile, limit, target.hours if target else 0.0)
-    faults = _run_checks(run, limited, documents, settings, console, environment)
-    if faults and not (dry_run or force):
-        raise ConfigError(f"run {run} is not launched: {faults}")
-    title = f"run {run}, profile {profile.name} ({profile.digest[:12]})"
-    plan = make_plan(
-        title, documents, settings.bucket_url, environment, where=path, profile=profile, budget=limit, deadline=target
-    )
-    plan.print(console)
-    if dry_run:
-        _write(documents, job_name(run), settings.work(run))
-        if faults:
-            raise ConfigError(f"run {run} could not be launched: {faults}")
-        return
-    if not yes:
-        typer.confirm(f"Launch run {run}?", abort=True)
-    store = open_store(settings.bucket_url)
-    order = _order(run, profile, documents, plan, path, store, environment)
-    order = replace(
-        order,
-        again=again,
-        budget=raised.budget,
-        max_duration=raised.max_duration,
-        deadline=target,
-    )
-    ways_out = f"`make stop RUN={run}` ends it, `make resume RUN={run}` goes on"
-    with _print_if_interrupted(f"run {run} may be submitted all the same: {ways_out}"):
-        print(f"run {run} is submitted as {submit(order, store, SkyPilotJobs())}", flush=True)
-    print(_ensure_watcher(settings.home), flush=True)
-    if follow:
-        watch(store, run, console)
-
-
-def _order(
-    run: str,
-    profile: "Profile",
-    documents: list[dict[str, Any]],
-    plan: "Plan",
-    path: Path,
-    store: "Store",
-    environment: "Mapping[str, str]",
-) -> "Order":
-    """The order to launch a run: with its secret, its base's pin, and the role of its machines in AWS."""
-    from cortex.artifacts.file_names import BASES
-    from cortex.bases.base_pin import mirror_prefix
-    from cortex.bases.base_revision import pin_now
-    from cortex.fleet.clouds.task_clouds import goes_to
-    from cortex.fleet.launch.run_launch import Order
-    from cortex.fleet.launch.run_role import RunRole
-    from cortex.runs.run_secret import RunSecret
-    from cortex.settings import Settings
-
-    settings = Settings()
-    secret = RunSecret.of(run, settings)
-    base = pin_now(store, secret, profile.model, environment)
-    if base:
-        print(f"base {base.meta['base']} at revision {base.meta['revision']}: {base.size / 1e9:.1f} GB", flush=True)
-    mirrored = (mirror_prefix(base) or "").removeprefix(f"{BASES}/") if base else None
-    role = RunRole.of(run, settings, mirrored) if goes_to(documents, "aws") else None
-    return Order(run, profile, documents, plan.offers, path.name, plan.owner, environment, secret, base=base, role=role)
-
-
-def _resolve(
-    run: str,
-    profile: "Profile",
-    path: Path,
-    settings: "Settings",
-    deadline: float | None,
-    events: "Sequence[Event]",
-    place: "Target | None",
-) -> "tuple[list[dict[str, Any]], DeadlineOf | None]":
-    """A run's tasks as they are submitted, and the deadline by which their machines are chosen: the raised one, else
-    that of the ledger or the profile."""
-    import time
-
-    from cortex.fleet.launch.new_deadline import make_deadline
-    from cortex.fleet.tasks.run_tasks import resolve
-    from cortex.runs.deadline_standing import Deadline as DeadlineOf
-
-    known = DeadlineOf.read(events)
-    hours = deadline or (known.hours if known else profile.budget.hours)
-    documents = resolve(profile, run, pipeline=path, settings=settings, target=place)
-    if not hours:
-        return documents, None
-    target = make_deadline(profile, documents, path, hours, time.time(), events=events)
-    renting = "spot first" if target.spot else "on demand"
-    return resolve(profile, run, pipeline=path, settings=settings, renting=renting, target=place), target
-
-
-@contextmanager
-def _print_if_interrupted(what: str) -> Generator[None]:
-    """On Ctrl-C, print what may still happen and leave: the request to SkyPilot is not cancelled by it."""
-    try:
-        yield
-    except KeyboardInterrupt as interruption:
-        print(f"interrupted; {what}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from interruption
-
-
-def _ensure_watcher(home: Path) -> str:
-    """Make sure that `cortex watch` runs where SkyPilot's server is: start it here unless the server is remote."""
-    from cortex.fleet.clouds.skypilot import has_remote_server
-    from cortex.fleet.watch.background import log_path, start_watcher
-
-    if has_remote_server():
-        return "launches that fail are ended by `cortex watch` on SkyPilot's server"
-    start_watcher(home)
-    return f"launches that fail are ended by `cortex watch`, from here: its log is {log_path(home)}"
-
-
-def _require_target(cloud: str | None) -> "Target | None":
-    """Read `--cloud`, and check first of all that SkyPilot has the packages for that cloud here."""
-    if cloud is None:
-        return None
-    from cortex.fleet.clouds.abilities import Target
-    from cortex.fleet.clouds.access import require_pool
-    from cortex.fleet.clouds.packages import install_command, missing_packages
-    from cortex.fleet.clouds.skypilot import has_remote_server
-
-    target = Target.read(cloud)
-    # A remote server has its own packages: preflight checks those.
-    lacks = [] if has_remote_server() else missing_packages(target.cloud)
-    if lacks:
-        raise ConfigError(
-            f"SkyPilot lacks packages for {target.cloud} here ({', '.join(lacks)}): {install_command(target.cloud)}"
-        )
-    require_pool(target)
-    return target
-
-
 def _require_hours(option: str, hours: float | None) -> None:
     if hours is not None and not (math.isfinite(hours) and 0 < hours <= 8760):
         raise UsageError(f"{option} {hours:g} is no time: give the hours from the first launch, above 0, at most 8760")
-
-
-def _with_limits(profile: "Profile", dollars: float | None, hours: float) -> "Profile":
-    """The profile with the cap and the deadline that hold, for checks that compare them with the estimate."""
-    limits = {"hours": hours} | ({} if dollars is None else {"dollars": dollars})
-    return profile.model_copy(update={"budget": profile.budget.model_copy(update=limits)})
-
-
-def _run_checks(
-    run: str,
-    profile: "Profile",
-    documents: list[dict[str, Any]],
-    settings: "Settings",
-    console: "Console",
-    environment: "Mapping[str, str]",
-) -> str:
-    """Run every check and print the findings; return a sentence about the failed ones, or an empty text."""
-    from cortex.fleet.preflight import preflight
-    from cortex.fleet.preflight.finding import failed, table
-
-    findings = preflight(profile, run, settings, documents, environment=environment)
-    console.print(table(findings))
-    faults = [finding.check for finding in failed(findings)]
-    if not faults:
-        return ""
-    here = "; without a cloud, `make rehearse` runs the same pipeline on this machine" if "clouds" in faults else ""
-    return f"{', '.join(faults)} failed; each fix is in the table{here}"
-
-
-def _require_pushed(documents: list[dict[str, Any]]) -> None:
-    from cortex.fleet.tasks.run_tasks import unpushed_images
-
-    missing = unpushed_images(documents)
-    if missing:
-        raise ConfigError(
-            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds "
-            "and pushes them, and writes it"
-        )
-
-
-def _write(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
-    from cortex.fleet.tasks.run_tasks import dump
-
-    path = folder.absolute() / "launch.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump(documents, name), encoding="utf-8")
-    print(f"nothing was launched; what would be submitted is in {path}")
-
-
-def _require_terminal(yes: bool) -> None:
-    if not yes and not sys.stdin.isatty():
-        raise RefusedError("refusing to rent machines unasked, and there is no terminal to ask at: add --yes (YES=1)")
