@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cortex.errors import ConfigError, CortexError
+from cortex.fleet.tasks.image_digests import DIGESTS
 from cortex.settings import Settings
 from scripts.images.build import VARIANTS, Built, build, chosen, found
-from scripts.images.push import DIGESTS, push, write_digests
+from scripts.images.push import push, write_digests
 
 
 def main() -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from cortex.artifacts.folders import write_whole
 from cortex.errors import ConfigError, RefusedError, StageError
-from cortex.fleet.tasks.run_tasks import DIGESTS
+from cortex.fleet.tasks.image_digests import DIGESTS, read_digests
 from scripts.images.build import Built, revision
 from scripts.images.docker import docker, docker_aloud
 
 REGISTRY = re.compile(r"[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*")
-REFERENCE = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 
 
 def push(image: Built, registry: str, *, dirty: bool = False) -> str:
@@ -65,26 +64,6 @@ def pushed_reference(tag: str, repository: str) -> str:
         if reference.startswith(f"{repository}@"):
             return reference
     raise StageError(f"{repository} took {tag}, and told no digest")
-
-
-def read_digests(path: Path = DIGESTS) -> dict[str, str]:
-    """The pushed images by name, each `<repository>@sha256:...`; empty where nothing was pushed.
-
-    Raises:
-        ConfigError: the file is not what `make push` writes.
-    """
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON: {error}; remove it, and `make push`") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} holds no mapping: remove it, and `make push`")
-    for name, reference in found.items():
-        if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
-            raise ConfigError(f"{path}: {name} is {reference!r}, and no digest: remove it, and `make push`")
-    return found
 
 
 def write_digests(pushed: Mapping[str, str], path: Path = DIGESTS) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import ConfigError
-from scripts.images.push import read_digests, write_digests
+from cortex.fleet.tasks.image_digests import read_digests
+from scripts.images.push import write_digests
 
 DATA = f"registry.example/kit/data@sha256:{'a' * 64}"
 SFT = f"registry.example/kit/sft@sha256:{'b' * 64}"
@@ -27,10 +28,15 @@ def test_what_is_pushed_is_read_back_beside_what_was_pushed_before(tmp_path: Pat
     ("text", "said"),
     [
         ("{", "is not JSON"),
-        ("[]", "holds no mapping"),
-        ('{"data": "registry.example/kit/data:latest"}', "data is 'registry.example/kit/data:latest', and no digest"),
-        ('{"data": 7}', "data is 7, and no digest"),
+        ("[]", "is not a mapping"),
+        (
+            '{"data": "registry.example/kit/data:latest"}',
+            "is 'registry.example/kit/data:latest', which is no digest",
+        ),
+        ('{"data": 7}', "data is 7, which is no digest"),
         (json.dumps({"data": DATA[:-1]}), "no digest"),
+        (json.dumps({"data": f"{DATA}, and more"}), "no digest"),
+        ('{"data": ' + "[" * 9999, "nested more than"),
     ],
 )
 def test_what_is_no_digest_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -40,3 +46,9 @@ def test_what_is_no_digest_is_refused(tmp_path: Path, text: str, said: str) -> N
         read_digests(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)") as caught:
+        read_digests(tmp_path)
+    assert str(tmp_path) in str(caught.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cortex.fleet.clouds.abilities import OWN_MACHINES
-from cortex.fleet.tasks.run_tasks import DIGESTS
+from cortex.fleet.tasks.image_digests import DIGESTS
 from cortex.profiles.profile import Profile
 from cortex.runs.price_list import Offer
 from cortex.settings import Settings

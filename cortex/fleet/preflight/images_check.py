@@ -1,6 +1,5 @@
 """Check that the registry has the images that the tasks would start, by digest."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from cortex.errors import ConfigError, CortexError, RefusedError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground, resources
 from cortex.fleet.preflight.image_registry import Image, is_there
+from cortex.fleet.tasks.image_digests import read_digests
 from cortex.runs.pipeline import container_of, image_name
 
 NAME = "images"
@@ -57,12 +57,9 @@ def _summed(answers: list[tuple[str, str]], images: set[Image]) -> Finding:
 
 def _pushed(path: Path) -> dict[str, str]:
     """References with digests of the pushed images, by short name."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is not there: the images were never pushed") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error})") from error
+    if not path.exists():
+        raise ConfigError(f"{path} is not there: the images were never pushed")
+    return read_digests(path)
 
 
 def _digest(image: str, pushed: Mapping[str, str]) -> str:

@@ -7,7 +7,8 @@ from cortex.artifacts.parallel import in_parallel
 from cortex.errors import ConfigError
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Document, Ground
-from cortex.fleet.tasks.run_tasks import read_digests, stages
+from cortex.fleet.tasks.image_digests import read_digests
+from cortex.fleet.tasks.run_tasks import stages
 from cortex.limits import read_json
 from cortex.local.environments import IMAGES
 from cortex.runs.pipeline import container_of, image_name

@@ -1,6 +1,5 @@
 """The tasks that are submitted for a run: the pipeline file with profile, images, bucket and labels filled in."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from cortex.fleet.clouds.abilities import Target
 from cortex.fleet.clouds.job_names import BUCKET_TAG, OWNER_TAG, RUN_TAG, bucket_label, owner_label, run_label
 from cortex.fleet.tasks.alternatives import fit_alternatives
 from cortex.fleet.tasks.bucket_keys import names_of_keys
+from cortex.fleet.tasks.image_digests import DIGESTS, read_digests
 from cortex.fleet.tasks.renting import Renting, apply_renting
 from cortex.fleet.tasks.tracker_variables import with_trackers
 from cortex.paths import expand
@@ -25,9 +25,6 @@ from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
 from cortex.runs.stage_list import TRAINERS, find_stage
 from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
-
-DIGESTS = CHECKOUT / "images" / "digests.json"
-"""File that `make push` writes: by image, `<registry>/<repository>@sha256:...`."""
 
 JOBS = CHECKOUT / "jobs"
 
@@ -178,23 +175,6 @@ def secrets(documents: list[dict[str, Any]]) -> list[str]:
 def dump(documents: Sequence[Mapping[str, Any]], name: str) -> str:
     """The chain of tasks as YAML for SkyPilot, under the job's name."""
     return yaml.safe_dump_all([{"name": name}, *map(dict, documents)], sort_keys=False, width=120)
-
-
-def read_digests(path: Path) -> dict[str, str]:
-    """Digests of the images that were pushed, by name; empty where none was.
-
-    Raises:
-        ConfigError: the file cannot be read, or is not a mapping of images to digests.
-    """
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}): `make push` writes it again") from error
-    if not isinstance(read, dict) or not all("@sha256:" in str(digest) for digest in read.values()):
-        raise ConfigError(f"{path} is not a mapping of images to digests: `make push` writes it again")
-    return read
 
 
 def _num_nodes(document: Mapping[str, Any], wanted: list[str], profile: Profile, where: Path) -> dict[str, int]:
