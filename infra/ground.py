@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -36,57 +37,24 @@ def load() -> StackConfig:
     return parse(pulumi.get_stack(), pulumi.Config(PROJECT).get_object(SECTION))
 
 
+@dataclass(frozen=True)
+class _Storage:
+    """Resources that hold data or images: with `protect_data`, a destroy leaves them in the cloud."""
+
+    key: DataKey
+    artifacts: PrivateBucket
+    data: PrivateBucket
+    registry: ImageRegistry
+
+
 def declare(config: StackConfig) -> None:
     """Declare every resource of a stack, and export the values for `infra.outputs.GroundOutputs`."""
     names = Names.of(config)
     here = _provider("aws", config.region, config, names)
-    # With `protect`, a destroy leaves these in the cloud and in the stack's state, and the next `up` uses them again.
-    kept = pulumi.ResourceOptions(providers=[here], protect=config.protect_data)
     plain = pulumi.ResourceOptions(providers=[here])
-
-    key = DataKey("data", alias=names.prefix, account=config.account, protected=config.protect_data, opts=kept)
-    artifacts = PrivateBucket(
-        "artifacts",
-        bucket=names.bucket("artifacts"),
-        key=key.arn,
-        rules=[old_checkpoints(config.checkpoint_days), superseded_bases()],
-        create_only=WRITTEN_ONCE,
-        tagged=[CHECKPOINTS],
-        untagged=UNTAGGED,
-        emptied_on_delete=not config.protect_data,
-        opts=kept,
-    )
-    data = PrivateBucket(
-        "data",
-        bucket=names.bucket("data"),
-        key=key.arn,
-        rules=[old_versions(OLD_DATA_DAYS)],
-        emptied_on_delete=not config.protect_data,
-        opts=kept,
-    )
-    registry = ImageRegistry(
-        "images",
-        repositories={image: names.repository(image) for image in config.images},
-        emptied_on_delete=not config.protect_data,
-        opts=kept,
-    )
-    networks = _networks(config, names, here)
-    arns = pulumi.Output.all(
-        artifacts=artifacts.arn,
-        data=data.arn,
-        key=key.arn,
-        repositories=list(registry.arns.values()),
-    )
-    of_workers = arns.apply(lambda known: worker_policy(**known, regions=config.regions))
-    worker = MachineRole(
-        "worker",
-        role_name=names.worker,
-        description="Machines that are no run's: read runs and data, pull images",
-        policy=of_workers,
-        opts=plain,
-    )
-    of_runs = arns.apply(lambda known: run_policy(**known, regions=config.regions))
-    run = RunPolicy("run", policy_name=names.run, policy=of_runs, opts=plain)
+    storage = _declare_storage(config, names, here)
+    networks = _declare_networks(config, names, here)
+    worker, run = _declare_rights(config, names, storage, plain)
     BudgetAlarm(
         "spend",
         budget_name=names.prefix,
@@ -97,27 +65,83 @@ def declare(config: StackConfig) -> None:
 
     ssh_from: dict[str, pulumi.Input[str]] = {str(source): str(source) for source in config.ssh_from}
     if config.server:
-        server = _server(config, names, here, networks=networks, artifacts=artifacts, data=data, key=key.arn)
+        server = _declare_server(config, names, here, networks=networks, storage=storage)
         pulumi.export("server", {"instance": server.instance, "port": config.server.port})
         ssh_from["server"] = server.address.apply(lambda address: f"{address}/32")
 
     pulumi.export("stack", config.stack)
     pulumi.export("region", config.region)
     pulumi.export("more_regions", list(config.more_regions))
-    pulumi.export("artifacts_bucket", artifacts.bucket)
-    pulumi.export("data_bucket", data.bucket)
+    pulumi.export("artifacts_bucket", storage.artifacts.bucket)
+    pulumi.export("data_bucket", storage.data.bucket)
     pulumi.export("vpc_name", networks[config.region].vpc_name)
     pulumi.export("security_group_name", networks[config.region].security_group_name)
     pulumi.export("instance_profile", worker.instance_profile)
     pulumi.export("run_policy", run.arn)
-    pulumi.export("repositories", registry.urls)
+    pulumi.export("repositories", storage.registry.urls)
     pulumi.export("tags", names.tags)
     if config.gcp:
         google = GoogleGround("gcp", config=config, gcp_config=config.gcp, names=names, ssh_from=ssh_from)
         pulumi.export("gcp", google.outputs)
 
 
-def _networks(config: StackConfig, names: Names, here: aws.Provider) -> dict[str, WorkerNetwork]:
+def _declare_storage(config: StackConfig, names: Names, here: aws.Provider) -> _Storage:
+    """The key, the buckets that it encrypts, and the images' repositories."""
+    # With `protect`, a destroy leaves them in the cloud and in the stack's state, and the next `up` uses them again.
+    kept = pulumi.ResourceOptions(providers=[here], protect=config.protect_data)
+    emptied = not config.protect_data
+    key = DataKey("data", alias=names.prefix, account=config.account, protected=config.protect_data, opts=kept)
+    artifacts = PrivateBucket(
+        "artifacts",
+        bucket=names.bucket("artifacts"),
+        key=key.arn,
+        rules=[old_checkpoints(config.checkpoint_days), superseded_bases()],
+        create_only=WRITTEN_ONCE,
+        tagged=[CHECKPOINTS],
+        untagged=UNTAGGED,
+        emptied_on_delete=emptied,
+        opts=kept,
+    )
+    data = PrivateBucket(
+        "data",
+        bucket=names.bucket("data"),
+        key=key.arn,
+        rules=[old_versions(OLD_DATA_DAYS)],
+        emptied_on_delete=emptied,
+        opts=kept,
+    )
+    registry = ImageRegistry(
+        "images",
+        repositories={image: names.repository(image) for image in config.images},
+        emptied_on_delete=emptied,
+        opts=kept,
+    )
+    return _Storage(key, artifacts, data, registry)
+
+
+def _declare_rights(
+    config: StackConfig, names: Names, storage: _Storage, opts: pulumi.ResourceOptions
+) -> tuple[MachineRole, RunPolicy]:
+    """The role of machines that belong to no run, and the policy that each run's own role gets at its launch."""
+    arns = pulumi.Output.all(
+        artifacts=storage.artifacts.arn,
+        data=storage.data.arn,
+        key=storage.key.arn,
+        repositories=list(storage.registry.arns.values()),
+    )
+    of_workers = arns.apply(lambda known: worker_policy(**known, regions=config.regions))
+    worker = MachineRole(
+        "worker",
+        role_name=names.worker,
+        description="Machines that are no run's: read runs and data, pull images",
+        policy=of_workers,
+        opts=opts,
+    )
+    of_runs = arns.apply(lambda known: run_policy(**known, regions=config.regions))
+    return worker, RunPolicy("run", policy_name=names.run, policy=of_runs, opts=opts)
+
+
+def _declare_networks(config: StackConfig, names: Names, here: aws.Provider) -> dict[str, WorkerNetwork]:
     """The network of each region. All have the same name, by which SkyPilot finds the one in a machine's region."""
 
     def make(name: str, region: str, provider: aws.Provider, zones: Sequence[str]) -> WorkerNetwork:
@@ -141,15 +165,13 @@ def _networks(config: StackConfig, names: Names, here: aws.Provider) -> dict[str
     return networks
 
 
-def _server(
+def _declare_server(
     config: StackConfig,
     names: Names,
     provider: aws.Provider,
     *,
     networks: Mapping[str, WorkerNetwork],
-    artifacts: PrivateBucket,
-    data: PrivateBucket,
-    key: pulumi.Output[str],
+    storage: _Storage,
 ) -> SkyPilotServer:
     """SkyPilot's server, and in the data bucket the archive of the kit that the server installs."""
     assert config.server
@@ -158,16 +180,19 @@ def _server(
     bundle = make_bundle(CHECKOUT)
     archive = aws.s3.BucketObjectv2(
         "server",
-        bucket=data.bucket,
+        bucket=storage.data.bucket,
         key=bundle.key,
         source=pulumi.FileAsset(str(bundle.write(Settings().home.absolute() / "server"))),
         # A running server still refers to the archive that it was created with.
         opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
     )
     policy = pulumi.Output.all(
-        vpcs=[each.vpc_arn for each in networks.values()], artifacts=artifacts.arn, data=data.arn, key=key
+        vpcs=[each.vpc_arn for each in networks.values()],
+        artifacts=storage.artifacts.arn,
+        data=storage.data.arn,
+        key=storage.key.arn,
     ).apply(lambda known: server_policy(names=names, **known))
-    script = pulumi.Output.all(artifacts.bucket, archive.bucket).apply(
+    script = pulumi.Output.all(storage.artifacts.bucket, archive.bucket).apply(
         lambda buckets: user_data(
             bundle=bundle,
             bucket=buckets[1],

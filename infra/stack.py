@@ -24,7 +24,8 @@ from infra.config import RENEW, read
 from infra.cost import describe_cost
 from infra.google.standing import require_no_machines
 from infra.names import Names
-from infra.operators import launcher_policy, raiser_policy
+from infra.operators.launcher import launcher_policy
+from infra.operators.raiser import raiser_policy
 from infra.outputs import GroundOutputs
 from infra.pulumi_program import find_pulumi
 from infra.releases import require_copies

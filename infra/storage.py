@@ -39,41 +39,15 @@ class PrivateBucket(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("cortex:ground:PrivateBucket", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        made = aws.s3.Bucket(name, bucket=bucket, force_destroy=emptied_on_delete, opts=child)
-        private = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=made.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=made.id,
-            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=made.id,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                        sse_algorithm="aws:kms", kms_master_key_id=key
-                    ),
-                    bucket_key_enabled=True,
-                )
-            ],
-            opts=child,
-        )
+        self._child = pulumi.ResourceOptions(parent=self)
+        made = aws.s3.Bucket(name, bucket=bucket, force_destroy=emptied_on_delete, opts=self._child)
+        private = self._block_public_access(name, made)
+        self._encrypt(name, made, key)
         versioning = aws.s3.BucketVersioning(
             name,
             bucket=made.id,
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=child,
+            opts=self._child,
         )
         aws.s3.BucketLifecycleConfiguration(
             name,
@@ -92,6 +66,43 @@ class PrivateBucket(pulumi.ComponentResource):
         self.bucket: pulumi.Output[str] = made.bucket
         self.arn: pulumi.Output[str] = made.arn
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+
+    def _block_public_access(self, name: str, made: aws.s3.Bucket) -> aws.s3.BucketPublicAccessBlock:
+        """Refuse access lists and policies that would open the bucket; its owner also owns all objects in it."""
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=made.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        aws.s3.BucketOwnershipControls(
+            name,
+            bucket=made.id,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=self._child,
+        )
+        return private
+
+    def _encrypt(self, name: str, made: aws.s3.Bucket, key: pulumi.Input[str]) -> None:
+        """Encrypt new objects under the key by default."""
+        by_default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+            sse_algorithm="aws:kms", kms_master_key_id=key
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=made.id,
+            rules=[
+                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=by_default,
+                    # One request to the key service for many objects: it bills each request.
+                    bucket_key_enabled=True,
+                )
+            ],
+            opts=self._child,
+        )
 
 
 def leftovers() -> Rule:

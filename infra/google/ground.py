@@ -1,6 +1,6 @@
 """All resources of a stack at Google, top to bottom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_gcp as gcp
@@ -35,23 +35,14 @@ class GoogleGround(pulumi.ComponentResource):
         provider = gcp.Provider(name, project=gcp_config.project)
         super().__init__("cortex:ground:GoogleGround", name, None, pulumi.ResourceOptions(providers=[provider]))
         child = pulumi.ResourceOptions(parent=self)
-        switched_on = [
-            gcp.projects.Service(
-                f"{name}-{service}",
-                service=f"{service}.googleapis.com",
-                # Other resources in the project may need the API.
-                disable_on_destroy=False,
-                opts=child,
-            )
-            for service in SERVICES
-        ]
+        enabled = _enable_services(name, child)
         # `after` goes to each component's first resources: a component's children do not wait for its `depends_on`.
         worker = GoogleWorker(
             f"{name}-worker",
             project=gcp_config.project,
             role=names.gcp_role,
             stack=names.prefix,
-            after=switched_on,
+            after=enabled,
             opts=child,
         )
         bucket = GcsBucket(
@@ -63,7 +54,7 @@ class GoogleGround(pulumi.ComponentResource):
             soft_delete_days=gcp_config.soft_delete_days,
             emptied_on_delete=not config.protect_data,
             kept=config.protect_data,
-            after=switched_on,
+            after=enabled,
             opts=child,
         )
         registry = GoogleRegistry(
@@ -74,18 +65,11 @@ class GoogleGround(pulumi.ComponentResource):
             labels=names.tags,
             worker=worker.member,
             kept=config.protect_data,
-            after=switched_on,
+            after=enabled,
             opts=child,
         )
-        network = GoogleNetwork(
-            f"{name}-network",
-            vpc_name=names.prefix,
-            regions=gcp_config.regions,
-            ssh_from={label.replace(".", "-").replace("/", "-"): source for label, source in ssh_from.items()},
-            service_from=[str(source) for source in config.ssh_from],
-            ports=config.service_ports,
-            after=switched_on,
-            opts=child,
+        network = _declare_network(
+            f"{name}-network", config, gcp_config, vpc_name=names.prefix, ssh_from=ssh_from, after=enabled, opts=child
         )
         self.outputs: dict[str, pulumi.Input[str]] = {
             "project": gcp_config.project,
@@ -95,3 +79,41 @@ class GoogleGround(pulumi.ComponentResource):
         }
         """Values for `infra.outputs.GcpOutputs`."""
         self.register_outputs(self.outputs)
+
+
+def _enable_services(name: str, opts: pulumi.ResourceOptions) -> list[gcp.projects.Service]:
+    """Enable the project's APIs, without which none of the other resources can be created."""
+    return [
+        gcp.projects.Service(
+            f"{name}-{service}",
+            service=f"{service}.googleapis.com",
+            # Other resources in the project may need the API.
+            disable_on_destroy=False,
+            opts=opts,
+        )
+        for service in SERVICES
+    ]
+
+
+def _declare_network(
+    name: str,
+    config: StackConfig,
+    gcp_config: GcpConfig,
+    *,
+    vpc_name: str,
+    ssh_from: Mapping[str, pulumi.Input[str]],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> GoogleNetwork:
+    """The network of machines. Tasks' services are open to the users' addresses only, SSH also to SkyPilot's server."""
+    return GoogleNetwork(
+        name,
+        vpc_name=vpc_name,
+        regions=gcp_config.regions,
+        # A rule's name at Google takes neither dots nor slashes.
+        ssh_from={label.replace(".", "-").replace("/", "-"): source for label, source in ssh_from.items()},
+        service_from=[str(source) for source in config.ssh_from],
+        ports=config.service_ports,
+        after=after,
+        opts=opts,
+    )

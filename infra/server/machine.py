@@ -44,33 +44,17 @@ class SkyPilotServer(pulumi.ComponentResource):
         `user_data` is for its first boot. With `renewed`, a server with the newest image and code replaces it.
         """
         super().__init__("cortex:ground:SkyPilotServer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        tags = {"Name": server_name}
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._tags = {"Name": server_name}
         role = MachineRole(
             name,
             role_name=server_name,
             description="SkyPilot's server: start and end the stack's machines",
             policy=policy,
-            opts=child,
+            opts=self._child,
         )
-        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=child)
-        _admit(name, network, address, child)
-        for region, other in others.items():
-            # A child of that network, so that the rule is created in its region.
-            _admit(f"{name}-{region}", other, address, pulumi.ResourceOptions(parent=other))
-        card = aws.ec2.NetworkInterface(
-            name,
-            subnet_id=network.subnets[zone],
-            security_groups=[self._closed_group(name, server_name, network, child)],
-            description="SkyPilot's server",
-            tags=tags,
-            # A zone that is added later, and sorted first, must not move the server.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnetId"]),
-        )
-        # Bound before the machine starts: a change of its address would break the connections of its first boot.
-        bound = aws.ec2.EipAssociation(
-            name, allocation_id=address.id, network_interface_id=card.id, opts=pulumi.ResourceOptions(parent=self)
-        )
+        address = self._fixed_address(name, network, others)
+        card, bound = self._network_card(name, server_name, network, zone, address)
         machine = aws.ec2.Instance(
             name,
             ami=aws.ssm.get_parameter_output(name=IMAGE, opts=pulumi.InvokeOutputOptions(provider=provider)).value,
@@ -84,14 +68,11 @@ class SkyPilotServer(pulumi.ComponentResource):
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
                 encrypted=True, volume_type="gp3", volume_size=config.disk_gb, delete_on_termination=True
             ),
-            credit_specification=(
-                aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard")
-                if config.machine.startswith(BURSTING)
-                else None
-            ),
-            tags=tags,
+            credit_specification=_credits(config.machine),
+            tags=self._tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                # A change of its address would break the connections of its first boot.
                 depends_on=[bound],
                 # SkyPilot's database is on the server's disk, so a newer image or newer code alone must not replace it.
                 ignore_changes=[] if renewed else ["ami", "userData"],
@@ -104,16 +85,40 @@ class SkyPilotServer(pulumi.ComponentResource):
         """Source address of the server's connections to machines, here and on other clouds."""
         self.register_outputs({"instance": self.instance})
 
-    def _closed_group(
-        self, name: str, server_name: str, network: WorkerNetwork, child: pulumi.ResourceOptions
-    ) -> pulumi.Output[str]:
+    def _fixed_address(self, name: str, network: WorkerNetwork, others: Mapping[str, WorkerNetwork]) -> aws.ec2.Eip:
+        """The server's address, from which SSH to the machines of every network is open."""
+        address = aws.ec2.Eip(name, domain="vpc", tags=self._tags, opts=self._child)
+        _admit(name, network, address, self._child)
+        for region, other in others.items():
+            # A child of that network, so that the rule is created in its region.
+            _admit(f"{name}-{region}", other, address, pulumi.ResourceOptions(parent=other))
+        return address
+
+    def _network_card(
+        self, name: str, server_name: str, network: WorkerNetwork, zone: str, address: aws.ec2.Eip
+    ) -> tuple[aws.ec2.NetworkInterface, aws.ec2.EipAssociation]:
+        """The network interface, and its binding to the address; both outlive the machine."""
+        card = aws.ec2.NetworkInterface(
+            name,
+            subnet_id=network.subnets[zone],
+            security_groups=[self._closed_group(name, server_name, network)],
+            description="SkyPilot's server",
+            tags=self._tags,
+            # A zone that is added later, and sorted first, must not move the server.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnetId"]),
+        )
+        bound = aws.ec2.EipAssociation(name, allocation_id=address.id, network_interface_id=card.id, opts=self._child)
+        return card, bound
+
+    def _closed_group(self, name: str, server_name: str, network: WorkerNetwork) -> pulumi.Output[str]:
+        """A security group that lets nothing in: Session Manager's tunnel begins on the server."""
         group = aws.ec2.SecurityGroup(
             name,
             name=server_name,
             description="SkyPilot's server: nothing comes in",
             vpc_id=network.vpc_id,
-            tags={"Name": server_name},
-            opts=child,
+            tags=self._tags,
+            opts=self._child,
         )
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-outside",
@@ -121,7 +126,7 @@ class SkyPilotServer(pulumi.ComponentResource):
             cidr_ipv4=ANYWHERE,
             ip_protocol="-1",
             description="AWS, packages, SSH to machines",
-            opts=child,
+            opts=self._child,
         )
         return group.id
 
@@ -138,6 +143,11 @@ def _admit(name: str, network: WorkerNetwork, address: aws.ec2.Eip, opts: pulumi
         description="SkyPilot's server",
         opts=opts,
     )
+
+
+def _credits(machine: str) -> aws.ec2.InstanceCreditSpecificationArgs | None:
+    """Keep a burstable machine to its base share and saved credits, so that it never bills processor time on top."""
+    return aws.ec2.InstanceCreditSpecificationArgs(cpu_credits="standard") if machine.startswith(BURSTING) else None
 
 
 def zone_with(machine: str, subnets: Mapping[str, object], provider: aws.Provider) -> str:

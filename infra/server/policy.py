@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from infra.names import RUNS, Names
-from infra.policies import Condition, allow, document, use_key
+from infra.policies import Statement, allow, document, use_key
 from infra.server.bundle import BUNDLES
 
 CLUSTER_TAG = "skypilot-cluster-name"
@@ -50,29 +50,30 @@ def server_policy(*, names: Names, vpcs: Sequence[str], artifacts: str, data: st
     the tags and were started by SkyPilot. It may give machines the stack's roles and no others. In the bucket it may
     read runs, and write to their ledgers and leases, so that its watcher can give up runs.
     """
-    roles: list[JsonValue] = [f"arn:aws:iam::{names.account}:role/{name}" for name in (f"{names.run}-*", names.worker)]
-    profiles: list[JsonValue] = [
-        f"arn:aws:iam::{names.account}:instance-profile/{name}" for name in (f"{names.run}-*", names.worker)
-    ]
-
-    def of(*kinds: str) -> list[JsonValue]:
-        """Every resource of these kinds, in each region."""
-        return [f"arn:aws:ec2:{region}:{names.account}:{kind}/*" for region in names.regions for kind in kinds]
-
-    ours = {"project": names.tags["project"], "stack": names.tags["stack"]}
-    on_request: Condition = {"StringEquals": {f"aws:RequestTag/{name}": value for name, value in ours.items()}}
-    on_machine: Condition = {
-        "StringEquals": {f"aws:ResourceTag/{name}": value for name, value in ours.items()},
-        "Null": {f"aws:ResourceTag/{CLUSTER_TAG}": "false"},
-    }
     return document(
         allow("Sessions", SESSIONS, ["*"]),
         allow("Look", LOOKS, ["*"]),
-        allow("StartTagged", ["ec2:RunInstances"], of("instance"), on_request),
+        *_start_machines(names, vpcs),
+        _keep_machines(names),
+        *_give_roles(names),
+        *_end_runs(artifacts, data),
+        use_key(key, names.region),
+    )
+
+
+def _start_machines(names: Names, vpcs: Sequence[str]) -> list[Statement]:
+    """The server may start machines with the stack's tags in these networks, since that is how it launches jobs."""
+    return [
+        allow(
+            "StartTagged",
+            ["ec2:RunInstances"],
+            _every(names, "instance"),
+            {"StringEquals": _stack_tags(names, "aws:RequestTag")},
+        ),
         allow(
             "StartHere",
             ["ec2:RunInstances"],
-            of("subnet", "security-group", "network-interface"),
+            _every(names, "subnet", "security-group", "network-interface"),
             {"ArnEquals": {"ec2:Vpc": list(vpcs)}},
         ),
         allow(
@@ -80,32 +81,63 @@ def server_policy(*, names: Names, vpcs: Sequence[str], artifacts: str, data: st
             ["ec2:RunInstances"],
             [
                 *(f"arn:aws:ec2:{region}::image/*" for region in names.regions),
-                *of("volume", "placement-group", "spot-instances-request"),
+                *_every(names, "volume", "placement-group", "spot-instances-request"),
             ],
         ),
         allow(
             "TagWhatIsStarted",
             ["ec2:CreateTags"],
-            of("instance", "volume", "spot-instances-request"),
+            _every(names, "instance", "volume", "spot-instances-request"),
             {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
         ),
-        allow(
-            "KeepMachines",
-            ["ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
-            of("instance"),
-            on_machine,
-        ),
+    ]
+
+
+def _keep_machines(names: Names) -> Statement:
+    """The server may stop, restart and end the machines that SkyPilot started for this stack, and no others."""
+    return allow(
+        "KeepMachines",
+        ["ec2:CreateTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
+        _every(names, "instance"),
+        {
+            "StringEquals": _stack_tags(names, "aws:ResourceTag"),
+            "Null": {f"aws:ResourceTag/{CLUSTER_TAG}": "false"},
+        },
+    )
+
+
+def _give_roles(names: Names) -> list[Statement]:
+    """The server may give machines the roles of runs and of workers, which are all the rights that machines get."""
+    iam, given = f"arn:aws:iam::{names.account}", (f"{names.run}-*", names.worker)
+    roles: list[JsonValue] = [f"{iam}:role/{name}" for name in given]
+    return [
         allow("GiveRoles", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
         allow("FindRoles", ["iam:GetRole"], roles),
-        allow("FindProfiles", ["iam:GetInstanceProfile"], profiles),
+        allow("FindProfiles", ["iam:GetInstanceProfile"], [f"{iam}:instance-profile/{name}" for name in given]),
+        # The role by which EC2 itself starts spot machines; an account has none before its first spot machine.
         allow(
             "UseSpot",
             ["iam:CreateServiceLinkedRole"],
-            [f"arn:aws:iam::{names.account}:role/aws-service-role/spot.amazonaws.com/*"],
+            [f"{iam}:role/aws-service-role/spot.amazonaws.com/*"],
             {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
         ),
+    ]
+
+
+def _end_runs(artifacts: str, data: str) -> list[Statement]:
+    """The server may read runs and its software, and write ledgers and leases, so that its watcher can give up runs."""
+    return [
         allow("FindObjects", ["s3:ListBucket"], [artifacts]),
         allow("ReadRuns", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{data}/{BUNDLES}/*"]),
         allow("EndRuns", ["s3:PutObject"], [f"{artifacts}/{RUNS}/*/{kind}/*" for kind in ("ledger", "lease")]),
-        use_key(key, names.region),
-    )
+    ]
+
+
+def _every(names: Names, *kinds: str) -> list[JsonValue]:
+    """The ARN patterns of all the account's resources of these kinds, in each of the stack's regions."""
+    return [f"arn:aws:ec2:{region}:{names.account}:{kind}/*" for region in names.regions for kind in kinds]
+
+
+def _stack_tags(names: Names, key: str) -> dict[str, JsonValue]:
+    """The tags that mark a stack's machines, as a condition on this key, such as `aws:RequestTag`."""
+    return {f"{key}/{name}": names.tags[name] for name in ("project", "stack")}

@@ -11,7 +11,8 @@ from parliament import analyze_policy_string
 from cortex.errors import ConfigError
 from infra.config import MOST_REGIONS, RENEW, StackConfig
 from infra.names import Names
-from infra.operators import launcher_policy, raiser_policy
+from infra.operators.launcher import launcher_policy
+from infra.operators.raiser import raiser_policy
 from infra.outputs import sky_config
 from tests.infra.checks import google, network
 from tests.infra.checks.estate import images_are_fixed_and_scanned

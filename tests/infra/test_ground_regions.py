@@ -10,7 +10,8 @@ from cortex.errors import ConfigError, RefusedError
 from infra.config import parse
 from infra.cost import describe_cost, monthly_costs
 from infra.names import Names
-from infra.operators import launcher_policy, raiser_policy
+from infra.operators.launcher import launcher_policy
+from infra.operators.raiser import raiser_policy
 from infra.outputs import environment, sky_config
 from infra.standing import require_empty
 from tests.infra.checks import Check, network, server

@@ -17,7 +17,8 @@ from parliament import analyze_policy_string
 from cortex.fleet.clouds.job_names import RUN_TAG
 from cortex.fleet.launch.run_role import RunRole
 from infra.names import Names
-from infra.operators import DOCUMENT, launcher_policy, raiser_policy
+from infra.operators.launcher import DOCUMENT, launcher_policy
+from infra.operators.raiser import raiser_policy
 from infra.policies import instance_trust
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, refused
 from tests.infra.emulation.authorization import allowed
