@@ -31,11 +31,11 @@ def test_what_is_pushed_is_read_back_beside_what_was_pushed_before(tmp_path: Pat
         ("[]", "is not a mapping"),
         (
             '{"data": "registry.example/kit/data:latest"}',
-            "is 'registry.example/kit/data:latest', which is no digest",
+            "is 'registry.example/kit/data:latest', and not <repository>@sha256:<digest>",
         ),
-        ('{"data": 7}', "data is 7, which is no digest"),
-        (json.dumps({"data": DATA[:-1]}), "no digest"),
-        (json.dumps({"data": f"{DATA}, and more"}), "no digest"),
+        ('{"data": 7}', "data is 7, and not <repository>@sha256:<digest>"),
+        (json.dumps({"data": DATA[:-1]}), "and not <repository>@sha256:<digest>"),
+        (json.dumps({"data": f"{DATA}, and more"}), "and not <repository>@sha256:<digest>"),
         ('{"data": ' + "[" * 9999, "nested more than"),
     ],
 )

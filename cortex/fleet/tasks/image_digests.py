@@ -30,5 +30,7 @@ def read_digests(path: Path = DIGESTS) -> dict[str, str]:
         raise ConfigError(f"{path} is not a mapping of images to digests: remove it, and `make push`")
     for name, reference in found.items():
         if not isinstance(reference, str) or not REFERENCE.fullmatch(reference):
-            raise ConfigError(f"{path}: {name} is {reference!r}, which is no digest: remove it, and `make push`")
+            raise ConfigError(
+                f"{path}: {name} is {reference!r}, and not <repository>@sha256:<digest>: remove it, and `make push`"
+            )
     return found

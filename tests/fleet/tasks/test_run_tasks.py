@@ -197,7 +197,10 @@ def test_images_are_the_ones_that_were_pushed(tmp_path: Path, profile: Profile) 
         "SKYPILOT_DOCKER_PASSWORD": "",
     }
     digests.write_text('{"data": "registry/cortex-data:latest"}')
-    with pytest.raises(ConfigError, match=r"digests\.json: data is 'registry/cortex-data:latest', which is no digest"):
+    with pytest.raises(
+        ConfigError,
+        match=r"digests\.json: data is 'registry/cortex-data:latest', and not <repository>@sha256:<digest>",
+    ):
         resolve(profile, "r1", settings=S3, digests=digests)
 
 
