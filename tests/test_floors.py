@@ -75,6 +75,10 @@ MODULES = {
 }
 
 
+LONGEST = 60
+"""Lines of the longest function, from its `def` to its end: more cannot be read at one look."""
+
+
 def unit(module: str) -> str:
     """The entry of the table for a module."""
     while module not in FLOORS:
@@ -156,3 +160,23 @@ def test_no_module_but_its_own_names_a_domain(module: str) -> None:
 def test_the_core_imports_nothing_heavy(module: str) -> None:
     others = {name.split(".")[0] for name in imports(MODULES[module])} - {"cortex"} - sys.stdlib_module_names
     assert others <= ALLOWED | FURTHER.get(module, set())
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("folder", ["cortex", "infra", "scripts"])
+def test_no_function_is_too_long(folder: str) -> None:
+    """A longer one is split by its concepts; decorators do not count, parameters and the docstring do."""
+    lengths = {
+        f"{path.relative_to(CHECKOUT)}:{function.lineno} {function.name}": (function.end_lineno or 0)
+        - function.lineno
+        + 1
+        for path in sorted((CHECKOUT / folder).rglob("*.py"))
+        for function in functions(path)
+    }
+    assert lengths, f"{folder} has no functions"
+    too_long = [f"{name} has {lines} lines" for name, lines in lengths.items() if lines > LONGEST]
+    assert not too_long, f"{'; '.join(too_long)}: at most {LONGEST} are allowed"
