@@ -103,7 +103,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, write_profile: Callable[..
     written = write_profile(
         "exported",
         model={"base": str(folder / "base"), "adapter": {"kind": "lora", "r": 2, "alpha": 4}},
-        data={"source": {"kind": "simulator", "chains": 3, "days": 300}},
+        domain={"source": {"kind": "simulator", "chains": 3, "days": 300}},
         teacher={"examples": 60},
         export={
             "calibration_examples": 8,

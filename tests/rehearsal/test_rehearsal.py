@@ -127,7 +127,7 @@ def test_real_history_is_judged_soberly(home: Home, write_profile: Callable[...,
     history = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "daily_ohlc.parquet"
     if not history.exists():
         pytest.skip("no real market data beside this checkout")
-    small = {name: values for name, values in SMALL.items() if name != "data"}
+    small = {name: values for name, values in SMALL.items() if name != "domain"}
     shown = home.passed("real", "--profile", write_profile("real", **small), "--data", history)
     assert "oracle" not in shown["scores"]
     low, _ = shown["scores"]["grpo"]["brier_skill_interval"]
