@@ -9,23 +9,19 @@ Memory and time of each segment of a step are linear in the number of layers, so
 one (`cortex.fleet.capacity.traced`).
 """
 
-import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import transformers
 from peft import LoraConfig, get_peft_model
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
-from torch.distributed._tools.mem_tracker import MemTracker
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
@@ -33,75 +29,14 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from cortex.errors import ConfigError
-from cortex.tracing.roofline import Roofline
+from cortex.tracing.step_recorder import Recorder
+from cortex.tracing.step_request import StepRequest, StepTrace
 from cortex.trainers.layers import name_layers_to_shard
 from cortex.trainers.precision import train_in_float32
 
 LEAST_LAYERS = 5
 """Layers of the smallest model to trace. The first two and the last two are segments of their own, since FSDP gathers a
 layer ahead of its use: the ends differ from the middle, which needs one layer at least."""
-
-
-class StepRequest(BaseModel):
-    """One step to trace, in the terms of the trainers' arguments."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    config: dict[str, Any]
-    """The base's `config.json`."""
-    kind: Literal["sft", "dpo", "grpo"]
-    """Source of the loss: transformers' own, or TRL's fused head."""
-    layers: int
-    """In place of the configuration's."""
-    rows: int
-    """Sequences of one forward pass of one GPU."""
-    tokens: int
-    """Tokens of each sequence."""
-    scored: int
-    """Tokens at the end of each sequence over which the loss is taken."""
-    ranks: int = 1
-    """GPUs that share the model."""
-    adapter: dict[str, Any] | None = None
-    """Arguments of `peft.LoraConfig`; None trains all weights."""
-    packed: bool = False
-    """True where the layers' weights are held in 4 bits."""
-    checkpointing: bool = True
-    """True where layers keep only their input, and are recomputed in the backward pass."""
-    half: bool = True
-    """bf16 under autocast; else float32."""
-    attention: str = "sdpa"
-    reshard_after_forward: bool = True
-    """True where FSDP frees a layer between its passes."""
-    flops: float = 1e15
-    """Matrix operations a second that the GPU reaches in practice, in the step's precision."""
-    bandwidth: float = 1e12
-    """Memory bytes a second that the GPU reaches in practice."""
-
-
-class Segment(BaseModel):
-    """A part of a step."""
-
-    peak: int
-    """Peak of the live bytes."""
-    seconds: float
-    """Seconds of computing, by the roofline model."""
-    operations: float
-    """Floating-point operations on matrices."""
-    gathered: int
-    """Bytes that gathers fill, this rank's own share included."""
-    scattered: int
-    """Bytes that are summed over the ranks."""
-
-
-class StepTrace(BaseModel):
-    """The memory and time of one step of a model with so many layers."""
-
-    layers: int
-    static: int
-    """Bytes that stay alive between steps: weights, the adapter, the optimizer's moments."""
-    trained: int
-    """Trainable parameters of all ranks together."""
-    segments: dict[str, Segment]
 
 
 def trace(request: StepRequest) -> StepTrace:
@@ -124,108 +59,6 @@ def trace(request: StepRequest) -> StepTrace:
         with recorder:
             _step(model, optimizer, request, ids, recorder.mark)
     return StepTrace(layers=request.layers, static=recorder.static, trained=trained, segments=recorder.segments)
-
-
-class _Peak:
-    """Reduces a memory tracker to one number: the peak of the live bytes since the last `begin`."""
-
-    _peak_mem: dict[torch.device, int]
-    _curr_mem_snap: dict[torch.device, dict[str, int]]
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-
-    def _update_peak_stats(self, peak_state: Any) -> None:  # the original visits all modules for each tensor
-        for device, snapshot in self._curr_mem_snap.items():
-            if self._peak_mem.get(device, 0) < snapshot["Total"]:
-                self._peak_mem[device] = snapshot["Total"]
-
-    def begin(self) -> int:
-        """Begin a new peak at the bytes alive now; returns the old peak."""
-        peak = sum(self._peak_mem.values())
-        self._peak_mem = {device: snapshot["Total"] for device, snapshot in self._curr_mem_snap.items()}
-        return peak
-
-    @property
-    def alive(self) -> int:
-        return sum(snapshot["Total"] for snapshot in self._curr_mem_snap.values())
-
-
-class _Memory(_Peak, MemTracker):
-    """Counts bytes of a model that one GPU holds."""
-
-    def _track_module_params_and_buffers(self, module: nn.Module, install_grad_hooks: bool = True) -> tuple[int, int]:
-        # With hooks it would classify gradients, and fail on a frozen parameter, which has none.
-        return super()._track_module_params_and_buffers(module, install_grad_hooks=False)
-
-
-class _ShardedMemory(_Peak, FSDPMemTracker):
-    """Counts bytes of a sharded model of which some modules are never called: TRL's head reads its weight directly."""
-
-    def _fsdp_param_group_pre_backward(self, fsdp_mod: Any, orig_fsdp_param_group_pre_backward: Any) -> Any:
-        original = orig_fsdp_param_group_pre_backward
-        return self._where_called(fsdp_mod, super()._fsdp_param_group_pre_backward(fsdp_mod, original), original)
-
-    def _fsdp_param_group_post_backward(self, fsdp_mod: Any, orig_fsdp_param_group_post_backward: Any) -> Any:
-        original = orig_fsdp_param_group_post_backward
-        return self._where_called(fsdp_mod, super()._fsdp_param_group_post_backward(fsdp_mod, original), original)
-
-    def _where_called(self, fsdp_mod: Any, tracked: Callable[..., None], original: Callable[..., None]) -> Any:
-        def call(*args: Any, **kwargs: Any) -> None:
-            (tracked if fsdp_mod in self.memory_tracking else original)(*args, **kwargs)
-
-        return call
-
-
-class Recorder:
-    """Peaks, seconds and gathered bytes of the segments of a step, as `mark` closes them."""
-
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, request: StepRequest, ids: Any) -> None:
-        self.segments: dict[str, Segment] = {}
-        self._roofline = Roofline(request.flops, request.bandwidth)
-        if request.ranks > 1:
-            self._memory: _Memory | _ShardedMemory = _ShardedMemory(model, optimizer)
-            self._memory.track_inputs((ids,))
-        else:
-            self._memory = _Memory()
-            self._memory.track_external(model, optimizer, ids)
-        layers = _layers(model)
-        for index, segment in ((len(layers) - 1, "head"), (len(layers) - 3, "last"), (1, "middle")):
-            layers[index].register_forward_hook(self._at_gradient_of(segment))
-
-    def __enter__(self) -> None:
-        self._memory.__enter__()
-        self._roofline.__enter__()
-        gc.collect()  # otherwise garbage would count, or not, by chance
-        gc.freeze()
-        self.static = self._memory.alive
-
-    def __exit__(self, *raised: Any) -> None:
-        self._roofline.__exit__(*raised)
-        self._memory.__exit__(*raised)
-        gc.unfreeze()
-
-    def mark(self, name: str) -> None:
-        """Close the segment that began with the last mark."""
-        peak, spent = self._memory.begin(), self._roofline.take()
-        self.segments[name] = Segment(
-            peak=peak,
-            seconds=spent.seconds,
-            operations=spent.operations,
-            gathered=spent.gathered,
-            scattered=spent.scattered,
-        )
-        gc.collect()
-
-    def _at_gradient_of(self, name: str) -> Any:
-        """A hook that closes a segment when the backward pass reaches a layer's output."""
-
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            tensor = output[0] if isinstance(output, tuple) else output
-            if tensor.requires_grad and name not in self.segments:
-                tensor.register_hook(lambda _gradient: self.mark(name))
-
-        return hook
 
 
 def _step(
@@ -332,11 +165,6 @@ def _sharded(model: nn.Module, request: StepRequest, mesh: DeviceMesh) -> nn.Mod
         device=torch.device("cpu"),
     )
     return fsdp2_prepare_model(accelerator, model)
-
-
-def _layers(model: nn.Module) -> nn.ModuleList:
-    """The decoder's layers: the longest list of modules."""
-    return max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len)
 
 
 @contextmanager

@@ -276,7 +276,8 @@ def _tokenizer() -> Any:
 
 def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
     """The kit's plan of the same step, for the arithmetic and bandwidth that were measured here."""
-    from cortex.tracing.step_trace import StepRequest, trace
+    from cortex.tracing.step_request import StepRequest
+    from cortex.tracing.step_trace import trace
 
     grpo = told["part"].startswith("grpo")
     shape = shape_of(told)

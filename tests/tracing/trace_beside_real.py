@@ -18,7 +18,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.profiler import ProfilerActivity, profile
 
 from cortex.tracing import step_trace
-from cortex.tracing.step_trace import StepRequest, trace
+from cortex.tracing.step_request import StepRequest
+from cortex.tracing.step_trace import trace
 
 
 def real_peak(request: StepRequest) -> int:

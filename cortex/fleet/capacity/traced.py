@@ -29,7 +29,14 @@ Tracing = Literal["never", "kept", "here", "made"]
 it is installed; `made` installs it first, some gigabytes."""
 
 PROGRAM = "cortex.tracing.step_trace"
-_SOURCES = ("tracing/step_trace.py", "tracing/roofline.py", "tracing/packed_linear.py", "trainers/precision.py")
+_SOURCES = (
+    "tracing/step_trace.py",
+    "tracing/step_request.py",
+    "tracing/step_recorder.py",
+    "tracing/roofline.py",
+    "tracing/packed_linear.py",
+    "trainers/precision.py",
+)
 
 
 class UntraceableError(StageError):
