@@ -57,6 +57,7 @@ def write_profile(path: Path, models: Path, **sampling: Any) -> Path:
     trainer = {"learning_rate": 1e-3, "max_steps": 1, "save_steps": 1, "micro_batch_size": 8}
     profile = {
         "name": "sampled",
+        "domain": {"kind": "markets"},
         "model": {"base": str(models / "base"), "adapter": {"r": 4, "alpha": 8}},
         "sft": trainer,
         "grpo": trainer,

@@ -114,7 +114,16 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hardware = {"device": "cpu", "threads": 1, "gpus": 2}
     model = {"base": str(path.parent)}  # offline
     path.write_text(
-        yaml.safe_dump({"name": "sharded", "model": model, "sft": trainer, "grpo": trainer, "hardware": hardware})
+        yaml.safe_dump(
+            {
+                "name": "sharded",
+                "domain": {"kind": "markets"},
+                "model": model,
+                "sft": trainer,
+                "grpo": trainer,
+                "hardware": hardware,
+            }
+        )
     )
     return path
 

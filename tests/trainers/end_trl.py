@@ -34,7 +34,12 @@ def main() -> None:
 
 def profile(folder: Path) -> Profile:
     trainer = {"learning_rate": 1e-3, "max_steps": 2, "save_steps": 2, "micro_batch_size": 8}
-    raw = {"name": "end", "model": {"base": str(folder)}, "hardware": {"device": "cpu", "threads": 1}}
+    raw = {
+        "name": "end",
+        "domain": {"kind": "markets"},
+        "model": {"base": str(folder)},
+        "hardware": {"device": "cpu", "threads": 1},
+    }
     return Profile.model_validate(raw | {"sft": trainer, "dpo": trainer, "grpo": trainer})
 
 
