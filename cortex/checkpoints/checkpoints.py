@@ -15,21 +15,17 @@ from pydantic import JsonValue
 
 from cortex.artifacts.artifact import find, publish
 from cortex.artifacts.code_version import code_version
-from cortex.artifacts.describe import CODE, without_code
 from cortex.artifacts.folder_store import FolderStore
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.receiving import receive
 from cortex.artifacts.store import MissingObjectError, Store
-from cortex.artifacts.verify import verify
+from cortex.checkpoints.checkpoint_check import KIND, CheckpointCheck
 from cortex.checkpoints.completeness import lacking
-from cortex.checkpoints.pickles import check_metadata
 from cortex.errors import DataError, VerificationError
 from cortex.limits import MANIFEST_BYTES, TooLargeError
 from cortex.runs.context import RunContext
 from cortex.runs.gang_follower import Follower
 from cortex.runs.gang_leader import Leader
-
-KIND = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class Checkpoints:
         self.saving = context.folder(stage) / "trainer"
         """The trainer's `output_dir`. Checkpoints in it are not committed yet."""
         self._context = context
+        self._check = CheckpointCheck(context, stage)
         self._bucket = context.store
         self._local = (
             context.store
@@ -97,13 +94,15 @@ class Checkpoints:
     def _adopt(self, step: int, digest: str | None) -> Path:
         """The first node's choice, verified on this machine too. Only the first node quarantines checkpoints."""
         folder = self._local.local_path(self._key(step))
-        if self.remote and (not folder.exists() or self._fault(folder, step) or Manifest.read(folder).digest != digest):
+        if self.remote and (
+            not folder.exists() or self._check.find_fault(folder, step) or Manifest.read(folder).digest != digest
+        ):
             self._local.delete(self._key(step))
             manifest = find(self._bucket, self._key(step))
             if manifest is None or manifest.digest != digest:
                 raise DataError(f"checkpoint-{step}, which node 0 goes on from, is not in the bucket as node 0 has it")
             receive(self._bucket, self._key(step), manifest, folder)
-        fault = self._fault(folder, step)
+        fault = self._check.find_fault(folder, step)
         if fault or Manifest.read(folder).digest != digest:
             raise DataError(f"checkpoint-{step} is not the one that node 0 goes on from: {fault or 'another manifest'}")
         self.resumed = step
@@ -200,14 +199,14 @@ class Checkpoints:
             with suppress(VerificationError):  # a damaged one is for `newest` to quarantine
                 manifest = find(store, self._key(step))
                 # A forged one must not count as newest or best: it would cause the run's own to be pruned.
-                if manifest is not None and self._not_ours(manifest, step) is None:
+                if manifest is not None and self._check.find_stranger(manifest, step) is None:
                     yield Committed(step, manifest)
 
     def _trusted(self, step: int) -> bool:
         """True where this step can be resumed from; downloads it from the bucket if needed."""
         folder = self._local.local_path(self._key(step))
         if folder.exists():
-            fault = self._fault(folder, step)
+            fault = self._check.find_fault(folder, step)
             if fault is None:
                 return True
             self._quarantine(self._local, step, fault)
@@ -217,10 +216,10 @@ class Checkpoints:
             manifest = find(self._bucket, self._key(step))
             if manifest is None:
                 return False  # its upload never ended
-            fault = self._not_ours(manifest, step)
+            fault = self._check.find_stranger(manifest, step)
             if fault is None:
                 receive(self._bucket, self._key(step), manifest, folder)
-                fault = self._unfit(folder, step)
+                fault = self._check.find_defect(folder, step)
                 if fault is None:
                     return True
                 self._quarantine(self._local, step, fault)
@@ -228,43 +227,6 @@ class Checkpoints:
             fault = str(error)
         self._quarantine(self._bucket, step, fault)
         return False
-
-    def _fault(self, folder: Path, step: int) -> str | None:
-        """Reason not to resume from a committed checkpoint; None for a sound one."""
-        try:
-            found = verify(folder)
-        except (DataError, NotADirectoryError) as error:
-            return str(error)
-        if not found.ok:
-            return str(found)
-        return self._not_ours(found.manifest, step) or self._unfit(folder, step)
-
-    def _unfit(self, folder: Path, step: int) -> str | None:
-        """Reason why a checkpoint whose bytes verify cannot be resumed from, or None."""
-        missing = lacking(folder, step, self._context.profile.hardware.processes)
-        if missing:
-            return f"it lacks {', '.join(missing)}"
-        try:
-            for metadata in folder.rglob(".metadata"):
-                check_metadata(metadata)
-        except VerificationError as error:
-            return str(error)
-        return None
-
-    def _not_ours(self, manifest: Manifest, step: int) -> str | None:
-        meta = manifest.meta
-        expected = (self._context.run, self.stage, step)
-        if (meta.get("run"), meta.get("stage"), meta.get("step")) != expected:
-            return f"it belongs to run {meta.get('run')}, stage {meta.get('stage')}, step {meta.get('step')}"
-        if manifest.profile != self._context.profile.digest:
-            return "it was made under another profile"
-        if not self._context.secret.verifies(meta.get(CODE), *self._words(without_code(manifest), step)):
-            return "its code was not made with this run's secret, so this run did not write it"
-        return None
-
-    def _words(self, manifest: Manifest, step: int) -> tuple[str, ...]:
-        """The text that a checkpoint's authentication code covers: its files, its stage and its step."""
-        return KIND, self.stage, str(step), manifest.digest
 
     def _publish(self, folder: Path, store: Store, step: int, score: float | None, code: str) -> None:
         meta: dict[str, JsonValue] = {"run": self._context.run, "stage": self.stage, "step": step}
@@ -277,7 +239,7 @@ class Checkpoints:
             profile=self._context.profile.digest,
             meta=meta if score is None else meta | {"score": score},
             lease=self._context.lease if store is self._bucket else None,
-            code_of=lambda manifest: self._context.secret.code(*self._words(manifest, step)),
+            code_of=lambda manifest: self._context.secret.code(*self._check.words(manifest, step)),
         )
 
     def _quarantine(self, store: Store, step: int, reason: str) -> None:
