@@ -4,11 +4,23 @@
 77 refused (no receipt, no lease) · 78 configuration. Anything else that fails exits with 1.
 """
 
+import traceback
+
 
 class CortexError(Exception):
     """The kit's own errors: the message is one line that names the file, the value and the fix."""
 
     exit_code = 1
+
+
+def describe_fault(error: Exception) -> str:
+    """An error of code that is not the kit's, in one line: its type, its message, and the line that raised it."""
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = (
+        "" if isinstance(error, SyntaxError) or not frames else f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    )
+    return f"{type(error).__name__}: {text}{where}"
 
 
 class StageError(CortexError):

@@ -10,7 +10,7 @@ import polars as pl
 
 from cortex.domains.domain import Domain, Example, Question
 from cortex.domains.example_columns import check_examples, read_rows
-from cortex.errors import CortexError
+from cortex.errors import CortexError, describe_fault
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
 
@@ -42,6 +42,8 @@ def check_domain(domain: Domain, settings: Settings, seed: int = 0) -> list[Kept
             found.append(Kept(name, True, promise()))
         except (_BrokenError, CortexError) as error:
             found.append(Kept(name, False, str(error)))
+        except Exception as error:  # the code is its author's, and may raise anything
+            found.append(Kept(name, False, describe_fault(error)))
         return found[-1].kept
 
     frames: list[pl.DataFrame] = []

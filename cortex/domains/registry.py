@@ -9,6 +9,7 @@ from typing import Any
 import cortex.domains
 from cortex.domains import FOLDERS
 from cortex.domains.domain import Domain
+from cortex.errors import ConfigError, describe_fault
 from cortex.section import nearest
 
 
@@ -21,21 +22,30 @@ def find_domain(kind: str) -> type[Domain]:
     """The class of a domain: `DOMAIN` of its package.
 
     Raises:
-        ValueError: no domain has this kind; the message names the nearest.
+        ConfigError: no domain has this kind (the message names the nearest), or its code cannot be loaded.
     """
     if kind not in known_domains():
         missing = [folder for folder in FOLDERS if not Path(folder).is_dir()]
         where = f"; CORTEX_DOMAINS names {missing[0]}, which is no folder" if missing else ""
-        raise ValueError(f"no domain {kind!r}: {nearest(kind, known_domains())}{where}")
-    return importlib.import_module(f"cortex.domains.{kind}").DOMAIN
+        raise ConfigError(f"no domain {kind!r}: {nearest(kind, known_domains())}{where}")
+    try:
+        found: object = importlib.import_module(f"cortex.domains.{kind}").DOMAIN
+    except Exception as error:  # the code is its author's, and may raise anything
+        raise ConfigError(f"domain {kind!r} cannot be loaded: {describe_fault(error)}") from error
+    if not (isinstance(found, type) and issubclass(found, Domain)):
+        raise ConfigError(f"domain {kind!r}: its DOMAIN is {found!r}, not a class of domains")
+    if not hasattr(found, "scale"):
+        raise ConfigError(f"domain {kind!r}: {found.__name__} has no `scale`, which names its loss and its baselines")
+    return found
 
 
 def read_domain(values: Mapping[str, Any]) -> Domain:
     """The domain that a profile's section describes.
 
     Raises:
-        ValueError: its `kind` is missing or unknown, or a value is wrong.
+        ConfigError: its `kind` is missing or unknown, or its code cannot be loaded.
+        ValidationError: a value is wrong.
     """
     if "kind" not in values:
-        raise ValueError(f"`kind` says which domain it is: {', '.join(known_domains())}")
+        raise ConfigError(f"`kind` says which domain it is: {', '.join(known_domains())}")
     return find_domain(str(values["kind"])).model_validate(dict(values))

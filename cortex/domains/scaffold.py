@@ -1,6 +1,7 @@
 """A new domain from a template: its module, its rehearsal's profile, its tests."""
 
 import re
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,12 +34,20 @@ def scaffold(name: str, into: Path | None = None) -> list[Path]:
     if there:
         raise UsageError(f"{there} is there: remove it, or choose another name than {name!r}")
     texts = {path: _filled(template, name, profile) for template, path in targets.items()}
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
     if into is None:
-        (CHECKOUT / "tests" / "domains" / name / "__init__.py").touch()
-    return list(texts)
+        texts[CHECKOUT / "tests" / "domains" / name / "__init__.py"] = ""
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            for written in texts:
+                with suppress(OSError):
+                    written.unlink()
+            raise UsageError(
+                f"{path} cannot be written ({error.strerror}): free space, or choose another folder"
+            ) from error
+    return list(targets.values())
 
 
 def _filled(template: str, name: str, profile: str) -> str:

@@ -150,8 +150,6 @@ def read_section(kind: str, values: Mapping[str, Any], sets: Sequence[str] | Non
         return read_domain(draft.values)
     except ValidationError as error:
         raise ConfigError(f"domain {kind}: {first_problem(error)}") from error
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def display_path(path: Path) -> str:

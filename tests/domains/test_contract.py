@@ -48,6 +48,12 @@ CALLS = iter(range(10**9))
 
 BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] = [
     (
+        "grades",
+        "error",
+        lambda base: {"grade": lambda self, example, reply: {}["no such key"]},
+        r"KeyError: 'no such key' \(.*test_contract\.py, line \d+\)",
+    ),
+    (
         "gold answer",
         "grade",
         lambda base: {

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,29 @@ def test_a_domain_in_a_folder_of_the_environment_is_found(tmp_path: Path) -> Non
     assert {"markets", "toy"} <= set(kinds.split())
     assert module == "cortex.domains.toy"
     assert "toy" not in known_domains()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def f(:", "domain 'broken' cannot be loaded: SyntaxError: invalid syntax"),
+        ("import nowhere", "domain 'broken' cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
+        ("x = 1", "domain 'broken' cannot be loaded: AttributeError: .* no attribute 'DOMAIN'"),
+        ("DOMAIN = dict", "its DOMAIN is <class 'dict'>, not a class of domains"),
+        (
+            "from cortex.domains.domain import Domain\nclass Broken(Domain): ...\nDOMAIN = Broken",
+            "Broken has no `scale`",
+        ),
+    ],
+)
+def test_a_domain_whose_code_is_wrong_is_one_line(source: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text(source, encoding="utf-8")
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("extends: rehearsal\nname: mine\ndomain: {kind: broken}\n", encoding="utf-8")
+    environment = {**os.environ, "CORTEX_DOMAINS": str(tmp_path)}
+    for verb in (["domain", "check", "broken"], ["profile", "show", str(profile)], ["profile", "schema"]):
+        command = [sys.executable, "-m", "cortex", *verb]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 78 and done.stderr.count("\n") == 1, done.stderr
+        assert re.search(words, done.stderr), done.stderr

@@ -59,3 +59,10 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"rehearsal-mine\.yaml is there"):
         scaffold("mine", tmp_path)
     assert first[1].read_text() == "kept" and not first[0].exists()
+
+
+def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").symlink_to("/nowhere/test_mine.py")  # can neither be seen nor written
+    with pytest.raises(UsageError, match=r"test_mine\.py cannot be written \(No such file or directory\)"):
+        scaffold("mine", tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
