@@ -11,7 +11,7 @@ from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.domains.domain import Domain
-from cortex.domains.example_columns import check_examples
+from cortex.domains.example_columns import SPLITS, check_examples
 from cortex.errors import DataError, UsageError
 from cortex.limits import RECORD_BYTES, read_file, read_json
 from cortex.settings import Settings
@@ -129,10 +129,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
 def _splits(examples: pl.DataFrame, domain: Domain) -> dict[str, dict[str, object]]:
     parts = {str(name[0]): rows for name, rows in examples.group_by("split")}
     described: dict[str, dict[str, object]] = {}
-    for name, rows in sorted(parts.items(), key=lambda part: _ORDER.index(part[0])):
+    for name, rows in sorted(parts.items(), key=lambda part: SPLITS.index(part[0])):
         at = rows["at"].drop_nulls().dt.date()
         described[name] = {"examples": len(rows), "first": at.min(), "last": at.max(), **domain.describe_split(rows)}
     return described
-
-
-_ORDER = ("train", "validation", "test")

@@ -2,9 +2,8 @@
 
 import polars as pl
 
+from cortex.domains.example_columns import SPLITS
 from cortex.errors import DataError
-
-SPLITS = ("train", "validation", "test")
 
 
 def assign_splits(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cortex.domains.markets.splits import SPLITS, assign_splits
+from cortex.domains.example_columns import SPLITS
+from cortex.domains.markets.splits import assign_splits
 from cortex.errors import DataError
 
 EPOCH = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
