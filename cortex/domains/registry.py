@@ -1,6 +1,7 @@
 """Registry of domains: their kinds, and the domain that a profile's section describes."""
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,12 @@ def find_domain(kind: str) -> type[Domain]:
     if not hasattr(found, "scale"):
         raise ConfigError(f"domain {kind!r}: {found.__name__} has no `scale`, which names its loss and its baselines")
     return found
+
+
+def outside_folder(domain: Domain) -> Path | None:
+    """The folder of a domain that is not part of the kit, which images do not hold; None for one of the kit's own."""
+    folder = Path(inspect.getfile(type(domain))).resolve().parent
+    return None if folder.is_relative_to(Path(cortex.domains.__file__ or "").resolve().parent) else folder
 
 
 def read_domain(values: Mapping[str, Any]) -> Domain:

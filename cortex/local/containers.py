@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from cortex.artifacts.folder_store import INCOMING, FolderStore
 from cortex.artifacts.store import Store
+from cortex.domains.registry import outside_folder
 from cortex.errors import ConfigError
 from cortex.local.docker import WITHOUT, check_engine, cpu_image, docker_command
 from cortex.process import running
@@ -59,6 +60,11 @@ class Containers:
             ConfigError: no engine answers, or the run needs a network, which these containers do not have.
         """
         _folder(self.store)
+        if folder := outside_folder(self.profile.domain):
+            raise ConfigError(
+                f"domain {self.profile.domain.kind!r} lies in {folder}, which images do not hold: move it into "
+                "cortex/domains/, or rehearse without containers"
+            )
         if self.profile.domain.key_variables():
             raise ConfigError(f"profile {self.profile.name} asks a service for its data: {_NO_NETWORK}")
         if self.settings.teacher_url or self.profile.teacher.url:

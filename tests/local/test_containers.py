@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex.domains.scaffold import scaffold
 from tests.conftest import Cortex
 
 pytestmark = pytest.mark.integration
@@ -41,6 +42,15 @@ def test_it_names_the_fix(cortex: Cortex, client: str, case: str, tmp_path: Path
     assert "leave CONTAINERS away" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "home" / "bucket" / "runs").exists()
+
+
+def test_a_domain_outside_of_the_kit_is_in_no_image(cortex: Cortex, client: str, tmp_path: Path) -> None:
+    domains = tmp_path / "domains"
+    _, profile, _ = scaffold("tally", domains)
+    words = ("rehearse", "--containers", "--profile", profile)
+    done = cortex(*words, **NOWHERE, CORTEX_DOMAINS=str(domains), PATH=client)
+    assert done.returncode == 78, done.stderr
+    assert f"domain 'tally' lies in {domains / 'tally'}, which images do not hold" in done.stderr
 
 
 def test_docker_may_not_be_there_at_all(cortex: Cortex, tmp_path: Path) -> None:

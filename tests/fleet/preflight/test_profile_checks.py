@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 
+from cortex.domains.markets import Markets
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture, read_architecture
 from cortex.fleet.capacity.capacity_plan import plan_capacity
 from cortex.fleet.capacity.sheets import GIB
-from cortex.fleet.preflight import cost_check, disk_check, images_check, keys_check, machines_check, memory_check
+from cortex.fleet.preflight import (
+    cost_check,
+    disk_check,
+    domain_check,
+    images_check,
+    keys_check,
+    machines_check,
+    memory_check,
+)
 from cortex.fleet.preflight.disk_bytes import need
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
@@ -57,6 +66,17 @@ def test_the_keys_that_the_profile_needs(
 
 def test_a_rehearsal_needs_no_key(profile: Profile) -> None:
     assert keys_check.check(ground(profile)).ok
+
+
+class OwnMarkets(Markets):
+    """A domain outside of the kit's folder, as one that CORTEX_DOMAINS finds."""
+
+
+def test_a_domain_that_images_do_not_hold_is_refused(profile: Profile) -> None:
+    assert domain_check.check(ground(profile)).ok
+    found = domain_check.check(ground(profile.model_copy(update={"domain": OwnMarkets()})))
+    assert found.ok is False and str(Path(__file__).parent) in found.detail
+    assert "cortex/domains/" in str(found.fix)
 
 
 TASK = {"name": "sft", "run": "cortex run sft"}
