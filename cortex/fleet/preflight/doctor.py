@@ -39,7 +39,7 @@ STEPS: tuple[Step, ...] = (
     _step("room for its machines", "quota", "spot"),
     _step("the ground", "stack", "bucket", "elsewhere"),
     _step("SkyPilot", "clouds", "machines"),
-    _step("images", "images"),
+    _step("images", "domain", "images"),
     _step("keys", "keys", "model", "tracking"),
     _step("the profile", "memory", "disk", "budget", "deadline"),
 )
