@@ -2,6 +2,9 @@
 
 import json
 import tempfile
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,60 +13,79 @@ import polars as pl
 from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
-from cortex.domains.domain import Domain
-from cortex.domains.example_columns import SPLITS, check_examples
+from cortex.domains.domain import Domain, OnProgress, Workspace, ignore_progress
+from cortex.domains.example_columns import SPLITS, ExamplesCheck
 from cortex.errors import DataError, UsageError
 from cortex.limits import RECORD_BYTES, read_file, read_json
 from cortex.settings import Settings
 
 EXAMPLES = "examples.parquet"
+PARTS = "examples-*.parquet"
+"""The files in place of `EXAMPLES` where there are several, numbered from 00000 in the order of their rows."""
 DESCRIPTION = "dataset.json"
 
 
-def write_dataset(domain: Domain, seed: int, settings: Settings, output: Path) -> pl.DataFrame:
-    """Build a domain's examples, and write them with a description into a folder.
+def write_dataset(
+    domain: Domain, seed: int, settings: Settings, output: Path, on_progress: OnProgress | None = None
+) -> int:
+    """Build a domain's examples, and write them with a description into a folder. Returns the number of examples.
+
+    Examples of several parts get a file each, so that memory has to hold no more than two of them.
 
     Raises:
         ConfigError, DataError: as `Domain.build`; or the built examples are invalid, or cannot be written.
     """
-    built = domain.build(seed, settings)
-    check_examples(built.examples, domain.kind)
-    try:
-        built.examples.write_parquet(output / EXAMPLES)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{output / EXAMPLES} cannot be written: {error}; free space, then try again") from error
-    description = {
-        "domain": domain.kind,
-        "source": built.source,
-        "simulated": built.simulated,
-        "summary": built.summary,
-        **built.further,
-        "splits": _splits(built.examples, domain),
-    }
+    with tempfile.TemporaryDirectory(dir=output, prefix=".scratch-") as scratch:
+        workspace = Workspace(Path(scratch), on_progress or ignore_progress)
+        try:
+            built = domain.build_parts(seed, settings, workspace)
+            count = _write_parts(built.frames, domain.kind, output)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"{output / EXAMPLES} cannot be written: {error}; free space, then try again") from error
+    description = {"domain": domain.kind, **built.description(), "splits": _splits(output, domain)}
     (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
-    return built.examples
+    return count
 
 
-def read_examples(folder: Path) -> pl.DataFrame:
-    """The examples of a dataset's folder.
+def scan_examples(folder: Path) -> pl.LazyFrame:
+    """The examples of a dataset's folder, of which only what is asked for is read.
 
     Raises:
         DataError: the folder holds no dataset.
     """
-    path = folder / EXAMPLES
-    try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path} is no dataset that `cortex dataset build` wrote: {error}") from error
+    files = sorted(folder.glob(PARTS)) or [folder / EXAMPLES]
+    with _reading(files[0]):
+        rows = pl.scan_parquet(files, glob=False)
+        rows.collect_schema()
+        return rows
 
 
-def read_split(folder: Path, split: str) -> pl.DataFrame:
-    """The examples of one split, in their order.
+def read_examples(folder: Path) -> pl.DataFrame:
+    """All examples of a dataset's folder.
 
     Raises:
-        DataError: as `read_examples`.
+        DataError: as `scan_examples`.
     """
-    return read_examples(folder).filter(pl.col("split") == split)
+    with _reading(folder / EXAMPLES):
+        return scan_examples(folder).collect()
+
+
+def read_split(folder: Path, split: str, count: int | None = None) -> pl.DataFrame:
+    """The examples of one split, in their order; at most `count`, evenly spaced, where it is given.
+
+    Raises:
+        DataError: as `scan_examples`.
+    """
+    rows = scan_examples(folder).filter(pl.col("split") == split)
+    with _reading(folder / EXAMPLES):
+        if count is None:
+            return rows.collect()
+        total = int(rows.select(pl.len()).collect().item())
+        if total <= count:
+            return rows.collect()
+        places = pl.Series([index * total // count for index in range(count)], dtype=pl.UInt32)
+        chosen = rows.with_row_index("_place").filter(pl.col("_place").is_in(places.implode()))
+        return chosen.drop("_place").collect(engine="streaming")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -78,15 +100,10 @@ def read_description(folder: Path) -> dict[str, Any]:
     return cast(dict[str, Any], found)
 
 
-def take_evenly(frame: pl.DataFrame, count: int) -> pl.DataFrame:
-    """At most `count` rows, evenly spaced, in their order."""
-    if len(frame) <= count:
-        return frame
-    return frame[[index * len(frame) // count for index in range(count)]]
-
-
-def build_dataset(domain: Domain, seed: int, settings: Settings, out: Path) -> pl.DataFrame:
-    """Build a domain's examples into a new folder, which appears only once it is complete.
+def build_dataset(
+    domain: Domain, seed: int, settings: Settings, out: Path, on_progress: OnProgress | None = None
+) -> int:
+    """Build a domain's examples into a new folder, which appears only once it is complete. Returns their number.
 
     Raises:
         UsageError: the folder is not empty.
@@ -99,13 +116,13 @@ def build_dataset(domain: Domain, seed: int, settings: Settings, out: Path) -> p
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
             folder = Path(aside, "dataset")
             folder.mkdir()
-            examples = write_dataset(domain, seed, settings, folder)
+            count = write_dataset(domain, seed, settings, folder, on_progress)
             manifest = describe(folder, kind="dataset")
             write_whole(folder / MANIFEST, manifest.data)
             folder.rename(out)
     except OSError as error:
         raise DataError(f"{error.filename or out}: {error.strerror or error}; nothing was written") from error
-    return examples
+    return count
 
 
 def describe_dataset(folder: Path) -> dict[str, Any]:
@@ -115,21 +132,61 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
         DataError: the folder is no dataset.
     """
     manifest = Manifest.read(folder)
-    examples = read_examples(folder)
+    examples = scan_examples(folder)
+    with _reading(folder / EXAMPLES):
+        counts = examples.select(pl.len(), pl.col("cluster").n_unique()).collect(engine="streaming")
+        sample = examples.tail(1).collect()
     return {
         **read_description(folder),
         "manifest": manifest.digest,
-        "examples": len(examples),
-        "clusters": examples["cluster"].n_unique(),
-        "columns": examples.columns,
-        "sample": json.loads(examples.tail(1).write_json())[0],
+        "examples": counts["len"].item(),
+        "clusters": counts["cluster"].item(),
+        "columns": sample.columns,
+        "sample": json.loads(sample.write_json())[0],
     }
 
 
-def _splits(examples: pl.DataFrame, domain: Domain) -> dict[str, dict[str, object]]:
-    parts = {str(name[0]): rows for name, rows in examples.group_by("split")}
-    described: dict[str, dict[str, object]] = {}
-    for name, rows in sorted(parts.items(), key=lambda part: SPLITS.index(part[0])):
-        at = rows["at"].drop_nulls().dt.date()
-        described[name] = {"examples": len(rows), "first": at.min(), "last": at.max(), **domain.describe_split(rows)}
-    return described
+def _write_parts(frames: Iterator[pl.DataFrame], kind: str, output: Path) -> int:
+    """Write parts as they are built, each while the next is built."""
+    check, count = ExamplesCheck(kind), 0
+    with ThreadPoolExecutor(1, thread_name_prefix="examples") as pool:
+        writing: Future[None] | None = None
+        for number, frame in enumerate(frames):
+            check.add(frame)
+            if writing:
+                writing.result()
+            if number == 1:
+                (output / EXAMPLES).rename(output / PARTS.replace("*", f"{0:05}"))
+            name = PARTS.replace("*", f"{number:05}") if number else EXAMPLES
+            writing = pool.submit(frame.write_parquet, output / name)
+            count += frame.height
+        if writing:
+            writing.result()
+    check.finish()
+    return count
+
+
+@contextmanager
+def _reading(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path} is no dataset that `cortex dataset build` wrote: {error}") from error
+
+
+def _splits(folder: Path, domain: Domain) -> dict[str, dict[str, object]]:
+    examples = scan_examples(folder)
+    first, last = pl.col("at").min().dt.date(), pl.col("at").max().dt.date()
+    counts = (
+        examples.group_by("split").agg(pl.len(), first.alias("first"), last.alias("last")).collect(engine="streaming")
+    )
+    return {
+        name: {
+            "examples": row["len"],
+            "first": row["first"],
+            "last": row["last"],
+            **domain.describe_split(examples.filter(pl.col("split") == name)),
+        }
+        for name in SPLITS
+        for row in counts.filter(split=name).iter_rows(named=True)
+    }

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
@@ -80,6 +80,41 @@ class Built:
     further: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further keys of `dataset.json`, such as the use of each column of a file."""
 
+    def description(self) -> dict[str, Any]:
+        """The account of the examples, as keys of `dataset.json`."""
+        return {"source": self.source, "simulated": self.simulated, "summary": self.summary, **self.further}
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Takes the name of a step, how much of it is done, and how much there is in all."""
+
+
+def ignore_progress(step: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Room for building a dataset that may be larger than memory."""
+
+    scratch: Path | None = None
+    """A folder for temporary files, on the disk of the output; None where all of it is to stay in memory."""
+    on_progress: OnProgress = ignore_progress
+    piece_rows: int = 1_000_000
+    """Rows of a source to hold in memory at a time, about: a piece is never less than one symbol's history."""
+    part_rows: int = 400_000
+    """Examples to hold in memory, and to write into a file, at a time, about."""
+
+
+@dataclass(frozen=True)
+class BuiltParts:
+    """A dataset, built part by part."""
+
+    frames: Iterator["pl.DataFrame"]
+    """The examples in their order, each part a table as `Built.examples`; to be drawn once."""
+    description: Callable[[], dict[str, Any]]
+    """Further keys of `dataset.json`; called after the last part."""
+
 
 @dataclass(frozen=True)
 class Exemplars:
@@ -113,6 +148,15 @@ class Domain(Section, ABC):
         Raises:
             DataError: the source cannot be used, or holds too little.
         """
+
+    def build_parts(self, seed: int, settings: Settings, workspace: Workspace) -> BuiltParts:
+        """Make the examples part by part, the same rows as `build`, for sources that may be larger than memory.
+
+        Raises:
+            DataError: as `build`, here or while the parts are drawn.
+        """
+        built = self.build(seed, settings)
+        return BuiltParts(iter((built.examples,)), built.description)
 
     @abstractmethod
     def grade(self, example: Example, reply: str) -> Graded:
@@ -177,8 +221,8 @@ class Domain(Section, ABC):
         """Further facts of the data for the page and the card, such as symbols and a base rate."""
         return {}
 
-    def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
-        """Further keys of a split in `dataset.json`, besides its size and times."""
+    def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
+        """Further keys of a split in `dataset.json`, besides its size and times. Its rows may not fit in memory."""
         return {}
 
     def truth_words(self, example: Example) -> str:

@@ -63,24 +63,59 @@ def read_rows(frame: pl.DataFrame) -> Iterator[Example]:
         yield Example(name, turns, json.loads(truth), split)
 
 
-def check_examples(frame: pl.DataFrame, kind: str) -> None:
-    """Check the table that a domain built.
+class ExamplesCheck:
+    """A check of the tables that a domain built, part by part."""
 
-    Raises:
-        DataError: a column is missing or of another type, an id is there twice, a cluster spans two splits, or a split
-            is empty.
-    """
-    for name, wanted in SCHEMA.items():
-        if frame.schema.get(name) != wanted:
-            raise DataError(f"domain {kind!r} built column {name!r} as {frame.schema.get(name)}, not as {wanted}")
-    twice = frame["id"].is_duplicated()
-    if twice.any():
-        raise DataError(f"domain {kind!r} built two examples with the id {frame['id'].filter(twice)[0]!r}")
-    spread = frame.group_by("cluster").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
-    if not spread.is_empty():
-        raise DataError(f"domain {kind!r} built cluster {spread['cluster'].sort()[0]!r} into two splits")
-    counts = dict(frame["split"].value_counts().iter_rows())
-    if set(counts) != set(SPLITS):
-        others = sorted(set(counts).difference(SPLITS), key=str)
-        listed = ", ".join(f"{counts.get(split, 0)} {split}" for split in (*SPLITS, *others))
-        raise DataError(f"domain {kind!r} built {listed} examples: every split needs some, and there are no others")
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._counts: dict[str, int] = {}
+        self._ids: list[pl.Series] = []
+        self._split_of: dict[str, str] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Check one part.
+
+        Raises:
+            DataError: a column is missing or of another type, an id is there twice, or a cluster spans two splits.
+        """
+        for name, wanted in SCHEMA.items():
+            if frame.schema.get(name) != wanted:
+                raise DataError(
+                    f"domain {self._kind!r} built column {name!r} as {frame.schema.get(name)}, not as {wanted}"
+                )
+        twice = frame["id"].is_duplicated()
+        if twice.any():
+            raise DataError(f"domain {self._kind!r} built two examples with the id {frame['id'].filter(twice)[0]!r}")
+        self._ids.append(frame["id"].hash())  # 8 bytes each, however long the ids are
+        spread = [
+            cluster
+            for cluster, split in frame.select("cluster", "split").unique().iter_rows()
+            if self._split_of.setdefault(cluster, split) != split
+        ]
+        if spread:
+            raise DataError(f"domain {self._kind!r} built cluster {min(spread)!r} into two splits")
+        for split, count in frame["split"].value_counts().iter_rows():
+            self._counts[split] = self._counts.get(split, 0) + count
+
+    def finish(self) -> None:
+        """Check all parts together.
+
+        Raises:
+            DataError: two parts have an id in common, or a split is empty.
+        """
+        hashes = pl.concat(self._ids).sort() if self._ids else pl.Series(dtype=pl.UInt64)
+        if len(self._ids) > 1 and (hashes.diff() == 0).any():
+            raise DataError(f"domain {self._kind!r} built two examples with the same id, in two parts")
+        if set(self._counts) != set(SPLITS):
+            others = sorted(set(self._counts).difference(SPLITS), key=str)
+            listed = ", ".join(f"{self._counts.get(split, 0)} {split}" for split in (*SPLITS, *others))
+            raise DataError(
+                f"domain {self._kind!r} built {listed} examples: every split needs some, and there are no others"
+            )
+
+
+def check_examples(frame: pl.DataFrame, kind: str) -> None:
+    """Check the table that a domain built. Raises DataError as `ExamplesCheck`."""
+    check = ExamplesCheck(kind)
+    check.add(frame)
+    check.finish()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.open_store import open_store
-from cortex.domains.dataset import read_split, take_evenly, write_dataset
+from cortex.domains.dataset import read_split, write_dataset
 from cortex.domains.example_columns import read_rows
 from cortex.drill.stand_in import ANSWERS, StandIn
 from cortex.models.conversation import write_prompts
@@ -25,7 +25,7 @@ def make_data(profile: Profile, folder: Path) -> Path:
     labels.mkdir()
     domain = profile.domain
     write_dataset(domain, profile.seed, Settings(), data)
-    questions = list(read_rows(take_evenly(read_split(data, "train"), ANSWERS)))
+    questions = list(read_rows(read_split(data, "train", ANSWERS)))
     answers = {one.id: Completion("answered", domain.script(one, profile.seed)) for one in questions}
     write_labels(domain, questions, answers, labels)
     spec = folder / "build.json"

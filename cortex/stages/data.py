@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from loguru import logger
+
+from cortex.domains.build_progress import progress_lines
 from cortex.domains.dataset import write_dataset
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
@@ -11,4 +14,4 @@ from cortex.stages.base_check import check_base_folder
 def run(context: RunContext, output: Path) -> None:
     settings = Settings()
     check_base_folder(context, settings)  # this stage is the run's first
-    write_dataset(context.profile.domain, context.profile.seed, settings, output)
+    write_dataset(context.profile.domain, context.profile.seed, settings, output, progress_lines(logger.info))

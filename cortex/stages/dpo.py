@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.dataset import read_split
 from cortex.domains.domain import Domain, Example
 from cortex.domains.example_columns import read_rows
 from cortex.errors import DataError
@@ -54,7 +54,7 @@ def pairs(
 def _write_pairs(context: RunContext, path: Path) -> None:
     profile, dpo = context.profile, context.profile.dpo
     assert dpo is not None
-    chosen = list(read_rows(take_evenly(read_split(context.artifact("data").path, "train"), dpo.prompts)))
+    chosen = list(read_rows(read_split(context.artifact("data").path, "train", dpo.prompts)))
     domain = profile.domain.with_labels(read_conversations(context.artifact("label").path / ACCEPTED))
     rows = [
         {"prompt": chat(example.messages), "chosen": _reply(better), "rejected": _reply(worse)}

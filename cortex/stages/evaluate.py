@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cortex.domains.dataset import read_description, read_split, take_evenly
+from cortex.domains.dataset import read_description, read_split
 from cortex.domains.domain import Domain, Example
 from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
@@ -23,7 +23,7 @@ def run(context: RunContext, output: Path) -> None:
     profile, domain = context.profile, context.profile.domain
     data = context.artifact("data").path
     description, train = read_description(data), read_split(data, "train")
-    test = take_evenly(read_split(data, "test"), profile.evaluate.examples)
+    test = read_split(data, "test", profile.evaluate.examples)
     examples = list(read_rows(test))
     sampled = sample_answers(
         context,

@@ -16,7 +16,7 @@ from typing import Any
 
 from cortex.bases.base_model import base_folder
 from cortex.checkpoints.items import Items, lay_out
-from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.dataset import read_split
 from cortex.domains.domain import Example
 from cortex.domains.example_columns import read_rows
 from cortex.errors import DataError
@@ -91,8 +91,8 @@ class _Export:
 
     @cached_property
     def held_out(self) -> list[Example]:
-        validation = read_split(self.context.artifact("data").path, "validation")
-        return list(read_rows(take_evenly(validation, self.context.profile.export.check_examples)))
+        wanted = self.context.profile.export.check_examples
+        return list(read_rows(read_split(self.context.artifact("data").path, "validation", wanted)))
 
     @cached_property
     def exchange(self) -> Exchange:

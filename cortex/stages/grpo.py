@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.dataset import read_split
 from cortex.models.conversation import write_prompts
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import before_grpo
@@ -18,7 +18,7 @@ def run(context: RunContext, output: Path) -> None:
     write_prompts(read_split(data, "train"), dataset)
     if profile.grpo.validate_steps:
         validation = folder / "validation.jsonl"
-        write_prompts(take_evenly(read_split(data, "validation"), profile.grpo.validation_examples), validation)
+        write_prompts(read_split(data, "validation", profile.grpo.validation_examples), validation)
     train_with_trl(
         context,
         "grpo",

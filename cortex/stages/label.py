@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from pathlib import Path
 
-from cortex.domains.dataset import read_split, take_evenly
+from cortex.domains.dataset import read_split
 from cortex.domains.domain import Domain, Question
 from cortex.domains.example_columns import read_rows
 from cortex.errors import ConfigError
@@ -21,7 +21,7 @@ def run(context: RunContext, output: Path) -> None:
     check_base_or_warn(context, settings)  # before any answer is paid for
     domain = context.profile.domain
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
-    train = read_rows(take_evenly(read_split(context.artifact("data").path, "train"), teacher.examples))
+    train = read_rows(read_split(context.artifact("data").path, "train", teacher.examples))
     questions = {example.id: Question(example.id, example.messages) for example in train}
     url = settings.teacher_url or teacher.url
     with nullcontext(url) if url else scripted_teacher(domain, teacher.port, context.profile.seed) as endpoint_url:

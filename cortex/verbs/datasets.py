@@ -37,6 +37,7 @@ def dataset_build(
 ) -> None:
     """Turn a domain's source into examples, and write them with a manifest."""
     from cortex.console import Console
+    from cortex.domains.build_progress import progress_bar
     from cortex.domains.dataset import build_dataset, read_description
     from cortex.profiles.profile_file import read_section
     from cortex.runs.show import print_account
@@ -47,11 +48,12 @@ def dataset_build(
     if domain == "markets" and data is None and not sets:
         raise UsageError("name a file or a folder of prices: --data PATH")
     section = read_section(domain, {key: value for key, value in given.items() if value is not None}, sets)
-    examples = build_dataset(section, seed, Settings(), out)
+    with progress_bar(Console(stderr=True)) as on_progress:
+        count = build_dataset(section, seed, Settings(), out, on_progress)
     account = read_description(out).get("account")
     if account:
         print_account(account, Console())
-    print(f"{out}: {len(examples):,} examples")
+    print(f"{out}: {count:,} examples")
 
 
 @app.command("show")

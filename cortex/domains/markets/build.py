@@ -1,50 +1,84 @@
 """Building of a market's examples, and of their description, from its history."""
 
+import tempfile
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from cortex.domains.domain import Built
+import polars as pl
+
+from cortex.domains.domain import Built, BuiltParts, Workspace
 from cortex.domains.markets.config import DataConfig, FilesConfig, SimulatorConfig, Style
-from cortex.domains.markets.examples import build_examples
-from cortex.domains.markets.features import build_features
+from cortex.domains.markets.examples import ask, decide, find_splits
+from cortex.domains.markets.features import Feature, build_features
 from cortex.domains.markets.files import FilesSource
-from cortex.domains.markets.gaps import name_gaps
+from cortex.domains.markets.gaps import Gaps
 from cortex.domains.markets.protocol import render_prompts
+from cortex.domains.markets.shelf import Shelf
 from cortex.domains.markets.source import Source
 from cortex.domains.markets.sources import open_source
+from cortex.domains.markets.splits import assign_splits, count_times
 from cortex.settings import Settings
 
 
 def build(config: DataConfig, style: Style, seed: int, settings: Settings) -> Built:
-    """Build the examples of a market.
+    """Build the examples of a market in memory.
 
     Raises:
         ConfigError: the source needs a key that is not set.
         DataError: the source's tables cannot be used, or are too short for what is asked of them.
     """
+    parts = build_parts(config, style, seed, settings, Workspace())
+    examples = pl.concat(parts.frames)
+    known = parts.description()
+    return Built(examples, known.pop("source"), known.pop("simulated"), known.pop("summary"), known)
+
+
+def build_parts(config: DataConfig, style: Style, seed: int, settings: Settings, workspace: Workspace) -> BuiltParts:
+    """Build the examples of a market part by part. Raises as `build`."""
     source = open_source(config, seed=seed, flipside_api_key=settings.flipside_api_key)
-    return build_from(source, config, style)
+    return build_from(source, config, style, workspace)
 
 
-def build_from(source: Source, config: DataConfig, style: Style) -> Built:
-    """Build the examples of a source."""
-    tables = source.load()
-    frame, features = build_features(tables, config)
-    examples = build_examples(tables, config, partial(render_prompts, style=style))
-    account = None if tables.account is None else tables.account.with_notes(name_gaps(frame, config))
-    symbols = examples["symbol"].n_unique()
-    return Built(
-        examples=examples,
-        source=source.describe(),
-        simulated=isinstance(config.source, SimulatorConfig),
-        summary=f"{symbols} symbols, horizon {config.horizon_days} days",
-        further={
+def build_from(source: Source, config: DataConfig, style: Style, workspace: Workspace) -> BuiltParts:
+    """Build the examples of a source part by part. Raises DataError as `build`."""
+    pieces = source.pieces(workspace)
+    gaps, shelf, features = Gaps(config), Shelf(workspace), list[Feature]()
+    times: list[pl.DataFrame] = []
+    for number, tables in enumerate(pieces.tables):
+        workspace.on_progress("features", number, pieces.count)
+        frame, features = build_features(tables, config)
+        gaps.add(frame)
+        decided = decide(tables, frame, features, config)
+        times.append(count_times(decided))
+        shelf.add(decided)
+    counts = pl.concat(times).group_by("decision_time", "outcome_time").agg(pl.col("examples").sum())
+    boundaries = find_splits(counts, gaps)
+    render = partial(render_prompts, style=style)
+    symbols: set[str] = set()
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for part in shelf.parts():
+            split = assign_splits(part, boundaries)
+            symbols.update(split["symbol"].unique())
+            if split.height:
+                yield ask(split, features, config, render)
+
+    def description() -> dict[str, Any]:
+        account = pieces.account()
+        return {
+            "source": source.describe(),
+            "simulated": isinstance(config.source, SimulatorConfig),
+            "summary": f"{len(symbols)} symbols, horizon {config.horizon_days} days",
             "horizon_days": config.horizon_days,
             "style": style,
-            "symbols": symbols,
+            "symbols": len(symbols),
             "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
-            "account": None if account is None else account.to_json(),
-        },
-    )
+            "account": None if account is None else account.with_notes(gaps.notes()).to_json(),
+        }
+
+    return BuiltParts(frames(), description)
 
 
 def check_files(config: DataConfig, style: Style) -> None:
@@ -54,4 +88,6 @@ def check_files(config: DataConfig, style: Style) -> None:
         DataError: they cannot be used.
     """
     assert isinstance(config.source, FilesConfig)
-    build_from(FilesSource(config.source), config, style)
+    with tempfile.TemporaryDirectory(prefix="cortex-") as scratch:
+        for _ in build_from(FilesSource(config.source), config, style, Workspace(Path(scratch))).frames:
+            break  # the sweep over all tables is done, and one part of the examples stands for the others

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import JsonValue, PrivateAttr
 
-from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, Question
+from cortex.domains.domain import (
+    Built,
+    BuiltParts,
+    Conversation,
+    Domain,
+    Example,
+    Exemplars,
+    Finding,
+    Question,
+    Workspace,
+)
 from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
@@ -66,6 +76,11 @@ class Markets(DataConfig, Domain):
 
         return build(self, self.style, seed, settings)
 
+    def build_parts(self, seed: int, settings: Settings, workspace: Workspace) -> BuiltParts:
+        from cortex.domains.markets.build import build_parts
+
+        return build_parts(self, self.style, seed, settings, workspace)
+
     def grade(self, example: Example, reply: str) -> Graded:
         from cortex.domains.markets.grading import grade_reply
 
@@ -109,10 +124,12 @@ class Markets(DataConfig, Domain):
 
         return facts(self, train, test)
 
-    def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
+    def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
+        from polars import col
+
         from cortex.domains.markets.outcomes import is_up
 
-        return {"up_rate": float(is_up(rows["outcome"].to_numpy()).mean())}
+        return {"up_rate": float(rows.select(is_up(col("outcome")).mean()).collect(engine="streaming").item())}
 
     def truth_words(self, example: Example) -> str:
         return f"the return was {example.truth:+.2%}"

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account, Column, quoted, shortened
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices, is_newest_first
 from cortex.domains.markets.columns import FILE, ROW, why_no_metric
 from cortex.domains.markets.config import FilesConfig
 from cortex.domains.markets.joined_files import History, join_onchain, join_parts, join_prices, note_joined
-from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.source import MarketTables, Pieces, one_piece
 from cortex.domains.markets.symbols import find_symbols, merge_spellings, numbered_alike, spelled, symbol_of
 from cortex.domains.markets.table_file import KINDS, UNNAMED, TableFile, column_name, kind_of, read_table
 from cortex.errors import DataError
@@ -58,6 +59,9 @@ class FilesSource:
             ),
         )
         return MarketTables(prices, onchain, account=account)
+
+    def pieces(self, workspace: Workspace) -> Pieces:
+        return one_piece(self.load())
 
     def describe(self) -> dict[str, object]:
         return {

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import polars as pl
 from pydantic import SecretStr
 
+from cortex.domains.domain import Workspace
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices
 from cortex.domains.markets.config import FlipsideConfig
-from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables
+from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, one_piece
 from cortex.errors import ConfigError, DataError
 
 PAGE_ROWS = 10_000
@@ -64,6 +65,9 @@ class FlipsideSource:
         check_prices(prices, "flipside")
         check_metrics(onchain, onchain.columns[2:], "flipside")
         return MarketTables(prices.select(*PRICE_SCHEMA).sort("symbol", "date"), onchain.sort("symbol", "date"))
+
+    def pieces(self, workspace: Workspace) -> Pieces:
+        return one_piece(self.load())
 
     def describe(self) -> dict[str, object]:
         return {"name": "flipside", **self.config.model_dump(mode="json", exclude={"kind"})}

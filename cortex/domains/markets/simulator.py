@@ -27,9 +27,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cortex.domains.domain import Workspace
 from cortex.domains.markets.config import CHAINS, SimulatorConfig
 from cortex.domains.markets.features import level, metric_features
-from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.source import MarketTables, Pieces, one_piece
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +54,9 @@ class Simulator:
     onchain_lag_days: int
     window_days: int
     seed: int
+
+    def pieces(self, workspace: Workspace) -> Pieces:
+        return one_piece(self.load())
 
     def describe(self) -> dict[str, object]:
         return {

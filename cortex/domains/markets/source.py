@@ -1,10 +1,12 @@
 """Protocol of all sources of market data: they give daily tables, and an account of their origin."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
+from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account
 
 PRICE_SCHEMA: dict[str, pl.DataType] = {
@@ -39,6 +41,17 @@ class MarketTables:
         return [] if self.onchain is None else [c for c in self.onchain.columns if c not in ("symbol", "date")]
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """A market's tables in pieces: each holds the whole histories of some symbols, in the order of their names."""
+
+    tables: Iterator[MarketTables]
+    """To be drawn once. Raises DataError where the tables cannot be used."""
+    account: Callable[[], Account | None] = lambda: None
+    """The account of all pieces; called after the last."""
+    count: int = 1
+
+
 class Source(Protocol):
     """A source of market data."""
 
@@ -46,6 +59,15 @@ class Source(Protocol):
         """The tables. Raises DataError where they cannot be used."""
         ...
 
+    def pieces(self, workspace: Workspace) -> Pieces:
+        """The same tables in pieces. Raises DataError where they cannot be used."""
+        ...
+
     def describe(self) -> dict[str, object]:
         """Name, parameters and hashes, for a manifest's provenance: JSON values only, no paths of this machine."""
         ...
+
+
+def one_piece(tables: MarketTables) -> Pieces:
+    """Tables that are in memory."""
+    return Pieces(iter((tables,)), lambda: tables.account)

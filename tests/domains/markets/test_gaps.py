@@ -8,7 +8,7 @@ import pytest
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.features import build_features
-from cortex.domains.markets.gaps import name_gaps
+from cortex.domains.markets.gaps import Gaps
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
@@ -21,7 +21,9 @@ ACTIVE = [float(7 + day * day % 13) for day in range(DAYS)]
 
 
 def _gaps(prices: pl.DataFrame, onchain: pl.DataFrame | None = None) -> tuple[str, ...]:
-    return name_gaps(build_features(MarketTables(prices, onchain), CONFIG)[0], CONFIG)
+    gaps = Gaps(CONFIG)
+    gaps.add(build_features(MarketTables(prices, onchain), CONFIG)[0])
+    return gaps.notes()
 
 
 def test_a_whole_history_has_no_gap() -> None:

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cortex.domains.example_columns import SPLITS
-from cortex.domains.markets.splits import assign_splits
+from cortex.domains.markets.splits import assign_splits, count_times, find_boundaries
 from cortex.errors import DataError
 
 EPOCH = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
@@ -19,7 +19,9 @@ def _examples(days: list[int], horizon: int) -> pl.DataFrame:
 
 
 def _split(examples: pl.DataFrame, embargo: int, train: float = 0.6, validation: float = 0.15) -> pl.DataFrame:
-    return assign_splits(examples, train_fraction=train, validation_fraction=validation, embargo_days=embargo)
+    times = count_times(examples)
+    boundaries = find_boundaries(times, train_fraction=train, validation_fraction=validation, embargo_days=embargo)
+    return assign_splits(examples, boundaries)
 
 
 @given(
