@@ -17,8 +17,12 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
-PIECES = r"[+-]?\d+(?:\.\d+)?|\s?[a-z0-9_]+:[+-]?\d+(?:\.\d+)?|\s"
-"""Pre-tokenizer pattern. It keeps numbers, and names with their levels, whole, so that each can become one token."""
+PIECES = {
+    "words": r"[+-]?\d+(?:\.\d+)?|\s?[a-z0-9_]+:[+-]?\d+(?:\.\d+)?|\s",
+    "characters": r"</?[a-z]+>|[\s\S]",
+}
+"""Pre-tokenizer patterns: no token reaches beyond a piece. `words` keeps numbers, and names with their levels, whole,
+so that each can become one token; `characters` keeps only tags whole, so that a model sees every letter and digit."""
 
 
 def build(shape: ScratchModel, corpus: Iterable[str], seed: int, folder: Path) -> None:
@@ -30,7 +34,7 @@ def build(shape: ScratchModel, corpus: Iterable[str], seed: int, folder: Path) -
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.Split(Regex(PIECES[shape.pieces]), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

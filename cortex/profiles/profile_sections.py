@@ -30,6 +30,9 @@ class ScratchModel(Section):
     """Attention heads."""
     context: int = Field(default=256, ge=32)
     """Longest sequence, in tokens."""
+    pieces: Literal["words", "characters"] = "words"
+    """Largest part of a text that can become one token: words, and names with their levels, or single letters and
+    digits, with tags whole."""
 
 
 class Adapter(Section):

@@ -1,0 +1,32 @@
+"""Tasks of reasoning-gym that cannot serve as examples, and those whose verifiers need care."""
+
+_ELSEWHERE = "its questions differ from one process to the next, so that equal seeds give other examples"
+
+REFUSED = {
+    "acre": "each of its questions needs all earlier ones, so that examples cannot be judged one by one",
+    "composite": "it mixes other tasks: name them here, with weights",
+    "game_of_life_halting": "its verifier takes any reply for 'False'",
+    "isomorphic_strings": _ELSEWHERE,
+    "knight_swap": _ELSEWHERE,
+    "list_functions": _ELSEWHERE,
+    "polynomial_multiplication": _ELSEWHERE,
+    "ransom_note": _ELSEWHERE,
+    "word_ladder": _ELSEWHERE,
+}
+"""Reasons why a task is refused. Tests look for others that differ between processes."""
+
+NO_ANSWER = ("boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour")
+"""Tasks whose questions come without an answer: replies can be verified, but a script has none to give."""
+
+EVALUATED = {
+    "binary_matrix": r"[\w\s,\[\]]*",
+    "countdown": r"[\d\s+\-*/().]*",
+    "intermediate_integration": r"[\w\s+\-*/().]*",
+    "n_queens": r"[\w\s,\[\]'\"]*",
+    "puzzle24": r"[\d\s+\-*/().]*",
+    "simple_integration": r"[\w\s+\-*/().]*",
+    "spiral_matrix": r"[\w\s,\[\]]*",
+    "string_insertion": r"[\w\s,\[\]'\"]*",
+}
+"""Tasks whose verifiers evaluate a reply as Python, with the characters that an answer may have: none can name an
+attribute, which needs a point before a letter, or an object's inner parts, which begin with two underscores."""
