@@ -55,6 +55,7 @@ FURTHER = {
     "cortex.artifacts.signing_keys": {"cryptography"},
     "cortex.artifacts.trust": {"cryptography", "model_signing"},
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
+    "cortex.domains.gym.generators": {"reasoning_gym"},
     "cortex.domains.markets.baselines": {"sklearn"},
     "cortex.domains.markets.flipside": {"flipside", "requests"},
     "cortex.domains.markets.plots": {"matplotlib"},

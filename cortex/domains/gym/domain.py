@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
-from cortex.domains.domain import Built, Domain, Example, Exemplars, Finding, Question
+from cortex.domains.domain import Built, Domain, Example, Exemplars, Finding, Question, Split
 from cortex.domains.gym.task_config import Style, Task
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
@@ -194,7 +194,11 @@ class Gym(Domain):
         from cortex.domains.gym.drawing import draw_examples
 
         self.check(Settings())
-        counts = {"train": self.examples, "validation": self.validation_examples, "test": self.test_examples}
+        counts: dict[Split, int] = {
+            "train": self.examples,
+            "validation": self.validation_examples,
+            "test": self.test_examples,
+        }
         return draw_examples(self.tasks, counts, self.style, seed)
 
     def _known(self, seed: int) -> Mapping[str, str]:

@@ -30,10 +30,10 @@ class Address(NamedTuple):
     task: str
     level: int | None
     seed: int
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.task}/{'-' if self.level is None else self.level}/{self.seed}/{self.index}"
+        return f"{self.task}/{'-' if self.level is None else self.level}/{self.seed}/{self.number}"
 
     @classmethod
     def read(cls, text: str) -> "Address":
@@ -43,8 +43,8 @@ class Address(NamedTuple):
             DataError: the text is no address.
         """
         try:
-            task, level, seed, index = text.split("/")
-            return cls(task, None if level == "-" else int(level), int(seed), int(index))
+            task, level, seed, number = text.split("/")
+            return cls(task, None if level == "-" else int(level), int(seed), int(number))
         except ValueError as error:
             raise DataError(f"example id {text!r} is not TASK/LEVEL/SEED/NUMBER, as domain gym writes it") from error
 
@@ -126,7 +126,7 @@ def _level_keys(name: str, level: int | None, curricula: Mapping[str, Any]) -> d
 def _entry(address: Address, config: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings(action="ignore"):
-            return generator(address.task, address.level, config, address.seed)[address.index]
+            return generator(address.task, address.level, config, address.seed)[address.number]
     except Exception as error:  # a generator may fail at some of its questions
         raise DataError(f"domain.tasks.{address.task}: question {address} fails: {describe_fault(error)}") from error
 
