@@ -163,8 +163,8 @@ class Gym(Domain):
         counts = dict(test["task"].value_counts().sort("count", "task", descending=[True, False]).iter_rows())
         return {"test questions by task": ", ".join(f"{name} {count:,}" for name, count in counts.items())}
 
-    def describe_split(self, rows: "pl.DataFrame") -> dict[str, JsonValue]:
-        return {"tasks": dict(rows["task"].value_counts().sort("task").iter_rows())}
+    def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
+        return {"tasks": dict(rows.group_by("task").len().sort("task").collect().iter_rows())}
 
     def truth_words(self, example: Example) -> str:
         return "any verified answer is right" if example.truth is None else f"the answer is {example.truth}"

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from cortex.domains.dataset import build_dataset, describe_dataset, read_split
 from cortex.domains.domain import Example, Message, Question
 from cortex.domains.example_columns import read_rows
 from cortex.domains.gym.compact_forms import COMPACT
@@ -90,6 +91,20 @@ def test_weights_divide_the_examples_and_tasks_take_turns() -> None:
     train = frame.filter(pl.col("split") == "train")["task"].to_list()
     assert {name: train.count(name) for name in set(train)} == {"chain_sum": 40, "spell_backward": 20}
     assert {name: train[:15].count(name) for name in set(train)} == {"chain_sum": 10, "spell_backward": 5}
+
+
+def test_a_dataset_on_disk_counts_each_task_and_names_the_version(tmp_path: Path) -> None:
+    domain = gym({"chain_sum": {}, "spell_backward": {}}, examples=20, validation_examples=8, test_examples=10)
+    build_dataset(domain, 0, Settings(), tmp_path / "built")
+    described = describe_dataset(tmp_path / "built")
+    assert {name: split["tasks"] for name, split in described["splits"].items()} == {
+        "train": {"chain_sum": 10, "spell_backward": 10},
+        "validation": {"chain_sum": 4, "spell_backward": 4},
+        "test": {"chain_sum": 5, "spell_backward": 5},
+    }
+    assert described["source"]["version"] == "0.1.25"
+    test = read_split(tmp_path / "built", "test")
+    assert domain.facts(test, test) == {"test questions by task": "chain_sum 5, spell_backward 5"}
 
 
 def test_levels_are_those_of_the_curriculum_mixed_or_rising() -> None:
