@@ -147,7 +147,8 @@ def print_account(account: dict[str, Any], console: Console) -> None:
     for (role, why, files), names in alike.items():
         file = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
         table.add_row(", ".join(names), role, why, file)
-    console.print(table)
+    if alike:
+        console.print(table)
     for note in account["notes"]:
         console.print(note, soft_wrap=True)
 

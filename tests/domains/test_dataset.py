@@ -141,7 +141,7 @@ def test_every_column_is_accounted_for_in_the_description_and_in_print(cortex: C
     assert account["notes"] == ["not read: .hidden.csv"]
 
 
-def test_an_outcome_of_exactly_nothing_is_not_up(tmp_path: Path) -> None:
+def test_an_outcome_of_exactly_nothing_is_half_a_rise(tmp_path: Path) -> None:
     # The close repeats every third day: a third of the outcomes is up, a third down, and a third exactly 0.
     closes = pl.Series([(100.0, 100.0, 101.0)[day % 3] for day in range(400)])
     flat = bars(days=400, symbols=("BTC",)).with_columns(
@@ -151,7 +151,8 @@ def test_an_outcome_of_exactly_nothing_is_not_up(tmp_path: Path) -> None:
     up, still = ((examples["outcome"].sign() == sign).sum() for sign in (1, 0))
     assert still > 50
     splits = describe_dataset(tmp_path / "out")["splits"].values()
-    assert sum(split["examples"] * split["up_rate"] for split in splits) == pytest.approx(up)
+    assert sum(split["examples"] * split["up_rate"] for split in splits) == pytest.approx(up + still / 2)
+    assert sum(split["unchanged"] for split in splits) == still
 
 
 @pytest.mark.parametrize(("rows", "count"), [(10, 3), (10, 10), (3, 10), (1000, 7)])

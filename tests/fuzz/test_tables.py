@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 from hypothesis import strategies as st
 
+from cortex.domains.markets.closing import day_of
 from cortex.domains.markets.config import DataConfig, FilesConfig
 from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.files import FilesSource
@@ -162,7 +163,7 @@ def check_sound(market: Market) -> None:
     if cut_short:
         del last[times[-1].date()]
     closes = table["close"]
-    assert dict(tables.prices.select("date", "close").iter_rows()) == {day: closes[row] for day, row in last.items()}
+    assert dict(tables.prices.select(day_of(), "close").iter_rows()) == {day: closes[row] for day, row in last.items()}
     assert tables.account is not None
     assert any("1 day in part left out" in note for note in tables.account.notes) == cut_short
     roles = {column.name: column.role for column in tables.account.columns}
@@ -242,7 +243,7 @@ def _refuse_or_account(file: Path) -> None:
         return
     assert tables.account is not None
     assert {"time", "price"} <= {column.role for column in tables.account.columns}
-    assert tables.prices["date"].is_between(dt.date(1970, 12, 31), dt.date(2100, 1, 1)).all()
+    assert tables.prices.select(day_of().is_between(dt.date(1970, 12, 31), dt.date(2100, 1, 1)).all()).item()
     assert tables.prices.select((pl.col("close") > 0).all()).item()
     metrics = [column for column in tables.account.columns if column.role == "metric"]
     assert len(metrics) == len(tables.metrics)

@@ -46,6 +46,10 @@ def test_a_section_of_another_kind_replaces_the_one_before(folder: Path) -> None
         "paths": ["/data"],
         "symbols": None,
         "metrics": None,
+        "bars": "days",
+        "stamps": "open",
+        "zone": None,
+        "unused": [],
     }
     same = load_profile(write(folder / "b.yaml", extends="rehearsal", name="b", domain={"source": {"days": 900}}))
     assert markets_of(same).source.model_dump() == {

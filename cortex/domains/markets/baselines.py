@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cortex.domains.markets.forecasts import Climatology, Forecasts, interval_quantiles
-from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.outcomes import rise
 from cortex.errors import DataError
 from cortex.evaluation.grades import Floats
 
@@ -51,33 +51,32 @@ def _base_rate(n: int, climatology: Climatology) -> Forecasts:
 
 
 def _momentum(train: pl.DataFrame, test: pl.DataFrame, feature: str, climatology: Climatology) -> Forecasts:
-    """Training outcomes where the feature had the same sign; the base rate where it never had that sign.
-
-    A feature of exactly 0 counts as falling, as an outcome of exactly 0 does.
-    """
-    outcome, was_rising = train["outcome"].to_numpy(), is_up(train[feature].to_numpy())
-    is_rising = is_up(test[feature].to_numpy())
+    """Training outcomes where the feature had the same sign, 0 being one of three; the base rate where it never had."""
+    outcome, was = train["outcome"].to_numpy(), rise(train[feature].to_numpy())
+    now = rise(test[feature].to_numpy())
     stated = np.tile([climatology.base_rate, 0.0, climatology.low, climatology.high], (len(test), 1))
-    for rising in (False, True):
-        followed = outcome[was_rising == rising]
-        if len(followed):
-            stated[is_rising == rising] = (is_up(followed).mean(), followed.mean(), *interval_quantiles(followed))
+    for sign in np.unique(was):
+        followed = outcome[was == sign]
+        stated[now == sign] = (rise(followed).mean(), followed.mean(), *interval_quantiles(followed))
     return Forecasts(*stated.T)
 
 
 def _logistic_regression(
     train: pl.DataFrame, test: pl.DataFrame, features: list[str], regularisation: float
 ) -> Forecasts:
-    """P(up) from all features; the expected return mixes the mean training gain and loss by it."""
+    """P(up) from all features; the expected return mixes the mean training gain and loss by it.
+
+    It is fitted on outcomes that moved, since it knows two classes; the share of those that did not then counts half.
+    """
     outcome = train["outcome"].to_numpy()
-    up = is_up(outcome)
+    up, moved = rise(outcome), outcome != 0
+    still = 1 - moved.mean()
     model = make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=1000))
-    model.fit(train.select(features).to_numpy(), up)
+    model.fit(train.select(features).to_numpy()[moved], up[moved] == 1)
     p_train, p_test = (model.predict_proba(frame.select(features).to_numpy())[:, 1] for frame in (train, test))
-    gain, loss = outcome[up].mean(), outcome[~up].mean()
-    return _with_residual_interval(
-        p_test, p_test * gain + (1 - p_test) * loss, outcome - (p_train * gain + (1 - p_train) * loss)
-    )
+    gain, loss = outcome[up == 1].mean(), outcome[up == 0].mean()
+    expected_train, expected = ((1 - still) * (p * gain + (1 - p) * loss) for p in (p_train, p_test))
+    return _with_residual_interval((1 - still) * p_test + still / 2, expected, outcome - expected_train)
 
 
 def _oracle(train: pl.DataFrame, test: pl.DataFrame) -> Forecasts:

@@ -9,10 +9,9 @@ from typing import Any
 import polars as pl
 
 from cortex.domains.domain import Built, BuiltParts, Workspace
-from cortex.domains.markets.config import DataConfig, FilesConfig, SimulatorConfig, Style
+from cortex.domains.markets.config import DataConfig, Style
 from cortex.domains.markets.examples import ask, decide, find_splits
 from cortex.domains.markets.features import Feature, build_features
-from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.gaps import Gaps
 from cortex.domains.markets.protocol import render_prompts
 from cortex.domains.markets.shelf import Shelf
@@ -53,7 +52,7 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
         decided = decide(tables, frame, features, config)
         times.append(count_times(decided))
         shelf.add(decided)
-    counts = pl.concat(times).group_by("decision_time", "outcome_time").agg(pl.col("examples").sum())
+    counts = pl.concat(times).group_by("time", "outcome_time", "clear_of").agg(pl.col("examples").sum())
     boundaries = find_splits(counts, gaps)
     render = partial(render_prompts, style=style)
     symbols: set[str] = set()
@@ -69,9 +68,11 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
         account = pieces.account()
         return {
             "source": source.describe(),
-            "simulated": isinstance(config.source, SimulatorConfig),
-            "summary": f"{len(symbols)} symbols, horizon {config.horizon_days} days",
-            "horizon_days": config.horizon_days,
+            "simulated": config.simulated,
+            "summary": f"{len(symbols)} symbols, horizon {config.horizon.words(config.bar)}",
+            "horizon_days": config.horizon.count if config.horizon.unit == "days" else None,
+            "horizon_bars": config.horizon.count if config.horizon.unit == "bars" else None,
+            "bar": config.bar.name,
             "style": style,
             "symbols": len(symbols),
             "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
@@ -81,13 +82,13 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
     return BuiltParts(frames(), description)
 
 
-def check_files(config: DataConfig, style: Style) -> None:
-    """Check that a user's files give examples.
+def check_source(config: DataConfig, style: Style) -> None:
+    """Check that a source on this machine, such as a user's files, gives examples.
 
     Raises:
-        DataError: they cannot be used.
+        ConfigError, DataError: it cannot be used.
     """
-    assert isinstance(config.source, FilesConfig)
+    source = open_source(config, seed=0)
     with tempfile.TemporaryDirectory(prefix="cortex-") as scratch:
-        for _ in build_from(FilesSource(config.source), config, style, Workspace(Path(scratch))).frames:
+        for _ in build_from(source, config, style, Workspace(Path(scratch))).frames:
             break  # the sweep over all tables is done, and one part of the examples stands for the others

@@ -31,8 +31,9 @@ class Reliability:
         return float(np.average(np.abs(self.mean_p - self.up_rate), weights=self.count))
 
 
-def reliability(p_up: Floats, up: Bools, bins: int = BINS) -> Reliability:
-    """Group N forecasts into bins of equal mass and compare each bin's mean probability with its rate of up.
+def reliability(p_up: Floats, up: Floats | Bools, bins: int = BINS) -> Reliability:
+    """Group N forecasts into bins of equal mass and compare each bin's mean probability with its rate of up, in which
+    no change counts one half.
 
     Equal probabilities always share a bin, so the order of the examples does not matter; a model that states few
     distinct probabilities fills fewer than `bins`.
@@ -48,12 +49,12 @@ def reliability(p_up: Floats, up: Bools, bins: int = BINS) -> Reliability:
 
 def calibration_error(grades: Grades) -> float:
     """The expected calibration error of N forecasts over 10 bins of equal mass."""
-    return reliability(grades.values("p_up"), grades.values("up") == 1).expected_error
+    return reliability(grades.values("p_up"), grades.values("up")).expected_error
 
 
 def calibration_details(grades: Grades) -> dict[str, JsonValue]:
     """Data of the page's calibration figures, from the grades of N forecasts."""
-    p_up, up = grades.values("p_up"), grades.values("up") == 1
+    p_up, up = grades.values("p_up"), grades.values("up")
     bins = reliability(p_up, up)
     counts, _ = np.histogram(p_up, bins=P_BINS, range=(0, 1))
     return {

@@ -18,7 +18,11 @@ def check_order(rows: pl.DataFrame, file: str) -> None:
         pl.when(pl.col("symbol").is_null() | (pl.col("symbol") == ""))
         .then(pl.lit("has no symbol: give it, or drop the row"))
         .when(pl.col("time") == before)
-        .then(pl.format("repeats {} {}: drop duplicate rows", "symbol", _when("time")))
+        .then(
+            pl.format(
+                "repeats {} {}: drop duplicate rows, and where clocks were set back, write UTC", "symbol", _when("time")
+            )
+        )
         .when(pl.col("time") < before)
         .then(
             pl.format("is out of order, {} {} after {}: sort the rows by date", "symbol", _when("time"), _when(before))

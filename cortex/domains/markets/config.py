@@ -3,9 +3,13 @@
 import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from cortex.domains.markets.bars import DAY, FIXING, Bar, Length, bar_of
+from cortex.domains.markets.pairs import MAJORS, read_pair
+from cortex.domains.markets.spans import Span
 from cortex.section import Date, Items, Section, UserPath
 
 CHAINS = (
@@ -51,10 +55,33 @@ class FilesConfig(Section):
     metrics: Items[str] | None = None
     """Extra numeric columns to use as on-chain metrics. Default: all; an empty list: none."""
 
+    bars: Length = "days"
+    """UTC days, into which shorter bars are put together; or the length of the bars, which then stay as they are."""
+
+    stamps: Literal["open", "close"] = "open"
+    """The moment that a bar's time is of, where the column's name does not say. It matters for bars other than days."""
+
+    zone: str | None = None
+    """The IANA time zone of times that name none, such as `America/New_York`, and of days stamped when they open.
+    Default: UTC."""
+
+    unused: Items[str] = ()
+    """Names of files that may contribute to no example. A build is refused if any other file contributes to none."""
+
     @field_validator("paths", mode="before")
     @classmethod
     def _one_path(cls, value: object) -> object:
         return (value,) if isinstance(value, str | Path) else value
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+                raise ValueError(f"no time zone {value!r}: give an IANA name, such as America/New_York") from error
+        return value
 
 
 class FlipsideConfig(Section):
@@ -72,23 +99,66 @@ class FlipsideConfig(Section):
     """The day after the last one to query. Default: the current date, so that all complete days are included."""
 
 
+class EcbConfig(Section):
+    """Reference rates of the European Central Bank, one fixing a working day since 1999, as currency pairs."""
+
+    kind: Literal["ecb"] = "ecb"
+
+    pairs: Items[str] = Field(default=MAJORS, min_length=1)
+    """Pairs such as `EUR/USD`: units of the second currency for one of the first. Without the euro it is a cross."""
+
+    start: Date | None = None
+    """The first day. Default: the first of each pair, 1999-01-04 at the earliest."""
+
+    end: Date | None = None
+    """The last day. Default: the last of each pair."""
+
+    signal: dict[Metric, float] | None = None
+    """Plants a signal: the sizes of moves and the calendar stay real, and directions are drawn anew with these log-odds
+    for each level of a made-up metric. Default: real rates."""
+
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _one_pair(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("pairs")
+    @classmethod
+    def _readable_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        named = tuple("/".join(read_pair(pair)) for pair in value)
+        if twice := next((pair for pair in named if named.count(pair) > 1), None):
+            raise ValueError(f"{twice} is named twice: name each pair once")
+        return named
+
+
 class DataConfig(Section):
     """The way from a source to examples: the days of decisions, the data known then, and the question asked."""
 
-    source: Annotated[SimulatorConfig | FilesConfig | FlipsideConfig, Field(discriminator="kind")] = SimulatorConfig()
+    source: Annotated[SimulatorConfig | FilesConfig | FlipsideConfig | EcbConfig, Field(discriminator="kind")] = (
+        SimulatorConfig()
+    )
     """The source of the tables."""
 
-    horizon_days: int = Field(default=1, ge=1, le=365)
-    """Days after the decision over which the return is forecast."""
+    horizon_days: int | None = Field(default=None, ge=1, le=365)
+    """Days after the decision over which the return is forecast. Default: 1, where `horizon_bars` is not set."""
+
+    horizon_bars: int | None = Field(default=None, ge=1, le=10_000)
+    """In place of `horizon_days`: bars of the symbol's own history, so that weekends and holidays do not count."""
 
     every_days: int | None = Field(default=None, ge=1)
-    """Days between decisions, counted from 1970-01-01. Default: `horizon_days`, so that no outcomes overlap."""
+    """Days between decisions, counted from 1970-01-01. Default: the horizon, so that no outcomes overlap."""
+
+    every_bars: int | None = Field(default=None, ge=1)
+    """In place of `every_days`: bars between decisions, counted from a symbol's first."""
 
     onchain_lag_days: int = Field(default=1, ge=0, le=30)
-    """A day's on-chain metric is known only this many days after that day's close."""
+    """A metric is known only this many days after the close of its bar."""
 
-    window_days: int = Field(default=90, ge=5, le=1000)
-    """The trailing window, in daily bars, against which features are standardised."""
+    window_days: int | None = Field(default=None, ge=5, le=1000)
+    """The trailing window, in daily bars, against which features are standardised. Default: 90."""
+
+    window_bars: int | None = Field(default=None, ge=5, le=10_000)
+    """The same for bars that are not UTC days. Default: 90."""
 
     train_fraction: float = Field(default=0.6, gt=0, lt=1)
     """Share of the examples, the earliest, for training."""
@@ -97,24 +167,69 @@ class DataConfig(Section):
     """Share of the examples that follow, for choices during training. The rest, the latest, is the test split."""
 
     embargo_days: int | None = Field(default=None, ge=0)
-    """Days without examples after the start of the validation and the test split. Default: `horizon_days`."""
+    """Days without examples after the start of the validation and the test split. Default: the horizon."""
+
+    embargo_bars: int | None = Field(default=None, ge=0)
+    """In place of `embargo_days`: bars of each symbol."""
 
     @field_validator("source", mode="before")
     @classmethod
     def _require_kind(cls, source: object) -> object:
         if isinstance(source, dict) and "kind" not in source:
-            raise ValueError("give its `kind`, which says where the tables come from: simulator, files or flipside")
+            raise ValueError(
+                "give its `kind`, which says where the tables come from: simulator, files, flipside or ecb"
+            )
         return source
 
     @property
-    def decision_step_days(self) -> int:
-        """`every_days`, or its default."""
-        return self.every_days or self.horizon_days
+    def bar(self) -> Bar:
+        """The kind of the source's bars."""
+        if isinstance(self.source, EcbConfig):
+            return FIXING
+        return bar_of(self.source.bars) if isinstance(self.source, FilesConfig) else DAY
 
     @property
-    def embargo(self) -> int:
-        """`embargo_days`, or its default."""
-        return self.horizon_days if self.embargo_days is None else self.embargo_days
+    def simulated(self) -> bool:
+        """True where the data are made up, wholly or in part."""
+        source = self.source
+        return isinstance(source, SimulatorConfig) or (isinstance(source, EcbConfig) and source.signal is not None)
+
+    @property
+    def horizon(self) -> Span:
+        """`horizon_days` or `horizon_bars`, or the default of a day."""
+        return _span(self.horizon_days, self.horizon_bars) or Span(1, "days")
+
+    @property
+    def step(self) -> Span:
+        """`every_days` or `every_bars`, or the horizon."""
+        return _span(self.every_days, self.every_bars) or self.horizon
+
+    @property
+    def embargo(self) -> Span:
+        """`embargo_days` or `embargo_bars`, or the horizon."""
+        return _span(self.embargo_days, self.embargo_bars) or self.horizon
+
+    @property
+    def window(self) -> int:
+        """`window_days` or `window_bars`, or their default, in bars."""
+        return self.window_days or self.window_bars or 90
+
+    @model_validator(mode="after")
+    def _says_days_or_bars(self) -> "DataConfig":
+        for name in ("horizon", "every", "embargo"):
+            days, bars = getattr(self, f"{name}_days"), getattr(self, f"{name}_bars")
+            if days is not None and bars is not None:
+                raise ValueError(f"{name}_days {days} and {name}_bars {bars} exclude one another: set one to null")
+        if self.bar == DAY and self.window_bars is not None:
+            raise ValueError(f"window_bars {self.window_bars}: these bars are UTC days: set window_days")
+        if self.bar != DAY and self.window_days is not None:
+            raise ValueError(f"window_days {self.window_days}: these bars are no UTC days: set window_bars")
+        in_bars = (self.horizon, self.step, self.embargo)
+        if isinstance(self.source, SimulatorConfig) and any(span.unit == "bars" for span in in_bars):
+            raise ValueError("a simulated market moves by days: set horizon_days, every_days and embargo_days")
+        if isinstance(self.source, EcbConfig) and self.source.signal and self.horizon != Span(1, "bars"):
+            raise ValueError("a planted signal moves the next fixing: set horizon_bars: 1")
+        return self
 
     @model_validator(mode="after")
     def _leaves_a_test_split(self) -> "DataConfig":
@@ -124,3 +239,9 @@ class DataConfig(Section):
                 "leave nothing for the test split: let them sum to less than 1"
             )
         return self
+
+
+def _span(days: int | None, bars: int | None) -> Span | None:
+    if days is not None:
+        return Span(days, "days")
+    return None if bars is None else Span(bars, "bars")

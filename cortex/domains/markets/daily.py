@@ -86,7 +86,8 @@ def _check_stamps(rows: pl.DataFrame, file: str) -> None:
         row = off.arg_max() or 0
         place, stamp = rows[ROW][row] + 1, _stamp(rows["time"][row])
         raise DataError(
-            f"{file}: row {place} is a daily bar of {stamp} UTC: give bars of UTC days, stamped 00:00, or plain dates"
+            f"{file}: row {place} is a daily bar of {stamp} UTC: give bars of UTC days, stamped 00:00, or plain dates; "
+            "or set bars: 1d"
         )
 
 

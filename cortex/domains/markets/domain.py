@@ -17,7 +17,7 @@ from cortex.domains.domain import (
     Question,
     Workspace,
 )
-from cortex.domains.markets.config import DataConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
+from cortex.domains.markets.config import DataConfig, EcbConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.evaluation.card_words import CardWords
@@ -52,10 +52,10 @@ class Markets(DataConfig, Domain):
     """Words of accepted labels, which count as spelled right."""
 
     def check(self, settings: Settings) -> None:
-        if isinstance(self.source, FilesConfig):
-            from cortex.domains.markets.build import check_files
+        if isinstance(self.source, FilesConfig | EcbConfig):
+            from cortex.domains.markets.build import check_source
 
-            check_files(self, self.style)
+            check_source(self, self.style)
 
     def exemplars(self, example: Example) -> Exemplars | None:
         from cortex.domains.markets.exemplars import exemplars
@@ -127,9 +127,11 @@ class Markets(DataConfig, Domain):
     def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
         from polars import col
 
-        from cortex.domains.markets.outcomes import is_up
+        from cortex.domains.markets.outcomes import rise
 
-        return {"up_rate": float(rows.select(is_up(col("outcome")).mean()).collect(engine="streaming").item())}
+        rate, still = rise(col("outcome")).mean().alias("rate"), (col("outcome") == 0).sum().alias("still")
+        found = rows.select(rate, still).collect(engine="streaming").row(0, named=True)
+        return {"up_rate": float(found["rate"]), "unchanged": int(found["still"])}
 
     def truth_words(self, example: Example) -> str:
         return f"the return was {example.truth:+.2%}"
@@ -148,10 +150,10 @@ class Markets(DataConfig, Domain):
         return NOTES
 
     def card(self) -> CardWords:
-        days = "day" if self.horizon_days == 1 else f"{self.horizon_days} days"
+        horizon = self.horizon.words(self.bar).removeprefix("1 ")
         return CardWords(
             what="reads what is known at a decision time, reasons, and states the probability of a rise over the next "
-            f"{days}, an expected return and a 90% interval of the return.",
+            f"{horizon}, an expected return and a 90% interval of the return.",
             task="Probabilistic forecasting",
             dataset_type="market",
             tags=("forecasting",),

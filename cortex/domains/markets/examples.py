@@ -1,20 +1,24 @@
 """Examples: a prompt with the data known at the decision, and the outcome, which the prompt does not contain."""
 
+import datetime as dt
 from collections.abc import Callable
 
 import polars as pl
 
 from cortex.domains.example_columns import one_turn
+from cortex.domains.markets.bars import DAY, Bar
+from cortex.domains.markets.closing import bar_id
 from cortex.domains.markets.config import DataConfig
-from cortex.domains.markets.features import LABELS, Feature, build_features, warmup_bars
+from cortex.domains.markets.features import Feature, build_features, label_of, warmup_bars
 from cortex.domains.markets.gaps import Gaps
 from cortex.domains.markets.outcomes import outcomes
 from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.spans import Span
 from cortex.domains.markets.splits import Boundaries, assign_splits, count_times, find_boundaries
 from cortex.errors import DataError
 
-Render = Callable[[pl.DataFrame, list[Feature], int], pl.Series]
-"""Prompts for a table of symbol, date, decision_time and features, given the features and the horizon in days."""
+Render = Callable[[pl.DataFrame, list[Feature], DataConfig], pl.Series]
+"""Prompts for a table of symbol, time and features, given the features, and the configuration for its horizon."""
 
 ORACLE = ("oracle_p_up", "oracle_return")
 """Columns of the best forecast, where it is known."""
@@ -36,21 +40,43 @@ def build_examples(tables: MarketTables, config: DataConfig, render: Render) -> 
 def decide(tables: MarketTables, frame: pl.DataFrame, features: list[Feature], config: DataConfig) -> pl.DataFrame:
     """Each decision that has every feature and an outcome, sorted by time and symbol.
 
-    `frame` is the table of `build_features`. Columns: symbol, date, decision_time (UTC), the features, outcome (a
-    fraction), outcome_time (UTC); and oracle_p_up and oracle_return, where an oracle is known.
+    `frame` is the table of `build_features`. Columns: symbol, time (UTC), the features, clear_of (as of
+    `count_times`), outcome (a fraction), outcome_time (UTC); and oracle_p_up and oracle_return, where an oracle is
+    known.
     """
     decided = (
-        frame.filter(pl.col("date").to_physical() % config.decision_step_days == 0)
+        frame.with_columns(_before(config.embargo).alias("clear_of"))
+        .filter(_is_decision(config))
         .drop_nulls([feature.name for feature in features])
-        .join(outcomes(tables.prices, config.horizon_days), on=["symbol", "date"], how="inner")
-        .sort("decision_time", "symbol")
+        .join(outcomes(tables.prices, config.horizon, tables.zone), on=["symbol", "time"], how="inner")
+        .sort("time", "symbol")
     )
     if tables.oracle is None:
         return decided
     known = tables.oracle.select(
-        "symbol", "date", pl.col("p_up").alias("oracle_p_up"), pl.col("expected_return").alias("oracle_return")
+        "symbol", "time", pl.col("p_up").alias("oracle_p_up"), pl.col("expected_return").alias("oracle_return")
     )
-    return decided.join(known, on=["symbol", "date"], how="left", maintain_order="left")
+    return decided.join(known, on=["symbol", "time"], how="left", maintain_order="left")
+
+
+def _before(embargo: Span) -> pl.Expr:
+    """The time of a decision less an embargo; of bars, of the symbol's own, null where it has no more."""
+    if embargo.unit == "days":
+        return pl.col("time") - dt.timedelta(days=embargo.count)
+    return pl.col("time").shift(embargo.count).over("symbol")
+
+
+def _is_decision(config: DataConfig) -> pl.Expr:
+    """The bars at whose close a decision is taken, of a table with all bars' symbol and time, sorted by them."""
+    step = config.step
+    if step.unit == "bars":
+        return pl.int_range(pl.len()).over("symbol") % step.count == 0
+    if config.bar == DAY:
+        # The day's number is that of its closing time less one.
+        return (pl.col("time").dt.epoch("d") - 1) % step.count == 0
+    # Of other bars, the first that closes in each period.
+    period = pl.col("time").dt.epoch("d") // step.count
+    return period != period.shift(1, fill_value=-1).over("symbol")
 
 
 def find_splits(times: pl.DataFrame, gaps: Gaps) -> Boundaries:
@@ -66,7 +92,7 @@ def find_splits(times: pl.DataFrame, gaps: Gaps) -> Boundaries:
             times,
             train_fraction=config.train_fraction,
             validation_fraction=config.validation_fraction,
-            embargo_days=config.embargo,
+            embargo=config.embargo,
         )
     except DataError as error:
         raise DataError("; ".join((str(error), *gaps.notes()[-1:]))) from error
@@ -75,18 +101,18 @@ def find_splits(times: pl.DataFrame, gaps: Gaps) -> Boundaries:
 def ask(split: pl.DataFrame, features: list[Feature], config: DataConfig, render: Render) -> pl.DataFrame:
     """One row for each decision of a split, in their order.
 
-    Columns: those of every domain's examples, the id such as NEAR-2021-03-04, a cluster for each decision date, at the
-    decision's time; then symbol, outcome (a fraction), outcome_time (UTC), the features, and oracle_p_up and
-    oracle_return, null where no oracle is known.
+    Columns: those of every domain's examples, the id such as NEAR-2021-03-04, a cluster for each decision time; then
+    symbol, outcome (a fraction), outcome_time (UTC), the features, and oracle_p_up and oracle_return, null where no
+    oracle is known.
     """
     names = [feature.name for feature in features]
-    prompts = render(split.select("symbol", "date", "decision_time", *names), features, config.horizon_days)
+    prompts = render(split.select("symbol", "time", *names), features, config)
     unknown = [pl.lit(None, dtype=pl.Float64).alias(name) for name in ORACLE if name not in split.columns]
     return split.with_columns(unknown).select(
-        pl.format("{}-{}", "symbol", "date").alias("id"),
+        pl.format("{}-{}", "symbol", bar_id(config.bar)).alias("id"),
         "split",
-        pl.col("decision_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("cluster"),
-        pl.col("decision_time").alias("at"),
+        pl.col("time").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("cluster"),
+        pl.col("time").alias("at"),
         one_turn(prompts).alias("messages"),
         pl.col("outcome").cast(pl.String).alias("truth"),
         "symbol",
@@ -100,14 +126,17 @@ def ask(split: pl.DataFrame, features: list[Feature], config: DataConfig, render
 def _too_short(gaps: Gaps) -> str:
     config, longest = gaps.config, gaps.longest()
     if longest is None:
-        return "no prices at all: give daily bars of at least one symbol"
+        return "no prices at all: give bars of at least one symbol"
     symbol, most = longest
-    needed = warmup_bars(config) + config.horizon_days
-    asked = f"window_days {config.window_days} and horizon_days {config.horizon_days} need at least {needed}"
+    bar, horizon = "daily bar" if config.bar == DAY else config.bar.name, config.horizon
+    # It is not known how many bars there are in a horizon of days, unless bars are days: at least one.
+    needed = warmup_bars(config) + (horizon.count if horizon.unit == "bars" or config.bar == DAY else 1)
+    window = f"window_{'days' if config.bar == DAY else 'bars'} {config.window}"
+    asked = f"{window} and horizon_{horizon.unit} {horizon.count} need at least {needed}"
     if most < needed:
-        return f"too little history: {symbol}, the longest, has {most} daily bars; {asked}: give more, or lower them"
+        return f"too little history: {symbol}, the longest, has {most} {bar}s; {asked}: give more, or lower them"
     refusal = (
-        f"no decision has every feature and an outcome, though {symbol} has {most} daily bars and {asked}: "
+        f"no decision has every feature and an outcome, though {symbol} has {most} {bar}s and {asked}: "
         "look for gaps in the prices, and for metrics whose dates do not meet them"
     )
     return "; ".join((refusal, *gaps.notes()[-1:]))
@@ -119,6 +148,6 @@ def feature_names(examples: pl.DataFrame) -> list[str]:
     return names[names.index("outcome_time") + 1 : names.index("oracle_p_up")]
 
 
-def feature_labels(examples: pl.DataFrame) -> list[str]:
+def feature_labels(examples: pl.DataFrame, bar: Bar) -> list[str]:
     """The features of examples, each as `name: label`."""
-    return [f"{name}: {LABELS.get(name, name)}" for name in feature_names(examples)]
+    return [f"{name}: {label_of(name, bar)}" for name in feature_names(examples)]

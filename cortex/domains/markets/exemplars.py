@@ -2,7 +2,7 @@
 
 from cortex.domains.domain import Example, Exemplars
 from cortex.domains.markets.grounding import readings
-from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.outcomes import rise
 from cortex.domains.markets.protocol import Answer, render_answer
 
 
@@ -12,10 +12,10 @@ def exemplars(example: Example) -> Exemplars:
     happened = 100 * example.truth
     name, value = next(iter(readings(example.text).items()))
     reasoning = f"{name}:{value:+g}" if value > 0 else f"{name}:{value:g}"
-    up = is_up(example.truth)
-    gold = Answer(reasoning, float(up), "up" if up else "down", happened, happened - 1, happened + 1)
+    up = rise(example.truth)
+    gold = Answer(reasoning, up, "up" if up >= 0.5 else "down", happened, happened - 1, happened + 1)
     honest = Answer(reasoning, 0.5, "up", 0.0, -5.0, 5.0)
-    wrong = Answer(reasoning, float(not up), "down" if up else "up", 0.0, -5.0, 5.0)
+    wrong = Answer(reasoning, float(up < 0.5), "up" if up < 0.5 else "down", 0.0, -5.0, 5.0)
     return Exemplars(
         gold=render_answer(gold),
         honest=render_answer(honest),

@@ -9,6 +9,7 @@ import polars as pl
 
 from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account, Column, quoted, shortened
+from cortex.domains.markets.bar_times import in_utc, with_closing_times
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices, is_newest_first
 from cortex.domains.markets.columns import FILE, ROW, why_no_metric
 from cortex.domains.markets.config import FilesConfig
@@ -30,22 +31,26 @@ class FilesSource:
         files, notes = _files(self.config.paths)
         tables = [read_table(file, symbol_of(_stem(file)), number) for number, file in enumerate(files)]
         _check_numbers([_stem(file) for file, table in zip(files, tables, strict=True) if not table.names_symbols])
-        _check_zones(tables)
+        if self.config.zone is None:
+            _check_zones(tables)
+        tables = [in_utc(table, self.config) for table in tables]
         tables, merged = _merge_symbols(tables)
         for table in tables:
             _check_rows(table)
+        if self.config.bars != "days":
+            tables = [with_closing_times(table, self.config) for table in tables]
         histories = join_parts(tables)
         wanted = None if self.config.metrics is None else [column_name(metric) for metric in self.config.metrics]
         left_out = _left_out(histories, tables, self.config.metrics)
-        days = [history.to_days(left_out) for history in histories]
-        prices = join_prices([(name, table) for (name, table, _) in days])
-        onchain = join_onchain([table for (_, table, _) in days])
+        bars = [history.to_bars(left_out, self.config.bars) for history in histories]
+        prices = join_prices([(name, table) for (name, table, _) in bars])
+        onchain = join_onchain([table for (_, table, _) in bars])
         if self.config.symbols is not None:
             symbols = find_symbols(self.config.symbols, prices["symbol"].unique().to_list())
             prices = _keep_symbols(prices, symbols)
             onchain = None if onchain is None else onchain.filter(pl.col("symbol").is_in(symbols))
         if wanted is not None:
-            onchain = None if onchain is None or not wanted else onchain.select("symbol", "date", *wanted)
+            onchain = None if onchain is None or not wanted else onchain.select("symbol", "time", *wanted)
         if onchain is not None:
             _check_coverage(prices, onchain)
         account = Account(
@@ -55,10 +60,11 @@ class FilesSource:
                 *(f"{table.name}: {note}" for table in tables for note in table.notes),
                 *merged,
                 *note_joined(tables),
-                *(note for (_, _, part_notes) in days for note in part_notes),
+                *(note for (_, _, part_notes) in bars for note in part_notes),
             ),
         )
-        return MarketTables(prices, onchain, account=account)
+        zone = self.config.zone if self.config.bars == "1d" else None
+        return MarketTables(prices, onchain, account=account, zone=zone)
 
     def pieces(self, workspace: Workspace) -> Pieces:
         return one_piece(self.load())
@@ -204,7 +210,7 @@ def _check_coverage(prices: pl.DataFrame, onchain: pl.DataFrame) -> None:
             "symbol column is named after its stem), or choose with `symbols`"
         )
     counts = priced.to_frame().join(
-        onchain.group_by("symbol").agg(pl.exclude("symbol", "date").count()), "symbol", "left"
+        onchain.group_by("symbol").agg(pl.exclude("symbol", "time").count()), "symbol", "left"
     )
     for metric in onchain.columns[2:]:
         without = counts.filter(pl.col(metric).fill_null(0) == 0)["symbol"].sort().to_list()

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from cortex.domains.domain import Workspace
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices
+from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import FlipsideConfig
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, one_piece
 from cortex.errors import ConfigError, DataError
@@ -64,7 +65,11 @@ class FlipsideSource:
             check_order(table.with_columns(time=pl.col("date").cast(pl.Datetime("us"))), "flipside")
         check_prices(prices, "flipside")
         check_metrics(onchain, onchain.columns[2:], "flipside")
-        return MarketTables(prices.select(*PRICE_SCHEMA).sort("symbol", "date"), onchain.sort("symbol", "date"))
+        prices, onchain = (
+            table.with_columns(day_closed().alias("time")).drop("date").sort("symbol", "time")
+            for table in (prices, onchain)
+        )
+        return MarketTables(prices.select(*PRICE_SCHEMA), onchain.select("symbol", "time", *onchain.columns[1:-1]))
 
     def pieces(self, workspace: Workspace) -> Pieces:
         return one_piece(self.load())

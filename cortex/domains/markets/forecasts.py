@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from cortex.domains.markets.grading import Forecast, grade_forecast
-from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.outcomes import rise
 from cortex.errors import DataError
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Bools, Floats
@@ -30,12 +30,13 @@ class Climatology:
         """Estimate the statistics from the training split's outcomes (N).
 
         Raises:
-            DataError: no outcomes, one that is not finite, or all of them on one side of 0.
+            DataError: no outcomes, one that is not finite, or none of them above 0, or none below.
         """
         outcome = checked_outcome(outcome, "training outcome")
-        base_rate = float(is_up(outcome).mean())
+        moved = outcome[outcome != 0]
+        checked_base_rate(float(rise(moved).mean()) if len(moved) else 0.0)
         low, high = interval_quantiles(outcome)
-        return cls(checked_base_rate(base_rate), low, high)
+        return cls(float(rise(outcome).mean()), low, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 
-from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.outcomes import rise
 from cortex.domains.markets.protocol import Answer, ProtocolError, parse_answer
 from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.domains.markets.rewards import Reward, answer_parts, penalties
@@ -30,18 +30,18 @@ class Forecast:
         return cls(answer.p_up, answer.return_pct / 100, answer.low_pct / 100, answer.high_pct / 100)
 
     def brier(self, outcome: float) -> float:
-        """The squared error of the probability of up (Brier 1950), 0 to 1; 0.25 is a coin's."""
-        return (self.p_up - is_up(outcome)) ** 2
+        """The squared error of the probability of up (Brier 1950), 0 to 1; 0.25 is a coin's, or 0 if nothing moved."""
+        return (self.p_up - rise(outcome)) ** 2
 
     def numbers(self, outcome: float) -> dict[str, float]:
         """The numbers whose means are a market's measures."""
-        up = is_up(outcome)
+        up = rise(outcome)
         clipped = min(max(self.p_up, CLIP), 1 - CLIP)
         return {
             "p_up": self.p_up,
-            "up": float(up),
-            "hit": 0.5 if self.p_up == 0.5 else float((self.p_up > 0.5) == up),
-            "log_loss": -math.log(clipped if up else 1 - clipped),
+            "up": up,
+            "hit": 0.5 if 0.5 in (self.p_up, up) else float((self.p_up > 0.5) == (up > 0.5)),
+            "log_loss": -up * math.log(clipped) - (1 - up) * math.log(1 - clipped),
             "absolute_error": abs(self.expected_return - outcome),
             "absolute_return": abs(outcome),
             "covered": float(self.low <= outcome <= self.high),

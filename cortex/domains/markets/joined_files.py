@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from cortex.domains.markets.account import shortened
+from cortex.domains.markets.bar_times import check_steps
+from cortex.domains.markets.bars import Length
 from cortex.domains.markets.checks import OHLC
+from cortex.domains.markets.closing import day_closed, show_bar
 from cortex.domains.markets.columns import FILE
 from cortex.domains.markets.daily import DAILY_STEP, to_days
 from cortex.domains.markets.table_file import TableFile
@@ -23,12 +26,17 @@ class History:
     prices: list[str]
     metrics: list[str]
 
-    def to_days(self, left_out: dict[str, str]) -> tuple[str, pl.DataFrame, tuple[str, ...]]:
+    def to_bars(self, left_out: dict[str, str], length: Length) -> tuple[str, pl.DataFrame, tuple[str, ...]]:
+        """Name, table (symbol, time, prices and metrics, sorted) and notes: of UTC days, or of the rows as they are."""
         metrics = [metric for metric in self.metrics if metric not in left_out]
+        if length != "days":
+            notes = check_steps(self.rows, length, self.name)
+            return self.name, self.rows.select("symbol", "time", *self.prices, *metrics), notes
         daily = to_days(
             self.rows.drop(metric for metric in self.metrics if metric in left_out), self.prices, metrics, self.name
         )
-        return self.name, daily.table, daily.notes
+        days = daily.table.with_columns(day_closed().alias("time"))
+        return self.name, days.select("symbol", "time", *self.prices, *metrics), daily.notes
 
 
 def join_parts(tables: Sequence[TableFile]) -> list[History]:
@@ -48,19 +56,20 @@ def join_parts(tables: Sequence[TableFile]) -> list[History]:
 
 
 def join_prices(tables: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
-    parts = [(name, table.select("symbol", "date", *OHLC)) for name, table in tables if "close" in table.columns]
+    parts = [(name, table.select("symbol", "time", *OHLC)) for name, table in tables if "close" in table.columns]
     if not parts:
         names = ", ".join(name for name, _ in tables)
         raise DataError(f"{names}: lacks {', '.join(OHLC)}: give a file with daily prices, or rename its columns")
     if len(parts) == 1:
         return parts[0][1]
     prices = pl.concat([frame for _, frame in parts])
-    twice = prices.filter(pl.struct("symbol", "date").is_duplicated())
+    twice = prices.filter(pl.struct("symbol", "time").is_duplicated())
     if twice.height:
-        symbol, date = twice.select("symbol", "date").row(0)
-        holders = [name for name, frame in parts if frame.filter(symbol=symbol, date=date).height]
-        raise DataError(f"{' and '.join(holders)} both have prices of {symbol} on {date}: keep one of them")
-    return prices.sort("symbol", "date")
+        symbol, time = twice.select("symbol", "time").row(0)
+        holders = [name for name, frame in parts if frame.filter(symbol=symbol, time=time).height]
+        both = " and ".join(holders)
+        raise DataError(f"{both} both have prices of {symbol} on {show_bar(time)}: keep one of them")
+    return prices.sort("symbol", "time")
 
 
 def join_onchain(tables: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
@@ -69,15 +78,15 @@ def join_onchain(tables: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     stacked = pl.concat(parts, how="diagonal")
-    metrics = pl.exclude("symbol", "date")
-    counts = stacked.group_by("symbol", "date", maintain_order=True).agg(metrics.count())
+    metrics = pl.exclude("symbol", "time")
+    counts = stacked.group_by("symbol", "time", maintain_order=True).agg(metrics.count())
     for metric in counts.columns[2:]:
         twice = counts.filter(pl.col(metric) > 1)
         if twice.height:
-            symbol, date = twice.select("symbol", "date").row(0)
-            raise DataError(f"two files have {metric} of {symbol} on {date}: keep one of them")
+            symbol, time = twice.select("symbol", "time").row(0)
+            raise DataError(f"two files have {metric} of {symbol} on {show_bar(time)}: keep one of them")
     # At most one value is left for each day and metric, and `max` finds it among the nulls.
-    return stacked.group_by("symbol", "date").agg(metrics.max()).sort("symbol", "date")
+    return stacked.group_by("symbol", "time").agg(metrics.max()).sort("symbol", "time")
 
 
 def note_joined(tables: Sequence[TableFile]) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ MEASURES = (
 """Coverage is to be read with the width: wider intervals cover more."""
 
 NOTES = (
-    "Up means a return above 0. The Brier score is the mean squared error of the stated probability of up. Log loss is "
+    "Up means a return above 0; a return of exactly 0, as of a peg, is neither up nor down, and counts as half a rise. "
+    "The Brier score is the mean squared error of the stated probability of up. Log loss is "
     "in nats, with probabilities clipped to 0.001 and 0.999. Return MAE skill compares the error of the expected "
     "return with that of expecting none.",
     "An answer that cannot be read counts as the base rate, no return, and the interval of the training outcomes. "
@@ -57,15 +58,17 @@ NOTES = (
 def facts(config: "DataConfig", train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
     """Symbols, horizon and rates of up, for the page and the card."""
     from cortex.domains.markets.examples import feature_labels
-    from cortex.domains.markets.outcomes import horizon_in_steps, is_up
+    from cortex.domains.markets.outcomes import horizon_in_steps, rise
 
     steps = horizon_in_steps(test["at"], test["outcome_time"])
     overlap = f", outcomes overlap over {steps} dates" if steps > 1 else ""
     symbols = test["symbol"].unique().sort().to_list()
+    still = int((test["outcome"] == 0).sum())
     return {
         "Symbols": f"{len(symbols)}: {', '.join(symbols)}",
-        "Horizon": f"{config.horizon_days} day{'' if config.horizon_days == 1 else 's'}{overlap}",
-        "Base rate (up in training)": f"{is_up(train['outcome'].to_numpy()).mean():.1%}",
-        "Up in test": f"{is_up(test['outcome'].to_numpy()).mean():.1%}",
-        "Features": ", ".join(feature_labels(train)),
+        "Horizon": f"{config.horizon.words(config.bar)}{overlap}",
+        "Base rate (up in training)": f"{rise(train['outcome'].to_numpy()).mean():.1%}",
+        "Up in test": f"{rise(test['outcome'].to_numpy()).mean():.1%}",
+        **({"Unchanged in test, half a rise each": f"{still:,}"} if still else {}),
+        "Features": ", ".join(feature_labels(train, config.bar)),
     }

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from cortex.domains.markets.config import Style
+from cortex.domains.markets.bars import DAY, FIXING
+from cortex.domains.markets.config import DataConfig, Style
 from cortex.domains.markets.features import Feature, level
 
 LARGEST_PCT = 1_000_000
@@ -21,11 +22,19 @@ LARGEST_PCT = 1_000_000
 
 ANSWER_KEYS = ("p_up", "direction", "return_pct", "interval_pct")
 
-INSTRUCTIONS = """\
-You forecast the return of a crypto asset from market and on-chain data. Reason step by step inside <think> tags, \
+_INSTRUCTIONS = """\
+You forecast the return of {subject}. Reason step by step inside <think> tags, \
 citing only numbers given here. Then answer with one JSON object inside <answer> tags, with these keys: \
-"p_up", the probability that the price rises (0 to 1); "direction", "up" or "down", whichever is likelier; \
+"p_up", the probability that the price rises (0 to 1{unchanged}); "direction", "up" or "down", whichever is likelier; \
 "return_pct", the expected return in percent; "interval_pct", the [low, high] of a 90% interval of that return."""
+
+
+_SUBJECTS = {
+    "day": "a crypto asset from market and on-chain data",
+    "bar": "an asset from market data",
+    "fixing": "a currency pair from its daily reference rates",
+}
+"""The question by the noun of the bars."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +53,21 @@ class ProtocolError(ValueError):
     """The text is not an answer; the message says what is wrong with it."""
 
 
-def render_prompts(frame: pl.DataFrame, features: list[Feature], horizon_days: int, style: Style = "full") -> pl.Series:
+def instructions(config: DataConfig) -> str:
+    """The question of a full prompt. Bars and fixings are often unchanged: the prompt then says how that counts."""
+    unchanged = "" if config.bar == DAY else ", no change counting as half a rise"
+    return _INSTRUCTIONS.format(subject=_SUBJECTS[config.bar.noun], unchanged=unchanged)
+
+
+def render_prompts(
+    frame: pl.DataFrame, features: list[Feature], config: DataConfig, style: Style = "full"
+) -> pl.Series:
     """The prompts for the rows of `frame`, which holds `symbol` and one column per feature.
 
     `compact` writes each feature as one `name:level` word, for models too small to read prose: standard deviations
     are rounded to whole ones and cut at two, percentages to two figures on a grid of half octaves.
     """
-    return frame.select(
-        prompt=_compact(features, horizon_days) if style == "compact" else _full(features, horizon_days)
-    )["prompt"]
+    return frame.select(prompt=_compact(features, config) if style == "compact" else _full(features, config))["prompt"]
 
 
 def render_answer(answer: Answer) -> str:
@@ -154,8 +169,8 @@ def _short(value: float) -> float | int:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def _compact(features: list[Feature], horizon_days: int) -> pl.Expr:
-    words = [pl.col("symbol") + f" {horizon_days}d"]
+def _compact(features: list[Feature], config: DataConfig) -> pl.Expr:
+    words = [pl.col("symbol") + f" {config.horizon.short()}"]
     for feature in features:
         value = pl.col(feature.name)
         if feature.unit == "z":
@@ -168,12 +183,11 @@ def _compact(features: list[Feature], horizon_days: int) -> pl.Expr:
     return pl.concat_str(words, separator=" ")
 
 
-def _full(features: list[Feature], horizon_days: int) -> pl.Expr:
-    days = "day" if horizon_days == 1 else "days"
+def _full(features: list[Feature], config: DataConfig) -> pl.Expr:
     parts = [
-        pl.lit(INSTRUCTIONS + "\n\nAsset: "),
+        pl.lit(instructions(config) + f"\n\n{'Pair' if config.bar == FIXING else 'Asset'}: "),
         pl.col("symbol"),
-        pl.lit(f"\nHorizon: {horizon_days} {days}\nKnown at the decision:"),
+        pl.lit(f"\nHorizon: {config.horizon.words(config.bar)}\nKnown at the decision:"),
     ]
     for feature in features:
         unit = "standard deviations from its recent mean" if feature.unit == "z" else "percent"

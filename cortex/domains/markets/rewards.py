@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cortex.domains.markets.grounding import citations
-from cortex.domains.markets.outcomes import is_up
+from cortex.domains.markets.outcomes import rise
 from cortex.domains.markets.protocol import Answer
 from cortex.domains.markets.reward_weights import RewardWeights
 
@@ -42,7 +42,7 @@ def answer_parts(answer: Answer, prompt: str, outcome: float, weights: RewardWei
 
 def brier_reward(p_up: float, outcome: float) -> float:
     """One minus the Brier score of one forecast."""
-    return 1 - (p_up - float(is_up(outcome))) ** 2
+    return 1 - (p_up - rise(outcome)) ** 2
 
 
 def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:

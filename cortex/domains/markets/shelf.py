@@ -19,11 +19,11 @@ class _Stored:
 
     rows: pl.DataFrame | Path
     sums: pl.DataFrame
-    """Number of rows up to each time, that time's included: decision_time, rows."""
+    """Number of rows up to each time, that time's included: time, rows."""
 
     def until(self, last: dt.datetime) -> int:
         """Number of rows up to a time, the time's included."""
-        place = int(self.sums["decision_time"].search_sorted(last, side="right"))
+        place = int(self.sums["time"].search_sorted(last, side="right"))
         return int(self.sums["rows"][place - 1]) if place else 0
 
     def slice(self, start: int, end: int) -> pl.DataFrame:
@@ -42,7 +42,7 @@ class Shelf:
 
     def add(self, decided: pl.DataFrame) -> None:
         """Store one more table. Raises OSError or a polars error where the disk is full."""
-        counts = decided.group_by("decision_time").len("rows").sort("decision_time")
+        counts = decided.group_by("time").len("rows").sort("time")
         sums = counts.with_columns(pl.col("rows").cum_sum())
         self._rows += decided.height
         folder = self.workspace.scratch
@@ -62,7 +62,7 @@ class Shelf:
             until = [stored.until(last) for stored in self._stored]
             slices = [stored.slice(*rows) for stored, *rows in zip(self._stored, before, until, strict=True)]
             # One table is sorted already, and then needs no copy.
-            yield slices[0] if len(slices) == 1 else pl.concat(slices).sort("decision_time", "symbol")
+            yield slices[0] if len(slices) == 1 else pl.concat(slices).sort("time", "symbol")
             before = until
 
     def _last_times(self) -> list[dt.datetime]:
@@ -71,7 +71,7 @@ class Shelf:
             stored.sums.with_columns(pl.col("rows").diff().fill_null(pl.col("rows").first()).cast(pl.Int64))
             for stored in self._stored
         ]
-        times = pl.concat(counts).group_by("decision_time").agg(pl.col("rows").sum()).sort("decision_time")
+        times = pl.concat(counts).group_by("time").agg(pl.col("rows").sum()).sort("time")
         number = -(-self._rows // self.workspace.part_rows)
         part = ((pl.col("rows").cum_sum() - pl.col("rows")) * number // self._rows).alias("part")
-        return times.group_by(part).agg(pl.col("decision_time").last()).sort("part")["decision_time"].to_list()
+        return times.group_by(part).agg(pl.col("time").last()).sort("part")["time"].to_list()

@@ -21,14 +21,17 @@ t is Student's with 4 degrees of freedom, |t| cut at 8. The daily path inside a 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from cortex.domains.domain import Workspace
-from cortex.domains.markets.config import CHAINS, SimulatorConfig
+from cortex.domains.markets.closing import day_closed, day_of
+from cortex.domains.markets.config import CHAINS, Metric, SimulatorConfig
 from cortex.domains.markets.features import level, metric_features
 from cortex.domains.markets.source import MarketTables, Pieces, one_piece
 
@@ -37,7 +40,13 @@ FloatArray = NDArray[np.float64]
 DEGREES_OF_FREEDOM = 4
 LARGEST_MULTIPLE = 8.0
 
-_METRICS = {"flow": 2.0e5, "whales": 60.0, "active": 4.0e4, "fees": 900.0, "stables": 3.0e7}  # usual daily size
+_METRICS: dict[Metric, float] = {
+    "flow": 2.0e5,
+    "whales": 60.0,
+    "active": 4.0e4,
+    "fees": 900.0,
+    "stables": 3.0e7,
+}  # usual daily size
 _SIGNED = ("flow",)
 _METRIC_PERSISTENCE = 0.7  # a day's autocorrelation: levels last some days, and a window sees all five of them
 _REGIME_VOLATILITY = np.array([0.021, 0.034, 0.058])
@@ -86,33 +95,23 @@ class Simulator:
         move = volatility * math.sqrt(self.horizon_days)
         oracle = keys.with_columns(
             pl.Series("p_up", p_up.ravel()), pl.Series("expected_return", expected_return(p_up, move).ravel())
-        ).filter(pl.col("date").to_physical() % self.horizon_days == 0)
+        ).filter(day_of().to_physical() % self.horizon_days == 0)
         return MarketTables(prices, onchain, oracle)
 
     def _keys(self) -> pl.DataFrame:
-        """symbol and date of every row of every table. Arrays below are (chain, day) in this order."""
+        """symbol and time of every row of every table. Arrays below are (chain, day) in this order."""
         symbols = pl.DataFrame({"symbol": sorted(CHAINS[: self.config.chains])})
         start = pl.lit(self.config.start)
-        return symbols.join(
-            pl.select(pl.date_range(start, start.dt.offset_by(f"{self.config.days - 1}d")).alias("date")), how="cross"
-        )
+        days = pl.select(pl.date_range(start, start.dt.offset_by(f"{self.config.days - 1}d")).alias("date"))
+        return symbols.join(days.select(day_closed().alias("time")), how="cross")
 
     def _onchain(self, keys: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
         shape = (self.config.chains, self.config.days)
-        columns = []
-        for name, size in _METRICS.items():
-            state = _autoregression(rng.standard_normal(shape), _METRIC_PERSISTENCE)
-            chain_size = size * rng.lognormal(sigma=0.8, size=(shape[0], 1))
-            values = chain_size * (state if name in _SIGNED else np.exp(0.4 * state))
-            columns.append(pl.Series(name, values.ravel()))
-        return keys.with_columns(columns)
+        return keys.with_columns(pl.Series(name, draw_metric(name, shape, rng).ravel()) for name in _METRICS)
 
     def _p_up(self, keys: pl.DataFrame, onchain: pl.DataFrame) -> FloatArray:
-        known = metric_features(keys, onchain, lag_days=self.onchain_lag_days, window_days=self.window_days)
-        logit = sum(
-            (weight * level(pl.col(metric)).fill_null(0) for metric, weight in self.config.signal.items()), pl.lit(0.0)
-        )
-        p_up = known.with_columns((1 / (1 + (-logit).exp())).alias("p_up"))["p_up"]
+        known = metric_features(keys, onchain, lag_days=self.onchain_lag_days, window=self.window_days)
+        p_up = known.with_columns(rise_probability(self.config.signal).alias("p_up"))["p_up"]
         return p_up.to_numpy().reshape(self.config.chains, self.config.days)
 
     def _volatility(self, rng: np.random.Generator) -> FloatArray:
@@ -138,7 +137,7 @@ class Simulator:
         shape, horizon = volatility.shape, self.horizon_days
         # Days outside whole blocks, at both ends, move by noise alone.
         returns = volatility * size_rng.standard_normal(shape)
-        epoch_day = keys["date"].to_physical().to_numpy()[: shape[1]]
+        epoch_day = keys.select(day_of()).to_series().to_physical().to_numpy()[: shape[1]]
         starts = np.flatnonzero(epoch_day % horizon == 0)
         starts = starts[starts + horizon < shape[1]]
         multiple = np.minimum(
@@ -159,6 +158,20 @@ class Simulator:
             pl.Series("low", (np.minimum(opened, close) / wick[1]).ravel()),
             pl.Series("close", close.ravel()),
         )
+
+
+def draw_metric(name: Metric, shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
+    """A made-up metric of this shape (chain, day), of each chain's own size."""
+    state = _autoregression(rng.standard_normal(shape), _METRIC_PERSISTENCE)
+    chain_size = _METRICS[name] * rng.lognormal(sigma=0.8, size=(shape[0], 1))
+    return chain_size * (state if name in _SIGNED else np.exp(0.4 * state))
+
+
+def rise_probability(signal: Mapping[Metric, float]) -> pl.Expr:
+    """The planted probability of a rise, from columns with the z-score of each metric."""
+    pulls = (weight * level(pl.col(metric)).fill_null(0) for metric, weight in signal.items())
+    logit = reduce(pl.Expr.add, pulls, pl.lit(0.0))
+    return 1 / (1 + (-logit).exp())
 
 
 def expected_return(p_up: FloatArray, move: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Protocol of all sources of market data: they give daily tables, and an account of their origin."""
+"""Protocol of all sources of market data: they give tables of bars, and an account of their origin."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ import polars as pl
 
 from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account
+from cortex.domains.markets.closing import CLOSED
 
 PRICE_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
-    "date": pl.Date(),
+    "time": CLOSED,
     "open": pl.Float64(),
     "high": pl.Float64(),
     "low": pl.Float64(),
@@ -21,24 +22,27 @@ PRICE_SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class MarketTables:
-    """Daily tables, each sorted by symbol and date with one row for each pair. Days are UTC days."""
+    """Tables of bars, sorted by symbol and time, with one row for each pair. `time` is when a bar closed, in UTC."""
 
     prices: pl.DataFrame
     """Columns: `PRICE_SCHEMA`. Prices are positive and finite."""
 
     onchain: pl.DataFrame | None = None
-    """symbol, date and one Float64 column a metric; nulls where a metric has no value."""
+    """symbol, time and one Float64 column a metric; nulls where a metric has no value."""
 
     oracle: pl.DataFrame | None = None
-    """symbol, date, p_up, expected_return (a fraction): the best forecast at that date's close, where it is known."""
+    """symbol, time, p_up, expected_return (a fraction): the best forecast at that bar's close, where it is known."""
 
     account: Account | None = None
     """Account of how a user's files were read; None for tables that do not come from files."""
 
+    zone: str | None = None
+    """The time zone by which daily bars close at the same hour, where that is not UTC."""
+
     @property
     def metrics(self) -> list[str]:
         """The names of the on-chain metrics."""
-        return [] if self.onchain is None else [c for c in self.onchain.columns if c not in ("symbol", "date")]
+        return [] if self.onchain is None else [c for c in self.onchain.columns if c not in ("symbol", "time")]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from pydantic import SecretStr
 
-from cortex.domains.markets.config import DataConfig, FilesConfig, SimulatorConfig
+from cortex.domains.markets.config import DataConfig, EcbConfig, FilesConfig, SimulatorConfig
+from cortex.domains.markets.ecb import EcbSource
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.flipside import FlipsideSource
 from cortex.domains.markets.simulator import Simulator
@@ -17,9 +18,11 @@ def open_source(data: DataConfig, *, seed: int, flipside_api_key: SecretStr | No
     """
     source = data.source
     if isinstance(source, SimulatorConfig):
-        return Simulator(source, data.horizon_days, data.onchain_lag_days, data.window_days, seed)
+        return Simulator(source, data.horizon.count, data.onchain_lag_days, data.window, seed)
     if isinstance(source, FilesConfig):
         return FilesSource(source)
+    if isinstance(source, EcbConfig):
+        return EcbSource(source, data.onchain_lag_days, data.window, seed)
     if flipside_api_key is None or not flipside_api_key.get_secret_value():
         raise ConfigError("the flipside source needs an API key: set CORTEX_FLIPSIDE_API_KEY")
     return FlipsideSource(source, flipside_api_key)

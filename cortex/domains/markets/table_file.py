@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -35,6 +36,8 @@ class TableFile:
     name: str
     zoned: bool | None
     """True where the times name a time zone; None for plain dates."""
+    stamp: Literal["open", "close"] | None
+    """The moment of a bar that its time is of, where the column's name says so."""
     rows: pl.DataFrame
     """symbol, time (UTC), prices, metrics, and the origin of each row."""
     prices: list[str]
@@ -67,7 +70,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
         raise DataError(f"{file}: has no rows: give a file with daily bars")
     names = _known_names(frame.columns, file.name)
     by_name = {name: column for column, name in names.items()}
-    time, times, same = _read_clock(frame, by_name, file.name)
+    time, times, same, stamp = _read_clock(frame, by_name, file.name)
     # In a CSV file everything is text: only in a typed file does a text column say something about its numbers.
     typed = kind_of(file) == ".parquet"
     form = times.form if typed else times.form.removesuffix(", as text")
@@ -106,7 +109,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
         ]
     )
     columns = tuple(roles[column] for column in frame.columns)
-    return TableFile(file.name, times.zoned, rows, prices, metrics, columns, read.notes)
+    return TableFile(file.name, times.zoned, stamp, rows, prices, metrics, columns, read.notes)
 
 
 def column_name(column: str) -> str:
@@ -149,8 +152,10 @@ def _refuse_twins(same: list[str], name: str, file: str) -> None:
         raise DataError(f"{file}: columns {' and '.join(map(quoted, same))} both serve as {name}: keep one")
 
 
-def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tuple[str, Times, list[str]]:
-    """The column that dates the rows, its times, and further columns with the same times.
+def _read_clock(
+    frame: pl.DataFrame, by_name: dict[str, str], file: str
+) -> tuple[str, Times, list[str], Literal["open", "close"] | None]:
+    """The column that dates the rows, its times, further columns with the same times, and the moment by its name.
 
     The time at which a bar opened is preferred. Where only its close is known, the bar belongs to the day before that
     instant: one that closes at midnight is of the day that ends there, and is not known a day earlier.
@@ -173,7 +178,8 @@ def _read_clock(frame: pl.DataFrame, by_name: dict[str, str], file: str) -> tupl
             _check_same_times(frame, (column, times), (other, other_times), file)
         if ranked is _CLOSE_NAMES:
             times = Times(times.utc.dt.offset_by("-1us"), times.zoned, f"{times.form}, when a bar closes")
-        return column, times, list(readable)
+        stamp = "open" if ranked is _OPEN_NAMES else "close" if ranked is _CLOSE_NAMES else None
+        return column, times, list(readable), stamp
     assert refusal is not None, "a time column was found by its name"
     raise refusal
 

@@ -6,6 +6,7 @@ from functools import cache
 
 import polars as pl
 
+from cortex.domains.markets.closing import day_of
 from cortex.domains.markets.config import DataConfig, SimulatorConfig
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.features import Feature
@@ -28,34 +29,49 @@ def simulated(*, chains: int = 3, days: int = 220, horizon: int = 1, window: int
     return simulate(config, seed), config
 
 
+def dated(table: pl.DataFrame) -> pl.DataFrame:
+    """A table of UTC days as a file has it: with the date of each in place of its closing time."""
+    days = table.with_columns(day_of().alias("date"))
+    return days.select("date" if name == "time" else name for name in table.columns)
+
+
 def simulate(config: DataConfig, seed: int) -> MarketTables:
     assert isinstance(config.source, SimulatorConfig)
-    simulator = Simulator(config.source, config.horizon_days, config.onchain_lag_days, config.window_days, seed)
+    simulator = Simulator(config.source, config.horizon.count, config.onchain_lag_days, config.window, seed)
     return simulator.load()
+
+
+def closed(day: dt.date) -> dt.datetime:
+    """The time at which a UTC day closes."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
+
+
+def closed_on(start: dt.date, days: int) -> pl.Series:
+    """The closing times of consecutive UTC days."""
+    last = closed(start + dt.timedelta(days=days - 1))
+    return pl.datetime_range(closed(start), last, "1d", time_unit="us", eager=True).alias("time")
 
 
 def bars(closes: Sequence[float], symbol: str = "NEAR", start: dt.date = START) -> pl.DataFrame:
     """Flat daily bars at these closes."""
     return pl.DataFrame({"symbol": symbol, "close": [float(close) for close in closes]}).select(
         "symbol",
-        pl.date_range(start, start + dt.timedelta(days=len(closes) - 1), eager=True).alias("date"),
+        closed_on(start, len(closes)),
         *(pl.col("close").alias(price) for price in ("open", "high", "low", "close")),
     )
 
 
 def metric(values: Sequence[float | None], symbol: str = "NEAR", start: dt.date = START) -> pl.DataFrame:
     """One daily metric, `active`."""
-    dates = pl.date_range(start, start + dt.timedelta(days=len(values) - 1), eager=True)
-    return pl.DataFrame({"symbol": symbol, "date": dates, "active": pl.Series(values, dtype=pl.Float64)}).select(
-        "symbol", "date", "active"
-    )
+    times = closed_on(start, len(values))
+    return pl.DataFrame({"symbol": symbol, "time": times, "active": pl.Series(values, dtype=pl.Float64)})
 
 
-def render_all(table: pl.DataFrame, features: list[Feature], horizon_days: int) -> pl.Series:
+def render_all(table: pl.DataFrame, features: list[Feature], config: DataConfig) -> pl.Series:
     """A prompt that shows every feature to the last bit."""
     shown = [pl.col(feature.name).cast(pl.String) for feature in features]
     return table.select(
-        pl.concat_str("symbol", pl.col("date").cast(pl.String), pl.lit(str(horizon_days)), *shown, separator=" ")
+        pl.concat_str("symbol", day_of().cast(pl.String), pl.lit(str(config.horizon.count)), *shown, separator=" ")
     ).to_series()
 
 

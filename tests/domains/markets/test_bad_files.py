@@ -12,9 +12,9 @@ from cortex.domains.markets.config import FilesConfig
 from cortex.domains.markets.files import FilesSource
 from cortex.errors import DataError
 
-from .tables import bars, metric
+from .tables import bars, dated, metric
 
-GOOD = bars([1, 2, 3, 4, 5]).with_columns(pl.col("high") * 1.1, pl.col("low") * 0.9)
+GOOD = dated(bars([1, 2, 3, 4, 5])).with_columns(pl.col("high") * 1.1, pl.col("low") * 0.9)
 
 
 def _refused(*paths: Path, **chosen: object) -> str:
@@ -271,29 +271,29 @@ def test_files_that_hold_the_same_day_are_refused(tmp_path: Path):
 
 def test_metrics_that_two_files_hold_are_refused(tmp_path: Path):
     GOOD.write_csv(tmp_path / "a.csv")
-    metric([1, 2]).write_csv(tmp_path / "b.csv")
-    metric([2]).write_csv(tmp_path / "c.csv")
+    dated(metric([1, 2])).write_csv(tmp_path / "b.csv")
+    dated(metric([2])).write_csv(tmp_path / "c.csv")
     assert "b.csv and c.csv both have metrics of NEAR on 2021-01-01: keep one" in _refused(tmp_path)
-    metric([3, 4, 5]).with_columns(fees=pl.Series([1.0, 2.0, 4.0])).write_csv(tmp_path / "c.csv")
+    dated(metric([3, 4, 5])).with_columns(fees=pl.Series([1.0, 2.0, 4.0])).write_csv(tmp_path / "c.csv")
     assert "two files have active of NEAR on 2021-01-01: keep one" in _refused(tmp_path)
 
 
 def test_files_of_naive_and_of_zoned_times_are_refused(tmp_path: Path):
     naive = pl.col("date").cast(pl.Datetime("us"))
     GOOD.with_columns(naive).write_parquet(tmp_path / "a.parquet")
-    metric([1, 2]).with_columns(naive.dt.replace_time_zone("UTC")).write_parquet(tmp_path / "b.parquet")
+    dated(metric([1, 2])).with_columns(naive.dt.replace_time_zone("UTC")).write_parquet(tmp_path / "b.parquet")
     assert "a.parquet has times without a time zone and b.parquet times with one" in _refused(tmp_path)
 
 
 def test_a_metric_that_a_symbol_lacks_is_refused(tmp_path: Path):
-    pl.concat([bars([1, 2], "ETH"), GOOD]).write_csv(tmp_path / "a.csv")
-    metric([1, 2]).write_csv(tmp_path / "b.csv")
+    pl.concat([dated(bars([1, 2], "ETH")), GOOD]).write_csv(tmp_path / "a.csv")
+    dated(metric([1, 2])).write_csv(tmp_path / "b.csv")
     assert "no values of metric active for 1 of 2 symbols, such as ETH" in _refused(tmp_path)
 
 
 def test_metrics_of_a_symbol_without_prices_are_refused(tmp_path: Path):
     GOOD.write_csv(tmp_path / "a.csv")
-    metric([1, 2]).drop("symbol").write_csv(tmp_path / "near_fees.csv")
+    dated(metric([1, 2])).drop("symbol").write_csv(tmp_path / "near_fees.csv")
     assert "metrics of NEAR_FEES have no prices to go with" in _refused(tmp_path)
 
 
@@ -307,4 +307,4 @@ def test_a_choice_of_what_is_not_there_is_refused(tmp_path: Path, chosen: dict[s
 def test_a_high_that_was_rounded_is_no_contradiction(tmp_path: Path):
     GOOD.with_columns(high=pl.col("close") * (1 - 1e-12)).write_parquet(tmp_path / "a.parquet")
     tables = FilesSource(FilesConfig(paths=(tmp_path,))).load()
-    assert tables.prices["date"][-1] == dt.date(2021, 1, 5)
+    assert dated(tables.prices)["date"][-1] == dt.date(2021, 1, 5)

@@ -14,10 +14,10 @@ from cortex.domains.markets.numbers import read_numbers
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
-from .tables import bars
+from .tables import bars, dated
 
 DAYS = 40
-PRICES = bars([5 + day % 7 for day in range(DAYS)])
+PRICES = dated(bars([5 + day % 7 for day in range(DAYS)]))
 NOISE = np.random.default_rng(0)
 SECONDS = PRICES["date"].cast(pl.Datetime("ms")).to_physical() // 1000
 
@@ -100,7 +100,7 @@ def test_a_metric_may_have_any_name(tmp_path: Path, name: str):
 
 
 def test_an_index_that_runs_over_all_symbols_is_a_counter(tmp_path: Path):
-    both = pl.concat([bars([1, 2, 3] * 10, "ETH"), bars([2, 3, 4] * 10)]).with_row_index("n")
+    both = dated(pl.concat([bars([1, 2, 3] * 10, "ETH"), bars([2, 3, 4] * 10)])).with_row_index("n")
     assert _load(tmp_path, both).metrics == []
     restarting = both.with_columns(n=pl.col("date").cum_count().over("symbol"))
     assert _load(tmp_path, restarting).metrics == []

@@ -4,12 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from cortex.domains.markets.config import DataConfig, FilesConfig
+from cortex.domains.markets.spans import Span
 
 
 def test_defaults_keep_outcomes_apart():
     config = DataConfig(horizon_days=7)
-    assert (config.decision_step_days, config.embargo) == (7, 7)
-    assert DataConfig(horizon_days=7, embargo_days=0, every_days=1).embargo == 0
+    assert (config.step, config.embargo) == (Span(7, "days"), Span(7, "days"))
+    assert DataConfig(horizon_days=7, embargo_days=0, every_days=1).embargo == Span(0, "days")
 
 
 def test_the_source_is_chosen_by_its_kind():

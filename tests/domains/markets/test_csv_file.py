@@ -11,9 +11,9 @@ from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
-from .tables import bars
+from .tables import bars, dated
 
-PRICES = bars([1, 2, 3, 4, 5.5])
+PRICES = dated(bars([1, 2, 3, 4, 5.5]))
 PLAIN = PRICES.write_csv()
 
 
@@ -48,7 +48,7 @@ FORMS: dict[str, bytes] = {
 def test_a_table_is_the_same_in_every_usual_form(tmp_path: Path, data: bytes):
     file = tmp_path / "prices.csv"
     file.write_bytes(data)
-    assert _load(file).prices.equals(PRICES)
+    assert dated(_load(file).prices).equals(PRICES)
 
 
 def test_what_stands_above_the_header_is_said(tmp_path: Path):
@@ -62,7 +62,7 @@ def test_hidden_files_are_left_out_and_said(tmp_path: Path):
     (tmp_path / "._NEAR.csv").write_bytes(b"\0\5\x16\7 Mac OS X")
     (tmp_path / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     tables = _load(tmp_path)
-    assert tables.prices.equals(PRICES)
+    assert dated(tables.prices).equals(PRICES)
     assert tables.account is not None and tables.account.notes == ("not read: .DS_Store, ._NEAR.csv",)
 
 
@@ -73,7 +73,7 @@ def test_one_asset_in_several_files_is_one_history(tmp_path: Path, names: tuple[
     for name, part in zip(names, (PRICES[:2], PRICES[2:]), strict=True):
         part.drop("symbol").write_csv(tmp_path / f"{name}.csv")
     tables = _load(tmp_path)
-    assert tables.prices.equals(PRICES)
+    assert dated(tables.prices).equals(PRICES)
     assert tables.account is not None
     assert tables.account.notes == (f"NEAR: joined from {names[0]}.csv, {names[1]}.csv",)
 
@@ -89,7 +89,7 @@ def test_files_of_one_name_and_bare_numbers_are_refused_and_never_two_assets(tmp
         _load(tmp_path)
     for name, part in zip(names, (PRICES[:2], PRICES[2:]), strict=True):
         part.write_csv(tmp_path / f"{name}.csv")
-    assert _load(tmp_path).prices.equals(PRICES), "a symbol column says which asset they are of"
+    assert dated(_load(tmp_path).prices).equals(PRICES), "a symbol column says which asset they are of"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_two_clocks_that_agree_in_every_row_are_one(tmp_path: Path, date: str, t
     )
     stamped.write_csv(tmp_path / "near.csv")
     tables = _load(tmp_path / "near.csv")
-    assert tables.prices.equals(PRICES) and tables.onchain is None
+    assert dated(tables.prices).equals(PRICES) and tables.onchain is None
     assert tables.account is not None
     clock, same = ("date", "timestamp") if time == date else ("timestamp", "date")
     roles = {column.name: (column.role, column.why) for column in tables.account.columns}
@@ -139,7 +139,7 @@ def test_a_last_day_that_is_not_over_is_left_out_and_said(tmp_path: Path, hours:
         *(pl.lit(1.0).alias(price) for price in ("open", "high", "low", "close"))
     ).write_csv(tmp_path / "near.csv")
     tables = _load(tmp_path)
-    assert tables.prices["date"].to_list() == [*PRICES["date"][:4]]
+    assert dated(tables.prices)["date"].to_list() == [*PRICES["date"][:4]]
     assert tables.account is not None
     assert tables.account.notes == (
         f"near.csv: 1 day in part left out, such as NEAR 2021-01-05 with {hours} of 24 bars",
@@ -162,9 +162,9 @@ def test_spellings_that_differ_in_case_or_blanks_are_one_asset(tmp_path: Path, s
 
 
 def test_a_symbol_may_be_chosen_in_another_case(tmp_path: Path):
-    pl.concat([bars([1, 2], "ETH"), PRICES]).write_csv(tmp_path / "a.csv")
+    pl.concat([dated(bars([1, 2], "ETH")), PRICES]).write_csv(tmp_path / "a.csv")
     config = FilesConfig.model_validate({"paths": tmp_path, "symbols": ["near"]})
-    assert FilesSource(config).load().prices.equals(PRICES)
+    assert dated(FilesSource(config).load().prices).equals(PRICES)
 
 
 OPENS = PRICES["date"].cast(pl.Datetime("ms")).to_physical()
@@ -184,5 +184,5 @@ CLOCKS: dict[str, dict[str, pl.Series]] = {
 def test_a_bar_is_of_the_day_that_it_opens_in_whichever_clocks_it_has(tmp_path: Path, clocks: dict[str, pl.Series]):
     PRICES.drop("date").with_columns(**clocks).write_parquet(tmp_path / "a.parquet")
     tables = _load(tmp_path)
-    assert tables.prices.equals(PRICES)
+    assert dated(tables.prices).equals(PRICES)
     assert not {"unix", "close_time", "timeclose"} & set(tables.metrics)

@@ -10,9 +10,10 @@ from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.features import Feature
 from cortex.domains.markets.outcomes import horizon_in_steps, outcomes
 from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.spans import Span
 from cortex.errors import DataError
 
-from .tables import START, bars, metric, render_all, simulated
+from .tables import START, bars, closed, metric, render_all, simulated
 
 
 def test_an_example_has_the_columns_that_later_stages_read():
@@ -42,12 +43,12 @@ def test_the_renderer_sees_no_outcome_and_is_told_the_horizon():
     tables, config = simulated(horizon=5)
     seen: dict[str, object] = {}
 
-    def render(table: pl.DataFrame, features: list[Feature], horizon_days: int) -> pl.Series:
-        seen.update(columns=table.columns, names=[f.name for f in features], horizon=horizon_days)
-        return render_all(table, features, horizon_days)
+    def render(table: pl.DataFrame, features: list[Feature], config: DataConfig) -> pl.Series:
+        seen.update(columns=table.columns, names=[f.name for f in features], horizon=config.horizon.count)
+        return render_all(table, features, config)
 
     build_examples(tables, config, render)
-    assert seen["columns"] == ["symbol", "date", "decision_time", *seen["names"]]  # type: ignore[misc]
+    assert seen["columns"] == ["symbol", "time", *seen["names"]]  # type: ignore[misc]
     assert seen["horizon"] == 5
 
 
@@ -70,10 +71,10 @@ def test_without_an_oracle_its_columns_are_empty():
 
 
 def test_the_outcome_is_by_the_calendar_and_absent_where_its_day_is():
-    prices = bars([1, 2, 4, 8, 16]).filter(pl.col("date") != START + dt.timedelta(days=3))
-    table = outcomes(prices, 2)
+    prices = bars([1, 2, 4, 8, 16]).filter(pl.col("time") != closed(START + dt.timedelta(days=3)))
+    table = outcomes(prices, Span(2, "days"))
     assert table["outcome"].to_list() == [3.0, 3.0]
-    assert table["date"].to_list() == [START, START + dt.timedelta(days=2)]
+    assert table["time"].to_list() == [closed(START), closed(START + dt.timedelta(days=2))]
     assert table["outcome_time"][0] == dt.datetime(2021, 1, 4, tzinfo=dt.UTC)
 
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex.domains.markets.closing import day_of
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.features import build_features, level, metric_features, warmup_bars
 from cortex.domains.markets.source import MarketTables
 from cortex.errors import DataError
 
-from .tables import START, bars, metric
+from .tables import START, bars, closed, metric
 
 CONFIG = DataConfig(window_days=20, horizon_days=4)
 CLOSES = np.exp(np.random.default_rng(3).normal(0, 0.03, 200).cumsum() + 3)
@@ -23,7 +24,7 @@ def _z(values: np.ndarray) -> float:
 
 def test_price_features_are_what_they_say():
     frame, features = build_features(MarketTables(bars(list(CLOSES))), CONFIG)
-    assert frame.columns == ["symbol", "date", "decision_time", "mom7", "mom30", "vol", "draw", "range"]
+    assert frame.columns == ["symbol", "time", "mom7", "mom30", "vol", "draw", "range"]
     assert [(f.name, f.unit) for f in features][-2:] == [("draw", "z"), ("range", "pct")]
     log, day = np.log(CLOSES), 150
     volatility = np.array([np.diff(log[end - 30 : end + 1]).std(ddof=1) for end in range(30, 200)])
@@ -38,14 +39,14 @@ def test_price_features_are_what_they_say():
     }
     row = frame.row(day, named=True)
     assert {name: row[name] for name in expected} == pytest.approx(expected)
-    assert row["decision_time"] == dt.datetime.combine(row["date"] + dt.timedelta(days=1), dt.time(), dt.UTC)
+    assert row["time"] == closed(START + dt.timedelta(days=150))
 
 
 def test_the_first_complete_row_comes_after_the_warm_up():
     frame, _ = build_features(MarketTables(bars(list(CLOSES))), CONFIG)
     complete = frame.drop_nulls()
     assert complete.height == 200 - warmup_bars(CONFIG) + 1
-    assert complete["date"][0] == START + dt.timedelta(days=warmup_bars(CONFIG) - 1)
+    assert complete["time"][0] == closed(START + dt.timedelta(days=warmup_bars(CONFIG) - 1))
 
 
 def test_each_symbol_stands_alone():
@@ -68,18 +69,18 @@ def test_a_long_gap_starts_the_history_afresh():
     prices = pl.concat([bars(list(CLOSES[:100])), bars(list(CLOSES[100:] * 5), start=after)])
     frame, _ = build_features(MarketTables(prices), CONFIG)
     alone, _ = build_features(MarketTables(bars(list(CLOSES[100:] * 5), start=after)), CONFIG)
-    assert frame.filter(pl.col("date") >= after).equals(alone)
+    assert frame.filter(pl.col("time") > closed(after - dt.timedelta(days=1))).equals(alone)
 
 
 def test_a_short_gap_does_not():
-    prices = bars(list(CLOSES)).filter(~pl.col("date").is_between(START + dt.timedelta(150), START + dt.timedelta(152)))
+    prices = bars(list(CLOSES)).filter(~day_of().is_between(START + dt.timedelta(150), START + dt.timedelta(152)))
     frame, _ = build_features(MarketTables(prices), CONFIG)
     assert frame.tail(40).null_count().sum_horizontal().item() == 0
 
 
 def _one_metric(values: list[float | None], lag: int = 0) -> pl.Series:
-    keys = bars([1.0] * len(values)).select("symbol", "date")
-    return metric_features(keys, metric(values), lag_days=lag, window_days=20)["active"]
+    keys = bars([1.0] * len(values)).select("symbol", "time")
+    return metric_features(keys, metric(values), lag_days=lag, window=20)["active"]
 
 
 def test_a_positive_metric_is_measured_by_its_logarithm():
@@ -108,16 +109,16 @@ def test_a_missing_value_is_stood_in_for_by_the_last_for_a_week():
 
 def test_a_missing_row_is_stood_in_for_by_the_one_before_never_by_the_one_after():
     onchain = metric(list(np.random.default_rng(0).lognormal(5, 1, 60)))
-    absent = pl.col("date").is_between(START + dt.timedelta(days=40), START + dt.timedelta(days=43))
-    keys = bars([1.0] * 60).select("symbol", "date")
-    z = metric_features(keys, onchain.filter(~absent), lag_days=0, window_days=20)["active"]
+    absent = day_of().is_between(START + dt.timedelta(days=40), START + dt.timedelta(days=43))
+    keys = bars([1.0] * 60).select("symbol", "time")
+    z = metric_features(keys, onchain.filter(~absent), lag_days=0, window=20)["active"]
     assert z[40:44].to_list() == [z[39]] * 4
     assert z[44] != z[39]
 
 
 def test_a_metric_that_ended_is_not_used_for_ever():
-    keys = bars([1.0] * 60).select("symbol", "date")
-    z = metric_features(keys, metric(list(range(1, 41))), lag_days=2, window_days=20)["active"]
+    keys = bars([1.0] * 60).select("symbol", "time")
+    z = metric_features(keys, metric(list(range(1, 41))), lag_days=2, window=20)["active"]
     assert z.is_not_null().arg_true().to_list() == list(range(21, 49))
 
 

@@ -11,7 +11,7 @@ from cortex.domains.markets.config import FilesConfig
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables
 
-from .tables import START, bars, metric
+from .tables import START, bars, dated, metric
 
 
 def _load(*paths: Path, symbols: Sequence[str] | None = None, metrics: Sequence[str] | None = None) -> MarketTables:
@@ -22,7 +22,7 @@ def _load(*paths: Path, symbols: Sequence[str] | None = None, metrics: Sequence[
 @pytest.fixture
 def prices() -> pl.DataFrame:
     """Two symbols with proper highs and lows."""
-    both = pl.concat([bars([1, 2, 3, 4, 5], "ETH"), bars([2, 3, 2.5, 4, 4.25])])
+    both = dated(pl.concat([bars([1, 2, 3, 4, 5], "ETH"), bars([2, 3, 2.5, 4, 4.25])]))
     return both.with_columns(pl.col("high") * 1.1, pl.col("low") * 0.9)
 
 
@@ -31,7 +31,7 @@ def test_what_was_written_is_read(tmp_path: Path, prices: pl.DataFrame, kind: st
     file = tmp_path / f"prices.{kind}"
     getattr(prices, f"write_{kind}")(file)
     tables = _load(file)
-    assert tables.prices.equals(prices)
+    assert dated(tables.prices).equals(prices)
     assert tables.prices.schema == pl.Schema(PRICE_SCHEMA)
     assert tables.onchain is None and tables.oracle is None
 
@@ -46,7 +46,7 @@ def test_what_was_written_is_read(tmp_path: Path, prices: pl.DataFrame, kind: st
 )
 def test_columns_go_by_their_usual_names(tmp_path: Path, prices: pl.DataFrame, columns: list[str]):
     prices.rename(dict(zip(prices.columns, columns, strict=True))).write_csv(tmp_path / "a.csv")
-    assert _load(tmp_path / "a.csv").prices.equals(prices)
+    assert dated(_load(tmp_path / "a.csv").prices).equals(prices)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_columns_go_by_their_usual_names(tmp_path: Path, prices: pl.DataFrame, c
 )
 def test_times_in_every_usual_form_are_the_same_days(tmp_path: Path, prices: pl.DataFrame, stamp: pl.Expr):
     prices.with_columns(stamp.alias("date")).write_parquet(tmp_path / "a.parquet")
-    assert _load(tmp_path / "a.parquet").prices.equals(prices)
+    assert dated(_load(tmp_path / "a.parquet").prices).equals(prices)
 
 
 def test_rows_may_be_grouped_by_date_as_well(tmp_path: Path, prices: pl.DataFrame):
     prices.sort("date", "symbol", descending=[False, True]).write_csv(tmp_path / "a.csv")
-    assert _load(tmp_path / "a.csv").prices.equals(prices)
+    assert dated(_load(tmp_path / "a.csv").prices).equals(prices)
 
 
 def test_a_history_may_be_listed_newest_first(tmp_path: Path, prices: pl.DataFrame):
     for name, rows in {"by symbol": prices.reverse(), "by date": prices.sort("date", "symbol").reverse()}.items():
         file = tmp_path / f"{name}.csv"
         rows.write_csv(file)
-        assert _load(file).prices.equals(prices), name
+        assert dated(_load(file).prices).equals(prices), name
 
 
 def test_shorter_bars_listed_newest_first_keep_their_opens_and_closes(tmp_path: Path):
@@ -115,7 +115,7 @@ def test_shorter_bars_listed_newest_first_keep_their_opens_and_closes(tmp_path: 
         }
     )
     hours.reverse().write_csv(tmp_path / "NEAR.csv")
-    days = _load(tmp_path / "NEAR.csv").prices
+    days = dated(_load(tmp_path / "NEAR.csv").prices)
     assert days["open"].to_list() == [1.0, 25.0] and days["close"].to_list() == [24.0, 48.0]
 
 
@@ -135,19 +135,19 @@ def test_other_numeric_columns_are_metrics_and_text_is_left_aside(tmp_path: Path
 
 def test_a_file_without_symbols_is_named_after_its_stem(tmp_path: Path, prices: pl.DataFrame):
     prices.filter(symbol="NEAR").drop("symbol").write_csv(tmp_path / "near.csv")
-    assert _load(tmp_path / "near.csv").prices.equals(prices.filter(symbol="NEAR"))
+    assert dated(_load(tmp_path / "near.csv").prices).equals(prices.filter(symbol="NEAR"))
 
 
 def test_a_folder_is_all_its_files_and_metrics_join_by_symbol_and_date(tmp_path: Path, prices: pl.DataFrame):
     for symbol in ("ETH", "NEAR"):
         prices.filter(symbol=symbol).write_parquet(tmp_path / f"{symbol}.parquet")
-        metric([5, None, 7], symbol, START + dt.timedelta(days=1)).write_csv(tmp_path / f"active_{symbol}.csv")
-    metric([9.0, 7, 9, 8, 9], "ETH").vstack(metric([8.0, 9, 8, 8, 9])).rename({"active": "fees"}).write_csv(
+        dated(metric([5, None, 7], symbol, START + dt.timedelta(days=1))).write_csv(tmp_path / f"active_{symbol}.csv")
+    dated(metric([9.0, 7, 9, 8, 9], "ETH").vstack(metric([8.0, 9, 8, 8, 9]))).rename({"active": "fees"}).write_csv(
         tmp_path / "fees.csv"
     )
     (tmp_path / "notes.txt").write_text("not data")
     tables = _load(tmp_path)
-    assert tables.prices.equals(prices)
+    assert dated(tables.prices).equals(prices)
     assert tables.onchain is not None
     near = tables.onchain.filter(symbol="NEAR").select("active", "fees").rows()
     assert near == [(None, 8), (5, 9), (None, 8), (7, 8), (None, 9)]
@@ -157,13 +157,13 @@ def test_a_history_may_come_in_parts(tmp_path: Path, prices: pl.DataFrame):
     cut = pl.col("date") < START + dt.timedelta(days=2)
     prices.filter(~cut).write_csv(tmp_path / "a.csv")
     prices.filter(cut).write_csv(tmp_path / "b.csv")
-    assert _load(tmp_path).prices.equals(prices)
+    assert dated(_load(tmp_path).prices).equals(prices)
 
 
 def test_symbols_and_metrics_can_be_chosen(tmp_path: Path, prices: pl.DataFrame):
     prices.with_columns(a=1.0, b=2.0, c=3.0).write_parquet(tmp_path / "a.parquet")
     tables = _load(tmp_path / "a.parquet", symbols=["NEAR"], metrics=["c", "a"])
-    assert tables.prices.equals(prices.filter(symbol="NEAR"))
+    assert dated(tables.prices).equals(prices.filter(symbol="NEAR"))
     assert tables.metrics == ["c", "a"]
     assert _load(tmp_path / "a.parquet", metrics=[]).onchain is None
 
@@ -175,7 +175,7 @@ def test_shorter_bars_become_utc_days_and_days_in_part_are_left_out(tmp_path: Pa
         open=pl.col("close") * 1.01, high=pl.col("close") * 1.02, low=pl.col("close") * 0.98
     ).write_csv(tmp_path / "near.csv")
     tables = _load(tmp_path / "near.csv")
-    assert tables.prices["date"].to_list() == [dt.date(2021, 1, 2), dt.date(2021, 1, 3)]
+    assert dated(tables.prices)["date"].to_list() == [dt.date(2021, 1, 2), dt.date(2021, 1, 3)]
     day = close[6:30]
     _, _, *ohlc = tables.prices.row(0)
     assert ohlc == pytest.approx([day[0] * 1.01, day.max() * 1.02, day.min() * 0.98, day[-1]])

@@ -20,7 +20,7 @@ outcomes = arrays(np.float64, st.integers(1, 40), elements=st.floats(-0.5, 0.5))
 def test_climatology_is_estimated_from_outcomes() -> None:
     outcome = np.linspace(-1, 1, 201)
     climatology = Climatology.of(outcome)
-    assert climatology.base_rate == 100 / 201, "an outcome of exactly 0 is not up"
+    assert climatology.base_rate == 100.5 / 201, "an outcome of exactly 0 is half a rise"
     assert climatology.low == pytest.approx(-0.9)
     assert climatology.high == pytest.approx(0.9)
 

@@ -60,7 +60,7 @@ def test_figures_agree_with_scikit_learn(outcome: np.ndarray) -> None:
 
 
 def test_figures_by_hand() -> None:
-    """Up, down, and an outcome of exactly 0, which is not up; a probability of 0.5 is half right."""
+    """Up, down, and an outcome of exactly 0, which is half a rise; a probability of 0.5 is half right."""
     forecasts = Forecasts(
         p_up=np.array([0.8, 0.6, 0.5]),
         expected_return=np.array([0.01, 0.0, 0.0]),
@@ -70,21 +70,20 @@ def test_figures_by_hand() -> None:
     outcome = np.array([0.02, -0.03, 0.0])
     scores = score(forecasts.graded(outcome), outcome)
     assert scores["accuracy"] == pytest.approx((1 + 0 + 0.5) / 3)
-    assert scores["loss"] == pytest.approx((0.04 + 0.36 + 0.25) / 3)
-    assert scores["skill"] == pytest.approx(1 - (0.04 + 0.36 + 0.25) / 0.75)
+    assert scores["loss"] == pytest.approx((0.04 + 0.36 + 0) / 3)
+    assert scores["skill"] == pytest.approx(1 - (0.04 + 0.36) / 0.5)
     assert scores["return_mae"] == pytest.approx((0.01 + 0.03 + 0) / 3)
     assert scores["coverage"] == pytest.approx(2 / 3), "an interval holds its ends"
 
 
-def test_an_outcome_of_exactly_0_is_not_up_in_any_figure() -> None:
-    """A forecast states the probability of a rise, and a price that ends where it began has not risen."""
+def test_an_outcome_of_exactly_0_is_half_a_rise_in_every_figure() -> None:
     outcome = np.array([0.0, 0.0])
     scores = score(stated(np.array([0.9, 0.2])).graded(outcome), outcome, base_rate=0.25)
     assert scores["accuracy"] == 0.5
-    assert scores["loss"] == pytest.approx((0.81 + 0.04) / 2)
+    assert scores["loss"] == pytest.approx((0.16 + 0.09) / 2)
     assert scores["skill"] == pytest.approx(1 - scores["loss"] / 0.0625)
-    assert scores["log_loss"] == pytest.approx(-np.log([0.1, 0.8]).mean())
-    assert scores["calibration_error"] == pytest.approx((0.9 + 0.2) / 2)
+    assert scores["log_loss"] == pytest.approx(-np.log([0.9, 0.1, 0.2, 0.8]).mean())
+    assert scores["calibration_error"] == pytest.approx((0.4 + 0.3) / 2)
 
 
 def test_a_certain_mistake_costs_a_finite_log_loss() -> None:

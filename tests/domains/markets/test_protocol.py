@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.features import Feature, level
 from cortex.domains.markets.grounding import citations, readings
 from cortex.domains.markets.protocol import (
@@ -186,7 +187,7 @@ def frame(flow: float, odd: float, size: float) -> pl.DataFrame:
 
 
 def prompt(table: pl.DataFrame, style: Style) -> str:
-    return render_prompts(table, [Z, ODD, RANGE], 7, style)[0]
+    return render_prompts(table, [Z, ODD, RANGE], DataConfig(horizon_days=7), style)[0]
 
 
 @settings(max_examples=60, deadline=None)

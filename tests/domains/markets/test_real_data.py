@@ -28,7 +28,7 @@ from cortex.domains.markets.config import DataConfig, FilesConfig
 from cortex.domains.markets.examples import build_examples
 from cortex.domains.markets.sources import open_source
 
-def render(table, features, horizon_days):
+def render(table, features, config):
     shown = [pl.format("{} {}", pl.lit(f.label), pl.col(f.name).round(2)) for f in features]
     return table.select(pl.concat_str("symbol", *shown, separator=", ")).to_series()
 

@@ -39,9 +39,10 @@ def test_no_statement_is_expected_to_be_paid_more_than_the_true_probability(trut
     assert expected(truth) - expected(stated) == pytest.approx((truth - stated) ** 2, abs=1e-9)
 
 
-def test_an_outcome_of_exactly_0_is_not_up() -> None:
-    assert brier_reward(0.9, 0.0) == pytest.approx(1 - 0.81)
-    assert brier_reward(0.2, 0.0) == pytest.approx(1 - 0.04)
+def test_an_outcome_of_exactly_0_is_half_a_rise() -> None:
+    assert brier_reward(0.5, 0.0) == 1
+    assert brier_reward(0.9, 0.0) == pytest.approx(1 - 0.16)
+    assert brier_reward(0.2, 0.0) == pytest.approx(1 - 0.09)
 
 
 @given(
@@ -139,11 +140,6 @@ def test_from_3_repeated_trigrams_of_10_a_reasoning_repeats_itself(distinct: int
     text = answer(" ".join([*words, *["up"] * (repeated + 3)]))
     assert reward(text, PROMPT, 0.0, WEIGHTS).repetition == repeated / (distinct + repeated)
     assert check(PROMPT, text).grade == grade
-
-
-def test_an_outcome_of_exactly_zero_is_no_rise() -> None:
-    """The scores and the base rate count it so, too: "up" is an outcome above 0."""
-    assert (brier_reward(1.0, 0.0), brier_reward(0.0, 0.0)) == (0.0, 1.0)
 
 
 def test_one_citation_is_enough_to_be_grounded_or_not() -> None:

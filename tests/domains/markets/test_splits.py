@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cortex.domains.example_columns import SPLITS
+from cortex.domains.markets.spans import Span
 from cortex.domains.markets.splits import assign_splits, count_times, find_boundaries
 from cortex.errors import DataError
 
@@ -14,13 +15,16 @@ EPOCH = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
 
 def _examples(days: list[int], horizon: int) -> pl.DataFrame:
     decided = [EPOCH + dt.timedelta(days=day) for day in days]
-    table = pl.DataFrame({"row": range(len(days)), "decision_time": decided})
-    return table.with_columns(outcome_time=pl.col("decision_time") + pl.duration(days=horizon))
+    table = pl.DataFrame({"row": range(len(days)), "time": decided})
+    return table.with_columns(outcome_time=pl.col("time") + pl.duration(days=horizon))
 
 
 def _split(examples: pl.DataFrame, embargo: int, train: float = 0.6, validation: float = 0.15) -> pl.DataFrame:
-    times = count_times(examples)
-    boundaries = find_boundaries(times, train_fraction=train, validation_fraction=validation, embargo_days=embargo)
+    days = Span(embargo, "days")
+    examples = examples.with_columns((pl.col("time") - pl.duration(days=embargo)).alias("clear_of"))
+    boundaries = find_boundaries(
+        count_times(examples), train_fraction=train, validation_fraction=validation, embargo=days
+    )
     return assign_splits(examples, boundaries)
 
 
@@ -40,14 +44,14 @@ def test_no_split_knows_the_answers_of_the_next(
     except DataError:
         assume(False)
         return
-    assert split.select("row", "decision_time", "outcome_time").equals(
+    assert split.select("row", "time", "outcome_time").equals(
         examples.filter(pl.col("row").is_in(split["row"].implode()))
     )
     parts = [split.filter(split=name) for name in SPLITS]
     assert sum(part.height for part in parts) == split.height
     for i, earlier in enumerate(parts):
         for later in parts[i + 1 :]:
-            first, known = later["decision_time"].min(), earlier["outcome_time"].max()
+            first, known = later["time"].min(), earlier["outcome_time"].max()
             assert isinstance(first, dt.datetime) and isinstance(known, dt.datetime)
             assert first - known >= dt.timedelta(days=embargo)
 
@@ -56,7 +60,7 @@ def test_no_split_knows_the_answers_of_the_next(
 def test_one_time_falls_into_one_split_and_the_fractions_are_kept(symbols: int, horizon: int):
     days = sorted(list(range(0, 400)) * symbols)
     split = _split(_examples(days, horizon), embargo=horizon)
-    assert split.select(pl.col("split").n_unique().over("decision_time").max()).item() == 1
+    assert split.select(pl.col("split").n_unique().over("time").max()).item() == 1
     shares = dict(split["split"].value_counts(normalize=True).iter_rows())
     assert shares == pytest.approx({"train": 0.6, "validation": 0.15, "test": 0.25}, abs=0.03)
 

@@ -12,7 +12,7 @@ from cortex.domains.markets.config import FilesConfig
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.timestamps import read_times
 
-from .tables import bars
+from .tables import bars, dated
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 FIRST, END = 946_684_800, 2_000_000_000
@@ -37,12 +37,12 @@ def test_each_row_is_read_by_its_own_unit(rows: list[tuple[int, str]], form: str
 @pytest.mark.parametrize("units", [("ms", "us"), ("us", "ms"), ("s", "ms"), ("ms", "s"), ("ns", "s")])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_whose_unit_changes_is_the_same_history(tmp_path: Path, units: tuple[str, str], kind: str):
-    prices = bars([1, 2, 3, 4, 5, 6])
+    prices = dated(bars([1, 2, 3, 4, 5, 6]))
     seconds = prices["date"].cast(pl.Datetime("ms")).to_physical() // 1000
     stamps = [second * PER_SECOND[units[row >= 3]] for row, second in enumerate(seconds)]
     getattr(prices.with_columns(date=pl.Series(stamps)), f"write_{kind}")(tmp_path / f"a.{kind}")
     tables = FilesSource(FilesConfig(paths=(tmp_path,))).load()
-    assert tables.prices.equals(prices)
+    assert dated(tables.prices).equals(prices)
     assert tables.account is not None
     assert all(unit in tables.account.columns[1].why for unit in units)
 
