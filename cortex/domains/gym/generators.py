@@ -5,14 +5,17 @@ The library takes seconds to import, so every function imports it when it is cal
 
 import dataclasses
 import json
+import sys
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
-from cortex.domains.gym.refused_tasks import NO_ANSWER, REFUSED
+from cortex.domains.gym.refused_tasks import NEEDS, NO_ANSWER, REFUSED
 from cortex.domains.gym.task_config import Task
 from cortex.errors import ConfigError, DataError, describe_fault
 from cortex.section import nearest, unknown_key
@@ -89,6 +92,10 @@ def generator(name: str, level: int | None, config: str, seed: int) -> Any:
     kinds, curricula = _library()
     if name in REFUSED:
         raise ConfigError(f"domain.tasks.{name}: {REFUSED[name]}; leave it out")
+    if name in NEEDS and find_spec(NEEDS[name]) is None:
+        raise ConfigError(
+            f"domain.tasks.{name} needs the package {NEEDS[name]}, which the kit leaves out: leave it out"
+        )
     if name not in kinds:
         raise ConfigError(
             f"domain.tasks: no task {name!r} in reasoning-gym: {nearest(name, set(kinds) - set(REFUSED))}"
@@ -134,9 +141,25 @@ def _entry(address: Address, config: str) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _library() -> tuple[dict[str, tuple[Any, Any]], dict[str, Any]]:
     """Generators with their configurations, and curricula, by the tasks' names."""
+    absent = {package: _Absent(package) for package in NEEDS.values() if find_spec(package) is None}
+    # The library imports all tasks at once, and would miss the packages of those that are refused. Afterwards nothing
+    # else may find them: sympy uses pycosat where there is one.
+    sys.modules.update(absent)
     try:
         with warnings.catch_warnings(action="ignore"):
             from reasoning_gym.factory import CURRICULA, DATASETS
     except ImportError as error:
         raise ConfigError(f"domain gym needs the package reasoning-gym: {error}; run `make setup`") from error
+    finally:
+        for package in absent:
+            del sys.modules[package]
     return DATASETS, CURRICULA
+
+
+class _Absent(ModuleType):
+    """The place of a package that is not installed."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None

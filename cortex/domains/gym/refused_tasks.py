@@ -15,6 +15,9 @@ REFUSED = {
 }
 """Reasons why a task is refused. Tests look for others that differ between processes."""
 
+NEEDS = {"codeio": "zss", "game_of_life": "cellpylib", "zebra_puzzles": "pycosat"}
+"""Tasks that need a package which comes as source alone, so that the kit's environments do not have it."""
+
 NO_ANSWER = ("boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour")
 """Tasks whose questions come without an answer: replies can be verified, but a script has none to give."""
 
