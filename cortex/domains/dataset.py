@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +42,11 @@ def write_dataset(
             count = _write_parts(built.frames, domain.kind, output)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{output / EXAMPLES} cannot be written: {error}; free space, then try again") from error
-    description = {"domain": domain.kind, **built.description(), "splits": _splits(output, domain)}
+    description = {
+        "domain": domain.kind,
+        **built.description(),
+        "splits": describe_splits(scan_examples(output), domain),
+    }
     (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
     return count
 
@@ -70,13 +74,20 @@ def read_examples(folder: Path) -> pl.DataFrame:
         return scan_examples(folder).collect()
 
 
-def read_split(folder: Path, split: str, count: int | None = None) -> pl.DataFrame:
+def read_split(
+    folder: Path,
+    split: str,
+    count: int | None = None,
+    narrow: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows,
+) -> pl.DataFrame:
     """The examples of one split, in their order; at most `count`, evenly spaced, where it is given.
+
+    `narrow` takes some of the split's rows and columns, such as one domain's, before any are counted.
 
     Raises:
         DataError: as `scan_examples`.
     """
-    rows = scan_examples(folder).filter(pl.col("split") == split)
+    rows = narrow(scan_examples(folder).filter(pl.col("split") == split))
     with _reading(folder / EXAMPLES):
         if count is None:
             return rows.collect()
@@ -98,6 +109,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path} is no description that `cortex dataset build` wrote: it holds no JSON object")
     return cast(dict[str, Any], found)
+
+
+def describe_part(description: dict[str, Any], name: str) -> dict[str, Any]:
+    """The description of one domain's examples, out of a dataset's description: the whole of it, or a part."""
+    return description["parts"][name] if "parts" in description else description
 
 
 def build_dataset(
@@ -174,8 +190,8 @@ def _reading(path: Path) -> Generator[None]:
         raise DataError(f"{path} is no dataset that `cortex dataset build` wrote: {error}") from error
 
 
-def _splits(folder: Path, domain: Domain) -> dict[str, dict[str, object]]:
-    examples = scan_examples(folder)
+def describe_splits(examples: pl.LazyFrame, domain: Domain) -> dict[str, dict[str, object]]:
+    """Size, times and the domain's further facts of each split."""
     first, last = pl.col("at").min().dt.date(), pl.col("at").max().dt.date()
     counts = (
         examples.group_by("split").agg(pl.len(), first.alias("first"), last.alias("last")).collect(engine="streaming")

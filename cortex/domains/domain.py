@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import JsonValue
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
     from cortex.evaluation.record import Evaluation
+
+    Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 Split = Literal["train", "validation", "test"]
 
@@ -201,9 +203,21 @@ class Domain(Section, ABC):
         """Files and folders of this machine that `build` reads."""
         return ()
 
-    def with_labels(self, conversations: Iterable[Conversation]) -> Self:
-        """A copy that knows what its grades need of the accepted labels, such as the words used in them."""
+    def with_labels(self, labels: Mapping[str, Conversation]) -> Self:
+        """A copy that knows what its grades need of the accepted labels, by example id, such as the words used."""
         return self
+
+    def parts(self) -> "Mapping[str, Domain]":
+        """The domains that this one consists of, by name; itself where it is a single one."""
+        return {str(self.kind): self}
+
+    def part_of(self, example: str) -> str:
+        """The name of the part that an example belongs to, from the example's id."""
+        return str(self.kind)
+
+    def rows_of(self, part: str, examples: "Rows") -> "Rows":
+        """The rows of one part, with the columns that it built."""
+        return examples
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""

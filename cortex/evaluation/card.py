@@ -1,13 +1,13 @@
 """The model card that travels with a release: Markdown, headed by the metadata that the Hugging Face hub reads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
 from cortex.evaluation.card_words import CardWords
-from cortex.evaluation.copy_loss import CopyLoss, copy_losses
-from cortex.evaluation.record import Derived, Evaluation, Interval, label
+from cortex.evaluation.copy_loss import copy_losses
+from cortex.evaluation.record import Evaluation, Interval, label
 from cortex.text import code, harmless, markdown
 
 LIMITS = (
@@ -52,21 +52,39 @@ class CardDetails(BaseModel):
     """Hashes by what they are of: code, profile, and each artifact's manifest."""
 
 
-def model_card(details: CardDetails, evaluation: Evaluation, words: CardWords) -> str:
-    """The card's text. The same inputs give the same bytes."""
-    metadata = yaml.safe_dump(_metadata(details, evaluation, words), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(details, evaluation, words)) + "\n"
+Report = tuple[Evaluation, CardWords]
+"""The evaluation on one domain, and the domain's words for the card."""
 
 
-def _metadata(details: CardDetails, evaluation: Evaluation, words: CardWords) -> dict[str, object]:
+def model_card(details: CardDetails, reports: Sequence[Report]) -> str:
+    """The card's text, with a verdict, data and scores for each domain. The same inputs give the same bytes."""
+    metadata = yaml.safe_dump(_metadata(details, reports), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{metadata}---\n\n" + "\n\n".join(_sections(details, reports)) + "\n"
+
+
+def _metadata(details: CardDetails, reports: Sequence[Report]) -> dict[str, object]:
     """The hub's fields (huggingface.co/docs/hub/model-cards), the judged model's scores among them."""
+    tags = [tag for _, words in reports for tag in words.tags]
+    simulated = any(evaluation.data.simulated for evaluation, _ in reports)
+    return {
+        "language": ["en"],
+        "license": harmless(details.license),
+        **({"base_model": harmless(details.base_model)} if details.base_model else {}),
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": list(dict.fromkeys(["reasoning", *tags, *(["simulated-data"] if simulated else [])])),
+        "model-index": [{"name": harmless(details.title), "results": [_result(*report) for report in reports]}],
+    }
+
+
+def _result(evaluation: Evaluation, words: CardWords) -> dict[str, object]:
     item = evaluation.contenders[evaluation.verdict.model]
     metrics = [
         ("skill", f"{evaluation.words.skill} against the {label(evaluation.words.reference)}", item.skill),
         ("loss", evaluation.words.loss, item.loss),
         *((column.name, column.title, item.measures[column.name]) for column in evaluation.columns),
     ]
-    results = {
+    return {
         "task": {"type": "text-generation", "name": words.task},
         "dataset": {
             "type": "simulated" if evaluation.data.simulated else words.dataset_type,
@@ -74,31 +92,56 @@ def _metadata(details: CardDetails, evaluation: Evaluation, words: CardWords) ->
         },
         "metrics": [{"type": metric, "name": name, "value": round(value, 6)} for metric, name, value in metrics],
     }
-    return {
-        "language": ["en"],
-        "license": harmless(details.license),
-        **({"base_model": harmless(details.base_model)} if details.base_model else {}),
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": ["reasoning", *words.tags, *(["simulated-data"] if evaluation.data.simulated else [])],
-        "model-index": [{"name": harmless(details.title), "results": [results]}],
-    }
 
 
-def _sections(details: CardDetails, evaluation: Evaluation, words: CardWords) -> Iterable[str]:
-    data, verdict = evaluation.data, evaluation.verdict
+def _sections(details: CardDetails, reports: Sequence[Report]) -> Iterable[str]:
     yield f"# {markdown(details.title)}"
-    yield f"**{verdict.headline.capitalize()}.** {markdown(verdict.reason)} {markdown(verdict.comparison)}"
-    if data.simulated:
+    for evaluation, _ in reports:
+        yield from _verdict(evaluation, _of(evaluation, reports, "{}: "))
+    origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
+    yield f"A language model, {origin}, that {' It '.join(words.what for _, words in reports)}"
+    yield _table(("Profile", ""), _escaped(details.profile))
+    for evaluation, _ in reports:
+        yield f"## Data{_of(evaluation, reports)}"
+        yield from _data(evaluation)
+    yield "## Training"
+    stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
+    yield _table(("Stage", "What was done"), _escaped(stages))
+    for evaluation, _ in reports:
+        yield f"## Scores{_of(evaluation, reports)}"
+        blocks = "circular block bootstrap" if evaluation.data.times else "bootstrap"
+        yield f"On the test split, with 95% intervals ({blocks} over {markdown(evaluation.words.clusters)})."
+        yield _scores(evaluation)
+    if details.folders:
+        yield "## Weights"
+        yield _table(("Folder", "What it is"), _weights(details.folders, reports))
+    yield "## Limits"
+    limits = dict.fromkeys(limit for _, words in reports for limit in words.limits)
+    yield "\n".join(f"- {limit}" for limit in (*limits, *LIMITS))
+    yield "## License"
+    yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
+    yield "## Provenance"
+    yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
+
+
+def _of(evaluation: Evaluation, reports: Sequence[Report], form: str = " of {}") -> str:
+    """The evaluation's domain, where a card has several."""
+    return form.format(markdown(evaluation.data.domain)) if len(reports) > 1 else ""
+
+
+def _verdict(evaluation: Evaluation, domain: str) -> Iterable[str]:
+    verdict = evaluation.verdict
+    headline = f"{domain}{verdict.headline}"
+    yield f"**{headline[0].upper()}{headline[1:]}.** {markdown(verdict.reason)} {markdown(verdict.comparison)}"
+    if evaluation.data.simulated:
         yield SIMULATED_LIMIT
-    losses = copy_losses(evaluation)
-    for loss in losses:
+    for loss in copy_losses(evaluation):
         if loss.warning:
             yield f"**Warning:** {markdown(loss.warning)}"
-    origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
-    yield f"A language model, {origin}, that {words.what}"
-    yield _table(("Profile", ""), _escaped(details.profile))
-    yield "## Data"
+
+
+def _data(evaluation: Evaluation) -> Iterable[str]:
+    data = evaluation.data
     yield markdown(data.source)
     facts = {
         "Training examples": f"{data.train_examples:,}",
@@ -108,34 +151,20 @@ def _sections(details: CardDetails, evaluation: Evaluation, words: CardWords) ->
         **data.facts,
     }
     yield _table(("Data", ""), _escaped(facts))
-    yield "## Training"
-    stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
-    yield _table(("Stage", "What was done"), _escaped(stages))
-    yield "## Scores"
-    blocks = "circular block bootstrap" if data.times else "bootstrap"
-    yield f"On the test split, with 95% intervals ({blocks} over {markdown(evaluation.words.clusters)})."
-    yield _scores(evaluation)
-    if details.folders:
-        yield "## Weights"
-        divergences = {weights.name: weights for weights in evaluation.derived}
-        lost = {loss.name: loss for loss in losses}
-        yield _table(("Folder", "What it is"), _weights(details.folders, divergences, lost))
-    yield "## Limits"
-    yield "\n".join(f"- {limit}" for limit in (*words.limits, *LIMITS))
-    yield "## License"
-    yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
-    yield "## Provenance"
-    yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
 
 
-def _weights(
-    folders: Mapping[str, str], derived: Mapping[str, Derived], lost: Mapping[str, CopyLoss]
-) -> Iterable[tuple[str, str]]:
+def _weights(folders: Mapping[str, str], reports: Sequence[Report]) -> Iterable[tuple[str, str]]:
+    derived = {weights.name: weights for evaluation, _ in reports for weights in evaluation.derived}
+    lost = {(evaluation.data.domain, loss.name): loss for evaluation, _ in reports for loss in copy_losses(evaluation)}
     for name, what in folders.items():
         weights = derived.get(name)
         far = f": {weights.divergence:.2g} nats a token from {weights.made_of}" if weights else ""
-        scored = f"; {lost[name].words}" if name in lost else ""
-        yield code(name), markdown(f"{what}{far}{scored}")
+        scored = [
+            f"; {_of(evaluation, reports, '{}: ')}{loss.words}"
+            for evaluation, _ in reports
+            if (loss := lost.get((evaluation.data.domain, name)))
+        ]
+        yield code(name), markdown(f"{what}{far}{''.join(scored)}")
 
 
 def _scores(evaluation: Evaluation) -> str:

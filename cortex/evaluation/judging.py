@@ -34,7 +34,7 @@ class Origin:
     """The domain and the source of the examples, for the results."""
 
     domain: str
-    """The domain's kind."""
+    """The domain's kind, or its name among several."""
     source: str
     """Source of the examples, in words."""
     simulated: bool

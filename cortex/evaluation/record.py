@@ -14,6 +14,9 @@ Relation = Literal["beats", "not distinguishable from", "worse than"]
 JSON_NAME = "evaluation.json"
 HTML_NAME = "evaluation.html"
 
+SHOWN = "skill shown"
+"""The headline of a verdict that a model is good."""
+
 
 class Record(BaseModel):
     """A part of the record: immutable, and every number in it finite."""
@@ -87,14 +90,14 @@ class Verdict(Record):
     @computed_field
     @property
     def headline(self) -> Literal["skill shown", "no skill shown"]:
-        return "skill shown" if self.skill_shown else "no skill shown"
+        return SHOWN if self.skill_shown else "no skill shown"
 
 
 class DataSummary(Record):
     """Summary of the test data. Everything fitted comes from the training split only."""
 
     domain: str
-    """The domain's kind."""
+    """The domain's kind, or its name among several."""
     source: str
     """Source of the examples, in words."""
     simulated: bool

@@ -60,11 +60,12 @@ class Containers:
             ConfigError: no engine answers, or the run needs a network, which these containers do not have.
         """
         _folder(self.store)
-        if folder := outside_folder(self.profile.domain):
-            raise ConfigError(
-                f"domain {self.profile.domain.kind!r} lies in {folder}, which images do not hold: move it into "
-                "cortex/domains/, or rehearse without containers"
-            )
+        for domain in self.profile.domain.parts().values():
+            if folder := outside_folder(domain):
+                raise ConfigError(
+                    f"domain {domain.kind!r} lies in {folder}, which images do not hold: move it into "
+                    "cortex/domains/, or rehearse without containers"
+                )
         if self.profile.domain.key_variables():
             raise ConfigError(f"profile {self.profile.name} asks a service for its data: {_NO_NETWORK}")
         if self.settings.teacher_url or self.profile.teacher.url:

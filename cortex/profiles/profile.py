@@ -2,34 +2,18 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from cortex.domains.domain import Domain
-from cortex.domains.registry import read_domain
+from cortex.domains.domain_field import NestedError, read_field
+from cortex.domains.mixture import read_described
 from cortex.errors import ConfigError
 from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Export, Hardware, Model, Teacher
 from cortex.profiles.sampling_section import Sampling
 from cortex.profiles.trainer_sections import Dpo, Grpo, Sft
 from cortex.section import Items, Section
-
-
-class _NestedError(ValueError):
-    """A value within the domain's section is wrong."""
-
-    def __init__(self, error: ValidationError) -> None:
-        self.problem = error.errors()[0]
-        super().__init__(self.problem["msg"].removeprefix("Value error, "))
-
-
-def _read_domain(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
-    try:
-        return read_domain(cast(dict[str, Any], value))
-    except ValidationError as error:
-        raise _NestedError(error) from error
 
 
 class Profile(Section):
@@ -40,7 +24,7 @@ class Profile(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     """The seed of all randomness."""
     model: Model
-    domain: Annotated[SerializeAsAny[Domain], BeforeValidator(_read_domain)]
+    domain: Annotated[SerializeAsAny[Domain], BeforeValidator(lambda value: read_field(value, read_described))]
     """The task to learn; its `kind` decides which keys there are."""
     teacher: Teacher = Teacher()
     sft: Sft
@@ -136,10 +120,10 @@ def first_problem(error: ValidationError) -> str:
     """The first problem of a validation error, with the dotted key and the value."""
     key, _ = problem_of(error)
     found: Any = error.errors()[0]
-    nested = found.get("ctx", {}).get("error")
-    if isinstance(nested, _NestedError):
+    while isinstance(nested := found.get("ctx", {}).get("error"), NestedError):
         found = nested.problem
-    place = ".".join(key)
+    # A file lists several domains at its top.
+    place = ".".join(key[1:] if key[:2] == ("domain", "domains") else key)
     message = found["msg"].removeprefix("Value error, ")
     given = "" if isinstance(found["input"], dict) else f" (given: {found['input']!r})"
     return f"{place + ': ' if place else ''}{message}{given}"
@@ -149,7 +133,7 @@ def problem_of(error: ValidationError) -> tuple[tuple[str, ...], ValueError | No
     """The key of the first problem, part by part, and the error that a check of ours raised there, if one did."""
     found: Any = error.errors()[0]
     location, raised = tuple(found["loc"]), found.get("ctx", {}).get("error")
-    if isinstance(raised, _NestedError):
+    while isinstance(raised, NestedError):
         inner: Any = raised.problem
         location, raised = (*location, *inner["loc"]), inner.get("ctx", {}).get("error")
     # Pydantic puts the `kind` of a section among the parts of its key.

@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from cortex.domains.domain import Domain
+from cortex.domains.mixture import MIXTURE
 from cortex.domains.registry import read_domain
 from cortex.errors import ConfigError, UsageError
 from cortex.paths import expand
@@ -24,6 +25,9 @@ PROFILES = CHECKOUT / "jobs" / "profiles"
 
 EXTENDS = "extends"
 """The key that names the profile which a file extends; it is no key of a profile itself."""
+
+DOMAINS = "domains"
+"""The key under which a file lists several domains in place of one; a profile has them as its `domain`."""
 
 Key = tuple[str, ...]
 """The path of keys to a value."""
@@ -40,7 +44,16 @@ class Draft:
     """The origin of each value that is not a mapping, or an empty one: a file, or an option of the command line."""
 
     def merge(self, layer: Mapping[str, Any], origin: str) -> None:
-        """Merge a file's values over the values so far."""
+        """Merge a file's values over the values so far.
+
+        Raises:
+            ConfigError: the file gives both `domain` and `domains`.
+        """
+        layer = dict(layer)
+        if DOMAINS in layer:
+            if "domain" in layer:
+                raise ConfigError(f"{origin}: gives both `domain` and `{DOMAINS}`: keep one of them")
+            layer["domain"] = {"kind": MIXTURE, DOMAINS: layer.pop(DOMAINS)}
         self._merge(self.values, layer, (), origin)
 
     def put(self, dotted: str, value: Any, origin: str) -> None:

@@ -7,9 +7,10 @@ from typing import Any, cast
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from cortex.domains.mixture import Mixture
 from cortex.domains.registry import find_domain, known_domains
 from cortex.profiles.profile import Profile
-from cortex.profiles.profile_file import EXTENDS, Draft, Key
+from cortex.profiles.profile_file import DOMAINS, EXTENDS, Draft, Key
 
 DEFAULT = "default"
 
@@ -35,9 +36,12 @@ def value_origins(draft: Draft, profile: Profile) -> dict[str, str]:
 def profile_schema() -> dict[str, Any]:
     """The JSON schema of a profile file. A file that extends another requires no key but its name."""
     domains = [find_domain(kind) for kind in known_domains()]
-    places, schemas = models_json_schema([(model, "validation") for model in (Profile, *domains)])
+    places, schemas = models_json_schema([(model, "validation") for model in (Profile, Mixture, *domains)])
     schema = schemas["$defs"].pop("Profile") | {"$defs": schemas["$defs"]}
-    schema["properties"]["domain"] = {"anyOf": [places[domain, "validation"] for domain in domains]}
+    one_domain = {"anyOf": [places[domain, "validation"] for domain in domains]}
+    schema["properties"]["domain"] = one_domain
+    schema["$defs"]["Part"]["properties"]["domain"] = one_domain
+    schema["properties"][DOMAINS] = schema["$defs"].pop("Mixture")["properties"][DOMAINS]
     required = schema.pop("required")
     for section in schema["$defs"].values():
         section.pop("required", None)

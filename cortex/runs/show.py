@@ -10,9 +10,11 @@ from cortex.artifacts.artifact import find, read_verified
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
 from cortex.console import Console
-from cortex.evaluation.record import JSON_NAME, Evaluated, Evaluation, label
+from cortex.domains.domain import Domain
+from cortex.evaluation.record import JSON_NAME, SHOWN, Evaluated, Evaluation, label
 from cortex.limits import EVALUATION_BYTES
 from cortex.runs.context import artifact_prefix, load_run
+from cortex.runs.reports import report_folders
 from cortex.runs.run_state import release_path, stage_reports
 from cortex.runs.stage_list import STAGES
 
@@ -22,13 +24,15 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
 
     Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
     baseline: domain, loss, skill, skill_interval, valid_share and the domain's measures; for markets also brier,
-    brier_skill and brier_skill_interval, which are the loss and the skill), judged (the model
-    that the verdict is about), verdict. `release` is None until there is
-    one; `weights` is one hash over the final model's weight files.
+    brier_skill and brier_skill_interval, which are the loss and the skill), judged (the model that the verdict is
+    about), verdict, verdict_reason, words (the names of loss and skill), and domains: scores, judged, verdict,
+    verdict_reason and words of each domain by its name. With several domains the first of these keys have `domain/`
+    before a model's name, `judged` is None, and skill is shown where it is shown in every domain. `release` is None
+    until there is one; `weights` is one hash over the final model's weight files.
     """
     profile = load_run(store, run)
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
-    evaluation = read_evaluation(store, run)
+    judged = {name: _judgement(found) for name, found in read_evaluations(store, run, profile.domain).items()}
     export = find(store, artifact_prefix(run, "export"))
     released = find(store, artifact_prefix(run, "release"))
     return {
@@ -38,47 +42,50 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "release": release_path(store, run) if released else None,
         "weights": weights_digest(export) if export else None,
         "stages": [report.to_json() for report in stage_reports(store, run, names)],
-        "scores": {name: _scores(evaluation, item) for name, item in evaluation.contenders.items()}
-        if evaluation
-        else {},
-        "judged": evaluation.verdict.model if evaluation else None,
-        "words": [evaluation.words.loss, evaluation.words.skill] if evaluation else [],
-        "verdict": evaluation.verdict.headline if evaluation else None,
-        "verdict_reason": evaluation.verdict.reason if evaluation else None,
+        **_together(judged),
+        "domains": judged,
     }
 
 
-def main_score(described: dict[str, Any]) -> tuple[str, float, float | None]:
-    """The score of a judged run: its name, its value, and the best attainable if that is known; from `describe_run`."""
-    scores = described["scores"]
+def main_score(judgement: dict[str, Any]) -> tuple[str, float, float | None]:
+    """The score in one domain: its name, its value, and the best attainable if that is known.
+
+    `judgement` is one of the `domains` of `describe_run`.
+    """
+    scores = judgement["scores"]
     best = scores["oracle"]["skill"] if "oracle" in scores else None
-    return described["words"][1].lower().replace(" ", "_"), scores[described["judged"]]["skill"], best
+    return judgement["words"][1].lower().replace(" ", "_"), scores[judgement["judged"]]["skill"], best
 
 
-def last_line(described: dict[str, Any]) -> str:
-    """The last line of a rehearsal that passed; programs parse it."""
-    name, value, best = main_score(described)
-    domain = described["scores"][described["judged"]]["domain"]
-    attainable = "n/a" if best is None else f"{best:.4f}"
+def last_lines(described: dict[str, Any]) -> list[str]:
+    """The last lines of a rehearsal that passed, one for each domain; programs parse them."""
     seconds = sum(stage["seconds"] for stage in described["stages"])
-    return (
-        f"rehearsal passed run={described['run']} domain={domain} score={name}:{value:.4f} best={attainable} "
-        f"seconds={seconds:.0f}"
-    )
+    lines: list[str] = []
+    for domain, judgement in described["domains"].items():
+        name, value, best = main_score(judgement)
+        attainable = "n/a" if best is None else f"{best:.4f}"
+        lines.append(
+            f"rehearsal passed run={described['run']} domain={domain} score={name}:{value:.4f} best={attainable} "
+            f"seconds={seconds:.0f}"
+        )
+    return lines
 
 
-def read_evaluation(store: Store, run: str) -> Evaluation | None:
-    """The evaluation of a run, verified against its manifest; None until that stage is done.
+def read_evaluations(store: Store, run: str, domain: Domain) -> dict[str, Evaluation]:
+    """The evaluations of a run, one for each domain by its name, verified; none until that stage is done.
 
     Raises:
-        VerificationError: it differs from the published one.
+        VerificationError: one differs from the published one.
     """
     prefix = artifact_prefix(run, "evaluate")
     manifest = find(store, prefix)
     if manifest is None:
-        return None
-    data = read_verified(store, prefix, manifest, JSON_NAME, EVALUATION_BYTES)
-    return Evaluation.from_json(data, f"{store.url}/{prefix}/{JSON_NAME}")
+        return {}
+    found: dict[str, Evaluation] = {}
+    for name, folder in report_folders(domain).items():
+        data = read_verified(store, prefix, manifest, f"{folder}{JSON_NAME}", EVALUATION_BYTES)
+        found[name] = Evaluation.from_json(data, f"{store.url}/{prefix}/{folder}{JSON_NAME}")
+    return found
 
 
 def weights_digest(export: Manifest) -> str:
@@ -99,9 +106,11 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         digest = (stage["manifest"] or "")[:12]
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
-    if described["scores"]:
-        scores = Table("model or baseline", *described["words"], "95% interval", "valid", box=None)
-        for name, item in described["scores"].items():
+    for domain, judgement in described["domains"].items():
+        if len(described["domains"]) > 1:
+            console.print(Text(domain, "bold"))
+        scores = Table("model or baseline", *judgement["words"], "95% interval", "valid", box=None)
+        for name, item in judgement["scores"].items():
             low, high = item["skill_interval"]
             scores.add_row(
                 label(name),
@@ -111,8 +120,8 @@ def print_run(described: dict[str, Any], console: Console) -> None:
                 f"{item['valid_share']:.1%}",
             )
         console.print(scores)
-        reason = f". {described['verdict_reason']}"
-        console.print(Text.assemble("verdict: ", (described["verdict"], "bold"), reason))
+        reason = f". {judgement['verdict_reason']}"
+        console.print(Text.assemble("verdict: ", (judgement["verdict"], "bold"), reason))
     if described["release"]:
         signed = f" ({described['signed']})" if "signed" in described else ""
         console.print(f"release: {described['release']}{signed}", soft_wrap=True, markup=False)
@@ -151,6 +160,29 @@ def print_account(account: dict[str, Any], console: Console) -> None:
         console.print(table)
     for note in account["notes"]:
         console.print(note, soft_wrap=True)
+
+
+def _judgement(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "scores": {name: _scores(evaluation, item) for name, item in evaluation.contenders.items()},
+        "judged": evaluation.verdict.model,
+        "words": [evaluation.words.loss, evaluation.words.skill],
+        "verdict": evaluation.verdict.headline,
+        "verdict_reason": evaluation.verdict.reason,
+    }
+
+
+def _together(judged: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The keys of one judgement for the whole run: of its only domain, or of all domains together."""
+    if len(judged) == 1:
+        return next(iter(judged.values()))
+    scores = {f"{name}/{model}": item for name, found in judged.items() for model, item in found["scores"].items()}
+    verdict = reason = None
+    if judged:
+        poor = [name for name, found in judged.items() if found["verdict"] != SHOWN]
+        verdict = judged[poor[0]]["verdict"] if poor else SHOWN
+        reason = "; ".join(f"{name}: {found['verdict_reason']}" for name, found in judged.items())
+    return {"scores": scores, "judged": None, "words": [], "verdict": verdict, "verdict_reason": reason}
 
 
 def _scores(evaluation: Evaluation, item: Evaluated) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cortex.models.conversation import chat
 from cortex.models.sampling import Asked, trained_model
 from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
-from cortex.teaching.labels import ACCEPTED, read_conversations
+from cortex.teaching.labels import ACCEPTED, read_labels
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
 
@@ -55,7 +55,7 @@ def _write_pairs(context: RunContext, path: Path) -> None:
     profile, dpo = context.profile, context.profile.dpo
     assert dpo is not None
     chosen = list(read_rows(read_split(context.artifact("data").path, "train", dpo.prompts)))
-    domain = profile.domain.with_labels(read_conversations(context.artifact("label").path / ACCEPTED))
+    domain = profile.domain.with_labels(read_labels(context.artifact("label").path / ACCEPTED))
     rows = [
         {"prompt": chat(example.messages), "chosen": _reply(better), "rejected": _reply(worse)}
         for example, better, worse in pairs(domain, chosen, lambda examples: _sample(context, examples))

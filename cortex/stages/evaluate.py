@@ -1,8 +1,11 @@
 """evaluate: scores every model of the run on the held-out examples, beside the baselines that it has to beat."""
 
+from functools import partial
 from pathlib import Path
 
-from cortex.domains.dataset import read_description, read_split
+import polars as pl
+
+from cortex.domains.dataset import describe_part, read_description, read_split
 from cortex.domains.domain import Domain, Example
 from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
@@ -12,6 +15,7 @@ from cortex.models.copies import accepted_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
+from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
 from cortex.stages.released import derived_weights, log_copy_losses
 
@@ -20,11 +24,23 @@ SAMPLES = 4
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile, domain = context.profile, context.profile.domain
-    data = context.artifact("data").path
-    description, train = read_description(data), read_split(data, "train")
-    test = read_split(data, "test", profile.evaluate.examples)
-    examples = list(read_rows(test))
+    domain, data = context.profile.domain, context.artifact("data").path
+    count = context.profile.evaluate.examples
+    tests = {name: read_split(data, "test", count, partial(domain.rows_of, name)) for name in domain.parts()}
+    # All domains' questions in one go: a model is loaded once.
+    answers = _answers(context, [example for rows in tests.values() for example in read_rows(rows)])
+    before = 0
+    for name, folder in report_folders(domain).items():
+        end = before + len(tests[name])
+        (output / folder).mkdir(exist_ok=True)
+        own = {model: texts[before:end] for model, texts in answers.items()}
+        _judge(context, name, tests[name], own, output / folder)
+        before = end
+
+
+def _answers(context: RunContext, examples: list[Example]) -> dict[str, list[str]]:
+    """Every model's answer to each question."""
+    profile = context.profile
     sampled = sample_answers(
         context,
         "evaluate",
@@ -33,7 +49,16 @@ def run(context: RunContext, output: Path) -> None:
         Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed),
         gpus=profile.hardware.gpus_to_evaluate,
     )
-    answers = {name: [first for first, *_ in samples] for name, samples in sampled.items()}
+    return {name: [first for first, *_ in samples] for name, samples in sampled.items()}
+
+
+def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str, list[str]], folder: Path) -> None:
+    """Judge the answers to one domain's questions, and write its report."""
+    profile, domain = context.profile, context.profile.domain.parts()[name]
+    data = context.artifact("data").path
+    train = read_split(data, "train", narrow=partial(profile.domain.rows_of, name))
+    description = describe_part(read_description(data), name)
+    examples = list(read_rows(test))
     evaluation = evaluate(
         {name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()},
         domain.baselines(train, test),
@@ -42,7 +67,7 @@ def run(context: RunContext, output: Path) -> None:
         scale=domain.scale,
         measures=domain.measures,
         origin=Origin(
-            domain=domain.kind,
+            domain=name,
             source=str(description["source"]["name"]),
             simulated=bool(description["simulated"]),
             train_examples=len(train),
@@ -54,7 +79,7 @@ def run(context: RunContext, output: Path) -> None:
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
-    write_report(evaluation, output, domain.figures(evaluation), domain.notes())
+    write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
     log_copy_losses(evaluation)
 
 

@@ -1,5 +1,6 @@
 """label: the teacher answers a share of the training prompts; a check accepts or rejects its answers."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_or_warn
 from cortex.teaching.chat import Endpoint
+from cortex.teaching.completion import Completion
 from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open
 from cortex.teaching.labels import write_labels
 from cortex.teaching.teacher import ask, scripted_teacher
@@ -23,6 +25,18 @@ def run(context: RunContext, output: Path) -> None:
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
     train = read_rows(read_split(context.artifact("data").path, "train", teacher.examples))
     questions = {example.id: Question(example.id, example.messages) for example in train}
+    completions: dict[str, Completion] = {}
+    # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
+    for name, part in domain.parts().items():
+        asked = {example: question for example, question in questions.items() if domain.part_of(example) == name}
+        completions |= _ask(context, part, asked, settings)
+    write_labels(domain, list(questions.values()), completions, output)
+
+
+def _ask(
+    context: RunContext, domain: Domain, questions: Mapping[str, Question], settings: Settings
+) -> dict[str, Completion]:
+    teacher = context.profile.teacher
     url = settings.teacher_url or teacher.url
     with nullcontext(url) if url else scripted_teacher(domain, teacher.port, context.profile.seed) as endpoint_url:
         if fault := key_laid_open(endpoint_url, settings):
@@ -36,14 +50,13 @@ def run(context: RunContext, output: Path) -> None:
             max_tokens=teacher.max_tokens,
             patience_seconds=teacher.patience_seconds,
         )
-        completions = ask(
+        return ask(
             endpoint,
             {name: question.messages for name, question in questions.items()},
             context.folder("label") / "answers.jsonl",
             context.progress,
             fault=lambda name, reply: _fault(domain, questions[name], reply),
         )
-    write_labels(domain, list(questions.values()), completions, output)
 
 
 def _fault(domain: Domain, question: Question, reply: str) -> str | None:

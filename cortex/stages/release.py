@@ -8,12 +8,14 @@ from typing import Any
 from cortex.artifacts.code_version import code_version
 from cortex.bases.base_pin import find_pin
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
+from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, read_file
 from cortex.models.copies import SUMMARY
 from cortex.profiles.profile import Profile
 from cortex.profiles.trainer_sections import Optimization
 from cortex.runs.context import RunContext
+from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import STAGES, models
 from cortex.stages.released import log_copy_losses, released_folders
 
@@ -24,16 +26,20 @@ def run(context: RunContext, output: Path) -> None:
     for name in folders:
         shutil.copytree(export / name, output / name)
     shutil.copyfile(export / SUMMARY, output / SUMMARY)
-    for name in (JSON_NAME, HTML_NAME):
-        shutil.copyfile(judged / name, output / name)
+    reports: list[tuple[Evaluation, CardWords]] = []
+    for name, folder in report_folders(context.profile.domain).items():
+        (output / folder).mkdir(exist_ok=True)
+        for file in (JSON_NAME, HTML_NAME):
+            shutil.copyfile(judged / folder / file, output / folder / file)
+        file = judged / folder / JSON_NAME
+        evaluation = Evaluation.from_json(read_file(file, EVALUATION_BYTES), str(file))
+        reports.append((evaluation, context.profile.domain.parts()[name].card()))
     (output / "profile.json").write_bytes(context.profile.to_json())
     provenance = _provenance(context)
     (output / "provenance.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    evaluation = Evaluation.from_json(read_file(judged / JSON_NAME, EVALUATION_BYTES), str(judged / JSON_NAME))
-    (output / "README.md").write_text(
-        model_card(_card(context, folders, provenance), evaluation, context.profile.domain.card()), encoding="utf-8"
-    )
-    log_copy_losses(evaluation)
+    (output / "README.md").write_text(model_card(_card(context, folders, provenance), reports), encoding="utf-8")
+    for evaluation, _ in reports:
+        log_copy_losses(evaluation)
     context.progress(1, 1)
 
 

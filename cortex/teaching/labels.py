@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cortex.domains.domain import Conversation, Domain, Finding, Message, Question
@@ -64,8 +64,10 @@ def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:
     return [json.loads(line)["messages"] for line in (folder / ACCEPTED).read_text(encoding="utf-8").splitlines()]
 
 
-def read_conversations(file: Path) -> Iterator[Conversation]:
-    """The conversations of a file of labels."""
+def read_labels(file: Path) -> dict[str, Conversation]:
+    """The conversations of a file of labels, by example id."""
     with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield tuple(Message(turn["role"], turn["content"]) for turn in json.loads(line)["messages"])
+        rows = [json.loads(line) for line in lines]
+    return {
+        row["example_id"]: tuple(Message(turn["role"], turn["content"]) for turn in row["messages"]) for row in rows
+    }

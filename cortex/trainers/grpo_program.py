@@ -12,8 +12,8 @@ from typing import Any
 from trl import GRPOConfig
 
 from cortex.domains.domain import Domain
-from cortex.domains.registry import read_domain
-from cortex.teaching.labels import read_conversations
+from cortex.domains.mixture import read_described
+from cortex.teaching.labels import read_labels
 from cortex.tracking.samples import SampleWriter
 from cortex.trainers.callbacks import rollout_phase
 from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer
@@ -36,7 +36,7 @@ class GrpoTask(TrlTask):
 
     def judge(self) -> Domain:
         """The domain that judges answers."""
-        return read_domain(self.domain).with_labels(read_conversations(Path(self.labels)))
+        return read_described(self.domain).with_labels(read_labels(Path(self.labels)))
 
 
 def reward_function(
@@ -60,7 +60,9 @@ def reward_function(
         log = context.get("log_metric")
         if log:
             for part in domain.weights():
-                log(f"reward/{part}", sum(answer.graded.parts[part] for answer in answers) / len(answers))
+                judged = [answer.graded.parts[part] for answer in answers if part in answer.graded.parts]
+                if judged:  # of several domains, only some may have examples in a batch
+                    log(f"reward/{part}", sum(judged) / len(judged))
         state = context.get("trainer_state")
         if rollouts is not None and state and state.global_step % sample_steps < phase:
             rollouts[:] = [answer.to_row() for answer in answers]

@@ -95,8 +95,10 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
 
 def figures(answers: Sequence[Answer]) -> dict[str, float]:
     """The mean metrics of a validation; the best checkpoint has the lowest `answer_loss`."""
+    names = dict.fromkeys(part for answer in answers for part in answer.graded.parts)
     parts = {
-        f"reward/{part}": fmean(answer.graded.parts[part] for answer in answers) for part in answers[0].graded.parts
+        f"reward/{part}": fmean(answer.graded.parts[part] for answer in answers if part in answer.graded.parts)
+        for part in names
     }
     return {
         ANSWER_LOSS: fmean(answer.graded.loss for answer in answers),

@@ -159,9 +159,9 @@ def _sign_release(name: str, store: "Store", settings: "Settings") -> None:
 def _show_run(name: str, store: "Store", settings: "Settings", console: "Console") -> None:
     from cortex.artifacts.trust import Trust, trusted_keys
     from cortex.fleet.home.download import signer_of
-    from cortex.runs.show import describe_run, last_line, print_run
+    from cortex.runs.show import describe_run, last_lines, print_run
 
     trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
     described = {**describe_run(store, name), "signed": str(signer_of(store, name, trust))}
     print_run(described, console)
-    print(last_line(described), flush=True)
+    print(*last_lines(described), sep="\n", flush=True)

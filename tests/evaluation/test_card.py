@@ -20,7 +20,7 @@ DETAILS = CardDetails(
 
 
 def card_of(evaluation: Evaluation, details: CardDetails = DETAILS) -> str:
-    return model_card(details, evaluation, MARKETS.card())
+    return model_card(details, [(evaluation, MARKETS.card())])
 
 
 def metadata(card: str) -> dict:

@@ -63,7 +63,7 @@ def test_a_copy_that_lost_something_is_warned_of_in_card_page_and_log(
     kind: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluation, logged = judged(kind), []
-    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation, MARKETS.card())
+    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), [(evaluation, MARKETS.card())])
     opening = card[: card.index("## Data")]
     assert "**Warning:** gptq-w4 is worse than what it was made of" in opening and reason in opening
     assert "gptq-w4 is worse than what it was made of" in render_page(evaluation)
@@ -79,7 +79,7 @@ def test_a_copy_that_lost_something_is_warned_of_in_card_page_and_log(
 
 def test_a_copy_that_lost_nothing_has_its_figures_and_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = judged("nearly")
-    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), evaluation, MARKETS.card())
+    card = model_card(DETAILS.model_copy(update={"folders": FOLDERS}), [(evaluation, MARKETS.card())])
     (row,) = (line for line in card.splitlines() if line.startswith("| `gptq-w4` |"))
     assert "0.04 nats a token from model" in row and "on grpo's" in row and "100.0% of answers readable" in row
     assert "Warning" not in card and "Warning" not in render_page(evaluation)

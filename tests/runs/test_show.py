@@ -11,7 +11,7 @@ from cortex.evaluation.judging import write_report
 from cortex.profiles.profile import Profile
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.ledger import Ledger
-from cortex.runs.show import describe_run, last_line, print_run
+from cortex.runs.show import describe_run, last_lines, print_run
 from tests.conftest import Cortex
 from tests.evaluation.simulation import judge, make_examples, stated
 
@@ -84,9 +84,9 @@ def test_the_last_line_of_a_rehearsal(finished: Store) -> None:
     described = describe_run(finished, "r1")
     skill, oracle = (described["scores"][name]["brier_skill"] for name in ("grpo", "oracle"))
     line = f"rehearsal passed run=r1 domain=markets score=brier_skill:{skill:.4f} best={oracle:.4f} seconds=70"
-    assert last_line(described) == line
+    assert last_lines(described) == [line]
     del described["scores"]["oracle"]
-    assert "best=n/a" in last_line(described)
+    assert "best=n/a" in last_lines(described)[0]
 
 
 def test_people_see_stages_scores_and_the_verdict(finished: Store) -> None:

@@ -48,7 +48,7 @@ def test_the_record_tells_how_far_derived_weights_are_from_their_origin(
 def test_card_and_page_show_it(tmp_path: Path) -> None:
     folder = export(tmp_path, 0.003)
     evaluation = EVALUATION.model_copy(update={"derived": derived_weights(folder)})
-    card = model_card(DETAILS.model_copy(update={"folders": released_folders(folder)}), evaluation, MARKETS.card())
+    card = model_card(DETAILS.model_copy(update={"folders": released_folders(folder)}), [(evaluation, MARKETS.card())])
     assert (
         "| `model` | The weights in full, the adapter merged into them: 0.003 nats a token from base and adapter |"
         in card

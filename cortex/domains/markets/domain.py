@@ -1,6 +1,6 @@
 """Market forecasting as a domain: prompts from prices and on-chain metrics, judged by the return that followed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -97,11 +97,11 @@ class Markets(DataConfig, Domain):
 
         return answer(question.text, seed)
 
-    def with_labels(self, conversations: Iterable[Conversation]) -> Self:
+    def with_labels(self, labels: Mapping[str, Conversation]) -> Self:
         from cortex.domains.markets.rewards import words_of
 
         copy = self.model_copy()
-        copy._vocabulary = words_of(conversation[-1].content for conversation in conversations)
+        copy._vocabulary = words_of(label[-1].content for label in labels.values())
         return copy
 
     def weights(self) -> dict[str, float]:

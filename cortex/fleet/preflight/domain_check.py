@@ -9,13 +9,15 @@ NAME = "domain"
 
 def check(ground: Ground) -> Finding:
     """Find out whether the domain's code is part of the kit."""
-    kind = ground.profile.domain.kind
-    folder = outside_folder(ground.profile.domain)
-    if folder is None:
-        return Finding(NAME, True, f"{kind} is part of the kit, and so of its images")
-    return Finding(
-        NAME,
-        False,
-        f"{kind} lies in {folder}, found through CORTEX_DOMAINS, and images hold the kit's own domains alone",
-        f"move {folder} into cortex/domains/, then `make images` and `make push`",
-    )
+    domains = ground.profile.domain.parts().values()
+    for domain in domains:
+        if folder := outside_folder(domain):
+            return Finding(
+                NAME,
+                False,
+                f"{domain.kind} lies in {folder}, found through CORTEX_DOMAINS, and images hold the kit's own domains "
+                "alone",
+                f"move {folder} into cortex/domains/, then `make images` and `make push`",
+            )
+    kinds = " and ".join(dict.fromkeys(str(domain.kind) for domain in domains))
+    return Finding(NAME, True, f"{kinds} {'is' if len(domains) == 1 else 'are'} part of the kit, and so of its images")

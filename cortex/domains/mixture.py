@@ -1,0 +1,177 @@
+"""Several domains as one: a run learns all of them, and each judges its own examples.
+
+A part's name begins the ids and clusters of its examples (`gym/17`), its own columns, and the parts of its rewards.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
+
+from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, Question
+from cortex.domains.domain_field import read_field
+from cortex.domains.registry import read_domain
+from cortex.errors import DataError
+from cortex.evaluation.card_words import CardWords
+from cortex.evaluation.graded import Graded
+from cortex.evaluation.measure import Scale
+from cortex.section import Items, Section
+from cortex.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cortex.domains.domain import Rows
+
+MIXTURE = "mixture"
+"""The `kind` of several domains. A profile writes them as `domains: [...]`."""
+
+
+class Part(Section):
+    """One of several domains."""
+
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]{0,30}$")
+    """The domain's name in scores, folders and ids. Default: its kind."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of the training examples, relative to the other domains' weights."""
+    domain: Annotated[SerializeAsAny[Domain], BeforeValidator(lambda value: read_field(value, read_domain))]
+    """The domain's section, as a profile of this domain alone has it."""
+
+    @property
+    def called(self) -> str:
+        """`name`, or its default."""
+        return self.name or str(self.domain.kind)
+
+
+class Mixture(Domain):
+    """Several domains with weights. What is judged is judged by one of them, never by a mean over them."""
+
+    kind: Literal["mixture"] = MIXTURE
+    domains: Items[Part] = Field(min_length=1)
+    """The domains, in the order of reports."""
+
+    scale: ClassVar[Scale] = Scale(loss="Loss", skill="Skill", clusters="clusters", reference="reference")
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        name, count = Counter(part.called for part in self.domains).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{count} domains are called {name!r}: give each a `name` of its own")
+        return self
+
+    def parts(self) -> Mapping[str, Domain]:
+        return {part.called: part.domain for part in self.domains}
+
+    def part_of(self, example: str) -> str:
+        return example.partition("/")[0]
+
+    def rows_of(self, part: str, examples: "Rows") -> "Rows":
+        from cortex.domains.mixing import take_apart
+
+        return take_apart(examples, part)
+
+    def build(self, seed: int, settings: Settings) -> Built:
+        from cortex.domains.dataset import describe_splits
+        from cortex.domains.example_columns import check_examples
+        from cortex.domains.mixing import mix
+
+        built = {name: domain.build(seed, settings) for name, domain in self.parts().items()}
+        for name, made in built.items():
+            check_examples(made.examples, name)
+        weights = {part.called: part.weight for part in self.domains}
+        examples = mix({name: made.examples for name, made in built.items()}, weights)
+        described: dict[str, Any] = {}
+        for name, domain in self.parts().items():
+            splits = describe_splits(self.rows_of(name, examples.lazy()), domain)
+            described[name] = {**built[name].description(), "splits": splits}
+        return Built(
+            examples=examples,
+            source={"name": MIXTURE, **{name: made.source for name, made in built.items()}},
+            simulated=any(made.simulated for made in built.values()),
+            summary="; ".join(f"{name}: {made.summary}" for name, made in built.items() if made.summary),
+            further={"parts": described},
+        )
+
+    def grade(self, example: Example, reply: str) -> Graded:
+        return self._renamed(example, self._asked(example).grade(example, reply))
+
+    def grade_turns(self, example: Example, turns: Conversation) -> Graded:
+        return self._renamed(example, self._asked(example).grade_turns(example, turns))
+
+    def reward(self, graded: Graded) -> float:
+        name = next(iter(graded.parts), "").partition("/")[0]
+        own = {part.removeprefix(f"{name}/"): value for part, value in graded.parts.items()}
+        return self.parts()[name].reward(replace(graded, parts=own))
+
+    def imitable(self, question: Question, reply: str) -> Finding:
+        return self._asked(question).imitable(question, reply)
+
+    def script(self, question: Question, seed: int) -> str:
+        return self._asked(question).script(question, seed)
+
+    def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
+        raise DataError("several domains have no baselines in common: each has its own, for its own examples")
+
+    def weights(self) -> dict[str, float]:
+        return {
+            f"{name}/{part}": weight
+            for name, domain in self.parts().items()
+            for part, weight in domain.weights().items()
+        }
+
+    def exemplars(self, example: Example) -> Exemplars | None:
+        return self._asked(example).exemplars(example)
+
+    def check(self, settings: Settings) -> None:
+        for domain in self.parts().values():
+            domain.check(settings)
+
+    def small(self) -> Self:
+        smaller = tuple(part.model_copy(update={"domain": part.domain.small()}) for part in self.domains)
+        return self.model_copy(update={"domains": smaller})
+
+    def key_variables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(key for domain in self.parts().values() for key in domain.key_variables()))
+
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for domain in self.parts().values() for path in domain.files())
+
+    def with_labels(self, labels: Mapping[str, Conversation]) -> Self:
+        informed: list[Part] = []
+        for part in self.domains:
+            own = {name: label for name, label in labels.items() if self.part_of(name) == part.called}
+            informed.append(part.model_copy(update={"domain": part.domain.with_labels(own)}))
+        return self.model_copy(update={"domains": tuple(informed)})
+
+    def preferred(self, example: Example) -> tuple[str, str] | None:
+        return self._asked(example).preferred(example)
+
+    def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
+        ids = rows.select("id").collect(engine="streaming")["id"]
+        return {name: int(ids.str.starts_with(f"{name}/").sum()) for name in self.parts()}
+
+    def truth_words(self, example: Example) -> str:
+        return self._asked(example).truth_words(example)
+
+    def card(self) -> CardWords:
+        raise DataError("several domains have no card in common: each has its own")
+
+    def _asked(self, question: Question) -> Domain:
+        return self.parts()[self.part_of(question.id)]
+
+    def _renamed(self, example: Example, graded: Graded) -> Graded:
+        name = self.part_of(example.id)
+        return replace(graded, parts={f"{name}/{part}": value for part, value in graded.parts.items()})
+
+
+def read_described(values: Mapping[str, Any]) -> Domain:
+    """The domain, or the several domains, that a profile's section describes.
+
+    Raises:
+        ConfigError: as `read_domain`.
+        ValidationError: a value is wrong.
+    """
+    return Mixture.model_validate(dict(values)) if values.get("kind") == MIXTURE else read_domain(values)
