@@ -15,6 +15,7 @@ cases run; otherwise some of them are drawn, by the seed that is printed (set CO
 import argparse
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def main() -> None:
 
 def run(name: str, commands: Sequence[Command], environment: Mapping[str, str]) -> Result:
     """Run a tier's commands, one after the other."""
-    print(f"== {name}", flush=True)
+    print(f"== {name} ({shutil.disk_usage(ROOT).free / 1e9:.0f} GB of disk free)", flush=True)
     started = time.monotonic()
     codes = [call(command, environment) for command in commands]
     return Result(not any(codes), time.monotonic() - started)

@@ -53,11 +53,13 @@ class Draft:
         if DOMAINS in layer:
             if "domain" in layer:
                 raise ConfigError(f"{origin}: gives both `domain` and `{DOMAINS}`: keep one of them")
-            layer["domain"] = {"kind": MIXTURE, DOMAINS: layer.pop(DOMAINS)}
+            layer["domain"] = _as_domain(layer.pop(DOMAINS))
         self._merge(self.values, layer, (), origin)
 
     def put(self, dotted: str, value: Any, origin: str) -> None:
         """Set the value under a dotted key, replacing everything there."""
+        if dotted == DOMAINS:
+            dotted, value = "domain", _as_domain(value)
         *parents, last = key = tuple(dotted.split("."))
         values = self.values
         for depth, parent in enumerate(parents, 1):
@@ -217,6 +219,10 @@ def _read_setting(text: str) -> tuple[str, Any]:
     if not value.strip():
         raise UsageError(f"--set {text!r} has no value: write {dotted}=null for none")
     return dotted, read_yaml_value(value, f"--set {text}")
+
+
+def _as_domain(domains: Any) -> dict[str, Any]:
+    return {"kind": MIXTURE, DOMAINS: domains}
 
 
 def _mapping(value: Any) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from cortex.domains.domain import Domain
 from cortex.domains.example_columns import SCHEMA, read_rows
 from cortex.domains.mixture import Mixture, read_described
 from cortex.domains.registry import read_domain
+from cortex.drill.stage_inputs import make_data
+from cortex.drill.stand_in import stand_in
 from cortex.errors import ConfigError
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import load_profile
@@ -156,6 +158,18 @@ def test_a_profile_that_lists_domains_replaces_the_one_that_it_extends(tmp_path:
 def test_a_profile_gives_either_one_domain_or_several(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="both `domain` and `domains`"):
         profile(tmp_path, "extends: rehearsal\nname: two\ndomain: {kind: markets}\n", list(BOTH))
+
+
+def test_the_command_line_may_list_domains() -> None:
+    listed = json.dumps(BOTH)
+    assert list(load_profile("rehearsal", sets=[f"domains={listed}"]).domain.parts()) == ["tally", "markets"]
+
+
+def test_a_drill_takes_small_variants_of_all(tmp_path: Path) -> None:
+    two = profile(tmp_path, "extends: rehearsal\nname: two\n", list(BOTH))
+    standin = stand_in(two, "grpo", tmp_path)
+    assert standin.profile.domain == mixture(*BOTH).small()
+    make_data(standin.profile, tmp_path / "made")
 
 
 def profile(folder: Path, head: str, parts: list[Any]) -> Profile:
