@@ -1,6 +1,6 @@
 """label: the teacher answers a share of the training prompts; a check accepts or rejects its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -29,12 +29,23 @@ def run(context: RunContext, output: Path) -> None:
     # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
     for name, part in domain.parts().items():
         asked = {example: question for example, question in questions.items() if domain.part_of(example) == name}
-        completions |= _ask(context, part, asked, settings)
+        before = len(completions)
+        completions |= _ask(
+            context,
+            part,
+            asked,
+            settings,
+            lambda done, _, before=before: context.progress(before + done, len(questions)),
+        )
     write_labels(domain, list(questions.values()), completions, output)
 
 
 def _ask(
-    context: RunContext, domain: Domain, questions: Mapping[str, Question], settings: Settings
+    context: RunContext,
+    domain: Domain,
+    questions: Mapping[str, Question],
+    settings: Settings,
+    progress: Callable[[int, int], None],
 ) -> dict[str, Completion]:
     teacher = context.profile.teacher
     url = settings.teacher_url or teacher.url
@@ -54,7 +65,7 @@ def _ask(
             endpoint,
             {name: question.messages for name, question in questions.items()},
             context.folder("label") / "answers.jsonl",
-            context.progress,
+            progress,
             fault=lambda name, reply: _fault(domain, questions[name], reply),
         )
 
