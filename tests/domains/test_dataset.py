@@ -148,7 +148,7 @@ def test_an_outcome_of_exactly_nothing_is_half_a_rise(tmp_path: Path) -> None:
         closes.alias(name) for name in ("open", "high", "low", "close")
     )
     examples = build(write_csv(tmp_path / "prices.csv", flat), tmp_path / "out", 1, "full")
-    up, still = ((examples["outcome"].sign() == sign).sum() for sign in (1, 0))
+    up, still = (int((examples["outcome"].sign() == sign).sum()) for sign in (1, 0))
     assert still > 50
     splits = describe_dataset(tmp_path / "out")["splits"].values()
     assert sum(split["examples"] * split["up_rate"] for split in splits) == pytest.approx(up + still / 2)
