@@ -13,10 +13,14 @@ from cortex.artifacts.store import Store
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import load_profile
 from cortex.settings import CHECKOUT
+from tests.drawn_cases import draw_cases
 
 Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
 
 os.environ["CORTEX_ENV_FILE"] = os.devnull  # a developer's own `.env` must not lead tests into their bucket
+
+DRAWN = {"bed": 2, "domains": 2, "timed": 1}
+"""Number of tests marked `drawn("<group>")` that each run of the checks takes, by group."""
 
 EXPECTED = "expected: "
 """Begins the reason of a skip that is right wherever the checks run, such as of a test for machines with a GPU."""
@@ -32,6 +36,20 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
             report.outcome = "failed"
             report.longrepr = f"skipped, which the strict checks do not allow: {reason}"
     return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long tests that this run of the checks has not drawn. By hand, all that are named run."""
+    if "CORTEX_DRAW" not in os.environ:
+        return
+    for group, count in DRAWN.items():
+        long = [item for item in items if any(mark.args == (group,) for mark in item.iter_markers("drawn"))]
+        if len(long) > count:
+            taken = draw_cases(long, count)
+            left_out = [item for item in long if item not in taken]
+            items[:] = [item for item in items if item not in left_out]
+            config.hook.pytest_deselected(items=left_out)
+            print(f"left out this time: {', '.join(item.nodeid for item in left_out)}")
 
 
 @pytest.fixture(autouse=True)

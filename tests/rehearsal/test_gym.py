@@ -11,7 +11,7 @@ from tests.rehearsal.conftest import Home
 pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 6 * 60
-SEEDS = (pytest.param(0, marks=pytest.mark.timed), *draw_cases((1, 2), 0))
+SEEDS = (pytest.param(0, marks=[pytest.mark.timed, pytest.mark.drawn("timed")]), *draw_cases((1, 2), 0))
 """Seed 0 runs against the clock; the others run only where all long cases are asked for."""
 
 SMALL = (
@@ -48,6 +48,7 @@ def test_rewards_undo_the_habit_that_sft_learned(shared_home: Home, seed: int) -
         assert sum(stage["seconds"] for stage in shown["stages"]) <= COMPUTE_SECONDS
 
 
+@pytest.mark.drawn("domains")
 def test_killed_while_it_trains_it_goes_on_to_the_same_bytes(shared_home: Home) -> None:
     small = ("--profile", "rehearsal-gym", *(word for change in SMALL for word in ("--set", change)))
     undisturbed = shared_home.passed("gym-undisturbed", *small)

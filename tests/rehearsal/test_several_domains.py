@@ -9,7 +9,7 @@ import yaml
 from cortex.settings import CHECKOUT
 from tests.rehearsal.conftest import SMALL, Home
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("domains")]
 
 TWO: dict[str, Any] = {
     **{key: value for key, value in SMALL.items() if key != "domain"},
@@ -36,13 +36,18 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_run_of_two_domains_judges_and_reports_each_apart(home: Home, profile: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(home: Home, profile: Path) -> list[str]:
+    """The lines that a run, which nothing disturbed, printed."""
     done = home.rehearse("two", "--profile", profile)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_run_of_two_domains_judges_and_reports_each_apart(home: Home, whole: list[str]) -> None:
     shown = home.show("two")
-    last = done.stdout.splitlines()[-2:]
-    assert last[0].startswith("rehearsal passed run=two domain=tally score=skill:"), done.stdout
-    assert last[1].startswith("rehearsal passed run=two domain=markets score=brier_skill:"), done.stdout
+    assert whole[-2].startswith("rehearsal passed run=two domain=tally score=skill:")
+    assert whole[-1].startswith("rehearsal passed run=two domain=markets score=brier_skill:")
     domains = shown["domains"]
     assert list(domains) == ["tally", "markets"]
     assert "usual" in domains["tally"]["scores"] and "oracle" in domains["markets"]["scores"]
@@ -57,9 +62,9 @@ def test_a_run_of_two_domains_judges_and_reports_each_apart(home: Home, profile:
     assert home.cortex("verify", release).returncode == 0
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_killed_run_of_two_domains_continues_to_the_same_weights(home: Home, profile: Path) -> None:
-    whole = home.show("two")["weights"]
     home.kill_during("grpo", "again", "--profile", profile)
     done = home.rehearse("again", "--profile", profile)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert home.show("again")["weights"] == whole
+    assert home.show("again")["weights"] == home.show("two")["weights"]

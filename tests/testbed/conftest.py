@@ -13,7 +13,6 @@ import pytest
 from cortex.errors import ConfigError
 from cortex.fleet.clouds.job_names import run_label
 from tests.conftest import EXPECTED
-from tests.drawn_cases import draw_cases
 from tests.testbed.bed import Bed, check_machine
 from tests.testbed.cloud import BUCKET
 from tests.testbed.footprint import Footprint
@@ -22,20 +21,6 @@ from tests.testbed.rootfs import USER
 
 PATIENCE = 1200
 """Seconds to wait for what takes a minute on an idle machine."""
-
-
-LONG_TESTS = 3
-"""Number of tests marked `drawn` that each run takes."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the long tests that this run has not drawn."""
-    long = [item for item in items if item.get_closest_marker("drawn")]
-    if len(long) > LONG_TESTS:
-        left_out = [item for item in long if item not in draw_cases(long, LONG_TESTS)]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        print(f"left out this time: {', '.join(item.name for item in left_out)}")
 
 
 @dataclass(frozen=True)

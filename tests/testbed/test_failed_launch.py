@@ -19,7 +19,7 @@ MUTE_DOLLARS = 0.002
 """The price of three quarters of a minute of the rented machine."""
 
 
-@pytest.mark.drawn
+@pytest.mark.drawn("bed")
 def test_each_launch_that_fails_ends_within_its_wall_and_says_what_it_cost(inside: Inside) -> None:
     before = {machine["id"] for machine in inside.machines()}
     # The longest first: it works before it fails.

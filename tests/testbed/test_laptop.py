@@ -106,7 +106,7 @@ NOT_HERE = {
 """Lines that a bed cannot show, with the reason that each begins with."""
 
 
-@pytest.mark.drawn
+@pytest.mark.drawn("bed")
 def test_the_road_is_walked_from_a_laptop_that_is_cut_off_meanwhile(
     inside: Inside, laptop: Laptop, small: tuple[Path, Path]
 ) -> None:

@@ -93,7 +93,7 @@ class Rehearsal:
         return json.loads(subprocess.run(command, env=self.environment, capture_output=True, check=True).stdout)
 
 
-@pytest.mark.drawn
+@pytest.mark.drawn("bed")
 def test_the_pipeline_survives_reclaims_and_a_restart_and_ends_the_same(
     undisturbed: Rehearsal, inside: Inside, profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,7 @@ run: python -m tests.testbed.survivor
 """
 
 
-@pytest.mark.drawn
+@pytest.mark.drawn("bed")
 def test_a_spot_job_is_warned_and_reclaimed_comes_back_on_demand_and_leaves_for_spot(inside: Inside) -> None:
     task = yaml.safe_load(TASK)
     # Like a run with a deadline: spot first, then on demand.

@@ -32,7 +32,7 @@ publish(made, open_store(sys.argv[2]), f"runs/{sys.argv[3]}/release", kind="rele
 """
 
 
-@pytest.mark.drawn
+@pytest.mark.drawn("bed")
 def test_a_run_is_torn_down_once_its_release_is_home_and_not_before(inside: Inside) -> None:
     before = running(inside)
     task = inside.write("task.yaml", TASK.format(tag=RUN_TAG, label=run_label(RUN), run=RUN))
