@@ -16,6 +16,8 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.evaluation.grades import Grades
+
 # Each method imports what it needs: reading a profile must not take the time of importing polars or reasoning-gym.
 
 _BUILDING = threading.Lock()
@@ -91,7 +93,7 @@ class Gym(Domain):
         return Built(
             frame,
             {"name": "reasoning-gym", "version": _version(), "seed": seed, **tasks},
-            simulated=True,
+            simulated=False,  # the questions are the task itself, and no stand-in for others
             summary=f"questions of {', '.join(self.tasks)}",
         )
 
@@ -101,15 +103,19 @@ class Gym(Domain):
         from cortex.domains.gym.replies import read_reply
         from cortex.domains.gym.verifying import verify
 
+        task = Address.read(example.id).task
+        place = list(self.tasks).index(task) if task in self.tasks else -1
         answer = read_reply(reply, self.style)
         if answer is None:
-            return Graded(1.0, False, {"answer": 0.0, "format": 0.0}, {"right": 0.0, "verifier": 0.0})
+            nothing = {"right": 0.0, "verifier": 0.0, "task": float(place)}
+            return Graded(1.0, False, {"answer": 0.0, "format": 0.0}, nothing)
         if self.style == "compact":
-            answer = COMPACT[Address.read(example.id).task].full(answer)
+            answer = COMPACT[task].full(answer)
         score = verify(self.tasks, example.id, example.truth, answer)
         right = float(score >= 1 - 1e-9)  # some verifiers add up parts
         worth = score if self.credit == "partial" else right
-        return Graded(1 - worth, True, {"answer": worth, "format": 1.0}, {"right": right, "verifier": score})
+        numbers = {"right": right, "verifier": score, "task": float(place)}
+        return Graded(1 - worth, True, {"answer": worth, "format": 1.0}, numbers)
 
     def weights(self) -> dict[str, float]:
         return {"answer": 1.0, "format": self.format_weight}
@@ -168,6 +174,15 @@ class Gym(Domain):
 
     def truth_words(self, example: Example) -> str:
         return "any verified answer is right" if example.truth is None else f"the answer is {example.truth}"
+
+    def details(self, grades: "Grades") -> dict[str, JsonValue]:
+        right, places = grades.numbers["right"], grades.numbers["task"]
+        shares: dict[str, JsonValue] = {}
+        for place, name in enumerate(self.tasks):
+            of_task = right[places == place]
+            if len(of_task):
+                shares[name] = {"examples": len(of_task), "right": float(of_task.mean())}
+        return {"by_task": shares}
 
     def notes(self) -> tuple[str, ...]:
         counted = "only the verifier's full marks count" if self.credit == "exact" else "the verifier's score counts"

@@ -5,45 +5,23 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from cortex.domains.dataset import build_dataset, describe_dataset, read_split
-from cortex.domains.domain import Example, Message, Question
+from cortex.domains.domain import Message, Question
 from cortex.domains.example_columns import read_rows
 from cortex.domains.gym.compact_forms import COMPACT
-from cortex.domains.gym.domain import Gym
 from cortex.domains.gym.drawing import APART, share
 from cortex.domains.gym.faulty_answers import misled
-from cortex.domains.gym.generators import SIZE, Address, entry_at
-from cortex.domains.gym.refused_tasks import EVALUATED, NO_ANSWER
+from cortex.domains.gym.generators import SIZE, Address
 from cortex.domains.gym.replies import write_reply
 from cortex.domains.gym.task_config import Task
-from cortex.domains.registry import read_domain
-from cortex.errors import ConfigError, CortexError
-from cortex.profiles.profile_file import load_profile
+from cortex.errors import CortexError
+from cortex.evaluation.grades import Grades
 from cortex.settings import CHECKOUT, Settings
-
-FEW = {"examples": 60, "validation_examples": 10, "test_examples": 30}
-
-
-def gym(tasks: dict[str, Any], **keys: Any) -> Gym:
-    domain = read_domain({"kind": "gym", "tasks": tasks, **FEW, **keys})
-    assert isinstance(domain, Gym)
-    return domain
-
-
-def rows(domain: Gym, seed: int = 0) -> pl.DataFrame:
-    return domain.build(seed, Settings()).examples
-
-
-def first_question(task: str) -> tuple[Gym, Example]:
-    """One question alone: some generators are slow."""
-    domain, address = gym({task: {}}), Address(task, None, 1, 0)
-    entry = entry_at(domain.tasks, address)[1]
-    return domain, Example(str(address), (Message("user", entry["question"]),), entry["answer"])
+from tests.domains.gym.asking import gym, rows
 
 
 def prompts(frame: pl.DataFrame) -> list[str]:
@@ -125,74 +103,6 @@ def _asked(prompt: str) -> str:
     return prompt.partition(": ")[2].partition(" =")[0]
 
 
-SUM = {"chain_sum": {"config": {"max_terms": 2, "max_digits": 2}}}
-
-
-@pytest.mark.parametrize(
-    ("reply", "right", "valid"),
-    [
-        ("<think>so</think><answer>{}</answer>", 1.0, True),
-        ("so</think>\n\n<answer>\n{}\n</answer>", 1.0, True),
-        ("<think>so</think><answer>{}.0</answer>", 1.0, True),
-        ("<think>so</think><answer>it is {}</answer>", 0.0, True),
-        ("<think></think><answer>{}</answer>", 0.0, False),
-        ("<answer>{}</answer>", 0.0, False),
-        ("<think>so</think><answer>{}</answer><answer>7</answer>", 0.0, False),
-        ("<think>so</think><answer>{}</answer> I think", 0.0, False),
-        ("<think><answer>{}</answer></think>", 0.0, False),
-        ("<think>so</think>{}", 0.0, False),
-    ],
-)
-def test_a_reply_is_right_only_with_full_marks_and_in_form(reply: str, right: float, valid: bool) -> None:
-    domain = gym(SUM)
-    example = next(read_rows(rows(domain)))
-    graded = domain.grade(example, reply.format(example.truth))
-    assert (1 - graded.loss, graded.valid, graded.parts["answer"]) == (right, valid, right)
-
-
-def test_partial_credit_is_counted_only_where_it_is_asked_for() -> None:
-    words = {"spell_backward": {"config": {"min_word_len": 5}}}
-    example = next(read_rows(rows(gym(words))))
-    reply = write_reply(misled(str(example.truth)), "full")
-    exact, partial = gym(words).grade(example, reply), gym(words, credit="partial").grade(example, reply)
-    assert exact.numbers == partial.numbers and 0 < exact.numbers["verifier"] < 1
-    assert exact.loss == 1
-    assert 1 - partial.loss == partial.parts["answer"] == partial.numbers["verifier"]
-
-
-def test_a_floor_of_the_verifier_earns_nothing() -> None:
-    domain, example = first_question("countdown")
-    graded = domain.grade(example, write_reply("1 + 1", "full"))
-    assert 0 < graded.numbers["verifier"] < 0.1
-    assert graded.loss == 1
-
-
-def test_an_answer_of_another_generator_is_no_example_of_this_one() -> None:
-    example = next(read_rows(rows(gym(SUM))))
-    other = gym({"chain_sum": {"config": {"min_digits": 3, "max_digits": 3}}})
-    with pytest.raises(CortexError, match=r"made with another config of domain\.tasks\.chain_sum"):
-        other.grade(example, write_reply("7", "full"))
-    with pytest.raises(CortexError, match=r"id 'seven' is not TASK/LEVEL/SEED/NUMBER"):
-        other.grade(Example("seven", (Message("user", "?"),), "7"), write_reply("7", "full"))
-
-
-@pytest.mark.parametrize("task", sorted(EVALUATED))
-def test_no_verifier_runs_a_reply_as_a_program(task: str, tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    domain, example = first_question(task)
-    assert domain.grade(example, write_reply(str(example.truth), "full")).loss == 0
-    for program in (
-        f"open('{mark}', 'w')",
-        f"__import__('pathlib').Path('{mark}').touch()",
-        f"[c for c in ().__class__.__base__.__subclasses__() if open('{mark}', 'w')]",
-        "9**9**9**9",
-        "2**(9999999999)",
-        "exit()",
-    ):
-        assert domain.grade(example, write_reply(program, "full")).loss == 1, program
-    assert not mark.exists()
-
-
 @pytest.mark.parametrize("task", sorted(COMPACT))
 def test_compact_forms_are_short_and_read_back(task: str) -> None:
     domain = gym({task: {}}, style="compact")
@@ -238,49 +148,17 @@ def test_baselines_know_only_training_answers() -> None:
         assert not any(1 - graded.loss for graded, logic in zip(found[name], yes_no, strict=True) if not logic)
 
 
-MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"tasks": {"chain_sun": {}}}, r"no task 'chain_sun' in reasoning-gym: did you mean 'chain_sum'\?"),
-    (
-        {"tasks": {"chain_sum": {"config": {"max_term": 3}}}},
-        r"chain_sum\.config: unknown key 'max_term': did .*'max_terms'",
-    ),
-    (
-        {"tasks": {"chain_sum": {"config": {"max_terms": 1}}}},
-        r'config \{"max_terms": 1\} is refused .*max_terms must be',
-    ),
-    ({"tasks": {"chain_sum": {"config": {"max_terms": "x"}}}}, r"chain_sum: config .* is refused by its generator"),
-    ({"tasks": {"chain_sum": {"levels": [0, 11]}}}, r"chain_sum: no level 11: its curriculum has levels 0 to 10"),
-    ({"tasks": {"gsm_symbolic": {"levels": [0]}}}, r"gsm_symbolic: the task has no curriculum: remove `levels`"),
-    ({"tasks": {"zebra_puzzles": {}}}, r"zebra_puzzles needs the package pycosat, which the kit leaves out"),
-    ({"tasks": {"game_of_life_halting": {}}}, r"verifier takes any reply for 'False'; leave it out"),
-    ({"tasks": {"syllogism": {}}, "style": "compact"}, r"syllogism has no compact form \(chain_sum, .*use style: full"),
-    *[({"tasks": {name: {}}}, rf"{name} has no answer to imitate, .*unanswered: true") for name in NO_ANSWER],
-]
-
-
-@pytest.mark.parametrize(("keys", "message"), MISTAKES, ids=[message[:40] for _, message in MISTAKES])
-def test_a_mistake_in_a_task_is_one_line(keys: dict[str, Any], message: str) -> None:
-    domain = gym(**keys)
-    for attempt in (lambda: domain.check(Settings()), lambda: domain.build(0, Settings())):
-        with pytest.raises(ConfigError, match=message) as caught:
-            attempt()
-        assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("domain.tasks={}", r"domain\.tasks"),
-        ("domain.tasks={chain_sum: {weight: 0}, syllogism: {weight: 0}}", r"weights sum to 0"),
-        ("domain.tasks={chain_sum: {weight: -1}}", r"weight"),
-        ("domain.tasks={chain_sum: {wieght: 1}}", r"did you mean 'weight'\?"),
-        ("domain.tasks={chain_sum: {levels: []}}", r"give at least one"),
-        ("domain.tasks={chain_sum: {config: {seed: 3}}}", r"'seed' comes from the profile's seed"),
-    ],
-)
-def test_a_mistake_in_the_section_is_found_when_the_profile_is_read(change: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        load_profile("rehearsal-gym", sets=[change])
+def test_scores_are_told_apart_by_task() -> None:
+    domain = gym({"chain_sum": {}, "spell_backward": {}, "gcd": {"weight": 0}}, examples=20, test_examples=20)
+    frame = rows(domain).filter(pl.col("split") == "test")
+    gold = [domain.exemplars(example) for example in read_rows(frame)]
+    sums = frame["task"] == "chain_sum"
+    replies = [known.gold if known and is_sum else "nothing" for known, is_sum in zip(gold, sums, strict=True)]
+    graded = [domain.grade(example, reply) for example, reply in zip(read_rows(frame), replies, strict=True)]
+    grades = Grades.of(graded, graded)
+    assert domain.details(grades) == {
+        "by_task": {"chain_sum": {"examples": 10, "right": 1.0}, "spell_backward": {"examples": 10, "right": 0.0}}
+    }
 
 
 def test_a_task_without_answers_is_verified_where_a_teacher_solves_it() -> None:
