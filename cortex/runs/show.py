@@ -1,7 +1,7 @@
 """`cortex show`: a run's stages, scores and verdict, for people and for programs."""
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -10,9 +10,10 @@ from cortex.artifacts.artifact import find, read_verified
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
 from cortex.console import Console
+from cortex.domains.dataset import DESCRIPTION
 from cortex.domains.domain import Domain
 from cortex.evaluation.record import JSON_NAME, SHOWN, Evaluated, Evaluation, label
-from cortex.limits import EVALUATION_BYTES
+from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_json
 from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.reports import report_folders
 from cortex.runs.run_state import release_path, stage_reports
@@ -22,13 +23,14 @@ from cortex.runs.stage_list import STAGES
 def describe_run(store: Store, run: str) -> dict[str, Any]:
     """The mapping that `cortex show RUN --json` prints.
 
-    Keys: run, profile, bucket, release, weights, stages (name, state, seconds, attempts, manifest), scores (by model or
-    baseline: domain, loss, skill, skill_interval, valid_share and the domain's measures; for markets also brier,
-    brier_skill and brier_skill_interval, which are the loss and the skill), judged (the model that the verdict is
-    about), verdict, verdict_reason, words (the names of loss and skill), and domains: scores, judged, verdict,
-    verdict_reason and words of each domain by its name. With several domains the first of these keys have `domain/`
-    before a model's name, `judged` is None, and skill is shown where it is shown in every domain. `release` is None
-    until there is one; `weights` is one hash over the final model's weight files.
+    Keys: run, profile, bucket, release, weights, files (of the data's source: name, sha256, rows, examples), stages
+    (name, state, seconds, attempts, manifest), scores (by model or baseline: domain, loss, skill, skill_interval,
+    valid_share and the domain's measures; for markets also brier, brier_skill and brier_skill_interval, which are the
+    loss and the skill), judged (the model that the verdict is about), verdict, verdict_reason, words (the names of loss
+    and skill), and domains: scores, judged, verdict, verdict_reason and words of each domain by its name. With several
+    domains the first of these keys have `domain/` before a model's name, `judged` is None, and skill is shown where it
+    is shown in every domain. `release` is None until there is one; `weights` is one hash over the final model's weight
+    files.
     """
     profile = load_run(store, run)
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
@@ -41,6 +43,7 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "bucket": store.url,
         "release": release_path(store, run) if released else None,
         "weights": weights_digest(export) if export else None,
+        "files": _source_files(store, run),
         "stages": [report.to_json() for report in stage_reports(store, run, names)],
         **_together(judged),
         "domains": judged,
@@ -88,6 +91,23 @@ def read_evaluations(store: Store, run: str, domain: Domain) -> dict[str, Evalua
     return found
 
 
+def _source_files(store: Store, run: str) -> list[dict[str, Any]]:
+    """The files that a run's examples were made from, by the verified description of its dataset."""
+    prefix = artifact_prefix(run, "data")
+    manifest = find(store, prefix)
+    if manifest is None or not any(entry.name == DESCRIPTION for entry in manifest.files):
+        return []
+    described = read_json(read_verified(store, prefix, manifest, DESCRIPTION, RECORD_BYTES))
+    return _files_of(cast(dict[str, Any], described).get("source", {}))
+
+
+def _files_of(source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The files that a dataset's source counts, also those of each domain's in a source of several."""
+    own = [file for file in source.get("files", []) if "rows" in file]
+    parts = (part for part in source.values() if isinstance(part, dict))
+    return own + [file for part in parts for file in _files_of(cast(dict[str, Any], part))]
+
+
 def weights_digest(export: Manifest) -> str:
     """One SHA-256 over the names and hashes of the final model's weight files."""
     total = hashlib.sha256()
@@ -106,6 +126,7 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         digest = (stage["manifest"] or "")[:12]
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
+    print_files(described["files"], console)
     for domain, judgement in described["domains"].items():
         if len(described["domains"]) > 1:
             console.print(Text(domain, "bold"))
@@ -140,7 +161,18 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
         values = [f"{split[key]:.1%}" if isinstance(split[key], float) else str(split[key]) for key in further]
         table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], *values)
     console.print(table)
+    print_files(_files_of(described["source"]), console)
     console.print(described["sample"]["messages"][-1]["content"])
+
+
+def print_files(files: list[dict[str, Any]], console: Console) -> None:
+    """Print the files that a dataset was made from, with the rows and examples of each."""
+    if not files:
+        return
+    table = Table("file", "sha256", "rows", "examples that draw on it", box=None)
+    for file in files:
+        table.add_row(file["name"], file["sha256"][:12], f"{file['rows']:,}", f"{file['examples']:,}")
+    console.print(table)
 
 
 def print_account(account: dict[str, Any], console: Console) -> None:

@@ -4,12 +4,13 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from cortex.domains.domain import Built, BuiltParts, Workspace
 from cortex.domains.markets.config import DataConfig, Style
+from cortex.domains.markets.contributions import Contributions
 from cortex.domains.markets.examples import ask, decide, find_splits
 from cortex.domains.markets.features import Feature, build_features
 from cortex.domains.markets.gaps import Gaps
@@ -54,6 +55,8 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
         shelf.add(decided)
     counts = pl.concat(times).group_by("time", "outcome_time", "clear_of").agg(pl.col("examples").sum())
     boundaries = find_splits(counts, gaps)
+    origins = pieces.origins()
+    contributions = None if origins is None else Contributions(config, origins)
     render = partial(render_prompts, style=style)
     symbols: set[str] = set()
 
@@ -61,13 +64,17 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
         for part in shelf.parts():
             split = assign_splits(part, boundaries)
             symbols.update(split["symbol"].unique())
+            if contributions:
+                contributions.add(split)
             if split.height:
                 yield ask(split, features, config, render)
 
     def description() -> dict[str, Any]:
-        account = pieces.account()
+        account, origin = pieces.account(), source.describe()
+        if contributions:
+            origin["files"] = contributions.describe(cast(list[dict[str, Any]], origin["files"]))
         return {
-            "source": source.describe(),
+            "source": origin,
             "simulated": config.simulated,
             "summary": f"{len(symbols)} symbols, horizon {config.horizon.words(config.bar)}",
             "horizon_days": config.horizon.count if config.horizon.unit == "days" else None,
@@ -90,5 +97,7 @@ def check_source(config: DataConfig, style: Style) -> None:
     """
     source = open_source(config, seed=0)
     with tempfile.TemporaryDirectory(prefix="cortex-") as scratch:
-        for _ in build_from(source, config, style, Workspace(Path(scratch))).frames:
-            break  # the sweep over all tables is done, and one part of the examples stands for the others
+        built = build_from(source, config, style, Workspace(Path(scratch)))
+        for _ in built.frames:
+            pass  # a file that contributes to no example is found out after the last part
+        built.description()

@@ -18,6 +18,7 @@ from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account, shortened
 from cortex.domains.markets.closing import show_bar
 from cortex.domains.markets.config import EcbConfig
+from cortex.domains.markets.contributions import origins_of
 from cortex.domains.markets.pairs import EURO, read_pair
 from cortex.domains.markets.planted import plant
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, one_piece
@@ -50,7 +51,8 @@ class EcbSource:
         """
         rates = self._rates()
         prices = pl.concat([self._pair(rates, *read_pair(pair)) for pair in self.config.pairs]).sort("symbol", "time")
-        tables = MarketTables(prices, account=Account((), _notes(prices)), zone=ZONE)
+        origins = origins_of(_file().name, prices, serves=True)
+        tables = MarketTables(prices, account=Account((), _notes(prices)), zone=ZONE, origins=origins)
         if self.config.signal is None:
             return tables
         return plant(tables, self.config.signal, lag_days=self.onchain_lag_days, window=self.window, seed=self.seed)

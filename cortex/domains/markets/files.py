@@ -13,6 +13,7 @@ from cortex.domains.markets.bar_times import in_utc, with_closing_times
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices, is_newest_first
 from cortex.domains.markets.columns import FILE, ROW, why_no_metric
 from cortex.domains.markets.config import FilesConfig
+from cortex.domains.markets.contributions import origins_of
 from cortex.domains.markets.joined_files import History, join_onchain, join_parts, join_prices, note_joined
 from cortex.domains.markets.source import MarketTables, Pieces, one_piece
 from cortex.domains.markets.symbols import find_symbols, merge_spellings, numbered_alike, spelled, symbol_of
@@ -64,7 +65,8 @@ class FilesSource:
             ),
         )
         zone = self.config.zone if self.config.bars == "1d" else None
-        return MarketTables(prices, onchain, account=account, zone=zone)
+        origins = pl.concat(_origins(table, left_out) for table in tables)
+        return MarketTables(prices, onchain, account=account, zone=zone, origins=origins)
 
     def pieces(self, workspace: Workspace) -> Pieces:
         return one_piece(self.load())
@@ -185,6 +187,11 @@ def _check_wanted(wanted: Sequence[str], found: Sequence[str], tables: Sequence[
                     f"({column.role}: {column.why}): name another"
                 )
     raise DataError(f"no column {shortened(missing)}, which `metrics` names; found {shortened(found)}")
+
+
+def _origins(table: TableFile, left_out: dict[str, str]) -> pl.DataFrame:
+    serves = bool(table.prices) or any(metric not in left_out for metric in table.metrics)
+    return origins_of(table.name, table.rows, serves=serves)
 
 
 def _judged(column: Column, left_out: dict[str, str]) -> Column:

@@ -9,6 +9,7 @@ possible forecast. A move of exactly 0 stays 0.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -42,4 +43,4 @@ def plant(
     usual = pl.col("_size").rolling_mean(MONTH).over("symbol").fill_null(0.0)
     expected = ((2 * pl.col("p_up") - 1) * usual).alias("expected_return")
     oracle = p_up.with_columns(moves["_size"]).select("symbol", "time", "p_up", expected)
-    return MarketTables(prices, onchain, oracle, tables.account, tables.zone)
+    return replace(tables, prices=prices, onchain=onchain, oracle=oracle)

@@ -39,6 +39,9 @@ class MarketTables:
     zone: str | None = None
     """The time zone by which daily bars close at the same hour, where that is not UTC."""
 
+    origins: pl.DataFrame | None = None
+    """The rows of each file, as of `contributions.ORIGINS`; None for tables that do not come from files."""
+
     @property
     def metrics(self) -> list[str]:
         """The names of the on-chain metrics."""
@@ -53,6 +56,8 @@ class Pieces:
     """To be drawn once. Raises DataError where the tables cannot be used."""
     account: Callable[[], Account | None] = lambda: None
     """The account of all pieces; called after the last."""
+    origins: Callable[[], pl.DataFrame | None] = lambda: None
+    """The origins of all pieces' rows; called after the last."""
     count: int = 1
 
 
@@ -74,4 +79,4 @@ class Source(Protocol):
 
 def one_piece(tables: MarketTables) -> Pieces:
     """Tables that are in memory."""
-    return Pieces(iter((tables,)), lambda: tables.account)
+    return Pieces(iter((tables,)), lambda: tables.account, lambda: tables.origins)
