@@ -216,7 +216,7 @@ class Domain(Section, ABC):
         return str(self.kind)
 
     def rows_of(self, part: str, examples: "Rows") -> "Rows":
-        """The rows of one part, with the columns that it built."""
+        """The rows of one part, as it built them."""
         return examples
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:

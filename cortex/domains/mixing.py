@@ -27,10 +27,12 @@ def mix(tables: Mapping[str, pl.DataFrame], weights: Mapping[str, float]) -> pl.
 
 
 def take_apart(examples: Rows, name: str) -> Rows:
-    """One domain's rows of a mixed table, with the columns that it built; ids and clusters keep its name."""
+    """One domain's rows of a mixed table, as the domain built them."""
     own = [column for column in examples.collect_schema().names() if column in SCHEMA or column.startswith(f"{name}/")]
     rows = examples.filter(pl.col("id").str.starts_with(f"{name}/")).select(own)
-    return rows.rename({column: column.removeprefix(f"{name}/") for column in own})
+    return rows.rename({column: column.removeprefix(f"{name}/") for column in own}).with_columns(
+        pl.col("id", "cluster").str.strip_prefix(f"{name}/")
+    )
 
 
 def _evenly(rows: pl.DataFrame, count: int) -> pl.DataFrame:

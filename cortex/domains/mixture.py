@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.domain import Rows
+
+Asked = TypeVar("Asked", Question, Example)
 
 MIXTURE = "mixture"
 """The `kind` of several domains. A profile writes them as `domains: [...]`."""
@@ -96,10 +98,10 @@ class Mixture(Domain):
         )
 
     def grade(self, example: Example, reply: str) -> Graded:
-        return self._renamed(example, self._asked(example).grade(example, reply))
+        return self._renamed(example, self._asked(example).grade(self._own(example), reply))
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
-        return self._renamed(example, self._asked(example).grade_turns(example, turns))
+        return self._renamed(example, self._asked(example).grade_turns(self._own(example), turns))
 
     def reward(self, graded: Graded) -> float:
         name = next(iter(graded.parts), "").partition("/")[0]
@@ -107,10 +109,10 @@ class Mixture(Domain):
         return self.parts()[name].reward(replace(graded, parts=own))
 
     def imitable(self, question: Question, reply: str) -> Finding:
-        return self._asked(question).imitable(question, reply)
+        return self._asked(question).imitable(self._own(question), reply)
 
     def script(self, question: Question, seed: int) -> str:
-        return self._asked(question).script(question, seed)
+        return self._asked(question).script(self._own(question), seed)
 
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         raise DataError("several domains have no baselines in common: each has its own, for its own examples")
@@ -123,7 +125,7 @@ class Mixture(Domain):
         }
 
     def exemplars(self, example: Example) -> Exemplars | None:
-        return self._asked(example).exemplars(example)
+        return self._asked(example).exemplars(self._own(example))
 
     def check(self, settings: Settings) -> None:
         for domain in self.parts().values():
@@ -142,25 +144,30 @@ class Mixture(Domain):
     def with_labels(self, labels: Mapping[str, Conversation]) -> Self:
         informed: list[Part] = []
         for part in self.domains:
-            own = {name: label for name, label in labels.items() if self.part_of(name) == part.called}
+            before = f"{part.called}/"
+            own = {name.removeprefix(before): label for name, label in labels.items() if name.startswith(before)}
             informed.append(part.model_copy(update={"domain": part.domain.with_labels(own)}))
         return self.model_copy(update={"domains": tuple(informed)})
 
     def preferred(self, example: Example) -> tuple[str, str] | None:
-        return self._asked(example).preferred(example)
+        return self._asked(example).preferred(self._own(example))
 
     def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
         ids = rows.select("id").collect(engine="streaming")["id"]
         return {name: int(ids.str.starts_with(f"{name}/").sum()) for name in self.parts()}
 
     def truth_words(self, example: Example) -> str:
-        return self._asked(example).truth_words(example)
+        return self._asked(example).truth_words(self._own(example))
 
     def card(self) -> CardWords:
         raise DataError("several domains have no card in common: each has its own")
 
     def _asked(self, question: Question) -> Domain:
         return self.parts()[self.part_of(question.id)]
+
+    def _own(self, asked: Asked) -> Asked:
+        """A question as its domain built it, without the domain's name."""
+        return replace(asked, id=asked.id.partition("/")[2])
 
     def _renamed(self, example: Example, graded: Graded) -> Graded:
         name = self.part_of(example.id)

@@ -27,8 +27,8 @@ def run(context: RunContext, output: Path) -> None:
     questions = {example.id: Question(example.id, example.messages) for example in train}
     completions: dict[str, Completion] = {}
     # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
-    for name, part in domain.parts().items():
-        asked = {example: question for example, question in questions.items() if domain.part_of(example) == name}
+    for part in domain.parts():
+        asked = {example: question for example, question in questions.items() if domain.part_of(example) == part}
         before = len(completions)
         completions |= _ask(
             context,
@@ -42,14 +42,15 @@ def run(context: RunContext, output: Path) -> None:
 
 def _ask(
     context: RunContext,
-    domain: Domain,
+    part: str,
     questions: Mapping[str, Question],
     settings: Settings,
     progress: Callable[[int, int], None],
 ) -> dict[str, Completion]:
-    teacher = context.profile.teacher
+    teacher, domain = context.profile.teacher, context.profile.domain
     url = settings.teacher_url or teacher.url
-    with nullcontext(url) if url else scripted_teacher(domain, teacher.port, context.profile.seed) as endpoint_url:
+    scripted = scripted_teacher(domain.parts()[part], teacher.port, context.profile.seed)
+    with nullcontext(url) if url else scripted as endpoint_url:
         if fault := key_laid_open(endpoint_url, settings):
             raise ConfigError(f"{fault}: {KEEP_PRIVATE}")
         endpoint = Endpoint(
