@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 from cortex.domains.domain import Domain
 from cortex.domains.domain_field import NestedError, read_field
 from cortex.domains.mixture import read_described
+from cortex.domains.registry import known_domains
 from cortex.errors import ConfigError
 from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Export, Hardware, Model, Teacher
 from cortex.profiles.sampling_section import Sampling
@@ -125,6 +126,8 @@ def first_problem(error: ValidationError) -> str:
     # A file lists several domains at its top.
     place = ".".join(key[1:] if key[:2] == ("domain", "domains") else key)
     message = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "missing" and key[-1] == "domain":
+        message += f"; its `kind` says what to learn: {', '.join(known_domains())}"
     given = "" if isinstance(found["input"], dict) else f" (given: {found['input']!r})"
     return f"{place + ': ' if place else ''}{message}{given}"
 

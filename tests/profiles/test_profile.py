@@ -107,6 +107,7 @@ def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
         ("- a\n- b\n", "is not a YAML mapping"),
         ("", "is not a YAML mapping"),
         ("name: a\n", "model: Field required"),
+        ("name: a\nmodel: {base: b}\n", "domain: Field required; its `kind` says what to learn: .*markets"),
         ("\x00", "is not YAML"),
     ],
 )
