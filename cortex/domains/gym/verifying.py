@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 
 from cortex.domains.gym.generators import Address, entry_at
-from cortex.domains.gym.refused_tasks import EVALUATED
+from cortex.domains.gym.refused_tasks import EVALUATED, FUNCTIONS
 from cortex.domains.gym.task_config import Task
 from cortex.errors import DataError
 
@@ -50,5 +50,7 @@ def _harmless(task: str, answer: str, truth: str) -> bool:
         return False
     if task not in EVALUATED:
         return True
-    allowed = re.fullmatch(EVALUATED[task], answer) and not _ATTRIBUTE.search(answer)
-    return bool(allowed) and not _POWER.search(answer)
+    if not re.fullmatch(EVALUATED[task], answer) or _ATTRIBUTE.search(answer) or _POWER.search(answer):
+        return False
+    names = re.findall(r"[^\W\d]\w*", answer)
+    return "(" not in answer or all(len(name) == 1 or re.fullmatch(FUNCTIONS, name) for name in names)

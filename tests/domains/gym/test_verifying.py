@@ -66,6 +66,7 @@ def test_an_answer_of_another_generator_is_no_example_of_this_one() -> None:
 @pytest.mark.parametrize("task", sorted(EVALUATED))
 def test_no_verifier_runs_a_reply_as_a_program(task: str, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
+    spelled = "+".join(f"chr({ord(letter)})" for letter in f"open('{mark}', 'w')")
     domain, example = first_question(task)
     assert domain.grade(example, write_reply(str(example.truth), "full")).loss == 0
     for program in (
@@ -75,6 +76,10 @@ def test_no_verifier_runs_a_reply_as_a_program(task: str, tmp_path: Path) -> Non
         "9**9**9**9",
         "2**(9999999999)",
         "exit()",
+        f"exec({spelled})",
+        f"x + eval({spelled})",
+        "input()",
+        "breakpoint()",
     ):
         assert domain.grade(example, write_reply(program, "full")).loss == 1, program
     assert not mark.exists()
