@@ -31,8 +31,8 @@ EVALUATED = {
     "spiral_matrix": r"[\w\s,\[\]]*",
     "string_insertion": r"[\w\s,\[\]'\"]*",
 }
-"""Tasks whose verifiers evaluate a reply as Python, with the characters that an answer may have: where names are allowed
-at all, there are no parentheses to call them, or `FUNCTIONS` are the only ones."""
+"""Tasks whose verifiers evaluate a reply as Python, with the characters that an answer may have: where names are
+allowed at all, there are no parentheses to call them, or `FUNCTIONS` are the only ones."""
 
 FUNCTIONS = r"Abs|a?(?:cos|cot|sin|tan)h?|csc|exp|ln|log|pi|sec|sqrt"
 """Names of more than one letter that an answer with parentheses may have: a pattern."""
