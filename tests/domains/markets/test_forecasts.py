@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -54,6 +54,7 @@ def test_a_model_that_only_refuses_scores_what_knowing_nothing_scores(outcome: n
     assert grades.valid.mean() == 0
 
 
+@settings(deadline=None)
 @given(
     p_up=arrays(np.float64, 30, elements=st.floats(0, 1)),
     refused=arrays(np.bool_, 30),
