@@ -24,9 +24,10 @@ SMALL = (
     "sft.validate_steps=30",
     "sft.validation_examples=16",
     "grpo.micro_batch_size=32",
-    "grpo.max_steps=16",
-    "grpo.save_steps=4",
-    "grpo.validate_steps=8",
+    "grpo.max_steps=12",
+    "grpo.trl={steps_per_generation: 2}",
+    "grpo.save_steps=2",
+    "grpo.validate_steps=6",
     "grpo.validation_examples=16",
     "export.calibration_examples=16",
     "export.check_examples=32",
@@ -41,8 +42,8 @@ def test_rewards_undo_the_habit_that_sft_learned(shared_home: Home, seed: int) -
     assert scores["sft"]["score"] <= 0.50
     assert scores["grpo"]["score"] >= 0.60
     assert scores["sft"]["valid_share"] >= 0.99 and scores["grpo"]["valid_share"] >= 0.99
-    low, _ = scores["grpo"]["score_interval"]
-    assert low > max(scores[name]["score"] for name in ("base", "sft", "usual", "drawn", "shortest"))
+    low, _ = scores["grpo"]["skill_interval"]
+    assert low > max(scores[name]["skill"] for name in ("base", "sft", "usual", "drawn", "shortest"))
     assert shown["verdict"] == "skill shown"
     if seed == 0:
         assert sum(stage["seconds"] for stage in shown["stages"]) <= COMPUTE_SECONDS
