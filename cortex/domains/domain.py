@@ -102,9 +102,9 @@ class Workspace:
     scratch: Path | None = None
     """A folder for temporary files, on the disk of the output; None where all of it is to stay in memory."""
     on_progress: OnProgress = ignore_progress
-    piece_rows: int = 1_000_000
+    piece_rows: int = 500_000
     """Rows of a source to hold in memory at a time, about: a piece is never less than one symbol's history."""
-    part_rows: int = 400_000
+    part_rows: int = 150_000
     """Examples to hold in memory, and to write into a file, at a time, about."""
 
 

@@ -8,6 +8,9 @@ from cortex.errors import DataError
 
 OHLC = ("open", "high", "low", "close")
 
+FILE, ROW = "_file", "_row"
+"""Columns with the origin of each row: the file's number, and the row's number in it, from 0."""
+
 _ROUNDING = 1e-9  # a high that was printed with fewer digits than the close it equals is no contradiction
 
 
@@ -68,9 +71,8 @@ def check_metrics(rows: pl.DataFrame, metrics: Sequence[str], file: str) -> None
 
 
 def _raise_first(rows: pl.DataFrame, problem: pl.Expr, file: str) -> None:
-    found = rows.select(pl.int_range(1, pl.len() + 1).alias("row"), problem.alias("problem")).filter(
-        pl.col("problem").is_not_null()
-    )
+    place = pl.col(ROW) + 1 if ROW in rows.columns else pl.int_range(1, pl.len() + 1)
+    found = rows.select(place.alias("row"), problem.alias("problem")).filter(pl.col("problem").is_not_null())
     if found.height:
         row, text = found.row(0)
         more = f" ({found.height - 1:,} more rows are like it)" if found.height > 1 else ""

@@ -4,11 +4,8 @@ import re
 
 import polars as pl
 
-from cortex.domains.markets.checks import OHLC
+from cortex.domains.markets.checks import FILE, OHLC, ROW
 from cortex.domains.markets.timestamps import read_counts
-
-FILE, ROW = "_file", "_row"
-"""Columns with the origin of each row: the file's number, and the row's number in it."""
 
 _ENOUGH = 8
 """Minimum number of values for a test: with fewer, a straight line may well be chance."""

@@ -25,8 +25,8 @@ class Daily:
 
     table: pl.DataFrame
     """symbol, date, prices and metrics, sorted by symbol and date."""
-    notes: tuple[str, ...]
-    """Notes on the days that were left out."""
+    left_out: pl.DataFrame | None = None
+    """The days that were left out: symbol, date, _bars, _usual."""
 
 
 def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str) -> Daily:
@@ -40,7 +40,7 @@ def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str
     dated = rows.select("symbol", pl.col("time").dt.date().alias("date"), *prices, *metrics, "time", FILE, ROW)
     if not dated.select(pl.struct("symbol", "date").is_duplicated().any()).item():
         _check_stamps(dated, file)
-        return Daily(dated.drop("time", FILE, ROW), ())
+        return Daily(dated.drop("time", FILE, ROW))
     step = pl.col("time").diff().median().over("symbol")
     daily_bars = dated.filter(step >= DAILY_STEP)
     _check_single(daily_bars, file)
@@ -57,11 +57,12 @@ def to_days(rows: pl.DataFrame, prices: list[str], metrics: list[str], file: str
     days = days.with_columns((cut_short | (pl.col("_bars") * 2 < usual)).fill_null(False).alias("_part"), _usual=usual)
     parts = days.filter("_part")
     kept = days.filter(~pl.col("_part")).drop("_part", "_bars", "_end", "_usual")
-    return Daily(kept, _notes(parts, file))
+    return Daily(kept, parts.select("symbol", "date", "_bars", "_usual"))
 
 
-def _notes(parts: pl.DataFrame, file: str) -> tuple[str, ...]:
-    if parts.is_empty():
+def note_parts(parts: pl.DataFrame | None, file: str) -> tuple[str, ...]:
+    """A note on the days that were left out of a file's days."""
+    if parts is None or parts.is_empty():
         return ()
     symbol, date, bars, usual = parts.select("symbol", "date", "_bars", "_usual").row(-1)
     count = "1 day" if parts.height == 1 else f"{parts.height:,} days"

@@ -26,33 +26,54 @@ class History:
     prices: list[str]
     metrics: list[str]
 
-    def to_bars(self, left_out: dict[str, str], length: Length) -> tuple[str, pl.DataFrame, tuple[str, ...]]:
-        """Name, table (symbol, time, prices and metrics, sorted) and notes: of UTC days, or of the rows as they are."""
+    def to_bars(self, left_out: dict[str, str], length: Length) -> "Bars":
+        """The bars of UTC days, or the rows as they are."""
         metrics = [metric for metric in self.metrics if metric not in left_out]
+        columns = ("symbol", "time", *self.prices, *metrics)
         if length != "days":
             notes = check_steps(self.rows, length, self.name)
-            return self.name, self.rows.select("symbol", "time", *self.prices, *metrics), notes
-        daily = to_days(
-            self.rows.drop(metric for metric in self.metrics if metric in left_out), self.prices, metrics, self.name
-        )
+            return Bars(self.name, self.rows.select(columns), notes)
+        rows = self.rows.drop(metric for metric in self.metrics if metric in left_out)
+        daily = to_days(rows, self.prices, metrics, self.name)
         days = daily.table.with_columns(day_closed().alias("time"))
-        return self.name, days.select("symbol", "time", *self.prices, *metrics), daily.notes
+        return Bars(self.name, days.select(columns), left_out=daily.left_out)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A history's bars."""
+
+    name: str
+    table: pl.DataFrame
+    """symbol, time, prices and metrics, sorted by symbol and time."""
+    notes: tuple[str, ...] = ()
+    left_out: pl.DataFrame | None = None
+    """As of `Daily`."""
 
 
 def join_parts(tables: Sequence[TableFile]) -> list[History]:
     """Join files with the same columns into one table, so that a day which two of them share is whole."""
-    alike: dict[tuple[str, ...], list[TableFile]] = {}
-    for table in tables:
-        alike.setdefault((*table.prices, *sorted(table.metrics)), []).append(table)
     histories: list[History] = []
-    for parts in alike.values():
+    for parts in group_alike(tables):
         first = parts[0]
         rows = pl.concat([part.rows.select(first.rows.columns) for part in parts]).sort("symbol", "time")
         if len(parts) > 1:
             _check_parts(rows, parts)
-        name = first.name if len(parts) == 1 else shortened([part.name for part in parts], 2)
-        histories.append(History(name, rows, first.prices, first.metrics))
+        histories.append(History(joined_name(parts), rows, first.prices, first.metrics))
     return histories
+
+
+def group_alike(tables: Sequence[TableFile]) -> list[list[TableFile]]:
+    """Tables with the same columns, which hold parts of the same histories."""
+    alike: dict[tuple[str, ...], list[TableFile]] = {}
+    for table in tables:
+        alike.setdefault((*table.prices, *sorted(table.metrics)), []).append(table)
+    return list(alike.values())
+
+
+def joined_name(parts: Sequence[TableFile]) -> str:
+    """The name of some files together, for messages."""
+    return parts[0].name if len(parts) == 1 else shortened([part.name for part in parts], 2)
 
 
 def join_prices(tables: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:

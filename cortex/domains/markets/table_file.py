@@ -1,6 +1,6 @@
 """Reading one user's file: its columns are named and accounted for, times converted to UTC, and numbers parsed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ _OPEN_NAMES = frozenset(("opentime", "timeopen"))
 _MOMENT_NAMES = frozenset(("date", "day", "time", "timestamp", "datetime", "blockdate", "blocktimestamp"))
 _COUNT_NAMES = frozenset(("unix", "unixtime", "unixtimestamp", "epoch"))
 _CLOSE_NAMES = frozenset(("closetime", "timeclose"))
-_TIME_NAMES = (_OPEN_NAMES, _MOMENT_NAMES, _COUNT_NAMES, _CLOSE_NAMES)
+TIME_NAMES = (_OPEN_NAMES, _MOMENT_NAMES, _COUNT_NAMES, _CLOSE_NAMES)
 """In order of preference: a bar belongs to the day in which it opens, so opening times come first."""
 
 
@@ -53,22 +53,34 @@ class TableFile:
         return any(column.role == "symbol" for column in self.columns)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a file, and what is known of all of its rows."""
+
+    cells: pl.DataFrame
+    """The rows' cells, as the file has them."""
+    rows: pl.Series
+    """The number of each row in the file, from 0."""
+    roles: Mapping[str, Column]
+    """The role of each column that is no time, symbol or price: a metric, of a numeric type, or left out."""
+
+
 def kind_of(file: Path) -> str | None:
     """The supported file type, by the name's ending; None for all others."""
     return next((kind for kind in KINDS if file.name.lower().endswith(kind)), None)
 
 
-def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
-    """Read a file of OHLC prices, of on-chain metrics, or of both.
+def read_table(file: Path, symbol: str, number: int = 0, piece: Piece | None = None) -> TableFile:
+    """Read a file of OHLC prices, of on-chain metrics, or of both; or a piece of it.
 
     Column names count without regard to case; symbol and date go by their usual other names too. Without a symbol
     column all rows are of `symbol`. Raises DataError for whatever cannot be read, naming the file and the row.
     """
-    read = _read(file)
+    read = CsvFile(piece.cells, ()) if piece else _read(file)
     frame = read.cells
     if frame.is_empty():
         raise DataError(f"{file}: has no rows: give a file with daily bars")
-    names = _known_names(frame.columns, file.name)
+    names = known_names(frame.columns, file.name)
     by_name = {name: column for column, name in names.items()}
     time, times, same, stamp = _read_clock(frame, by_name, file.name)
     # In a CSV file everything is text: only in a typed file does a text column say something about its numbers.
@@ -78,7 +90,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
     roles |= {column: Column(column, "left out", f"the same times as {time}", file.name) for column in same}
     symbols = pl.repeat(symbol, len(frame), dtype=pl.String, eager=True)
     if "symbol" in by_name:
-        symbols = _read_symbols(frame[by_name["symbol"]], file.name)
+        symbols = read_symbols(frame[by_name["symbol"]], file.name)
         roles[by_name["symbol"]] = Column(by_name["symbol"], "symbol", "named so", file.name)
     prices = [price for price in OHLC if price in by_name]
     others = [column for column in frame.columns if column not in roles and names[column] not in prices]
@@ -93,7 +105,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
         roles[raw.name] = Column(raw.name, "price", price, file.name)
     metrics: list[str] = []
     for column in others:
-        found, why = _read_metric(frame[column], comma_groups, file.name)
+        found, why = _metric_of(piece, frame[column]) if piece else read_metric(frame[column], comma_groups, file.name)
         why = why if typed else why.removesuffix(", as text")
         roles[column] = Column(column, "left out" if found is None else "metric", why, file.name)
         if found is not None:
@@ -105,7 +117,7 @@ def read_table(file: Path, symbol: str, number: int = 0) -> TableFile:
             times.utc.alias("time"),
             *values,
             pl.repeat(number, len(frame), dtype=pl.UInt32, eager=True).alias(FILE),
-            pl.int_range(len(frame), dtype=pl.UInt32, eager=True).alias(ROW),
+            piece.rows.alias(ROW) if piece else pl.int_range(len(frame), dtype=pl.UInt32, eager=True).alias(ROW),
         ]
     )
     columns = tuple(roles[column] for column in frame.columns)
@@ -127,20 +139,20 @@ def _read(file: Path) -> CsvFile:
     try:
         if kind == ".parquet":
             return CsvFile(pl.read_parquet(file, glob=False), ())
-        return read_csv(file, frozenset().union(*_TIME_NAMES))
+        return read_csv(file, frozenset().union(*TIME_NAMES))
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(f"{file}: cannot be read as {kind[1:]}: {reason}: write the file again") from error
 
 
-def _known_names(columns: Sequence[str], file: str) -> dict[str, str]:
+def known_names(columns: Sequence[str], file: str) -> dict[str, str]:
     """Each column's name in lower case, `symbol` among them, and all or none of the four prices."""
     names = {column: "symbol" if plain_name(column) in _SYMBOL_NAMES else column_name(column) for column in columns}
     for name in names.values():
         _refuse_twins([column for column, other in names.items() if other == name], name, file)
     found = set(names.values())
     missing = [price for price in OHLC if price not in found]
-    timed = any(plain_name(column) in ranked for ranked in _TIME_NAMES for column in columns)
+    timed = any(plain_name(column) in ranked for ranked in TIME_NAMES for column in columns)
     missing = ([] if timed else ["date"]) + (missing if len(missing) < len(OHLC) else [])
     if missing:
         raise DataError(f"{file}: lacks {', '.join(missing)}; found {shortened(columns, 20)}: add or rename columns")
@@ -161,7 +173,7 @@ def _read_clock(
     instant: one that closes at midnight is of the day that ends there, and is not known a day earlier.
     """
     refusal: DataError | None = None
-    for ranked in _TIME_NAMES:
+    for ranked in TIME_NAMES:
         readable: dict[str, Times] = {}
         for column in by_name.values():
             if plain_name(column) in ranked:
@@ -194,13 +206,13 @@ def _check_same_times(frame: pl.DataFrame, one: tuple[str, Times], other: tuple[
         raise DataError(f"{file}: {' and '.join(shown)} are different times, in row {row + 1}: keep one of the columns")
 
 
-def _read_symbols(raw: pl.Series, file: str) -> pl.Series:
+def read_symbols(raw: pl.Series, file: str) -> pl.Series:
     if raw.dtype.is_nested() or raw.dtype == pl.Binary:
         raise DataError(f"{file}: column {quoted(raw.name)} holds {_type_name(raw)}, not symbols: write them as text")
     return raw.cast(pl.String).str.strip_chars()
 
 
-def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Series | None, str]:
+def read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Series | None, str]:
     """A column's numbers and their notation; None for a column of anything else, and the reason.
 
     A column is numeric if at least half of its values are numbers; any other value is then refused, with its row. So
@@ -215,6 +227,12 @@ def _read_metric(raw: pl.Series, comma_groups: bool, file: str) -> tuple[pl.Seri
         row = min(numbers.reasons)
         return None, f"text, such as {quoted(raw.cast(pl.String)[row])}"
     return numbers.checked(file).fill_nan(None), "numbers" if raw.dtype != pl.String else "numbers, as text"
+
+
+def _metric_of(piece: Piece, raw: pl.Series) -> tuple[pl.Series | None, str]:
+    """A column's numbers as `read_metric` reads them, where its role is known from the whole file."""
+    role = piece.roles[raw.name]
+    return (raw.cast(pl.Float64).fill_nan(None) if role.role == "metric" else None), role.why
 
 
 def _all_unclear(reasons: dict[int, str], given: int) -> bool:
