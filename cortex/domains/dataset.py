@@ -13,7 +13,7 @@ import polars as pl
 from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
-from cortex.domains.domain import Domain, OnProgress, Workspace, ignore_progress
+from cortex.domains.domain import DESCRIPTION, Domain, OnProgress, Workspace, ignore_progress
 from cortex.domains.example_columns import SPLITS, ExamplesCheck
 from cortex.errors import DataError, UsageError
 from cortex.limits import RECORD_BYTES, read_file, read_json
@@ -22,7 +22,6 @@ from cortex.settings import Settings
 EXAMPLES = "examples.parquet"
 PARTS = "examples-*.parquet"
 """The files in place of `EXAMPLES` where there are several, numbered from 00000 in the order of their rows."""
-DESCRIPTION = "dataset.json"
 
 
 def write_dataset(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "validation", "test"]
 
+DESCRIPTION = "dataset.json"
+"""The file that describes a dataset, beside its examples."""
+
 
 class Message(NamedTuple):
     """One turn of a conversation, in the words of chat templates."""

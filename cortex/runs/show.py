@@ -10,8 +10,7 @@ from cortex.artifacts.artifact import find, read_verified
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
 from cortex.console import Console
-from cortex.domains.dataset import DESCRIPTION
-from cortex.domains.domain import Domain
+from cortex.domains.domain import DESCRIPTION, Domain
 from cortex.evaluation.record import JSON_NAME, SHOWN, Evaluated, Evaluation, label
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_json
 from cortex.runs.context import artifact_prefix, load_run

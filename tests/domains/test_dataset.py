@@ -7,7 +7,6 @@ import pytest
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset import (
-    DESCRIPTION,
     EXAMPLES,
     build_dataset,
     describe_dataset,
@@ -15,6 +14,7 @@ from cortex.domains.dataset import (
     read_examples,
     read_split,
 )
+from cortex.domains.domain import DESCRIPTION
 from cortex.errors import ConfigError, DataError, UsageError
 from cortex.limits import RECORD_BYTES, TooLargeError
 from cortex.profiles.profile_file import read_section
