@@ -1,4 +1,6 @@
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -6,6 +8,7 @@ import pytest
 
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.verify import verify
+from cortex.domains.build_progress import progress_lines
 from cortex.domains.dataset import (
     EXAMPLES,
     build_dataset,
@@ -14,7 +17,9 @@ from cortex.domains.dataset import (
     read_examples,
     read_split,
 )
-from cortex.domains.domain import DESCRIPTION
+from cortex.domains.domain import DESCRIPTION, BuiltParts, Workspace
+from cortex.domains.markets.config import SimulatorConfig
+from cortex.domains.markets.domain import Markets
 from cortex.errors import ConfigError, DataError, UsageError
 from cortex.limits import RECORD_BYTES, TooLargeError
 from cortex.profiles.profile_file import read_section
@@ -166,3 +171,75 @@ def test_rows_are_taken_evenly_and_in_order(rows: int, count: int, tmp_path: Pat
     assert taken.is_sorted() and taken[0] == 0
     gaps = taken.diff().drop_nulls()
     assert gaps.is_empty() or int(gaps.max()) - int(gaps.min()) <= 1  # pyright: ignore[reportArgumentType]
+
+
+class InParts(Markets):
+    """Markets whose examples come in parts of 40, and end as `ends` says."""
+
+    ends: str = "well"
+
+    def build_parts(self, seed: int, settings: Settings, workspace: Workspace) -> BuiltParts:
+        built = self.build(seed, settings)
+        assert workspace.scratch is not None
+        (workspace.scratch / "temporary").write_text("")
+
+        def frames() -> Iterator[pl.DataFrame]:
+            yield from built.examples.iter_slices(40)
+            if self.ends == "twice":
+                yield built.examples.tail(3)
+            if self.ends == "interrupted":
+                raise KeyboardInterrupt
+
+        return BuiltParts(frames(), built.description)
+
+
+def test_parts_are_files_that_read_as_one(tmp_path: Path) -> None:
+    domain = InParts(source=SimulatorConfig(chains=1, days=400))
+    count = build_dataset(domain, 0, Settings(), tmp_path / "out")
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == [DESCRIPTION, *(f"examples-{number:05}.parquet" for number in range(-(-count // 40))), MANIFEST]
+    whole = domain.build(0, Settings()).examples
+    assert verify(tmp_path / "out").ok and count == len(whole)
+    assert read_examples(tmp_path / "out").equals(whole)
+    assert read_split(tmp_path / "out", "test").equals(whole.filter(split="test"))
+    assert read_split(tmp_path / "out", "train", 7)["id"].is_in(whole["id"].implode()).sum() == 7
+    build_dataset(Markets(source=domain.source), 0, Settings(), tmp_path / "one")
+    described, one = describe_dataset(tmp_path / "out"), describe_dataset(tmp_path / "one")
+    assert {**described, "manifest": ""} == {**one, "manifest": ""}
+
+
+def test_an_id_in_two_parts_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    domain = InParts(source=SimulatorConfig(chains=1, days=400), ends="twice")
+    with pytest.raises(DataError, match="two examples with the same id, in two parts"):
+        build_dataset(domain, 0, Settings(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    domain = InParts(source=SimulatorConfig(chains=1, days=400), ends="interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        build_dataset(domain, 0, Settings(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_one_line_and_nothing_is_left(csv: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(
+            DataError, match=r"examples\.parquet cannot be written: .*; free space, then try again"
+        ) as error:
+            build(csv, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == [csv]
+
+
+def test_progress_is_a_line_from_time_to_time() -> None:
+    lines: list[str] = []
+    now = iter([0.0, 5.0, 16.0, 16.0, 20.0, 40.0, 40.0])
+    on_progress = progress_lines(lines.append, lambda: next(now))
+    for done in range(4):
+        on_progress("features", done, 4)
+    assert lines == ["features: 1 of 4", "features: 3 of 4"]

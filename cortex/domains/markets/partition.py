@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from cortex.domains.domain import Workspace
-from cortex.domains.markets.account import Column
+from cortex.domains.markets.account import Column, shortened
 from cortex.domains.markets.checks import OHLC
 from cortex.domains.markets.csv_file import plain_name
 from cortex.domains.markets.file_checks import check_numbers, check_zones, merge_symbols
@@ -103,15 +103,22 @@ def partition(files: Sequence[Path], workspace: Workspace) -> Partition | None:
         return None
     try:
         sizes = [int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()) for file in files]
-        if sum(sizes) <= workspace.piece_rows:
-            return None
+    except (OSError, pl.exceptions.PolarsError):
+        return None  # reading it whole says what is wrong with it
+    if sum(sizes) <= workspace.piece_rows:
+        return None
+    try:
         opened = [_open(*numbered, rows) for numbered, rows in zip(enumerate(files), sizes, strict=True)]
         large = [file for file in opened if file]
-        if len(large) < len(files):
-            return None
-        return _partition(large, folder, workspace)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{files[0]}: cannot be read in pieces: {error}: write the file again") from error
+        return _partition(large, folder, workspace) if len(large) == len(files) else None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        names = shortened([file.name for file in files], 2)
+        raise DataError(f"{names}: cannot be read in pieces: {_one_line(error)}: write the file again") from error
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _open(number: int, path: Path, rows: int) -> LargeFile | None:
@@ -209,4 +216,8 @@ def _write(file: LargeFile, pieces: dict[str, int], folder: Path, most: int) -> 
         )
         of = symbols.replace_strict(pieces, default=0, return_dtype=pl.UInt32).alias(_PIECE)
         for (piece,), part in rows.with_columns(of).partition_by(_PIECE, as_dict=True, include_key=False).items():
-            part.write_ipc(folder / f"file-{file.number}-piece-{piece}-{number:06}.arrow")
+            path = folder / f"file-{file.number}-piece-{piece}-{number:06}.arrow"
+            try:
+                part.write_ipc(path)
+            except (OSError, pl.exceptions.PolarsError) as error:
+                raise DataError(f"{path} cannot be written: {_one_line(error)}; free space, then try again") from error

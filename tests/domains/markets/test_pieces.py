@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+import resource
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -197,3 +198,16 @@ def test_examples_of_pieces_are_those_of_the_whole_in_parts_of_whole_days(tmp_pa
     assert all(last < first for (_, last), (first, _) in pairwise(ends))  # type: ignore[operator]
     assert {step for step, _, _ in steps} == {"reading", "features", "examples"}
     assert all(0 <= done < total for _, done, total in steps)
+
+
+def test_temporary_files_without_room_are_one_line(tmp_path: Path) -> None:
+    _table(random.Random(1), ["A", "B"], 1, ("fees",), "by symbol").write_parquet(tmp_path / "x.parquet")
+    (tmp_path / "scratch").mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(DataError, match=r"piece-0-000000\.arrow cannot be written: .*; free space") as error:
+            _loaded(FilesConfig(paths=(tmp_path / "x.parquet",)), tmp_path / "scratch", 50)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(error.value)
