@@ -117,7 +117,7 @@ def make_table(symbols: int, days: int, path: Path, seed: int = 7) -> None:
 
 def measure(python: str, program: str, *arguments: str) -> Figure:
     """Run a program that prints its number of examples and its seconds."""
-    process = subprocess.Popen([python, "-c", program, *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([python, "-c", program, *arguments], stdout=subprocess.PIPE, encoding="utf-8")
     assert process.stdout
     printed = process.stdout.read().split()
     _, status, usage = os.wait4(process.pid, 0)
