@@ -103,8 +103,8 @@ def _source_files(store: Store, run: str) -> list[dict[str, Any]]:
 def _files_of(source: dict[str, Any]) -> list[dict[str, Any]]:
     """The files that a dataset's source counts, also those of each domain's in a source of several."""
     own = [file for file in source.get("files", []) if "rows" in file]
-    parts = (part for part in source.values() if isinstance(part, dict))
-    return own + [file for part in parts for file in _files_of(cast(dict[str, Any], part))]
+    parts = [cast(dict[str, Any], part) for part in source.values() if isinstance(part, dict)]
+    return own + [file for part in parts for file in _files_of(part)]
 
 
 def weights_digest(export: Manifest) -> str:
