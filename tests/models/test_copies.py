@@ -25,10 +25,11 @@ def stating(p_up: float) -> str:
     return render_answer(Answer("a", p_up, "up" if p_up >= 0.5 else "down", 0.0, -1, 1))
 
 
-def test_an_outcome_of_exactly_0_is_no_rise() -> None:
-    """The scores and the base rate count it so: the answer "surely up" was wrong, and "surely not" right."""
-    assert mean_loss(DOMAIN, examples(0.0), [stating(1.0)]) == 1
-    assert mean_loss(DOMAIN, examples(0.0), [stating(0.0)]) == 0
+def test_an_outcome_of_exactly_0_is_half_a_rise() -> None:
+    """The scores and the base rate count it so: "surely up" and "surely not" were equally wrong."""
+    assert mean_loss(DOMAIN, examples(0.0), [stating(1.0)]) == 0.25
+    assert mean_loss(DOMAIN, examples(0.0), [stating(0.0)]) == 0.25
+    assert mean_loss(DOMAIN, examples(0.0), [stating(0.5)]) == 0
 
 
 def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
