@@ -8,7 +8,7 @@ from typing import Any, Literal
 from cortex.errors import ConfigError, UsageError
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_sections import ScratchModel
-from cortex.profiles.trainer_sections import Optimization
+from cortex.profiles.trainer_sections import Grpo, Optimization
 from cortex.section import nearest
 
 Trainer = Literal["sft", "grpo"]
@@ -37,7 +37,9 @@ class StandIn:
 
     @property
     def section(self) -> Optimization:
-        return self.profile.sft if self.stage == "sft" else self.profile.grpo
+        section = self.profile.sft if self.stage == "sft" else self.profile.grpo
+        assert section is not None
+        return section
 
     @property
     def older(self) -> int:
@@ -62,7 +64,7 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
         ConfigError: a value of the profile allows no stand-in.
     """
     differs: list[str] = []
-    section = _sft(profile, differs) if stage == "sft" else _grpo(profile, differs)
+    section = _sft(profile, differs) if stage == "sft" else _grpo(profile, profile.grpo, differs)
     raw: dict[str, Any] = profile.model_dump(mode="json")
     raw["name"] = f"drill-{profile.name}"[:40]
     raw["seed"] = profile.seed if seed is None else seed
@@ -77,7 +79,9 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
         differs.append("attention sdpa, not flash_attention_2")
     raw["domain"] = profile.domain.small().model_dump(mode="json")
     raw["teacher"] = {"examples": ANSWERS}
-    raw["dpo"] = raw["grpo"]["vllm"] = None
+    raw["dpo"] = None
+    if raw["grpo"]:
+        raw["grpo"]["vllm"] = None
     raw[stage] |= section
     raw["hardware"] |= {"device": "cpu", "gpus": 1, "threads": 1}
     if profile.hardware.gpus > 1:
@@ -114,8 +118,9 @@ def _sft(profile: Profile, differs: list[str]) -> dict[str, Any]:
     return few
 
 
-def _grpo(profile: Profile, differs: list[str]) -> dict[str, Any]:
-    grpo = profile.grpo
+def _grpo(profile: Profile, grpo: Grpo | None, differs: list[str]) -> dict[str, Any]:
+    if grpo is None:
+        raise ConfigError(f"profile {profile.name} has no grpo section to drill: drill its SFT, with --stage sft")
     few = _few_steps(grpo, grpo.rollout_phase if grpo.rollout_phase > 1 else 2)
     few |= {"micro_batch_size": grpo.group_size, "max_completion_length": 8, "collapse": None, "samples": 0}
     dropped = sorted(key for key, value in grpo.trl.items() if _GPU_ONLY.search(f"{key} {value}"))

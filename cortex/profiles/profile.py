@@ -30,7 +30,7 @@ class Profile(Section):
     teacher: Teacher = Teacher()
     sft: Sft
     dpo: Dpo | None = None
-    grpo: Grpo
+    grpo: Grpo | None = None
     export: Export = Export()
     sampling: Sampling = Sampling()
     evaluate: Evaluate = Evaluate()
@@ -42,7 +42,7 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:
-        if self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
+        if self.grpo and self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
             gpus = self.hardware.gpus
             *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
             raise ValueError(
@@ -66,6 +66,11 @@ class Profile(Section):
                 "section, or train on one machine"
             )
         return self
+
+    @property
+    def answer_tokens(self) -> int:
+        """Longest answer that a training samples: GRPO's limit, or without GRPO that of the evaluation."""
+        return self.grpo.max_completion_length if self.grpo else self.evaluate.max_new_tokens
 
     @property
     def digest(self) -> str:

@@ -42,7 +42,7 @@ def profile_schema() -> dict[str, Any]:
     schema["properties"]["domain"] = one_domain
     schema["$defs"]["Part"]["properties"]["domain"] = one_domain
     schema["properties"][DOMAINS] = schema["$defs"].pop("Mixture")["properties"][DOMAINS]
-    required = schema.pop("required")
+    required = [name for name in schema.pop("required") if name != "domain"]
     for section in schema["$defs"].values():
         section.pop("required", None)
     schema["properties"][EXTENDS] = {
@@ -54,7 +54,7 @@ def profile_schema() -> dict[str, Any]:
         **schema,
         "if": {"required": [EXTENDS]},
         "then": {"required": ["name"]},
-        "else": {"required": required},
+        "else": {"required": required, "oneOf": [{"required": ["domain"]}, {"required": [DOMAINS]}]},
     }
 
 

@@ -29,8 +29,13 @@ def before_grpo(profile: Profile) -> str:
 
 
 def models(profile: Profile) -> tuple[str, ...]:
-    """The training stages of a profile, in order."""
-    return ("sft", "dpo", "grpo") if profile.dpo else ("sft", "grpo")
+    """The training stages of a profile, in order. The last one's model is the run's."""
+    wanted = {"dpo": profile.dpo is not None, "grpo": profile.grpo is not None}
+    return tuple(stage for stage in TRAINERS if wanted.get(stage, True))
+
+
+def _before_export(profile: Profile) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("data", "label", "sft", models(profile)[-1])))
 
 
 STAGES: dict[str, Stage] = {
@@ -49,8 +54,9 @@ STAGES: dict[str, Stage] = {
             "grpo",
             "learn from outcomes",
             lambda profile: tuple(dict.fromkeys(("data", "label", "sft", before_grpo(profile)))),
+            lambda profile: profile.grpo is not None,
         ),
-        Stage("export", "merge and quantize", lambda profile: ("data", "label", "sft", "grpo")),
+        Stage("export", "merge and quantize", _before_export),
         Stage("evaluate", "judge on the held-out period", lambda profile: ("data", *models(profile), "export")),
         Stage(
             "release", "what is taken home", lambda profile: ("data", "label", *models(profile), "export", "evaluate")

@@ -83,7 +83,7 @@ def _sample(context: RunContext, examples: list[Example]) -> list[list[str]]:
         [trained_model(context, "sft")],
         [example.messages for example in examples],
         Asked(
-            max_tokens=profile.grpo.max_completion_length,
+            max_tokens=profile.answer_tokens,
             samples=dpo.samples,
             temperature=dpo.temperature,
             top_p=dpo.top_p,

@@ -63,7 +63,7 @@ def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str
         {name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()},
         domain.baselines(train, test),
         Clusters.read(test, domain.span(test)),
-        judged="grpo",
+        judged=models(profile)[-1],
         scale=domain.scale,
         measures=domain.measures,
         origin=Origin(

@@ -28,13 +28,14 @@ from cortex.models.model_files import ADAPTER, copy_adapter, is_adapter
 from cortex.models.quantize import gptq
 from cortex.profiles.profile_sections import Gptq
 from cortex.runs.context import RunContext
+from cortex.runs.stage_list import models
 from cortex.teaching.labels import accepted_conversations
 
 _RECORD = "record.json"
 
 
 def run(context: RunContext, output: Path) -> None:
-    gptq_copies, trained = context.profile.export.gptq, context.artifact("grpo").path / "model"
+    gptq_copies, trained = context.profile.export.gptq, context.artifact(models(context.profile)[-1]).path / "model"
     adapted = is_adapter(trained)
     done, steps = count(1), 1 + adapted + 2 * len(gptq_copies)
     export = _Export(context, trained)
@@ -67,7 +68,7 @@ class _Export:
 
     @cached_property
     def items(self) -> Items:
-        read = ("data", "label", "grpo")
+        read = ("data", "label", models(self.context.profile)[-1])
         return Items(self.context, "export", {name: self.context.artifact(name).digest for name in read})
 
     @cached_property

@@ -12,13 +12,14 @@ from cortex.trainers.trl_stage import train_with_trl
 
 
 def run(context: RunContext, output: Path) -> None:
-    profile, folder = context.profile, context.folder("grpo")
+    profile, grpo, folder = context.profile, context.profile.grpo, context.folder("grpo")
+    assert grpo is not None
     data, labels = context.artifact("data").path, context.artifact("label").path
     dataset, validation = folder / "prompts.jsonl", None
     write_prompts(read_split(data, "train"), dataset)
-    if profile.grpo.validate_steps:
+    if grpo.validate_steps:
         validation = folder / "validation.jsonl"
-        write_prompts(read_split(data, "validation", profile.grpo.validation_examples), validation)
+        write_prompts(read_split(data, "validation", grpo.validation_examples), validation)
     train_with_trl(
         context,
         "grpo",
@@ -30,7 +31,7 @@ def run(context: RunContext, output: Path) -> None:
             "domain": profile.domain.model_dump(mode="json"),
             "labels": str(labels / ACCEPTED),
             "samples": str(tracking_folder(context, "grpo") / "samples"),
-            "sample_count": profile.grpo.samples,
-            "sample_steps": profile.grpo.sample_steps,
+            "sample_count": grpo.samples,
+            "sample_steps": grpo.sample_steps,
         },
     )

@@ -22,7 +22,7 @@ def check_answer_lengths(profile: Profile, labels: Path, base: Path) -> None:
     Raises:
         ConfigError: the run trains on a GPU, and most answers are too long.
     """
-    limit = min(profile.grpo.max_completion_length, profile.evaluate.max_new_tokens)
+    limit = min(profile.answer_tokens, profile.evaluate.max_new_tokens)
     found = describe(answer_lengths(labels, base / "tokenizer.json"), limit)
     if found is None:
         return

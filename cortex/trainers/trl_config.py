@@ -10,8 +10,9 @@ from cortex.trainers.zero3 import zero3_config
 
 
 def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
-    """Keyword arguments of `trl.GRPOConfig`."""
+    """Keyword arguments of `trl.GRPOConfig`; the profile has a `grpo` section."""
     grpo = profile.grpo
+    assert grpo is not None
     arguments = _common(profile, grpo, output) | {
         "num_generations": grpo.group_size,
         "num_generations_eval": 1,

@@ -95,7 +95,9 @@ def plan_of(road: Road) -> Plan:
 
 
 def require_limits(profile: Profile, where: Path) -> None:
-    """Check that the run ends by itself, for a few dollars. Raises ConfigError where it might not."""
+    """Check that the run ends by itself, for a few dollars, and trains long enough. Raises ConfigError where not."""
+    if profile.grpo is None:
+        raise ConfigError(f"{where}: no grpo section: a road test takes the machine away while GRPO trains")
     budget = profile.budget
     limits = {
         "budget.dollars": (budget.dollars, MOST_DOLLARS),

@@ -8,6 +8,7 @@ import pytest
 from cortex.checkpoints.rules import RULES_VARIABLE, TrainingRules
 from cortex.profiles.profile_file import load_profile
 from cortex.profiles.trainer_sections import Collapse, Grpo
+from tests.grpo_section import grpo_of
 
 RULES = TrainingRules(validate_steps=10, patience=2, collapse=Collapse(window=3))
 
@@ -105,7 +106,7 @@ def validated_steps(validate_steps: int, save_steps: int, last: int) -> list[int
 
 def test_the_rules_reach_a_trainer_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     overrides = {"grpo.validate_steps": 20, "grpo.patience": 3, "grpo.collapse": {"min_entropy": 0.05}}
-    grpo = load_profile("rehearsal", overrides).grpo
+    grpo = grpo_of(load_profile("rehearsal", overrides))
     rules = TrainingRules.of(grpo, tmp_path)
     monkeypatch.setenv(RULES_VARIABLE, rules.model_dump_json())
     assert TrainingRules.given() == rules
@@ -125,6 +126,6 @@ def test_the_rules_reach_a_trainer_as_they_are(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_rules_that_cannot_be_kept_are_refused(keys: dict[str, Any], said: str) -> None:
-    grpo = load_profile("rehearsal").grpo.model_dump() | {"save_steps": 10, "validate_steps": None} | keys
+    grpo = grpo_of(load_profile("rehearsal")).model_dump() | {"save_steps": 10, "validate_steps": None} | keys
     with pytest.raises(ValueError, match=said):
         Grpo.model_validate(grpo)

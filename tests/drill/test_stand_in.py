@@ -4,13 +4,16 @@ from typing import Any
 import pytest
 
 from cortex.drill.stand_in import Trainer, find_trainer, stand_in
-from cortex.errors import UsageError
+from cortex.errors import ConfigError, UsageError
 from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.trainers.axolotl_config import axolotl_config
 from cortex.trainers.trl_config import grpo_arguments
+from tests.grpo_section import grpo_of
 
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 TRAINERS: list[Trainer] = ["sft", "grpo"]
+TRAINED = [(name, stage) for name in SHIPPED for stage in TRAINERS if getattr(load_profile(name), stage)]
+"""Each shipped profile with each of its trainings that can be drilled."""
 
 KEPT = ("learning_rate", "scheduler", "weight_decay", "max_grad_norm", "keep_checkpoints")
 KEPT_OF: dict[Trainer, tuple[str, ...]] = {
@@ -19,8 +22,7 @@ KEPT_OF: dict[Trainer, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("stage", TRAINERS)
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(("name", "stage"), TRAINED)
 def test_a_shipped_profile_keeps_its_trainers_settings(name: str, stage: Trainer, tmp_path: Path) -> None:
     profile = load_profile(name)
     small = stand_in(profile, stage, tmp_path / "base")
@@ -33,8 +35,7 @@ def test_a_shipped_profile_keeps_its_trainers_settings(name: str, stage: Trainer
     assert (small.profile.hardware.device, small.profile.hardware.gpus) == ("cpu", 1)
 
 
-@pytest.mark.parametrize("stage", TRAINERS)
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(("name", "stage"), TRAINED)
 def test_its_saves_leave_an_older_one_and_a_step_after_the_last(name: str, stage: Trainer, tmp_path: Path) -> None:
     small = stand_in(load_profile(name), stage, tmp_path)
     section = small.section
@@ -48,7 +49,7 @@ def test_what_a_cpu_cannot_keep_is_said(tmp_path: Path) -> None:
     assert any("qlora" in text for text in small.differs)
     assert any("vLLM" in text for text in small.differs)
     assert any("not 8" in text for text in small.differs)
-    assert small.profile.grpo.vllm is None
+    assert grpo_of(small.profile).vllm is None
     assert not stand_in(load_profile("rehearsal"), "grpo", tmp_path).differs
 
 
@@ -67,16 +68,23 @@ def test_a_gpu_optimizer_and_gpu_keys_are_replaced(tmp_path: Path) -> None:
 def test_keys_of_trl_for_gpus_are_replaced(tmp_path: Path) -> None:
     further = {"optim": "adamw_bnb_8bit", "tf32": True, "epsilon_high": 0.28}
     small = stand_in(load_profile("rehearsal", {"grpo.trl": further}), "grpo", tmp_path)
-    assert small.profile.grpo.trl == {"epsilon_high": 0.28}
+    assert grpo_of(small.profile).trl == {"epsilon_high": 0.28}
     assert [text for text in small.differs if "optim, tf32" in text]
+
+
+def test_a_profile_without_grpo_has_an_sft_to_drill(tmp_path: Path) -> None:
+    profile = load_profile("rehearsal", {"grpo": None})
+    assert stand_in(profile, "sft", tmp_path).profile.grpo is None
+    with pytest.raises(ConfigError, match="profile rehearsal has no grpo section to drill"):
+        stand_in(profile, "grpo", tmp_path)
 
 
 def test_rollouts_that_several_steps_share_are_kept_together(tmp_path: Path) -> None:
     profile = load_profile("rehearsal", {"grpo.iterations": 3, "grpo.save_steps": 9})
     small = stand_in(profile, "grpo", tmp_path)
-    assert small.profile.grpo.iterations == 3
+    assert grpo_of(small.profile).iterations == 3
     assert small.section.save_steps % 3 == 0
-    assert small.profile.grpo.micro_batch_size % small.profile.grpo.group_size == 0
+    assert grpo_of(small.profile).micro_batch_size % grpo_of(small.profile).group_size == 0
 
     generated = {"grpo.trl": {"steps_per_generation": 3}, "grpo.save_steps": 9}
     assert stand_in(load_profile("rehearsal", generated), "grpo", tmp_path).section.save_steps % 3 == 0

@@ -75,7 +75,8 @@ def test_editors_find_the_schema_and_shipped_profiles_are_right_by_it(name: str)
     ("values", "message"),
     [
         ({"extends": "rehearsal"}, "'name' is a required property"),
-        ({"name": "a", "model": {}, "domain": {}, "sft": {}}, "'grpo' is a required property"),
+        ({"name": "a", "domain": {}, "sft": {}}, "'model' is a required property"),
+        ({"name": "a", "model": {}, "sft": {}}, "is not valid under any of the given schemas"),
         ({"extends": "rehearsal", "name": "a", "sft": {"max_step": 7}}, "'max_step' was unexpected"),
         ({"extends": "rehearsal", "name": "a", "seed": "x"}, "'x' is not of type 'integer'"),
         ({"extends": 3, "name": "a"}, "3 is not of type 'string'"),

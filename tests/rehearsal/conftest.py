@@ -149,12 +149,13 @@ def new_home(folder: Path, environments: Path) -> Home:
 
 @pytest.fixture(scope="session")
 def write_profile(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write the rehearsal's profile with other values: each keyword is a section, merged into the shipped one."""
+    """Write the rehearsal's profile with other values: each keyword is a section, merged into the shipped one; None
+    leaves it out."""
 
-    def write(name: str, **sections: dict[str, Any]) -> Path:
+    def write(name: str, **sections: dict[str, Any] | None) -> Path:
         raw = yaml.safe_load((PROFILES / "rehearsal.yaml").read_text())
         for section, values in sections.items():
-            raw[section] = (raw.get(section) or {}) | values if section != "model" else values
+            raw[section] = values if values is None or section == "model" else (raw.get(section) or {}) | values
         path = tmp_path_factory.mktemp("profiles") / f"{name}.yaml"
         path.write_text(yaml.safe_dump(raw | {"name": name}))
         return path

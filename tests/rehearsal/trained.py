@@ -28,6 +28,7 @@ from cortex.teaching.labels import ACCEPTED
 from cortex.tracking.keeper import tracking_folder
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
+from tests.grpo_section import grpo_of
 
 StageName = Literal["sft", "dpo", "grpo"]
 _PROMPTS = "prompts.jsonl"
@@ -78,8 +79,8 @@ def stage(task: Task) -> str:
         further: dict[str, Any] = {"domain": profile.domain.model_dump(mode="json"), "labels": str(labels / _KNOWN)}
         further |= {"samples": str(tracking_folder(context, "grpo") / "samples"), "sample_count": 2}
         dataset, validation = labels / _PROMPTS, None
-        if profile.grpo.validate_steps:
-            dataset, validation = hold_out(dataset, profile.grpo.validation_examples, context.folder("grpo"))
+        if grpo_of(profile).validate_steps:
+            dataset, validation = hold_out(dataset, grpo_of(profile).validation_examples, context.folder("grpo"))
         train_with_trl(
             context,
             "grpo",

@@ -28,5 +28,5 @@ def sft_tokens(profile: Profile) -> tuple[int, int]:
 
 def rollout_tokens(profile: Profile) -> tuple[int, int]:
     """Tokens of GRPO's longest sequence, and of a usual one."""
-    completion = profile.grpo.max_completion_length
+    completion = profile.answer_tokens
     return PROMPT + completion, PROMPT + usual_answer(completion)

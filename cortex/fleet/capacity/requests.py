@@ -67,6 +67,8 @@ class Rollout:
 
 def rollout(profile: Profile) -> Rollout:
     """The sampling of a profile's GRPO."""
+    grpo = profile.grpo
+    assert grpo is not None
     arguments = grpo_arguments(profile, _NOWHERE)
     vllm = None
     if arguments["use_vllm"]:
@@ -78,9 +80,9 @@ def rollout(profile: Profile) -> Rollout:
         )
     return Rollout(
         vllm=vllm,
-        answers=int(arguments["per_device_train_batch_size"]) * profile.grpo.generation_steps,
+        answers=int(arguments["per_device_train_batch_size"]) * grpo.generation_steps,
         tokens=int(arguments["max_completion_length"]),
-        batches=max(1, int(arguments["max_steps"]) // profile.grpo.rollout_phase),
+        batches=max(1, int(arguments["max_steps"]) // grpo.rollout_phase),
     )
 
 

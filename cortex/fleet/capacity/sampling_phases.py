@@ -37,7 +37,7 @@ class SamplingPhases:
     @property
     def asleep(self) -> float:
         """Bytes of each GPU that a sleeping vLLM keeps while GRPO's trainer works."""
-        return GRAPHS * GIB if self.machines.profile.grpo.vllm else 0.0
+        return GRAPHS * GIB if (grpo := self.machines.profile.grpo) and grpo.vllm else 0.0
 
     def seconds(self, sampled: Rollout, answers: int) -> float:
         """Seconds to sample `answers` answers on each GPU, in batches of the training's size."""
@@ -136,7 +136,7 @@ class SamplingPhases:
         assert dpo
         tensor = next((n for n in (1, 2, 4, 8) if n <= gpus and machines.whole / n < 0.7 * machines.sheet.bytes), gpus)
         engine = Engine(machines.architecture, machines.sheet, tensor, machines.whole)
-        longest = profile.grpo.max_completion_length
+        longest = profile.answer_tokens
         usual, answers = usual_answer(longest), dpo.prompts * dpo.samples * tensor / machines.gpus
         at_once = min(256.0, engine.room(0.9, PROMPT + usual))
         seconds = engine.seconds(answers, PROMPT, longest, usual, at_once)

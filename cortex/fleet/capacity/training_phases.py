@@ -67,7 +67,8 @@ class TrainingPhases:
             gpu = cost.static + largest
         first = stage == "sft" or machines.disks[stage] != machines.disks.get("sft")
         fetched = max(whole / NETWORK, whole / machines.disks[stage]) if first or stage == "grpo" else 0.0
-        engine = ENGINE_START if stage == "grpo" and machines.profile.grpo.vllm else 0.0
+        grpo = machines.profile.grpo if stage == "grpo" else None
+        engine = ENGINE_START if grpo and grpo.vllm else 0.0
         return machines.phase(
             stage,
             "load",
@@ -86,11 +87,12 @@ class TrainingPhases:
         one = cost.forward.time(machines.link, share) + cost.backward.time(machines.link, share)
         passes = step.passes * one
         moved = cost.forward.moved + cost.backward.moved
-        if stage == "dpo" or (stage == "grpo" and (machines.profile.grpo.vllm or machines.profile.grpo.iterations > 1)):
+        grpo = machines.profile.grpo if stage == "grpo" else None
+        if stage == "dpo" or (grpo and (grpo.vllm or grpo.iterations > 1)):
             # Probabilities of the reference model, or of the policy that sampled, take a forward pass of their own.
             passes += step.passes * cost.forward.time(machines.link, share)
             moved += cost.forward.moved
-        if stage == "grpo" and machines.profile.grpo.beta:
+        if grpo and grpo.beta:
             passes += step.passes * cost.forward.time(machines.link, share)
             moved += cost.forward.moved
         dynamic = (cost.peak - cost.static) * (1 + FRAGMENTED)
@@ -161,7 +163,7 @@ class TrainingPhases:
     def _shorter(self, stage: str) -> Iterator[Knob]:
         """Knob for shorter sequences, down to half."""
         if stage == "grpo":
-            longest, key = self.machines.profile.grpo.max_completion_length, "grpo.max_completion_length"
+            longest, key = self.machines.profile.answer_tokens, "grpo.max_completion_length"
         else:
             longest, key = self.machines.profile.sft.sequence_length, "sft.sequence_length"
         step = 64 if longest > 256 else 8

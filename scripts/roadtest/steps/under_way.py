@@ -125,9 +125,7 @@ def reclaim(road: Road) -> Found:
     road.reclaimed = machine.machine
     after = road.wait_for(lambda: _resumed(road, first["epoch"]), "the first step after the machine was taken away", 2)
     if after["step"] <= 1:
-        raise StageError(
-            f"training began anew, though {machine.machine} had saved at step {road.profile.grpo.save_steps}"
-        )
+        raise StageError(f"training began anew, though {machine.machine} had saved at step {_save_steps(road)}")
     return Found(
         f"{machine.machine} was terminated at step {first['step']}; step {after['step']} was the next one made"
     )
@@ -169,7 +167,12 @@ def _newest_step(road: Road) -> Event | None:
 def _saved_step(road: Road) -> Event | None:
     """The newest step of grpo, once its machine has saved twice; None before."""
     newest = _newest_step(road)
-    return newest if newest and newest["step"] > 2 * road.profile.grpo.save_steps else None
+    return newest if newest and newest["step"] > 2 * _save_steps(road) else None
+
+
+def _save_steps(road: Road) -> int:
+    assert road.profile.grpo is not None
+    return road.profile.grpo.save_steps
 
 
 def _resumed(road: Road, epoch: int) -> Event | None:

@@ -23,6 +23,7 @@ from cortex.profiles.profile_file import load_profile
 from cortex.runs.ledger import Ledger
 from cortex.runs.price_list import Offer
 from cortex.settings import Settings
+from tests.grpo_section import grpo_of
 
 PRICES = ("--price-spot", "25", "--price-on-demand", "55")
 
@@ -117,7 +118,7 @@ def test_the_hours_of_a_run_that_was(tmp_path: Path) -> None:
     found = estimate_from_run(profile, store, "like")
     step = found.intervals["sft"] / profile.sft.save_steps
     assert step > 0
-    assert found.work == pytest.approx(700 + step * (profile.sft.max_steps + profile.grpo.max_steps))
+    assert found.work == pytest.approx(700 + step * (profile.sft.max_steps + grpo_of(profile).max_steps))
     assert found.basis == "measured in run like"
     with pytest.raises(DataError, match="no ledger"):
         estimate_from_run(profile, store, "other")
@@ -143,7 +144,9 @@ def test_a_pause_and_a_repetition_in_a_run_that_was_count_once(tmp_path: Path) -
         ledger.append("stage_failed" if epoch == 1 else "stage_finished", stage=stage, seconds=100.0 * epoch, code=75)
     found = estimate_from_run(profile, store, "like")
     assert found.intervals["sft"] == 10 * profile.sft.save_steps, "the median, within one attempt"
-    assert found.work == 200 + 10 * (profile.sft.max_steps + profile.grpo.max_steps), "the longest attempt at the data"
+    assert found.work == 200 + 10 * (profile.sft.max_steps + grpo_of(profile).max_steps), (
+        "the longest attempt at the data"
+    )
 
 
 def test_what_cannot_be_estimated_is_said() -> None:

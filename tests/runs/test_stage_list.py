@@ -1,0 +1,34 @@
+from typing import Any
+
+import pytest
+
+from cortex.fleet.tasks.run_tasks import resolve
+from cortex.profiles.profile_file import load_profile
+from cortex.runs.stage_list import STAGES, models
+from cortex.settings import Settings
+
+DPO: dict[str, Any] = {"learning_rate": 1e-5, "max_steps": 4, "save_steps": 2}
+S3 = Settings(bucket_url="s3://kit")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "trained", "tasks"),
+    [
+        ({"dpo": None}, ("sft", "grpo"), ["data", "sft", "grpo", "export", "evaluate", "release"]),
+        ({"dpo": DPO}, ("sft", "dpo", "grpo"), ["data", "sft", "grpo", "export", "evaluate", "release"]),
+        ({"dpo": DPO, "grpo": None}, ("sft", "dpo"), ["data", "sft", "grpo", "export", "evaluate", "release"]),
+        ({"dpo": None, "grpo": None}, ("sft",), ["data", "sft", "export", "evaluate", "release"]),
+    ],
+)
+def test_a_profile_leaves_out_trainings_and_the_last_one_makes_the_model(
+    overrides: dict[str, Any], trained: tuple[str, ...], tasks: list[str]
+) -> None:
+    profile = load_profile("rehearsal", overrides)
+    assert models(profile) == trained
+    wanted = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
+    assert [stage for stage in wanted if stage in ("sft", "dpo", "grpo")] == list(trained)
+    assert STAGES["export"].inputs(profile)[-1] == trained[-1]
+    for stage in wanted:
+        assert set(STAGES[stage].inputs(profile)) <= set(wanted)
+    documents = resolve(load_profile("cortex-8b", overrides), "r1", settings=S3, environment={})
+    assert [document["name"] for document in documents if "run" in document] == tasks
