@@ -104,11 +104,16 @@ def make_inputs(folder: Path, model: Path) -> None:
     rng, store, labels = random.Random(0), open_store(str(folder)), folder / "labels"
     labels.mkdir(parents=True)
     known = [{"role": "user", "content": ""}, {"role": "assistant", "content": " ".join(_WORDS[::2])}]
-    rows: dict[str, list[Any]] = {ACCEPTED: [], _PAIRS: [], _PROMPTS: [], _KNOWN: [{"messages": known}]}
+    rows: dict[str, list[Any]] = {
+        ACCEPTED: [],
+        _PAIRS: [],
+        _PROMPTS: [],
+        _KNOWN: [{"example_id": "", "messages": known}],
+    }
     for number in range(64):
         prompt = [{"role": "user", "content": _words(rng)}]
         good, bad = ([{"role": "assistant", "content": _words(rng)}] for _ in range(2))
-        rows[ACCEPTED].append({"messages": prompt + good})
+        rows[ACCEPTED].append({"example_id": str(number), "messages": prompt + good})
         rows[_PAIRS].append({"prompt": prompt, "chosen": good, "rejected": bad})
         rows[_PROMPTS].append({"prompt": prompt, "example_id": str(number), "truth": str(rng.uniform(-0.1, 0.1))})
     for name, lines in rows.items():
