@@ -62,6 +62,10 @@ class Mixture(Domain):
         name, count = Counter(part.called for part in self.domains).most_common(1)[0]
         if count > 1:
             raise ValueError(f"{count} domains are called {name!r}: give each a `name` of its own")
+        # A release has a folder of each domain's report beside its folders of weights.
+        taken = next((part for part in self.parts() if part in ("model", "adapter") or part.startswith("gptq")), None)
+        if taken:
+            raise ValueError(f"a domain called {taken!r} would share the release's folder of weights: give it a `name`")
         return self
 
     def parts(self) -> Mapping[str, Domain]:

@@ -147,6 +147,8 @@ def test_it_is_read_back_as_it_was_written() -> None:
         ([{"domain": TALLY}, {"domain": TALLY}], "2 domains are called 'tally': give each a `name`"),
         ([{"domain": {**TALLY, "wrods": 3}}], "domains.0.domain: unknown key 'wrods': did you mean 'words'"),
         ([{"domain": {"kind": "tallly"}}], "no domain 'tallly': did you mean 'tally'"),
+        ([{"name": "model", "domain": TALLY}], "a domain called 'model' would share the release's folder of weights"),
+        ([{"name": "gptq-w8", "domain": TALLY}], "a domain called 'gptq-w8' would share"),
         ([], "domains: .*at least 1"),
         ([{"weight": 2}], "domains.0.domain: Field required"),
     ],
