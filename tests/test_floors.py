@@ -12,7 +12,8 @@ import pytest
 from cortex.settings import CHECKOUT
 
 _ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "paths", "clock"),
+    ("text", "paths", "clock"),
+    ("errors",),
     ("urls", "limits", "console", "section", "yaml_reader"),
     ("variables", "process"),
     ("settings",),
