@@ -12,7 +12,7 @@ from cortex.text import harmless
 class CortexError(Exception):
     """The kit's own errors: the message is one line that names the file, the value and the fix.
 
-    A message may quote a user's file, or a library that quotes one. Characters of it that cannot be seen are written out.
+    A message may quote a user's file, or a library that quotes one. Characters that cannot be seen are written out.
     """
 
     exit_code = 1
