@@ -10,6 +10,7 @@ from cortex.errors import CortexError
 from cortex.text import harmless
 from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
+    benching,
     checking,
     datasets,
     domains,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for verbs in (here, checking, planning, estimating, launching, rent, watching, releases):
     app.add_typer(verbs.app)
+app.add_typer(benching.app, name="bench")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(domains.app, name="domain")
 app.add_typer(profiles.app, name="profile")

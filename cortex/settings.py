@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     sampler_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to the endpoint of a profile's `sampling` section."""
 
+    bench_api_key: Secret = Field(default=SecretStr("none"))
+    """The key sent to the endpoint of `cortex bench serve`."""
+
+    against_api_key: Secret = Field(default=SecretStr("none"))
+    """The key sent to each endpoint that it measures beside, those of `--against`."""
+
     flipside_api_key: Secret | None = None
     """Flipside's key, for profiles whose data come from there."""
 

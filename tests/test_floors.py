@@ -28,7 +28,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("models",),
     ("trainers",),
-    ("tracing", "serving"),
+    ("benching", "tracing", "serving"),
     ("fleet.clouds", "fleet.home"),
     ("fleet.sweep", "fleet.tasks", "fleet.watch"),
     ("fleet.capacity", "fleet.status"),

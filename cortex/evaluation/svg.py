@@ -53,6 +53,24 @@ _STYLE = {
 }
 
 
+_ALONE = {
+    "ink": "#1a1a1a",
+    "muted": "#5b5b5b",
+    "grid": "#d9d9d9",
+    "surface": "#ffffff",
+    "accent": "#0b62a4",
+    "series-0": "#0b62a4",
+    "series-1": "#c25700",
+    "series-2": "#2a7f3f",
+    "series-3": "#8a3ffc",
+    "series-4": "#9f1853",
+    "series-5": "#5b5b5b",
+    "series-6": "#005d5d",
+    "series-7": "#8a6a00",
+}
+"""Values of the colour variables in a file of its own, which has no page to inherit them from."""
+
+
 @contextmanager
 def themed() -> Iterator[None]:
     """Draw in the page's style: figures must be made and turned to SVG inside."""
@@ -90,3 +108,9 @@ def to_svg(figure: Figure, description: str) -> str:
     for name, stand_in in THEME.items():
         text = text.replace(stand_in, f"var(--{name})")
     return text.replace("<svg", f'<svg role="img" aria-label="{html_text(description)}"', 1)
+
+
+def standalone(svg: str) -> str:
+    """The figure as a file of its own: with its colours and a background."""
+    variables = "".join(f"--{name}:{value};" for name, value in _ALONE.items())
+    return svg.replace("<svg", f'<svg style="{variables}background:#ffffff"', 1)

@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.text import json_text
-from cortex.verbs.options import AsJson, Set, read_path
+from cortex.verbs.options import AsJson, Set, read_path, write_plot
 
 if TYPE_CHECKING:
     from cortex.fleet.estimate import RunEstimate, WorkEstimate
@@ -121,10 +121,7 @@ def _show(result: "RunEstimate", plot: Path | None, *, as_json: bool) -> None:
     if plot:
         from cortex.fleet.estimate.estimate_plot import plot as draw
 
-        try:
-            plot.write_text(draw(result), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{plot} cannot be written: {error.strerror}") from error
+        write_plot(plot, draw(result))
     if as_json:
         print(json_text(result.to_json()))
         return

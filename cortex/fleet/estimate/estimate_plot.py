@@ -4,20 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cortex.evaluation.svg import THEME, series, themed, to_svg
+from cortex.evaluation.svg import THEME, series, standalone, themed, to_svg
 from cortex.fleet.estimate.result import RunEstimate
-
-_COLOURS = {
-    "ink": "#1a1a1a",
-    "muted": "#5b5b5b",
-    "grid": "#d9d9d9",
-    "surface": "#ffffff",
-    "accent": "#0b62a4",
-    "series-0": "#0b62a4",
-    "series-1": "#c25700",
-    "series-2": "#2a7f3f",
-}
-"""Values of the colour variables that figures otherwise inherit from their HTML page; this file has no page."""
 
 
 def plot(found: RunEstimate) -> str:
@@ -37,9 +25,7 @@ def plot(found: RunEstimate) -> str:
         costs.set(title=f"{found.profile}: dollars", xlabel="dollars", ylabel="share of replays", ylim=(0, 1.02))
         times.set(title="hours from start to end", xlabel="hours")
         costs.legend(loc="lower right")
-        text = to_svg(figure, f"Cost and finishing time of {found.profile} under each policy")
-    variables = "".join(f"--{name}:{value};" for name, value in _COLOURS.items())
-    return text.replace("<svg", f'<svg style="{variables}background:#ffffff"', 1)
+        return standalone(to_svg(figure, f"Cost and finishing time of {found.profile} under each policy"))
 
 
 def _shares(values: NDArray[np.float64], of: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
