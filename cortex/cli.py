@@ -18,6 +18,7 @@ from cortex.verbs import (
     here,
     launching,
     planning,
+    pricing,
     profiles,
     releases,
     rent,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, estimating, launching, rent, watching, releases):
+for verbs in (here, checking, planning, estimating, pricing, launching, rent, watching, releases):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
 app.add_typer(datasets.app, name="dataset")

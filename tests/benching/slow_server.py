@@ -35,6 +35,8 @@ class Behaviour:
     fault: Literal["none", "hang", "close", "cut", "garbage", "empty", "busy", "hang_midway", "error_event"] = "none"
     """Behaviour of every faulty request: none of them by default, all of them otherwise, or every `fault_every`-th."""
     fault_every: int = 1
+    fault_after: int = 0
+    """Requests that are answered well before any fault."""
     key: str = ""
     """The only key that is let in; empty lets in everybody."""
     usage: bool = True
@@ -74,7 +76,8 @@ class SlowServer:
         self._count += 1
         if own.fail_every and self._count % own.fail_every == 0:
             return _plain(writer, 500, {"error": {"message": "planned"}})
-        fault = own.fault if self._count % own.fault_every == 0 else "none"
+        faulty = self._count > own.fault_after and self._count % own.fault_every == 0
+        fault = own.fault if faulty else "none"
         if fault == "busy":
             return _plain(writer, 429, {"error": {"message": "too many requests"}})
         if fault == "close":
