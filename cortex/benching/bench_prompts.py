@@ -15,6 +15,9 @@ _TEXT = (
     "their mind about what it may be worth in a year or two from now"
 )
 
+_SHORT, _LONGER = 8, 40
+"""Words of the two prompts that show how a server counts tokens."""
+
 
 def dataset_prompts(folder: Path, split: str, count: int) -> list[Conversation]:
     """Evenly spaced prompts of one split of a built dataset; a short split is repeated.
@@ -41,18 +44,23 @@ async def words_for_tokens(client: httpx2.AsyncClient, target: BenchTarget, toke
     """The number of words whose prompt has about so many tokens, as the server counts them.
 
     Two short prompts give the tokens of a word and those of the chat template. A server that counts no tokens is taken
-    to have one for each word.
+    to have one for each word, and one that refuses the longer prompt to have no template.
     """
     counts: list[int] = []
-    lengths = (8, 40)
-    for length in lengths:
+    for length in (_SHORT, _LONGER):
         # The longer prompt begins with the words of the shorter one.
         record = await send(client, target, _prompt(length, random.Random(0)), Ask(max_tokens=1, timeout=timeout))
-        if record.tokens_in is None:
-            return max(1, tokens)
-        counts.append(record.tokens_in)
-    per_word = max((counts[1] - counts[0]) / (lengths[1] - lengths[0]), 0.1)
-    return max(1, round((tokens - (counts[0] - per_word * lengths[0])) / per_word))
+        if record.tokens_in is not None:
+            counts.append(record.tokens_in)
+    match counts:
+        case [short, longer]:
+            per_word = max((longer - short) / (_LONGER - _SHORT), 0.1)
+            template = short - per_word * _SHORT
+        case [short]:
+            per_word, template = max(short / _SHORT, 0.1), 0.0
+        case _:
+            return tokens
+    return max(1, round((tokens - template) / per_word))
 
 
 def _prompt(words: int, rng: random.Random) -> Conversation:

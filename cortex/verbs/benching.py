@@ -3,50 +3,24 @@
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from cortex.benching.amounts_text import read_dollars
-from cortex.benching.load_levels import Levels, read_concurrencies, read_rates
-from cortex.benching.slo import Objective, read_objective
+from cortex.benching.load_levels import read_concurrencies
 from cortex.errors import StageError, UsageError
 from cortex.text import json_text
-from cortex.verbs.options import INTERRUPTED, AsJson, parsed, read_path, require_folder, write_plot
+from cortex.verbs import bench_options as given
+from cortex.verbs.options import INTERRUPTED, AsJson, require_folder, write_plot
 
 if TYPE_CHECKING:
-    from cortex.benching.bench_sweep import Measured
+    from cortex.benching.bench_sweep import BenchPlan, Measured
+    from cortex.benching.bench_target import BenchTarget
     from cortex.domains.domain import Conversation
 
 app = typer.Typer(help="Measure a server under load.", no_args_is_help=True)
-
-Concurrency = Annotated[
-    Levels | None,
-    typer.Option(parser=parsed(read_concurrencies), metavar="1,2,4", help="Requests at a time; default: 1,2,4,8,16."),
-]
-Rate = Annotated[
-    Levels | None,
-    typer.Option(parser=parsed(read_rates), metavar="0.5,1,2", help="Or arrivals a second, at random times."),
-]
-Slo = Annotated[
-    Objective | None,
-    typer.Option(parser=parsed(read_objective), metavar="ttft=500ms,itl=50ms", help="Count requests within it."),
-]
-Price = Annotated[
-    list[Decimal] | None,
-    typer.Option(
-        parser=parsed(read_dollars),
-        metavar="DOLLARS",
-        help="A server's price for an hour. Once for all endpoints, or once for each in their order.",
-    ),
-]
-Instance = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CLOUD/TYPE", help="Or its machine, as aws/g6.xlarge, at the catalog's price."),
-]
 
 
 @app.callback()
@@ -56,33 +30,25 @@ def bench() -> None:
 
 @app.command()
 def serve(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The endpoint, up to /v1. MODEL@URL names a model.")],
-    against: Annotated[
-        list[str] | None, typer.Option(metavar="URL", help="Another endpoint, measured in turns. May be repeated.")
-    ] = None,
-    concurrency: Concurrency = None,
-    rate: Rate = None,
-    requests: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Requests of each level.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, max=1000, help="Turns of each endpoint at each level.")] = None,
-    dataset: Annotated[
-        Path | None, typer.Option(parser=read_path, metavar="DIR", help="Prompts of a folder from `dataset build`.")
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="Or of a profile's own domain, built for the bench.")] = None,
-    split: Annotated[str, typer.Option(help="Split of the prompts.")] = "test",
-    tokens_in: Annotated[int, typer.Option(min=1, max=10_000_000, help="Or words of about so many tokens.")] = 256,
-    tokens_out: Annotated[
-        int | None, typer.Option(min=1, max=10_000_000, help="Most tokens of an answer; default: the profile's, or 64.")
-    ] = None,
-    ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Ask for exactly so many; vLLM, SGLang and llama.cpp can.")
-    ] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds that one answer may take.")] = 120.0,
-    slo: Slo = None,
-    price: Price = None,
-    instance: Instance = None,
-    spot: Annotated[bool, typer.Option("--spot", help="The machine's price on spot.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of prompts and arrivals.")] = 0,
-    plot: Annotated[Path | None, typer.Option(parser=read_path, metavar="FILE.svg", help="Also plot it.")] = None,
+    url: given.Url,
+    against: given.Against = None,
+    concurrency: given.Concurrency = None,
+    rate: given.Rate = None,
+    requests: given.Requests = None,
+    rounds: given.Rounds = None,
+    dataset: given.Dataset = None,
+    profile: given.OfProfile = None,
+    split: given.Split = "test",
+    tokens_in: given.TokensIn = 256,
+    tokens_out: given.TokensOut = None,
+    ignore_eos: given.IgnoreEos = False,
+    timeout: given.Timeout = 120.0,
+    slo: given.Slo = None,
+    price: given.Price = None,
+    instance: given.Instance = None,
+    spot: given.Spot = False,
+    seed: given.Seed = 0,
+    plot: given.Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure first tokens, tokens between, throughput, errors and cost of an endpoint under rising load.
@@ -95,15 +61,10 @@ def serve(
         raise UsageError("--dataset and --profile both name prompts: give one")
     if plot:
         require_folder(plot)
-    import asyncio
-
-    from cortex.benching.bench_sweep import BenchPlan, run_bench
-    from cortex.benching.bench_target import read_target
+    from cortex.benching.bench_sweep import BenchPlan
     from cortex.benching.stream_request import Ask
-    from cortex.settings import Settings
 
-    settings = Settings()
-    targets = [read_target(url, settings), *(read_target(one, settings, "against_api_key") for one in against or ())]
+    targets = _targets(url, against or [])
     prices = _prices(len(targets), price, instance, spot=spot)
     levels = (rate or concurrency or read_concurrencies("1,2,4,8,16")).steps
     prompts, most = _prompts(dataset, profile, split, requests or max(level.requests() for level in levels))
@@ -118,14 +79,36 @@ def serve(
         objective=slo,
         seed=seed,
     )
+    _show(_measure(targets, plan), plan, prices, plot, as_json=as_json)
+
+
+def _targets(url: str, against: list[str]) -> "list[BenchTarget]":
+    from cortex.benching.bench_target import read_target
+    from cortex.settings import Settings
+
+    settings = Settings()
+    return [read_target(url, settings), *(read_target(one, settings, "against_api_key") for one in against)]
+
+
+def _measure(targets: "list[BenchTarget]", plan: "BenchPlan") -> "list[Measured]":
+    import asyncio
+
+    from cortex.benching.bench_sweep import run_bench
+
     try:
-        measured = asyncio.run(run_bench(targets, plan, _tell))
+        return asyncio.run(run_bench(targets, plan, _tell))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _show(
+    measured: "list[Measured]", plan: "BenchPlan", prices: list[Decimal | None], plot: Path | None, *, as_json: bool
+) -> None:
+    """Write the plot, if one is asked for, and print the figures; then fail if a level has none."""
     if plot:
         from cortex.benching.bench_plot import plot_bench
 
-        write_plot(plot, plot_bench(measured, slo))
+        write_plot(plot, plot_bench(measured, plan.objective))
     if as_json:
         from cortex.benching.bench_report import bench_json
 
@@ -135,6 +118,7 @@ def serve(
         from cortex.console import Console
 
         console = Console()
+        # Output to a program or a file is not cut to a terminal's 80 columns.
         print_bench(measured, plan, prices, console if console.is_terminal else Console(width=max(console.width, 160)))
     _require_answers(measured)
 
@@ -160,14 +144,14 @@ def _require_answers(measured: "Sequence[Measured]") -> None:
 
 
 def _prices(
-    count: int, given: list[Decimal] | None, instances: list[str] | None, *, spot: bool
+    count: int, dollars: list[Decimal] | None, instances: list[str] | None, *, spot: bool
 ) -> list[Decimal | None]:
     """Dollars an hour for each endpoint."""
-    if given and instances:
+    if dollars and instances:
         raise UsageError("--price and --instance both say what an hour costs: give one")
     if spot and not instances:
         raise UsageError("--spot chooses among an instance's prices: name it with --instance")
-    found: list[Decimal | None] = list(given or ())
+    found: list[Decimal | None] = list(dollars or ())
     for place in instances or ():
         from cortex.fleet.clouds.instance_price import find_instance
 
@@ -195,7 +179,6 @@ def _prompts(
     from cortex.settings import Settings
 
     read = load_profile(profile)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cortex-bench-")))
-        write_dataset(read.domain, read.seed, Settings(), folder)
-        return tuple(dataset_prompts(folder, split, count)), read.evaluate.max_new_tokens
+    with tempfile.TemporaryDirectory(prefix="cortex-bench-") as folder:
+        write_dataset(read.domain, read.seed, Settings(), Path(folder))
+        return tuple(dataset_prompts(Path(folder), split, count)), read.evaluate.max_new_tokens

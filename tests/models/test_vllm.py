@@ -9,9 +9,12 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from typer.testing import CliRunner
 
+from cortex.cli import app
 from cortex.local.environments import cpu_lock, environment, on_path
 from cortex.process import running
 from cortex.settings import CHECKOUT, Settings
@@ -145,12 +148,47 @@ def test_killed_while_it_samples_it_goes_on_to_the_same_answers(chain: Chain, tm
     assert f"{kept} of 9 batches of answers are kept, {9 - kept} are left" in second.log
 
 
-def test_a_server_of_the_same_models_gives_the_same_answers(chain: Chain, expected: Found) -> None:
+@pytest.fixture(scope="module")
+def server(
+    python: Path, variables: dict[str, str], models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[str]:
+    with served(Chain(tmp_path_factory.mktemp("server"), python, variables, models)) as url:
+        yield url
+
+
+def test_a_server_of_the_same_models_gives_the_same_answers(chain: Chain, expected: Found, server: str) -> None:
     names = ("base", *ADAPTERS)
-    with served(chain) as url:
-        found = chain.answers(chain.task("endpoint", names, GREEDY, url=url))
+    found = chain.answers(chain.task("endpoint", names, GREEDY, url=server))
     for name in names:
         assert readable(found[name]) == readable(expected[name])
+
+
+def test_the_bench_counts_as_the_server_does(server: str) -> None:
+    before = counted(server)
+    words = ("--against", f"sft@{server}", "--concurrency", "1,4", "--requests", "16", "--rounds", "2", "--json")
+    lengths = ("--tokens-in", "32", "--tokens-out", "16", "--ignore-eos")
+    done = CliRunner().invoke(app, ["bench", "serve", f"base@{server}", *words, *lengths], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    levels = [level for endpoint in shown["endpoints"] for level in endpoint["levels"]]
+    assert [level["succeeded"] for level in levels] == [16] * 4
+    assert [level["tokens_out"] for level in levels] == [16 * 16] * 4
+    # Besides these: three warm-ups of each endpoint, and up to two tokens for the length of words.
+    warm_ups = counted(server) - before - sum(level["tokens_out"] for level in levels)
+    assert 2 * 3 * 16 <= warm_ups <= 2 * 3 * 16 + 2
+    for level in levels:
+        assert level["memory"]["source"] == "processes" and level["memory"]["bytes"] > 300 * 2**20
+        assert 0 <= level["memory"]["kv_cache"] <= 1
+        assert 0 < level["ttft"]["median"] <= level["e2e"]["median"]
+        assert 8 <= level["tokens_in"] / 16 <= 64
+    assert [ratio["output_tokens_per_second"]["ratio"] > 0 for ratio in shown["ratios"]] == [True, True]
+
+
+def counted(url: str) -> float:
+    """Tokens that the server has generated, by its own metrics."""
+    with urlopen(f"{url.removesuffix('/v1')}/metrics") as reply:
+        lines = reply.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("vllm:generation_tokens_total"))
 
 
 def test_a_model_that_vllm_cannot_load_ends_the_stage_with_one_line(chain: Chain, tmp_path: Path) -> None:
