@@ -21,12 +21,13 @@ _BUSY = 0.8
 
 RATIOS: dict[str, Callable[[Figures], float | None]] = {
     "ttft": lambda figures: figures.ttft.median,
-    "itl": lambda figures: figures.itl.median,
+    "per_token": lambda figures: figures.per_token.median,
     "output_tokens_per_second": lambda figures: figures.output_per_second or None,
     "goodput": lambda figures: figures.goodput or None,
     "memory": lambda figures: figures.memory.bytes,
 }
-"""Figures of which endpoints are compared, by their names in the JSON."""
+"""Figures by which endpoints are compared, by their names in the JSON. The time of a token is a request's mean, since
+chunks that arrive in bunches distort the gaps between them."""
 
 
 @dataclass(frozen=True)

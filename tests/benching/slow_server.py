@@ -127,7 +127,7 @@ async def _spoil(fault: str, writer: asyncio.StreamWriter) -> bool:
     if fault == "cut":
         writer.write(b"0\r\n\r\n")  # ends properly as HTTP goes, and in the middle of the answer
     await writer.drain()
-    return False
+    return fault == "cut"
 
 
 def _plain(writer: asyncio.StreamWriter, status: int, value: object) -> bool:
