@@ -3,6 +3,7 @@
 A part's name begins the ids and clusters of its examples (`gym/17`), its own columns, and the parts of its rewards.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -63,7 +64,8 @@ class Mixture(Domain):
         if count > 1:
             raise ValueError(f"{count} domains are called {name!r}: give each a `name` of its own")
         # A release has a folder of each domain's report beside its folders of weights.
-        taken = next((part for part in self.parts() if part in ("model", "adapter") or part.startswith("gptq")), None)
+        weights = re.compile(r"model$|adapter$|gptq|gguf")
+        taken = next((part for part in self.parts() if weights.match(part)), None)
         if taken:
             raise ValueError(f"a domain called {taken!r} would share the release's folder of weights: give it a `name`")
         return self

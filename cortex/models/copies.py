@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 from cortex.domains.domain import Domain, Example
-from cortex.profiles.profile_sections import Gptq
+from cortex.profiles.export_section import Gguf, Gptq
 
 SUMMARY = "export.json"
 
@@ -18,16 +19,24 @@ class QuantizedCopy:
 
     name: str
     bits: int
-    kl: float
-    """Mean divergence of next-token distributions over the full weights' own answers, in nats."""
+    """Bits of a weight; for GGUF, those that its type is named after."""
+    kl: float | None
+    """Mean divergence of next-token distributions over the full weights' own answers, in nats; None where the copy
+    could not be made."""
     loss: float | None
     loss_of_full: float | None
     """Mean losses of their answers; None where no answers were compared."""
     accepted: bool
     reason: str
+    format: Literal["gptq", "gguf"] = "gptq"
+    tensors: dict[str, int] | None = None
+    """Count of a GGUF file's tensors of each type; llama.cpp gives matrices another than the wanted one where their
+    rows do not divide into its blocks."""
 
 
-def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] | None) -> QuantizedCopy:
+def judge_copy(
+    wanted: Gptq | Gguf, kl: float, losses: tuple[float, float] | None, tensors: dict[str, int] | None = None
+) -> QuantizedCopy:
     """Accept a copy whose distance from the full weights is within the profile's bounds (a bound itself is within).
 
     `losses` are the copy's and the full weights' on the same held-out examples.
@@ -43,7 +52,14 @@ def judge_copy(name: str, wanted: Gptq, kl: float, losses: tuple[float, float] |
         for what, value, bound in measured
         if not value <= bound  # written so that NaN exceeds any bound
     ]
-    return QuantizedCopy(name, wanted.bits, kl, *(losses or (None, None)), not faults, "; ".join(faults) or reason)
+    loss, full = losses or (None, None)
+    reason = "; ".join(faults) or reason
+    return QuantizedCopy(wanted.name, wanted.bits, kl, loss, full, not faults, reason, wanted.format, tensors)
+
+
+def refuse_copy(wanted: Gguf, reason: str) -> QuantizedCopy:
+    """The record of a copy that could not be made."""
+    return QuantizedCopy(wanted.name, wanted.bits, None, None, None, False, reason, wanted.format)
 
 
 def mean_loss(domain: Domain, examples: Sequence[Example], answers: Sequence[str]) -> float:
@@ -72,6 +88,6 @@ def read_summary(folder: Path) -> ExportSummary:
     return ExportSummary(tuple(QuantizedCopy(**copy) for copy in read["copies"]), read["merging_kl"])
 
 
-def accepted_copies(folder: Path) -> list[str]:
-    """The folders of an export artifact that hold accepted copies."""
-    return [copy.name for copy in read_summary(folder).copies if copy.accepted]
+def sampled_copies(folder: Path) -> list[str]:
+    """The folders of an export artifact that hold accepted copies which vLLM and transformers can sample from."""
+    return [copy.name for copy in read_summary(folder).copies if copy.accepted and copy.format == "gptq"]

@@ -45,6 +45,11 @@ def divergence_from_copy(model: Any, tokenizer: PreTrainedTokenizerBase, exchang
     return _mean(model, tokenizer, exchange, copy, model_is_copy=False)
 
 
+def stored_log_probs(folder: Path, number: int, device: str = "cpu") -> torch.Tensor:
+    """What `store_log_probs` wrote of one answer: [tokens, vocabulary] in float32."""
+    return load_file(_file(folder, number), device=device)[_KEY]
+
+
 _KEY = "log_probs"
 
 
@@ -54,7 +59,7 @@ def _mean(
     total, tokens = 0.0, 0
     for number, logits_TV in enumerate(_answer_logits(model, tokenizer, exchange)):  # noqa: N806
         here_TV = torch.log_softmax(logits_TV.float(), dim=-1)  # noqa: N806
-        kept_TV = load_file(_file(stored, number), device=str(here_TV.device))[_KEY]  # noqa: N806
+        kept_TV = stored_log_probs(stored, number, str(here_TV.device))  # noqa: N806
         p_TV, q_TV = (kept_TV, here_TV) if model_is_copy else (here_TV, kept_TV)  # noqa: N806
         total += float(kl_div(q_TV, p_TV, log_target=True, reduction="none").sum(-1).double().sum())
         tokens += len(logits_TV)

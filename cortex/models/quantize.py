@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.errors import ConfigError
 from cortex.models.loading import load_tokenizer, loaded
-from cortex.profiles.profile_sections import Gptq
+from cortex.profiles.export_section import Gptq
 
 
 def gptq(

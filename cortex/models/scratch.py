@@ -22,7 +22,8 @@ PIECES = {
     "characters": r"</?[a-z]+>|[\s\S]",
 }
 """Pre-tokenizer patterns: no token reaches beyond a piece. `words` keeps numbers, and names with their levels, whole,
-so that each can become one token; `characters` keeps only tags whole, so that a model sees every letter and digit."""
+so that each can become one token; `characters` keeps only tags whole, so that a model sees every letter and digit.
+`gpt2` is ByteLevel's own pattern, and needs none here."""
 
 
 def build(shape: ScratchModel, corpus: Iterable[str], seed: int, folder: Path) -> None:
@@ -32,12 +33,13 @@ def build(shape: ScratchModel, corpus: Iterable[str], seed: int, folder: Path) -
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES[shape.pieces]), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    if shape.pieces == "gpt2":
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    else:
+        split = pre_tokenizers.Split(Regex(PIECES[shape.pieces]), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=shape.vocabulary,

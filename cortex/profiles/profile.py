@@ -11,7 +11,8 @@ from cortex.domains.domain_field import NestedError, read_field
 from cortex.domains.mixture import read_described
 from cortex.domains.registry import known_domains
 from cortex.errors import ConfigError
-from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Export, Hardware, Model, Teacher
+from cortex.profiles.export_section import Export
+from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model, Teacher
 from cortex.profiles.sampling_section import Sampling
 from cortex.profiles.trainer_sections import Dpo, Grpo, Sft
 from cortex.section import Items, Section
@@ -65,6 +66,17 @@ class Profile(Section):
                 f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "
                 "section, or train on one machine"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _exportable(self) -> Self:
+        scratch, export = self.model.scratch, self.export
+        if export.gguf and scratch and scratch.pieces != "gpt2":
+            raise ValueError(
+                f"export.gguf: llama.cpp cannot split text into model.scratch.pieces {scratch.pieces}: set them to gpt2"
+            )
+        if "adapter" in (export.release or ()) and not self.model.adapter:
+            raise ValueError("export.release names `adapter`, and this profile trains none: name `model` or a copy")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The sections of a profile other than the domain's, the trainers' and sampling: model, teacher, export, budget, ..."""
+"""The sections of a profile other than the domain's, the trainers', export and sampling: model, teacher, budget, ..."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from cortex.section import Items, NameOrFolder, Section
+from cortex.section import NameOrFolder, Section
 from cortex.urls import check_http_url
 
 
@@ -30,9 +30,9 @@ class ScratchModel(Section):
     """Attention heads."""
     context: int = Field(default=256, ge=32)
     """Longest sequence, in tokens."""
-    pieces: Literal["words", "characters"] = "words"
-    """Largest part of a text that can become one token: words, and names with their levels, or single letters and
-    digits, with tags whole."""
+    pieces: Literal["words", "characters", "gpt2"] = "words"
+    """Largest part of a text that can become one token: words, and names with their levels; single letters and digits,
+    with tags whole; or GPT-2's pieces, the only ones of these that llama.cpp knows, and so the ones for GGUF copies."""
 
 
 class Adapter(Section):
@@ -95,53 +95,6 @@ class Teacher(Section):
     """Longest answer in tokens, its reasoning included."""
     patience_seconds: float = Field(default=900.0, ge=0, le=86400)
     """Seconds without any answer, be the endpoint down, busy or loading its model, before the stage gives up."""
-
-
-class Gptq(Section):
-    """One quantized copy, and how far it may differ from the full weights to be accepted."""
-
-    bits: Literal[4, 8]
-    """Bits per weight."""
-    group_size: int = Field(default=128, ge=16)
-    """Weights that share one scale."""
-    max_kl: float = Field(gt=0)
-    """Maximum mean divergence of its next-token distributions from the full weights', in nats, on held-out answers."""
-    max_loss_rise: float | None = Field(ge=0)
-    """Maximum rise of its loss on held-out examples (for markets, of the Brier score); null: only the evaluation scores
-    it."""
-
-
-class Export(Section):
-    """Merged weights and their quantized copies."""
-
-    gptq: Items[Gptq] = ()
-    """Copies to make."""
-    calibration_examples: int = Field(default=256, ge=8)
-    """Training examples that GPTQ sees."""
-    check_examples: int = Field(default=256, ge=8)
-    """Validation examples on which the copies are compared with the full weights."""
-    batch_size: int = Field(default=16, ge=1)
-    """Validation examples in one batch: weights that do not fit onto the GPU are moved there for each token of a
-    batch."""
-    answer_tokens: int | None = Field(default=None, ge=8)
-    """Tokens of each answer on which a copy is compared; None: all. Answers that are cut off so cannot be judged."""
-
-    @model_validator(mode="after")
-    def _scored(self) -> Self:
-        if self.answer_tokens is not None and any(copy.max_loss_rise is not None for copy in self.gptq):
-            raise ValueError(
-                "answers that end at answer_tokens cannot be judged: set max_loss_rise of each copy to null, or "
-                "remove answer_tokens"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        bits = [copy.bits for copy in self.gptq]
-        twice = next((number for number in bits if bits.count(number) > 1), None)
-        if twice is not None:
-            raise ValueError(f"gptq has two copies of {twice} bits, and both would be called gptq-w{twice}: remove one")
-        return self
 
 
 class Evaluate(Section):

@@ -11,7 +11,7 @@ from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.record import Sample
-from cortex.models.copies import accepted_copies
+from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
@@ -75,7 +75,7 @@ def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str
         ),
         details=domain.details,
         samples=_samples(domain, examples, answers),
-        derived=derived_weights(context.artifact("export").path),
+        derived=derived_weights(context.artifact("export").path, profile.export.release),
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
@@ -92,7 +92,7 @@ def judged_models(context: RunContext) -> list[SampledModel]:
         *(trained_model(context, stage) for stage in models(context.profile)),
         *(
             SampledModel(name, str(export.path / name), None, (export.digest, name))
-            for name in accepted_copies(export.path)
+            for name in sampled_copies(export.path)
         ),
     ]
 

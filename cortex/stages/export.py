@@ -1,4 +1,4 @@
-"""export: the final weights in full, and the GPTQ copies that stay close enough to them.
+"""export: the final weights in full, and the GPTQ and GGUF copies that stay close enough to them.
 
 Only one model is in memory at a time: it is compared with log-probabilities on the disk. Each model, its answers and
 each judgement is kept as an item as soon as it is complete, so that a lost machine costs the current item alone.
@@ -20,13 +20,17 @@ from cortex.domains.dataset import read_split
 from cortex.domains.domain import Example
 from cortex.domains.example_columns import read_rows
 from cortex.errors import DataError
-from cortex.models.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, write_summary
+from cortex.models.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, refuse_copy, write_summary
 from cortex.models.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
 from cortex.models.generate import generate
+from cortex.models.gguf_check import answers_in_llama, divergence_in_llama, end_tokens
+from cortex.models.gguf_copy import GgufSource
+from cortex.models.gguf_file import FILE as WEIGHTS
+from cortex.models.gguf_file import UnfitError, tensor_types
 from cortex.models.loading import load_tokenizer, loaded
 from cortex.models.model_files import ADAPTER, copy_adapter, is_adapter
 from cortex.models.quantize import gptq
-from cortex.profiles.profile_sections import Gptq
+from cortex.profiles.export_section import Gguf, Gptq
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import models
 from cortex.teaching.labels import accepted_conversations
@@ -35,9 +39,9 @@ _RECORD = "record.json"
 
 
 def run(context: RunContext, output: Path) -> None:
-    gptq_copies, trained = context.profile.export.gptq, context.artifact(models(context.profile)[-1]).path / "model"
+    wanted_copies, trained = context.profile.export.copies, context.artifact(models(context.profile)[-1]).path / "model"
     adapted = is_adapter(trained)
-    done, steps = count(1), 1 + adapted + 2 * len(gptq_copies)
+    done, steps = count(1), 1 + adapted + 2 * len(wanted_copies)
     export = _Export(context, trained)
     lay_out(export.whole, output / "model")
     context.progress(next(done), steps)
@@ -47,11 +51,11 @@ def run(context: RunContext, output: Path) -> None:
         merging_kl = export.merging_kl()
         context.progress(next(done), steps, {"kl": merging_kl})
     copies: list[QuantizedCopy] = []
-    for wanted in gptq_copies:
-        folder = export.quantized(wanted)
+    for wanted in wanted_copies:
+        folder = export.quantized(wanted) if isinstance(wanted, Gptq) else export.gguf_copy(wanted)
         context.progress(next(done), steps)
         copy = export.judged(wanted, folder)
-        context.progress(next(done), steps, {"kl": copy.kl})
+        context.progress(next(done), steps, None if copy.kl is None else {"kl": copy.kl})
         print(f"{copy.name}: {'accepted' if copy.accepted else 'rejected'}: {copy.reason}", flush=True)
         if copy.accepted:
             lay_out(folder, output / copy.name)
@@ -139,23 +143,74 @@ class _Export:
             chosen = conversations[: profile.export.calibration_examples]
             gptq(self.whole, folder, wanted, chosen, seed=profile.seed, device=profile.hardware.device)
 
-        return self.items.make(_name(wanted), quantize)
+        return self.items.make(wanted.name, quantize)
 
-    def judged(self, wanted: Gptq, copy: Path) -> QuantizedCopy:
+    @cached_property
+    def gguf(self) -> GgufSource:
+        """The final weights as a GGUF file; no item, since one pass makes it again."""
+        aside = self.context.folder("export") / "gguf"
+        return GgufSource.make(self.whole, aside, self.exchange, self.context.profile.name)
+
+    def gguf_copy(self, wanted: Gguf) -> Path:
+        """A copy for llama.cpp, or in its place the reason for which llama.cpp cannot have one.
+
+        It does not end the export: the other copies, and the training before them, are as good without it."""
+        profile = self.context.profile
+        parameters = {"temperature": 0, "num_ctx": profile.sft.sequence_length, "num_predict": self._longest}
+
+        def copy(folder: Path) -> None:
+            try:
+                self.gguf.copy(folder, wanted, profile.hardware.threads, parameters)
+            except UnfitError as error:
+                for path in folder.iterdir():
+                    path.unlink()
+                _write(folder, str(error))
+
+        return self.items.make(wanted.name, copy)
+
+    def judged(self, wanted: Gptq | Gguf, copy: Path) -> QuantizedCopy:
         """A quantized copy's judgement."""
 
         def judge(folder: Path) -> None:
-            stored, exchange = self.log_probs, self.exchange
-            with self._loaded(copy) as model:
-                kl = divergence_of_copy(model, load_tokenizer(self.whole), exchange, stored)
-                answers = None if wanted.max_loss_rise is None else self._answers(model, copy)
-            domain, asked = self.context.profile.domain, self.held_out
-            losses = (
-                (mean_loss(domain, asked, answers), mean_loss(domain, asked, exchange.answers)) if answers else None
-            )
-            _write(folder, asdict(judge_copy(_name(wanted), wanted, kl, losses)))
+            _write(folder, asdict(self._judge(wanted, copy)))
 
-        return QuantizedCopy(**_read(self.items.make(f"{_name(wanted)}-check", judge)))
+        return QuantizedCopy(**_read(self.items.make(f"{wanted.name}-check", judge)))
+
+    def _judge(self, wanted: Gptq | Gguf, copy: Path) -> QuantizedCopy:
+        if isinstance(wanted, Gguf):
+            try:
+                return self._judge_in_llama(wanted, copy)
+            except UnfitError as error:
+                return refuse_copy(wanted, str(error))
+        stored, exchange = self.log_probs, self.exchange
+        with self._loaded(copy) as model:
+            kl = divergence_of_copy(model, load_tokenizer(self.whole), exchange, stored)
+            answers = None if wanted.max_loss_rise is None else self._answers(model, copy)
+        return judge_copy(wanted, kl, self._losses(answers))
+
+    def _judge_in_llama(self, wanted: Gguf, copy: Path) -> QuantizedCopy:
+        if (copy / _RECORD).exists():
+            raise UnfitError(_read(copy))
+        file, tokenizer, threads = copy / WEIGHTS, load_tokenizer(self.whole), self.context.profile.hardware.threads
+        stored, exchange, answers = self.log_probs, self.exchange, None
+        kl = divergence_in_llama(file, tokenizer, exchange, stored, threads)
+        if wanted.max_loss_rise is not None:
+            longest, ends = self._longest, end_tokens(self.whole, tokenizer)
+            answers = answers_in_llama(
+                file, tokenizer, exchange.prompts, max_new_tokens=longest, ends=ends, threads=threads
+            )
+        return judge_copy(wanted, kl, self._losses(answers), tensor_types(file))
+
+    def _losses(self, answers: list[str] | None) -> tuple[float, float] | None:
+        """The losses of a copy's answers and of the final weights', on the same examples."""
+        domain, asked = self.context.profile.domain, self.held_out
+        full = self.exchange.answers
+        return (mean_loss(domain, asked, answers), mean_loss(domain, asked, full)) if answers else None
+
+    @property
+    def _longest(self) -> int:
+        profile = self.context.profile
+        return profile.export.answer_tokens or profile.evaluate.max_new_tokens
 
     def _loaded(self, folder: Path, base: Path | None = None) -> AbstractContextManager[Any]:
         profile = self.context.profile
@@ -168,13 +223,9 @@ class _Export:
             load_tokenizer(folder),
             [example.messages for example in self.held_out],
             batch_size=profile.export.batch_size,
-            max_new_tokens=profile.export.answer_tokens or profile.evaluate.max_new_tokens,
+            max_new_tokens=self._longest,
         )
         return [answers[0] for answers in sampled]
-
-
-def _name(wanted: Gptq) -> str:
-    return f"gptq-w{wanted.bits}"
 
 
 def _write(folder: Path, record: Any) -> None:

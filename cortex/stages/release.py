@@ -22,7 +22,7 @@ from cortex.stages.released import log_copy_losses, released_folders
 
 def run(context: RunContext, output: Path) -> None:
     export, judged = context.artifact("export").path, context.artifact("evaluate").path
-    folders = released_folders(export)
+    folders = released_folders(export, context.profile.export.release)
     for name in folders:
         shutil.copytree(export / name, output / name)
     shutil.copyfile(export / SUMMARY, output / SUMMARY)

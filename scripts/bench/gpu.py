@@ -304,7 +304,7 @@ def plan_step(told: dict[str, Any], peak: dict[str, float]) -> dict[str, Any]:
 def measure_gptq(told: dict[str, Any]) -> dict[str, Any]:
     """Measure the kit's quantization of a model with two layers, in seconds a layer."""
     from cortex.models.quantize import gptq
-    from cortex.profiles.profile_sections import Gptq
+    from cortex.profiles.export_section import Gptq
 
     layers, folder = 2, Path(told["work"])
     model = _model({**told, "layers": layers}, adapter=False)

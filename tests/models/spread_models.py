@@ -20,7 +20,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from cortex.models import loading
 from cortex.models.loading import load_model, loaded
 from cortex.models.quantize import gptq
-from cortex.profiles.profile_sections import Gptq
+from cortex.profiles.export_section import Gptq
 from tests.models.hold_models import CONFIG
 
 FOLDER = Path(sys.argv[1])

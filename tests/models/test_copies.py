@@ -9,7 +9,7 @@ from cortex.domains.domain import Example, Message
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
 from cortex.models.copies import ExportSummary, accepted_copies, judge_copy, mean_loss, read_summary, write_summary
-from cortex.profiles.profile_sections import Gptq
+from cortex.profiles.export_section import Gptq
 
 BOUNDS = Gptq(bits=8, max_kl=0.25, max_loss_rise=0.25)
 

@@ -34,7 +34,10 @@ def spread(copy: Path, aside: Path) -> dict[str, bool]:
 
 
 def build_both(folder: Path) -> None:
-    shape = ScratchModel(vocabulary=400, hidden_size=64, intermediate_size=64, layers=2, heads=2, context=512)
+    # K-quants need rows of a multiple of 256, and llama.cpp knows GPT-2's pieces alone.
+    shape = ScratchModel(
+        vocabulary=400, hidden_size=256, intermediate_size=256, layers=2, heads=4, context=512, pieces="gpt2"
+    )
     build(shape, [WORDS], 0, folder / "base")
     set_seed(1)
     # The adapter is drawn at random, too: a fresh one would change nothing.

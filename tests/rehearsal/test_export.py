@@ -23,8 +23,8 @@ from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Server, rclone
 pytestmark = pytest.mark.rehearsal
 
 URL = f"s3://{BUCKET}/kit"
-ITEMS = ("model", "answers", "merging-check", "gptq-w8", "gptq-w8-check", "gptq-w4", "gptq-w4-check")
-
+COPIES = ("gptq-w8", "gptq-w4", "gguf-q8_0", "gguf-q4_k_m")
+ITEMS = ("model", "answers", "merging-check", *(item for name in COPIES for item in (name, f"{name}-check")))
 
 LIBRARIES = (
     "cortex.cli",
@@ -112,6 +112,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory, write_profile: Callable[..
             "gptq": [
                 {"bits": 8, "group_size": 32, "max_kl": 10.0, "max_loss_rise": 1.0},
                 {"bits": 4, "group_size": 32, "max_kl": 1e-9, "max_loss_rise": 1.0},
+            ],
+            "gguf": [
+                {"type": "q8_0", "max_kl": 0.1, "max_loss_rise": 1.0},
+                {"type": "q4_k_m", "tensors": {"attn_v": "q6_k"}, "max_kl": 1e-9, "max_loss_rise": None},
             ],
         },
         evaluate={"max_new_tokens": 12},

@@ -10,8 +10,8 @@ from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
 from cortex.fleet.capacity.rollouts import TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.sizes import judged_bytes
+from cortex.profiles.export_section import Gptq
 from cortex.profiles.profile import Profile
-from cortex.profiles.profile_sections import Gptq
 from cortex.runs.stage_list import models
 
 WEIGHTS_SHARE = 0.75
