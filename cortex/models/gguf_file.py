@@ -101,7 +101,13 @@ def _quantize(whole: Path, target: Path, file_type: str, threads: int, *, pure: 
     native.set_log_callback(lambda level, text: None)
     wanted = native.LlamaModelQuantizeParams()
     wanted.ftype, wanted.nthread, wanted.pure = LlamaFileType[file_type].value, threads, pure
-    native.model_quantize(str(whole), str(target), wanted)
+    try:
+        native.model_quantize(str(whole), str(target), wanted)
+    except RuntimeError as error:
+        raise UnfitError(
+            f"llama.cpp cannot make {file_type.removeprefix('MOSTLY_').lower()} of the weights: K-quants need rows of "
+            f"a multiple of 256, others of 32 ({error})"
+        ) from error
 
 
 def _splice(parts: Mapping[str, Path], target: Path, tensors: Mapping[str, str]) -> None:

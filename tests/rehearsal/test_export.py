@@ -175,9 +175,11 @@ def test_killed_at_and_within_every_item_it_comes_to_the_same_bytes(machine: Mac
 
 def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(machine: Machine) -> None:
     said = (machine.folder / "undisturbed.log").read_text()
-    assert "gptq-w8: accepted" in said and "gptq-w4: rejected: divergence" in said
+    for kept, rejected in (("gptq-w8", "gptq-w4"), ("gguf-q8_0", "gguf-q4_k_m")):
+        assert f"{kept}: accepted" in said and f"{rejected}: rejected: divergence" in said
     names = exported("undisturbed")
-    assert {name.partition("/")[0] for name in names} == {"model", "adapter", "gptq-w8", "export.json"}
+    assert {name.partition("/")[0] for name in names} == {"model", "adapter", "gptq-w8", "gguf-q8_0", "export.json"}
+    assert {name for name in names if name.startswith("gguf")} == {"gguf-q8_0/model.gguf", "gguf-q8_0/Modelfile"}
     assert not [name for name in names if name.endswith("manifest.json")]
 
     store, prefix = open_store(URL), "runs/undisturbed/export/artifact"
@@ -187,8 +189,13 @@ def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(ma
     assert config["peft_type"] == "LORA"
     summary = json.loads(store.get(f"{prefix}/export.json"))
     assert 0 <= summary["merging_kl"] < 1e-5, "in float32, merging costs next to nothing"
-    assert [copy["accepted"] for copy in summary["copies"]] == [True, False]
-    assert 0 < summary["copies"][0]["kl"] < summary["copies"][1]["kl"]
+    assert [copy["name"] for copy in summary["copies"]] == list(COPIES)
+    assert [copy["accepted"] for copy in summary["copies"]] == [True, False, True, False]
+    divergences = [copy["kl"] for copy in summary["copies"]]
+    assert 0 < divergences[0] < divergences[1] and 0 < divergences[2] < divergences[3]
+    *_, plain, mixed = summary["copies"]
+    assert plain["tensors"] == {"F32": 5, "Q8_0": 15} and plain["loss"] >= 0
+    assert mixed["tensors"] == {"F32": 5, "Q4_K": 11, "Q6_K": 4}, "llama.cpp's own mixture, and attn_v of each layer"
 
 
 def test_a_copy_is_written_out_on_the_host_before_it_is_spread(machine: Machine) -> None:

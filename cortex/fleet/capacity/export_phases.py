@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
+from cortex.fleet.capacity.gguf_phases import GgufPhases
 from cortex.fleet.capacity.lengths import PROMPT, answer_tokens, usual_answer
 from cortex.fleet.capacity.phase import CONTEXT, NCCL, Knob, Phase
 from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
 from cortex.fleet.capacity.rollouts import TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
-from cortex.fleet.capacity.sizes import judged_bytes
+from cortex.fleet.capacity.sizes import copies_bytes, judged_bytes
 from cortex.profiles.export_section import Gptq
 from cortex.profiles.profile import Profile
 from cortex.runs.stage_list import models
@@ -38,8 +39,9 @@ class ExportPhases:
         yield self._merge()
         for copy in self.profile.export.gptq:
             yield self._quantize(copy)
-        if self.profile.export.gptq:
+        if self.profile.export.copies:
             yield self._check()
+        yield from GgufPhases(self.profile, self.architecture, self.disk).phases()
         yield self._evaluate()
 
     @property
@@ -98,7 +100,7 @@ class ExportPhases:
         )
 
     def _check(self) -> Phase:
-        """Check of the merged model and its quantized copies on held-out examples (`cortex.stages.export`).
+        """Check of the merged model and its GPTQ copies on held-out examples (`cortex.stages.export`).
 
         The merged model answers, and so do copies whose scores the profile bounds. Log-probabilities along the merged
         model's answers are computed by it, by base and adapter, and by each copy, which unpacks to bf16 at its first
@@ -146,7 +148,7 @@ class ExportPhases:
         sizes += [a.copy(copy.bits) for copy in copies]
         # Artifacts are downloaded whole: the export's merged weights, too, though only its copies are judged.
         trained = FLOAT * a.trained(self.profile.model.adapter) if self.profile.model.adapter else whole
-        coming = 2 * whole + stages * trained + sum(a.copy(copy.bits) for copy in copies)
+        coming = 2 * whole + stages * trained + copies_bytes(self.profile, a)
         answered = 1 + stages + len(copies)
         seconds = START + max(coming / NETWORK, coming / self.disk)
         for size in sizes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
-from cortex.fleet.capacity.sizes import checkpoint_bytes, judged_bytes
+from cortex.fleet.capacity.sizes import checkpoint_bytes, copies_bytes, gguf_aside, judged_bytes
 from cortex.profiles.profile import Profile
 from cortex.runs.stage_list import LOADING, models
 
@@ -30,13 +30,14 @@ def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) ->
     - checkpoints: for each training stage (keep + 2) times the trained parameters with their two Adam moments in
       float32: those that are kept, one being written, and one being fetched or replaced.
     - models: for training, the trained weights twice (as made, and as sealed for the bucket); for export, the merged
-      weights, every quantized copy, and the float32 log-probabilities by which copies are judged; for evaluate, these
-      models and each training stage's, as downloaded; for release, the models twice, as downloaded and as laid out.
+      weights, every quantized copy, the float32 log-probabilities by which copies are judged, and what GGUF copies are
+      made of; for evaluate, these models and each training stage's, as downloaded; for release, the models twice, as
+      downloaded and as laid out.
     """
     adapter = profile.model.adapter
     whole = BF16 * architecture.parameters
     trained = FLOAT * architecture.trained(adapter) if adapter else whole
-    copies = sum(round(architecture.copy(copy.bits)) for copy in profile.export.gptq)
+    copies = copies_bytes(profile, architecture)
     checkpoints = held = 0
     for stage in stages:
         section = {"sft": profile.sft, "dpo": profile.dpo, "grpo": profile.grpo}.get(stage)
@@ -44,7 +45,7 @@ def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) ->
             checkpoints += (section.keep_checkpoints + 2) * checkpoint_bytes(profile, architecture)
             held += 2 * trained
         elif stage == "export":
-            held += whole + copies + judged_bytes(profile, architecture)
+            held += whole + copies + judged_bytes(profile, architecture) + gguf_aside(profile, architecture)
         elif stage == "evaluate":
             held += trained * len(set(models(profile)) - set(stages)) + (0 if "export" in stages else whole + copies)
         elif stage == "release":
