@@ -89,7 +89,7 @@ def modelfile(pieces: ChatPieces, ends: Iterable[str], parameters: Mapping[str, 
         roles += f"{{{{ {condition} }}}}{_go(before)}{{{{ .Content }}}}{_go(after)}"
     opening = f"{{{{ if not .System }}}}{_go(pieces.opening)}{{{{ end }}}}" if pieces.opening else ""
     template = f"{opening}{{{{ range .Messages }}}}{roles}{{{{ end }}}}{{{{ end }}}}{_go(pieces.answer)}"
-    settings = [*(("stop", json.dumps(end, ensure_ascii=False)) for end in ends), *parameters.items()]
+    settings = [*(("stop", f'"{end}"') for end in ends), *parameters.items()]  # Ollama unquotes, and knows no escapes
     lines = [
         "FROM ./model.gguf",
         f'TEMPLATE """{template}"""',
@@ -99,8 +99,12 @@ def modelfile(pieces: ChatPieces, ends: Iterable[str], parameters: Mapping[str, 
 
 
 def _go(text: str) -> str:
-    """A fixed text in Go's template language, in which line ends beside actions could be trimmed."""
-    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}" if text else ""
+    """A fixed text in Go's template language, quoted: Ollama drops characters of a Modelfile that cannot be printed."""
+    escaped = "".join(
+        json.dumps(char, ensure_ascii=False)[1:-1] if char.isprintable() or char in "\n\t\r" else f"\\U{ord(char):08x}"
+        for char in text
+    )
+    return f'{{{{ "{escaped}" }}}}' if text else ""
 
 
 def _split(text: str, content: str) -> tuple[str, str]:

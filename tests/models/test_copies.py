@@ -8,8 +8,16 @@ import pytest
 from cortex.domains.domain import Example, Message
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
-from cortex.models.copies import ExportSummary, accepted_copies, judge_copy, mean_loss, read_summary, write_summary
-from cortex.profiles.export_section import Gptq
+from cortex.models.copies import (
+    ExportSummary,
+    judge_copy,
+    mean_loss,
+    read_summary,
+    refuse_copy,
+    sampled_copies,
+    write_summary,
+)
+from cortex.profiles.export_section import Gguf, Gptq
 
 BOUNDS = Gptq(bits=8, max_kl=0.25, max_loss_rise=0.25)
 
@@ -49,7 +57,7 @@ def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
 def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str | None) -> None:
     asked = examples(0.01, 0.02)
     losses = tuple(mean_loss(DOMAIN, asked, [stating(each)] * 2) for each in (p_up, 1.0))
-    copy = judge_copy("gptq-w8", BOUNDS, kl, (losses[0], losses[1]))
+    copy = judge_copy(BOUNDS, kl, (losses[0], losses[1]))
     assert copy.accepted is (fault is None)
     assert copy.reason == fault if fault else copy.reason.startswith("divergence ")
     assert (copy.name, copy.bits, copy.loss_of_full) == ("gptq-w8", 8, 0)
@@ -57,14 +65,21 @@ def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str 
 
 def test_without_answers_the_divergence_alone_decides() -> None:
     bounds = BOUNDS.model_copy(update={"max_loss_rise": None})
-    near, far = (judge_copy("gptq-w8", bounds, kl, None) for kl in (0.25, 0.26))
+    near, far = (judge_copy(bounds, kl, None) for kl in (0.25, 0.26))
     assert (near.accepted, near.reason, near.loss, near.loss_of_full) == (True, "divergence 0.25", None, None)
     assert (far.accepted, far.reason) == (False, "divergence 0.26 is over the bound 0.25")
 
 
-def test_only_accepted_copies_are_read_back(tmp_path: Path) -> None:
-    copies = tuple(judge_copy(name, BOUNDS, kl, (0.25, 0.25)) for name, kl in (("gptq-w8", 0.1), ("gptq-w4", 0.9)))
+def test_only_accepted_copies_that_torch_can_load_are_sampled(tmp_path: Path) -> None:
+    gguf = Gguf(type="q4_k_m", max_kl=0.25, max_loss_rise=None)
+    copies = (
+        *(judge_copy(BOUNDS.model_copy(update={"bits": bits}), kl, (0.25, 0.25)) for bits, kl in ((8, 0.1), (4, 0.9))),
+        judge_copy(gguf, 0.1, None, {"F32": 5, "Q4_K": 12}),
+        refuse_copy(gguf.model_copy(update={"type": "q8_0"}), "llama.cpp does not know it"),
+    )
     summary = ExportSummary(copies, merging_kl=0.001)
     write_summary(summary, tmp_path)
     assert read_summary(tmp_path) == summary
-    assert accepted_copies(tmp_path) == ["gptq-w8"]
+    assert [copy.accepted for copy in copies] == [True, False, True, False]
+    assert [(copy.name, copy.bits) for copy in copies[2:]] == [("gguf-q4_k_m", 4), ("gguf-q8_0", 8)]
+    assert sampled_copies(tmp_path) == ["gptq-w8"]

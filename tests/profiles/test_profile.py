@@ -236,6 +236,42 @@ def test_a_score_of_answers_that_are_cut_is_refused() -> None:
     )
 
 
+GGUF = {"type": "q4_k_m", "max_kl": 0.1, "max_loss_rise": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"export.gguf": [GGUF, GGUF]},
+            r"export: gguf has two copies of type q4_k_m, .* called gguf-q4_k_m: remove one",
+        ),
+        ({"export.gguf": [{**GGUF, "type": "q4_k"}]}, r"export\.gguf\.0\.type: .*'q4_k_m'.*given: 'q4_k'"),
+        ({"export.gguf": [{**GGUF, "tensors": {"attn_(": "q6_k"}}]}, r"'attn_\(' is no regular expression"),
+        ({"export.gguf": [{**GGUF, "tensors": {"attn_v": "q4_k_m"}}]}, r"tensors\.attn_v: "),
+        (
+            {"export.gguf": [{**GGUF, "max_loss_rise": 0.1}], "export.answer_tokens": 16},
+            "answers that end at answer_tok",
+        ),
+        ({"export.release": ["gguf-q8_0"]}, r"release names 'gguf-q8_0', which no export makes: choose of model, adap"),
+        ({"export.release": []}, "release names no folder: name `model` or a copy"),
+        ({"export.release": ["adapter"]}, r"export\.release names `adapter`, and this profile trains none"),
+        ({"export.gguf": [GGUF], "model.scratch.pieces": "words"}, r"model\.scratch\.pieces words: set them to gpt2"),
+    ],
+)
+def test_gguf_copies_and_releases_that_cannot_be_are_refused(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        load_profile("rehearsal", {"model.scratch.pieces": "gpt2"} | changes)
+
+
+def test_a_profile_without_the_newer_keys_of_export_keeps_its_hash() -> None:
+    plain = load_profile("rehearsal")
+    assert b"gguf" not in plain.to_json() and b'"release"' not in plain.to_json()
+    chosen = {"model.scratch.pieces": "gpt2", "export.gguf": [{**GGUF, "tensors": {"attn_v": "q6_k"}}]}
+    made = load_profile("rehearsal", chosen | {"export.release": ["gguf-q4_k_m"]})
+    assert Profile.from_json(made.to_json(), "here") == made
+
+
 def test_the_digest_does_not_depend_on_where_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = load_profile("rehearsal").digest
     monkeypatch.chdir(tmp_path)

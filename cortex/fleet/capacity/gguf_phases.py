@@ -10,17 +10,17 @@ from cortex.fleet.capacity.sizes import gguf_bytes
 from cortex.profiles.export_section import Gguf
 from cortex.profiles.profile import Profile
 
-CONVERT = 0.5e9
-"""Bytes a second through the converter, which is Python. An estimate."""
-QUANTIZE = {"f16": 3e8, "q8_0": 3e8, "q6_k": 1e7, "q5_k_m": 1e7, "q4_k_m": 1e7}
-"""Weights a second that one thread quantizes."""
-READ_FLOPS = 2e10
+CONVERT = 0.13e9
+"""Bytes a second through the converter, which is Python. This and the rates of one thread are measured
+(docs/measurements.md)."""
+QUANTIZE = {"f16": 1.7e8, "q8_0": 1.8e8, "q6_k": 3.2e7, "q5_k_m": 1.6e7, "q4_k_m": 1.6e7}
+"""Weights a second that one thread quantizes; that of Q5_K_M is taken to be Q4_K_M's."""
+READ_FLOPS = 4e10
 """Operations a second of one thread that reads a prompt."""
-MEMORY = 5e9
-"""Bytes of weights a second that one thread reads for one token of an answer."""
+MEMORY = 14e9
+"""Bytes of weights a second that one thread reads for a token of an answer, in Q8_0."""
 HOST_MEMORY = 100e9
-"""Bytes a second that all threads of a rented machine read together. An estimate: an eighth of its memory's rate is
-lost to one socket's reading from the other's memory."""
+"""Bytes a second that all threads of a rented machine read together. An estimate."""
 
 
 @dataclass(frozen=True)
