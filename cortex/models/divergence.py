@@ -46,7 +46,7 @@ def divergence_from_copy(model: Any, tokenizer: PreTrainedTokenizerBase, exchang
 
 
 def stored_log_probs(folder: Path, number: int, device: str = "cpu") -> torch.Tensor:
-    """What `store_log_probs` wrote of one answer: [tokens, vocabulary] in float32."""
+    """Log-probabilities that `store_log_probs` wrote of one answer: [tokens, vocabulary] in float32."""
     return load_file(_file(folder, number), device=device)[_KEY]
 
 

@@ -34,9 +34,9 @@ class ChatPieces:
     around: Mapping[str, tuple[str, str]]
     """By role: the text before a turn, and that after it."""
     opening: str
-    """What begins a conversation without a system's turn, before its first turn."""
+    """Text at the beginning of a conversation without a system's turn."""
     answer: str
-    """What opens an answer."""
+    """Text that opens an answer."""
 
     def text(self, turns: Turns) -> str:
         """A conversation as Ollama sends it, up to the opening of an answer."""

@@ -39,7 +39,7 @@ def build_model(folder: Path, width: int, inner: int, pieces: str = "gpt2") -> P
         torch.manual_seed(1)
         for weights in model.model.layers.parameters():
             if weights.dim() == 2:
-                torch.nn.init.normal_(weights, std=0.2)
+                torch.nn.init.normal_(weights, std=0.1)
         model.save_pretrained(folder)
     return folder
 
@@ -60,18 +60,16 @@ def made(folder: Path, kind: str, tensors: dict[str, str] | None = None) -> dict
 
 
 def compared(folder: Path) -> dict[str, Any]:
-    """A copy of 16 bits beside its model: it predicts and answers the same."""
-    whole, target = source(folder), folder / "f16"
-    target.mkdir()
-    whole.copy(target, Gguf(type="f16", max_kl=1.0, max_loss_rise=None), 2, {})
+    """The file before it is quantized beside its model: it predicts and answers the same."""
+    whole = source(folder)
     few = Exchange(whole.exchange.prompts[::6], whole.exchange.answers[::6], 4)
     with loaded(folder) as model:
         store_log_probs(model, whole.tokenizer, few, folder / "log-probs")
-        expected = [said[0] for said in generate(model, whole.tokenizer, few.prompts, batch_size=2, max_new_tokens=8)]
+        expected = [said[0] for said in generate(model, whole.tokenizer, few.prompts, batch_size=2, max_new_tokens=5)]
     ends = end_tokens(folder, whole.tokenizer)
-    found = answers_in_llama(target / FILE, whole.tokenizer, few.prompts, max_new_tokens=8, ends=ends, threads=2)
-    kl = divergence_in_llama(target / FILE, whole.tokenizer, few, folder / "log-probs", 2)
-    return {"kl": kl, "answers": [expected, found], "files": sorted(path.name for path in target.iterdir())}
+    found = answers_in_llama(whole.file, whole.tokenizer, few.prompts, max_new_tokens=5, ends=ends, threads=2)
+    kl = divergence_in_llama(whole.file, whole.tokenizer, few, folder / "log-probs", 2)
+    return {"kl": kl, "answers": [expected, found]}
 
 
 def lowercased(folder: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What GGUF copies take, for a 70B and for the text part of a 12B that sees."""
+"""Memory, disk and time of GGUF copies: of a 70B, and of the text part of a 12B that sees."""
 
 from typing import Any
 
