@@ -95,12 +95,9 @@ class SlowServer:
         await writer.drain()
         await asyncio.sleep(3600 if fault == "hang" else own.first)
         tokens = 0 if fault == "empty" else own.tokens or request["max_tokens"]
-        loop = asyncio.get_running_loop()
-        due = loop.time()
         for token in range(0, tokens, own.bundle):
             if token:
-                due += own.between  # on a schedule, so that late wake-ups do not add up
-                await asyncio.sleep(due - loop.time())
+                await asyncio.sleep(own.between)  # after each token, so that no two come closer than that
             if token * 2 >= tokens and fault in ("cut", "garbage", "hang_midway", "error_event"):
                 return await _spoil(fault, writer)
             text = "a " * min(own.bundle, tokens - token)
