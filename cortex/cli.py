@@ -15,6 +15,7 @@ from cortex.verbs import (
     datasets,
     domains,
     estimating,
+    gateways,
     here,
     launching,
     planning,
@@ -37,10 +38,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, estimating, pricing, launching, rent, watching, releases):
+for verbs in (here, checking, planning, estimating, pricing, launching, rent, watching, releases, gateways):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
 app.add_typer(datasets.app, name="dataset")
+app.add_typer(gateways.keys_app, name="apikey")
 app.add_typer(domains.app, name="domain")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(server.app, name="server")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
@@ -254,6 +254,14 @@ class Domain(Section, ABC):
         """The domain's own figures on the page."""
         return ()
 
+    def endpoint(self, dataset: Mapping[str, Any], seed: int, settings: Settings) -> "Endpoint":
+        """The domain's side of a service of models that were trained on it.
+
+        `dataset` is the description of the data that they were trained on, `seed` that of their run.
+        """
+
+        return Endpoint(self)
+
     def notes(self) -> tuple[str, ...]:
         """Sentences for the page on how to read the domain's scores."""
         return ()
@@ -268,3 +276,55 @@ class Domain(Section, ABC):
         gained = sum(weight * graded.parts[part] for part, weight in weights.items() if weight >= 0)
         lost = sum(-weight * graded.parts[part] for part, weight in weights.items() if weight < 0)
         return gained - lost
+
+
+class PlainRequest(Section):
+    """A question in the domain's own words."""
+
+    question: str = Field(min_length=1, max_length=200_000)
+    """The text that the model answers."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reply as a service hands it on."""
+
+    answer: Mapping[str, JsonValue]
+    """The answer's values by name."""
+    reasoning: str | None = None
+    """The steps before the answer, where the domain tells them apart."""
+
+
+class Endpoint:
+    """Reads a domain's requests and replies. A domain whose requests are more than a text derives from it."""
+
+    request: ClassVar[type[Section]] = PlainRequest
+    """The body of a request."""
+    alias: ClassVar[str | None] = None
+    """A second path of the endpoint, where no other domain of the release has it."""
+    pattern: str | None = None
+    """A regular expression of replies in the requested form, to which decoding keeps; None for free text."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+
+    def question(self, request: Section) -> Question:
+        """The question of a request, as a dataset would hold it. It may read files, and so take seconds at first.
+
+        Raises:
+            DataError: the request asks for something that the domain does not have; the message says what it has.
+        """
+        assert isinstance(request, PlainRequest)
+        return Question("request", (Message("user", request.question),))
+
+    def read(self, reply: str) -> Reading:
+        """The answer in a reply.
+
+        Raises:
+            DataError: the reply is not in the form that was asked for.
+        """
+        return Reading({"text": reply})
+
+    def finding(self, question: Question, reply: str) -> Finding:
+        """The grade of a reply by everything but the truth: an answer that is `rejected` is held back."""
+        return self.domain.imitable(question, reply)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cortex.artifacts.code_version import code_version
 from cortex.bases.base_pin import find_pin
+from cortex.domains.domain import DESCRIPTION
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
@@ -26,6 +27,8 @@ def run(context: RunContext, output: Path) -> None:
     for name in folders:
         shutil.copytree(export / name, output / name)
     shutil.copyfile(export / SUMMARY, output / SUMMARY)
+    # A service needs it to ask as the training did: names and units of the features, and the symbols.
+    shutil.copyfile(context.artifact("data").path / DESCRIPTION, output / DESCRIPTION)
     reports: list[tuple[Evaluation, CardWords]] = []
     for name, folder in report_folders(context.profile.domain).items():
         (output / folder).mkdir(exist_ok=True)

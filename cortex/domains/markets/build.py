@@ -21,6 +21,9 @@ from cortex.domains.markets.sources import open_source
 from cortex.domains.markets.splits import assign_splits, count_times
 from cortex.settings import Settings
 
+NAMED_SYMBOLS = 1000
+"""Most symbols whose names a dataset's description lists."""
+
 
 def build(config: DataConfig, style: Style, seed: int, settings: Settings) -> Built:
     """Build the examples of a market in memory.
@@ -82,6 +85,7 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
             "bar": config.bar.name,
             "style": style,
             "symbols": len(symbols),
+            "symbol_names": sorted(symbols) if len(symbols) <= NAMED_SYMBOLS else None,
             "features": [{"name": item.name, "label": item.label, "unit": item.unit} for item in features],
             "account": None if account is None else account.with_notes(gaps.notes()).to_json(),
         }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import JsonValue, PrivateAttr
 
@@ -28,6 +28,7 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.domains.domain import Endpoint
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
     from cortex.evaluation.record import Evaluation
@@ -145,6 +146,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.plots import market_figures
 
         return market_figures(evaluation)
+
+    def endpoint(self, dataset: Mapping[str, Any], seed: int, settings: Settings) -> "Endpoint":
+        from cortex.domains.markets.market_endpoint import MarketEndpoint
+
+        return MarketEndpoint(self, self, self.style, dataset, seed, settings)
 
     def notes(self) -> tuple[str, ...]:
         return NOTES

@@ -1,0 +1,139 @@
+"""Forecasts as a service: a market's prompt from features, or from a symbol and a date; its answer in parts."""
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from cortex.domains.domain import Domain, Endpoint, Message, Question, Reading
+from cortex.domains.markets.account import quoted, shortened
+from cortex.domains.markets.closing import bar_id
+from cortex.domains.markets.config import DataConfig, Style
+from cortex.domains.markets.features import Feature, build_features
+from cortex.domains.markets.protocol import ProtocolError, parse_answer, render_prompts
+from cortex.domains.markets.sources import open_source
+from cortex.errors import DataError
+from cortex.section import Section, nearest
+from cortex.settings import Settings
+
+_NUMBER = r"-?(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?"
+PATTERN = (
+    r"(<think>)?[^<]+</think><answer>\{"
+    r'"p_up":(0(\.[0-4][0-9]{0,3})?,"direction":"down"|(0\.[5-9][0-9]{0,3}|1),"direction":"up"),'
+    rf'"return_pct":{_NUMBER},"interval_pct":\[{_NUMBER},{_NUMBER}\]\}}</answer>'
+)
+"""Replies in the form of `protocol.render_answer`, with a direction that follows from the probability. Some chat
+templates write the opening tag into the prompt."""
+
+
+class MarketRequest(Section):
+    """A request for a forecast: with features, or with a date to take them from the configured source."""
+
+    symbol: str = Field(min_length=1, max_length=40)
+    """The asset's symbol, as in the data."""
+    date: str | None = Field(default=None, max_length=32)
+    """The bar at whose close to decide: its day as YYYY-MM-DD; where bars are no days, its closing time as
+    YYYY-MM-DDTHH:MM:SSZ."""
+    features: dict[str, float] | None = Field(default=None, max_length=1000)
+    """Values of all features by name, in the units of the training data: standard deviations or percent."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.date is None) == (self.features is None):
+            raise ValueError("give either a date or features")
+        return self
+
+
+class MarketEndpoint(Endpoint):
+    """Endpoint of the domain markets."""
+
+    request: ClassVar[type[Section]] = MarketRequest
+    alias: ClassVar[str | None] = "forecast"
+    pattern: str | None = PATTERN
+
+    def __init__(
+        self,
+        domain: Domain,
+        config: DataConfig,
+        style: Style,
+        dataset: Mapping[str, Any],
+        seed: int,
+        settings: Settings,
+    ) -> None:
+        """`dataset` describes the data that the model was trained on; `seed` is that of a simulated source."""
+        super().__init__(domain)
+        self._config, self._style = config, style
+        self._features = [Feature(item["name"], item["label"], item["unit"]) for item in dataset["features"]]
+        self._symbols: list[str] = dataset.get("symbol_names") or []
+        self._source = partial(open_source, config, seed=seed, flipside_api_key=settings.flipside_api_key)
+        self._history: pl.DataFrame | None = None
+        self._loading = threading.Lock()
+
+    def question(self, request: Section) -> Question:
+        assert isinstance(request, MarketRequest)
+        self._check_symbol(request.symbol, self._symbols)
+        if request.features is not None:
+            row = pl.DataFrame([{"symbol": request.symbol, **self._checked(request.features)}])
+        else:
+            row = self._row(request.symbol, str(request.date))
+        prompt = render_prompts(row, self._features, self._config, self._style)[0]
+        name = f"{request.symbol}-{request.date}" if request.date else request.symbol
+        return Question(name, (Message("user", prompt),))
+
+    def read(self, reply: str) -> Reading:
+        try:
+            answer = parse_answer(reply)
+        except ProtocolError as error:
+            raise DataError(f"the reply is no forecast: {error}") from error
+        return Reading(
+            {
+                "p_up": answer.p_up,
+                "direction": answer.direction,
+                "return_pct": answer.return_pct,
+                "interval_pct": [answer.low_pct, answer.high_pct],
+            },
+            answer.reasoning,
+        )
+
+    def _checked(self, given: Mapping[str, float]) -> dict[str, float]:
+        wanted = [feature.name for feature in self._features]
+        missing = [name for name in wanted if name not in given]
+        unknown = [name for name in given if name not in wanted]
+        if missing or unknown:
+            raise DataError(
+                f"features: {f'missing {shortened(missing)}' if missing else f'unknown {shortened(unknown)}'}; "
+                f"the model was trained on {shortened(wanted, 40)}"
+            )
+        return {name: float(given[name]) for name in wanted}
+
+    def _row(self, symbol: str, date: str) -> pl.DataFrame:
+        """The features of one bar, as a table of one row."""
+        rows = self._known().filter(pl.col("symbol") == symbol)
+        if rows.is_empty():
+            self._check_symbol(symbol, self._known()["symbol"].unique().sort().to_list())
+        row = rows.filter(pl.col("bar") == date)
+        if row.is_empty():
+            raise DataError(
+                f"date: the data have no features of {symbol} for {quoted(date)}: they go from {rows['bar'][0]} to "
+                f"{rows['bar'][-1]}"
+            )
+        return row
+
+    def _known(self) -> pl.DataFrame:
+        """The features of all bars that have all of them, with `bar`, the name of the bar in ids; loaded once."""
+        with self._loading:
+            if self._history is None:
+                frame, features = build_features(self._source().load(), self._config)
+                if features != self._features:
+                    names = shortened([feature.name for feature in features], 40)
+                    raise DataError(f"the source gives the features {names}, and the model was trained on others")
+                complete = frame.drop_nulls([feature.name for feature in features]).sort("symbol", "time")
+                self._history = complete.with_columns(bar_id(self._config.bar).alias("bar"))
+            return self._history
+
+    def _check_symbol(self, symbol: str, known: list[str]) -> None:
+        if known and symbol not in known:
+            raise DataError(f"symbol: no {quoted(symbol)}: {nearest(symbol, known)}")

@@ -1,0 +1,123 @@
+"""OpenAI's chat completions and list of models, handed on to the engine within limits."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cortex.serving.callers import ChatCaller
+from cortex.serving.refusals import Refusal
+from cortex.serving.service import Service, service_of
+
+router = APIRouter(prefix="/v1", tags=["openai"])
+
+
+class TextPart(BaseModel):
+    """Text of a message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str | list[TextPart]
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The parameters of OpenAI's chat completions that an engine may be asked for. Any other is refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    model: str = Field(max_length=200)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    n: int | None = Field(default=None, ge=1, le=8)
+    stop: str | list[str] | None = Field(default=None, max_length=16)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    response_format: dict[str, Any] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    user: str | None = Field(default=None, max_length=200)
+
+
+@router.get("/models")
+async def models(request: Request, _: ChatCaller) -> dict[str, Any]:
+    """The model that is served."""
+    release = service_of(request).release
+    entry = {
+        "id": release.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "cortex",
+        "copy": release.copy,
+        "manifest": release.manifest,
+        "signer": release.signer,
+        "domains": list(release.endpoints),
+    }
+    return {"object": "list", "data": [entry]}
+
+
+@router.post("/chat/completions", response_model=None)
+async def chat(request: Request, body: ChatRequest, caller: ChatCaller) -> Response:
+    """An answer of the model to a conversation, whole or as a stream of events."""
+    service = service_of(request)
+    if body.model != service.release.name:
+        raise Refusal(404, f"no model {body.model!r}: served is {service.release.name!r}")
+    asked = _within_limits(body, service)
+
+    def on_usage(prompt: int, answer: int) -> None:
+        service.account(request, caller, prompt, answer)
+
+    if body.stream:
+        with_usage = bool(body.stream_options and body.stream_options.include_usage)
+        return await service.client.stream(asked, on_usage, with_usage=with_usage)
+    found = await service.client.chat(request, asked)
+    on_usage(*usage_of(found))
+    return JSONResponse(found)
+
+
+@router.get("/usage")
+async def usage(request: Request, caller: ChatCaller) -> dict[str, Any]:
+    """The caller's tokens since this gateway started, and their price."""
+    service = service_of(request)
+    tokens = service.access.tokens[caller.id]
+    return {"tokens": tokens, "dollars": service.price(tokens)}
+
+
+def usage_of(answer: dict[str, Any]) -> tuple[int, int]:
+    """Tokens of the prompt and of the answer, as the engine counts them."""
+    usage = answer.get("usage") or {}
+    return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+
+
+# The engine itself was started with the limit for requests that name none.
+def _within_limits(body: ChatRequest, service: Service) -> dict[str, Any]:
+    most = service.settings.max_tokens
+    wanted = body.max_completion_tokens or body.max_tokens
+    if wanted and wanted > most:
+        raise Refusal(400, f"max_tokens is {wanted}: at most {most} are given")
+    asked = body.model_dump(exclude_none=True, exclude={"max_completion_tokens", "stream", "stream_options", "user"})
+    return {**asked, "max_tokens": wanted} if wanted else asked

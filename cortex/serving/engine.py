@@ -1,0 +1,127 @@
+"""An engine under supervision: started, asked for a token, restarted when it dies, and ended with the gateway."""
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+from loguru import logger
+
+from cortex.process import running
+from cortex.serving.engine_command import EngineCommand
+from cortex.text import harmless
+
+PROBE_SECONDS = 2.0
+"""Seconds between two probes. An answer to a user within that time counts as one."""
+
+PROBE_PATIENCE = 4.0
+"""Seconds that an engine without any other work may take for one token, once it has started."""
+
+LONGEST_PAUSE = 30.0
+"""Longest pause, in seconds, before an engine that dies again and again is started again."""
+
+HUNG_SECONDS = 60.0
+"""Seconds without a token after which an engine that had generated some is ended and started again."""
+
+STEADY_SECONDS = 60.0
+"""Seconds without a fault after which pauses begin with one second again."""
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Engine:
+    """One engine on the loopback. `ready` is true while it has just generated a token."""
+
+    def __init__(self, name: str, command: EngineCommand, port: int, log: Path, *, busy: Callable[[], int]) -> None:
+        """`busy` is the number of requests that it works on for users; `log` takes what the engine prints."""
+        self.name = name
+        self.url = f"http://127.0.0.1:{port}"
+        self.key = secrets.token_urlsafe(32)
+        """The key of this start, so that no other program on the machine can use the engine."""
+        self.ready = False
+        self.starts = 0
+        self._command, self._log, self._busy = command, log, busy
+        self._answered = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the engine, and wait for its end."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def answered(self) -> None:
+        """Note that a user has just had a token from it."""
+        self._answered = time.monotonic()
+
+    def _supervise(self) -> None:
+        pause = 1.0
+        while not self._over.is_set():
+            begun = time.monotonic()
+            code = self._run_once()
+            self.ready = False
+            if self._over.is_set():
+                return
+            pause = 1.0 if time.monotonic() - begun > STEADY_SECONDS else min(2 * pause, LONGEST_PAUSE)
+            logger.error(f"engine {self.name}: ended with {code}, starts again in {pause:g} s: {self._last_line()}")
+            self._over.wait(pause)
+
+    def _run_once(self) -> int | None:
+        """Start the engine, and watch it until it ends or hangs. Returns its exit code."""
+        self.starts += 1
+        variables = {**self._command.variables, "VLLM_API_KEY": self.key}
+        headers = {"Authorization": f"Bearer {self.key}"}
+        with (
+            self._log.open("a", encoding="utf-8") as log,
+            running(self._command.words, env=variables, stdout=log.fileno(), stderr=log.fileno()) as process,
+            httpx2.Client(base_url=self.url, headers=headers, timeout=PROBE_PATIENCE, trust_env=False) as client,
+        ):
+            faults, hangs_from = 0, float("inf")
+            while process.poll() is None and not self._over.is_set() and time.monotonic() < hangs_from:
+                if self._generates(client):
+                    faults, hangs_from = 0, float("inf")
+                    if not self.ready:
+                        logger.info(f"engine {self.name}: generates tokens at {self.url}")
+                    self.ready = True
+                elif self.ready:
+                    # With work for users a probe may have to wait; twice in a row it is a fault all the same.
+                    faults += 1
+                    if faults > (1 if self._busy() else 0):
+                        logger.error(f"engine {self.name}: generates no token within {PROBE_PATIENCE:g} s")
+                        self.ready, hangs_from = False, time.monotonic() + HUNG_SECONDS
+                self._wait_for_exit(process.poll, PROBE_SECONDS if self.ready else 0.5)
+            self.ready = False
+            return process.poll()
+
+    def _wait_for_exit(self, poll: Callable[[], int | None], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and poll() is None and not self._over.wait(0.05):
+            pass
+
+    def _generates(self, client: httpx2.Client) -> bool:
+        if self.ready and time.monotonic() - self._answered < PROBE_SECONDS:
+            return True
+        body = {"model": self.name, "prompt": "1", "max_tokens": 1, "temperature": 0}
+        try:
+            answer = client.post("/v1/completions", json=body)
+            return answer.status_code == 200 and answer.json()["usage"]["completion_tokens"] >= 1
+        except (httpx2.HTTPError, ValueError, LookupError, TypeError):
+            return False
+
+    def _last_line(self) -> str:
+        """The last line of the engine's log that is an error, or else its last line."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace")[-20_000:].splitlines()
+        telling = [line for line in lines if "Error" in line] or lines
+        return harmless(telling[-1], limit=300) if telling else "it printed nothing"

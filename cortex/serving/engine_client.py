@@ -1,0 +1,176 @@
+"""Requests of a gateway to its engine: whole answers and streams, each with a turn, a time limit and an account."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+import httpx2
+from fastapi import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from cortex.serving.admission import Admission
+from cortex.serving.engine import Engine
+from cortex.serving.refusals import Refusal, error_body
+
+CHAT = "/v1/chat/completions"
+_ENDED = b"\n\n"
+
+Answer = TypeVar("Answer")
+
+
+class EngineClient:
+    """The gateway's connection to its engine."""
+
+    def __init__(self, engine: Engine, admission: Admission, seconds: float) -> None:
+        self.engine, self.admission, self._seconds = engine, admission, seconds
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+        # No variable of a proxy may lead requests to the loopback elsewhere.
+        self._client = httpx2.AsyncClient(
+            base_url=engine.url,
+            headers={"Authorization": f"Bearer {engine.key}"},
+            timeout=httpx2.Timeout(seconds, connect=2.0),
+            limits=limits,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def chat(self, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A whole answer of chat completions; the engine stops where the client leaves.
+
+        Raises:
+            Refusal: 400 of the engine itself, 429, 499, 502, 503 or 504.
+        """
+        async with self.admission.turn():
+            self.require_ready()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    answer = await unless_left(request, self._client.post(CHAT, json=body))
+            except TimeoutError:
+                raise self._slow() from None
+            except httpx2.HTTPError as error:
+                raise self._broken(error) from error
+        found = self._read(answer)
+        self.engine.answered()
+        return found
+
+    async def stream(self, body: Mapping[str, Any], on_usage: "OnUsage", *, with_usage: bool) -> "EngineStream":
+        """A stream of chat completions, begun. `with_usage` hands on the last event, which has the usage.
+
+        Raises:
+            Refusal: as `chat`, where the engine refuses before its first byte.
+        """
+        stack = AsyncExitStack()
+        try:
+            await stack.enter_async_context(self.admission.turn())
+            self.require_ready()
+            asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
+            call = self._client.build_request("POST", CHAT, json=asked)
+            try:
+                answer = await self._client.send(call, stream=True)
+            except httpx2.HTTPError as error:
+                raise self._broken(error) from error
+            stack.push_async_callback(answer.aclose)
+            if answer.status_code != 200:
+                await answer.aread()
+                self._read(answer)
+        except BaseException:
+            await stack.aclose()
+            raise
+        return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack)
+
+    async def _events(self, answer: httpx2.Response, on_usage: "OnUsage", *, with_usage: bool) -> AsyncGenerator[bytes]:
+        pending = b""
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for piece in answer.aiter_raw():
+                    self.engine.answered()
+                    *events, pending = (pending + piece).split(_ENDED)
+                    kept = [event for event in events if _usage(event, on_usage) is None or with_usage]
+                    if kept:
+                        yield _ENDED.join(kept) + _ENDED
+        except (TimeoutError, httpx2.HTTPError):
+            broken = error_body(502, "the engine broke off the stream: ask again")
+            yield b"data: " + json.dumps(broken).encode() + _ENDED
+
+    def require_ready(self) -> None:
+        """Raises Refusal: 503 while the engine generates no tokens."""
+        if not self.engine.ready:
+            raise Refusal(503, "the engine is starting: ask again later", retry_after=5)
+
+    def _read(self, answer: httpx2.Response) -> dict[str, Any]:
+        try:
+            found = answer.json()
+        except ValueError as error:
+            raise self._broken(error) from error
+        if answer.status_code == 200 and isinstance(found, dict):
+            return found
+        message = found.get("error", {}).get("message") if isinstance(found, dict) else None
+        if answer.status_code in (400, 422) and isinstance(message, str):
+            raise Refusal(400, message)
+        raise Refusal(502, f"the engine answered with {answer.status_code}: ask again", retry_after=1)
+
+    def _slow(self) -> Refusal:
+        return Refusal(504, f"the engine took longer than {self._seconds:g} seconds: ask for fewer tokens")
+
+    def _broken(self, error: Exception) -> Refusal:
+        if isinstance(error, httpx2.TimeoutException):
+            return self._slow()
+        return Refusal(503, "the engine does not answer: ask again later", retry_after=5)
+
+
+OnUsage = Any
+"""A function that takes the prompt's tokens and the answer's."""
+
+
+def _usage(event: bytes, on_usage: OnUsage) -> bool | None:
+    """Note the usage of the event that has it; None for any other event."""
+    if b'"usage":{' not in event:
+        return None
+    try:
+        found = json.loads(event.partition(b"data: ")[2])
+        on_usage(int(found["usage"]["prompt_tokens"]), int(found["usage"]["completion_tokens"]))
+    except (ValueError, LookupError, TypeError):
+        return None
+    return True if not found.get("choices") else None
+
+
+class EngineStream(StreamingResponse):
+    """A stream whose turn and connection end with it, also where the client leaves before its first byte."""
+
+    def __init__(self, events: AsyncGenerator[bytes], stack: AsyncExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._stack.aclose()
+
+
+async def unless_left(request: Request, answer: Awaitable[Answer]) -> Answer:
+    """The answer, unless the client leaves before: then the work on it is cancelled.
+
+    Raises:
+        Refusal: 499, which nobody reads: the client has left.
+    """
+    working = asyncio.ensure_future(answer)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise Refusal(499, "the client has left")
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

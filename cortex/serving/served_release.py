@@ -1,0 +1,76 @@
+"""A release to serve: verified byte for byte, its signer known, and one of its copies of the weights chosen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cortex.artifacts.manifest import Manifest
+from cortex.artifacts.trust import Trust, read_signature
+from cortex.artifacts.verify import verify
+from cortex.domains.dataset import describe_part, read_description
+from cortex.domains.domain import DESCRIPTION, Endpoint
+from cortex.errors import DataError, UsageError
+from cortex.evaluation.record import JSON_NAME, Evaluation, Verdict
+from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_file
+from cortex.models.copies import accepted_copies
+from cortex.profiles.profile import Profile
+from cortex.runs.reports import report_folders
+from cortex.section import nearest
+from cortex.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServedRelease:
+    """A release that is fit to be loaded."""
+
+    folder: Path
+    copy: str
+    """The folder of the served weights within it."""
+    manifest: str
+    """Digest of its manifest."""
+    signer: str
+    """Its signer, in words."""
+    profile: Profile
+    endpoints: Mapping[str, Endpoint]
+    """By domain."""
+    verdicts: Mapping[str, Verdict]
+    """The judges' verdicts on the trained model, by domain."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in the API."""
+        return self.profile.name
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / self.copy
+
+
+def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "model") -> ServedRelease:
+    """Verify a release, and read what serving it needs.
+
+    Raises:
+        VerificationError: a byte differs from the manifest.
+        RefusedError: a trusted signature is required, and there is none.
+        UsageError: the release holds no such copy.
+        DataError: it was made before releases described their data.
+    """
+    verify(folder).require()
+    manifest = Manifest.read(folder)
+    signer = trust.signer(manifest, read_signature(folder))
+    profile = Profile.from_json(read_file(folder / "profile.json", RECORD_BYTES), str(folder / "profile.json"))
+    trust.require(profile.name, signer)
+    copies = ["model", *accepted_copies(folder)]
+    if copy not in copies:
+        raise UsageError(f"{folder} holds no copy {copy!r}: {nearest(copy, copies)}")
+    if not (folder / DESCRIPTION).is_file():
+        raise DataError(f"{folder} holds no {DESCRIPTION}, which a service asks by: release the run again")
+    described = read_description(folder)
+    endpoints: dict[str, Endpoint] = {}
+    verdicts: dict[str, Verdict] = {}
+    for name, report in report_folders(profile.domain).items():
+        part = profile.domain.parts()[name]
+        endpoints[name] = part.endpoint(describe_part(described, name), profile.seed, settings)
+        file = folder / report / JSON_NAME
+        verdicts[name] = Evaluation.from_json(read_file(file, EVALUATION_BYTES), str(file)).verdict
+    return ServedRelease(folder, copy, manifest.digest, str(signer), profile, endpoints, verdicts)

@@ -1,0 +1,105 @@
+"""Verbs of serving on this machine: the gateway itself, and its API keys."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cortex.errors import RefusedError
+from cortex.text import json_text
+from cortex.verbs.options import AsJson, read_path
+from cortex.verbs.releases import SignedBy, trust_of
+
+app = typer.Typer()
+keys_app = typer.Typer(help="API keys of gateways: add, list and revoke.", no_args_is_help=True)
+
+
+@app.command()
+def gateway(
+    target: Annotated[str, typer.Argument(metavar="RUN|DIR", help="A run, or the folder of a downloaded release.")],
+    copy: Annotated[str, typer.Option(help="The copy of the weights: a folder of the release.")] = "model",
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    without_keys: Annotated[
+        bool, typer.Option("--without-keys", help="Answer whoever asks, also from other machines.")
+    ] = False,
+    key: SignedBy = None,
+) -> None:
+    """Serve a release on this machine, behind an API with an endpoint for each domain."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.serving.api_keys import read_keys
+    from cortex.serving.gateway_server import is_local, make_service, serve
+    from cortex.serving.served_release import open_release
+    from cortex.serving.serving_settings import ServingSettings
+    from cortex.settings import Settings
+
+    settings, serving, trust = Settings(), ServingSettings(), trust_of(Settings(), key)
+    store = open_store(settings.bucket_url)
+    asks = not without_keys and (not is_local(host) or bool(read_keys(store)))
+    if asks and not any(not known.revoked for known in read_keys(store).values()):
+        raise RefusedError(f"other machines can reach {host}, and there is no API key yet: cortex apikey add <name>")
+    folder = read_path(target)
+    if not folder.is_dir():
+        folder = _download(target, key)
+    release = open_release(folder, trust, settings, copy)
+    serve(make_service(release, store if asks else None, settings, serving, gpus=_count_gpus()), host=host, port=port)
+
+
+def _download(run: str, key: Path | None) -> Path:
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.home.download import download
+    from cortex.settings import Settings
+
+    settings = Settings()
+    store, home = open_store(settings.bucket_url), settings.home.absolute()
+    return download(run, store, home, trust=trust_of(settings, key)).path
+
+
+def _count_gpus() -> int:
+    """GPUs that the driver lists."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+@keys_app.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="The holder's name.")],
+    scopes: Annotated[str, typer.Option(help="What it is for: domains, chat, metrics.")] = "domains,chat",
+    per_minute: Annotated[int, typer.Option(min=1, help="Most requests a minute.")] = 600,
+) -> None:
+    """Make an API key, and print it, once: the bucket holds its hash alone."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.serving.api_keys import make_key, read_scopes, write_key
+    from cortex.settings import Settings
+
+    text, made = make_key(name, read_scopes(scopes), per_minute, datetime.now(UTC))
+    write_key(open_store(Settings().bucket_url), made)
+    print(text)
+
+
+@keys_app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the API keys of this bucket."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.console import Console
+    from cortex.serving.api_keys import read_keys
+    from cortex.settings import Settings
+
+    known = sorted(read_keys(open_store(Settings().bucket_url)).values(), key=lambda made: made.created)
+    if as_json:
+        print(json_text([made.model_dump(mode="json", exclude={"sha256"}) for made in known]))
+        return
+    for made in known:
+        state = f"revoked {made.revoked:%Y-%m-%d}" if made.revoked else f"{made.per_minute} a minute"
+        Console().print(f"{made.id}  {made.name}  {','.join(made.scopes)}  {state}", soft_wrap=True)
+
+
+@keys_app.command("revoke")
+def revoke(number: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")]) -> None:
+    """Make an API key useless, for good. Gateways notice within seconds."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.serving.api_keys import revoke_key
+    from cortex.settings import Settings
+
+    revoked = revoke_key(open_store(Settings().bucket_url), number, datetime.now(UTC))
+    print(f"{revoked.id} ({revoked.name}): revoked")
