@@ -6,7 +6,7 @@ user on an awkward machine, with each Python that is installed, as root, minutes
 at random times, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the
 images on a real Docker Engine, minutes, as root where no engine answers) and `rehearsal` (the shipped pipeline with a
 time limit, minutes). Tiers run one after the other.
-A tier that fails does not stop the others; the last lines list the results.
+A tier that fails does not stop the others; the last lines list each test that failed, and the results.
 With `--strict`, a skipped test fails, unless its reason says that the skip is expected where the checks run.
 With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead, and all of the longest
 cases run; otherwise some of them are drawn, by the seed that is printed (set CORTEX_DRAW to repeat it).
@@ -19,10 +19,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -45,6 +47,8 @@ class Result:
 
     passed: bool
     seconds: float
+    failures: tuple[str, ...] = ()
+    """Each test that failed, with the beginning of its error."""
 
 
 TIERS: dict[str, list[Command]] = {
@@ -94,6 +98,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    for result in results.values():
+        print("".join(f"{failure}\n" for failure in result.failures), end="")
     for name, result in results.items():
         print(f"{name:<11} {'passed' if result.passed else 'FAILED'}  {result.seconds:6.0f} s")
     passed = sum(result.passed for result in results.values())
@@ -105,8 +111,27 @@ def run(name: str, commands: Sequence[Command], environment: Mapping[str, str]) 
     """Run a tier's commands, one after the other."""
     print(f"== {name} ({shutil.disk_usage(ROOT).free / 1e9:.0f} GB of disk free)", flush=True)
     started = time.monotonic()
-    codes = [call(command, environment) for command in commands]
-    return Result(not any(codes), time.monotonic() - started)
+    failures: list[str] = []
+    codes: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="cortex-check-") as scratch:
+        report = Path(scratch, "report.xml")
+        for command in commands:
+            codes.append(call([*command, f"--junit-xml={report}"] if "pytest" in command else command, environment))
+            failures += failed_tests(report)
+            report.unlink(missing_ok=True)
+    return Result(not any(codes), time.monotonic() - started, tuple(failures))
+
+
+def failed_tests(report: Path) -> list[str]:
+    """The tests that failed by a report of pytest, each with the beginning of its error; empty without a report."""
+    if not report.exists():
+        return []
+    return [
+        f"FAILED {case.get('classname')}::{case.get('name')}: {' '.join((fault.get('message') or '').split())[:300]}"
+        for case in ElementTree.parse(report).iter("testcase")
+        for fault in case
+        if fault.tag in ("failure", "error")
+    ]
 
 
 def call(command: Command, environment: Mapping[str, str]) -> int:

@@ -45,6 +45,15 @@ def test_a_command_that_fails_hides_none_after_it(capfd: pytest.CaptureFixture[s
     assert [re.sub(r" \(\d+ GB of disk free\)$", "", line) for line in lines] == ["== first", "goes on", "== second"]
 
 
+def test_a_failed_test_is_named_again_at_the_end_with_its_error(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(
+        "def test_right(): pass\ndef test_wrong(): raise ValueError('the reason')\n", encoding="utf-8"
+    )
+    command: Command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_some.py"]
+    (failure,) = run("some", [command, program("pass")], os.environ).failures
+    assert failure.startswith("FAILED ") and failure.endswith("test_some::test_wrong: ValueError: the reason")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_what_runs_waits_until_it_has_cleaned_up_and_starts_nothing_more(
     number: signal.Signals, tmp_path: Path

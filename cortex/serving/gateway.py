@@ -59,6 +59,8 @@ _REFUSALS: dict[int | str, Any] = {
     400: "The engine does not take this request.",
     401: "No API key, or none that counts.",
     403: "The API key is for something else.",
+    404: "Nothing of this name is served.",
+    405: "This path is not asked in this way.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     422: "The request is wrong; the message says where.",

@@ -20,6 +20,7 @@ from cortex.process import running
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import free_port
 from tests.models.sampled import ADAPTERS, MODELS, RUN, Task, prompts, write_profile, write_task
+from tests.vllm_here import skip_without_vllm
 
 pytestmark = pytest.mark.rehearsal
 
@@ -33,10 +34,7 @@ Found = dict[str, list[list[str]]]
 @pytest.fixture(scope="module")
 def python() -> Path:
     """The interpreter of an environment that has vLLM."""
-    if os.uname().sysname != "Linux" or os.uname().machine != "x86_64":
-        pytest.skip("vLLM's wheel for CPUs is for Linux on x86-64")
-    if " avx2 " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
-        pytest.skip("vLLM's wheel for CPUs needs a processor with AVX2")
+    skip_without_vllm()
     return environment(IMAGE, Settings()) / "bin" / "python"
 
 

@@ -144,9 +144,10 @@ def prepare(machine: Machine, run: str) -> None:
     """Give a run all that export reads."""
     machine.finish(python_of("data"), run, "data", "label")
     for stage in ("sft", "grpo"):
-        shutil.copytree(machine.folder / "trained", machine.folder / "copy")
-        publish(machine.folder / "copy", open_store(URL), f"runs/{run}/{stage}/artifact", kind=stage, code="")
-        shutil.rmtree(machine.folder / "copy")
+        copy = machine.folder / f"{run}-{stage}"  # of this run alone, so that no failed test is in another's way
+        shutil.copytree(machine.folder / "trained", copy)
+        publish(copy, open_store(URL), f"runs/{run}/{stage}/artifact", kind=stage, code="")
+        shutil.rmtree(copy)
 
 
 def exported(run: str) -> dict[str, str]:
@@ -198,14 +199,14 @@ def test_an_export_holds_merged_weights_their_adapter_and_the_accepted_copies(ma
     assert mixed["tensors"] == {"F32": 5, "Q4_K": 11, "Q6_K": 4}, "llama.cpp's own mixture, and attn_v of each layer"
 
 
-def test_a_copy_is_written_out_on_the_host_before_it_is_spread(machine: Machine) -> None:
+def test_a_copy_is_written_out_on_the_host_before_it_is_spread(machine: Machine, tmp_path: Path) -> None:
     """Spread as it is, a copy of four bits that fits onto a GPU grows fourfold there in its first pass."""
-    store, prefix, copy = open_store(URL), "runs/undisturbed/export/artifact/gptq-w8", machine.folder / "copy"
+    store, prefix, copy = open_store(URL), "runs/undisturbed/export/artifact/gptq-w8", tmp_path / "copy"
     copy.mkdir()
     for entry in store.list(prefix):
         store.download(entry.key, copy / entry.key.rpartition("/")[2])
     python = python_of("quantize")
-    command = [python, "-m", "tests.rehearsal.exported", "spread", copy, machine.folder / "aside"]
+    command = [python, "-m", "tests.rehearsal.exported", "spread", copy, tmp_path / "aside"]
     done = subprocess.run(
         command, env=variables(python.parent.parent, machine.folder), cwd=CHECKOUT, capture_output=True, check=True
     )

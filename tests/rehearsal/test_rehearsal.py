@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from cortex.domains.markets.protocol import parse_answer
 from tests.drawn_cases import draw_cases
 from tests.rehearsal.conftest import Home
+from tests.rehearsal.serving import served
+from tests.vllm_here import skip_without_vllm
 
 pytestmark = pytest.mark.rehearsal
 
@@ -119,6 +123,40 @@ def test_a_damaged_release_is_found(run: Run, shared_home: Home, tmp_path: Path)
     assert found.returncode == 65
     assert "model/model.safetensors" in found.stderr
     assert "evaluation.html" in found.stderr
+
+
+@pytest.mark.timed
+def test_the_served_model_answers_as_it_was_judged(run: Run, shared_home: Home, tmp_path: Path) -> None:
+    """Greedy answers of vLLM, kept to the form, are those that transformers gave when the model was judged."""
+    skip_without_vllm()
+    judged = json.loads(Path(run(0)["release"], "evaluation.json").read_text(encoding="utf-8"))
+    with served(shared_home, run(0)["run"], tmp_path / "log") as (client, process):
+        for sample in judged["samples"][:4]:
+            symbol, _, date = sample["example_id"].partition("-")
+            found = client.post("/v1/forecast", json={"symbol": symbol, "date": date}).json()
+            known = parse_answer(sample["answers"]["grpo"])
+            assert not found["abstained"], found
+            assert found["answer"]["p_up"] == known.p_up and found["reasoning"] == known.reasoning
+            assert found["answer"]["interval_pct"] == [known.low_pct, known.high_pct]
+            assert found["evidence"]["skill_shown"] is True
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.timed
+def test_a_tampered_release_is_never_served(run: Run, shared_home: Home, tmp_path: Path) -> None:
+    copy = tmp_path / "release"
+    subprocess.run(["cp", "-r", run(0)["release"], copy], check=True)
+    with (copy / "model" / "config.json").open("a", encoding="utf-8") as file:
+        file.write(" ")
+    refused = shared_home.cortex("gateway", copy)
+    assert refused.returncode == 65 and "model/config.json" in refused.stderr
+    unsigned = replace(shared_home, further={"CORTEX_TRUST": "signed"}).cortex("gateway", run(0)["release"])
+    assert unsigned.returncode == 77 and "is unsigned" in unsigned.stderr
+    unknown = shared_home.cortex("gateway", run(0)["release"], "--copy", "gptq-w5")
+    assert unknown.returncode == 2 and "did you mean 'gptq-w" in unknown.stderr
+    reachable = shared_home.cortex("gateway", run(0)["release"], "--host", "0.0.0.0")
+    assert reachable.returncode == 77 and "cortex apikey add" in reachable.stderr
 
 
 def test_real_history_is_judged_soberly(home: Home, write_profile: Callable[..., Path]) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import datetime as dt
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,6 +20,7 @@ import pytest
 
 from cortex.artifacts.open_store import open_store
 from cortex.serving.api_keys import make_key, revoke_key, write_key
+from cortex.settings import CHECKOUT
 from tests.serving.conftest import HELLO, Gateway, events, until
 
 pytestmark = pytest.mark.integration
@@ -274,3 +278,25 @@ def test_the_end_finishes_what_was_begun(own: Callable[..., Gateway]) -> None:
     assert events(found[0])[-1] == "[DONE]"
     assert gateway.process.wait(timeout=30) == 0
     assert gateway.asked[-1] == "done"
+
+
+def test_it_keeps_to_its_own_description(own: Callable[..., Gateway], tmp_path: Path) -> None:
+    """Whether a symbol or a date is in the data, no schema can say: such requests may be refused."""
+    text, record = make_key("ada", ("chat", "domains", "metrics"), 1_000_000, NOW)
+    write_key(open_store(str(tmp_path / "bucket")), record)
+    gateway = own(bucket=tmp_path / "bucket")
+    words = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{gateway.port}/openapi.json"]
+    words += ["--max-examples", "5", "--exclude-checks", "positive_data_acceptance"]
+    words += ["--header", f"Authorization: Bearer {text}"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+    assert "10 selected / 10 total" in done.stdout
+
+
+def test_the_dashboard_shows_metrics_that_there_are(gateway: Gateway) -> None:
+    gateway.reply("no form at all")
+    gateway.post("/v1/markets", {"symbol": "NEAR", "date": "2020-07-01"})
+    panels = json.loads((CHECKOUT / "docs" / "grafana.json").read_text())["panels"]
+    shown = {name for panel in panels for name in re.findall(r"cortex_\w+", panel["targets"][0]["expr"])}
+    there = set(re.findall(r"^cortex_\w+", gateway.get("/metrics").text, re.MULTILINE))
+    assert len(shown) >= 8 and shown <= there

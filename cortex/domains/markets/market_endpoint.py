@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from cortex.domains.domain import Domain, Endpoint, Message, Question, Reading
 from cortex.domains.markets.account import quoted, shortened
@@ -31,6 +31,8 @@ templates write the opening tag into the prompt."""
 
 class MarketRequest(Section):
     """A request for a forecast: with features, or with a date to take them from the configured source."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["date"]}, {"required": ["features"]}]})
 
     symbol: str = Field(min_length=1, max_length=40)
     """The asset's symbol, as in the data."""
@@ -65,7 +67,8 @@ class MarketEndpoint(Endpoint):
     ) -> None:
         """`dataset` describes the data that the model was trained on; `seed` is that of a simulated source."""
         super().__init__(domain)
-        self._config, self._style = config, style
+        self._config = config
+        self._style: Style = style
         self._features = [Feature(item["name"], item["label"], item["unit"]) for item in dataset["features"]]
         self._symbols: list[str] = dataset.get("symbol_names") or []
         self._source = partial(open_source, config, seed=seed, flipside_api_key=settings.flipside_api_key)

@@ -1,0 +1,123 @@
+"""The time that the gateway adds to an engine's streams: `python -m scripts.bench.gateway RELEASE [--concurrency 8]`.
+
+The engine serves the release on this machine. A program of its own sends the same requests to it directly and through
+the gateway, in turns; printed are the medians of each, and the differences, with the range of the rounds.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import uvicorn
+
+from cortex.artifacts.trust import Trust
+from cortex.serving.engine import free_port
+from cortex.serving.gateway import create_app
+from cortex.serving.gateway_server import make_service
+from cortex.serving.served_release import open_release
+from cortex.serving.serving_settings import ServingSettings
+from cortex.settings import Settings
+
+CLIENT = "CORTEX_BENCH_CLIENT"
+"""Set for the program that asks: its task in JSON."""
+
+
+async def stream(client: httpx2.AsyncClient, body: dict[str, object]) -> tuple[float, float]:
+    """Seconds to the first byte and to the last."""
+    begun, first = time.perf_counter(), 0.0
+    async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        answer.raise_for_status()
+        async for _ in answer.aiter_raw():
+            first = first or time.perf_counter() - begun
+    return first, time.perf_counter() - begun
+
+
+async def ask(task: dict[str, object], base: str, key: str) -> list[tuple[float, float]]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    turns, count = int(str(task["concurrency"])), int(str(task["requests"]))
+    body = {
+        "model": task["model"],
+        "messages": [{"role": "user", "content": task["prompt"]}],
+        "stream": True,
+        "max_tokens": task["tokens"],
+        "temperature": 0,
+    }
+    async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=300, trust_env=False) as client:
+        gate = asyncio.Semaphore(turns)
+
+        async def one() -> tuple[float, float]:
+            async with gate:
+                return await stream(client, body)
+
+        return await asyncio.gather(*(one() for _ in range(count)))
+
+
+def run_client(task: dict[str, object]) -> None:
+    rounds: list[dict[str, list[float]]] = []
+    for number in range(int(str(task["rounds"])) + 1):
+        found: dict[str, list[float]] = {}
+        for name in ("direct", "gateway") if number % 2 else ("gateway", "direct"):
+            address, key = task[name]  # type: ignore[misc]
+            times = asyncio.run(ask(task, address, key))
+            found[name] = [statistics.median(part) for part in zip(*times, strict=True)]
+        if number:  # the first round warms up
+            rounds.append(found)
+    print(json.dumps(rounds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("release", type=Path)
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--requests", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--prompt", default="NEAR 1d mom7:+1 mom30:0 vol:-1 draw:0 range:4")
+    args = parser.parse_args()
+    release = open_release(args.release, Trust(), Settings())
+    service = make_service(release, None, Settings(), ServingSettings(), gpus=0)
+    engine, port = service.client.engine, free_port()
+    server = uvicorn.Server(uvicorn.Config(create_app(service), port=port, log_config=None, access_log=False))
+    engine.start()
+    threading.Thread(target=server.run, daemon=True).start()
+    try:
+        while not engine.ready:
+            time.sleep(0.5)
+        task = {
+            **{name: getattr(args, name) for name in ("concurrency", "requests", "rounds", "tokens", "prompt")},
+            "model": release.name,
+            "direct": (engine.url, engine.key),
+            "gateway": (f"http://127.0.0.1:{port}", ""),
+        }
+        words = [sys.executable, "-m", "scripts.bench.gateway"]
+        done = subprocess.run(
+            words, env={**os.environ, CLIENT: json.dumps(task)}, stdout=subprocess.PIPE, text=True, check=True
+        )
+    finally:
+        engine.stop()
+    report(json.loads(done.stdout))
+
+
+def report(rounds: list[dict[str, list[float]]]) -> None:
+    for place, what in enumerate(("first byte", "whole stream")):
+        direct, through = ([found[name][place] for found in rounds] for name in ("direct", "gateway"))
+        added = [1000 * (after - before) for before, after in zip(direct, through, strict=True)]
+        ratios = [after / before for before, after in zip(direct, through, strict=True)]
+        print(
+            f"{what}: direct {1000 * statistics.median(direct):.1f} ms, through the gateway "
+            f"{1000 * statistics.median(through):.1f} ms; added {statistics.median(added):.1f} ms "
+            f"({min(added):.1f} to {max(added):.1f}), {statistics.median(ratios):.3f} times "
+            f"({min(ratios):.3f} to {max(ratios):.3f}), {len(rounds)} rounds"
+        )
+
+
+if __name__ == "__main__":
+    run_client(json.loads(os.environ[CLIENT])) if CLIENT in os.environ else main()
