@@ -113,8 +113,8 @@ def usage_of(answer: dict[str, Any]) -> tuple[int, int]:
     return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
 
 
-# The engine itself was started with the limit for requests that name none.
 def _within_limits(body: ChatRequest, service: Service) -> dict[str, Any]:
+    """The request for the engine, which was started with the limit of tokens for requests that name none."""
     most = service.settings.max_tokens
     wanted = body.max_completion_tokens or body.max_tokens
     if wanted and wanted > most:

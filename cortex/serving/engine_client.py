@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -17,6 +17,9 @@ from cortex.serving.refusals import Refusal, error_body
 
 CHAT = "/v1/chat/completions"
 _ENDED = b"\n\n"
+
+OnUsage = Callable[[int, int], None]
+"""A function that takes the prompt's tokens and the answer's."""
 
 Answer = TypeVar("Answer")
 
@@ -58,7 +61,7 @@ class EngineClient:
         self.engine.answered()
         return found
 
-    async def stream(self, body: Mapping[str, Any], on_usage: "OnUsage", *, with_usage: bool) -> "EngineStream":
+    async def stream(self, body: Mapping[str, Any], on_usage: OnUsage, *, with_usage: bool) -> "EngineStream":
         """A stream of chat completions, begun. `with_usage` hands on the last event, which has the usage.
 
         Raises:
@@ -83,7 +86,7 @@ class EngineClient:
             raise
         return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack)
 
-    async def _events(self, answer: httpx2.Response, on_usage: "OnUsage", *, with_usage: bool) -> AsyncGenerator[bytes]:
+    async def _events(self, answer: httpx2.Response, on_usage: OnUsage, *, with_usage: bool) -> AsyncGenerator[bytes]:
         pending = b""
         try:
             async with asyncio.timeout(self._seconds):
@@ -121,10 +124,6 @@ class EngineClient:
         if isinstance(error, httpx2.TimeoutException):
             return self._slow()
         return Refusal(503, "the engine does not answer: ask again later", retry_after=5)
-
-
-OnUsage = Any
-"""A function that takes the prompt's tokens and the answer's."""
 
 
 def _usage(event: bytes, on_usage: OnUsage) -> bool | None:

@@ -1,11 +1,9 @@
-"""Metrics and the access log of a gateway. Neither holds any text of a request or an answer."""
+"""Metrics and the access log of a gateway. By default neither holds any text of a request or an answer."""
 
 import json
 import re
 import time
 import uuid
-from dataclasses import dataclass, field
-from typing import Any
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -13,49 +11,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-@dataclass(frozen=True)
 class Metrics:
     """The metrics of one gateway, in a registry of their own."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    def __init__(self) -> None:
+        self.registry = own = CollectorRegistry()
+        self.requests = Counter("cortex_requests", "Requests.", ("path", "status"), registry=own)
+        self.tokens = Counter("cortex_tokens", "Tokens asked and answered.", ("caller", "kind"), registry=own)
+        self.dollars = Counter("cortex_dollars", "Price of each caller's tokens.", ("caller",), registry=own)
+        self.abstained = Counter("cortex_abstained", "Answers held back.", ("domain",), registry=own)
+        self.first_byte = _seconds("cortex_first_byte_seconds", "Time to the first byte of an answer.", own)
+        self.duration = _seconds("cortex_request_seconds", "Time to the last byte of an answer.", own)
+        self.ready = Gauge("cortex_engine_ready", "1 while the engine generates tokens.", registry=own)
+        self.starts = Gauge("cortex_engine_starts", "Starts of the engine.", registry=own)
+        self.working = Gauge("cortex_working", "Requests at the engine.", registry=own)
+        self.waiting = Gauge("cortex_waiting", "Requests that wait for a turn.", registry=own)
+        self.machine = Gauge("cortex_machine_dollars", "Cost of the machine so far.", registry=own)
 
-    def __post_init__(self) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"cortex_{name}", text, labels, registry=self.registry)
 
-        def seconds(name: str, text: str) -> Histogram:
-            return Histogram(f"cortex_{name}", text, ("path",), buckets=_SECONDS, registry=self.registry)
-
-        parts: dict[str, Any] = {
-            "requests": counter("requests_total", "Requests by path and status.", "path", "status"),
-            "tokens": counter("tokens_total", "Tokens asked and answered, by caller.", "caller", "kind"),
-            "dollars": counter("dollars_total", "Price of each caller's tokens.", "caller"),
-            "abstained": counter("abstained_total", "Answers held back, by domain.", "domain"),
-            "first_byte": seconds("first_byte_seconds", "Time to the first byte of an answer."),
-            "duration": seconds("request_seconds", "Time to the last byte of an answer."),
-            "ready": Gauge("cortex_engine_ready", "1 while the engine generates tokens.", registry=self.registry),
-            "starts": Gauge("cortex_engine_starts", "Starts of the engine.", registry=self.registry),
-            "working": Gauge("cortex_working", "Requests at the engine.", registry=self.registry),
-            "waiting": Gauge("cortex_waiting", "Requests that wait for a turn.", registry=self.registry),
-            "machine": Gauge("cortex_machine_dollars", "Cost of the machine so far.", registry=self.registry),
-        }
-        for name, metric in parts.items():
-            object.__setattr__(self, name, metric)
-
-    requests: Counter = field(init=False)
-    tokens: Counter = field(init=False)
-    dollars: Counter = field(init=False)
-    abstained: Counter = field(init=False)
-    first_byte: Histogram = field(init=False)
-    duration: Histogram = field(init=False)
-    ready: Gauge = field(init=False)
-    starts: Gauge = field(init=False)
-    working: Gauge = field(init=False)
-    waiting: Gauge = field(init=False)
-    machine: Gauge = field(init=False)
+def _seconds(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(name, text, ("path",), buckets=_BUCKETS, registry=registry)
 
 
 class Observed:
