@@ -280,7 +280,7 @@ def test_the_end_finishes_what_was_begun(own: Callable[..., Gateway]) -> None:
 
 
 def test_it_keeps_to_its_own_description(own: Callable[..., Gateway], tmp_path: Path) -> None:
-    """Whether a symbol or a date is in the data, no schema can say: such requests may be refused."""
+    """No schema can say which symbols and dates the data have: such requests may be refused."""
     text, record = make_key("ada", ("chat", "domains", "metrics"), 1_000_000, NOW)
     write_key(open_store(str(tmp_path / "bucket")), record)
     gateway = own(bucket=tmp_path / "bucket")
