@@ -99,7 +99,12 @@ def main() -> None:
         }
         words = [sys.executable, "-m", "scripts.bench.gateway"]
         done = subprocess.run(
-            words, env={**os.environ, CLIENT: json.dumps(task)}, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True
+            words,
+            env={**os.environ, CLIENT: json.dumps(task)},
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            check=True,
         )
     finally:
         engine.stop()
