@@ -24,6 +24,7 @@ from cortex.verbs import (
     releases,
     rent,
     server,
+    serving,
     watching,
 )
 
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, estimating, pricing, launching, rent, watching, releases, gateways):
+for verbs in (here, checking, planning, estimating, pricing, launching, rent, serving, watching, releases, gateways):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
 app.add_typer(datasets.app, name="dataset")

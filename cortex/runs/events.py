@@ -107,6 +107,8 @@ VALUES: dict[str, dict[str, Check]] = {
     "stopped": {"job?": _maybe(_count)},
     "teardown": {"machines?": _texts},
     "destroyed": {"machine": _text},
+    "serving": {"service": _text},
+    "unserved": {"service": _text},
     "bucket_unreachable": {"stage?": _text, "since?": _TIME, "reason?": _text},
     "bucket_answers": {"stage?": _text, "seconds?": _SECONDS},
 }

@@ -1,15 +1,16 @@
 """The verb that rents a machine outside of any run: for work by hand, or for a teacher."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cortex.errors import ConfigError
+from cortex.errors import ConfigError, UsageError
 from cortex.verbs.rent_options import (
     Cloud,
     DryRun,
     Yes,
     print_if_interrupted,
+    require_pushed,
     require_target,
     require_terminal,
     write_tasks,
@@ -39,10 +40,12 @@ def rent(
     settings, path = Settings(), find_job(name)
     target = require_target(cloud)
     document = resolve_job(path, settings=settings, target=target)
+    if "service" in document:
+        raise UsageError(f"{path} is a service, not a machine: `cortex serve RUN` starts it")
     environment = with_bucket_keys(os.environ, settings.bucket_url) if target else dict(os.environ)
     if not dry_run:
         require_terminal(yes)
-        _require_pushed([document])
+        require_pushed([document])
     cluster = cluster_name(path.stem)
     plan = make_plan(cluster, [document], settings.bucket_url, environment, where=path)
     plan.print(Console())
@@ -62,14 +65,3 @@ def rent(
     with print_if_interrupted(f"{cluster} may come up all the same: `.venv/bin/sky down {cluster}` ends it"):
         SkyPilotJobs().start_cluster(document, cluster, environment)
     print(f"{cluster} is up: `ssh {cluster}`; `.venv/bin/sky down {cluster}` ends it at once")
-
-
-def _require_pushed(documents: list[dict[str, Any]]) -> None:
-    from cortex.fleet.tasks.run_tasks import unpushed_images
-
-    missing = unpushed_images(documents)
-    if missing:
-        raise ConfigError(
-            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds "
-            "and pushes them, and writes it"
-        )

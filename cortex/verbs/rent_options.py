@@ -51,6 +51,18 @@ def require_terminal(yes: bool) -> None:
         raise RefusedError("refusing to rent machines unasked, and there is no terminal to ask at: add --yes (YES=1)")
 
 
+def require_pushed(documents: list[dict[str, Any]]) -> None:
+    """Refuse to start machines whose image was never pushed."""
+    from cortex.fleet.tasks.run_tasks import unpushed_images
+
+    missing = unpushed_images(documents)
+    if missing:
+        raise ConfigError(
+            f"images/digests.json names no pushed image for {', '.join(missing)}: `make images && make push` builds "
+            "and pushes them, and writes it"
+        )
+
+
 def write_tasks(documents: list[dict[str, Any]], name: str, folder: Path) -> None:
     from cortex.fleet.tasks.run_tasks import dump
 

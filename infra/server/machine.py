@@ -11,6 +11,9 @@ from infra.config import ServerConfig
 from infra.network import ANYWHERE, SSH, WorkerNetwork
 from infra.server.image import IMAGE
 
+REPLICAS = 8080
+"""The port of a service's replicas: `ports` of jobs/serve.yaml."""
+
 BURSTING = ("t2.", "t3.", "t3a.")
 """Burstable types, which by default bill processor time beyond a base share."""
 
@@ -132,17 +135,22 @@ class SkyPilotServer(pulumi.ComponentResource):
 
 
 def _admit(name: str, network: WorkerNetwork, address: aws.ec2.Eip, opts: pulumi.ResourceOptions) -> None:
-    """Allow the server's SSH to machines. A rule that names its group would only match private addresses."""
-    aws.vpc.SecurityGroupIngressRule(
-        f"{name}-ssh",
-        security_group_id=network.security_group_id,
-        cidr_ipv4=address.public_ip.apply(lambda found: f"{found}/32"),
-        ip_protocol="tcp",
-        from_port=SSH,
-        to_port=SSH,
-        description="SkyPilot's server",
-        opts=opts,
-    )
+    """Allow the server's connections to machines: SSH, and to a service's replicas, whose load balancer runs on it.
+
+    Rules that name the server's group would only match private addresses. SkyPilot finds the replicas' port open, and
+    does not ask to open it to everybody, which the server has no right to.
+    """
+    for label, port in (("ssh", SSH), ("replicas", REPLICAS)):
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-{label}",
+            security_group_id=network.security_group_id,
+            cidr_ipv4=address.public_ip.apply(lambda found: f"{found}/32"),
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description="SkyPilot's server",
+            opts=opts,
+        )
 
 
 def _credits(machine: str) -> aws.ec2.InstanceCreditSpecificationArgs | None:

@@ -20,9 +20,12 @@ from tests.testbed.cloud import ACCOUNT, BUCKET, ENDPOINT, KEY
 from tests.testbed.network import SKYPILOT_PORT
 from tests.testbed.place import Place
 
-# The jobs controller runs in the API server: a machine of its own would double what a launch takes here.
+# Controllers run in the API server, as on a stack's: a machine of their own would double what a launch takes here.
 CONFIG = """\
 jobs:
+  controller:
+    consolidation_mode: true
+serve:
   controller:
     consolidation_mode: true
 """

@@ -19,6 +19,9 @@ BUCKET_TAG = "cortex-bucket"
 """The tag that names the bucket of a machine's run, with `bucket_label` as its value: two buckets of one account may
 have a run of the same id."""
 
+SERVICE_TAG = "cortex-service"
+"""The tag of a service's replicas, with the service's name as its value."""
+
 _LONGEST = 55
 """Most characters of a label. With the prefix `cortex-` a name stays below 63, the tightest limit of any cloud."""
 

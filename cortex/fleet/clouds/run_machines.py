@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from typing import Any
 
 import yaml
 
@@ -10,6 +11,9 @@ from cortex.fleet.clouds.skypilot import managed_jobs, never_used, none_without_
 
 END_SECONDS = 1800
 """Most seconds until a cancelled job has ended its machines."""
+
+_STUCK = ("CONTROLLER_FAILED", "FAILED_CLEANUP")
+"""SkyServe's statuses of a service that `down` leaves as it is."""
 
 
 class SkyPilotMachines:
@@ -24,7 +28,7 @@ class SkyPilotMachines:
         with reaching_skypilot(f"look for machines of {run}"):
             if never_used():
                 return []
-            return [*_jobs(run), *_services(cluster_name(run)), *_clusters(run)]
+            return [*_jobs(run), *_services(run), *_clusters(run)]
 
     def destroy(self, name: str) -> None:
         """End a job, cluster or service, and return once its machines have ended; no error if it is gone already.
@@ -45,13 +49,13 @@ def _jobs(run: str) -> list[str]:
         dict.fromkeys(
             f"job/{record.job_id}"
             for record in found
-            if record.job_name == job_name(run) or run in _run_ids(record.user_yaml)
+            if record.job_name == job_name(run) or run in run_ids(record.user_yaml)
         )
     )
 
 
-def _run_ids(text: str | None) -> set[str]:
-    """The RUN_ID of each task of a job, from the YAML that was submitted."""
+def run_ids(text: str | None) -> set[str]:
+    """The RUN_ID of each task of a job or a service, from the YAML that was submitted."""
     try:
         tasks = list(yaml.safe_load_all(text or ""))
     except yaml.YAMLError:
@@ -72,15 +76,24 @@ def _clusters(run: str) -> list[str]:
     ]
 
 
-def _services(name: str) -> list[str]:
+def services() -> list[dict[str, Any]]:
+    """SkyServe's record of each service; none where its controller does not run."""
     import sky
     from sky import serve
 
     try:
-        found = sky.get(serve.status(None))
+        return sky.get(serve.status(None))
     except sky.exceptions.ClusterNotUpError as error:
         return none_without_controller(error)
-    return [f"service/{record['name']}" for record in found if record["name"] == name]
+
+
+def _services(run: str) -> list[str]:
+    """The run's services: by their name, or by the run whose release they serve."""
+    return [
+        f"service/{record['name']}"
+        for record in services()
+        if record["name"] == cluster_name(run) or run in run_ids(record.get("yaml_content"))
+    ]
 
 
 def _end_job(number: str) -> None:
@@ -106,7 +119,12 @@ def _end_service(name: str) -> None:
 
     sky.get(serve.down(name))
     deadline = time.monotonic() + END_SECONDS
-    while f"service/{name}" in _services(name):
+    while record := next((record for record in services() if record["name"] == name), None):
+        if record["status"].value in _STUCK:
+            raise RuntimeError(
+                f"the service is {record['status'].value}, and SkyServe ends no such service by itself: see in the "
+                f"cloud's console that its machines are gone, then `.venv/bin/sky serve down {name} --purge`"
+            )
         if time.monotonic() > deadline:
             raise TimeoutError(f"it is still shutting down after {END_SECONDS} s: look with `sky serve status`")
         time.sleep(5)

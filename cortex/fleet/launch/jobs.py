@@ -46,8 +46,8 @@ class SkyPilotJobs(SkyPilotMachines):
             from sky.utils.dag_utils import load_chain_dag_from_yaml_str
 
             dag = load_chain_dag_from_yaml_str(dump(documents, name))
-            _set_secrets(dag.tasks, documents, secrets)
-            with _launch_configuration(identity, documents):
+            set_secrets(dag.tasks, documents, secrets)
+            with launch_configuration(identity, documents):
                 numbers, _ = sky.stream_and_get(jobs.launch(dag, name=name, job_group=None))
             assert numbers, "it gave the job no number"
             return numbers[0]
@@ -63,14 +63,14 @@ class SkyPilotJobs(SkyPilotMachines):
             import sky
 
             task = sky.Task.from_yaml_config(dict(document))
-            _set_secrets([task], [document], secrets)
-            with _launch_configuration(None, [document]):
+            set_secrets([task], [document], secrets)
+            with launch_configuration(None, [document]):
                 number, _ = sky.stream_and_get(sky.launch(task, cluster_name=name))
             return number
 
 
 @contextmanager
-def _launch_configuration(identity: str | None, documents: Sequence[Mapping[str, Any]]) -> Generator[None]:
+def launch_configuration(identity: str | None, documents: Sequence[Mapping[str, Any]]) -> Generator[None]:
     """Within this context, submit with this instance profile in AWS, and without credential files of unused clouds.
 
     A task cannot say so: SkyPilot reads both from its configuration. A job keeps the configuration of its submission,
@@ -99,6 +99,7 @@ def _unused_clouds(documents: Sequence[Mapping[str, Any]]) -> set[str]:
     return {cloud for cloud in clouds_with_identity_setting() - own if not goes_to(documents, cloud)}
 
 
-def _set_secrets(tasks: Sequence[Any], documents: Sequence[dict[str, Any]], secrets: Mapping[str, str]) -> None:
+def set_secrets(tasks: Sequence[Any], documents: Sequence[dict[str, Any]], secrets: Mapping[str, str]) -> None:
+    """Give SkyPilot's tasks the values of the secrets that their documents name."""
     for task, document in zip(tasks, documents, strict=True):
         task.update_secrets({key: secrets[key] for key in document.get("secrets") or {} if key in secrets})

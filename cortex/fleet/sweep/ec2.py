@@ -11,7 +11,7 @@ from typing import Any
 
 from cortex.errors import ConfigError, CortexError
 from cortex.fleet.clouds import aws_api
-from cortex.fleet.clouds.job_names import BUCKET_TAG, OWNER_TAG, RUN_TAG
+from cortex.fleet.clouds.job_names import BUCKET_TAG, OWNER_TAG, RUN_TAG, SERVICE_TAG
 from cortex.fleet.sweep.standing import Kind
 
 CONTROLLERS = ("sky-jobs-controller-", "sky-serve-controller-")
@@ -42,6 +42,8 @@ class Thing:
     """A machine's type, a disk's size, an address."""
     zone: str | None = None
     spot: bool = False
+    service: str | None = None
+    """The service that a machine is a replica of."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -118,6 +120,7 @@ def _machines(client: Any, region: str) -> Iterator[Thing]:
                     what=found["InstanceType"],
                     zone=found["Placement"]["AvailabilityZone"],
                     spot=found.get("InstanceLifecycle") == "spot",
+                    service=tags.get(SERVICE_TAG),
                 )
 
 

@@ -25,6 +25,10 @@ QUIET = 60 * 60.0
 """Seconds without an entry after which a machine, which should write each minute, no longer counts as the run's. A new
 machine may take as long until its first entry: to boot, pull an image and find the bucket."""
 
+SERVED_GRACE = 2 * 60 * 60.0
+"""Seconds until the replicas of a service that no longer serves a run should be gone: when another run's release is
+rolled onto it, each of them stays until a new one has downloaded and loaded that."""
+
 CUT_OFF = HOLD_OUT + GRACE
 """Seconds for which a machine that went silent within a stage may still hold and deliver that stage's work: while it
 cannot reach its bucket, it tries for `HOLD_OUT`."""
@@ -89,12 +93,16 @@ class Standing:
     attempts: tuple[Attempt, ...] = ()
     """Attempts in the order of their epochs. Empty where no work can be lost: the release is in the bucket, or the run
     was torn down."""
+    services: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """Services of the run's release by name: the time of their end; None while they serve it."""
     unreadable: str | None = None
     """Reason why the state could not be read in full."""
 
-    def judge(self, kind: Kind, name: str, since: float, now: float) -> Verdict | None:
+    def judge(self, kind: Kind, name: str, since: float, now: float, service: str | None = None) -> Verdict | None:
         """The verdict on a thing that does not belong to a live run; None for one that may. `since` and `now` are the
-        cloud's time.
+        cloud's time, `service` is the service that the thing is a replica of.
+
+        A replica, which writes nothing, is left over once its service has ended `SERVED_GRACE` ago. Of all others,
 
         A machine that exists is left over when one of these holds:
 
@@ -107,8 +115,14 @@ class Standing:
         In every other case it counts as live: it may be booting, wait for a bucket that does not answer, or work for a
         live run without writing to its ledger.
         """
-        why, over = self._why(name, since, now)
+        why, over = self._why_served(service, now) if service in self.services else self._why(name, since, now)
         return Verdict(why, over, self.unreadable or self._keeps(kind, name, now)) if why else None
+
+    def _why_served(self, service: str | None, now: float) -> tuple[str, bool]:
+        ended = self.services[service or ""]
+        if ended is not None and now - ended > SERVED_GRACE:
+            return f"its service {service} ended {_ago(now - ended)}", True
+        return "", False
 
     def _why(self, name: str, since: float, now: float) -> tuple[str, bool]:
         if self.ended is not None and since <= self.ended and now - self.ended > GRACE:
@@ -190,6 +204,7 @@ def standing(store: Store, run: str) -> Standing:
         heard=heard,
         parted=parted,
         attempts=() if released else _attempts(entries),
+        services=_services(entries),
         unreadable=f"its ledger is damaged: {store.url}/{reader.damaged[0]}" if reader.damaged else None,
     )
 
@@ -223,6 +238,20 @@ def _signs(entries: Iterable[Entry]) -> tuple[dict[str, float], dict[str, float]
         elif entry.event["event"] == "machine_ended":
             parted[machine] = entry.written
     return heard, parted
+
+
+def _services(entries: Iterable[Entry]) -> dict[str, float | None]:
+    """Each service of the run, with the time of its end; None while it is up."""
+    found = dict[str, float | None]()
+    for entry in entries:
+        kind, service = entry.event["event"], entry.event.get("service")
+        if kind == "serving":
+            found[str(service)] = None
+        elif kind == "unserved":
+            found[str(service)] = entry.written
+        elif kind == "teardown":
+            found |= {name: entry.written for name, ended in found.items() if ended is None}
+    return found
 
 
 def _attempts(entries: Sequence[Entry]) -> tuple[Attempt, ...]:

@@ -94,7 +94,7 @@ def look(store: Store, regions: Sequence[str]) -> Sweep:
         if run is None:
             elsewhere = Verdict("its bucket does not answer" if unknown else "of another bucket", False, unknown)
             found.append(Leftover(thing, thing.label, elsewhere, True, None))
-        elif verdict := run.judge(thing.kind, thing.id, thing.since, now):
+        elif verdict := run.judge(thing.kind, thing.id, thing.since, now, thing.service):
             found.append(Leftover(thing, run.run, verdict, False, _dollars(thing, prices[thing.label])))
     found.sort(key=lambda leftover: (leftover.foreign, leftover.run, leftover.thing.kind != "machine"))
     failures = [fault for *_, fault in answers if fault] + ([unknown] if unknown else [])

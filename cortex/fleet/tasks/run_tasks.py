@@ -19,6 +19,7 @@ from cortex.fleet.tasks.renting import Renting, apply_renting
 from cortex.fleet.tasks.tracker_variables import with_trackers
 from cortex.paths import expand
 from cortex.profiles.profile import Profile
+from cortex.profiles.profile_sections import Hardware
 from cortex.runs.gpus import gpus_of
 from cortex.runs.pipeline import SKY_YAML, container_of, image_name, read_documents, with_container
 from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
@@ -106,8 +107,12 @@ def resolve_job(
     digests: Path = DIGESTS,
     environment: Mapping[str, str] = os.environ,
     target: Target | None = None,
+    run: str | None = None,
+    hardware: Hardware | None = None,
+    gpus: int = 0,
 ) -> dict[str, Any]:
-    """The one task of a file in `jobs/`, which belongs to no run: filled in as by `resolve`, with the file's own GPUs.
+    """The one task of a file in `jobs/`, filled in as by `resolve`: with the file's own GPUs and name, unless it works
+    for a `run`, and `hardware` and `gpus` are given.
 
     Raises:
         ConfigError: the file does not hold exactly one task, or no machine is left for it.
@@ -121,9 +126,9 @@ def resolve_job(
         bucket = ""  # the task uses no bucket, so any cloud will do
     task = _with_keys(task, bucket, target)
     nodes = task.get("num_nodes", 1)
-    machines = fit_alternatives(task, None, 0, bucket, settings.network_regions, target=target, nodes=nodes)
+    machines = fit_alternatives(task, hardware, gpus, bucket, settings.network_regions, target=target, nodes=nodes)
     task = {**task, "resources": machines}
-    return _Fill(path.stem, settings, read_digests(digests), environment)(task)
+    return _Fill(run or path.stem, settings, read_digests(digests), environment)(task)
 
 
 def find_job(name: str) -> Path:

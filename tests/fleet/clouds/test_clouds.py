@@ -23,7 +23,7 @@ from cortex.fleet.clouds.abilities import (
 from cortex.fleet.clouds.access import files_taken_along, refusal, require_pool
 from cortex.fleet.clouds.packages import install_command, missing_packages
 from cortex.fleet.clouds.task_clouds import clouds_of, goes_to
-from cortex.fleet.launch.jobs import _launch_configuration  # pyright: ignore[reportPrivateUsage]
+from cortex.fleet.launch.jobs import launch_configuration
 from cortex.fleet.preflight import bucket_keys_check
 from cortex.fleet.preflight.ground import Ground, places
 from cortex.fleet.tasks.alternatives import fit_alternatives
@@ -294,7 +294,7 @@ def test_the_keys_of_no_other_cloud_go_along(monkeypatch: pytest.MonkeyPatch, tm
 
     def taken(*infras: str) -> set[str]:
         documents = [{"name": "a", "resources": {"infra": infra} if infra else {}} for infra in infras]
-        with _launch_configuration("a-profile", documents):
+        with launch_configuration("a-profile", documents):
             kept = [cloud for name, cloud in CLOUD_REGISTRY.items() if _identity(name) == "NO_UPLOAD"]
         # Storage services are asked over the network, which is not available here.
         stores = ("cloudflare", "coreweave", "vastdata", "huggingface")

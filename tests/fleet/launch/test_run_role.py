@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cortex.errors import ConfigError, RefusedError
-from cortex.fleet.launch.jobs import _launch_configuration
+from cortex.fleet.launch.jobs import launch_configuration
 from cortex.fleet.launch.run_role import TRUST, RunRole
 from cortex.settings import Settings
 
@@ -145,7 +145,7 @@ def test_machines_of_other_clouds_get_no_key_of_aws(
     config = {"aws": {"remote_identity": [{"*": "cortex-dev-worker"}]}}
     with (
         skypilot_config.replace_skypilot_config_in_process(Config(deepcopy(config))),
-        _launch_configuration(identity, [{"name": "sft", "resources": machines} for machines in resources]),
+        launch_configuration(identity, [{"name": "sft", "resources": machines} for machines in resources]),
     ):
         found = skypilot_config.get_effective_workspace_region_config(
             cloud="aws", region="us-central1", keys=("remote_identity",), default_value=None
@@ -173,7 +173,7 @@ def test_what_is_submitted_carries_the_runs_role_and_controllers_what_they_had(
     rules = [controllers, {"*": "cortex-dev-worker"}]
     config: dict[str, dict[str, Any]] = {"aws": {"vpc_names": "cortex-dev", "remote_identity": rules}}
     with skypilot_config.replace_skypilot_config_in_process(Config(deepcopy(config))):
-        with _launch_configuration("cortex-dev-run-0", [ON_AWS]):
+        with launch_configuration("cortex-dev-run-0", [ON_AWS]):
             with_role = sent()
         assert sent() == config
     assert with_role

@@ -10,7 +10,7 @@ import pytest
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.fleet.clouds.job_names import run_label
-from cortex.fleet.sweep.standing import CUT_OFF, GRACE, QUIET, Kind, standing, standings
+from cortex.fleet.sweep.standing import CUT_OFF, GRACE, QUIET, SERVED_GRACE, Kind, standing, standings
 from cortex.profiles.profile import Profile
 from cortex.runs.context import create_run
 from cortex.runs.ledger import Ledger, folder
@@ -264,3 +264,27 @@ def test_what_cannot_be_read_is_said_and_kept(store: FolderStore, profile: Profi
     assert "ledger is damaged" in str(kept["damaged"]) and "00000002" in str(kept["damaged"])
     assert "is not a manifest" in str(kept["forged"]) and "same tag" in str(kept[run_label("Twin_1")])
     assert kept["fine"] is None and len(kept) == 4
+
+
+SERVED: Told = (9 * QUIET, "serving", {"service": "s"})
+SERVICES: dict[str, tuple[list[Told], str | None]] = {
+    "a replica is silent, and its service is up": ([SERVED], None),
+    "its service ended just now": ([SERVED, (SERVED_GRACE - 60, "unserved", {"service": "s"})], None),
+    "its service ended": ([SERVED, (SERVED_GRACE + 60, "unserved", {"service": "s"})], "its service s ended 2 h ago"),
+    "its service ended and began again": (
+        [SERVED, (8 * QUIET, "unserved", {"service": "s"}), (7 * QUIET, "serving", {"service": "s"})],
+        None,
+    ),
+    "another service ended": ([SERVED, (8 * QUIET, "unserved", {"service": "t"})], None),
+    "its run was torn down": ([SERVED, (8 * QUIET, "teardown", {"machines": []})], "its service s ended 8 h ago"),
+    "its service was never entered": ([LAUNCHED], "not heard of since 9 h ago"),
+}
+
+
+@pytest.mark.parametrize("case", SERVICES)
+def test_a_replica_goes_by_its_service(case: str, store: FolderStore) -> None:
+    told, words = SERVICES[case]
+    tell(store, *told)
+    verdict = standing(store, RUN).judge("machine", MINE, OLD, NOW, "s")
+    assert (verdict is None) == (words is None), verdict
+    assert words is None or verdict is None or words in verdict.why

@@ -48,7 +48,9 @@ def nothing_comes_in_but_what_is_named(world: World) -> None:
     ports = {
         ("tcp", port, port, str(source)) for port in world.config.service_ports for source in world.config.ssh_from
     }
-    assert inbound == among | {("tcp", 22, 22, source) for source in own} | ports
+    # A service's load balancer is on the server, and its replicas are machines.
+    replicas = {("tcp", 8080, 8080, source) for source in world.addresses}
+    assert inbound == among | {("tcp", 22, 22, source) for source in own} | ports | replicas
 
 
 def s3_is_reached_for_free(world: World) -> None:

@@ -19,6 +19,7 @@ from sky.utils import common_utils, schemas
 from cortex.fleet.launch.run_role import RunRole
 from cortex.verbs import watching
 from infra.outputs import server_config
+from infra.server.machine import REPLICAS
 from infra.server.policy import CLUSTER_TAG, SESSIONS
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import allowed
@@ -227,4 +228,6 @@ def _start_and_end(world: World, image: str) -> None:
         ports_to_open_on_launch=None,
     )
     sky_instance.run_instances(region, name, name, sky_aws.bootstrap_instances(region, name, config))
+    # A service's replica: SkyPilot opens its port itself, unless a rule has it.
+    sky_instance.open_ports(name, [str(REPLICAS)], provider)
     sky_instance.terminate_instances(name, provider)
