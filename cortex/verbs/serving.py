@@ -106,7 +106,7 @@ def unserve(
     services, settings = SkyPilotServices(), Settings()
     found = run_service.find_services(name, services)
     for service in found:
-        print(f"ending {service}; its replicas finish what they are at")
+        print(f"ending {service}; requests in flight are cut off")
         run_service.unserve(service, open_store(settings.bucket_url), services)
         print(f"service/{service.name}: destroyed")
     if not found:

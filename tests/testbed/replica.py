@@ -1,7 +1,7 @@
 """The program of a service's replica in the bed, in the place of the gateway: for the Python that machines have.
 
-`replica.py RUN PORT SECONDS`: an answer takes SECONDS, and says which machine gave it, and of which run. `/readyz` is 503
-in the first second, and once the cloud has announced that it takes the machine back; it answers all the same.
+`replica.py RUN PORT SECONDS`: an answer takes SECONDS, and says which machine gave it, and of which run. `/readyz` is
+503 in the first second, and once the cloud has announced that it takes the machine back; it answers all the same.
 """
 
 import json
