@@ -6,6 +6,7 @@ client sees, who tries again after a failure.
 
 import json
 import subprocess
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,21 +58,21 @@ def test_a_reclaimed_replica_loses_no_answer_and_is_replaced(inside: Inside) -> 
     with serving(inside, run, least=2) as endpoint, load(inside, run, endpoint) as asked:
         taken = replicas(inside, run)[0]
         until(lambda: {each["answer"]["machine"] for each in answers(asked)} == {*replicas(inside, run)}, "answers")
+        at, before = time.time(), len(answers(asked))
         inside.bed.reclaim(taken)
         until(lambda: taken not in replicas(inside, run), "the end of the machine")
-        at = len(answers(asked))
         until(lambda: len(replicas(inside, run)) == 2 and ready(inside, run) == 2, "its replacement", every=5)
         until(
-            lambda: {each["answer"]["machine"] for each in answers(asked)[at:]} >= {*replicas(inside, run)}, "its work"
+            lambda: {each["answer"]["machine"] for each in answers(asked)[before:]} >= {*replicas(inside, run)},
+            "its work",
         )
     told = answers(asked)
     failed = [each for each in told if each["faults"]]
     late = max(each["seconds"] for each in told)
-    print(
-        f"reclaimed without notice: {len(told)} requests, {len(failed)} failed once, none twice; slowest {late:.0f} s"
-    )
-    # In flight on the machine were no more than there are workers; SkyServe itself asks another replica.
-    assert len(failed) <= WORKERS and all(len(each["faults"]) == 1 for each in failed), failed
+    print(f"reclaimed: {len(told)} requests, {len(failed)} failed and asked again, slowest {late:.0f} s")
+    # SkyServe repeats what gets no answer. It fails a request whose three tries all go to the lost machine, as they may
+    # until a probe fails and the load balancer looks again.
+    assert len(failed) <= 2 * WORKERS and all(0 < each["began"] - at < NOTICED for each in failed), failed
 
 
 @pytest.mark.drawn("bed")
@@ -96,18 +97,20 @@ def test_a_release_is_rolled_on_without_a_lost_request(inside: Inside) -> None:
 def test_nothing_stands_while_nobody_asks(inside: Inside) -> None:
     run = "served-idle"
     publish(inside, run)
-    before = {*inside.python(RUNNING).split()}
     serve(inside, run, least=0)
     endpoint = state(inside, run)["endpoint"]
-    assert {*inside.python(RUNNING).split()} == before
+    assert not replicas(inside, run)
     asked = [inside.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", "{}", f"{endpoint}/answer").stdout]
     assert asked == ["503"], "there is no replica, which this request brings"
     until(lambda: ready(inside, run) == 1, "the first replica", every=5)
     found = inside.succeed("curl", "-sS", "--retry", "10", "--retry-all-errors", "-d", "{}", f"{endpoint}/answer")
     assert json.loads(found)["run"] == run
-    until(lambda: {*inside.python(RUNNING).split()} == before, "the end of the idle replica", every=5)
+    until(lambda: not replicas(inside, run), "the end of the idle replica", every=5)
     assert f"service/{cluster_name(run)}: destroyed" in inside.succeed("cortex", "unserve", run)
 
+
+NOTICED = 60
+"""Most seconds until the load balancer knows that a replica is gone."""
 
 WORKERS = 4
 SECONDS = 0.5
