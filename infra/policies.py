@@ -14,6 +14,9 @@ Statement: TypeAlias = dict[str, JsonValue]
 Condition: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
 """Required values by operator and key; of a list, any value will do."""
 
+API_KEYS = "serving/keys"
+"""The folder of a bucket with the hashes of a service's API keys."""
+
 TAGGING: list[JsonValue] = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:ReplicateTags"]
 """All actions that tag an object; a tag that is sent with an object's bytes also needs the first."""
 
@@ -167,11 +170,12 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
 
 
 def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
-    """Policy of a machine that belongs to no run, such as a workbench: as a run's, but it may read all runs, and write
-    none."""
+    """Policy of a machine that belongs to no run, such as a workbench or a service's replica: as a run's, but it may
+    read all runs, and the hashes of API keys, and write none."""
+    read = [f"{artifacts}/{folder}/*" for folder in (RUNS, BASES, API_KEYS)]
     return document(
         allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
-        allow("ReadInputs", ["s3:GetObject"], [f"{artifacts}/{RUNS}/*", f"{artifacts}/{BASES}/*", f"{data}/*"]),
+        allow("ReadInputs", ["s3:GetObject"], [*read, f"{data}/*"]),
         *_of_a_machine(key=key, repositories=repositories, regions=regions),
     )
 

@@ -182,7 +182,7 @@ def _require_keys(document: dict[str, Any], settings: "Settings", environment: "
 
 
 def _describe_address(endpoint: str, settings: "Settings") -> str:
-    """A load balancer's address, in words: from here, or through a session to SkyPilot's server in a stack's network."""
+    """A load balancer's address, in words: from here, or by a session to SkyPilot's server in a stack's network."""
     from urllib.parse import urlsplit
 
     from cortex.fleet.clouds.skypilot import has_remote_server

@@ -19,7 +19,7 @@ from cortex.profiles.profile import Profile
 from cortex.settings import Settings
 
 COPY_VARIABLE = "SERVED_COPY"
-"""Variable of the task that names the released copy to serve; empty for the gateway's own choice."""
+"""Variable of the task that names the released copy to serve."""
 
 KEYS_VARIABLE = "TRUSTED_SIGNERS"
 """Variable of the task that holds public keys: each in base64, separated by spaces."""
@@ -111,7 +111,7 @@ def resolve_service(
         UsageError: there is no such copy, or the numbers of replicas do not fit.
         ConfigError: the file is no service, or no machine is left for it.
     """
-    _, size = find_copy(release, run, copy)
+    chosen, size = find_copy(release, run, copy)
     hardware = profile.hardware
     gpus = gpus_for(size, gpu_sheet(hardware.accelerator)) if hardware.device == "cuda" else 0
     task = resolve_job(
@@ -133,7 +133,7 @@ def resolve_service(
         # `sky serve` adds the port to the file that it reads; without it SkyServe takes the task, and starts nothing.
         "service": {"ports": resources.get("ports"), **task["service"]},
         "resources": {**resources, "labels": labels},
-        "envs": {**task["envs"], COPY_VARIABLE: copy or ""},
+        "envs": {**task["envs"], COPY_VARIABLE: chosen},
     }
     return _scaled(task, scale or Scale())
 

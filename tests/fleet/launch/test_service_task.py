@@ -177,5 +177,7 @@ def test_a_replica_has_the_keys_that_are_trusted_here(copy: str | None, tmp_path
         text=True,
         check=True,
     ).stdout
-    named = "--copy w4 " if copy else ""
-    assert said == f"gateway r1 {named}--host 0.0.0.0 --port 8080 trust=signed keys=key of ada key of bo \n"
+    assert (
+        said
+        == f"gateway r1 --copy {copy or 'model'} --host 0.0.0.0 --port 8080 trust=signed keys=key of ada key of bo \n"
+    )

@@ -8,6 +8,7 @@ from parliament import analyze_policy_string
 
 from cortex.artifacts.file_names import CHECKPOINT_TAG
 from infra.names import BASE_TAG, RUN_TAG
+from infra.policies import API_KEYS
 from infra.server.policy import LOOKS, SESSIONS
 from tests.infra.checks.calls import CHECKPOINT, RELEASE, RUN, refused
 from tests.infra.emulation.authorization import allowed
@@ -129,12 +130,15 @@ def a_run_writes_the_copy_of_its_own_base_alone(world: World) -> None:
 
 
 def other_machines_read_and_write_no_run(world: World) -> None:
-    world.client("s3").put_object(Bucket=world.artifacts, Key=RELEASE, Body=b"weights")
+    of_service = f"{API_KEYS}/0123456789ab.json"
+    for key in (RELEASE, of_service):
+        world.client("s3").put_object(Bucket=world.artifacts, Key=key, Body=b"weights")
     with world.acting_as(world.names.worker) as machine:
         s3 = machine.client("s3")
-        assert s3.get_object(Bucket=world.artifacts, Key=RELEASE)["Body"].read() == b"weights"
+        for key in (RELEASE, of_service):
+            assert s3.get_object(Bucket=world.artifacts, Key=key)["Body"].read() == b"weights"
         machine.client("ecr").get_authorization_token()
-        for key in (CHECKPOINT, RELEASE, "runs//x", "runs/${aws:PrincipalTag/cortex-run}/x"):
+        for key in (CHECKPOINT, RELEASE, of_service, "runs//x", "runs/${aws:PrincipalTag/cortex-run}/x"):
             refused(lambda: s3.put_object(Bucket=world.artifacts, Key=key, Body=b""))  # noqa: B023 - called at once
             refused(lambda: s3.delete_object(Bucket=world.artifacts, Key=key))  # noqa: B023
         refused(lambda: machine.client("iam").list_roles())
