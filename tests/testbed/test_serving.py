@@ -1,4 +1,4 @@
-"""`cortex serve` and `cortex unserve`: SkyServe's replicas under load, one reclaimed, a release rolled on, none idle.
+"""`cortex serve` and `cortex unserve`: SkyServe's replicas under load, one reclaimed, and a release rolled on.
 
 The replicas' program is `replica.py`, since the bed's machines have no GPU and pull no image. What is counted is what a
 client sees, who tries again after a failure.
@@ -44,13 +44,6 @@ found = SkyPilotServices().find(sys.argv[1])
 print(json.dumps(found and {"status": found.status, "replicas": found.replicas, "endpoint": found.endpoint}))
 """
 
-EVENTS = """
-import json, sys
-from cortex.artifacts.open_store import open_store
-from cortex.runs.ledger import LedgerReader
-print(json.dumps([event["event"] for event in LedgerReader(open_store(sys.argv[1]), sys.argv[2]).new_events()]))
-"""
-
 
 @pytest.mark.drawn("bed")
 def test_a_reclaimed_replica_loses_no_answer_and_is_replaced(inside: Inside) -> None:
@@ -72,7 +65,7 @@ def test_a_reclaimed_replica_loses_no_answer_and_is_replaced(inside: Inside) -> 
     print(f"reclaimed: {len(told)} requests, {len(failed)} failed and asked again, slowest {late:.0f} s")
     # SkyServe repeats what gets no answer. It fails a request whose three tries all go to the lost machine, as they may
     # until a probe fails and the load balancer looks again.
-    assert len(failed) <= 2 * WORKERS and all(0 < each["began"] - at < NOTICED for each in failed), failed
+    assert len(failed) <= 2 * WORKERS and all(each["began"] < at + NOTICED for each in failed), failed
 
 
 @pytest.mark.drawn("bed")
@@ -90,24 +83,6 @@ def test_a_release_is_rolled_on_without_a_lost_request(inside: Inside) -> None:
     told = answers(asked)
     print(f"rolled: {len(told)} requests, {sum(each['answer']['run'] == new for each in told)} to the new release")
     assert not [each for each in told if each["faults"]]
-    assert (events(inside, old), events(inside, new)) == (["serving", "unserved"], ["serving", "unserved"])
-
-
-@pytest.mark.drawn("bed")
-def test_nothing_stands_while_nobody_asks(inside: Inside) -> None:
-    run = "served-idle"
-    publish(inside, run)
-    serve(inside, run, least=0)
-    endpoint = state(inside, run)["endpoint"]
-    assert not replicas(inside, run)
-    ask = ("curl", "-s", "-d", "{}", f"{endpoint}/answer")
-    refused = inside.run(*ask, "-o", "/dev/null", "-w", "%{http_code}").stdout
-    assert refused == "503", "there is no replica, which this request brings"
-    # It goes on asking: a replica that nobody asks would end before it was seen.
-    found = inside.succeed(*ask, "--fail", "--retry", "600", "--retry-delay", "2", "--retry-all-errors")
-    assert json.loads(found)["run"] == run
-    until(lambda: not replicas(inside, run), "the end of the idle replica", every=5)
-    assert f"service/{cluster_name(run)}: destroyed" in inside.succeed("cortex", "unserve", run)
 
 
 NOTICED = 60
@@ -197,7 +172,3 @@ def answers(file: Path) -> list[dict[str, Any]]:
     told = [json.loads(line) for line in lines]
     assert all(each["answer"] for each in told), [each for each in told if not each["answer"]]
     return told
-
-
-def events(inside: Inside, run: str) -> list[str]:
-    return json.loads(inside.python(EVENTS, inside.bucket, run).splitlines()[-1])
