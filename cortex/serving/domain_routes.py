@@ -74,7 +74,7 @@ def domain_router(service: Service) -> APIRouter:
 
 
 def _add(router: APIRouter, path: str, name: str, endpoint: Endpoint, most: int) -> None:
-    several = (Items[endpoint.request], Field(min_length=1, max_length=most))
+    several: Any = (Items[endpoint.request], Field(min_length=1, max_length=most))
     batch_type: Any = create_model(f"{endpoint.request.__name__}Batch", __base__=Section, requests=several)
 
     async def one(request: Request, body: Section, caller: DomainCaller) -> Answered:

@@ -62,6 +62,11 @@ def refuse_unfit(weights: Path, *, gpus: int) -> None:
     """
     if is_adapter(weights):
         raise ConfigError(f"{weights} holds an adapter alone: serve the copy `model`, into which it is merged")
+    if any(weights.glob("*.gguf")):
+        raise ConfigError(
+            f"{weights} holds a GGUF copy, which vLLM does not run: serve it with llama.cpp or Ollama (its "
+            "Modelfile is beside it), or another copy here"
+        )
     method = _quantization(weights)
     if method is None or gpus:
         return

@@ -38,6 +38,7 @@ def test_full_weights_run_anywhere(tmp_path: Path) -> None:
     [
         ({"adapter_config.json": "{}"}, "holds an adapter alone: serve the copy `model`"),
         ({}, "holds no config.json"),
+        ({"model.gguf": "GGUF", "Modelfile": ""}, "serve it with llama.cpp or Ollama"),
         ({"config.json": "{"}, "is no JSON: download the release again"),
     ],
 )
