@@ -95,8 +95,8 @@ show: setup ## show a run's stages, scores and verdict   RUN=<id>
 	@$(CORTEX) show "$(or $(RUN),$(error name the run: make $@ RUN=<id>))"
 download: setup ## download a run's release to this disk, and verify it   RUN=<id> [TO=<folder>] [FROM_CLUSTER=<name> over SSH, without a bucket]
 	@$(CORTEX) download "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(TO),--to "$(TO)") $(if $(FROM_CLUSTER),--from-cluster "$(FROM_CLUSTER)")
-serve: setup ## serve a run's release on rented machines, after showing a plan and asking   RUN=<id> [COPY=<name> CLOUD= YES=1 DRYRUN=1]
-	@$(CORTEX) serve "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(COPY),--copy "$(COPY)") $(ELSEWHERE) $(ASKED)
+serve: setup ## serve a run's release on rented machines, after showing a plan and asking   RUN=<id> [COPY=<name> LOCAL=1 on this machine, CLOUD= YES=1 DRYRUN=1]
+	@$(CORTEX) serve "$(or $(RUN),$(error name the run: make $@ RUN=<id>))" $(if $(LOCAL),--local) $(if $(COPY),--copy "$(COPY)") $(ELSEWHERE) $(ASKED)
 unserve: setup ## end a service, and its machines   [RUN=<id>]
 	@$(CORTEX) unserve $(if $(RUN),"$(RUN)")
 teardown: setup ## destroy a run's machines, once a verified copy of its release is here   RUN=<id> [ABANDON=1]

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cortex.artifacts.store import MissingObjectError, Store
-from cortex.errors import DataError, UsageError
+from cortex.errors import DataError, RefusedError, UsageError
 
 PREFIX = "serving/keys"
 """The folder of API keys in a bucket."""
@@ -97,6 +97,16 @@ def revoke_key(store: Store, number: str, now: datetime) -> ApiKey:
     revoked = key if key.revoked else key.model_copy(update={"revoked": now})
     write_key(store, revoked)
     return revoked
+
+
+def require_key(store: Store) -> None:
+    """Return if some API key of a bucket counts.
+
+    Raises:
+        RefusedError: there is none, so that whoever can reach a gateway could use it.
+    """
+    if all(key.revoked for key in read_keys(store).values()):
+        raise RefusedError(f"{store.url} holds no API key, and a gateway would answer nobody: cortex apikey add <name>")
 
 
 def find_key(text: str, keys: dict[str, ApiKey]) -> ApiKey | None:

@@ -23,9 +23,6 @@ from cortex.serving.serving_settings import ServingSettings
 from cortex.settings import Settings
 from cortex.urls import is_loopback
 
-DRAIN_NOTICE = 2.0
-"""Seconds between the first 503 of `/readyz` and the end of listening, in which a load balancer takes notice."""
-
 
 def make_service(
     release: ServedRelease, keys: Store | None, settings: Settings, serving: ServingSettings, *, gpus: int
@@ -90,7 +87,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.draining = True
-        await asyncio.sleep(DRAIN_NOTICE)
+        await asyncio.sleep(self._service.settings.notice_seconds)
         await super().shutdown(sockets)
 
 

@@ -41,6 +41,9 @@ class ServingSettings(BaseSettings):
     batch: int = Field(default=64, ge=1, le=1000)
     """Most requests in one batch."""
 
+    notice_seconds: float = Field(default=2.0, ge=0, le=600)
+    """Seconds after SIGTERM in which `/readyz` answers 503 and all else goes on, so that load balancers notice."""
+
     drain_seconds: float = Field(default=60.0, ge=0, le=3600)
     """Seconds that requests in flight may take after SIGTERM."""
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cortex.errors import RefusedError
 from cortex.text import json_text
 from cortex.verbs.options import AsJson, read_path
 from cortex.verbs.releases import SignedBy, trust_of
@@ -28,7 +27,7 @@ def gateway(
 ) -> None:
     """Serve a release on this machine, behind an API with an endpoint for each domain."""
     from cortex.artifacts.open_store import open_store
-    from cortex.serving.api_keys import read_keys
+    from cortex.serving.api_keys import read_keys, require_key
     from cortex.serving.gateway_server import is_local, make_service, serve
     from cortex.serving.served_release import open_release
     from cortex.serving.serving_settings import ServingSettings
@@ -37,8 +36,8 @@ def gateway(
     settings, serving, trust = Settings(), ServingSettings(), trust_of(Settings(), key)
     store = open_store(settings.bucket_url)
     asks = not without_keys and (not is_local(host) or bool(read_keys(store)))
-    if asks and not any(not known.revoked for known in read_keys(store).values()):
-        raise RefusedError(f"other machines can reach {host}, and there is no API key yet: cortex apikey add <name>")
+    if asks:
+        require_key(store)
     folder = read_path(target)
     if not folder.is_dir():
         folder = _download(target, key)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortex.errors import ConfigError, UsageError
+from cortex.verbs.gateways import gateway
 from cortex.verbs.options import Run, read_path
 from cortex.verbs.rent_options import (
     Cloud,
@@ -45,6 +46,9 @@ def serve(
     job: Annotated[
         Path | None, typer.Option(parser=read_path, metavar="FILE", help="In place of jobs/serve.yaml.")
     ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="On this machine, as `cortex gateway` does; with --copy alone.")
+    ] = False,
     cloud: Cloud = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -53,11 +57,12 @@ def serve(
     that is up, without a lost request."""
     import os
 
+    if local:
+        return gateway(run_id, copy or "model")
     from cortex.artifacts.open_store import open_store
     from cortex.console import Console
     from cortex.fleet.clouds.job_names import cluster_name
     from cortex.fleet.launch import run_service
-    from cortex.fleet.launch.run_launch import require_bucket
     from cortex.fleet.launch.service_task import Scale
     from cortex.fleet.launch.services import SkyPilotServices
     from cortex.fleet.tasks.bucket_keys import with_bucket_keys
@@ -70,22 +75,19 @@ def serve(
     document = _resolve(run_id, name, job, copy, scale, settings, environment, place)
     if not dry_run:
         require_terminal(yes)
-        require_bucket(settings.bucket_url)
-        require_pushed([document])
+        _require_ready(document, job, settings)
     plan = _plan(document, name, settings, environment, job)
     plan.print(Console())
     if dry_run:
-        write_tasks([document], name, settings.work(name))
-        return
+        return write_tasks([document], name, settings.work(name))
     _require_keys(document, settings, environment)
     services = SkyPilotServices()
     before = services.find(name)
     run_service.require_usable(before)
     if not yes:
-        change = f"Roll run {run_id} onto {before}, which serves run {before.run}?" if before else f"Start {name}?"
-        typer.confirm(change, abort=True)
+        typer.confirm(f"Roll run {run_id} onto {before}?" if before else f"Start {name}?", abort=True)
+    store = open_store(settings.bucket_url)
     with print_if_interrupted(f"{name} may come up all the same: `cortex unserve {name}` ends it"):
-        store = open_store(settings.bucket_url)
         endpoint = run_service.serve(document, run_id, name, before, store, services, environment)
     print(f"{name} {'gets run ' + run_id if before else 'starts'}; `cortex unserve {name}` ends it")
     print(f"address: {_describe_address(str(endpoint), settings)}")
@@ -121,6 +123,18 @@ def _require_name(service: str) -> str:
             f"--service {service!r}: name it with at most 55 of a-z, 0-9 and -, such as {run_label(service)}"
         )
     return service
+
+
+def _require_ready(document: dict[str, Any], job: Path | None, settings: "Settings") -> None:
+    """Refuse what replicas would find missing once they are rented."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.launch.run_launch import require_bucket
+    from cortex.serving.api_keys import require_key
+
+    if job is None:  # the shipped one starts gateways
+        require_key(open_store(settings.bucket_url))
+    require_bucket(settings.bucket_url)
+    require_pushed([document])
 
 
 def _resolve(

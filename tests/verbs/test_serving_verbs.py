@@ -1,5 +1,6 @@
 """`cortex serve` and `cortex unserve` as programs: their refusals, and what they show. The test bed serves for real."""
 
+import datetime as dt
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.folder_store import FolderStore
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
+from cortex.serving.api_keys import make_key, read_keys, revoke_key, write_key
 from tests.artifacts.strategies import write
 from tests.conftest import Cortex
 from tests.testbed.catalog import price, write_catalogs
@@ -17,6 +19,7 @@ from tests.verbs.test_launching import OFFLINE, told
 
 pytestmark = pytest.mark.integration
 
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 FILES = {"model/config.json": b"{}", "model/model.safetensors": b"w" * 100, "w4/config.json": b"{}"}
 
 
@@ -28,6 +31,7 @@ def serving(cortex: Cortex, tmp_path: Path) -> Cortex:
     for run in ("done", "begun"):
         create_run(store, run, load_profile("rehearsal"))
     publish(write(tmp_path / "r", FILES), store, "runs/done/release", kind="release")
+    write_key(store, make_key("ada", ("domains",), 60, NOW)[1])
     return partial(cortex, HOME=str(tmp_path), CORTEX_BUCKET=str(tmp_path / "bucket"), **OFFLINE)
 
 
@@ -47,6 +51,13 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
 def test_what_cannot_be_served_is_one_line(case: str, serving: Cortex) -> None:
     words, code, message = REFUSALS[case]
     assert message in told(serving(*words), code)
+
+
+def test_replicas_that_would_answer_nobody_are_not_rented(serving: Cortex, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "bucket")
+    for number in read_keys(store):
+        revoke_key(store, number, NOW)
+    assert "holds no API key" in told(serving("serve", "done", "--yes"), 77)
 
 
 def test_a_release_is_judged_before_anything_is_rented(serving: Cortex, tmp_path: Path) -> None:
