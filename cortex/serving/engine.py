@@ -1,10 +1,13 @@
 """An engine under supervision: started, asked for a token, restarted when it dies, and ended with the gateway."""
 
+import os
 import secrets
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -35,6 +38,30 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+_GUARD = """
+import os, sys
+pipe = int(sys.argv[1])
+if os.fork() == 0:
+    os.read(pipe, 1)
+    os.killpg(0, 9)
+os.close(pipe)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the engine, and leaves a process that kills the engine's group once nobody holds the pipe's other end. vLLM's
+workers outlive the program that started them, and would keep the GPU's memory where a gateway is killed."""
+
+
+@contextmanager
+def _ending_with_us(words: Sequence[str]) -> Generator[tuple[list[str], int]]:
+    """The command of an engine of which no process outlives this one, and the pipe that it needs."""
+    pipe, ours = os.pipe()
+    try:
+        yield [sys.executable, "-c", _GUARD, str(pipe), *words], pipe
+    finally:
+        os.close(pipe)
+        os.close(ours)
 
 
 class Engine:
@@ -85,7 +112,8 @@ class Engine:
         headers = {"Authorization": f"Bearer {self.key}"}
         with (
             self._log.open("a", encoding="utf-8") as log,
-            running(self._command.words, env=variables, stdout=log.fileno(), stderr=log.fileno()) as process,
+            _ending_with_us(self._command.words) as (words, pipe),
+            running(words, env=variables, stdout=log.fileno(), stderr=log.fileno(), pass_fds=(pipe,)) as process,
             httpx2.Client(base_url=self.url, headers=headers, timeout=PROBE_PATIENCE, trust_env=False) as client,
         ):
             faults, hangs_from = 0, float("inf")

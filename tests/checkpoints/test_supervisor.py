@@ -267,7 +267,7 @@ def test_what_ends_a_trainer_is_said_and_what_it_saved_is_kept(
 
 
 def test_at_its_cap_a_run_saves_and_stops_and_once_raised_ends_with_the_same_model(task: Task, start: Start) -> None:
-    store, capped = open_store(task.url), replace(task, steps=2000, save_steps=500, step_seconds=0.05, budget=30.0)
+    store, capped = open_store(task.url), replace(task, steps=2000, save_steps=2000, step_seconds=0.05, budget=30.0)
     a_dollar_a_second = Offer(cloud="aws", region="r", instance_type="t", spot=True, dollars_per_hour=3600)
     PriceList(taken=0, offers=(a_dollar_a_second,)).write(store, RUN)
     # The machine began to cost before this process did.

@@ -6,6 +6,8 @@ mid-stream), `slow` (a token each 0.2 s). FOLDER/log has a line for each request
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -88,6 +90,9 @@ def reply() -> str:
 
 
 if __name__ == "__main__":
+    # As vLLM's, it works in a process of its own, which does not end with it.
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (FOLDER / "processes").write_text(f"{os.getpid()} {worker.pid}")
     routes = [
         Route("/v1/completions", completions, methods=["POST"]),
         Route("/v1/chat/completions", chat, methods=["POST"]),

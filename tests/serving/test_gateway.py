@@ -188,6 +188,22 @@ def test_a_dead_engine_is_noticed_refused_fast_and_started_again(own: Callable[.
     assert gateway.metric("cortex_engine_starts") == 2
 
 
+def test_a_killed_gateway_leaves_no_engine_behind(own: Callable[..., Gateway]) -> None:
+    gateway = own()
+    processes = (gateway.folder / "processes").read_text().split()
+    assert all(Path("/proc", process).exists() for process in processes) and len(processes) == 2
+    gateway.process.kill()
+    gateway.process.wait()
+    until(lambda: not any(_runs(process) for process in processes), "the end of the engine's processes")
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path("/proc", process, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_hung_engine_is_not_ready(own: Callable[..., Gateway]) -> None:
     gateway = own()
     gateway.tell("hang")

