@@ -67,8 +67,7 @@ class EngineClient:
         Raises:
             Refusal: as `chat`, where the engine refuses before its first byte.
         """
-        stack = AsyncExitStack()
-        try:
+        async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.admission.turn())
             self.require_ready()
             asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
@@ -81,10 +80,7 @@ class EngineClient:
             if answer.status_code != 200:
                 await answer.aread()
                 self._read(answer)
-        except BaseException:
-            await stack.aclose()
-            raise
-        return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack)
+            return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack.pop_all())
 
     async def _events(self, answer: httpx2.Response, on_usage: OnUsage, *, with_usage: bool) -> AsyncGenerator[bytes]:
         pending = b""
