@@ -97,12 +97,15 @@ class Engine:
         pause = 1.0
         while not self._over.is_set():
             begun = time.monotonic()
-            code = self._run_once()
+            try:
+                ended = f"ended with {self._run_once()}"
+            except OSError as error:  # a full disk, which may have room again later
+                ended = f"could not be started: {error}"
             self.ready = False
             if self._over.is_set():
                 return
             pause = 1.0 if time.monotonic() - begun > STEADY_SECONDS else min(2 * pause, LONGEST_PAUSE)
-            logger.error(f"engine {self.name}: ended with {code}, starts again in {pause:g} s: {self._last_line()}")
+            logger.error(f"engine {self.name}: {ended}, starts again in {pause:g} s: {self._last_line()}")
             self._over.wait(pause)
 
     def _run_once(self) -> int | None:
@@ -150,6 +153,8 @@ class Engine:
 
     def _last_line(self) -> str:
         """The last line of the engine's log that is an error, or else its last line."""
+        if not self._log.is_file():
+            return "it printed nothing"
         lines = self._log.read_text(encoding="utf-8", errors="replace")[-20_000:].splitlines()
         telling = [line for line in lines if "Error" in line] or lines
         return harmless(telling[-1], limit=300) if telling else "it printed nothing"
