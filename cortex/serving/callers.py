@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -41,6 +41,8 @@ class Access:
     keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     tokens: Counter[str] = field(default_factory=Counter[str])
     """Tokens asked and answered, by caller, since the gateway started."""
+    dollars: defaultdict[str, float] = field(default_factory=lambda: defaultdict[str, float](float))
+    """Price of these tokens, by caller."""
 
     def __post_init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())

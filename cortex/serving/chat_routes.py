@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cortex.serving.callers import ChatCaller
 from cortex.serving.refusals import Refusal
+from cortex.serving.served_model import ServedModel
 from cortex.serving.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["openai"])
@@ -65,36 +66,24 @@ class ChatRequest(BaseModel):
 
 @router.get("/models")
 async def models(request: Request, _: ChatCaller) -> dict[str, Any]:
-    """The model that is served."""
-    release = service_of(request).release
-    entry = {
-        "id": release.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "cortex",
-        "copy": release.copy,
-        "manifest": release.manifest,
-        "signer": release.signer,
-        "domains": list(release.endpoints),
-    }
-    return {"object": "list", "data": [entry]}
+    """The models that are served, the default first."""
+    return {"object": "list", "data": [_entry(model) for model in service_of(request).models.values()]}
 
 
 @router.post("/chat/completions", response_model=None)
 async def chat(request: Request, body: ChatRequest, caller: ChatCaller) -> Response:
-    """An answer of the model to a conversation, whole or as a stream of events."""
+    """An answer of the named model to a conversation, whole or as a stream of events."""
     service = service_of(request)
-    if body.model != service.release.name:
-        raise Refusal(404, f"no model {body.model!r}: served is {service.release.name!r}")
+    model = service.model(body.model)
     asked = _within_limits(body, service)
 
     def on_usage(prompt: int, answer: int) -> None:
-        service.account(request, caller, prompt, answer)
+        service.account(request, caller, model, prompt, answer)
 
     if body.stream:
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return await service.client.stream(asked, on_usage, with_usage=with_usage)
-    found = await service.client.chat(request, asked)
+        return await model.client.stream(asked, on_usage, with_usage=with_usage)
+    found = await model.client.chat(request, asked)
     on_usage(*usage_of(found))
     return JSONResponse(found)
 
@@ -103,14 +92,28 @@ async def chat(request: Request, body: ChatRequest, caller: ChatCaller) -> Respo
 async def usage(request: Request, caller: ChatCaller) -> dict[str, Any]:
     """The caller's tokens since this gateway started, and their price."""
     service = service_of(request)
-    tokens = service.access.tokens[caller.id]
-    return {"tokens": tokens, "dollars": service.price(tokens)}
+    return {"tokens": service.access.tokens[caller.id], "dollars": service.access.dollars[caller.id]}
 
 
 def usage_of(answer: dict[str, Any]) -> tuple[int, int]:
     """Tokens of the prompt and of the answer, as the engine counts them."""
     usage = answer.get("usage") or {}
     return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+
+
+def _entry(model: ServedModel) -> dict[str, Any]:
+    """A model's entry in the list."""
+    release = model.release
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "cortex",
+        "copy": release.copy,
+        "manifest": release.manifest,
+        "signer": release.signer,
+        "domains": list(release.endpoints),
+    }
 
 
 def _within_limits(body: ChatRequest, service: Service) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, JsonValue, create_model
 
 from cortex.domains.domain import Endpoint, Question, Reading
@@ -13,11 +13,16 @@ from cortex.section import Items, Section
 from cortex.serving.callers import Caller, DomainCaller
 from cortex.serving.chat_routes import usage_of
 from cortex.serving.refusals import Refusal, error_body
+from cortex.serving.served_model import ServedModel
 from cortex.serving.service import Service, noted_of, service_of
 from cortex.text import harmless
 
 AT_ONCE = 8
 """Requests of one batch that are asked at the same time."""
+
+ModelName = Annotated[
+    str | None, Query(max_length=200, description="The model that is to answer, by its name in `/v1/models`.")
+]
 
 
 class Gate(BaseModel):
@@ -62,9 +67,11 @@ class Answered(BaseModel):
 
 
 def domain_router(service: Service) -> APIRouter:
-    """The routes of all domains of a release: `/v1/<domain>`, `/v1/<domain>/batch`, and `/v1/forecast` for a market."""
+    """The routes of all models' domains: `/v1/<domain>`, `/v1/<domain>/batch`, and `/v1/forecast` for a market."""
     router = APIRouter(prefix="/v1", tags=["domains"])
-    endpoints = service.release.endpoints
+    endpoints: dict[str, Endpoint] = {}
+    for model in service.models.values():
+        endpoints = {**model.release.endpoints, **endpoints}
     aliases = Counter(endpoint.alias for endpoint in endpoints.values())
     for name, endpoint in endpoints.items():
         _add(router, name, name, endpoint, service.settings.batch)
@@ -77,16 +84,18 @@ def _add(router: APIRouter, path: str, name: str, endpoint: Endpoint, most: int)
     several: Any = (Items[endpoint.request], Field(min_length=1, max_length=most))
     batch_type: Any = create_model(f"{endpoint.request.__name__}Batch", __base__=Section, requests=several)
 
-    async def one(request: Request, body: Section, caller: DomainCaller) -> Answered:
-        return await _answer(request, name, body, caller)
+    async def one(request: Request, body: Section, caller: DomainCaller, model: ModelName = None) -> Answered:
+        return await _answer(request, name, body, caller, service_of(request).model_for(name, model))
 
-    async def batch(request: Request, body: Any, caller: DomainCaller) -> list[Answered | dict[str, Any]]:
-        turns = asyncio.Semaphore(AT_ONCE)
+    async def batch(
+        request: Request, body: Any, caller: DomainCaller, model: ModelName = None
+    ) -> list[Answered | dict[str, Any]]:
+        turns, chosen = asyncio.Semaphore(AT_ONCE), service_of(request).model_for(name, model)
 
         async def answer(item: Section) -> Answered | dict[str, Any]:
             async with turns:
                 try:
-                    return await _answer(request, name, item, caller)
+                    return await _answer(request, name, item, caller, chosen)
                 except Refusal as refusal:
                     return error_body(refusal.status, refusal.message)
 
@@ -101,19 +110,19 @@ def _add(router: APIRouter, path: str, name: str, endpoint: Endpoint, most: int)
     )
 
 
-async def _answer(request: Request, name: str, body: Section, caller: Caller) -> Answered:
+async def _answer(request: Request, name: str, body: Section, caller: Caller, model: ServedModel) -> Answered:
     service = service_of(request)
-    release, endpoint = service.release, service.release.endpoints[name]
-    service.client.require_ready()
+    release, endpoint = model.release, model.release.endpoints[name]
+    model.client.require_ready()
     try:
         question = await asyncio.to_thread(endpoint.question, body)
     except DataError as error:
         raise Refusal(422, str(error)) from error
     except CortexError as error:  # the gateway's own settings, such as a source's key
         raise Refusal(503, f"the domain's source cannot be used here: {error}") from error
-    found = await service.client.chat(request, _asked(service, endpoint, question))
+    found = await model.client.chat(request, _asked(model, endpoint, question))
     usage = usage_of(found)
-    service.account(request, caller, *usage)
+    service.account(request, caller, model, *usage)
     choice = found["choices"][0]
     reply = str(choice["message"].get("content") or "")
     if service.settings.log_prompts:
@@ -121,12 +130,12 @@ async def _answer(request: Request, name: str, body: Section, caller: Caller) ->
     verdict = release.verdicts[name]
     read, gates = _judged(endpoint, question, reply, cut=choice.get("finish_reason") == "length")
     if read is None:
-        service.metrics.abstained.labels(name).inc()
+        service.metrics.abstained.labels(name, model.name).inc()
     return Answered(
         request_id=request.state.request_id,
         domain=name,
         question=question.id,
-        model=release.name,
+        model=model.name,
         copy=release.copy,
         manifest=release.manifest,
         abstained=read is None,
@@ -138,10 +147,10 @@ async def _answer(request: Request, name: str, body: Section, caller: Caller) ->
     )
 
 
-def _asked(service: Service, endpoint: Endpoint, question: Question) -> dict[str, Any]:
-    profile = service.release.profile
+def _asked(model: ServedModel, endpoint: Endpoint, question: Question) -> dict[str, Any]:
+    profile = model.release.profile
     asked: dict[str, Any] = {
-        "model": service.release.name,
+        "model": model.name,
         "messages": [message._asdict() for message in question.messages],
         "temperature": 0,
         "max_tokens": profile.evaluate.max_new_tokens,

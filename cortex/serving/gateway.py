@@ -23,7 +23,7 @@ from cortex.serving.telemetry import Observed
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of one service, whose engine is started and ended by the caller."""
+    """The application of one service, whose engines are started and ended by the caller."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -34,10 +34,11 @@ def create_app(service: Service) -> FastAPI:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
-            await service.client.close()
+            for client in service.clients:
+                await client.close()
 
     app = FastAPI(
-        title=f"cortex: {service.release.name}",
+        title=f"cortex: {', '.join(service.models)}",
         version=__version__,
         lifespan=lifespan,
         responses={code: {"description": text} for code, text in _REFUSALS.items()},
@@ -81,19 +82,22 @@ def _add_states(app: FastAPI) -> None:
 
     @app.get("/readyz", tags=["state"], responses={503: {"description": "It is starting, or ending."}})
     async def readyz(request: Request) -> JSONResponse:
-        """The engine has just generated a token, and the gateway takes requests."""
+        """Every engine has just generated a token, and the gateway takes requests."""
         service = service_of(request)
         words = "ready" if service.ready else "draining" if service.draining else "starting"
-        return JSONResponse({"status": words}, 200 if service.ready else 503)
+        models = {name: model.client.engine.ready for name, model in service.models.items()}
+        return JSONResponse({"status": words, "models": models}, 200 if service.ready else 503)
 
     @app.get("/metrics", tags=["state"], response_class=Response)
     async def metrics(request: Request, _: MetricsCaller) -> Response:
         """Metrics in Prometheus' text format."""
         service = service_of(request)
-        client, gauges = service.client, service.metrics
-        gauges.ready.set(client.engine.ready)
-        gauges.starts.set(client.engine.starts)
-        gauges.working.set(client.admission.working)
-        gauges.waiting.set(client.admission.waiting)
+        gauges = service.metrics
+        for client in service.clients:
+            name = client.engine.name
+            gauges.ready.labels(name).set(client.engine.ready)
+            gauges.starts.labels(name).set(client.engine.starts)
+            gauges.working.labels(name).set(client.admission.working)
+            gauges.waiting.labels(name).set(client.admission.waiting)
         gauges.machine.set((time.monotonic() - begun) / 3600 * service.settings.dollars_per_hour)
         return Response(generate_latest(gauges.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,81 +1,57 @@
-"""A gateway's process: the engine, the HTTP server in front of it, and an end in which no request is lost."""
+"""A gateway's process: the engines, the HTTP server in front of them, and an end in which no request is lost."""
 
 import asyncio
 import math
 import signal
 import socket
-from pathlib import Path
+from collections.abc import Sequence
 
 import uvicorn
 from loguru import logger
 
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError
-from cortex.serving.admission import Admission
 from cortex.serving.callers import Access
-from cortex.serving.engine import Engine, free_port
-from cortex.serving.engine_client import EngineClient
-from cortex.serving.engine_command import EngineCommand, engine_command
 from cortex.serving.gateway import create_app
-from cortex.serving.served_release import ServedRelease
+from cortex.serving.served_model import ServedModel
 from cortex.serving.service import Service
 from cortex.serving.serving_settings import ServingSettings
-from cortex.settings import Settings
 from cortex.urls import is_loopback
 
 
-def make_service(
-    release: ServedRelease, keys: Store | None, settings: Settings, serving: ServingSettings, *, gpus: int
-) -> Service:
-    """A service of a release on this machine. `keys` is the bucket with the API keys; None asks for none.
+def make_service(models: Sequence[ServedModel], keys: Store | None, serving: ServingSettings) -> Service:
+    """A service of models, the first of them the default. `keys` is the bucket with the API keys; None asks for none.
 
     Raises:
-        ConfigError: this machine cannot run the release's copy.
         DataError: the bucket's API keys cannot be read.
     """
-    port = free_port()
-    command = engine_command(release.weights, release.name, port, settings, gpus=gpus, max_tokens=serving.max_tokens)
-    logs = settings.home.absolute() / "serving"
-    logs.mkdir(parents=True, exist_ok=True)
-    return supervise(release, command, port, logs / "engine.log", keys, serving)
-
-
-def supervise(
-    release: ServedRelease,
-    command: EngineCommand,
-    port: int,
-    log: Path,
-    keys: Store | None,
-    serving: ServingSettings,
-) -> Service:
-    """A service whose engine is started by `command`, listens at `port` of the loopback, and prints to `log`."""
     access = Access(keys)
     access.read()
-    admission = Admission(serving.concurrency, serving.queue, serving.queue_seconds)
-    engine = Engine(release.name, command, port, log, busy=lambda: admission.working)
-    return Service(release, serving, access, EngineClient(engine, admission, serving.request_seconds))
+    return Service({model.name: model for model in models}, serving, access)
 
 
 def serve(service: Service, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C: then requests in flight are finished, and the engine ends.
+    """Serve until SIGTERM or Ctrl-C: then requests in flight are finished, and the engines end.
 
     Raises:
         ConfigError: the port is not free.
     """
-    release, engine = service.release, service.client.engine
+    engines = [client.engine for client in service.clients]
     server = _Server(_config(service), service)
     with _listening(host, port) as listening:
         # After its end uvicorn raises the signals again that it was ended by: this end is as it should be.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        engine.start()
+        for engine in engines:
+            engine.start()
         try:
-            logger.info(
-                f"{release.name}: {release.copy} of {release.manifest[:12]}, {release.signer}, at {host}:{port}"
-            )
+            for name, model in service.models.items():
+                held = model.release
+                logger.info(f"{name}: {held.copy} of {held.manifest[:12]}, {held.signer}, at {host}:{port}")
             asyncio.run(server.serve(sockets=[listening]))
         finally:
-            engine.stop()
+            for engine in engines:
+                engine.stop()
 
 
 class _Server(uvicorn.Server):

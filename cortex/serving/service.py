@@ -1,5 +1,6 @@
 """Everything that the routes of a gateway share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,8 @@ from fastapi import Request
 
 from cortex.serving.callers import Access, Caller
 from cortex.serving.engine_client import EngineClient
-from cortex.serving.served_release import ServedRelease
+from cortex.serving.refusals import Refusal
+from cortex.serving.served_model import ServedModel
 from cortex.serving.serving_settings import ServingSettings
 from cortex.serving.telemetry import Metrics
 
@@ -16,31 +18,64 @@ from cortex.serving.telemetry import Metrics
 class Service:
     """A gateway at work."""
 
-    release: ServedRelease
+    models: Mapping[str, ServedModel]
+    """By their names in the API, at least one; the first is the default."""
     settings: ServingSettings
     access: Access
-    client: EngineClient
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
     """True after SIGTERM: requests in flight are finished, and a load balancer is to send no more."""
 
     @property
-    def ready(self) -> bool:
-        return self.client.engine.ready and not self.draining
+    def default(self) -> ServedModel:
+        """The model that answers where a request names none."""
+        return next(iter(self.models.values()))
 
-    def account(self, request: Request, caller: Caller, prompt: int, answer: int) -> None:
+    @property
+    def clients(self) -> list[EngineClient]:
+        """The clients of all engines, each once."""
+        return list(dict.fromkeys(model.client for model in self.models.values()))
+
+    @property
+    def ready(self) -> bool:
+        return all(client.engine.ready for client in self.clients) and not self.draining
+
+    def model(self, name: str) -> ServedModel:
+        """The model of this name.
+
+        Raises:
+            Refusal: 404 where there is none.
+        """
+        if name not in self.models:
+            served = ", ".join(repr(each) for each in self.models)
+            raise Refusal(404, f"no model {name!r}: served {'is' if len(self.models) == 1 else 'are'} {served}")
+        return self.models[name]
+
+    def model_for(self, domain: str, name: str | None = None) -> ServedModel:
+        """The model that answers a request of a domain: the named one, or the first that was trained on it.
+
+        Raises:
+            Refusal: 404 where there is no such model, or it was not trained on this domain.
+        """
+        if name is None:
+            return next(model for model in self.models.values() if domain in model.release.endpoints)
+        model = self.model(name)
+        if domain not in model.release.endpoints:
+            raise Refusal(404, f"the model {name!r} answers {', '.join(model.release.endpoints)}, not {domain}")
+        return model
+
+    def account(self, request: Request, caller: Caller, model: ServedModel, prompt: int, answer: int) -> None:
         """Note the tokens of a request: for its caller's usage, the metrics, and its line of the log."""
+        dollars = model.price(prompt + answer)
         self.access.tokens[caller.id] += prompt + answer
-        self.metrics.tokens.labels(caller.id, "prompt").inc(prompt)
-        self.metrics.tokens.labels(caller.id, "answer").inc(answer)
-        self.metrics.dollars.labels(caller.id).inc(self.price(prompt + answer))
+        self.access.dollars[caller.id] += dollars
+        self.metrics.tokens.labels(caller.id, model.name, "prompt").inc(prompt)
+        self.metrics.tokens.labels(caller.id, model.name, "answer").inc(answer)
+        self.metrics.dollars.labels(caller.id, model.name).inc(dollars)
         noted = noted_of(request)
+        noted["model"] = model.name
         noted["prompt_tokens"] = noted.get("prompt_tokens", 0) + prompt
         noted["answer_tokens"] = noted.get("answer_tokens", 0) + answer
-
-    def price(self, tokens: int) -> float:
-        """Dollars for so many tokens."""
-        return tokens * self.settings.dollars_per_million_tokens / 1_000_000
 
 
 def noted_of(request: Request) -> dict[str, Any]:

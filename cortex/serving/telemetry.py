@@ -20,15 +20,15 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = own = CollectorRegistry()
         self.requests = Counter("cortex_requests", "Requests.", ("path", "status"), registry=own)
-        self.tokens = Counter("cortex_tokens", "Tokens asked and answered.", ("caller", "kind"), registry=own)
-        self.dollars = Counter("cortex_dollars", "Price of each caller's tokens.", ("caller",), registry=own)
-        self.abstained = Counter("cortex_abstained", "Answers held back.", ("domain",), registry=own)
+        self.tokens = Counter("cortex_tokens", "Tokens asked and answered.", ("caller", "model", "kind"), registry=own)
+        self.dollars = Counter("cortex_dollars", "Price of each caller's tokens.", ("caller", "model"), registry=own)
+        self.abstained = Counter("cortex_abstained", "Answers held back.", ("domain", "model"), registry=own)
         self.first_byte = _seconds("cortex_first_byte_seconds", "Time to the first byte of an answer.", own)
         self.duration = _seconds("cortex_request_seconds", "Time to the last byte of an answer.", own)
-        self.ready = Gauge("cortex_engine_ready", "1 while the engine generates tokens.", registry=own)
-        self.starts = Gauge("cortex_engine_starts", "Starts of the engine.", registry=own)
-        self.working = Gauge("cortex_working", "Requests at the engine.", registry=own)
-        self.waiting = Gauge("cortex_waiting", "Requests that wait for a turn.", registry=own)
+        self.ready = Gauge("cortex_engine_ready", "1 while the engine generates tokens.", ("engine",), registry=own)
+        self.starts = Gauge("cortex_engine_starts", "Starts of the engine.", ("engine",), registry=own)
+        self.working = Gauge("cortex_working", "Requests at the engine.", ("engine",), registry=own)
+        self.waiting = Gauge("cortex_waiting", "Requests that wait for a turn.", ("engine",), registry=own)
         self.machine = Gauge("cortex_machine_dollars", "Cost of the machine so far.", registry=own)
 
 

@@ -29,6 +29,7 @@ def gateway(
     from cortex.artifacts.open_store import open_store
     from cortex.serving.api_keys import read_keys, require_key
     from cortex.serving.gateway_server import is_local, make_service, serve
+    from cortex.serving.local_engines import serve_here
     from cortex.serving.served_release import open_release
     from cortex.serving.serving_settings import ServingSettings
     from cortex.settings import Settings
@@ -42,7 +43,8 @@ def gateway(
     if not folder.is_dir():
         folder = _download(target, key)
     release = open_release(folder, trust, settings, copy)
-    serve(make_service(release, store if asks else None, settings, serving, gpus=_count_gpus()), host=host, port=port)
+    model = serve_here(release, settings, serving, gpus=_count_gpus())
+    serve(make_service([model], store if asks else None, serving), host=host, port=port)
 
 
 def _download(run: str, key: Path | None) -> Path:

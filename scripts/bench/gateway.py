@@ -22,6 +22,7 @@ from cortex.artifacts.trust import Trust
 from cortex.serving.engine import free_port
 from cortex.serving.gateway import create_app
 from cortex.serving.gateway_server import make_service
+from cortex.serving.local_engines import serve_here
 from cortex.serving.served_release import open_release
 from cortex.serving.serving_settings import ServingSettings
 from cortex.settings import Settings
@@ -83,8 +84,9 @@ def main() -> None:
     parser.add_argument("--prompt", default="NEAR 1d mom7:+1 mom30:0 vol:-1 draw:0 range:4")
     args = parser.parse_args()
     release = open_release(args.release, Trust(), Settings())
-    service = make_service(release, None, Settings(), ServingSettings(), gpus=0)
-    engine, port = service.client.engine, free_port()
+    model = serve_here(release, Settings(), ServingSettings(), gpus=0)
+    service = make_service([model], None, ServingSettings())
+    engine, port = model.client.engine, free_port()
     server = uvicorn.Server(uvicorn.Config(create_app(service), port=port, log_config=None, access_log=False))
     engine.start()
     threading.Thread(target=server.run, daemon=True).start()
@@ -93,7 +95,7 @@ def main() -> None:
             time.sleep(0.5)
         task = {
             **{name: getattr(args, name) for name in ("concurrency", "requests", "rounds", "tokens", "prompt")},
-            "model": release.name,
+            "model": model.name,
             "direct": (engine.url, engine.key),
             "gateway": (f"http://127.0.0.1:{port}", ""),
         }

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ HELLO = {"model": "rehearsal", "messages": [{"role": "user", "content": "hello"}
 
 @dataclass
 class Gateway:
-    """A gateway at work, its engine's folder, and a client of it."""
+    """A gateway at work, the folder of its first engine, and a client of it."""
 
     folder: Path
     port: int
@@ -43,16 +43,22 @@ class Gateway:
         with self.client() as client:
             return client.get(path)
 
-    def tell(self, fault: str) -> None:
-        (self.folder / "fault").write_text(fault)
+    def tell(self, fault: str, model: str = "") -> None:
+        """Give the first model's engine a fault, or the named one's."""
+        (self.folder / model / "fault").write_text(fault)
 
-    def reply(self, text: str) -> None:
-        (self.folder / "reply").write_text(text)
+    def reply(self, text: str, model: str = "") -> None:
+        """Let the first model's engine answer with this text, or the named one's."""
+        (self.folder / model / "reply").write_text(text)
 
     @property
     def asked(self) -> list[str]:
-        """Lines of the engine's log."""
-        log = self.folder / "log"
+        """Lines of the first engine's log."""
+        return self.asked_of("")
+
+    def asked_of(self, model: str) -> list[str]:
+        """Lines of the log of a model's engine."""
+        log = self.folder / model / "log"
         return log.read_text().splitlines() if log.exists() else []
 
     def said(self) -> str:
@@ -85,15 +91,18 @@ def until(seen: Callable[[], bool], what: str, seconds: float = 20) -> float:
     return time.monotonic() - begun
 
 
-def start(folder: Path, bucket: Path | None = None, **settings: object) -> Gateway:
-    """A gateway whose engine has generated a token. `settings` are its own, without their prefix."""
+def start(folder: Path, bucket: Path | None = None, words: Sequence[str] = (), **settings: object) -> Gateway:
+    """A gateway whose engines have generated a token.
+
+    `words` are further ones of its command line, and `settings` its own, without their prefix.
+    """
     port = free_port()
     given = {f"CORTEX_SERVE_{name.upper()}": str(value) for name, value in settings.items()}
     others = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
-    words = [sys.executable, "-m", "tests.serving.gateway_program", str(port), str(folder)]
+    words = [sys.executable, "-m", "tests.serving.gateway_program", str(port), str(folder), *words]
     with (folder / "gateway.log").open("w") as log:
         process = subprocess.Popen(
-            words + ([str(bucket)] if bucket else []),
+            words + (["--bucket", str(bucket)] if bucket else []),
             env=others | given,
             cwd=CHECKOUT,
             text=True,

@@ -1,5 +1,9 @@
-"""A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [BUCKET]`."""
+"""A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
+Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME.
+"""
+
+import argparse
 import sys
 from pathlib import Path
 
@@ -9,7 +13,9 @@ from cortex.evaluation.record import Verdict
 from cortex.profiles.profile_file import load_profile
 from cortex.serving.engine import free_port
 from cortex.serving.engine_command import EngineCommand
-from cortex.serving.gateway_server import serve, supervise
+from cortex.serving.gateway_server import make_service, serve
+from cortex.serving.local_engines import supervise
+from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
 from cortex.settings import CHECKOUT, Settings
@@ -33,17 +39,28 @@ def release() -> ServedRelease:
     )
 
 
-def main() -> None:
-    port, folder, bucket = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+def model(name: str, folder: Path, serving: ServingSettings) -> ServedModel:
+    """The release under a name of its own."""
+    folder.mkdir(exist_ok=True)
     inner = free_port()
     words = (sys.executable, "-m", "tests.serving.engine_program", str(inner), str(folder))
     command = EngineCommand(words, {"PYTHONPATH": str(CHECKOUT)})
-    keys = open_store(bucket[0]) if bucket else None
-    serve(
-        supervise(release(), command, inner, folder / "engine.log", keys, ServingSettings()),
-        host="127.0.0.1",
-        port=port,
-    )
+    client = supervise(name, command, inner, folder / "engine.log", serving)
+    return ServedModel(name, release(), client, serving.dollars_per_million_tokens)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--bucket")
+    parser.add_argument("--also", action="append", default=[])
+    args = parser.parse_args()
+    serving = ServingSettings()
+    models = [model(release().name, args.folder, serving)]
+    models += [model(name, args.folder / name, serving) for name in args.also]
+    keys = open_store(args.bucket) if args.bucket else None
+    serve(make_service(models, keys, serving), host="127.0.0.1", port=args.port)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def test_an_answer_is_handed_on_as_the_engine_gave_it(gateway: Gateway) -> None:
     assert answer.json()["choices"][0]["message"]["content"] == "0 1 2 3 4 5 6 7 8 9"
     asked = json.loads(gateway.asked[-1])["asked"]
     assert asked == {"model": "rehearsal", "messages": [{"role": "user", "content": "hello"}]}
-    assert '"request": "mine-1"' in gateway.said() and "hello" not in gateway.said()
+    until(lambda: '"request": "mine-1"' in gateway.said(), "its line in the log, which comes after it")
+    assert "hello" not in gateway.said()
 
 
 def test_a_stream_comes_whole_and_its_usage_only_to_those_who_ask(gateway: Gateway) -> None:
@@ -72,7 +73,7 @@ def test_an_answer_that_cites_what_was_not_given_is_held_back(gateway: Gateway) 
     gateway.reply("no form at all")
     found = gateway.post("/v1/markets", {"symbol": "NEAR", "date": "2020-07-01"}).json()
     assert found["abstained"] and found["gates"][-1]["name"] == "readable" and not found["gates"][-1]["passed"]
-    assert gateway.metric('cortex_abstained_total{domain="markets"}') >= 2
+    assert gateway.metric('cortex_abstained_total{domain="markets",') >= 2
 
 
 def test_a_batch_answers_each_request_and_refuses_the_wrong_one(gateway: Gateway) -> None:
