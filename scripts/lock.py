@@ -18,11 +18,11 @@ ONE_LOCK = ("control", "docs", "infra", "serve", "skypilot", "testbed")
 """Environments with a single lock: those of the laptop, which have no CUDA libraries to leave out, and those that only
 run on a GPU."""
 
-WITHOUT_THE_KIT = ("docs", "skypilot")
+WITHOUT_THE_KIT = ("docs", "llama-cpp", "skypilot")
 """Environments in which none of the kit's code runs."""
 
-CPU_ALONE = ("vllm-cpu",)
-"""Environments of tests for machines without a GPU."""
+CPU_ALONE = ("llama-cpp", "vllm-cpu")
+"""Environments for machines without a GPU alone, of no image."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 

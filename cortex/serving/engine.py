@@ -6,16 +6,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from loguru import logger
 
 from cortex.process import running
-from cortex.serving.engine_command import EngineCommand
 from cortex.text import harmless
+
+Body = Mapping[str, Any]
+"""The body of a request to an engine."""
 
 PROBE_SECONDS = 2.0
 """Seconds between two probes. An answer to a user within that time counts as one."""
@@ -64,6 +68,24 @@ def _ending_with_us(words: Sequence[str]) -> Generator[tuple[list[str], int]]:
         os.close(ours)
 
 
+def in_words_of_vllm(body: Body) -> Body:
+    """The body as it is: the gateway writes requests as vLLM reads them."""
+    return body
+
+
+@dataclass(frozen=True)
+class EngineCommand:
+    """A program that serves one model on a port of the loopback, OpenAI-compatible."""
+
+    words: tuple[str, ...]
+    variables: dict[str, str]
+    """Its whole environment, less the key."""
+    key_variable: str = "VLLM_API_KEY"
+    """Variable from which it reads its key."""
+    translate: Callable[[Body], Body] = in_words_of_vllm
+    """Turns the body of a request for vLLM into one with the same meaning for this engine."""
+
+
 class Engine:
     """One engine on the loopback. `ready` is true while it has just generated a token."""
 
@@ -75,6 +97,7 @@ class Engine:
         """The key of this start, so that no other program on the machine can use the engine."""
         self.ready = False
         self.starts = 0
+        self.translate = command.translate
         self._command, self._log, self._busy = command, log, busy
         self._answered = 0.0
         self._over = threading.Event()
@@ -111,7 +134,7 @@ class Engine:
     def _run_once(self) -> int | None:
         """Start the engine, and watch it until it ends or hangs. Returns its exit code."""
         self.starts += 1
-        variables = {**self._command.variables, "VLLM_API_KEY": self.key}
+        variables = {**self._command.variables, self._command.key_variable: self.key}
         headers = {"Authorization": f"Bearer {self.key}"}
         with (
             self._log.open("a", encoding="utf-8") as log,

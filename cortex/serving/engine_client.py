@@ -52,7 +52,7 @@ class EngineClient:
             self.require_ready()
             try:
                 async with asyncio.timeout(self._seconds):
-                    answer = await unless_left(request, self._client.post(CHAT, json=body))
+                    answer = await unless_left(request, self._client.post(CHAT, json=self.engine.translate(body)))
             except TimeoutError:
                 raise self._slow() from None
             except httpx2.HTTPError as error:
@@ -71,7 +71,7 @@ class EngineClient:
             await stack.enter_async_context(self.admission.turn())
             self.require_ready()
             asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-            call = self._client.build_request("POST", CHAT, json=asked)
+            call = self._client.build_request("POST", CHAT, json=self.engine.translate(asked))
             try:
                 answer = await self._client.send(call, stream=True)
             except httpx2.HTTPError as error:

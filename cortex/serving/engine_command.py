@@ -1,124 +1,36 @@
-"""The command that starts an engine for a folder of weights on this machine, and the refusal of what it cannot run."""
+"""The command that starts an engine for a folder of weights: llama.cpp for a GGUF file, vLLM for all others."""
 
-import json
-import os
-import sys
-import tempfile
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
-from cortex.errors import ConfigError
-from cortex.limits import CONFIG_BYTES, read_file
-from cortex.local.environments import cpu_lock, environment, on_path
-from cortex.models.model_files import is_adapter
+from cortex.serving.engine import EngineCommand
+from cortex.serving.llama_command import llama_command
+from cortex.serving.vllm_command import vllm_command
 from cortex.settings import Settings
-
-CPU_IMAGE = "vllm-cpu"
-"""The environment with vLLM's release for CPUs."""
-
-_PROCESSOR = Path("/proc/cpuinfo")
-
-
-@dataclass(frozen=True)
-class EngineCommand:
-    """A program that serves one model on a port of the loopback, OpenAI-compatible."""
-
-    words: tuple[str, ...]
-    variables: dict[str, str]
-    """Its whole environment, less the key."""
 
 
 def engine_command(
-    weights: Path, name: str, port: int, settings: Settings, *, gpus: int, max_tokens: int
+    weights: Path,
+    name: str,
+    port: int,
+    settings: Settings,
+    *,
+    gpus: int,
+    max_tokens: int,
+    context: int,
+    patterns: Sequence[str] = (),
 ) -> EngineCommand:
-    """The command that serves `weights` as the model `name`, with vLLM on so many GPUs, or on the CPU.
+    """The command that serves `weights` as the model `name` on a port of the loopback.
 
-    Answers end after `max_tokens`, or where the model's context does.
-
-    Raises:
-        ConfigError: this machine cannot run these weights, or has no vLLM.
-    """
-    refuse_unfit(weights, gpus=gpus)
-    python, variables = _vllm(settings, gpus)
-    words = [
-        *(python, "-m", "vllm.entrypoints.cli.main", "serve", str(weights), "--served-model-name", name),
-        *("--host", "127.0.0.1", "--port", str(port), "--disable-uvicorn-access-log"),
-        *("--override-generation-config", json.dumps({"max_new_tokens": max_tokens})),
-    ]
-    if gpus:
-        words += ["--tensor-parallel-size", str(gpus)]
-    else:
-        # Compiling takes a CPU longer than many answers.
-        words += ["--dtype", "float32", "--enforce-eager"]
-    return EngineCommand(tuple(words), variables)
-
-
-def refuse_unfit(weights: Path, *, gpus: int) -> None:
-    """Refuse weights that this machine cannot run, which an engine would find out at its first request.
+    Answers end after `max_tokens`, or where the context does: the model's own in vLLM, and `context` tokens in
+    llama.cpp, which sets memory aside for all of it. `patterns` are the regular expressions to which requests will keep
+    their answers.
 
     Raises:
-        ConfigError: the reason, and what runs here.
+        ConfigError: this machine cannot run these weights, has no engine for them, or a pattern is none that it knows.
     """
-    if is_adapter(weights):
-        raise ConfigError(f"{weights} holds an adapter alone: serve the copy `model`, into which it is merged")
     if any(weights.glob("*.gguf")):
-        raise ConfigError(
-            f"{weights} holds a GGUF copy, which vLLM does not run: serve it with llama.cpp or Ollama (its "
-            "Modelfile is beside it), or another copy here"
+        return llama_command(
+            weights, name, port, settings, gpus=gpus, max_tokens=max_tokens, context=context, patterns=patterns
         )
-    method = _quantization(weights)
-    if method is None or gpus:
-        return
-    missing = sorted({"avx512f", "avx512bw", "avx512vl"} - _processor_flags())
-    if missing:
-        raise ConfigError(
-            f"{weights.name} is quantized ({method}), and this processor lacks {', '.join(missing)}, which vLLM's "
-            "kernels for it need: serve the copy `model` here, or this one on a GPU"
-        )
-
-
-def _quantization(weights: Path) -> str | None:
-    try:
-        config = json.loads(read_file(weights / "config.json", CONFIG_BYTES))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{weights} holds no config.json, so no model that vLLM could load") from error
-    except ValueError as error:
-        raise ConfigError(f"{weights / 'config.json'} is no JSON: download the release again") from error
-    section = config.get("quantization_config") if isinstance(config, dict) else None
-    return None if section is None else str(section.get("quant_method", "unknown"))
-
-
-def _processor_flags() -> set[str]:
-    lines = _PROCESSOR.read_text(encoding="utf-8").splitlines() if _PROCESSOR.exists() else []
-    return set(next((line.partition(":")[2] for line in lines if line.startswith("flags")), "").split())
-
-
-def _vllm(settings: Settings, gpus: int) -> tuple[str, dict[str, str]]:
-    """An interpreter that has vLLM, and its environment."""
-    own = {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
-    if find_spec("vllm"):
-        return sys.executable, {**os.environ, **own}
-    if gpus:
-        raise ConfigError("this environment has no vLLM for GPUs: run it in the image cortex-serve")
-    folder = environment(CPU_IMAGE, settings)
-    variables = {**os.environ, **on_path(folder), **own}
-    variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}{os.pathsep}{_named_vllm()}"
-    # By default, vLLM on a CPU takes much of the machine's memory for its cache, and binds its threads to cores.
-    variables |= {"VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "1")}
-    variables |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_USE_FLASHINFER_SAMPLER": "0"}
-    return str(folder / "bin" / "python"), variables
-
-
-def _named_vllm() -> Path:
-    """A folder with the version of `vllm`, for which vLLM asks; its release for CPUs is called `vllm-cpu`."""
-    lines = cpu_lock(CPU_IMAGE).read_text(encoding="utf-8").splitlines()
-    locked = next(line for line in lines if line.startswith("vllm-cpu=="))
-    release = locked.split("==")[1].split()[0]
-    folder = Path(tempfile.gettempdir(), f"cortex-vllm-{release}-{os.getuid()}")
-    described = folder / f"vllm-{release}+cpu.dist-info"
-    described.mkdir(parents=True, exist_ok=True)
-    (described / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: vllm\nVersion: {release}+cpu\n", encoding="utf-8"
-    )
-    return folder
+    return vllm_command(weights, name, port, settings, gpus=gpus, max_tokens=max_tokens)

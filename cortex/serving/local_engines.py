@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from cortex.serving.admission import Admission
-from cortex.serving.engine import Engine, free_port
+from cortex.serving.engine import Engine, EngineCommand, free_port
 from cortex.serving.engine_client import EngineClient
-from cortex.serving.engine_command import EngineCommand, engine_command
+from cortex.serving.engine_command import engine_command
 from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
@@ -21,7 +21,16 @@ def serve_here(
         ConfigError: this machine cannot run the release's copy.
     """
     name, port = name or release.name, free_port()
-    command = engine_command(release.weights, name, port, settings, gpus=gpus, max_tokens=serving.max_tokens)
+    command = engine_command(
+        release.weights,
+        name,
+        port,
+        settings,
+        gpus=gpus,
+        max_tokens=serving.max_tokens,
+        context=serving.context_tokens or release.profile.sft.sequence_length,
+        patterns=[endpoint.pattern for endpoint in release.endpoints.values() if endpoint.pattern],
+    )
     client = supervise(name, command, port, log_file(settings, name), serving)
     return ServedModel(name, release, client, serving.dollars_per_million_tokens)
 

@@ -38,6 +38,10 @@ class ServingSettings(BaseSettings):
     max_tokens: int = Field(default=4096, ge=1, le=1_000_000)
     """Most tokens of one answer."""
 
+    context_tokens: int | None = Field(default=None, ge=32, le=10_000_000)
+    """Most tokens of a prompt and its answer in llama.cpp, which sets memory aside for them; by default the profile's
+    `sft.sequence_length`. vLLM takes the model's own context."""
+
     batch: int = Field(default=64, ge=1, le=1000)
     """Most requests in one batch."""
 

@@ -1,20 +1,21 @@
 """A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
-Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME.
+Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--weights NAME`, the weights
+of FOLDER/NAME are served by their real engine.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cortex.artifacts.open_store import open_store
 from cortex.domains.markets.domain import Markets
 from cortex.evaluation.record import Verdict
 from cortex.profiles.profile_file import load_profile
-from cortex.serving.engine import free_port
-from cortex.serving.engine_command import EngineCommand
+from cortex.serving.engine import EngineCommand, free_port
 from cortex.serving.gateway_server import make_service, serve
-from cortex.serving.local_engines import supervise
+from cortex.serving.local_engines import serve_here, supervise
 from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
@@ -55,9 +56,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bucket")
     parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--weights")
     args = parser.parse_args()
     serving = ServingSettings()
-    models = [model(release().name, args.folder, serving)]
+    if args.weights:
+        served = replace(release(), folder=args.folder, copy=args.weights)
+        models = [serve_here(served, Settings(), serving, gpus=0)]
+    else:
+        models = [model(release().name, args.folder, serving)]
     models += [model(name, args.folder / name, serving) for name in args.also]
     keys = open_store(args.bucket) if args.bucket else None
     serve(make_service(models, keys, serving), host="127.0.0.1", port=args.port)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.serving.engine import Engine, free_port
-from cortex.serving.engine_command import EngineCommand
+from cortex.serving.engine import Engine, EngineCommand, free_port
 from tests.serving.conftest import until
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cortex.errors import ConfigError
-from cortex.serving import engine_command
-from cortex.serving.engine_command import refuse_unfit
+from cortex.serving import vllm_command
+from cortex.serving.vllm_command import refuse_unfit
 
 
 def weights(folder: Path, config: object) -> Path:
@@ -20,7 +20,7 @@ def weights(folder: Path, config: object) -> Path:
 def test_a_quantized_copy_needs_a_gpu_or_avx_512(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = weights(tmp_path, {"quantization_config": {"quant_method": "compressed-tensors"}})
     processor = tmp_path / "cpuinfo"
-    monkeypatch.setattr(engine_command, "_PROCESSOR", processor)
+    monkeypatch.setattr(vllm_command, "_PROCESSOR", processor)
     processor.write_text("flags\t\t: fpu avx2\n")
     with pytest.raises(ConfigError, match=r"gptq-w4 is quantized .* lacks avx512bw, avx512f, avx512vl"):
         refuse_unfit(copy, gpus=0)
@@ -38,7 +38,6 @@ def test_full_weights_run_anywhere(tmp_path: Path) -> None:
     [
         ({"adapter_config.json": "{}"}, "holds an adapter alone: serve the copy `model`"),
         ({}, "holds no config.json"),
-        ({"model.gguf": "GGUF", "Modelfile": ""}, "serve it with llama.cpp or Ollama"),
         ({"config.json": "{"}, "is no JSON: download the release again"),
     ],
 )
