@@ -1,7 +1,7 @@
 """A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
-Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--weights NAME`, the weights
-of FOLDER/NAME are served by their real engine.
+Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--weights NAME` the real
+engine serves the weights of FOLDER/NAME.
 """
 
 import argparse

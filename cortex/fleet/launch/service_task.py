@@ -65,12 +65,16 @@ def find_copy(release: Manifest, run: str, name: str | None) -> tuple[str, int]:
     """A released model by its folder, and its bytes: the named one, or the full weights, or the largest there is.
 
     Raises:
-        UsageError: the release has none of that name.
+        UsageError: the release has none of that name, or one that vLLM does not serve.
         DataError: the release holds no model.
     """
     copies = copies_of(release)
     if not copies:
         raise DataError(f"the release of run {run} holds no model that vLLM serves: see `cortex show {run}`")
+    if any(entry.name.startswith(f"{name}/") and entry.name.endswith(".gguf") for entry in release.files):
+        raise UsageError(
+            f"{name} of run {run} is a GGUF copy, and replicas have vLLM alone: serve it by `make serve LOCAL=1`"
+        )
     if name is not None and name not in copies:
         raise UsageError(f"the release of run {run} has no copy {name!r}: it has {', '.join(copies)}")
     chosen = name or (FULL if FULL in copies else max(copies, key=lambda folder: copies[folder]))

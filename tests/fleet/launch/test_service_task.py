@@ -93,6 +93,9 @@ def test_only_whole_models_are_copies() -> None:
         find_copy(SMALL, "r1", "w5")
     with pytest.raises(DataError, match="holds no model"):
         find_copy(release(), "r1", None)
+    held = (*SMALL.files, FileEntry(name="gguf-q8_0/model.gguf", size=GB, sha256="0" * 64))
+    with pytest.raises(UsageError, match="gguf-q8_0 of run r1 is a GGUF copy, and replicas have vLLM alone"):
+        find_copy(SMALL.model_copy(update={"files": held}), "r1", "gguf-q8_0")
 
 
 @pytest.mark.parametrize(("size", "gpus"), [(16, 1), (60, 2), (141, 4), (400, 8)])
