@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import httpx2
 from loguru import logger
 
 from cortex.process import running
-from cortex.text import harmless
+from cortex.serving.engine_log import hold, last_error, trim
 
 Body = Mapping[str, Any]
 """The body of a request to an engine."""
@@ -128,7 +128,7 @@ class Engine:
             if self._over.is_set():
                 return
             pause = 1.0 if time.monotonic() - begun > STEADY_SECONDS else min(2 * pause, LONGEST_PAUSE)
-            logger.error(f"engine {self.name}: {ended}, starts again in {pause:g} s: {self._last_line()}")
+            logger.error(f"engine {self.name}: {ended}, starts again in {pause:g} s: {last_error(self._log)}")
             self._over.wait(pause)
 
     def _run_once(self) -> int | None:
@@ -142,6 +142,8 @@ class Engine:
             running(words, env=variables, stdout=log.fileno(), stderr=log.fileno(), pass_fds=(pipe,)) as process,
             httpx2.Client(base_url=self.url, headers=headers, timeout=PROBE_PATIENCE, trust_env=False) as client,
         ):
+            hold(log.fileno())
+            logger.info(f"engine {self.name}: starts, and prints to {self._log}")
             faults, hangs_from = 0, float("inf")
             while process.poll() is None and not self._over.is_set() and time.monotonic() < hangs_from:
                 if self._generates(client):
@@ -155,6 +157,8 @@ class Engine:
                     if faults > (1 if self._busy() else 0):
                         logger.error(f"engine {self.name}: generates no token within {PROBE_PATIENCE:g} s")
                         self.ready, hangs_from = False, time.monotonic() + HUNG_SECONDS
+                with suppress(OSError):  # a full disk, or a log that somebody removed, ends no engine
+                    trim(self._log)
                 self._wait_for_exit(process.poll, PROBE_SECONDS if self.ready else 0.5)
             self.ready = False
             return process.poll()
@@ -173,11 +177,3 @@ class Engine:
             return answer.status_code == 200 and answer.json()["usage"]["completion_tokens"] >= 1
         except (httpx2.HTTPError, ValueError, LookupError, TypeError):
             return False
-
-    def _last_line(self) -> str:
-        """The last line of the engine's log that is an error, or else its last line."""
-        if not self._log.is_file():
-            return "it printed nothing"
-        lines = self._log.read_text(encoding="utf-8", errors="replace")[-20_000:].splitlines()
-        telling = [line for line in lines if "Error" in line] or lines
-        return harmless(telling[-1], limit=300) if telling else "it printed nothing"

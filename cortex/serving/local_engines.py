@@ -6,6 +6,7 @@ from cortex.serving.admission import Admission
 from cortex.serving.engine import Engine, EngineCommand, free_port
 from cortex.serving.engine_client import EngineClient
 from cortex.serving.engine_command import engine_command
+from cortex.serving.engine_log import log_file
 from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
@@ -31,7 +32,7 @@ def serve_here(
         context=serving.context_tokens or release.profile.sft.sequence_length,
         patterns=[endpoint.pattern for endpoint in release.endpoints.values() if endpoint.pattern],
     )
-    client = supervise(name, command, port, log_file(settings, name), serving)
+    client = supervise(name, command, port, log_file(settings, name, port), serving)
     return ServedModel(name, release, client, serving.dollars_per_million_tokens)
 
 
@@ -40,10 +41,3 @@ def supervise(name: str, command: EngineCommand, port: int, log: Path, serving: 
     admission = Admission(serving.concurrency, serving.queue, serving.queue_seconds)
     engine = Engine(name, command, port, log, busy=lambda: admission.working)
     return EngineClient(engine, admission, serving.request_seconds)
-
-
-def log_file(settings: Settings, name: str) -> Path:
-    """The log of the engine of this name."""
-    logs = settings.home.absolute() / "serving"
-    logs.mkdir(parents=True, exist_ok=True)
-    return logs / f"engine-{name}.log"
