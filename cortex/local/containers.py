@@ -68,10 +68,9 @@ class Containers:
                 )
         if self.profile.domain.key_variables():
             raise ConfigError(f"profile {self.profile.name} asks a service for its data: {_NO_NETWORK}")
-        if self.settings.teacher_url or self.profile.teacher.url:
-            raise ConfigError(
-                f"the teacher is at {self.settings.teacher_url or self.profile.teacher.url}: {_NO_NETWORK}"
-            )
+        teacher = self.profile.teacher
+        if url := self.settings.teacher_url or teacher.url or next((each.address for each in teacher.providers), None):
+            raise ConfigError(f"the teacher is at {url}: {_NO_NETWORK}")
         check_engine()
 
     def make(self, image: str) -> "Container":

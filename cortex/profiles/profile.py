@@ -12,8 +12,9 @@ from cortex.domains.mixture import read_described
 from cortex.domains.registry import known_domains
 from cortex.errors import ConfigError
 from cortex.profiles.export_section import Export
-from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model, Teacher
+from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model
 from cortex.profiles.sampling_section import Sampling
+from cortex.profiles.teacher_section import Teacher
 from cortex.profiles.trainer_sections import Dpo, Grpo, Sft
 from cortex.section import Items, Section
 

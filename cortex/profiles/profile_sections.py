@@ -1,9 +1,8 @@
-"""The sections of a profile other than the domain's, the trainers', export and sampling: model, teacher, budget, ..."""
+"""The sections of a profile that have no file of their own: model, evaluate, hardware, budget, estimates."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -12,7 +11,6 @@ from pydantic import (
 )
 
 from cortex.section import NameOrFolder, Section
-from cortex.urls import check_http_url
 
 
 class ScratchModel(Section):
@@ -74,27 +72,6 @@ class Model(Section):
         if self.scratch and self.adapter:
             raise ValueError("an adapter cannot be trained on a model built from scratch: remove `adapter`")
         return self
-
-
-class Teacher(Section):
-    """The model that writes the reasoning which SFT imitates."""
-
-    model: str = "scripted-teacher"
-    """The model's name at the endpoint."""
-    url: Annotated[str, AfterValidator(check_http_url)] | None = None
-    """An OpenAI-compatible endpoint; None serves the scripted teacher on loopback."""
-    port: int = Field(default=0, ge=0, le=65535)
-    """The scripted teacher's port; 0 takes a free one."""
-    examples: int = Field(default=4000, ge=1)
-    """Number of training examples to label, evenly over time."""
-    concurrency: int = Field(default=16, ge=1, le=512)
-    """Maximum number of concurrent requests."""
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    """Sampling temperature."""
-    max_tokens: int = Field(default=2048, ge=16)
-    """Longest answer in tokens, its reasoning included."""
-    patience_seconds: float = Field(default=900.0, ge=0, le=86400)
-    """Seconds without any answer, be the endpoint down, busy or loading its model, before the stage gives up."""
 
 
 class Evaluate(Section):

@@ -5,12 +5,13 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import openai
 
 from cortex.domains.domain import Conversation
 from cortex.teaching.completion import Completion, read_reply
+from cortex.teaching.usage import Price
 from cortex.text import harmless
 
 REPLY_BYTES = 4 * 1024 * 1024
@@ -25,7 +26,8 @@ class Endpoint:
     api_key: str
     model: str
     concurrency: int
-    temperature: float
+    temperature: float | None
+    """None leaves it to the server."""
     max_tokens: int
     patience_seconds: float = 900.0
     """Seconds without any answer after which the endpoint counts as gone."""
@@ -39,6 +41,18 @@ class Endpoint:
     """The profile's section that describes it."""
     key_variable: str = "CORTEX_TEACHER_API_KEY"
     """Name of the environment variable that holds the key."""
+    name: str = ""
+    """Name of the provider, where there are several."""
+    price: Price | None = None
+    """None: the price is not known, and nothing is counted."""
+    terms: str = ""
+    """The provider's terms for its answers, as the profile states them."""
+    length_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The parameter that limits an answer; OpenAI's reasoning models know the second alone."""
+    azure_version: str | None = None
+    """The `api-version` of an Azure deployment's address; None for an address that ends in /v1."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
 
 
 class ChatClient:
@@ -48,8 +62,16 @@ class ChatClient:
         self._endpoint = endpoint
         # Redirects are not followed: most turn the POST into a GET, and their target must not get the key.
         http = _BoundedClient(follow_redirects=False)
+        azure = endpoint.azure_version is not None
+        # Azure's older interface takes the key in a header of its own, and reads a Bearer token as a login.
+        headers: dict[str, Any] = {"api-key": endpoint.api_key, "Authorization": openai.Omit()} if azure else {}
         self._client = openai.AsyncOpenAI(
-            base_url=endpoint.url, api_key=endpoint.api_key, max_retries=0, http_client=http
+            base_url=endpoint.url,
+            api_key=endpoint.api_key,
+            max_retries=0,
+            http_client=http,
+            default_headers=headers or None,
+            default_query={"api-version": endpoint.azure_version} if azure else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -63,13 +85,15 @@ class ChatClient:
     async def complete(self, prompt: Conversation, seed: int | None = None) -> Completion:
         """Send one request, and read the reply. Not every server uses the seed."""
         endpoint = self._endpoint
+        newer = endpoint.length_key == "max_completion_tokens"
         try:
             async with asyncio.timeout(endpoint.reply_seconds):
                 reply = await self._client.chat.completions.with_raw_response.create(
                     model=endpoint.model,
                     messages=cast(Any, [message._asdict() for message in prompt]),
-                    temperature=endpoint.temperature,
-                    max_tokens=endpoint.max_tokens,
+                    temperature=openai.omit if endpoint.temperature is None else endpoint.temperature,
+                    max_tokens=openai.omit if newer else endpoint.max_tokens,
+                    max_completion_tokens=endpoint.max_tokens if newer else openai.omit,
                     top_p=openai.omit if endpoint.top_p is None else endpoint.top_p,
                     seed=openai.omit if seed is None else seed,
                 )

@@ -9,13 +9,15 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any, Literal
 
+from cortex.teaching.usage import Usage, read_usage
 from cortex.text import harmless
 
-Kind = Literal["answered", "truncated", "refused", "odd", "failing", "busy", "denied"]
+Kind = Literal["answered", "truncated", "refused", "odd", "failing", "busy", "denied", "spent"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Completion:
 
     `answered`: the model finished. `truncated`: it was cut off. `refused`: it, or the endpoint, declines this prompt.
     `odd`: no completion, but worth a retry. `failing`: the server failed, at this prompt or at all. `busy`: it asks to
-    wait. `denied`: it refuses this caller, whatever the prompt.
+    wait. `denied`: it refuses this caller, whatever the prompt. `spent`: the budget had no room to
+    ask it.
     """
 
     kind: Kind
@@ -34,6 +37,16 @@ class Completion:
     """Reason why there is no complete answer. It quotes the endpoint, and is safe to show."""
     retry_after: float = 0.0
     """Seconds that the endpoint asks to wait."""
+    model: str = field(default="", compare=False)
+    """Name of the model that answered, as the endpoint reports it."""
+    usage: Usage | None = field(default=None, compare=False)
+    """Tokens that the endpoint reports; None where it reports none."""
+    provider: str = field(default="", compare=False)
+    """Name of the provider that answered; empty where there is one endpoint, which has no name."""
+    dollars: Decimal = field(default=Decimal(0), compare=False)
+    """Cost of the reply to this run: nothing for an answer that an earlier run has paid for."""
+    recalled: bool = field(default=False, compare=False)
+    """True for an answer of an earlier run, from the cache."""
 
 
 DENIED = frozenset({401, 402, 407})
@@ -72,7 +85,12 @@ def read_reply(status: int, body: bytes, headers: Mapping[str, str]) -> Completi
         return Completion(_classify(status, code), reason=reason, retry_after=_read_retry_after(headers))
     if not isinstance(reply, dict):
         return Completion("odd", reason=f"no completion, but {_quote(body)}")
-    return _read_choice(reply) or _read_fault(reply, body)
+    model = reply.get("model")
+    return replace(
+        _read_choice(reply) or _read_fault(reply, body),
+        model=harmless(model, limit=_QUOTED) if isinstance(model, str) else "",
+        usage=read_usage(reply),
+    )
 
 
 def replace_surrogates(text: str) -> str:
@@ -88,8 +106,8 @@ def _read_choice(reply: dict[str, Any]) -> Completion | None:
     if not isinstance(choice, dict) or not isinstance(message, dict):
         return None
     thoughts, said = _read_parts(message.get("content"))
-    for field in REASONING_FIELDS:
-        thoughts = thoughts if thoughts.strip() else "".join(_read_parts(message.get(field)))
+    for key in REASONING_FIELDS:
+        thoughts = thoughts if thoughts.strip() else "".join(_read_parts(message.get(key)))
     text = _rebuild(thoughts, said)
     finish = choice.get("finish_reason")
     ended = finish.lower() if isinstance(finish, str) else ""
@@ -176,14 +194,17 @@ def _rebuild(thoughts: str, said: str) -> str:
 
 
 def _read_retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); 0 where neither is there."""
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); 0 where neither is there.
+
+    A date is compared with the reply's own `Date`: the server's clock may differ from this machine's.
+    """
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value)
     except ValueError:
         try:
-            date = parsedate_tz(value)
-            seconds = mktime_tz(date) - time.time() if date else 0.0
+            date, sent = parsedate_tz(value), parsedate_tz(headers.get("date", ""))
+            seconds = mktime_tz(date) - (mktime_tz(sent) if sent else time.time()) if date else 0.0
         except (ValueError, OverflowError, IndexError, TypeError):  # dates that no calendar has
             return 0.0
     return max(0.0, seconds) if not math.isnan(seconds) else 0.0

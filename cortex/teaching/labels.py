@@ -4,10 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cortex.domains.domain import Conversation, Domain, Finding, Message, Question
 from cortex.errors import DataError
+from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion, Kind
+from cortex.teaching.purse import Purse
 
 ACCEPTED = "accepted.jsonl"
 SUMMARY = "labels.json"
@@ -16,9 +19,16 @@ _WITHOUT_ANSWER: dict[Kind, str] = {"truncated": "truncated", "refused": "refuse
 
 
 def write_labels(
-    domain: Domain, questions: Sequence[Question], completions: Mapping[str, Completion], output: Path
+    domain: Domain,
+    questions: Sequence[Question],
+    completions: Mapping[str, Completion],
+    output: Path,
+    providers: Sequence[Endpoint] = (),
+    purse: Purse | None = None,
 ) -> None:
     """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
+
+    Of several `providers` each answer's is written beside it, and the summary has the bills of the `purse`.
 
     Raises:
         DataError: no answer is fit to imitate.
@@ -28,13 +38,16 @@ def write_labels(
     files = {
         grade: (output / f"{grade}.jsonl").open("w", encoding="utf-8") for grade in ("accepted", "flagged", "rejected")
     }
+    named = {provider.name: provider for provider in providers}
     for question in questions:
         completion = completions[question.id]
         finding = grade(domain, question, completion)
         counts[finding.grade] += 1
         reasons.update(reason.partition(":")[0] for reason in finding.reasons)
         messages = [message._asdict() for message in (*question.messages, Message("assistant", completion.text))]
-        row = {"example_id": question.id, "messages": messages, "reasons": finding.reasons}
+        row: dict[str, Any] = {"example_id": question.id, "messages": messages, "reasons": finding.reasons}
+        if completion.provider in named:
+            row["teacher"] = _origin(completion, named[completion.provider])
         files[finding.grade].write(json.dumps(row) + "\n")
     for file in files.values():
         file.close()
@@ -43,11 +56,13 @@ def write_labels(
             f"none of the teacher's {len(questions)} answers is fit to imitate ({dict(reasons)}): "
             "look at rejected.jsonl, and check teacher.model and teacher.max_tokens"
         )
-    summary = {
+    summary: dict[str, Any] = {
         "asked": len(questions),
         **{grade: counts[grade] for grade in files},
         "reasons": dict(sorted(reasons.items())),
     }
+    if named:
+        summary["teachers"] = _accounts(providers, completions, purse)
     (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
@@ -57,6 +72,42 @@ def grade(domain: Domain, question: Question, completion: Completion) -> Finding
     if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):
         return finding
     return Finding("rejected", (f"{_WITHOUT_ANSWER.get(completion.kind, 'unanswered')}: {completion.reason}",))
+
+
+def _origin(completion: Completion, provider: Endpoint) -> dict[str, Any]:
+    """Where an answer comes from, its price, and the terms of its use."""
+    usage = completion.usage
+    return {
+        "provider": provider.name,
+        "model": completion.model or provider.model,
+        "tokens": [usage.input, usage.output] if usage else None,
+        "dollars": str(completion.dollars),
+        "cached": completion.recalled,
+        "terms": provider.terms,
+    }
+
+
+def _accounts(
+    providers: Sequence[Endpoint], completions: Mapping[str, Completion], purse: Purse | None
+) -> dict[str, Any]:
+    """Answers and costs of each provider, the costs of its replies without an answer included."""
+    accounts: dict[str, Any] = {}
+    for provider in providers:
+        own = [each for each in completions.values() if each.provider == provider.name]
+        bill = purse.bills.get(provider.name) if purse else None
+        price = provider.price
+        accounts[provider.name] = {
+            "model": provider.model,
+            "terms": provider.terms,
+            "price": {"input": str(price.input), "output": str(price.output)} if price else None,
+            "answers": sum(each.kind in ("answered", "truncated") for each in own),
+            "from_cache": sum(each.recalled for each in own),
+            "paid_replies": bill.replies if bill else 0,
+            "input_tokens": bill.usage.input if bill else 0,
+            "output_tokens": bill.usage.output if bill else 0,
+            "dollars": str(bill.dollars) if bill else "0",
+        }
+    return accounts
 
 
 def accepted_conversations(folder: Path) -> list[list[dict[str, str]]]:

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,20 +21,18 @@ from loguru import logger
 from cortex.artifacts.outage import Outage
 from cortex.artifacts.patience import Patience
 from cortex.domains.domain import Conversation, Domain
-from cortex.errors import ConfigError, DataError, StageError
+from cortex.errors import BudgetError, ConfigError, DataError, StageError
 from cortex.process import running
-from cortex.teaching.chat import ChatClient, Endpoint
+from cortex.teaching.answer_cache import AnswerCache, cache_key
+from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.journal import Journal, open_journal
+from cortex.teaching.provider_pool import ProviderPool
+from cortex.teaching.purse import Purse
 from cortex.teaching.scripted_server import MODEL
-from cortex.text import harmless
+from cortex.teaching.trial import TRIAL, Fault, Trial, usable
 
-Fault = Callable[[str, str], str | None]
-"""Names the fault of an answer, given the example's id and the text; None for an answer that can be used."""
-
-TRIAL = 8
-"""Number of first answers that are checked before more are paid for: if none of them can be used, the stage stops. A
-teacher that errs every second time fails this check by accident once in 256 runs."""
+__all__ = ["IN_A_ROW", "TRIAL", "TRIES", "Endpoint", "Fault", "ask", "scripted_teacher"]
 
 TRIES = 5
 """Tries of a prompt whose replies cannot be read, or fail while other prompts are answered."""
@@ -48,6 +46,9 @@ PACE = Patience(first=0.5)
 
 LONGEST_WAIT = 120.0
 """Maximum seconds for which a Retry-After is honoured, as by OpenAI's client; then the endpoint is asked anyway."""
+
+PUT_OFF = 2
+"""Prompts under way for each request at once: while some wait for another try, others use their places."""
 
 TOLD_AFTER = 5.0
 """Seconds without any answer before the log says so."""
@@ -72,67 +73,91 @@ def scripted_teacher(domain: Domain, port: int, seed: int) -> Iterator[str]:
 
 
 def ask(
-    endpoint: Endpoint,
+    endpoint: Endpoint | Sequence[Endpoint],
     prompts: Mapping[str, Conversation],
     kept: Path,
     on_settled: Callable[[int, int], None],
     *,
     seeds: Mapping[str, int] | None = None,
     fault: Fault | None = None,
+    purse: Purse | None = None,
+    cache: AnswerCache | None = None,
 ) -> dict[str, Completion]:
     """The completion of each prompt, by example id. The journal `kept` stores each, so that none is paid for twice.
 
-    `on_settled` gets the number of settled prompts (answered, or given up) and their total. `seeds` has one per prompt.
-    One of the first answers must be without a `fault`; without that function, all are taken as they are.
+    Of several endpoints, in order of preference, each needs a name. `on_settled` gets the number of settled prompts
+    (answered, or given up) and their total. `seeds` has one per prompt. One of the first answers must be without a
+    `fault`; without that function, all are taken as they are. `purse` gets all that the journal's answers cost.
 
     Raises:
         StageError: the endpoint cannot be reached, or serves nothing; earlier answers are kept.
         DataError: none of its first answers can be used; earlier answers are kept.
+        BudgetError: the purse has no room for another answer; earlier answers are kept.
     """
+    endpoints = (endpoint,) if isinstance(endpoint, Endpoint) else tuple(endpoint)
+    purse = purse or Purse()
     with open_journal(kept, prompts) as journal:
-        if fault and not any(_usable(example, each, fault) for example, each in journal.settled.items()):
-            journal.settled.clear()  # it only holds a failed trial: the endpoint may be another one now
-        session = _Session(endpoint, prompts, journal, on_settled, seeds or {}, fault)
+        purse.resume(journal.bills)
+        if fault and not any(usable(example, each, fault) for example, each in journal.settled.items()):
+            # It only holds a failed trial: the endpoint may be another one now.
+            _forget(cache, endpoints, prompts, seeds or {}, journal.settled)
+            journal.settled.clear()
+        session = _Session(endpoints, prompts, journal, on_settled, seeds or {}, fault, purse, cache)
         asyncio.run(session.run())
         return {example: journal.settled[example] for example in prompts}
 
 
+def _forget(
+    cache: AnswerCache | None,
+    endpoints: Sequence[Endpoint],
+    prompts: Mapping[str, Conversation],
+    seeds: Mapping[str, int],
+    examples: Iterable[str],
+) -> None:
+    """Remove answers of no use from the cache."""
+    if cache:
+        cache.forget(
+            cache_key(endpoint, prompts[example], seeds.get(example)) for endpoint in endpoints for example in examples
+        )
+
+
 class _Session:
-    """One attempt at the prompts that are not settled, and what it has learned of the endpoint."""
+    """One attempt at the prompts that are not settled, and what it has learned of the endpoints."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoints: Sequence[Endpoint],
         prompts: Mapping[str, Conversation],
         journal: Journal,
         on_settled: Callable[[int, int], None],
         seeds: Mapping[str, int],
         fault: Fault | None,
+        purse: Purse,
+        cache: AnswerCache | None,
     ) -> None:
-        self._endpoint, self._prompts, self._journal, self._on_settled = endpoint, prompts, journal, on_settled
-        self._seeds = seeds
+        self._endpoints, self._prompts, self._journal, self._on_settled = endpoints, prompts, journal, on_settled
+        self._endpoint = endpoints[0]
+        """The most preferred one, whose section and role messages name."""
+        self._seeds, self._cache = seeds, cache
+        self._pool = ProviderPool(endpoints, purse, cache, journal.add_bill)
         waiting = [example for example in prompts if example not in journal.settled]
         # Neighbours are alike, and may be refused together. Any order does; a fixed one repeats.
         random.Random(0).shuffle(waiting)
         self._waiting = enumerate(waiting)
-        self._workers = min(endpoint.concurrency, len(waiting))
-        self._patience = replace(PACE, deadline=endpoint.patience_seconds)
+        self._workers = min(PUT_OFF * sum(each.concurrency for each in endpoints), len(waiting))
+        self._tries = TRIES + 2 * (len(endpoints) - 1)
+        self._patience = replace(PACE, deadline=self._endpoint.patience_seconds)
         self._clock = self._patience.clock
         self._outage = Outage(self._tell_outage, self._tell_over, after=TOLD_AFTER)
         self._answered_at = float("-inf")
         """Time at which a prompt was last answered."""
         self._given_up: dict[int, tuple[str, Completion, float]] = {}
         """By position: prompts without an answer, and the time of giving up; no request sent later was answered yet."""
-        self._fault = fault
-        self._trial: list[tuple[str, Completion]] = []
-        self._trial_size = min(TRIAL if fault else 0, len(waiting))
-        self._passed = asyncio.Event()
-        if fault is None or (journal.settled and len(waiting) < TRIAL):
-            self._passed.set()  # too few prompts are left for a trial, and the endpoint has answered before
+        self._trial = Trial(fault, len(waiting), answered_before=bool(journal.settled))
 
     async def run(self) -> None:
-        async with ChatClient(self._endpoint) as client:
-            tasks = [asyncio.create_task(self._work(client)) for _ in range(self._workers)]
+        async with self._pool:
+            tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
             try:
                 # Not a TaskGroup, which would raise an exception group: here the first error is raised as it is.
                 await asyncio.gather(*tasks)
@@ -146,32 +171,41 @@ class _Session:
             told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()))
             logger.warning(f"{self._name}: of {len(self._prompts)} prompts, {told}")
 
-    async def _work(self, client: ChatClient) -> None:
+    async def _work(self) -> None:
         for position, example in self._waiting:
-            if position >= self._trial_size:
-                await self._passed.wait()
-            completion, sent = await self._settle(client, example)
+            if position >= self._trial.size:
+                await self._trial.passed.wait()
+            completion, sent = await self._settle(example)
             if completion.kind in ("answered", "truncated"):
                 self._believe(sent)
                 self._journal.add(example, self._prompts[example], completion)
             else:
                 self._given_up[position] = example, completion, self._clock()
                 self._check_row(position)
-            self._check_trial(example, completion)
+            if self._trial.failed_by(example, completion):
+                self._fail_trial()
             self._on_settled(len(self._journal.settled) + len(self._given_up), len(self._prompts))
 
-    async def _settle(self, client: ChatClient, example: str) -> tuple[Completion, float]:
+    async def _settle(self, example: str) -> tuple[Completion, float]:
         """Ask until the prompt is settled; returns the completion, and when its request was sent."""
         began = self._clock()
         attempt = blamed = 0
         section = self._endpoint.section
         while True:
             sent = self._clock()
-            completion = await client.complete(self._prompts[example], self._seeds.get(example))
+            completion = await self._pool.complete(example, self._prompts[example], self._seeds.get(example))
             now = self._clock()
             if completion.kind == "denied":
-                fix = f"check {self._endpoint.key_variable}, {section}.url, and that it serves this model"
-                self._stop(f"refuses: {completion.reason}", fix)
+                keys = " and ".join(dict.fromkeys(each.key_variable for each in self._endpoints))
+                self._stop(
+                    f"refuses: {completion.reason}", f"check {keys}, {section}.url, and that it serves this model"
+                )
+            if completion.kind == "spent":
+                raise BudgetError(
+                    f"{self._name} has cost {completion.reason}, and the budget may not cover another answer; "
+                    f"{self._kept}: raise {section}.dollars or {section}.tokens, and start a new run, which gets "
+                    "these answers from the cache"
+                )
             if completion.kind in ("answered", "truncated"):
                 self._answered_at = now
             if completion.kind in ("answered", "truncated", "refused"):
@@ -180,7 +214,7 @@ class _Session:
             attempt += 1
             others_answered = self._answered_at > began
             blamed += completion.kind == "odd" or (completion.kind == "failing" and others_answered)
-            if blamed == TRIES:
+            if blamed == self._tries:
                 return completion, sent
             wait = max(self._patience.wait_after(attempt), min(completion.retry_after, LONGEST_WAIT))
             if completion.kind != "odd":
@@ -212,32 +246,12 @@ class _Session:
                 "see what its provider says",
             )
 
-    def _check_trial(self, example: str, completion: Completion) -> None:
-        """Let the other prompts be asked once an answer can be used, or stop when none of the first can."""
-        if self._passed.is_set() or self._fault is None:
-            return
-        self._trial.append((example, completion))
-        if _usable(example, completion, self._fault):
-            self._passed.set()
-        elif len(self._trial) == self._trial_size:
-            self._fail_trial(self._fault)
-
-    def _fail_trial(self, fault: Fault) -> NoReturn:
-        cut = [each for _, each in self._trial if each.kind == "truncated"]
-        broken = [pair for pair in self._trial if pair[1].kind == "answered"]
-        silent = [each for _, each in self._trial if each.kind not in ("answered", "truncated")]
-        count = len(self._trial)
-        if len(silent) >= max(len(cut), len(broken)):
-            what = f"answered none of its first {count} prompts: {silent[0].reason}"
-            self._stop(what, "check teacher.url and teacher.model")
-        if len(cut) >= len(broken):
-            what = f"{len(cut)} were cut off at {self._endpoint.max_tokens} tokens and none can be used"
-            fix = "raise teacher.max_tokens"
-        else:
-            example, first = broken[0]
-            begins = harmless(first.text, limit=80)
-            what = f"none is fit to imitate ({fault(example, first.text)}; one begins {begins!r})"
-            fix = "set teacher.model to one that writes its reasoning and keeps to a format"
+    def _fail_trial(self) -> NoReturn:
+        if self._trial.silent:
+            self._stop(self._trial.describe_silence(), "check teacher.url and teacher.model")
+        _forget(self._cache, self._endpoints, self._prompts, self._seeds, self._trial.examples)
+        what, fix = self._trial.describe(self._endpoint.max_tokens)
+        count = len(self._trial.examples)
         raise DataError(f"{self._name}: of its first {count} replies, {what}; {self._kept}: {fix}, and start a new run")
 
     def _stop(self, what: str, fix: str) -> NoReturn:
@@ -245,6 +259,8 @@ class _Session:
 
     @property
     def _name(self) -> str:
+        if len(self._endpoints) > 1:
+            return f"{self._endpoint.role} ({', '.join(each.name for each in self._endpoints)})"
         return f"{self._endpoint.role} {self._endpoint.model} at {self._endpoint.url}"
 
     @property
@@ -259,7 +275,3 @@ class _Session:
 
     def _tell_over(self, seconds: float) -> None:
         logger.info(f"{self._name} answers again, after {seconds:.0f} s")
-
-
-def _usable(example: str, completion: Completion, fault: Fault) -> bool:
-    return completion.kind in ("answered", "truncated") and fault(example, completion.text) is None

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from cortex.fleet.preflight.finding import Finding
 from cortex.fleet.preflight.ground import Ground
 from cortex.settings import Settings
-from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open
+from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open, variable_laid_open
 from cortex.urls import is_loopback
 
 NAME = "keys"
@@ -23,6 +23,15 @@ def check(ground: Ground) -> Finding:
             missing.append(f"CORTEX_TEACHER_API_KEY is not set, and the teacher is {url}")
             fixes.append("export CORTEX_TEACHER_API_KEY=... (`none` for an endpoint that asks for no key)")
         fault = key_laid_open(url, ground.settings)
+        if fault:
+            missing.append(fault)
+            fixes.append(KEEP_PRIVATE)
+    for provider in ground.profile.teacher.providers:
+        needed.append(provider.key_variable)
+        if not is_loopback(provider.address) and not _is_given(provider.key_variable, ground.settings):
+            missing.append(f"{provider.key_variable} is not set, and provider {provider.called} asks for it")
+            fixes.append(f"export {provider.key_variable}=...")
+        fault = variable_laid_open(provider.key_variable, provider.address, ground.settings)
         if fault:
             missing.append(fault)
             fixes.append(KEEP_PRIVATE)

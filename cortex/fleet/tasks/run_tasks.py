@@ -58,7 +58,8 @@ def resolve(
     - GPUs are the profile's. Images are named by their pushed digests, or else as in the file (see `unpushed_images`).
     - RUN_ID and CORTEX_BUCKET are filled in. A variable that the file leaves empty gets the caller's value, or is
       removed where the caller has none.
-    - A task that trains gets the variables of the profile's trackers, keys among its secrets.
+    - A task that trains gets the variables of the profile's trackers, keys among its secrets; one that asks a teacher
+      gets the keys of the profile's providers.
     - By default a profile with a deadline rents spot machines first and then on demand, any other as the file says.
     - All tasks go to the cloud `target`, if given. If that is not the bucket's own, they get its keys as secrets.
 
@@ -81,6 +82,8 @@ def resolve(
             task["envs"][DIGEST_VARIABLE] = profile.digest
             task["secrets"] = {**(document.get("secrets") or {}), SECRET_VARIABLE: ""}
         task |= _num_nodes(document, wanted, profile, pipeline)
+        if "label" in wanted:
+            task["secrets"] |= dict.fromkeys(profile.teacher.key_variables, "")
         if any(stage in TRAINERS for stage in wanted):
             task |= with_trackers(task, profile.tracking, environment)
         task = _with_keys(task, settings.bucket_url, target)
