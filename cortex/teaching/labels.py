@@ -75,7 +75,7 @@ def grade(domain: Domain, question: Question, completion: Completion) -> Finding
 
 
 def _origin(completion: Completion, provider: Endpoint) -> dict[str, Any]:
-    """Where an answer comes from, its price, and the terms of its use."""
+    """Origin of an answer, its price, and the terms of its use."""
     usage = completion.usage
     return {
         "provider": provider.name,

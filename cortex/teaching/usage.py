@@ -16,7 +16,7 @@ class Usage:
     output: int = 0
     """Tokens of the answer, its reasoning included."""
     cached: int = 0
-    """Those of the input that the provider had in its own cache of prompts, and may bill at a lower price."""
+    """Input tokens that the provider had in its own cache of prompts, and may bill at a lower price."""
 
     @property
     def total(self) -> int:

@@ -34,7 +34,7 @@ PRICES = {"first": Price(Decimal("0.27"), Decimal("1.10")), "second": Price(Deci
 
 @dataclass(frozen=True)
 class Figures:
-    """What a session, with its restarts, did and cost."""
+    """Outcome and cost of a session with its restarts."""
 
     seconds: float
     answered: int

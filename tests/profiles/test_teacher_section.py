@@ -70,7 +70,9 @@ def test_a_providers_key_comes_from_its_own_variable(profile: Profile, monkeypat
 def test_a_key_does_not_travel_in_the_open(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     open_way = ONE | {"url": "http://10.0.0.9:8000/v1"}
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-1")
-    with pytest.raises(ConfigError, match="DEEPSEEK_API_KEY would travel to http://10.0.0.9:8000/v1 over plain HTTP"):
+    with pytest.raises(
+        ConfigError, match=r"DEEPSEEK_API_KEY would travel to http://10\.0\.0\.9:8000/v1 over plain HTTP"
+    ):
         provider_endpoints(with_teacher(profile, providers=[open_way]), Settings())
-    with pytest.raises(ConfigError, match="CORTEX_TEACHER_URL is .*: unset it"):
+    with pytest.raises(ConfigError, match=r"CORTEX_TEACHER_URL is .*: unset it"):
         provider_endpoints(with_teacher(profile, providers=[ONE]), Settings(teacher_url="https://elsewhere/v1"))

