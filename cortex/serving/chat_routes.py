@@ -1,6 +1,6 @@
 """OpenAI's chat completions and list of models, handed on to the engine within limits."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -12,6 +12,10 @@ from cortex.serving.served_model import ServedModel
 from cortex.serving.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["openai"])
+
+
+TokenId = Annotated[str, Field(pattern=r"^[0-9]{1,7}$")]
+"""A token's number, as a key of JSON."""
 
 
 class TextPart(BaseModel):
@@ -58,6 +62,9 @@ class ChatRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    logit_bias: (
+        dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], Annotated[float, Field(ge=-100, le=100)]] | None
+    ) = None
     response_format: dict[str, Any] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None

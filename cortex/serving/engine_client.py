@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-import httpx2
+import aiohttp
 from fastapi import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -16,6 +16,9 @@ from cortex.serving.engine import Engine
 from cortex.serving.refusals import Refusal, error_body
 
 CHAT = "/v1/chat/completions"
+KEPT_SECONDS = 3.0
+"""Seconds that an idle connection is kept: fewer than the five after which vLLM closes it."""
+
 _ENDED = b"\n\n"
 
 OnUsage = Callable[[int, int], None]
@@ -29,18 +32,24 @@ class EngineClient:
 
     def __init__(self, engine: Engine, admission: Admission, seconds: float) -> None:
         self.engine, self.admission, self._seconds = engine, admission, seconds
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-        # No variable of a proxy may lead requests to the loopback elsewhere.
-        self._client = httpx2.AsyncClient(
-            base_url=engine.url,
-            headers={"Authorization": f"Bearer {engine.key}"},
-            timeout=httpx2.Timeout(seconds, connect=2.0),
-            limits=limits,
-            trust_env=False,
-        )
+        self._opened: aiohttp.ClientSession | None = None
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        """The connections, opened by the first request, because they belong to its event loop."""
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                self.engine.url,
+                headers={"Authorization": f"Bearer {self.engine.key}"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=self._seconds),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
+                auto_decompress=False,
+            )
+        return self._opened
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def chat(self, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
         """A whole answer of chat completions; the engine stops where the client leaves.
@@ -52,14 +61,18 @@ class EngineClient:
             self.require_ready()
             try:
                 async with asyncio.timeout(self._seconds):
-                    answer = await unless_left(request, self._client.post(CHAT, json=self.engine.translate(body)))
+                    status, text = await unless_left(request, self._whole(body))
             except TimeoutError:
                 raise self._slow() from None
-            except httpx2.HTTPError as error:
-                raise self._broken(error) from error
-        found = self._read(answer)
+            except aiohttp.ClientError as error:
+                raise self._broken() from error
+        found = self._read(status, text)
         self.engine.answered()
         return found
+
+    async def _whole(self, body: Mapping[str, Any]) -> tuple[int, bytes]:
+        async with self._session.post(CHAT, json=self.engine.translate(body)) as answer:
+            return answer.status, await answer.read()
 
     async def stream(self, body: Mapping[str, Any], on_usage: OnUsage, *, with_usage: bool) -> "EngineStream":
         """A stream of chat completions, begun. `with_usage` hands on the last event, which has the usage.
@@ -71,28 +84,29 @@ class EngineClient:
             await stack.enter_async_context(self.admission.turn())
             self.require_ready()
             asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-            call = self._client.build_request("POST", CHAT, json=self.engine.translate(asked))
             try:
-                answer = await self._client.send(call, stream=True)
-            except httpx2.HTTPError as error:
-                raise self._broken(error) from error
-            stack.push_async_callback(answer.aclose)
-            if answer.status_code != 200:
-                await answer.aread()
-                self._read(answer)
+                answer = await stack.enter_async_context(self._session.post(CHAT, json=self.engine.translate(asked)))
+                if answer.status != 200:
+                    self._read(answer.status, await answer.read())
+            except TimeoutError:
+                raise self._slow() from None
+            except aiohttp.ClientError as error:
+                raise self._broken() from error
             return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack.pop_all())
 
-    async def _events(self, answer: httpx2.Response, on_usage: OnUsage, *, with_usage: bool) -> AsyncGenerator[bytes]:
+    async def _events(
+        self, answer: aiohttp.ClientResponse, on_usage: OnUsage, *, with_usage: bool
+    ) -> AsyncGenerator[bytes]:
         pending = b""
         try:
             async with asyncio.timeout(self._seconds):
-                async for piece in answer.aiter_raw():
+                async for piece in answer.content.iter_any():
                     self.engine.answered()
                     *events, pending = (pending + piece).split(_ENDED)
                     kept = [event for event in events if _usage(event, on_usage) is None or with_usage]
                     if kept:
                         yield _ENDED.join(kept) + _ENDED
-        except (TimeoutError, httpx2.HTTPError):
+        except (TimeoutError, aiohttp.ClientError):
             broken = error_body(502, "the engine broke off the stream: ask again")
             yield b"data: " + json.dumps(broken).encode() + _ENDED
 
@@ -101,24 +115,22 @@ class EngineClient:
         if not self.engine.ready:
             raise Refusal(503, "the engine is starting: ask again later", retry_after=5)
 
-    def _read(self, answer: httpx2.Response) -> dict[str, Any]:
+    def _read(self, status: int, text: bytes) -> dict[str, Any]:
         try:
-            found = answer.json()
+            found = json.loads(text)
         except ValueError as error:
-            raise self._broken(error) from error
-        if answer.status_code == 200 and isinstance(found, dict):
+            raise self._broken() from error
+        if status == 200 and isinstance(found, dict):
             return found
         message = found.get("error", {}).get("message") if isinstance(found, dict) else None
-        if answer.status_code in (400, 422) and isinstance(message, str):
+        if status in (400, 422) and isinstance(message, str):
             raise Refusal(400, message)
-        raise Refusal(502, f"the engine answered with {answer.status_code}: ask again", retry_after=1)
+        raise Refusal(502, f"the engine answered with {status}: ask again", retry_after=1)
 
     def _slow(self) -> Refusal:
         return Refusal(504, f"the engine took longer than {self._seconds:g} seconds: ask for fewer tokens")
 
-    def _broken(self, error: Exception) -> Refusal:
-        if isinstance(error, httpx2.TimeoutException):
-            return self._slow()
+    def _broken(self) -> Refusal:
         return Refusal(503, "the engine does not answer: ask again later", retry_after=5)
 
 

@@ -1,7 +1,8 @@
 """The time that the gateway adds to an engine's streams: `python -m scripts.bench.gateway RELEASE [--concurrency 8]`.
 
 The engine serves the release on this machine. A program of its own sends the same requests to it directly and through
-the gateway, in turns; printed are the medians of each, and the differences, with the range of the rounds.
+the gateway, in turns; printed are the medians of each, and the differences, with the range of the rounds. No answer
+ends before `--tokens`: the end token is never drawn.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-import httpx2
+import aiohttp
 import uvicorn
 
 from cortex.artifacts.trust import Trust
@@ -31,12 +32,13 @@ CLIENT = "CORTEX_BENCH_CLIENT"
 """Set for the program that asks: its task in JSON."""
 
 
-async def stream(client: httpx2.AsyncClient, body: dict[str, object]) -> tuple[float, float]:
+async def stream(client: aiohttp.ClientSession, body: dict[str, object]) -> tuple[float, float]:
     """Seconds to the first byte and to the last."""
     begun, first = time.perf_counter(), 0.0
-    async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
-        answer.raise_for_status()
-        async for _ in answer.aiter_raw():
+    async with client.post("/v1/chat/completions", json=body) as answer:
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {await answer.text()}")
+        async for _ in answer.content.iter_any():
             first = first or time.perf_counter() - begun
     return first, time.perf_counter() - begun
 
@@ -50,8 +52,9 @@ async def ask(task: dict[str, object], base: str, key: str) -> list[tuple[float,
         "stream": True,
         "max_tokens": task["tokens"],
         "temperature": 0,
+        "logit_bias": {str(token): -100 for token in task["ends"]},  # type: ignore[attr-defined]
     }
-    async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=300, trust_env=False) as client:
+    async with aiohttp.ClientSession(base, headers=headers) as client:
         gate = asyncio.Semaphore(turns)
 
         async def one() -> tuple[float, float]:
@@ -80,7 +83,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--requests", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--tokens", type=int, default=88)
     parser.add_argument("--prompt", default="NEAR 1d mom7:+1 mom30:0 vol:-1 draw:0 range:4")
     args = parser.parse_args()
     release = open_release(args.release, Trust(), Settings())
@@ -96,9 +99,11 @@ def main() -> None:
         task = {
             **{name: getattr(args, name) for name in ("concurrency", "requests", "rounds", "tokens", "prompt")},
             "model": model.name,
+            "ends": end_tokens(release.weights),
             "direct": (engine.url, engine.key),
             "gateway": (f"http://127.0.0.1:{port}", ""),
         }
+        begun = time.process_time()
         words = [sys.executable, "-m", "scripts.bench.gateway"]
         done = subprocess.run(
             words,
@@ -108,9 +113,17 @@ def main() -> None:
             encoding="utf-8",
             check=True,
         )
+        spent = time.process_time() - begun
     finally:
         engine.stop()
     report(json.loads(done.stdout))
+    streams = args.requests * (args.rounds + 1)
+    print(f"the gateway's own work: {1000 * spent / streams:.2f} ms of a core for a stream of {args.tokens} tokens")
+
+
+def end_tokens(weights: Path) -> list[int]:
+    found = json.loads((weights / "generation_config.json").read_text(encoding="utf-8"))["eos_token_id"]
+    return found if isinstance(found, list) else [found]
 
 
 def report(rounds: list[dict[str, list[float]]]) -> None:
