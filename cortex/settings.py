@@ -205,6 +205,11 @@ class Settings(BaseSettings):
         return self.home / "environments"
 
     @property
+    def pulls(self) -> Path:
+        """The folder of what live sources answered, kept by the hash of what they were asked."""
+        return self.home / "pulls"
+
+    @property
     def server_region(self) -> str | None:
         """The AWS region of SkyPilot's server: the first of the networks' regions."""
         return self.network_regions[0] if self.network_regions else None

@@ -40,7 +40,7 @@ def build(config: DataConfig, style: Style, seed: int, settings: Settings) -> Bu
 
 def build_parts(config: DataConfig, style: Style, seed: int, settings: Settings, workspace: Workspace) -> BuiltParts:
     """Build the examples of a market part by part. Raises as `build`."""
-    source = open_source(config, seed=seed, flipside_api_key=settings.flipside_api_key)
+    source = open_source(config, seed=seed, settings=settings)
     return build_from(source, config, style, workspace)
 
 
@@ -93,13 +93,13 @@ def build_from(source: Source, config: DataConfig, style: Style, workspace: Work
     return BuiltParts(frames(), description)
 
 
-def check_source(config: DataConfig, style: Style) -> None:
+def check_source(config: DataConfig, style: Style, settings: Settings) -> None:
     """Check that a source on this machine, such as a user's files, gives examples.
 
     Raises:
         ConfigError, DataError: it cannot be used.
     """
-    source = open_source(config, seed=0)
+    source = open_source(config, seed=0, settings=settings)
     with tempfile.TemporaryDirectory(prefix="cortex-") as scratch:
         built = build_from(source, config, style, Workspace(Path(scratch)))
         for _ in built.frames:

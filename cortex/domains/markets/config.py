@@ -15,6 +15,7 @@ from cortex.section import Date, Items, Section, UserPath
 CHAINS = (
     "NEAR", "ETH", "BTC", "SOL", "AVAX", "ATOM", "DOT", "ADA", "APT", "SUI", "TIA", "INJ",
     "ARB", "OP", "SEI", "ALGO", "XLM", "TRX", "LTC", "BCH", "FIL", "ICP", "HBAR", "TON",
+    "BNB", "XRP", "DOGE", "ETC", "XTZ", "EGLD", "FLOW", "STX", "KAVA", "CELO", "RUNE", "OSMO",
 )  # fmt: skip
 """The names that simulated chains take, in this order."""
 
@@ -97,6 +98,22 @@ class FlipsideConfig(Section):
 
     end: Date | None = None
     """The day after the last one to query. Default: the current date, so that all complete days are included."""
+
+    tokens: bool = False
+    """Query the chains' best-known tokens, too: over 30 assets of all three chains. A token takes its chain's metrics."""
+
+    metrics: Items[Literal["active", "transactions", "fees", "swaps"]] = ("active", "transactions", "fees")
+    """Chain metrics by day: active accounts, transactions, fees, and dollars swapped; an empty list: none."""
+
+    warehouse: Annotated[SimulatorConfig | FilesConfig, Field(discriminator="kind")] | None = None
+    """A local warehouse in place of the service, for rehearsals: it speaks Flipside's protocol and SQL, and is filled by
+    this source. No key is needed, and the dataset says where its rows came from."""
+
+    at_once: int = Field(default=4, ge=1, le=32)
+    """Pages that are asked for at the same time."""
+
+    requests_a_minute: int = Field(default=300, ge=1, le=6000)
+    """The most requests for pages in a minute, spread evenly."""
 
 
 class EcbConfig(Section):
@@ -192,6 +209,8 @@ class DataConfig(Section):
     def simulated(self) -> bool:
         """True where the data are made up, wholly or in part."""
         source = self.source
+        if isinstance(source, FlipsideConfig):
+            return isinstance(source.warehouse, SimulatorConfig)
         return isinstance(source, SimulatorConfig) or (isinstance(source, EcbConfig) and source.signal is not None)
 
     @property
@@ -225,7 +244,8 @@ class DataConfig(Section):
         if self.bar != DAY and self.window_days is not None:
             raise ValueError(f"window_days {self.window_days}: these bars are no UTC days: set window_bars")
         in_bars = (self.horizon, self.step, self.embargo)
-        if isinstance(self.source, SimulatorConfig) and any(span.unit == "bars" for span in in_bars):
+        moved = self.source.warehouse if isinstance(self.source, FlipsideConfig) else self.source
+        if isinstance(moved, SimulatorConfig) and any(span.unit == "bars" for span in in_bars):
             raise ValueError("a simulated market moves by days: set horizon_days, every_days and embargo_days")
         if isinstance(self.source, EcbConfig) and self.source.signal and self.horizon != Span(1, "bars"):
             raise ValueError("a planted signal moves the next fixing: set horizon_bars: 1")

@@ -56,7 +56,7 @@ class Markets(DataConfig, Domain):
         if isinstance(self.source, FilesConfig | EcbConfig):
             from cortex.domains.markets.build import check_source
 
-            check_source(self, self.style)
+            check_source(self, self.style, settings)
 
     def exemplars(self, example: Example) -> Exemplars | None:
         from cortex.domains.markets.exemplars import exemplars
@@ -67,10 +67,12 @@ class Markets(DataConfig, Domain):
         return type(self)(style="compact", source=SimulatorConfig(chains=1, days=400), rewards=self.rewards)
 
     def key_variables(self) -> tuple[str, ...]:
-        return ("CORTEX_FLIPSIDE_API_KEY",) if isinstance(self.source, FlipsideConfig) else ()
+        asks = isinstance(self.source, FlipsideConfig) and self.source.warehouse is None
+        return ("CORTEX_FLIPSIDE_API_KEY",) if asks else ()
 
     def files(self) -> tuple[Path, ...]:
-        return self.source.paths if isinstance(self.source, FilesConfig) else ()
+        source = self.source.warehouse if isinstance(self.source, FlipsideConfig) else self.source
+        return source.paths if isinstance(source, FilesConfig) else ()
 
     def build(self, seed: int, settings: Settings) -> Built:
         from cortex.domains.markets.build import build

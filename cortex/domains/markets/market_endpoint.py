@@ -71,7 +71,7 @@ class MarketEndpoint(Endpoint):
         self._style: Style = style
         self._features = [Feature(item["name"], item["label"], item["unit"]) for item in dataset["features"]]
         self._symbols: list[str] = dataset.get("symbol_names") or []
-        self._source = partial(open_source, config, seed=seed, flipside_api_key=settings.flipside_api_key)
+        self._source = partial(open_source, config, seed=seed, settings=settings)
         self._history: pl.DataFrame | None = None
         self._loading = threading.Lock()
 

@@ -1,28 +1,44 @@
 """The source that a profile names."""
 
-from pydantic import SecretStr
+import datetime as dt
 
-from cortex.domains.markets.config import DataConfig, EcbConfig, FilesConfig, SimulatorConfig
+from cortex.domains.markets.config import DataConfig, EcbConfig, FilesConfig, FlipsideConfig, SimulatorConfig
 from cortex.domains.markets.ecb import EcbSource
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.flipside import FlipsideSource
 from cortex.domains.markets.simulator import Simulator
 from cortex.domains.markets.source import Source
 from cortex.errors import ConfigError
+from cortex.settings import Settings
 
 
-def open_source(data: DataConfig, *, seed: int, flipside_api_key: SecretStr | None = None) -> Source:
-    """The source of `data`. `seed` is the simulator's; the key is Flipside's.
+def open_source(
+    data: DataConfig, *, seed: int, settings: Settings | None = None, today: dt.date | None = None
+) -> Source:
+    """The source of `data`. `seed` is the simulator's; `today`, in UTC, bounds what live sources are asked for.
 
-    Raises ConfigError where Flipside is asked for without a key.
+    Keys and the folder of pulls come from the settings, those of the environment if none are given.
+
+    Raises ConfigError where a service is asked for without its key.
     """
     source = data.source
-    if isinstance(source, SimulatorConfig):
-        return Simulator(source, data.horizon.count, data.onchain_lag_days, data.window, seed)
-    if isinstance(source, FilesConfig):
-        return FilesSource(source)
+    if isinstance(source, SimulatorConfig | FilesConfig):
+        return _made_here(source, data, seed)
     if isinstance(source, EcbConfig):
         return EcbSource(source, data.onchain_lag_days, data.window, seed)
-    if flipside_api_key is None or not flipside_api_key.get_secret_value():
+    return _flipside(source, data, seed, settings or Settings(), today or dt.datetime.now(dt.UTC).date())
+
+
+def _made_here(source: SimulatorConfig | FilesConfig, data: DataConfig, seed: int) -> Source:
+    if isinstance(source, SimulatorConfig):
+        return Simulator(source, data.horizon.count, data.onchain_lag_days, data.window, seed)
+    return FilesSource(source)
+
+
+def _flipside(source: FlipsideConfig, data: DataConfig, seed: int, settings: Settings, today: dt.date) -> Source:
+    if source.warehouse is not None:
+        return FlipsideSource(source, None, settings.pulls, today, _made_here(source.warehouse, data, seed))
+    key = settings.flipside_api_key
+    if key is None or not key.get_secret_value():
         raise ConfigError("the flipside source needs an API key: set CORTEX_FLIPSIDE_API_KEY")
-    return FlipsideSource(source, flipside_api_key)
+    return FlipsideSource(source, key, settings.pulls, today)
