@@ -100,14 +100,14 @@ class FlipsideConfig(Section):
     """The day after the last one to query. Default: the current date, so that all complete days are included."""
 
     tokens: bool = False
-    """Query the chains' best-known tokens, too: over 30 assets of all three chains. A token takes its chain's metrics."""
+    """Query the chains' best-known tokens, too: over 30 assets of three chains. A token has its chain's metrics."""
 
     metrics: Items[Literal["active", "transactions", "fees", "swaps"]] = ("active", "transactions", "fees")
     """Chain metrics by day: active accounts, transactions, fees, and dollars swapped; an empty list: none."""
 
     warehouse: Annotated[SimulatorConfig | FilesConfig, Field(discriminator="kind")] | None = None
-    """A local warehouse in place of the service, for rehearsals: it speaks Flipside's protocol and SQL, and is filled by
-    this source. No key is needed, and the dataset says where its rows came from."""
+    """A local warehouse in place of the service, for rehearsals: it speaks Flipside's protocol and SQL, and is filled
+    by this source. No key is needed, and the dataset says where its rows came from."""
 
     at_once: int = Field(default=4, ge=1, le=32)
     """Pages that are asked for at the same time."""

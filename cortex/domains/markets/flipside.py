@@ -23,8 +23,8 @@ from cortex.domains.markets.checks import check_metrics, check_order, check_pric
 from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import FlipsideConfig, SimulatorConfig
 from cortex.domains.markets.live.assets import Asset, assets_of
-from cortex.domains.markets.live.pace import Pace
 from cortex.domains.markets.live.pull import Pulled, Puller
+from cortex.domains.markets.live.request_pace import Pace
 from cortex.domains.markets.live.statement import Statement, read_statement
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, Source, one_piece
 from cortex.errors import ConfigError, DataError

@@ -19,7 +19,9 @@ def test_each_kind_opens_its_source():
     assert open_source(data, seed=7) == Simulator(SimulatorConfig(chains=2), 3, 2, 30, 7)
     files = FilesConfig.model_validate({"paths": "a.csv"})
     assert open_source(DataConfig(source=files), seed=0) == FilesSource(files)
-    flipside = open_source(DataConfig(source=FlipsideConfig()), seed=0, settings=Settings(flipside_api_key=SecretStr("key")))
+    flipside = open_source(
+        DataConfig(source=FlipsideConfig()), seed=0, settings=Settings(flipside_api_key=SecretStr("key"))
+    )
     assert isinstance(flipside, FlipsideSource)
     assert "key" not in str(flipside.describe()) and flipside.describe()["chains"] == ["near"]
 

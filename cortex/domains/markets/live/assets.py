@@ -1,4 +1,4 @@
-"""Assets that live sources know: each chain's coin, and the tokens of Ethereum and Solana with the longest histories."""
+"""Assets that live sources know: the chains' coins, and the best-known tokens of Ethereum and Solana."""
 
 from typing import NamedTuple
 

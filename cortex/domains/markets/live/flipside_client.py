@@ -1,7 +1,7 @@
 """Flipside's SDK as a client of pulls: its calls with time limits, and each of its errors as one sentence.
 
-The SDK sends without a time limit, does not look at 402, and takes any answer that is not JSON for a fault of the server.
-So its transport is replaced here by one that does; requests and answers are the SDK's own.
+The SDK sends without a time limit, does not look at 402, and takes any answer that is not JSON for a fault of the
+server. So its transport is replaced here by one that does; requests and answers are the SDK's own.
 """
 
 import datetime as dt
@@ -11,15 +11,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import requests
-from flipside import Flipside
 from flipside.errors.api_error import ApiError
 from flipside.errors.base_error import BaseError
+from flipside.flipside import Flipside
 from flipside.integrations.query_integration.compass_query_integration import CompassQueryIntegration
 from flipside.models.compass.core.tags import Tags
 from flipside.models.compass.create_query_run import CreateQueryRunRpcParams
 from flipside.rpc import RPC
 from pydantic import BaseModel, ValidationError
-from requests.adapters import HTTPAdapter, Retry
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from cortex.domains.markets.account import quoted
 from cortex.domains.markets.live.pull import PageTooLargeError, Ran, RunGoneError
@@ -78,7 +79,7 @@ class _Transport(RPC):
         if status == 402:
             raise ConfigError(
                 "flipside asks for a payment method, or the plan's query-seconds are used up: settle it there, "
-                "or take `kind: public`, which needs no account"
+                "or give the profile another domain.source"
             )
         if status == 429:
             raise DataError("flipside still gets too many requests (429): wait some minutes, then run this again")
@@ -88,8 +89,8 @@ class _Transport(RPC):
             answer = result.json()
         except ValueError as error:
             raise DataError(
-                f"flipside answers {method} with {quoted(result.text[:40])}, which is no JSON: the service may be gone, "
-                "or a proxy answers in its place"
+                f"flipside answers {method} with {quoted(result.text[:40])}, which is no JSON: the service may be "
+                "gone, or a proxy answers in its place"
             ) from error
         if not isinstance(answer, dict) or not (answer.get("result") or answer.get("error")):
             raise DataError(f"flipside answers {method} with neither a result nor an error: try again later")
@@ -166,8 +167,8 @@ def _call(request: Callable[[], Answer]) -> Answer:
         ) from error
     except requests.RequestException as error:
         raise DataError(
-            f"flipside cannot be reached ({type(error).__name__}): check the network; the service may be gone, "
-            "and `kind: public` needs none of it"
+            f"flipside cannot be reached ({type(error).__name__}): check the network; the service may be gone: "
+            "then give the profile another domain.source"
         ) from error
     except Exception as error:  # the SDK raises bare exceptions, as for a run without times
         raise DataError(f"flipside's SDK gave up: {' '.join(str(error).split())}") from error

@@ -1,8 +1,8 @@
 """A pull: the answer to one statement, kept as parquet parts that a kill does not spoil and a second pull reuses.
 
-A part is a fixed range of the answer's rows, so the parts are the same bytes however large the pages were, however often
-the pull was killed. Each part is written aside and renamed; `complete.json` comes last. All pages are of one run of the
-statement: where the service has forgotten that run, the pull begins anew, since another run may hold revised rows.
+A part is a fixed range of the answer's rows, so the parts are the same bytes however large the pages were, however
+often the pull was killed. Each part is written aside and renamed; `complete.json` comes last. All pages are of one run
+of the statement: where the service has forgotten it, the pull begins anew, since another run may hold revised rows.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from cortex.domains.domain import OnProgress, ignore_progress
-from cortex.domains.markets.live.pace import Pace
+from cortex.domains.markets.live.request_pace import Pace
 from cortex.domains.markets.live.statement import Statement
 from cortex.errors import DataError
 
@@ -185,8 +185,8 @@ def _as_table(
 ) -> pl.DataFrame:
     if len(page) != count:
         raise DataError(
-            f"{service} sent {len(page):,} rows of {statement.name} where {count:,} were due, from row {first + 1:,} on: "
-            "run the same command again"
+            f"{service} sent {len(page):,} rows of {statement.name} where {count:,} were due, from row {first + 1:,} "
+            "on: run the same command again"
         )
     columns: list[pl.Series] = []
     for name, kind in statement.columns.items():

@@ -5,7 +5,7 @@ import polars as pl
 from cortex.domains.markets.closing import day_of
 from cortex.domains.markets.live.assets import NATIVES, TOKENS, Asset
 from cortex.domains.markets.source import MarketTables
-from cortex.domains.markets.warehouse.engine import Engine
+from cortex.domains.markets.warehouse.sql_engine import Engine
 from cortex.errors import DataError
 
 PRICES = "crosschain.price.ez_prices_hourly"
@@ -27,12 +27,11 @@ def fill(engine: Engine, tables: MarketTables, simulated: bool) -> None:
     """
     named = _named(tables.prices["symbol"].unique().sort().to_list(), simulated)
     if not named:
-        raise DataError("the warehouse's files hold none of the assets that live sources know: name them NEAR, ETH, SOL")
+        raise DataError(
+            "the warehouse's files hold none of the assets that live sources know: name them NEAR, ETH, SOL"
+        )
     assets = pl.DataFrame(
-        [
-            (symbol, asset.symbol, asset.chain, asset.address, asset.address is None)
-            for symbol, asset in named.items()
-        ],
+        [(symbol, asset.symbol, asset.chain, asset.address, asset.address is None) for symbol, asset in named.items()],
         schema={
             "own": pl.String,
             "symbol": pl.String,

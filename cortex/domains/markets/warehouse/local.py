@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cortex.domains.markets.source import Source
-from cortex.domains.markets.warehouse.engine import Engine
 from cortex.domains.markets.warehouse.filling import fill
 from cortex.domains.markets.warehouse.rpc_server import Limits, WarehouseServer, serving
+from cortex.domains.markets.warehouse.sql_engine import Engine
 
 KEY = "local"
 

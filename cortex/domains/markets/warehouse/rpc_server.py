@@ -1,9 +1,11 @@
-"""Flipside's JSON-RPC on loopback, over the warehouse's engine: runs, states, pages, limits and errors as the service's."""
+"""Flipside's JSON-RPC on loopback, over the warehouse: runs, states, pages, limits and errors as the service's."""
 
 import datetime as dt
 import json
+import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from cortex.domains.markets.warehouse.engine import Engine, QueryFailedError
+from cortex.domains.markets.warehouse.sql_engine import Engine, QueryFailedError
 
 NOT_FOUND, NOT_FINISHED, TOO_LARGE, TOO_MANY, MALFORMED = -32099, -32151, -32170, -32171, -32000
 
@@ -106,13 +108,20 @@ class WarehouseServer:
         with self._lock:
             if sum(run.state == "QUERY_STATE_RUNNING" for run in self._runs.values()) >= self.limits.queries_at_once:
                 raise _RpcError(TOO_MANY, "max concurrent queries reached")
-            run = _Run(f"r{len(self._runs) + 1}", str(asked["sql"]), _now())
+            run = _Run(f"run_{uuid.uuid4().hex}", str(asked["sql"]), _now())
             self._runs[run.name] = run
         self._pool.submit(self._execute, run)
         asked_by = {"id": f"q-{run.name}", "sqlStatementId": f"s-{run.name}", "userId": "local", "tags": {}}
         times = {"createdAt": _stamp(run.created), "updatedAt": _stamp(run.created)}
         kept = {"maxAgeMinutes": asked["maxAgeMinutes"], "resultTTLHours": asked["resultTTLHours"]}
-        request = {**asked_by, **kept, "userSkipCache": True, "triggeredQueryRun": True, "queryRunId": run.name, **times}
+        request = {
+            **asked_by,
+            **kept,
+            "userSkipCache": True,
+            "triggeredQueryRun": True,
+            "queryRunId": run.name,
+            **times,
+        }
         statement = {"id": f"s-{run.name}", "statementHash": run.name, "sql": run.sql, "userId": "local", "tags": {}}
         return {"queryRequest": request, "queryRun": _described(run), "sqlStatement": {**statement, **times}}
 
@@ -168,6 +177,14 @@ class WarehouseServer:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that was killed
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(engine: Engine, limits: Limits | None = None, fault: Fault | None = None) -> Iterator[WarehouseServer]:
     """Serve an engine on a free port of loopback until the block is left."""
@@ -176,7 +193,7 @@ def serving(engine: Engine, limits: Limits | None = None, fault: Fault | None = 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             reply = state.answer(json.loads(content), self.headers.get("x-api-key"))
             self.send_response_only(reply.status)
@@ -190,7 +207,7 @@ def serving(engine: Engine, limits: Limits | None = None, fault: Fault | None = 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

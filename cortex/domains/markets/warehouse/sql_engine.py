@@ -14,8 +14,10 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 MEMORY = "2GB"
 """The most that DuckDB may hold; results beyond it go to the folder."""
 
+
 class QueryFailedError(Exception):
-    """A statement that Snowflake would refuse, too; or one that cannot be translated without a change of its meaning."""
+    """A statement that Snowflake would refuse, too; or one whose translation would change its meaning."""
+
 
 @dataclass
 class Engine:
@@ -74,6 +76,7 @@ class Engine:
         """Close the database."""
         self._database.close()
 
+
 def translate(sql: str) -> str:
     """One of Snowflake's select statements in DuckDB's SQL.
 
@@ -88,9 +91,11 @@ def translate(sql: str) -> str:
     except SqlglotError as error:
         raise QueryFailedError(f"SQL compilation error: {' '.join(str(error).split())[:200]}") from error
 
+
 def _plain(value: Any) -> Any:
     """A value as JSON has it: times and dates as text."""
     return value.isoformat(sep=" ") if isinstance(value, dt.datetime) else str(value) if _is_other(value) else value
+
 
 def _is_other(value: Any) -> bool:
     return not isinstance(value, str | int | float | bool | None)
