@@ -27,8 +27,8 @@ def test_what_it_names_is_there(path: str) -> None:
 @pytest.mark.parametrize("room", rooms(), ids=lambda path: path.relative_to(CHECKOUT).as_posix())
 def test_every_room_has_its_line(room: Path) -> None:
     path = room.relative_to(CHECKOUT).as_posix()
-    inner = path.count("/") > 1
-    assert re.search(rf"^  {room.name}/ " if inner else rf"^{path}/ ", TREE, re.MULTILINE), f"{path} has no line"
+    indent = "  " * (path.count("/") - 1)
+    assert re.search(rf"^{indent}{room.name if indent else path}/ ", TREE, re.MULTILINE), f"{path} has no line"
 
 
 def test_it_has_every_exit_code() -> None:

@@ -49,7 +49,7 @@ class FlipsideSource:
     fresh: bool = False
     """Ask anew for what is kept."""
     pulls: list[Pulled] = field(default_factory=list[Pulled], compare=False)
-    """What the last load pulled."""
+    """Pulls of the last load."""
 
     def load(self) -> MarketTables:
         """Prices and metrics. Raises ConfigError without the SDK, DataError for unusable data."""

@@ -26,7 +26,7 @@ def test_the_source_is_chosen_by_its_kind():
         {"horizont_days": 1},
         {"source": {"kind": "simulater"}},
         {"source": {"kind": "simulator", "signal": {"volume": 1.0}}},
-        {"source": {"kind": "simulator", "chains": 25}},
+        {"source": {"kind": "simulator", "chains": 37}},
         {"source": {"kind": "files", "paths": []}},
         {"train_fraction": 0.8, "validation_fraction": 0.2},
         {"onchain_lag_days": -1},

@@ -36,7 +36,7 @@ class Ran(NamedTuple):
 
     rows: int
     cost: Mapping[str, float]
-    """What the service counts, such as query-seconds or credits."""
+    """Costs in the service's own units, such as query-seconds or credits."""
 
 
 class PageTooLargeError(Exception):
