@@ -77,7 +77,7 @@ def measure(work: Path, rows: int, kills: int, rng: random.Random) -> dict[str, 
 @contextmanager
 def serving(days: int) -> Iterator[str]:
     """The warehouse's address; it runs in a program of its own."""
-    server = subprocess.Popen(command("--serve", days), env=variables(), stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command("--serve", days), env=variables(), stdout=subprocess.PIPE, encoding="utf-8")
     assert server.stdout
     try:
         yield server.stdout.readline().strip()
@@ -88,7 +88,7 @@ def serving(days: int) -> Iterator[str]:
 
 def finish(url: str, folder: Path, days: int) -> dict[str, Any]:
     done = subprocess.run(
-        command("--pull", url, folder, days), env=variables(), capture_output=True, text=True, check=False
+        command("--pull", url, folder, days), env=variables(), capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise SystemExit(done.stderr)
