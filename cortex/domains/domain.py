@@ -250,6 +250,14 @@ class Domain(Section, ABC):
         """Data of the domain's own figures on the page, from one contender's grades."""
         return {}
 
+    def uncertainty(self, numbers: Mapping[str, float], record: Mapping[str, JsonValue]) -> float | None:
+        """Uncertainty of a readable reply: 0 is certain to be right, 1 knows nothing.
+
+        `numbers` are those of a grade that the reply itself states. `record` is the model's `details`, by which its
+        statements are calibrated; empty where there are none. None where the domain's replies state no certainty.
+        """
+        return None
+
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         """The domain's own figures on the page."""
         return ()
@@ -293,6 +301,8 @@ class Reading:
     """The answer's values by name."""
     reasoning: str | None = None
     """The steps before the answer, where the domain tells them apart."""
+    uncertainty: float | None = None
+    """As `Domain.uncertainty`, of this answer."""
 
 
 class Endpoint:
@@ -307,6 +317,8 @@ class Endpoint:
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
+        self.record: Mapping[str, JsonValue] = {}
+        """The judges' `details` of the model that answers, by which `read` calibrates; the service sets it."""
 
     def question(self, request: Section) -> Question:
         """The question of a request, as a dataset would hold it. It may read files, and so take seconds at first.

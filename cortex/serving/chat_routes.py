@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cortex.serving.callers import ChatCaller
 from cortex.serving.refusals import Refusal
-from cortex.serving.served_model import ServedModel
+from cortex.serving.served_model import ServedModel, UpstreamModel
 from cortex.serving.service import Service, service_of
 
 router = APIRouter(prefix="/v1", tags=["openai"])
@@ -74,7 +74,7 @@ class ChatRequest(BaseModel):
 @router.get("/models")
 async def models(request: Request, _: ChatCaller) -> dict[str, Any]:
     """The models that are served, the default first."""
-    return {"object": "list", "data": [_entry(model) for model in service_of(request).models.values()]}
+    return {"object": "list", "data": [_entry(model) for model in service_of(request).everyone.values()]}
 
 
 @router.post("/chat/completions", response_model=None)
@@ -82,7 +82,7 @@ async def chat(request: Request, body: ChatRequest, caller: ChatCaller) -> Respo
     """An answer of the named model to a conversation, whole or as a stream of events."""
     service = service_of(request)
     model = service.model(body.model)
-    asked = _within_limits(body, service)
+    asked = _within_limits(body, service) | {"model": model.there}
 
     def on_usage(prompt: int, answer: int) -> None:
         service.account(request, caller, model, prompt, answer)
@@ -108,14 +108,14 @@ def usage_of(answer: dict[str, Any]) -> tuple[int, int]:
     return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
 
 
-def _entry(model: ServedModel) -> dict[str, Any]:
+def _entry(model: ServedModel | UpstreamModel) -> dict[str, Any]:
     """A model's entry in the list."""
+    entry: dict[str, Any] = {"id": model.name, "object": "model", "created": 0, "owned_by": "cortex"}
+    if isinstance(model, UpstreamModel):
+        return entry
     release = model.release
     return {
-        "id": model.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "cortex",
+        **entry,
         "copy": release.copy,
         "manifest": release.manifest,
         "signer": release.signer,

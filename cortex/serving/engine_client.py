@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 from fastapi import Request
@@ -12,8 +12,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from cortex.serving.admission import Admission
-from cortex.serving.engine import Engine
+from cortex.serving.engine import Body
 from cortex.serving.refusals import Refusal, error_body
+from cortex.urls import is_loopback
 
 CHAT = "/v1/chat/completions"
 KEPT_SECONDS = 3.0
@@ -27,10 +28,28 @@ OnUsage = Callable[[int, int], None]
 Answer = TypeVar("Answer")
 
 
-class EngineClient:
-    """The gateway's connection to its engine."""
+class Backend(Protocol):
+    """An engine of this machine, or another gateway."""
 
-    def __init__(self, engine: Engine, admission: Admission, seconds: float) -> None:
+    name: str
+    url: str
+    key: str
+    ready: bool
+    starts: int
+
+    def answered(self) -> None:
+        """Note that a user has just had a token from it."""
+        ...
+
+    def translate(self, body: Body, /) -> Body:
+        """The body of a request for vLLM in this engine's words."""
+        ...
+
+
+class EngineClient:
+    """The gateway's connection to one of its engines."""
+
+    def __init__(self, engine: Backend, admission: Admission, seconds: float) -> None:
         self.engine, self.admission, self._seconds = engine, admission, seconds
         self._opened: aiohttp.ClientSession | None = None
 
@@ -38,21 +57,31 @@ class EngineClient:
     def _session(self) -> aiohttp.ClientSession:
         """The connections, opened by the first request, because they belong to its event loop."""
         if self._opened is None:
+            engine = self.engine
+            key = {"Authorization": f"Bearer {engine.key}"} if engine.key else {}
             self._opened = aiohttp.ClientSession(
-                self.engine.url,
-                headers={"Authorization": f"Bearer {self.engine.key}"},
+                headers={"Accept-Encoding": "identity", **key},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=self._seconds),
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 auto_decompress=False,
+                # No variable of a proxy may lead requests to the loopback elsewhere.
+                trust_env=not is_loopback(engine.url),
             )
         return self._opened
+
+    def _post(self, path: str, body: Body) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.post(f"{self.engine.url}{path}", json=self.engine.translate(body), allow_redirects=False)
 
     async def close(self) -> None:
         if self._opened is not None:
             await self._opened.close()
 
     async def chat(self, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A whole answer of chat completions; the engine stops where the client leaves.
+        """A whole answer of chat completions, as by `post`."""
+        return await self.post(request, CHAT, body)
+
+    async def post(self, request: Request, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A whole answer; the engine stops where the client leaves.
 
         Raises:
             Refusal: 400 of the engine itself, 429, 499, 502, 503 or 504.
@@ -61,7 +90,7 @@ class EngineClient:
             self.require_ready()
             try:
                 async with asyncio.timeout(self._seconds):
-                    status, text = await unless_left(request, self._whole(body))
+                    status, text = await unless_left(request, self._whole(path, body))
             except TimeoutError:
                 raise self._slow() from None
             except aiohttp.ClientError as error:
@@ -70,8 +99,8 @@ class EngineClient:
         self.engine.answered()
         return found
 
-    async def _whole(self, body: Mapping[str, Any]) -> tuple[int, bytes]:
-        async with self._session.post(CHAT, json=self.engine.translate(body)) as answer:
+    async def _whole(self, path: str, body: Body) -> tuple[int, bytes]:
+        async with self._post(path, body) as answer:
             return answer.status, await answer.read()
 
     async def stream(self, body: Mapping[str, Any], on_usage: OnUsage, *, with_usage: bool) -> "EngineStream":
@@ -85,7 +114,7 @@ class EngineClient:
             self.require_ready()
             asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
             try:
-                answer = await stack.enter_async_context(self._session.post(CHAT, json=self.engine.translate(asked)))
+                answer = await stack.enter_async_context(self._post(CHAT, asked))
                 if answer.status != 200:
                     self._read(answer.status, await answer.read())
             except TimeoutError:

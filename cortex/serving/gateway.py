@@ -34,7 +34,7 @@ def create_app(service: Service) -> FastAPI:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
-            for client in service.clients:
+            for client in (*service.clients, *(model.client for model in service.upstreams.values())):
                 await client.close()
 
     app = FastAPI(

@@ -4,7 +4,7 @@ import asyncio
 import math
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import uvicorn
 from loguru import logger
@@ -12,22 +12,33 @@ from loguru import logger
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError
 from cortex.serving.callers import Access
+from cortex.serving.engine import Engine
 from cortex.serving.gateway import create_app
-from cortex.serving.served_model import ServedModel
+from cortex.serving.route_rules import Rule
+from cortex.serving.served_model import ServedModel, UpstreamModel
 from cortex.serving.service import Service
 from cortex.serving.serving_settings import ServingSettings
 from cortex.urls import is_loopback
 
 
-def make_service(models: Sequence[ServedModel], keys: Store | None, serving: ServingSettings) -> Service:
+def make_service(
+    models: Sequence[ServedModel],
+    keys: Store | None,
+    serving: ServingSettings,
+    upstreams: Sequence[UpstreamModel] = (),
+    rules: Mapping[str, Rule] | None = None,
+) -> Service:
     """A service of models, the first of them the default. `keys` is the bucket with the API keys; None asks for none.
+
+    `upstreams` are models of other gateways, and `rules` choose the model that answers, by domain.
 
     Raises:
         DataError: the bucket's API keys cannot be read.
     """
     access = Access(keys)
     access.read()
-    return Service({model.name: model for model in models}, serving, access)
+    others = {model.name: model for model in upstreams}
+    return Service({model.name: model for model in models}, serving, access, upstreams=others, rules=rules or {})
 
 
 def serve(service: Service, *, host: str, port: int) -> None:
@@ -36,7 +47,7 @@ def serve(service: Service, *, host: str, port: int) -> None:
     Raises:
         ConfigError: the port is not free.
     """
-    engines = [client.engine for client in service.clients]
+    engines = [client.engine for client in service.clients if isinstance(client.engine, Engine)]
     server = _Server(_config(service), service)
     with _listening(host, port) as listening:
         # After its end uvicorn raises the signals again that it was ended by: this end is as it should be.
@@ -48,6 +59,8 @@ def serve(service: Service, *, host: str, port: int) -> None:
             for name, model in service.models.items():
                 held = model.release
                 logger.info(f"{name}: {held.copy} of {held.manifest[:12]}, {held.signer}, at {host}:{port}")
+            for name, other in service.upstreams.items():
+                logger.info(f"{name}: {other.there} of {other.client.engine.url}")
             asyncio.run(server.serve(sockets=[listening]))
         finally:
             for engine in engines:

@@ -14,9 +14,17 @@ from cortex.settings import Settings
 
 
 def serve_here(
-    release: ServedRelease, settings: Settings, serving: ServingSettings, *, gpus: int, name: str | None = None
+    release: ServedRelease,
+    settings: Settings,
+    serving: ServingSettings,
+    *,
+    gpus: int,
+    name: str | None = None,
+    price: float | None = None,
 ) -> ServedModel:
     """A release as a model of this machine, under its own name or another. Its engine is not started yet.
+
+    `price` is in dollars for a million tokens, by default that of the settings.
 
     Raises:
         ConfigError: this machine cannot run the release's copy.
@@ -33,7 +41,7 @@ def serve_here(
         patterns=[endpoint.pattern for endpoint in release.endpoints.values() if endpoint.pattern],
     )
     client = supervise(name, command, port, log_file(settings, name, port), serving)
-    return ServedModel(name, release, client, serving.dollars_per_million_tokens)
+    return ServedModel(name, release, client, dollars_per_million_tokens=serving.price_or(price))
 
 
 def supervise(name: str, command: EngineCommand, port: int, log: Path, serving: ServingSettings) -> EngineClient:

@@ -73,5 +73,8 @@ def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "mo
         part = profile.domain.parts()[name]
         endpoints[name] = part.endpoint(describe_part(described, name), profile.seed, settings)
         file = folder / report / JSON_NAME
-        verdicts[name] = Evaluation.from_json(read_file(file, EVALUATION_BYTES), str(file)).verdict
+        evaluation = Evaluation.from_json(read_file(file, EVALUATION_BYTES), str(file))
+        verdicts[name] = evaluation.verdict
+        # A copy was judged under its own name, the full weights under that of the training that made them.
+        endpoints[name].record = evaluation.models[copy if copy in evaluation.models else verdicts[name].model].details
     return ServedRelease(folder, copy, manifest.digest, str(signer), profile, endpoints, verdicts)

@@ -9,7 +9,8 @@ from fastapi import Request
 from cortex.serving.callers import Access, Caller
 from cortex.serving.engine_client import EngineClient
 from cortex.serving.refusals import Refusal
-from cortex.serving.served_model import ServedModel
+from cortex.serving.route_rules import Rule
+from cortex.serving.served_model import ServedModel, UpstreamModel
 from cortex.serving.serving_settings import ServingSettings
 from cortex.serving.telemetry import Metrics
 
@@ -19,9 +20,13 @@ class Service:
     """A gateway at work."""
 
     models: Mapping[str, ServedModel]
-    """By their names in the API, at least one; the first is the default."""
+    """Models of this machine by their names in the API, at least one; the first is the default."""
     settings: ServingSettings
     access: Access
+    upstreams: Mapping[str, UpstreamModel] = field(default_factory=dict[str, UpstreamModel])
+    """Models of other gateways, by their names in this one's API."""
+    rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    """By domain."""
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
     """True after SIGTERM: requests in flight are finished, and a load balancer is to send no more."""
@@ -33,25 +38,31 @@ class Service:
 
     @property
     def clients(self) -> list[EngineClient]:
-        """The clients of all engines, each once."""
+        """The clients of this machine's engines, each once."""
         return list(dict.fromkeys(model.client for model in self.models.values()))
 
     @property
     def ready(self) -> bool:
         return all(client.engine.ready for client in self.clients) and not self.draining
 
-    def model(self, name: str) -> ServedModel:
+    @property
+    def everyone(self) -> dict[str, ServedModel | UpstreamModel]:
+        """All models by name, those of this machine first."""
+        return {**self.models, **self.upstreams}
+
+    def model(self, name: str) -> ServedModel | UpstreamModel:
         """The model of this name.
 
         Raises:
             Refusal: 404 where there is none.
         """
-        if name not in self.models:
-            served = ", ".join(repr(each) for each in self.models)
-            raise Refusal(404, f"no model {name!r}: served {'is' if len(self.models) == 1 else 'are'} {served}")
-        return self.models[name]
+        everyone = self.everyone
+        if name not in everyone:
+            served = ", ".join(repr(each) for each in everyone)
+            raise Refusal(404, f"no model {name!r}: served {'is' if len(everyone) == 1 else 'are'} {served}")
+        return everyone[name]
 
-    def model_for(self, domain: str, name: str | None = None) -> ServedModel:
+    def model_for(self, domain: str, name: str | None = None) -> ServedModel | UpstreamModel:
         """The model that answers a request of a domain: the named one, or the first that was trained on it.
 
         Raises:
@@ -60,11 +71,13 @@ class Service:
         if name is None:
             return next(model for model in self.models.values() if domain in model.release.endpoints)
         model = self.model(name)
-        if domain not in model.release.endpoints:
+        if isinstance(model, ServedModel) and domain not in model.release.endpoints:
             raise Refusal(404, f"the model {name!r} answers {', '.join(model.release.endpoints)}, not {domain}")
         return model
 
-    def account(self, request: Request, caller: Caller, model: ServedModel, prompt: int, answer: int) -> None:
+    def account(
+        self, request: Request, caller: Caller, model: ServedModel | UpstreamModel, prompt: int, answer: int
+    ) -> None:
         """Note the tokens of a request: for its caller's usage, the metrics, and its line of the log."""
         dollars = model.price(prompt + answer)
         self.access.tokens[caller.id] += prompt + answer

@@ -86,3 +86,7 @@ class ServingSettings(BaseSettings):
                 raise ConfigError(f"CORTEX_SERVE_{name} is {str(path)!r}: there is no such file")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ConfigError("CORTEX_SERVE_TLS_CERTIFICATE and CORTEX_SERVE_TLS_KEY belong together: set both")
+
+    def price_or(self, own: float | None) -> float:
+        """Dollars for a million tokens of a model: its own price, where it has one."""
+        return self.dollars_per_million_tokens if own is None else own

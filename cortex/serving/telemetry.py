@@ -23,6 +23,10 @@ class Metrics:
         self.tokens = Counter("cortex_tokens", "Tokens asked and answered.", ("caller", "model", "kind"), registry=own)
         self.dollars = Counter("cortex_dollars", "Price of each caller's tokens.", ("caller", "model"), registry=own)
         self.abstained = Counter("cortex_abstained", "Answers held back.", ("domain", "model"), registry=own)
+        self.routed = Counter("cortex_routed", "Answers, by rule and model.", ("domain", "rule", "arm"), registry=own)
+        self.arm_seconds = Histogram(
+            "cortex_arm_seconds", "Time of answers.", ("domain", "rule", "arm"), buckets=_BUCKETS, registry=own
+        )
         self.first_byte = _seconds("cortex_first_byte_seconds", "Time to the first byte of an answer.", own)
         self.duration = _seconds("cortex_request_seconds", "Time to the last byte of an answer.", own)
         self.ready = Gauge("cortex_engine_ready", "1 while the engine generates tokens.", ("engine",), registry=own)

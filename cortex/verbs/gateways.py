@@ -1,14 +1,20 @@
 """Verbs of serving on this machine: the gateway itself, and its API keys."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cortex.errors import UsageError
 from cortex.text import json_text
 from cortex.verbs.options import AsJson, read_path
 from cortex.verbs.releases import SignedBy, trust_of
+
+if TYPE_CHECKING:
+    from cortex.artifacts.store import Store
+    from cortex.serving.service import Service
 
 app = typer.Typer()
 keys_app = typer.Typer(help="API keys of gateways: add, list and revoke.", no_args_is_help=True)
@@ -16,8 +22,14 @@ keys_app = typer.Typer(help="API keys of gateways: add, list and revoke.", no_ar
 
 @app.command()
 def gateway(
-    target: Annotated[str, typer.Argument(metavar="RUN|DIR", help="A run, or the folder of a downloaded release.")],
+    target: Annotated[
+        str | None, typer.Argument(metavar="[RUN|DIR]", help="A run, or the folder of a downloaded release.")
+    ] = None,
     copy: Annotated[str, typer.Option(help="The copy of the weights: a folder of the release.")] = "model",
+    routes: Annotated[
+        Path | None,
+        typer.Option(parser=read_path, metavar="FILE", help="Several models, and the rules by which one answers."),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     without_keys: Annotated[
@@ -25,26 +37,55 @@ def gateway(
     ] = False,
     key: SignedBy = None,
 ) -> None:
-    """Serve a release on this machine, behind an API with an endpoint for each domain."""
+    """Serve a release on this machine, or the models of a routes file, with an endpoint for each domain."""
     from cortex.artifacts.open_store import open_store
     from cortex.serving.api_keys import read_keys, require_key
-    from cortex.serving.gateway_server import is_local, make_service, serve
+    from cortex.serving.gateway_server import is_local, serve
+    from cortex.settings import Settings
+
+    if (target is None) == (routes is None) or (routes is not None and copy != "model"):
+        raise UsageError("name a run or a folder, with --copy if need be; or --routes FILE alone")
+    store = open_store(Settings().bucket_url)
+    asks = not without_keys and (not is_local(host) or bool(read_keys(store)))
+    if asks:
+        require_key(store)
+    keys = store if asks else None
+    made = _service_of_routes(routes, keys, key) if routes else _service_of_release(str(target), copy, keys, key)
+    serve(made, host=host, port=port)
+
+
+def _service_of_release(target: str, copy: str, keys: "Store | None", key: Path | None) -> "Service":
+    from cortex.serving.gateway_server import make_service
     from cortex.serving.local_engines import serve_here
     from cortex.serving.served_release import open_release
     from cortex.serving.serving_settings import ServingSettings
     from cortex.settings import Settings
 
-    settings, serving, trust = Settings(), ServingSettings(), trust_of(Settings(), key)
-    store = open_store(settings.bucket_url)
-    asks = not without_keys and (not is_local(host) or bool(read_keys(store)))
-    if asks:
-        require_key(store)
+    settings, serving = Settings(), ServingSettings()
+    release = open_release(_find_release(target, key), trust_of(settings, key), settings, copy)
+    return make_service([serve_here(release, settings, serving, gpus=_count_gpus())], keys, serving)
+
+
+def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "Service":
+    from functools import partial
+
+    from cortex.serving.gateway_server import make_service
+    from cortex.serving.routed_models import open_models, open_upstreams
+    from cortex.serving.routes_file import read_routes
+    from cortex.serving.serving_settings import ServingSettings
+    from cortex.settings import Settings
+
+    settings, serving, routes = Settings(), ServingSettings(), read_routes(path)
+    upstreams = open_upstreams(routes, os.environ, serving)
+    find = partial(_find_release, key=key)
+    models = open_models(routes, find, trust_of(settings, key), settings, serving, gpus=_count_gpus())
+    return make_service(models, keys, serving, upstreams, routes.domains)
+
+
+def _find_release(target: str, key: Path | None) -> Path:
+    """The folder of a release, downloaded where a run is named."""
     folder = read_path(target)
-    if not folder.is_dir():
-        folder = _download(target, key)
-    release = open_release(folder, trust, settings, copy)
-    model = serve_here(release, settings, serving, gpus=_count_gpus())
-    serve(make_service([model], store if asks else None, serving), host=host, port=port)
+    return folder if folder.is_dir() else _download(target, key)
 
 
 def _download(run: str, key: Path | None) -> Path:

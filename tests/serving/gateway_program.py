@@ -1,10 +1,12 @@
 """A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
 Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--weights NAME` the real
-engine serves the weights of FOLDER/NAME.
+engine serves the weights of FOLDER/NAME. `--routes FILE` has the rules and the upstreams of a routes file; its releases
+are those of the program.
 """
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,8 @@ from cortex.profiles.profile_file import load_profile
 from cortex.serving.engine import EngineCommand, free_port
 from cortex.serving.gateway_server import make_service, serve
 from cortex.serving.local_engines import serve_here, supervise
+from cortex.serving.routed_models import check_domains, open_upstreams
+from cortex.serving.routes_file import read_routes
 from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
@@ -47,7 +51,7 @@ def model(name: str, folder: Path, serving: ServingSettings) -> ServedModel:
     words = (sys.executable, "-m", "tests.serving.engine_program", str(inner), str(folder))
     command = EngineCommand(words, {"PYTHONPATH": str(CHECKOUT)})
     client = supervise(name, command, inner, folder / "engine.log", serving)
-    return ServedModel(name, release(), client, serving.dollars_per_million_tokens)
+    return ServedModel(name, release(), client, dollars_per_million_tokens=serving.price_or(None))
 
 
 def main() -> None:
@@ -57,6 +61,7 @@ def main() -> None:
     parser.add_argument("--bucket")
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--weights")
+    parser.add_argument("--routes", type=Path)
     args = parser.parse_args()
     serving = ServingSettings()
     if args.weights:
@@ -66,7 +71,12 @@ def main() -> None:
         models = [model(release().name, args.folder, serving)]
     models += [model(name, args.folder / name, serving) for name in args.also]
     keys = open_store(args.bucket) if args.bucket else None
-    serve(make_service(models, keys, serving), host="127.0.0.1", port=args.port)
+    routes = read_routes(args.routes) if args.routes else None
+    if routes:
+        check_domains(routes, models)
+    upstreams = open_upstreams(routes, os.environ, serving) if routes else []
+    service = make_service(models, keys, serving, upstreams, routes.domains if routes else None)
+    serve(service, host="127.0.0.1", port=args.port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Calibration: comparison of stated probabilities with realised rates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydantic import JsonValue
@@ -65,3 +67,28 @@ def calibration_details(grades: Grades) -> dict[str, JsonValue]:
         },
         P_COUNTS: counts.tolist(),
     }
+
+
+def uncertainty(p_up: float, details: Mapping[str, JsonValue]) -> float:
+    """Uncertainty of a forecast: the Brier score expected of its calibrated probability p, p (1 - p), as a share of a
+    coin's. The rate of up that followed such forecasts is p, where `details` are those of `calibration_details`; else
+    the stated probability is.
+    """
+    p = calibrate(p_up, details[RELIABILITY]) if RELIABILITY in details else p_up
+    return 4 * p * (1 - p)
+
+
+def calibrate(p_up: float, bins: Any) -> float:
+    """The rate of up that followed forecasts like this one, by the bins of a reliability diagram.
+
+    Rates fall nowhere as forecasts rise: bins that do are pooled (Ayer et al. 1955, "An empirical distribution function
+    for sampling with incomplete information"). Between the bins' means the rate is linear, outside of them constant.
+    """
+    pools: list[list[float]] = []  # rate, weight, bins
+    for rate, weight in zip(bins["up_rate"], bins["count"], strict=True):
+        pools.append([rate, weight, 1])
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (low, first, before), (high, second, after) = pools[-2:]
+            pools[-2:] = [[(low * first + high * second) / (first + second), first + second, before + after]]
+    rates = [rate for rate, _, count in pools for _ in range(int(count))]
+    return float(np.interp(p_up, bins["mean_p"], rates))

@@ -144,6 +144,11 @@ class Markets(DataConfig, Domain):
 
         return calibration_details(grades)
 
+    def uncertainty(self, numbers: Mapping[str, float], record: Mapping[str, JsonValue]) -> float | None:
+        from cortex.domains.markets.calibration import uncertainty
+
+        return uncertainty(numbers["p_up"], record)
+
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures
 

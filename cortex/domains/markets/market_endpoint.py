@@ -99,6 +99,7 @@ class MarketEndpoint(Endpoint):
                 "interval_pct": [answer.low_pct, answer.high_pct],
             },
             answer.reasoning,
+            self.domain.uncertainty({"p_up": answer.p_up}, self.record),
         )
 
     def _checked(self, given: Mapping[str, float]) -> dict[str, float]:

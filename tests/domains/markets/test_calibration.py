@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
+from sklearn.isotonic import IsotonicRegression
 
-from cortex.domains.markets.calibration import reliability
+from cortex.domains.markets.calibration import calibrate, reliability, uncertainty
 
 
 def test_bins_agree_with_scikit_learn() -> None:
@@ -36,3 +37,23 @@ def test_a_single_probability_is_one_bin() -> None:
     one = reliability(np.full(7, 0.5), np.ones(7, dtype=np.bool_))
     assert one.count.tolist() == [7]
     assert one.expected_error == pytest.approx(0.5)
+
+
+def test_the_calibrated_rate_is_that_of_an_isotonic_regression_over_the_bins() -> None:
+    generator = np.random.default_rng(2)
+    p_up = generator.random(400)
+    up = generator.random(400) < 0.3 + 0.4 * p_up
+    bins = reliability(p_up, up)
+    assert (np.diff(bins.up_rate) < 0).any(), "some bins have to be pooled"
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(bins.mean_p, bins.up_rate, bins.count)
+    asked = np.linspace(0, 1, 101)
+    diagram = {"mean_p": bins.mean_p.tolist(), "up_rate": bins.up_rate.tolist(), "count": bins.count.tolist()}
+    np.testing.assert_allclose([calibrate(p, diagram) for p in asked], fitted.predict(asked), atol=1e-12)
+
+
+def test_a_model_that_is_sure_and_wrong_counts_as_uncertain() -> None:
+    assert [uncertainty(p, {}) for p in (0.0, 0.5, 1.0)] == [0, 1, 0]
+    right = {"reliability": {"mean_p": [0.05, 0.95], "up_rate": [0.05, 0.95], "count": [50, 50]}}
+    wrong = {"reliability": {"mean_p": [0.05, 0.95], "up_rate": [0.5, 0.5], "count": [50, 50]}}
+    assert uncertainty(0.95, right) == pytest.approx(0.19)
+    assert uncertainty(0.95, wrong) == pytest.approx(1.0)
