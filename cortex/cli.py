@@ -25,6 +25,7 @@ from cortex.verbs import (
     rent,
     server,
     serving,
+    teachers,
     watching,
 )
 
@@ -47,6 +48,7 @@ app.add_typer(gateways.keys_app, name="apikey")
 app.add_typer(domains.app, name="domain")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(server.app, name="server")
+app.add_typer(teachers.app, name="teach")
 
 
 @app.callback()

@@ -19,6 +19,9 @@ from cortex.teaching.purse import Purse
 from cortex.teaching.teacher import ask, scripted_teacher
 from cortex.teaching.teaching_progress import TeachingProgress
 
+ANSWERS = Path("teacher", "answers.sqlite")
+"""The cache of answers, within `home`."""
+
 
 def run(context: RunContext, output: Path) -> None:
     settings, teacher = Settings(), context.profile.teacher
@@ -57,7 +60,7 @@ def _ask(
     url = settings.teacher_url or teacher.url
     given = bool(url or endpoints)
     scripted = scripted_teacher(domain.parts()[part], teacher.port, context.profile.seed)
-    cache = AnswerCache(settings.home / "teacher" / "answers.sqlite") if given and teacher.cache else None
+    cache = AnswerCache(settings.home / ANSWERS) if given and teacher.cache else None
     try:
         with nullcontext(url or "") if given else scripted as endpoint_url:
             return ask(

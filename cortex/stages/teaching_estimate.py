@@ -1,0 +1,96 @@
+"""Estimate of what a profile's teacher will cost, from its real prompts, before it is asked."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from cortex.domains.domain import Conversation
+from cortex.fleet.capacity.lengths import FILLED, usual_answer
+from cortex.profiles.profile import Profile
+from cortex.stages.teacher_endpoints import describe_provider
+from cortex.teaching.answer_cache import AnswerCache, cache_key
+from cortex.teaching.chat import Endpoint
+from cortex.teaching.token_count import ASSUMPTION, count_tokens, mean
+from cortex.teaching.usage import Price, Usage
+
+
+@dataclass(frozen=True)
+class ProviderCost:
+    """Cost of all prompts at one provider, if it answers every one."""
+
+    provider: str
+    model: str
+    in_cache: int
+    """Prompts whose answer an earlier run has paid for."""
+    prompt_tokens: int
+    """Tokens of all prompts that are to be paid."""
+    usual_answer: int
+    longest_answer: int
+    basis: str
+    """Source of the usual answer's length."""
+    dollars: Decimal | None
+    """With usual answers; None where the profile has no price."""
+    most_dollars: Decimal | None
+    """With the longest answers."""
+    minutes: float
+    """Least time that the account's limits per minute leave; 0 without limits."""
+
+
+@dataclass(frozen=True)
+class TeachingEstimate:
+    """Costs per provider, in the profile's order."""
+
+    profile: str
+    prompts: int
+    providers: tuple[ProviderCost, ...]
+    counting: str = ASSUMPTION
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, dollars as numbers."""
+        providers = [
+            {key: float(value) if isinstance(value, Decimal) else value for key, value in asdict(each).items()}
+            for each in self.providers
+        ]
+        return {**asdict(self), "providers": providers}
+
+
+def estimate_teaching(profile: Profile, prompts: Sequence[Conversation], cache: AnswerCache | None) -> TeachingEstimate:
+    """Estimate the cost of the prompts at each provider; answers in the cache cost nothing."""
+    teacher = profile.teacher
+    endpoints = [describe_provider(teacher, provider, "none") for provider in teacher.providers]
+    found = tuple(_cost(endpoint, prompts, cache if teacher.cache else None) for endpoint in endpoints)
+    return TeachingEstimate(profile.name, len(prompts), found)
+
+
+def _cost(endpoint: Endpoint, prompts: Sequence[Conversation], cache: AnswerCache | None) -> ProviderCost:
+    known = [cache.get(cache_key(endpoint, prompt, None)) if cache else None for prompt in prompts]
+    unpaid = [prompt for prompt, answer in zip(prompts, known, strict=True) if answer is None]
+    measured = mean(answer.usage.output for answer in known if answer and answer.usage)
+    counted = [count_tokens(prompt) for prompt in unpaid]
+    usual = round(measured) if measured else usual_answer(endpoint.max_tokens)
+    basis = "mean of the answers in the cache" if measured else f"{FILLED:.0%} of teacher.max_tokens, assumed"
+    price, total = endpoint.price, sum(counted)
+    return ProviderCost(
+        provider=endpoint.name,
+        model=endpoint.model,
+        in_cache=len(prompts) - len(unpaid),
+        prompt_tokens=total,
+        usual_answer=usual,
+        longest_answer=endpoint.max_tokens,
+        basis=basis,
+        dollars=_dollars(price, total, usual * len(unpaid)),
+        most_dollars=_dollars(price, total, endpoint.max_tokens * len(unpaid)),
+        minutes=_least_minutes(endpoint, len(unpaid), total),
+    )
+
+
+def _dollars(price: Price | None, given: int, made: int) -> Decimal | None:
+    return price.dollars(Usage(given, made)) if price else None
+
+
+def _least_minutes(endpoint: Endpoint, requests: int, given: int) -> float:
+    """Minutes by the limits; a request counts against the limit of tokens with the longest answer."""
+    by_requests = requests / (endpoint.requests_per_minute or math.inf)
+    return max(by_requests, (given + requests * endpoint.max_tokens) / (endpoint.tokens_per_minute or math.inf))
