@@ -97,6 +97,27 @@ class Provider(Section):
         return self.length_key or ("max_completion_tokens" if newer else "max_tokens")
 
 
+class Quality(Section):
+    """Rules for answers, beside the domain's own check. A broken one flags the answer, or rejects it."""
+
+    min_words: int = Field(default=0, ge=0)
+    """Fewest words of an answer, its reasoning included; shorter ones are flagged."""
+    max_words: int | None = Field(default=None, ge=1)
+    """Most words; longer ones are flagged."""
+    banned: Items[str] = ()
+    """Words and phrases, in any case; an answer with one is rejected."""
+    alphabet: Literal["latin", "cyrillic", "greek", "arabic", "hebrew", "cjk", "hangul", "devanagari"] | None = None
+    """Answers with more than 5% of letters of other alphabets are flagged; ASCII always counts as allowed."""
+    arithmetic: bool = True
+    """Compute sums, differences, products, quotients and percentages again; an answer with a wrong one is rejected."""
+    hindsight: bool = True
+    """Flag answers with dates after the prompt's latest, or with words of someone who looks back."""
+    similarity: float | None = Field(default=None, gt=0, le=1)
+    """Share of four-word sequences in common with an earlier answer from which on an answer is flagged."""
+    min_score: float | None = Field(default=None, ge=-0.5, le=1.75)
+    """Least dataset score: 1.0 conversation quality - 0.5 bias + 0.75 reasoning; lower ones are flagged."""
+
+
 class Teacher(Section):
     """The model that writes the reasoning which SFT imitates."""
 
@@ -126,6 +147,9 @@ class Teacher(Section):
     """Take answers that an earlier run on this machine has got for the same request. The scripted teacher's are not
     cached."""
 
+    quality: Quality | None = None
+    """Further rules for answers; None: the domain's check alone."""
+
     @model_validator(mode="after")
     def _providers_alone(self) -> Self:
         if not self.providers:
@@ -152,7 +176,7 @@ class Teacher(Section):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer keys that have their defaults: a profile that sets none keeps the hash that it had."""
-        newer = ("providers", "dollars", "tokens", "cache")
+        newer = ("providers", "dollars", "tokens", "cache", "quality")
         known, written = type(self).model_fields, handler(self)
         return {
             key: value for key, value in written.items() if key not in newer or getattr(self, key) != known[key].default

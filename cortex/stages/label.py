@@ -7,6 +7,7 @@ from pathlib import Path
 from cortex.domains.dataset import read_split
 from cortex.domains.domain import Domain, Question
 from cortex.domains.example_columns import read_rows
+from cortex.profiles.teacher_section import Quality
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_or_warn
@@ -16,6 +17,7 @@ from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.labels import write_labels
 from cortex.teaching.purse import Purse
+from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
 from cortex.teaching.teacher import ask, scripted_teacher
 from cortex.teaching.teaching_progress import TeachingProgress
 
@@ -44,7 +46,14 @@ def run(context: RunContext, output: Path) -> None:
             context.progress(before + done, len(questions), values)
 
         completions |= _ask(context, part, asked, settings, on_settled, endpoints, purse)
-    write_labels(domain, list(questions.values()), completions, output, endpoints, purse)
+    quality = _quality_check(teacher.quality) if teacher.quality else None
+    write_labels(domain, list(questions.values()), completions, output, endpoints, purse, quality)
+
+
+def _quality_check(section: Quality) -> QualityCheck:
+    values = section.model_dump()
+    values["alphabet"] = section.alphabet and section.alphabet.upper()
+    return QualityCheck(QualityRules(**values))
 
 
 def _ask(

@@ -11,6 +11,7 @@ from cortex.errors import DataError
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion, Kind
 from cortex.teaching.purse import Purse
+from cortex.teaching.quality.quality_check import QualityCheck
 
 ACCEPTED = "accepted.jsonl"
 SUMMARY = "labels.json"
@@ -25,10 +26,12 @@ def write_labels(
     output: Path,
     providers: Sequence[Endpoint] = (),
     purse: Purse | None = None,
+    quality: QualityCheck | None = None,
 ) -> None:
     """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
 
-    Of several `providers` each answer's is written beside it, and the summary has the bills of the `purse`.
+    `quality` adds a profile's rules to the domain's check. Of several `providers` each answer's is written beside it,
+    and the summary has the bills of the `purse`.
 
     Raises:
         DataError: no answer is fit to imitate.
@@ -41,7 +44,7 @@ def write_labels(
     named = {provider.name: provider for provider in providers}
     for question in questions:
         completion = completions[question.id]
-        finding = grade(domain, question, completion)
+        finding = grade(domain, question, completion, quality)
         counts[finding.grade] += 1
         reasons.update(reason.partition(":")[0] for reason in finding.reasons)
         messages = [message._asdict() for message in (*question.messages, Message("assistant", completion.text))]
@@ -66,9 +69,11 @@ def write_labels(
     (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
-def grade(domain: Domain, question: Question, completion: Completion) -> Finding:
+def grade(domain: Domain, question: Question, completion: Completion, quality: QualityCheck | None = None) -> Finding:
     """Grade the completion of one question. A text that was cut off, but is complete, is as good as any."""
     finding = domain.imitable(question, completion.text)
+    if quality:
+        finding = quality.check(question, completion.text, finding)
     if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):
         return finding
     return Finding("rejected", (f"{_WITHOUT_ANSWER.get(completion.kind, 'unanswered')}: {completion.reason}",))
