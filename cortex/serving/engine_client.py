@@ -61,7 +61,7 @@ class EngineClient:
             key = {"Authorization": f"Bearer {engine.key}"} if engine.key else {}
             self._opened = aiohttp.ClientSession(
                 headers={"Accept-Encoding": "identity", **key},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=2.0, sock_read=self._seconds),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=self._seconds),
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 auto_decompress=False,
                 # No variable of a proxy may lead requests to the loopback elsewhere.
