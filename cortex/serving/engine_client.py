@@ -20,6 +20,10 @@ CHAT = "/v1/chat/completions"
 KEPT_SECONDS = 3.0
 """Seconds that an idle connection is kept: fewer than the five after which vLLM closes it."""
 
+CONNECT_SECONDS = 10.0
+"""Seconds for a connection to an engine: an engine of this machine takes one at once, but a gateway with a thousand new
+requests notices it late."""
+
 _ENDED = b"\n\n"
 
 OnUsage = Callable[[int, int], None]
@@ -61,7 +65,7 @@ class EngineClient:
             key = {"Authorization": f"Bearer {engine.key}"} if engine.key else {}
             self._opened = aiohttp.ClientSession(
                 headers={"Accept-Encoding": "identity", **key},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=self._seconds),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self._seconds),
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 auto_decompress=False,
                 # No variable of a proxy may lead requests to the loopback elsewhere.
