@@ -120,7 +120,7 @@ def load(inside: Inside, run: str, endpoint: str) -> Generator[Path]:
     (folder := inside.folder / f"load-{run}").mkdir()
     words = ["python", HERE / "load.py", endpoint, str(WORKERS), folder]
     # The load balancer learns of ready replicas every twenty seconds.
-    patience = "--max-time 20 --retry 60 --retry-delay 1 --retry-all-errors".split()
+    patience = ["--max-time", "20", "--retry", "60", "--retry-delay", "1", "--retry-all-errors"]
     inside.succeed("curl", "-sfS", *patience, "-d", "{}", f"{endpoint}/answer")
     with subprocess.Popen(inside.bed.command(words), env=inside.bed.variables()) as process:
         try:
