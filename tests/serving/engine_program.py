@@ -34,8 +34,8 @@ def log(line: str) -> None:
 
 
 async def completions(_: Request) -> Response:
-    if fault() == "hang":
-        await asyncio.sleep(3600)
+    while fault() == "hang":
+        await asyncio.sleep(0.05)
     return JSONResponse({"usage": {"completion_tokens": 1}})
 
 

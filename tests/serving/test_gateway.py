@@ -153,7 +153,8 @@ def test_the_engine_stops_where_a_client_leaves(gateway: Gateway) -> None:
         next(answer.iter_raw())
     until(lambda: gateway.asked[-1] == "aborted", "the end of the stream")
     with pytest.raises(httpx2.ReadTimeout):
-        gateway.post("/v1/chat/completions", HELLO, timeout=0.5)
+        answer = gateway.post("/v1/chat/completions", HELLO, timeout=0.5)
+        pytest.fail(f"it was answered: {answer.status_code} {answer.text}")
     until(lambda: gateway.asked.count("aborted") == 2, "the end of the answer")
     gateway.tell("")
     until(lambda: gateway.metric("cortex_working") == 0, "no turn that stays taken")
