@@ -4,14 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex.domains.domain import Conversation, Domain, Finding, Message, Question
 from cortex.errors import DataError
-from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion, Kind
 from cortex.teaching.purse import Purse
 from cortex.teaching.quality.quality_check import QualityCheck
+
+if TYPE_CHECKING:  # trainers read labels, and their images have no client of a teacher
+    from cortex.teaching.chat import Endpoint
 
 ACCEPTED = "accepted.jsonl"
 SUMMARY = "labels.json"
@@ -24,7 +26,7 @@ def write_labels(
     questions: Sequence[Question],
     completions: Mapping[str, Completion],
     output: Path,
-    providers: Sequence[Endpoint] = (),
+    providers: "Sequence[Endpoint]" = (),
     purse: Purse | None = None,
     quality: QualityCheck | None = None,
 ) -> None:
@@ -79,7 +81,7 @@ def grade(domain: Domain, question: Question, completion: Completion, quality: Q
     return Finding("rejected", (f"{_WITHOUT_ANSWER.get(completion.kind, 'unanswered')}: {completion.reason}",))
 
 
-def _origin(completion: Completion, provider: Endpoint) -> dict[str, Any]:
+def _origin(completion: Completion, provider: "Endpoint") -> dict[str, Any]:
     """Origin of an answer, its price, and the terms of its use."""
     usage = completion.usage
     return {
@@ -93,7 +95,7 @@ def _origin(completion: Completion, provider: Endpoint) -> dict[str, Any]:
 
 
 def _accounts(
-    providers: Sequence[Endpoint], completions: Mapping[str, Completion], purse: Purse | None
+    providers: "Sequence[Endpoint]", completions: Mapping[str, Completion], purse: Purse | None
 ) -> dict[str, Any]:
     """Answers and costs of each provider, the costs of its replies without an answer included."""
     accounts: dict[str, Any] = {}
