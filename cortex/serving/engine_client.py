@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from cortex.serving.admission import Admission
 from cortex.serving.engine import Body
 from cortex.serving.refusals import Refusal, error_body
+from cortex.serving.request_spans import trace_headers
 from cortex.urls import is_loopback
 
 CHAT = "/v1/chat/completions"
@@ -74,7 +75,9 @@ class EngineClient:
         return self._opened
 
     def _post(self, path: str, body: Body) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.post(f"{self.engine.url}{path}", json=self.engine.translate(body), allow_redirects=False)
+        sent = self.engine.translate(body)
+        headers = trace_headers.get()
+        return self._session.post(f"{self.engine.url}{path}", json=sent, headers=headers, allow_redirects=False)
 
     async def close(self) -> None:
         if self._opened is not None:

@@ -18,12 +18,18 @@ from cortex.serving.bodies import BodyLimits
 from cortex.serving.callers import MetricsCaller
 from cortex.serving.domain_routes import domain_router
 from cortex.serving.refusals import Refusal, on_http_error, on_invalid, on_refusal
+from cortex.serving.request_spans import open_spans
 from cortex.serving.service import Service, service_of
 from cortex.serving.telemetry import Observed
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of one service, whose engines are started and ended by the caller."""
+    """The application of one service, whose engines are started and ended by the caller.
+
+    Raises:
+        ConfigError: a collector for traces is set, and this environment has no OpenTelemetry.
+    """
+    spans = open_spans(service.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -36,6 +42,8 @@ def create_app(service: Service) -> FastAPI:
                 await reading
             for client in (*service.clients, *(model.client for model in service.upstreams.values())):
                 await client.close()
+            if spans:
+                await asyncio.to_thread(spans.close)
 
     app = FastAPI(
         title=f"cortex: {', '.join(service.models)}",
@@ -52,7 +60,7 @@ def create_app(service: Service) -> FastAPI:
     _add_states(app)
     # The last one added comes first: the log has bodies that were refused, too.
     app.add_middleware(BodyLimits, limit=service.settings.body_bytes, seconds=service.settings.body_seconds)
-    app.add_middleware(Observed, metrics=service.metrics)
+    app.add_middleware(Observed, metrics=service.metrics, spans=spans)
     return app
 
 

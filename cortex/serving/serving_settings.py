@@ -63,6 +63,10 @@ class ServingSettings(BaseSettings):
     log_prompts: bool = False
     """Log what is asked and answered. By default, logs hold no text of either."""
 
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Base URL of an OpenTelemetry collector that takes spans over HTTP, such as http://localhost:4318. All further
+    settings are OpenTelemetry's own variables (`OTEL_...`), which may name the collector, too."""
+
     tls_certificate: Folder | None = None
     """A PEM file with the certificate chain, to serve over TLS."""
 

@@ -4,12 +4,18 @@ import json
 import re
 import time
 import uuid
+from typing import Any
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cortex.serving.request_spans import Spans
+
 REQUEST_ID = "x-request-id"
+UNNOTED = ("/healthz", "/readyz", "/metrics")
+"""Paths that programs ask all the time, without a line in the log and without a span."""
+
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -41,10 +47,10 @@ def _seconds(name: str, text: str, registry: CollectorRegistry) -> Histogram:
 
 
 class Observed:
-    """Middleware: gives each request an id, measures it, and writes one line of JSON about it."""
+    """Middleware: gives each request an id, measures it, and writes one line of JSON and a span about it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, spans: Spans | None) -> None:
+        self._app, self._metrics, self._spans = app, metrics, spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,6 +60,7 @@ class Observed:
         request_id = given.decode() if _ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         begun, status, first = time.perf_counter(), 0, None
+        span = self._spans.begin(scope) if self._spans and scope["path"] not in UNNOTED else None
 
         async def observe(message: Message) -> None:
             nonlocal status, first
@@ -65,17 +72,18 @@ class Observed:
         try:
             await self._app(scope, receive, observe)
         finally:
-            self._note(scope, request_id, status, first, time.perf_counter() - begun)
+            noted = self._note(scope, request_id, status, first, time.perf_counter() - begun)
+            if self._spans and span:
+                self._spans.end(span, noted)
 
-    def _note(self, scope: Scope, request_id: str, status: int, first: float | None, seconds: float) -> None:
+    def _note(self, scope: Scope, request_id: str, status: int, first: float | None, seconds: float) -> dict[str, Any]:
+        """Measure a request, and write its line, whose keys are returned."""
         # The route's own path: one that nobody serves would make a metric of every guess.
         path = getattr(scope.get("route"), "path", "unknown")
         self._metrics.requests.labels(path, str(status)).inc()
         if first is not None:
             self._metrics.first_byte.labels(path).observe(first)
         self._metrics.duration.labels(path).observe(seconds)
-        if path in ("/healthz", "/readyz", "/metrics"):
-            return
         state = scope["state"]
         noted = {
             "request": request_id,
@@ -86,4 +94,6 @@ class Observed:
             "caller": state.get("caller"),
             **state.get("noted", {}),
         }
-        logger.info(json.dumps(noted))
+        if path not in UNNOTED:
+            logger.info(json.dumps(noted))
+        return noted

@@ -41,7 +41,8 @@ async def completions(_: Request) -> Response:
 
 async def chat(request: Request) -> Response:
     asked: dict[str, Any] = await request.json()
-    log(json.dumps({"asked": asked, "key": request.headers.get("authorization")}))
+    named = {"key": request.headers.get("authorization"), "traceparent": request.headers.get("traceparent")}
+    log(json.dumps({"asked": asked, **named}))
     told = fault()
     if told.startswith("status"):
         return JSONResponse({"error": {"message": "as told"}}, int(told.split()[1]))
