@@ -53,10 +53,19 @@ class Watch:
     main thread cannot handle signals: there only the cloud is watched. The caller logs the notice.
     """
 
-    def __init__(self, asked: Sequence[Source] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """By default `asked` follows the clouds' own environment variables. Raises ConfigError for a bad address."""
+    def __init__(
+        self,
+        asked: Sequence[Source] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        signals: bool = True,
+    ) -> None:
+        """By default `asked` follows the clouds' own environment variables. Raises ConfigError for a bad address.
+
+        Without `signals` SIGTERM is left to the program, and only the cloud is watched.
+        """
         self._sources = Endpoints.from_environment(os.environ).sources() if asked is None else asked
-        self._clock = clock
+        self._clock, self._signals = clock, signals
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -78,7 +87,8 @@ class Watch:
         return self._advice
 
     def __enter__(self) -> Self:
-        self._catch_sigterm()
+        if self._signals:
+            self._catch_sigterm()
         for source in self._sources:
             thread = threading.Thread(target=self._follow, args=(source,), name="notice", daemon=True)
             self._threads.append(thread)

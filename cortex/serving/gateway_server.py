@@ -11,6 +11,7 @@ from loguru import logger
 
 from cortex.artifacts.store import Store
 from cortex.errors import ConfigError
+from cortex.runs.notice import Watch
 from cortex.serving.callers import Access
 from cortex.serving.engine import Engine
 from cortex.serving.gateway import create_app
@@ -45,11 +46,12 @@ def serve(service: Service, *, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C: then requests in flight are finished, and the engines end.
 
     Raises:
-        ConfigError: the port is not free.
+        ConfigError: the port is not free, or a variable names no address of a cloud's metadata service.
     """
     engines = [client.engine for client in service.clients if isinstance(client.engine, Engine)]
-    server = _Server(_config(service), service)
-    with _listening(host, port) as listening:
+    watch = Watch(None if service.settings.spot_notice else (), signals=False)
+    server = _Server(_config(service), service, watch)
+    with _listening(host, port) as listening, watch:
         # After its end uvicorn raises the signals again that it was ended by: this end is as it should be.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
@@ -68,11 +70,18 @@ def serve(service: Service, *, host: str, port: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which after SIGTERM first lets load balancers know."""
+    """Uvicorn's server, which after SIGTERM, or at a cloud's notice, first lets load balancers know."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, watch: Watch) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._watch = service, watch
+
+    async def on_tick(self, counter: int) -> bool:
+        """Drain once the cloud has given notice. Requests are answered on until the machine goes."""
+        if self._watch.notice and not self._service.draining:
+            self._service.draining = True
+            logger.warning(f"{self._watch.notice.text}: load balancers are to send no more")
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.draining = True

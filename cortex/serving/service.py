@@ -29,7 +29,7 @@ class Service:
     """By domain."""
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
-    """True after SIGTERM: requests in flight are finished, and a load balancer is to send no more."""
+    """True after SIGTERM or a cloud's notice: what was begun is finished, and load balancers are to send no more."""
 
     @property
     def default(self) -> ServedModel:

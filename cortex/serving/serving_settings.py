@@ -51,6 +51,9 @@ class ServingSettings(BaseSettings):
     drain_seconds: float = Field(default=60.0, ge=0, le=3600)
     """Seconds that requests in flight may take after SIGTERM."""
 
+    spot_notice: bool = True
+    """Ask this machine's cloud whether it is about to take the machine away, and let load balancers know at once."""
+
     keys_seconds: float = Field(default=5.0, gt=0, le=600)
     """Seconds between two looks at the API keys in the bucket: a revoked key works no longer than this."""
 

@@ -97,7 +97,8 @@ def start(folder: Path, bucket: Path | None = None, words: Sequence[str] = (), *
     `words` are further ones of its command line, and `settings` its own, without their prefix.
     """
     port = free_port()
-    given = {f"CORTEX_SERVE_{name.upper()}": str(value) for name, value in settings.items()}
+    own = {"spot_notice": False, **settings}  # no address of a cloud is asked
+    given = {f"CORTEX_SERVE_{name.upper()}": str(value) for name, value in own.items()}
     others = {name: value for name, value in os.environ.items() if not name.startswith("CORTEX_")}
     words = [sys.executable, "-m", "tests.serving.gateway_program", str(port), str(folder), *words]
     with (folder / "gateway.log").open("w") as log:
