@@ -12,11 +12,13 @@ KIT := $(or $(CORTEX_HOME),.cortex)
 INFRA := $(KIT)/environments/infra
 TESTBED := $(KIT)/environments/testbed
 DOCS := $(KIT)/environments/docs
+BROWSER := $(KIT)/environments/browser
 # Spaces separate targets, so a space within a target's name is escaped; in recipes the name is quoted.
 SPACE := $(subst ,, )
 INFRA_STAMP := $(subst $(SPACE),\ ,$(INFRA))/complete
 TESTBED_STAMP := $(subst $(SPACE),\ ,$(TESTBED))/complete
 DOCS_STAMP := $(subst $(SPACE),\ ,$(DOCS))/complete
+BROWSER_STAMP := $(subst $(SPACE),\ ,$(BROWSER))/complete
 STACK ?= dev
 SETS = $(foreach change,$(SET),--set "$(change)")
 ELSEWHERE = $(if $(CLOUD),--cloud "$(CLOUD)")
@@ -49,7 +51,7 @@ drill: setup ## damage and kill a small stand-in of a training, and report what 
 	@$(CORTEX) drill $(if $(PROFILE),--profile "$(PROFILE)") $(if $(STAGE),--stage "$(STAGE)") $(if $(QUICK),--quick)
 
 .PHONY: test
-test: setup $(INFRA_STAMP) $(TESTBED_STAMP) $(DOCS_STAMP) ## check everything that this machine can check   [TIER=unit is quick, STRICT=1 fails on a skip, FULL=1 takes hours]
+test: setup $(INFRA_STAMP) $(TESTBED_STAMP) $(DOCS_STAMP) $(BROWSER_STAMP) ## check everything that this machine can check   [TIER=unit is quick, STRICT=1 fails on a skip, FULL=1 takes hours]
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
@@ -138,6 +140,14 @@ $(DOCS_STAMP): images/docs/requirements.lock $(STAMP)
 	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(DOCS)"
 	@$(INSTALL) --python "$(DOCS)/bin/python" images/docs/requirements.lock
 	@touch "$(DOCS)/complete"
+
+$(BROWSER_STAMP): images/browser/requirements.lock $(STAMP)
+	@echo "making the browser tests' environment in $(BROWSER)"
+	@rm -f "$(BROWSER)/complete"
+	@$(VENV)/bin/uv --quiet venv --clear --python $(VENV)/bin/python "$(BROWSER)"
+	@$(INSTALL) --python "$(BROWSER)/bin/python" images/browser/requirements.lock
+	@"$(BROWSER)/bin/python" scripts/use_checkout.py
+	@touch "$(BROWSER)/complete"
 
 .PHONY: docs
 docs: $(DOCS_STAMP) ## build the documentation's site; a link that leads nowhere fails   [SITE=<folder>]

@@ -4,8 +4,9 @@ The tiers, in order: `lint` (format, lint, types), `unit`, `integration` (progra
 `fuzz` (generated inputs, minutes), `infra` (stacks in an emulated cloud), `anyone` (the kit set up and used by a plain
 user on an awkward machine, with each Python that is installed, as root, minutes), `trainers` (the real trainers, killed
 at random times, minutes), `testbed` (the real SkyPilot in a cloud of sandboxes, minutes, as root), `containers` (the
-images on a real Docker Engine, minutes, as root where no engine answers) and `rehearsal` (the shipped pipeline with a
-time limit, minutes). Tiers run one after the other.
+images on a real Docker Engine, minutes, as root where no engine answers), `browser` (pages in a headless Chromium, as
+root where there is none) and `rehearsal` (the shipped pipeline with a time limit, minutes). Tiers run one after the
+other.
 A tier that fails does not stop the others; the last lines list each test that failed, and the results.
 With `--strict`, a skipped test fails, unless its reason says that the skip is expected where the checks run.
 With `--full`, tests that stop after a fixed time run a fixed, large number of examples instead, and all of the longest
@@ -31,11 +32,12 @@ BIN = Path(sys.executable).parent
 ENVIRONMENTS = Path(os.environ.get("CORTEX_HOME") or ROOT / ".cortex") / "environments"
 INFRA = ENVIRONMENTS / "infra" / "bin" / "python"
 TESTBED = ENVIRONMENTS / "testbed" / "bin" / "python"
+BROWSER = ENVIRONMENTS / "browser" / "bin" / "python"
 DOCS = ENVIRONMENTS / "docs" / "bin" / "python"
 
 MODULE = [sys.executable, "-m"]
 PYTEST = ["-m", "pytest", "-q", "--durations=5"]
-ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("anyone", "fuzz", "infra", "testbed", "containers")]
+ELSEWHERE = [f"--ignore=tests/{folder}" for folder in ("anyone", "fuzz", "infra", "testbed", "containers", "browser")]
 """Excludes the tests that have tiers of their own, because of their duration, environment, or engine."""
 
 Command = list[str | Path]
@@ -58,6 +60,7 @@ TIERS: dict[str, list[Command]] = {
         [BIN / "hadolint", "images/Dockerfile"],
         [*MODULE, "pyright", "--pythonpath", INFRA, "infra", "tests/infra"],
         [*MODULE, "pyright", "--pythonpath", TESTBED, "tests/testbed"],
+        [*MODULE, "pyright", "--pythonpath", BROWSER, "tests/browser"],
         [*MODULE, "pyright", "--pythonpath", sys.executable, "cortex", "examples", "scripts", "tests"],
     ],
     "unit": [[sys.executable, *PYTEST, "-n", "2", "-m", "not rehearsal and not integration", *ELSEWHERE]],
@@ -71,6 +74,7 @@ TIERS: dict[str, list[Command]] = {
     ],
     "testbed": [[TESTBED, *PYTEST, "tests/testbed"]],
     "containers": [[sys.executable, *PYTEST, "--capture=no", "tests/containers"]],
+    "browser": [[BROWSER, *PYTEST, "tests/browser"]],
     "rehearsal": [[sys.executable, *PYTEST, "-m", "timed", *ELSEWHERE]],
 }
 """Commands of each tier; all run, one after the other, even if one fails."""

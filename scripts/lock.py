@@ -14,7 +14,7 @@ from pathlib import Path
 from cortex.local.environments import IMAGES, OVERRIDES
 
 ROOT = IMAGES.parent
-ONE_LOCK = ("control", "docs", "infra", "serve", "skypilot", "testbed")
+ONE_LOCK = ("browser", "control", "docs", "infra", "serve", "skypilot", "testbed")
 """Environments with a single lock: those of the laptop, which have no CUDA libraries to leave out, and those that only
 run on a GPU."""
 

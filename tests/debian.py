@@ -22,8 +22,8 @@ class Debian:
     folder: Path
     log: int
 
-    def unpack(self, names: Sequence[str], target: Path) -> None:
-        """Download packages, without what they depend on, and unpack them in `target`.
+    def unpack(self, names: Sequence[str], target: Path, *, with_needed: bool = False) -> None:
+        """Download packages and unpack them in `target`: alone, or with those that they need and this machine lacks.
 
         Raises:
             ConfigError: there is no apt-get here, or it cannot reach its archive; the log says why.
@@ -38,7 +38,8 @@ class Debian:
         apt = ["apt-get", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={self.folder}"]
         apt += ["-o", "APT::Sandbox::User=root", "-o", f"Acquire::Retries={ATTEMPTS}"]
         self.run([*apt, "update"])
-        self.run([*apt, "download", *names], folder=packages)
+        wanted = self._needed(apt, names) if with_needed else names
+        self.run([*apt, "download", *wanted], folder=packages)
         for package in sorted(packages.glob("*.deb")):
             self.run(["dpkg-deb", "--extract", package, target])
         shutil.rmtree(packages)
@@ -75,6 +76,15 @@ class Debian:
         )
         if done.returncode:
             raise ConfigError(f"what the tests run on cannot be made: `{words[0]} ...` left with {done.returncode}")
+
+    def _needed(self, apt: Sequence[str], names: Sequence[str]) -> list[str]:
+        """The packages that apt-get would install for these."""
+        words = [*apt, "install", "--simulate", "--yes", "--no-install-recommends", *names]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, check=False)
+        found = [line.split()[1] for line in done.stdout.decode().splitlines() if line.startswith("Inst ")]
+        if not found:
+            raise ConfigError(f"apt-get finds no way to install {', '.join(names)} here: install them by hand")
+        return found
 
     def _debootstrap(self) -> tuple[str, dict[str, str]]:
         """The program, and the further variables that it needs."""

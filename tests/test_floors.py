@@ -62,6 +62,7 @@ FURTHER = {
     "cortex.domains.markets.plots": {"matplotlib"},
     "cortex.domains.markets.warehouse.sql_engine": {"duckdb", "sqlglot"},
     "cortex.evaluation.bootstrap": {"scipy"},
+    "cortex.evaluation.groups": {"scipy"},
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
     "cortex.teaching.chat": {"openai"},

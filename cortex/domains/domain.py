@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, Type
 
 from pydantic import Field, JsonValue
 
+from cortex.domains.view import FormField, Judged, View, fact
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -18,9 +19,10 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
-    from cortex.evaluation.record import Evaluation
+    from cortex.evaluation.record import Evaluation, Group
 
     Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
@@ -258,6 +260,10 @@ class Domain(Section, ABC):
         """
         return None
 
+    def groups(self, grades: "Grades", resamples: "Resamples") -> "dict[str, list[Group]]":
+        """Groups of one contender's answers, by what came true, for services to say how such answers fared."""
+        return {}
+
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         """The domain's own figures on the page."""
         return ()
@@ -336,6 +342,18 @@ class Endpoint:
             DataError: the reply is not in the form that was asked for.
         """
         return Reading({"text": reply})
+
+    def form(self) -> tuple[FormField, ...]:
+        """The fields of a request, for people to fill in. It may read files, as `question` does."""
+        return (FormField(name="question", label="Question", kind="text"),)
+
+    def view(self, request: Section, reading: Reading | None, judged: Judged) -> View:
+        """An answer for people: in words, and beside how the model fared out of sample.
+
+        `reading` is None where the answer is held back. It may read files, as `question` does.
+        """
+        facts = () if reading is None else tuple(fact(name, value) for name, value in reading.answer.items())
+        return View(facts=facts, remarks=judged.remarks(), shares=judged.shares())
 
     def finding(self, question: Question, reply: str) -> Finding:
         """The grade of a reply by everything but the truth: an answer that is `rejected` is held back."""

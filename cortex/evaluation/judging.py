@@ -23,6 +23,7 @@ from cortex.evaluation.record import (
     Derived,
     Evaluated,
     Evaluation,
+    Group,
     Sample,
     Words,
 )
@@ -54,6 +55,7 @@ def evaluate(
     measures: Sequence[Measure],
     origin: Origin,
     details: Callable[[Grades], dict[str, JsonValue]] = lambda _: {},
+    groups: Callable[[Grades, Resamples], dict[str, list[Group]]] = lambda *_: {},
     samples: Sequence[Sample] = (),
     derived: Sequence[Derived] = (),
     resamples: int = 1000,
@@ -62,7 +64,7 @@ def evaluate(
     """Compare models, given by name and in the order of their training, with one another and with baselines.
 
     Each has one grade for each test example, in the order of `clusters`. The verdict is about `judged`. `details`
-    computes the data of the domain's own figures from a contender's grades.
+    computes the data of the domain's own figures from a contender's grades, and `groups` its groups of answers.
 
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.
@@ -72,7 +74,15 @@ def evaluate(
     drawn = Resamples.draw(clusters, resamples=resamples, seed=seed)
     everyone = {name: Grades.of(graded, reference) for name, graded in {**models, **baselines}.items()}
     evaluated = {
-        name: _evaluated(grades, drawn, scale, measures, is_timed=bool(clusters.times), details=details(grades))
+        name: _evaluated(
+            grades,
+            drawn,
+            scale,
+            measures,
+            is_timed=bool(clusters.times),
+            details=details(grades),
+            groups=groups(grades, drawn),
+        )
         for name, grades in everyone.items()
     }
     comparisons = _comparisons(list(models), list(baselines), everyone, drawn)
@@ -141,6 +151,7 @@ def _evaluated(
     *,
     is_timed: bool,
     details: dict[str, JsonValue],
+    groups: dict[str, list[Group]],
 ) -> Evaluated:
     loss, skill = Measure("loss", scale.loss), scale.skill_measure
     with_interval = [
@@ -158,6 +169,7 @@ def _evaluated(
         intervals={measure.name: measure_interval(drawn, grades, measure) for measure in with_interval},
         cumulative_skill=(gained / grades.values(REFERENCE_LOSS).sum()).tolist() if is_timed else [],
         details=details,
+        groups=groups,
     )
 
 

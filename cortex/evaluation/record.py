@@ -41,6 +41,21 @@ class Column(Record):
     on_card: bool
 
 
+class Group(Record):
+    """Answers of one contender that state a like number, and the share of them that came true."""
+
+    low: float
+    high: float
+    """The smallest and the largest number that they state."""
+    up_to: float
+    """The largest number that belongs to the group."""
+    examples: int
+    clusters: int
+    share: float | None
+    interval: Interval | None
+    """Null, as the share is, where there are too few to say."""
+
+
 class Evaluated(Record):
     """One contender, a model or a baseline, judged on the test split."""
 
@@ -60,6 +75,8 @@ class Evaluated(Record):
     """Skill gained up to each cluster in time, as a share of the whole reference's loss; it ends at the skill."""
     details: dict[str, JsonValue] = {}
     """Data of the domain's own figures on the page."""
+    groups: dict[str, list[Group]] = {}
+    """The domain's groups of readable answers, by what came true."""
 
 
 class Comparison(Record):

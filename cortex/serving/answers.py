@@ -7,6 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field, JsonValue
 
 from cortex.domains.domain import Endpoint, Question, Reading
+from cortex.domains.view import View
 from cortex.errors import CortexError, DataError
 from cortex.section import Section
 from cortex.serving.callers import Caller
@@ -80,10 +81,19 @@ class Answered(BaseModel):
     usage: Usage
     """Tokens of all models that were asked."""
     route: Route | None = None
+    view: View | None = None
+    """The answer for people, where it is asked for."""
 
 
 async def answer_here(
-    request: Request, service: Service, caller: Caller, model: ServedModel, name: str, body: Section
+    request: Request,
+    service: Service,
+    caller: Caller,
+    model: ServedModel,
+    name: str,
+    body: Section,
+    *,
+    with_view: bool = False,
 ) -> Answered:
     """The answer of a model of this machine to a request of the domain `name`.
 
@@ -105,7 +115,8 @@ async def answer_here(
     reply = str(choice["message"].get("content") or "")
     if service.settings.log_prompts:
         noted_of(request).update(asked=question.text, answered=reply)
-    verdict = release.verdicts[name]
+    judged = release.judged[name]
+    verdict = judged.evaluation.verdict
     read, gates = _judged(endpoint, question, reply, cut=choice.get("finish_reason") == "length")
     if read is None:
         service.metrics.abstained.labels(name, model.name).inc()
@@ -123,6 +134,7 @@ async def answer_here(
         gates=gates,
         evidence=Evidence(skill_shown=verdict.skill_shown, reason=verdict.reason),
         usage=Usage(prompt_tokens=usage[0], completion_tokens=usage[1]),
+        view=await asyncio.to_thread(endpoint.view, body, read, judged) if with_view else None,
     )
 
 

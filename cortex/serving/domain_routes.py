@@ -22,6 +22,10 @@ ModelName = Annotated[
     str | None, Query(max_length=200, description="The model that is to answer, by its name in `/v1/models`.")
 ]
 
+WithView = Annotated[
+    bool, Query(description="Add `view`: the answer in words, a chart, and how such answers fared out of sample.")
+]
+
 
 def domain_router(service: Service) -> APIRouter:
     """The routes of all models' domains: `/v1/<domain>`, `/v1/<domain>/batch`, and `/v1/forecast` for a market."""
@@ -41,8 +45,10 @@ def _add(router: APIRouter, path: str, name: str, endpoint: Endpoint, most: int)
     several: Any = (Items[endpoint.request], Field(min_length=1, max_length=most))
     batch_type: Any = create_model(f"{endpoint.request.__name__}Batch", __base__=Section, requests=several)
 
-    async def one(request: Request, body: Section, caller: DomainCaller, model: ModelName = None) -> Answered:
-        return await Routing(service_of(request), request, caller, name, body).answer(model)
+    async def one(
+        request: Request, body: Section, caller: DomainCaller, model: ModelName = None, view: WithView = False
+    ) -> Answered:
+        return await Routing(service_of(request), request, caller, name, body, view).answer(model)
 
     async def batch(
         request: Request, body: Any, caller: DomainCaller, model: ModelName = None

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from cortex import __version__
-from cortex.serving import chat_routes
+from cortex.serving import chat_routes, page_routes
 from cortex.serving.bodies import BodyLimits
 from cortex.serving.callers import MetricsCaller
 from cortex.serving.domain_routes import domain_router
@@ -57,6 +57,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, on_http_error)
     app.include_router(chat_routes.router)
     app.include_router(domain_router(service))
+    app.include_router(page_routes.router)
     _add_states(app)
     # The last one added comes first: the log has bodies that were refused, too.
     app.add_middleware(BodyLimits, limit=service.settings.body_bytes, seconds=service.settings.body_seconds)

@@ -25,6 +25,8 @@ class Routing:
     caller: Caller
     domain: str
     body: Section
+    with_view: bool = False
+    """Add the answer for people."""
     asked: list[Asked] = field(default_factory=list[Asked])
 
     async def answer(self, named: str | None) -> Answered:
@@ -68,7 +70,9 @@ class Routing:
         """Ask one model, and note what it took."""
         model = self.service.model_for(self.domain, name)
         if isinstance(model, ServedModel):
-            found = await answer_here(self.request, self.service, self.caller, model, self.domain, self.body)
+            found = await answer_here(
+                self.request, self.service, self.caller, model, self.domain, self.body, with_view=self.with_view
+            )
         else:
             found = await self._ask_upstream(model)
         usage = found.usage
@@ -78,6 +82,7 @@ class Routing:
 
     async def _ask_upstream(self, model: UpstreamModel) -> Answered:
         path = f"/v1/{quote(self.domain, safe='')}?model={quote(model.there, safe='')}"
+        path += "&view=true" if self.with_view else ""
         raw = await model.client.post(self.request, path, self.body.model_dump(mode="json", exclude_unset=True))
         try:
             found = Answered.model_validate(raw)

@@ -9,8 +9,9 @@ from cortex.artifacts.trust import Trust, read_signature
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset import describe_part, read_description
 from cortex.domains.domain import DESCRIPTION, Endpoint
+from cortex.domains.view import Judged
 from cortex.errors import DataError, UsageError
-from cortex.evaluation.record import JSON_NAME, Evaluation, Verdict
+from cortex.evaluation.record import JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_file
 from cortex.models.copies import read_summary
 from cortex.profiles.profile import Profile
@@ -33,8 +34,8 @@ class ServedRelease:
     profile: Profile
     endpoints: Mapping[str, Endpoint]
     """By domain."""
-    verdicts: Mapping[str, Verdict]
-    """The judges' verdicts on the trained model, by domain."""
+    judged: Mapping[str, Judged]
+    """The judges' records of the served copy, by domain."""
 
     @property
     def name(self) -> str:
@@ -68,13 +69,13 @@ def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "mo
         raise DataError(f"{folder} holds no {DESCRIPTION}, which a service asks by: release the run again")
     described = read_description(folder)
     endpoints: dict[str, Endpoint] = {}
-    verdicts: dict[str, Verdict] = {}
+    judged: dict[str, Judged] = {}
     for name, report in report_folders(profile.domain).items():
         part = profile.domain.parts()[name]
         endpoints[name] = part.endpoint(describe_part(described, name), profile.seed, settings)
         file = folder / report / JSON_NAME
         evaluation = Evaluation.from_json(read_file(file, EVALUATION_BYTES), str(file))
-        verdicts[name] = evaluation.verdict
         # A copy was judged under its own name, the full weights under that of the training that made them.
-        endpoints[name].record = evaluation.models[copy if copy in evaluation.models else verdicts[name].model].details
-    return ServedRelease(folder, copy, manifest.digest, str(signer), profile, endpoints, verdicts)
+        judged[name] = Judged(evaluation, copy if copy in evaluation.models else evaluation.verdict.model)
+        endpoints[name].record = judged[name].evaluated.details
+    return ServedRelease(folder, copy, manifest.digest, str(signer), profile, endpoints, judged)

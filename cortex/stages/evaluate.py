@@ -74,6 +74,7 @@ def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str
             facts=domain.facts(train, test),
         ),
         details=domain.details,
+        groups=domain.groups,
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         resamples=profile.evaluate.resamples,

@@ -1,6 +1,7 @@
 """A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
-Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--weights NAME` the real
+Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME, and which has shown skill where
+the first has none. `--plain` adds a domain of questions in plain text to the first. With `--weights NAME` the real
 engine serves the weights of FOLDER/NAME. `--routes FILE` has the rules and the upstreams of a routes file; its releases
 are those of the program.
 """
@@ -12,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cortex.artifacts.open_store import open_store
+from cortex.domains.dataset import describe_splits
+from cortex.domains.domain import Endpoint, Finding, Question
 from cortex.domains.markets.domain import Markets
-from cortex.evaluation.record import Verdict
 from cortex.profiles.profile_file import load_profile
 from cortex.serving.engine import EngineCommand, free_port
 from cortex.serving.gateway_server import make_service, serve
@@ -24,34 +26,48 @@ from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
 from cortex.settings import CHECKOUT, Settings
+from tests.serving.judged_market import judge
 
-DOMAIN = {"source": {"kind": "simulator", "chains": 2, "days": 200}, "style": "compact"}
+DOMAIN = {"source": {"kind": "simulator", "chains": 3, "days": 420}, "style": "compact"}
 
 
-def release() -> ServedRelease:
-    """A release of a market, without weights: the engine of these tests needs none."""
+class Riddles(Endpoint):
+    """A domain of questions in plain text, to which any reply is an answer."""
+
+    def finding(self, question: Question, reply: str) -> Finding:
+        return Finding("accepted")
+
+
+def release(feature: str = "mom7", weight: float = 0.03, *, plain: bool = False) -> ServedRelease:
+    """A release of a market, without weights: the engine of these tests needs none.
+
+    `feature` is the one that its model goes by. With `plain`, it has a domain of questions in plain text, too.
+    """
     domain = Markets.model_validate({"kind": "markets", **DOMAIN})
-    described = domain.build(0, Settings()).description()
-    verdict = Verdict(model="grpo", skill_shown=False, reason="too few examples", comparison="none")
+    built = domain.build(0, Settings())
+    described = {**built.description(), "splits": describe_splits(built.examples.lazy(), domain)}
+    endpoints = {"markets": domain.endpoint(described, 0, Settings())}
+    if plain:
+        endpoints["riddles"] = Riddles(domain)
     return ServedRelease(
         folder=Path("nowhere"),
         copy="model",
         manifest="0" * 64,
         signer="unsigned",
         profile=load_profile("rehearsal").model_copy(update={"domain": domain}),
-        endpoints={"markets": domain.endpoint(described, 0, Settings())},
-        verdicts={"markets": verdict},
+        endpoints=endpoints,
+        judged=dict.fromkeys(endpoints, judge(domain, built.examples, feature, weight)),
     )
 
 
-def model(name: str, folder: Path, serving: ServingSettings) -> ServedModel:
-    """The release under a name of its own."""
+def model(name: str, made: ServedRelease, folder: Path, serving: ServingSettings) -> ServedModel:
+    """A release under a name of its own."""
     folder.mkdir(exist_ok=True)
     inner = free_port()
     words = (sys.executable, "-m", "tests.serving.engine_program", str(inner), str(folder))
     command = EngineCommand(words, {"PYTHONPATH": str(CHECKOUT)})
     client = supervise(name, command, inner, folder / "engine.log", serving)
-    return ServedModel(name, release(), client, dollars_per_million_tokens=serving.price_or(None))
+    return ServedModel(name, made, client, dollars_per_million_tokens=serving.price_or(None))
 
 
 def main() -> None:
@@ -60,16 +76,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bucket")
     parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--weights")
     parser.add_argument("--routes", type=Path)
     args = parser.parse_args()
     serving = ServingSettings()
+    first = release(plain=args.plain)
     if args.weights:
-        served = replace(release(), folder=args.folder, copy=args.weights)
+        served = replace(first, folder=args.folder, copy=args.weights)
         models = [serve_here(served, Settings(), serving, gpus=0)]
     else:
-        models = [model(release().name, args.folder, serving)]
-    models += [model(name, args.folder / name, serving) for name in args.also]
+        models = [model(first.name, first, args.folder, serving)]
+    models += [model(name, release("flow", -0.12), args.folder / name, serving) for name in args.also]
     keys = open_store(args.bucket) if args.bucket else None
     routes = read_routes(args.routes) if args.routes else None
     if routes:

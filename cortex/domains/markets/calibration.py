@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import JsonValue
 
+from cortex.domains.markets.forecasts import ROSE, ROSE_OF_ALL
 from cortex.evaluation.grades import Bools, Floats, Grades
+from cortex.evaluation.record import Group
+
+if TYPE_CHECKING:
+    from cortex.evaluation.bootstrap import Resamples
 
 BINS = 10
 P_BINS = 20
@@ -92,3 +97,25 @@ def calibrate(p_up: float, bins: Any) -> float:
             pools[-2:] = [[(low * first + high * second) / (first + second), first + second, before + after]]
     rates = [rate for rate, _, count in pools for _ in range(int(count))]
     return float(np.interp(p_up, bins["mean_p"], rates))
+
+
+GROUP_EXAMPLES = 60
+"""Least forecasts of a group, where there are as many: an interval of its share is then a quarter wide at most."""
+
+
+def rise_groups(grades: Grades, resamples: "Resamples") -> dict[str, list[Group]]:
+    """Readable forecasts by their stated probability, in groups of equal size, and all of them as one group."""
+    from cortex.evaluation.groups import make_group  # it needs scipy, which images that only train do not have
+
+    valid = grades.valid
+    if not valid.any():
+        return {}
+    p_up, up = grades.values("p_up"), grades.values("up")
+    count = max(1, min(BINS, int(valid.sum()) // GROUP_EXAMPLES))
+    edges = np.quantile(p_up[valid], np.linspace(0, 1, count + 1)[1:-1])
+    group_of = np.searchsorted(edges, p_up)
+    groups = [
+        make_group(p_up, up, valid & (group_of == at), resamples, up_to=float(edges[at]) if at < len(edges) else 1.0)
+        for at in np.unique(group_of[valid]).tolist()
+    ]
+    return {ROSE: groups, ROSE_OF_ALL: [make_group(p_up, up, valid, resamples, up_to=1.0)]}

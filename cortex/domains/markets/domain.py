@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.domain import Endpoint
+    from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
-    from cortex.evaluation.record import Evaluation
+    from cortex.evaluation.record import Evaluation, Group
 
 # Each method imports what it needs: reading a profile must not take the time of importing polars.
 
@@ -148,6 +149,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.calibration import uncertainty
 
         return uncertainty(numbers["p_up"], record)
+
+    def groups(self, grades: "Grades", resamples: "Resamples") -> "dict[str, list[Group]]":
+        from cortex.domains.markets.calibration import rise_groups
+
+        return rise_groups(grades, resamples)
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures

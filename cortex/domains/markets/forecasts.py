@@ -10,6 +10,9 @@ from cortex.errors import DataError
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Bools, Floats
 
+ROSE, ROSE_OF_ALL = "rose", "rose of all"
+"""Names of the groups of forecasts by what rose: those of a like probability, and all as one."""
+
 INTERVAL_LEVEL = 0.9
 """Share of outcomes that should lie inside the stated return intervals."""
 

@@ -1,9 +1,10 @@
 """Forecasts as a service: a market's prompt from features, or from a symbol and a date; its answer in parts."""
 
+import datetime as dt
 import threading
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import polars as pl
 from pydantic import ConfigDict, Field, model_validator
@@ -13,9 +14,18 @@ from cortex.domains.markets.account import quoted, shortened
 from cortex.domains.markets.closing import bar_id
 from cortex.domains.markets.config import DataConfig, Style
 from cortex.domains.markets.features import Feature, build_features
+from cortex.domains.markets.market_view import (
+    ADVICE,
+    forecast_facts,
+    forecast_shares,
+    market_form,
+    price_chart,
+    training_remarks,
+)
 from cortex.domains.markets.protocol import ProtocolError, parse_answer, render_prompts
 from cortex.domains.markets.sources import open_source
-from cortex.errors import DataError
+from cortex.domains.view import FormField, Judged, View
+from cortex.errors import CortexError, DataError
 from cortex.section import Section, nearest
 from cortex.settings import Settings
 
@@ -49,6 +59,14 @@ class MarketRequest(Section):
         return self
 
 
+class _Loaded(NamedTuple):
+    """Data of the configured source, sorted by symbol and time, with `bar`, the name of each bar in ids."""
+
+    features: pl.DataFrame
+    """Of all bars that have all features."""
+    closes: pl.DataFrame
+
+
 class MarketEndpoint(Endpoint):
     """Endpoint of the domain markets."""
 
@@ -72,7 +90,8 @@ class MarketEndpoint(Endpoint):
         self._features = [Feature(item["name"], item["label"], item["unit"]) for item in dataset["features"]]
         self._symbols: list[str] = dataset.get("symbol_names") or []
         self._source = partial(open_source, config, seed=seed, settings=settings)
-        self._history: pl.DataFrame | None = None
+        self._splits: Mapping[str, Any] = dataset.get("splits", {})
+        self._loaded: _Loaded | None = None
         self._loading = threading.Lock()
 
     def question(self, request: Section) -> Question:
@@ -102,6 +121,31 @@ class MarketEndpoint(Endpoint):
             self.domain.uncertainty({"p_up": answer.p_up}, self.record),
         )
 
+    def form(self) -> tuple[FormField, ...]:
+        try:
+            known = self._load().features
+        except CortexError as error:  # requests with features need no source
+            return market_form(self._config.bar, {}, f"the source cannot be used here: {error}")
+        spans = known.group_by("symbol").agg(pl.col("bar").first(), pl.col("bar").last().alias("last")).sort("symbol")
+        return market_form(self._config.bar, {name: (first, last) for name, first, last in spans.iter_rows()}, "")
+
+    def view(self, request: Section, reading: Reading | None, judged: Judged) -> View:
+        assert isinstance(request, MarketRequest)
+        horizon, bar = self._config.horizon, self._config.bar
+        answer: Mapping[str, Any] = reading.answer if reading else {}
+        chart, remarks = None, judged.remarks()
+        if request.date is not None:
+            decided: dt.datetime = self._row(request.symbol, request.date)["time"][0]
+            bars = self._load().closes.filter(pl.col("symbol") == request.symbol, pl.col("time") <= decided)
+            chart = price_chart(bars, request.symbol, horizon, bar, reading)
+            remarks += training_remarks(decided, self._splits)
+        return View(
+            facts=forecast_facts(answer, horizon.words(bar)) if answer else (),
+            chart=chart,
+            remarks=(*remarks, ADVICE),
+            shares=forecast_shares(judged, answer.get("p_up")),
+        )
+
     def _checked(self, given: Mapping[str, float]) -> dict[str, float]:
         wanted = [feature.name for feature in self._features]
         missing = [name for name in wanted if name not in given]
@@ -115,9 +159,10 @@ class MarketEndpoint(Endpoint):
 
     def _row(self, symbol: str, date: str) -> pl.DataFrame:
         """The features of one bar, as a table of one row."""
-        rows = self._known().filter(pl.col("symbol") == symbol)
+        known = self._load().features
+        rows = known.filter(pl.col("symbol") == symbol)
         if rows.is_empty():
-            self._check_symbol(symbol, self._known()["symbol"].unique().sort().to_list())
+            self._check_symbol(symbol, known["symbol"].unique().sort().to_list())
         row = rows.filter(pl.col("bar") == date)
         if row.is_empty():
             raise DataError(
@@ -126,17 +171,20 @@ class MarketEndpoint(Endpoint):
             )
         return row
 
-    def _known(self) -> pl.DataFrame:
-        """The features of all bars that have all of them, with `bar`, the name of the bar in ids; loaded once."""
+    def _load(self) -> "_Loaded":
+        """The source's bars, and the features of those that have all of them; loaded once."""
         with self._loading:
-            if self._history is None:
-                frame, features = build_features(self._source().load(), self._config)
+            if self._loaded is None:
+                tables = self._source().load()
+                frame, features = build_features(tables, self._config)
                 if features != self._features:
                     names = shortened([feature.name for feature in features], 40)
                     raise DataError(f"the source gives the features {names}, and the model was trained on others")
                 complete = frame.drop_nulls([feature.name for feature in features]).sort("symbol", "time")
-                self._history = complete.with_columns(bar_id(self._config.bar).alias("bar"))
-            return self._history
+                name = bar_id(self._config.bar).alias("bar")
+                closes = tables.prices.select("symbol", "time", "close").with_columns(name)
+                self._loaded = _Loaded(complete.with_columns(name), closes)
+            return self._loaded
 
     def _check_symbol(self, symbol: str, known: list[str]) -> None:
         if known and symbol not in known:

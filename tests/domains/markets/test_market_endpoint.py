@@ -50,10 +50,9 @@ def test_features_give_the_prompt_of_the_dataset_in_any_order(built: Built, endp
 
 def test_a_day_without_an_outcome_yet_has_a_question(built: Built, endpoint: MarketEndpoint) -> None:
     """The forecast that a service is for: of the newest bar, of which no example can be made."""
-    newest = built.examples.select(pl.col("at").max()).item()
-    last = endpoint._known()["time"].max()
-    assert last > newest
-    date = endpoint._known().filter(pl.col("time") == last)["bar"][0]
+    _, when = endpoint.form()
+    date = when.limits["NEAR"][1]
+    assert f"NEAR-{date}" > built.examples.filter(symbol="NEAR").select(pl.col("id").max()).item()
     assert endpoint.question(MarketRequest(symbol="NEAR", date=date)).text.startswith("NEAR 1d ")
 
 
