@@ -64,7 +64,8 @@ def test_the_large_model_is_asked_where_the_small_one_is_not_enough(two: tuple[G
     assert found["usage"] == {"prompt_tokens": 14, "completion_tokens": 10}
 
     door.reply("no form at all")
-    found = ask(door)
+    found = ask(door, "?view=true")
+    assert found["view"]["facts"][0] == {"label": "Probability of a rise", "value": "80%"}
     assert found["model"] == "large" and not found["abstained"] and "held back" in found["route"]["reason"]
     assert door.get("/v1/usage").json() == {"tokens": 60, "dollars": pytest.approx(36e-6 + 2400e-6)}
     arms = 'cortex_routed_total{arm="%s",domain="markets",rule="escalate"}'

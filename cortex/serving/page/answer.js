@@ -120,6 +120,7 @@ function percent(value) {
 }
 
 function origin(answered) {
-  const words = `Model ${answered.model}, ${answered.copy}, release ${answered.manifest.slice(0, 12)}; request ${answered.request_id}.`;
-  return element("p", { class: "note origin" }, words);
+  const { model, copy, manifest, request_id: request, route } = answered;
+  const why = route?.reason ? ` (asked because ${route.reason})` : "";
+  return element("p", { class: "note origin" }, `Model ${model}${why}, ${copy}, release ${manifest.slice(0, 12)}; request ${request}.`);
 }
