@@ -23,6 +23,7 @@ from cortex.verbs import (
     profiles,
     releases,
     rent,
+    reviewing,
     server,
     serving,
     teachers,
@@ -40,7 +41,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verbs in (here, checking, planning, estimating, pricing, launching, rent, serving, watching, releases, gateways):
+for verbs in (
+    here,
+    checking,
+    planning,
+    estimating,
+    pricing,
+    launching,
+    rent,
+    serving,
+    watching,
+    releases,
+    gateways,
+    reviewing,
+):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
 app.add_typer(datasets.app, name="dataset")

@@ -66,6 +66,7 @@ FURTHER = {
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
     "cortex.teaching.chat": {"openai"},
+    "cortex.teaching.review.agreement": {"sklearn"},
     "cortex.bases.base_client": {"huggingface_hub"},
     "cortex.bases.base_hub": {"httpx2"},
     "cortex.bases.base_revision": {"huggingface_hub"},

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cortex.section import Items, Section
+from cortex.section import Items, Section, UserPath
 from cortex.urls import check_http_url
 
 Kind = Literal["openai", "azure", "deepseek", "gemini", "kimi", "vllm", "other"]
@@ -149,6 +149,9 @@ class Teacher(Section):
 
     quality: Quality | None = None
     """Further rules for answers; None: the domain's check alone."""
+    review: UserPath | None = None
+    """A folder of decisions that `cortex review` wrote, on this machine: an answer that people accepted or rejected has
+    the grade that they gave."""
 
     @model_validator(mode="after")
     def _providers_alone(self) -> Self:
@@ -176,7 +179,7 @@ class Teacher(Section):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer keys that have their defaults: a profile that sets none keeps the hash that it had."""
-        newer = ("providers", "dollars", "tokens", "cache", "quality")
+        newer = ("providers", "dollars", "tokens", "cache", "quality", "review")
         known, written = type(self).model_fields, handler(self)
         return {
             key: value for key, value in written.items() if key not in newer or getattr(self, key) != known[key].default

@@ -18,6 +18,7 @@ from cortex.teaching.completion import Completion
 from cortex.teaching.labels import write_labels
 from cortex.teaching.purse import Purse
 from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
+from cortex.teaching.review.decisions import read_decisions
 from cortex.teaching.teacher import ask, scripted_teacher
 from cortex.teaching.teaching_progress import TeachingProgress
 
@@ -28,6 +29,7 @@ ANSWERS = Path("teacher", "answers.sqlite")
 def run(context: RunContext, output: Path) -> None:
     settings, teacher = Settings(), context.profile.teacher
     endpoints = provider_endpoints(context.profile, settings) if teacher.providers else []
+    review = read_decisions(teacher.review)[0] if teacher.review else None
     check_base_or_warn(context, settings)  # before any answer is paid for
     domain = context.profile.domain
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
@@ -47,7 +49,7 @@ def run(context: RunContext, output: Path) -> None:
 
         completions |= _ask(context, part, asked, settings, on_settled, endpoints, purse)
     quality = _quality_check(teacher.quality) if teacher.quality else None
-    write_labels(domain, list(questions.values()), completions, output, endpoints, purse, quality)
+    write_labels(domain, list(questions.values()), completions, output, endpoints, purse, quality, review)
 
 
 def _quality_check(section: Quality) -> QualityCheck:

@@ -11,6 +11,7 @@ from cortex.errors import DataError
 from cortex.teaching.completion import Completion, Kind
 from cortex.teaching.purse import Purse
 from cortex.teaching.quality.quality_check import QualityCheck
+from cortex.teaching.review.decisions import Decision, hash_answer
 
 if TYPE_CHECKING:  # trainers read labels, and their images have no client of a teacher
     from cortex.teaching.chat import Endpoint
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # trainers read labels, and their images have no client of a 
 ACCEPTED = "accepted.jsonl"
 SUMMARY = "labels.json"
 
+_WITH_ANSWER = ("answered", "truncated")
 _WITHOUT_ANSWER: dict[Kind, str] = {"truncated": "truncated", "refused": "refused"}
 
 
@@ -29,11 +31,12 @@ def write_labels(
     providers: "Sequence[Endpoint]" = (),
     purse: Purse | None = None,
     quality: QualityCheck | None = None,
+    review: Mapping[tuple[str, str], Sequence[Decision]] | None = None,
 ) -> None:
     """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
 
-    `quality` adds a profile's rules to the domain's check. Of several `providers` each answer's is written beside it,
-    and the summary has the bills of the `purse`.
+    `quality` adds a profile's rules to the domain's check, and `review` has people's decisions. Of several `providers`
+    each answer's is written beside it, and the summary has the bills of the `purse`.
 
     Raises:
         DataError: no answer is fit to imitate.
@@ -47,6 +50,9 @@ def write_labels(
     for question in questions:
         completion = completions[question.id]
         finding = grade(domain, question, completion, quality)
+        if review and completion.kind in _WITH_ANSWER:
+            made = review.get((question.id, hash_answer(completion.text)), ())
+            finding = decided(finding, made, domain.imitable(question, completion.text))
         counts[finding.grade] += 1
         reasons.update(reason.partition(":")[0] for reason in finding.reasons)
         messages = [message._asdict() for message in (*question.messages, Message("assistant", completion.text))]
@@ -79,6 +85,20 @@ def grade(domain: Domain, question: Question, completion: Completion, quality: Q
     if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):
         return finding
     return Finding("rejected", (f"{_WITHOUT_ANSWER.get(completion.kind, 'unanswered')}: {completion.reason}",))
+
+
+def decided(finding: Finding, decisions: Sequence[Decision], by_domain: Finding) -> Finding:
+    """The grade that people gave; the rules' own where nobody decided, or people differ.
+
+    Nobody can accept an answer that the domain rejects: a model would learn a form that its grades do not read.
+    """
+    choices = {each.choice for each in decisions}
+    if len(choices) != 1 or (choices == {"accept"} and by_domain.grade == "rejected"):
+        return finding
+    people = ", ".join(sorted(each.by for each in decisions))
+    if choices == {"accept"}:
+        return Finding("accepted", (*finding.reasons, f"review: accepted by {people}"))
+    return Finding("rejected", (*finding.reasons, f"review: rejected by {people}"))
 
 
 def _origin(completion: Completion, provider: "Endpoint") -> dict[str, Any]:
