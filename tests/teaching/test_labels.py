@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,13 @@ import pytest
 from cortex.domains.domain import Message, Question
 from cortex.domains.markets import Markets
 from cortex.errors import DataError
+from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
+from cortex.teaching.purse import Bill, Purse
+from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
+from cortex.teaching.review.decisions import Choice, Decision, hash_answer
+from cortex.teaching.usage import Price, Usage
 
 MARKETS = Markets()
 PROMPT = "NEAR 1d flow:-2"
@@ -69,3 +75,54 @@ def test_a_teacher_with_no_fit_answer_is_an_error_that_names_the_reasons(tmp_pat
             tmp_path,
         )
     assert (tmp_path / ACCEPTED).read_text() == ""
+
+
+def test_rules_and_people_change_grades(tmp_path: Path) -> None:
+    odd = GOOD.replace("flow:-2 up", "up")  # cites nothing, and is flagged for that
+    answers = {"a": GOOD, "b": odd, "c": GOOD.replace(" up<", " up surely<"), "d": GOOD}
+    completions = {example: Completion("answered", text) for example, text in answers.items()}
+    choices: list[tuple[str, str, Choice]] = [
+        ("a", GOOD, "reject"),
+        ("b", odd, "accept"),
+        ("d", "another answer", "reject"),
+    ]
+    review = {
+        (example, hash_answer(text)): [Decision(example, hash_answer(text), choice, "ann", "flagged")]
+        for example, text, choice in choices
+    }
+    check = QualityCheck(QualityRules(banned=("surely",)))
+    write_labels(MARKETS, questions(*completions), completions, tmp_path, quality=check, review=review)
+    rows = [
+        (grade, row["example_id"], row["reasons"])
+        for grade in ("accepted", "flagged", "rejected")
+        for row in map(json.loads, (tmp_path / f"{grade}.jsonl").read_text(encoding="utf-8").splitlines())
+    ]
+    assert rows == [
+        ("accepted", "b", ["cites nothing", "review: accepted by ann"]),
+        ("accepted", "d", []),
+        ("rejected", "a", ["review: rejected by ann"]),
+        ("rejected", "c", ["banned: surely"]),
+    ]
+
+
+def test_the_provider_its_price_and_its_terms_are_beside_each_answer(tmp_path: Path) -> None:
+    price = Price(Decimal("0.3"), Decimal("1.1"))
+    provider = Endpoint("https://a/v1", "none", "m", 4, 0.7, 64, name="first", price=price, terms="MIT")
+    paid = {"provider": "first", "model": "m-2026", "usage": Usage(100, 50), "dollars": price.dollars(Usage(100, 50))}
+    completions = {"a": Completion("answered", GOOD, **paid), "b": Completion("answered", GOOD, **paid)}
+    purse = Purse()
+    for each in (*completions.values(), completions["a"]):  # one reply was paid, and settled nothing
+        purse.pay(Bill("first", each.usage or Usage(), each.dollars))
+    write_labels(MARKETS, questions(*completions), completions, tmp_path, [provider], purse)
+    row = json.loads((tmp_path / ACCEPTED).read_text(encoding="utf-8").splitlines()[0])
+    assert row["teacher"] == {
+        "provider": "first",
+        "model": "m-2026",
+        "tokens": [100, 50],
+        "dollars": "0.000085",
+        "cached": False,
+        "terms": "MIT",
+    }
+    account = json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))["teachers"]["first"]
+    assert (account["answers"], account["paid_replies"], account["dollars"]) == (2, 3, "0.000255")
+    assert account["price"] == {"input": "0.3", "output": "1.1"}
