@@ -24,6 +24,7 @@ from cortex.verbs import (
     releases,
     rent,
     reviewing,
+    route_verbs,
     server,
     serving,
     teachers,
@@ -61,6 +62,7 @@ app.add_typer(datasets.app, name="dataset")
 app.add_typer(gateways.keys_app, name="apikey")
 app.add_typer(domains.app, name="domain")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(route_verbs.app, name="route")
 app.add_typer(server.app, name="server")
 app.add_typer(teachers.app, name="teach")
 

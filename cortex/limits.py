@@ -29,6 +29,9 @@ LEDGER_BYTES = 8 * MIB
 EVALUATION_BYTES = 32 * MIB
 """`evaluation.json`: it holds a point for each decision date, and samples with their prompts."""
 
+QUESTIONS_BYTES = 256 * MIB
+"""`questions.parquet`: some forty bytes for each answer of each model."""
+
 KEPT_ANSWERS_BYTES = 256 * MIB
 """One batch of a model's answers that its run keeps: thousands of prompts with many long samples."""
 

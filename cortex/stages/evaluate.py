@@ -1,15 +1,21 @@
 """evaluate: scores every model of the run on the held-out examples, beside the baselines that it has to beat."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from cortex.domains.dataset import describe_part, read_description, read_split
 from cortex.domains.domain import Domain, Example
 from cortex.domains.example_columns import read_rows
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.graded import Graded
+from cortex.evaluation.grades import Grades
 from cortex.evaluation.judging import Origin, evaluate, write_report
+from cortex.evaluation.questions import QUESTIONS, Judged, questions_table
 from cortex.evaluation.record import Sample
 from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
@@ -28,13 +34,16 @@ def run(context: RunContext, output: Path) -> None:
     count = context.profile.evaluate.examples
     tests = {name: read_split(data, "test", count, partial(domain.rows_of, name)) for name in domain.parts()}
     # All domains' questions in one go: a model is loaded once.
-    answers = _answers(context, [example for rows in tests.values() for example in read_rows(rows)])
+    asked = [example for rows in tests.values() for example in read_rows(rows)]
+    answers = _answers(context, asked)
+    tokens = _tokens(context, asked, answers)
     before = 0
     for name, folder in report_folders(domain).items():
         end = before + len(tests[name])
         (output / folder).mkdir(exist_ok=True)
         own = {model: texts[before:end] for model, texts in answers.items()}
-        _judge(context, name, tests[name], own, output / folder)
+        counts = {model: counted[before:end] for model, counted in tokens.items()}
+        _judge(context, name, tests[name], own, counts, output / folder)
         before = end
 
 
@@ -52,16 +61,37 @@ def _answers(context: RunContext, examples: list[Example]) -> dict[str, list[str
     return {name: [first for first, *_ in samples] for name, samples in sampled.items()}
 
 
-def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str, list[str]], folder: Path) -> None:
+def _tokens(
+    context: RunContext, asked: Sequence[Example], answers: Mapping[str, list[str]]
+) -> dict[str, NDArray[np.int64]]:
+    """Tokens of every prompt and of each model's answer (N x 2)."""
+    from cortex.models.token_counts import count_tokens
+
+    prompts = [example.messages for example in asked]
+    return {model.name: count_tokens(model.folder, prompts, answers[model.name]) for model in judged_models(context)}
+
+
+def _judge(
+    context: RunContext,
+    name: str,
+    test: pl.DataFrame,
+    answers: dict[str, list[str]],
+    tokens: Mapping[str, NDArray[np.int64]],
+    folder: Path,
+) -> None:
     """Judge the answers to one domain's questions, and write its report."""
     profile, domain = context.profile, context.profile.domain.parts()[name]
     data = context.artifact("data").path
     train = read_split(data, "train", narrow=partial(profile.domain.rows_of, name))
     description = describe_part(read_description(data), name)
     examples = list(read_rows(test))
+    graded = {
+        name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()
+    }
+    baselines = domain.baselines(train, test)
     evaluation = evaluate(
-        {name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()},
-        domain.baselines(train, test),
+        graded,
+        baselines,
         Clusters.read(test, domain.span(test)),
         judged=models(profile)[-1],
         scale=domain.scale,
@@ -81,7 +111,28 @@ def _judge(context: RunContext, name: str, test: pl.DataFrame, answers: dict[str
         seed=profile.seed,
     )
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
+    judged = {
+        name: Judged(
+            Grades.of(grades, baselines[domain.scale.reference]),
+            _held_back(domain, examples, grades, answers[name]),
+            tokens[name],
+        )
+        for name, grades in graded.items()
+    }
+    questions_table(test, judged).write_parquet(folder / QUESTIONS)
     log_copy_losses(evaluation)
+
+
+def _held_back(
+    domain: Domain, examples: Sequence[Example], grades: Sequence[Graded], answers: Sequence[str]
+) -> NDArray[np.bool_]:
+    """The answers that a gateway would hold back (N)."""
+    return np.array(
+        [
+            not grade.valid or domain.imitable(example, text).grade == "rejected"
+            for example, grade, text in zip(examples, grades, answers, strict=True)
+        ]
+    )
 
 
 def judged_models(context: RunContext) -> list[SampledModel]:
