@@ -68,6 +68,8 @@ def _print(small: "JudgedRun", large: "JudgedRun", judgement: "RouteJudgement") 
     from cortex.console import Console
 
     console, loss = Console(), small.evaluation.words.loss
+    if not console.is_terminal:  # output to a program or a file is not cut to a terminal's 80 columns
+        console = Console(width=max(console.width, 140))
     parts = f"Fitted on {judgement.fitted:,} questions, judged on {judgement.judged:,} others: {judgement.split}"
     console.print(f"{small.name}: {small.run} ({small.model}), then {large.run} ({large.model})", soft_wrap=True)
     console.print(f"{parts}. Runs keep no answers to validation questions.", soft_wrap=True)
