@@ -134,6 +134,7 @@ def test_a_plain_domain_takes_a_text_and_an_error_is_announced(gateway: Gateway,
     opened.page.get_by_label("Domain").select_option("riddles, rehearsal")
     opened.page.get_by_label("Question").fill("What gets wetter as it dries?")
     opened.page.get_by_role("button", name="Ask").click()
+    expect(opened.page.get_by_role("heading", level=2)).to_have_text("The answer")
     expect(opened.page.locator("#answer")).to_contain_text("A towel.\n<b>Dry</b>")
     assert opened.violations() == [] and opened.faults == []
     gateway.tell("status 500")

@@ -48,7 +48,7 @@ class MarketRequest(Section):
     """The asset's symbol, as in the data."""
     date: str | None = Field(default=None, max_length=32)
     """The bar at whose close to decide: its day as YYYY-MM-DD; where bars are no days, its closing time as
-    YYYY-MM-DDTHH:MM:SSZ."""
+    YYYY-MM-DDTHH:MM:SSZ, or the day of that where no other bar closes on it, as of a fixing."""
     features: dict[str, float] | None = Field(default=None, max_length=1000)
     """Values of all features by name, in the units of the training data: standard deviations or percent."""
 
@@ -98,11 +98,11 @@ class MarketEndpoint(Endpoint):
         assert isinstance(request, MarketRequest)
         self._check_symbol(request.symbol, self._symbols)
         if request.features is not None:
-            row = pl.DataFrame([{"symbol": request.symbol, **self._checked(request.features)}])
+            row, name = pl.DataFrame([{"symbol": request.symbol, **self._checked(request.features)}]), request.symbol
         else:
             row = self._row(request.symbol, str(request.date))
+            name = f"{request.symbol}-{row['bar'][0]}"
         prompt = render_prompts(row, self._features, self._config, self._style)[0]
-        name = f"{request.symbol}-{request.date}" if request.date else request.symbol
         return Question(name, (Message("user", prompt),))
 
     def read(self, reply: str) -> Reading:
@@ -164,6 +164,8 @@ class MarketEndpoint(Endpoint):
         if rows.is_empty():
             self._check_symbol(symbol, known["symbol"].unique().sort().to_list())
         row = rows.filter(pl.col("bar") == date)
+        on_day = rows.filter(pl.col("bar").str.starts_with(f"{date}T")) if row.is_empty() else row
+        row = on_day if len(on_day) == 1 else row
         if row.is_empty():
             raise DataError(
                 f"date: the data have no features of {symbol} for {quoted(date)}: they go from {rows['bar'][0]} to "

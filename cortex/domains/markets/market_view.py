@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from cortex.domains.domain import Reading
-from cortex.domains.markets.bars import DAY, Bar
+from cortex.domains.markets.bars import DAY, FIXING, Bar
 from cortex.domains.markets.forecasts import ROSE, ROSE_OF_ALL
 from cortex.domains.markets.spans import Span
 from cortex.domains.view import Ahead, Chart, Fact, FormField, Judged, Point, Share, too_few
@@ -21,9 +21,12 @@ NEAR = 0.02
 
 
 def market_form(bar: Bar, limits: Mapping[str, tuple[str, str]], hint: str) -> tuple[FormField, ...]:
-    """A symbol and one of its bars."""
-    label = "Date" if bar == DAY else f"Closing time of the {bar.name} (UTC)"
-    kind = "date" if bar == DAY else "time"
+    """A symbol and one of its bars: by its date, or by its closing time where a day may have several."""
+    daily = bar in {DAY, FIXING}
+    label = "Date" if daily else f"Close of the {bar.name} (UTC)"
+    if daily:
+        limits = {symbol: (first[:10], last[:10]) for symbol, (first, last) in limits.items()}
+    kind = "date" if daily else "time"
     when = FormField(name="date", label=label, kind=kind, limits=limits, limited_by="symbol", hint=hint)
     if not limits:
         return FormField(name="symbol", label="Symbol", kind="line"), when

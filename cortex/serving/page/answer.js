@@ -6,7 +6,7 @@ import { drawn, element } from "./elements.js";
 /** Fill the section of an answer. */
 export function showAnswer(section, answered) {
   const view = answered.view;
-  const title = element("h2", { id: "answer-title", tabindex: "-1" }, answered.question);
+  const title = element("h2", { id: "answer-title", tabindex: "-1" }, heading(answered.question));
   section.replaceChildren(
     title,
     verdict(answered.evidence),
@@ -20,6 +20,11 @@ export function showAnswer(section, answered) {
   );
   section.hidden = false;
   title.focus();
+}
+
+/** The question's name; one that a text has is no name. */
+function heading(question) {
+  return question === "request" ? "The answer" : question;
 }
 
 function verdict(evidence) {

@@ -43,7 +43,7 @@ function setLimits(made, field, value) {
   [made.min, made.max] = [first, last];
   // The newest, until somebody chooses: also where what was chosen is none of this one's.
   if (!made.value || made.value < first || made.value > last) made.value = last;
-  document.getElementById(`${made.id}-note`).textContent = `${limits[0]} to ${limits[1]}`;
+  document.getElementById(`${made.id}-note`).textContent = limits.map((limit) => limit.replace("T", " ").replace(/(:00)?Z$/, "")).join(" to ");
 }
 
 function read(made, field) {

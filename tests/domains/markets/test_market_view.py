@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from cortex.domains.domain import Reading
-from cortex.domains.markets.bars import DAY, FIXING
+from cortex.domains.markets.bars import DAY, FIXING, bar_of
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.market_endpoint import MarketRequest
-from cortex.domains.markets.market_view import forecast_shares, price_chart, training_remarks
+from cortex.domains.markets.market_view import forecast_shares, market_form, price_chart, training_remarks
 from cortex.domains.markets.spans import Span
 from cortex.domains.view import Judged
+from cortex.errors import DataError
 from cortex.evaluation.bootstrap import Resamples
 from cortex.settings import Settings
 from tests.evaluation.simulation import MARKETS, judge, make_clusters, make_examples, make_grades, stated
@@ -101,6 +102,12 @@ def test_no_close_ahead_is_below_nothing() -> None:
     assert ahead and ahead.low == 0 and ahead.time == dt.datetime(2024, 1, 4, tzinfo=dt.UTC)
 
 
+def test_bars_of_which_a_day_has_many_are_asked_by_their_time() -> None:
+    limits = {"X": ("2024-01-01T00:30:00Z", "2024-02-01T00:00:00Z")}
+    _, when = market_form(bar_of("30m"), limits, "")
+    assert (when.kind, when.limits, when.label) == ("time", limits, "Close of the half-hour bar (UTC)")
+
+
 SPLITS = {
     "train": {"first": "2020-01-01", "last": "2020-06-30"},
     "validation": {"first": "2020-07-02", "last": "2020-08-31"},
@@ -123,16 +130,21 @@ def test_a_date_is_placed_beside_the_data_of_the_training(day: str, words: str) 
     assert training_remarks(dt.datetime(2020, 1, 1, tzinfo=dt.UTC), {}) == ()
 
 
-def test_the_form_knows_fixings_by_their_time_and_features_need_no_source() -> None:
+def test_the_form_knows_fixings_by_their_day_and_features_need_no_source() -> None:
     market = Markets.model_validate(
         {"kind": "markets", "source": {"kind": "ecb", "pairs": ["EUR/USD"], "start": "2019-01-01"}, "horizon_bars": 1}
     )
     features = market.build(0, Settings()).description()["features"]
     endpoint = market.endpoint({"features": features}, 0, Settings())
     symbol, when = endpoint.form()
-    assert symbol.choices == ("EURUSD",) and when.kind == "time"
+    assert symbol.choices == ("EURUSD",) and when.kind == "date"
     first, last = when.limits["EURUSD"]
-    assert first < last and endpoint.question(MarketRequest(symbol="EURUSD", date=last)).id.endswith(last)
+    assert first == "2019-06-21"
+    by_day = endpoint.question(MarketRequest(symbol="EURUSD", date=last))
+    assert by_day.id.startswith(f"EURUSD-{last}T") and by_day.id.endswith(":00:00Z")
+    assert by_day == endpoint.question(MarketRequest(symbol="EURUSD", date=by_day.id.removeprefix("EURUSD-")))
+    with pytest.raises(DataError, match="they go from"):
+        endpoint.question(MarketRequest(symbol="EURUSD", date="2024-01-06"))  # a Saturday
     elsewhere = market.endpoint({"features": features[:-1]}, 0, Settings())
     symbol, when = elsewhere.form()
     assert symbol.kind == "line" and "the model was trained on others" in when.hint
