@@ -147,11 +147,20 @@ class Teacher(Section):
     """Take answers that an earlier run on this machine has got for the same request. The scripted teacher's are not
     cached."""
 
+    samples: int = Field(default=1, ge=1, le=64)
+    """Answers to each prompt, of which the best by the domain's grade becomes the label (rejection sampling). The grade
+    knows the truth: where that is largely chance, such as tomorrow's price, more samples teach luck."""
     quality: Quality | None = None
     """Further rules for answers; None: the domain's check alone."""
     review: UserPath | None = None
     """A folder of decisions that `cortex review` wrote, on this machine: an answer that people accepted or rejected has
     the grade that they gave."""
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> Self:
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError("`samples` at a `temperature` of 0 are all alike: raise it, or remove `samples`")
+        return self
 
     @model_validator(mode="after")
     def _providers_alone(self) -> Self:
@@ -179,7 +188,7 @@ class Teacher(Section):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer keys that have their defaults: a profile that sets none keeps the hash that it had."""
-        newer = ("providers", "dollars", "tokens", "cache", "quality", "review")
+        newer = ("providers", "dollars", "tokens", "cache", "samples", "quality", "review")
         known, written = type(self).model_fields, handler(self)
         return {
             key: value for key, value in written.items() if key not in newer or getattr(self, key) != known[key].default

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from cortex.domains.dataset import read_split
@@ -11,11 +12,12 @@ from cortex.profiles.teacher_section import Quality
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_or_warn
+from cortex.stages.best_of import choose_best, expand, write_samples
 from cortex.stages.teacher_endpoints import decimal_of, provider_endpoints, single_endpoint
 from cortex.teaching.answer_cache import AnswerCache
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
-from cortex.teaching.labels import write_labels
+from cortex.teaching.labels import grade, write_labels
 from cortex.teaching.purse import Purse
 from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
 from cortex.teaching.review.decisions import read_decisions
@@ -33,21 +35,27 @@ def run(context: RunContext, output: Path) -> None:
     check_base_or_warn(context, settings)  # before any answer is paid for
     domain = context.profile.domain
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
-    train = read_rows(read_split(context.artifact("data").path, "train", teacher.examples))
-    questions = {example.id: Question(example.id, example.messages) for example in train}
+    train = {
+        example.id: example
+        for example in read_rows(read_split(context.artifact("data").path, "train", teacher.examples))
+    }
+    questions = {name: Question(name, example.messages) for name, example in train.items()}
     completions: dict[str, Completion] = {}
     purse = Purse(decimal_of(teacher.dollars), teacher.tokens)
     progress = TeachingProgress(purse) if endpoints else None
     # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
     for part in domain.parts():
         asked = {example: question for example, question in questions.items() if domain.part_of(example) == part}
-        before = len(completions)
+        before, total = len(completions), len(questions) * teacher.samples
 
-        def on_settled(done: int, _: int, before: int = before) -> None:
-            values = progress.note(before + done, len(questions)) if progress else None
-            context.progress(before + done, len(questions), values)
+        def on_settled(done: int, _: int, before: int = before, total: int = total) -> None:
+            values = progress.note(before + done, total) if progress else None
+            context.progress(before + done, total, values)
 
         completions |= _ask(context, part, asked, settings, on_settled, endpoints, purse)
+    if teacher.samples > 1:
+        completions, rows = choose_best(domain, train, completions, teacher.samples, partial(grade, domain))
+        write_samples(rows, output)
     quality = _quality_check(teacher.quality) if teacher.quality else None
     write_labels(domain, list(questions.values()), completions, output, endpoints, purse, quality, review)
 
@@ -71,15 +79,17 @@ def _ask(
     url = settings.teacher_url or teacher.url
     given = bool(url or endpoints)
     scripted = scripted_teacher(domain.parts()[part], teacher.port, context.profile.seed)
+    prompts, seeds = expand({name: question.messages for name, question in questions.items()}, teacher.samples)
     cache = AnswerCache(settings.home / ANSWERS) if given and teacher.cache else None
     try:
         with nullcontext(url or "") if given else scripted as endpoint_url:
             return ask(
                 endpoints or single_endpoint(context.profile, endpoint_url, settings),
-                {name: question.messages for name, question in questions.items()},
+                prompts,
                 context.folder("label") / "answers.jsonl",
                 on_settled,
-                fault=lambda name, reply: _fault(domain, questions[name], reply),
+                seeds=seeds,
+                fault=lambda name, reply: _fault(domain, Question(name, prompts[name]), reply),
                 purse=purse,
                 cache=cache,
             )

@@ -44,6 +44,7 @@ class TeachingEstimate:
 
     profile: str
     prompts: int
+    """Requests: each prompt counts once for each of its samples."""
     providers: tuple[ProviderCost, ...]
     counting: str = ASSUMPTION
 
@@ -60,13 +61,16 @@ def estimate_teaching(profile: Profile, prompts: Sequence[Conversation], cache: 
     """Estimate the cost of the prompts at each provider; answers in the cache cost nothing."""
     teacher = profile.teacher
     endpoints = [describe_provider(teacher, provider, "none") for provider in teacher.providers]
-    found = tuple(_cost(endpoint, prompts, cache if teacher.cache else None) for endpoint in endpoints)
-    return TeachingEstimate(profile.name, len(prompts), found)
+    requests = [(prompt, sample or None) for prompt in prompts for sample in range(teacher.samples)]
+    found = tuple(_cost(endpoint, requests, cache if teacher.cache else None) for endpoint in endpoints)
+    return TeachingEstimate(profile.name, len(requests), found)
 
 
-def _cost(endpoint: Endpoint, prompts: Sequence[Conversation], cache: AnswerCache | None) -> ProviderCost:
-    known = [cache.get(cache_key(endpoint, prompt, None)) if cache else None for prompt in prompts]
-    unpaid = [prompt for prompt, answer in zip(prompts, known, strict=True) if answer is None]
+def _cost(
+    endpoint: Endpoint, requests: Sequence[tuple[Conversation, int | None]], cache: AnswerCache | None
+) -> ProviderCost:
+    known = [cache.get(cache_key(endpoint, *request)) if cache else None for request in requests]
+    unpaid = [prompt for (prompt, _), answer in zip(requests, known, strict=True) if answer is None]
     measured = mean(answer.usage.output for answer in known if answer and answer.usage)
     counted = [count_tokens(prompt) for prompt in unpaid]
     usual = round(measured) if measured else usual_answer(endpoint.max_tokens)
@@ -75,7 +79,7 @@ def _cost(endpoint: Endpoint, prompts: Sequence[Conversation], cache: AnswerCach
     return ProviderCost(
         provider=endpoint.name,
         model=endpoint.model,
-        in_cache=len(prompts) - len(unpaid),
+        in_cache=len(requests) - len(unpaid),
         prompt_tokens=total,
         usual_answer=usual,
         longest_answer=endpoint.max_tokens,
