@@ -70,6 +70,12 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _samples_to_pair(self) -> Self:
+        if self.dpo and self.dpo.pairs == "labels" and self.teacher.samples == 1:
+            raise ValueError("dpo.pairs labels pairs the teacher's samples, and there is one: set teacher.samples to 2")
+        return self
+
+    @model_validator(mode="after")
     def _exportable(self) -> Self:
         scratch, export = self.model.scratch, self.export
         if export.gguf and scratch and scratch.pieces != "gpt2":

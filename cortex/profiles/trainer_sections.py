@@ -3,7 +3,7 @@
 import math
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from cortex.profiles.passthrough import refused_keys
 from cortex.profiles.trl_passthrough import TrlStage, refused_trl_keys
@@ -112,6 +112,14 @@ class Dpo(TrlOptimization):
     """Sample from the likeliest tokens that together have this probability."""
     beta: float = Field(default=0.1, gt=0)
     """The beta of DPO's loss: the larger, the closer the model stays to its start."""
+    pairs: Literal["sampled", "labels", "spoiled"] = "sampled"
+    """`sampled`: the best and the worst of the SFT model's own answers. `labels`: of the teacher's samples
+    (`teacher.samples`). `spoiled`: an accepted label, and a copy that was spoiled on purpose and earns less."""
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `pairs` out where it has its default: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "pairs" or value != "sampled"}
 
 
 class Vllm(Section):

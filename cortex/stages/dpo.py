@@ -1,5 +1,6 @@
 """dpo: pairs answers, of the data or sampled from the SFT model, and trains the model to prefer the better ones."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from cortex.errors import DataError
 from cortex.models.conversation import chat
 from cortex.models.sampling import Asked, trained_model
 from cortex.models.stored_answers import sample_answers
+from cortex.profiles.trainer_sections import Dpo
 from cortex.runs.context import RunContext
+from cortex.stages.label_pairs import sample_pairs, spoiled_pairs
 from cortex.teaching.labels import ACCEPTED, read_labels
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
@@ -52,22 +55,43 @@ def pairs(
 
 
 def _write_pairs(context: RunContext, path: Path) -> None:
-    profile, dpo = context.profile, context.profile.dpo
+    dpo = context.profile.dpo
     assert dpo is not None
-    chosen = list(read_rows(read_split(context.artifact("data").path, "train", dpo.prompts)))
-    domain = profile.domain.with_labels(read_labels(context.artifact("label").path / ACCEPTED))
     rows = [
         {"prompt": chat(example.messages), "chosen": _reply(better), "rejected": _reply(worse)}
-        for example, better, worse in pairs(domain, chosen, lambda examples: _sample(context, examples))
+        for example, better, worse in _pairs(context, dpo)
     ]
+    if not rows and dpo.pairs != "sampled":
+        raise DataError(
+            f"no label of {dpo.prompts} prompts has a worse answer beside it (dpo.pairs {dpo.pairs}): set dpo.pairs to "
+            "sampled, or remove the dpo section"
+        )
     if not rows:
         raise DataError(
-            f"the SFT model gives one answer however often it is asked ({len(chosen)} prompts, {dpo.samples} samples): "
+            f"the SFT model gives one answer however often it is asked ({dpo.prompts} prompts, {dpo.samples} samples): "
             "raise dpo.temperature, or remove the dpo section"
         )
     aside = path.with_suffix(".partial")
     aside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     aside.rename(path)
+
+
+def _pairs(context: RunContext, dpo: Dpo) -> Iterator[tuple[Example, str, str]]:
+    """The pairs of the profile's kind, from at most `dpo.prompts` prompts."""
+    profile, labels = context.profile, context.artifact("label").path
+    accepted = read_labels(labels / ACCEPTED)
+    domain = profile.domain.with_labels(accepted)
+    data = context.artifact("data").path
+    if dpo.pairs == "sampled":
+        chosen = list(read_rows(read_split(data, "train", dpo.prompts)))
+        return pairs(domain, chosen, lambda examples: _sample(context, examples))
+    labelled = read_rows(read_split(data, "train", profile.teacher.examples))
+    found = (
+        sample_pairs(domain, labelled, labels)
+        if dpo.pairs == "labels"
+        else spoiled_pairs(domain, labelled, accepted, profile.seed)
+    )
+    return itertools.islice(found, dpo.prompts)
 
 
 def _reply(text: str) -> list[dict[str, str]]:
