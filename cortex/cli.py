@@ -21,6 +21,7 @@ from cortex.verbs import (
     planning,
     pricing,
     profiles,
+    pulling,
     releases,
     rent,
     reviewing,
@@ -58,6 +59,7 @@ for verbs in (
 ):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
+app.add_typer(pulling.app, name="data")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(gateways.keys_app, name="apikey")
 app.add_typer(domains.app, name="domain")

@@ -19,6 +19,7 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
@@ -203,6 +204,25 @@ class Domain(Section, ABC):
     def key_variables(self) -> tuple[str, ...]:
         """Environment variables with the keys of the services that `build` queries over the network."""
         return ()
+
+    def services(self) -> tuple[str, ...]:
+        """Services that `build` asks over the network, with or without a key."""
+        return ()
+
+    def clients(self) -> tuple[str, ...]:
+        """Packages, as they are imported, without which `pull` cannot ask its services."""
+        return ()
+
+    def pull(self, seed: int, settings: Settings, on_progress: OnProgress, *, fresh: bool) -> "list[PullReport]":
+        """Load the domain's sources alone, and account for them; nothing where it makes its examples itself.
+
+        `fresh` asks anew for what is kept. Raises ConfigError or DataError as `build` does.
+        """
+        return []
+
+    def optional_keys(self) -> dict[str, str]:
+        """Further keys of such services, each with the words for what `build` does without it."""
+        return {}
 
     def files(self) -> tuple[Path, ...]:
         """Files and folders of this machine that `build` reads."""

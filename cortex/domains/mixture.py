@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
-from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, Question
+from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, OnProgress, Question
 from cortex.domains.domain_field import read_field
 from cortex.domains.registry import read_domain
 from cortex.errors import DataError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.domain import Rows
+    from cortex.domains.pull_report import PullReport
 
 Asked = TypeVar("Asked", Question, Example)
 
@@ -143,6 +144,20 @@ class Mixture(Domain):
 
     def key_variables(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key for domain in self.parts().values() for key in domain.key_variables()))
+
+    def services(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for domain in self.parts().values() for name in domain.services()))
+
+    def clients(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for domain in self.parts().values() for name in domain.clients()))
+
+    def pull(self, seed: int, settings: Settings, on_progress: OnProgress, *, fresh: bool) -> "list[PullReport]":
+        return [
+            report for part in self.parts().values() for report in part.pull(seed, settings, on_progress, fresh=fresh)
+        ]
+
+    def optional_keys(self) -> dict[str, str]:
+        return {key: words for domain in self.parts().values() for key, words in domain.optional_keys().items()}
 
     def files(self) -> tuple[Path, ...]:
         return tuple(path for domain in self.parts().values() for path in domain.files())

@@ -66,7 +66,7 @@ class Containers:
                     f"domain {domain.kind!r} lies in {folder}, which images do not hold: move it into "
                     "cortex/domains/, or rehearse without containers"
                 )
-        if self.profile.domain.key_variables():
+        if self.profile.domain.services():
             raise ConfigError(f"profile {self.profile.name} asks a service for its data: {_NO_NETWORK}")
         teacher = self.profile.teacher
         if url := self.settings.teacher_url or teacher.url or next((each.address for each in teacher.providers), None):

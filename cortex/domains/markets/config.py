@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from cortex.domains.markets.bars import DAY, FIXING, Bar, Length, bar_of
+from cortex.domains.markets.live.public_assets import CHAIN_OF
 from cortex.domains.markets.pairs import MAJORS, read_pair
 from cortex.domains.markets.spans import Span
 from cortex.section import Date, Items, Section, UserPath
@@ -85,6 +86,41 @@ class FilesConfig(Section):
         return value
 
 
+class PublicConfig(Section):
+    """Prices of a public exchange, and figures of each coin's chain by DefiLlama: neither needs an account."""
+
+    kind: Literal["public"] = "public"
+
+    assets: Items[str] = Field(default=tuple(CHAIN_OF), min_length=1)
+    """Coins by their symbols on exchanges. Default: all whose chain DefiLlama knows. A note names those not listed."""
+
+    exchange: str = "coinbaseexchange"
+    """The exchange, by ccxt's name."""
+
+    quote: str = "USD"
+    """The currency of prices, such as USD or USDT."""
+
+    bars: Length = "days"
+    """UTC days, or the length of intraday bars."""
+
+    metrics: Items[Literal["tvl", "fees", "volumes", "stablecoins"]] = ("tvl", "fees", "volumes", "stablecoins")
+    """Figures of a coin's chain by day, in dollars: value locked, fees, volume of exchanges on it, stablecoins. A coin
+    whose chain lacks one gives no examples; an empty list: prices alone."""
+
+    start: Date = dt.date(2021, 1, 1)
+    """The first day."""
+
+    end: Date | None = None
+    """The day after the last one. Default: the current date, so that all complete days are included."""
+
+    @field_validator("assets")
+    @classmethod
+    def _named_once(cls, assets: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := next((asset for asset in assets if assets.count(asset) > 1), None):
+            raise ValueError(f"{twice} is named twice: name each asset once")
+        return assets
+
+
 class FlipsideConfig(Section):
     """Daily prices and chain metrics queried from Flipside."""
 
@@ -114,6 +150,9 @@ class FlipsideConfig(Section):
 
     requests_a_minute: int = Field(default=300, ge=1, le=6000)
     """The most requests for pages in a minute, spread evenly."""
+
+    without_key: PublicConfig | None = None
+    """The source to take where no key is set; the checks before a launch, the log and the dataset say that it was."""
 
 
 class EcbConfig(Section):
@@ -151,9 +190,9 @@ class EcbConfig(Section):
 class DataConfig(Section):
     """The way from a source to examples: the days of decisions, the data known then, and the question asked."""
 
-    source: Annotated[SimulatorConfig | FilesConfig | FlipsideConfig | EcbConfig, Field(discriminator="kind")] = (
-        SimulatorConfig()
-    )
+    source: Annotated[
+        SimulatorConfig | FilesConfig | FlipsideConfig | PublicConfig | EcbConfig, Field(discriminator="kind")
+    ] = SimulatorConfig()
     """The source of the tables."""
 
     horizon_days: int | None = Field(default=None, ge=1, le=365)
@@ -194,7 +233,7 @@ class DataConfig(Section):
     def _require_kind(cls, source: object) -> object:
         if isinstance(source, dict) and "kind" not in source:
             raise ValueError(
-                "give its `kind`, which says where the tables come from: simulator, files, flipside or ecb"
+                "give its `kind`, which says where the tables come from: simulator, files, flipside, public or ecb"
             )
         return source
 
@@ -203,7 +242,7 @@ class DataConfig(Section):
         """The kind of the source's bars."""
         if isinstance(self.source, EcbConfig):
             return FIXING
-        return bar_of(self.source.bars) if isinstance(self.source, FilesConfig) else DAY
+        return bar_of(self.source.bars) if isinstance(self.source, FilesConfig | PublicConfig) else DAY
 
     @property
     def simulated(self) -> bool:
@@ -249,6 +288,15 @@ class DataConfig(Section):
             raise ValueError("a simulated market moves by days: set horizon_days, every_days and embargo_days")
         if isinstance(self.source, EcbConfig) and self.source.signal and self.horizon != Span(1, "bars"):
             raise ValueError("a planted signal moves the next fixing: set horizon_bars: 1")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_its_bars_without_a_key(self) -> "DataConfig":
+        if isinstance(self.source, FlipsideConfig) and self.source.without_key is not None:
+            if self.source.without_key.bars != "days":
+                raise ValueError("without_key.bars: Flipside's bars are days, and so must be those taken in its place")
+            if self.source.warehouse is not None:
+                raise ValueError("without_key and warehouse exclude one another: a warehouse needs no key")
         return self
 
     @model_validator(mode="after")

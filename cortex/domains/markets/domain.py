@@ -14,10 +14,19 @@ from cortex.domains.domain import (
     Example,
     Exemplars,
     Finding,
+    OnProgress,
     Question,
     Workspace,
 )
-from cortex.domains.markets.config import DataConfig, EcbConfig, FilesConfig, FlipsideConfig, SimulatorConfig, Style
+from cortex.domains.markets.config import (
+    DataConfig,
+    EcbConfig,
+    FilesConfig,
+    FlipsideConfig,
+    PublicConfig,
+    SimulatorConfig,
+    Style,
+)
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.evaluation.card_words import CardWords
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.domain import Endpoint
+    from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
@@ -68,8 +78,34 @@ class Markets(DataConfig, Domain):
         return type(self)(style="compact", source=SimulatorConfig(chains=1, days=400), rewards=self.rewards)
 
     def key_variables(self) -> tuple[str, ...]:
-        asks = isinstance(self.source, FlipsideConfig) and self.source.warehouse is None
-        return ("CORTEX_FLIPSIDE_API_KEY",) if asks else ()
+        source = self.source
+        if not isinstance(source, FlipsideConfig) or source.warehouse is not None or source.without_key is not None:
+            return ()
+        return ("CORTEX_FLIPSIDE_API_KEY",)
+
+    def services(self) -> tuple[str, ...]:
+        if isinstance(self.source, PublicConfig):
+            return (self.source.exchange, "defillama")
+        return ("flipside",) if isinstance(self.source, FlipsideConfig) and self.source.warehouse is None else ()
+
+    def clients(self) -> tuple[str, ...]:
+        source = self.source
+        if isinstance(source, FlipsideConfig):
+            return ("flipside", "duckdb", "sqlglot") if source.warehouse else ("flipside", "ccxt", "defillama_sdk")
+        if isinstance(source, PublicConfig):
+            return ("ccxt", "defillama_sdk")
+        return ("currency_converter",) if isinstance(source, EcbConfig) else ()
+
+    def pull(self, seed: int, settings: Settings, on_progress: OnProgress, *, fresh: bool) -> "list[PullReport]":
+        from cortex.domains.markets.pull_account import pull_market
+
+        return [pull_market(self, seed, settings, on_progress, fresh=fresh)]
+
+    def optional_keys(self) -> dict[str, str]:
+        source = self.source
+        if not isinstance(source, FlipsideConfig) or source.without_key is None:
+            return {}
+        return {"CORTEX_FLIPSIDE_API_KEY": f"the data come from {source.without_key.exchange} and DefiLlama"}
 
     def files(self) -> tuple[Path, ...]:
         source = self.source.warehouse if isinstance(self.source, FlipsideConfig) else self.source

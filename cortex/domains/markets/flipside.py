@@ -10,7 +10,7 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import polars as pl
 from pydantic import SecretStr
 
 from cortex.domains.domain import OnProgress, Workspace, ignore_progress
+from cortex.domains.markets.account import Account, shortened
 from cortex.domains.markets.checks import check_metrics, check_order, check_prices
 from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import FlipsideConfig, SimulatorConfig
@@ -30,6 +31,8 @@ from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, So
 from cortex.errors import ConfigError, DataError
 
 _PRICES = {"asset": pl.String(), "date": pl.String(), **dict.fromkeys(("open", "high", "low", "close"), pl.Float64())}
+_UNSAID = {"kind", "warehouse", "without_key", "at_once", "requests_a_minute"}
+"""Keys that do not change the rows, or are described by themselves."""
 _CORE = ("active", "transactions", "fees")
 
 
@@ -64,7 +67,7 @@ class FlipsideSource:
         return {
             "name": "flipside",
             "made_by": "a local warehouse" if self.filling else "flipside",
-            **self.config.model_dump(mode="json", exclude={"kind", "warehouse", "at_once", "requests_a_minute"}),
+            **self.config.model_dump(mode="json", exclude=_UNSAID),
             **warehouse,
             "pulls": {pulled.folder.name: pulled.digest for pulled in self.pulls},
         }
@@ -98,7 +101,11 @@ class FlipsideSource:
             pulled = {name: puller.pull(each, self.fresh) for name, each in self.statements().items()}
         self.pulls.extend(pulled.values())
         prices = self._prices(pulled["prices"].table())
-        return MarketTables(prices, self._metrics(pulled) if self.config.metrics else None)
+        onchain = self._metrics(pulled) if self.config.metrics else None
+        held = set(prices["symbol"])
+        absent = [asset.symbol for asset in self.assets if asset.symbol not in held]
+        notes = (f"flipside has no prices of {shortened(absent)} in these days",) if absent else ()
+        return MarketTables(prices, onchain, account=Account((), notes))
 
     def _prices(self, rows: pl.DataFrame) -> pl.DataFrame:
         for chain in self.config.chains:
@@ -140,11 +147,6 @@ class FlipsideSource:
         with local.local_warehouse(self.filling, simulated=simulated) as server:
             filled = hashlib.sha256(described.encode()).hexdigest()
             yield made(local.KEY, server.url, poll_seconds=0.02), f"the local warehouse {filled}"
-
-
-def with_fresh(source: FlipsideSource) -> FlipsideSource:
-    """A copy that asks anew for what is kept."""
-    return replace(source, fresh=True, pulls=[])
 
 
 def _with_time(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,8 +2,9 @@
 
 It understands `flow`. It is all but blind to `whales`: it suspects that they matter, hardly knows which way, often
 calls them unclear, and where it guesses it is wrong one time in three. It is unsure of its numbers, now and then reads
-`flow` the wrong way round, and a few of its answers break the protocol or cite what the prompt does not say. What it
-answers depends on the prompt and its seed alone.
+`flow` the wrong way round, and a few of its answers break the protocol or cite what the prompt does not say. Where a
+prompt has neither, as with a chain's own metrics, it reads `active` and `fees` in their place. What it answers depends on
+the prompt and its seed alone.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ UNDERSTOOD = {"flow": -1.2}
 """Log-odds of a rise per standard deviation, for the readings that it understands."""
 GUESSED = {"whales": 0.5}
 """The same for readings whose sign it guesses. Timid, since a wrong guess costs more than a right one earns."""
+IN_PLACE = {"active": UNDERSTOOD["flow"]}, {"fees": GUESSED["whales"]}
+"""The same, understood and guessed, for prompts without any of the readings above."""
 FAINT = {"mom7": 0.05, "draw": -0.05}
 """The same for readings that it uses if the prompt has none of the others: next to nothing."""
 
@@ -40,8 +43,9 @@ def answer(prompt: str, seed: int = 0) -> str:
     known = readings(prompt)
     contrary = -1.0 if rng.random() < CONTRARY else 1.0
     guess = 0.0 if rng.random() >= GUESSES else 1.0 if rng.random() < GUESSED_RIGHT else -1.0
-    pulls = {name: contrary * weight * _cut(known[name]) for name, weight in UNDERSTOOD.items() if name in known}
-    pulls |= {name: guess * weight * _cut(known[name]) for name, weight in GUESSED.items() if name in known}
+    understood, guessed = (UNDERSTOOD, GUESSED) if known.keys() & {*UNDERSTOOD, *GUESSED} else IN_PLACE
+    pulls = {name: contrary * weight * _cut(known[name]) for name, weight in understood.items() if name in known}
+    pulls |= {name: guess * weight * _cut(known[name]) for name, weight in guessed.items() if name in known}
     if not pulls:
         pulls = {name: weight * _cut(known[name]) for name, weight in FAINT.items() if name in known}
     log_odds = sum(pulls.values()) + rng.gauss(0, UNSURE)

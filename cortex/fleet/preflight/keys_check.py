@@ -42,7 +42,15 @@ def check(ground: Ground) -> Finding:
             fixes.append(f"export {variable}=..., or give the profile another domain.source")
     if missing:
         return Finding(NAME, False, "; ".join(missing), "; ".join(fixes))
-    return Finding(NAME, True, f"set: {', '.join(needed)}" if needed else "this profile needs none")
+    optional = ground.profile.domain.optional_keys()
+    without = [
+        f"{variable} is not set, so {words}"
+        for variable, words in optional.items()
+        if not _is_given(variable, ground.settings)
+    ]
+    needed += [variable for variable in optional if _is_given(variable, ground.settings)]
+    given = f"set: {', '.join(needed)}" if needed else "this profile needs none"
+    return Finding(NAME, True, "; ".join([given, *without]))
 
 
 def _is_given(variable: str, settings: Settings) -> bool:

@@ -46,8 +46,8 @@ def shape_of(profile: Profile) -> Architecture:
 @pytest.mark.parametrize(
     ("variables", "missing"),
     [
-        ({}, {"CORTEX_TEACHER_API_KEY", "CORTEX_FLIPSIDE_API_KEY"}),
-        ({"CORTEX_TEACHER_API_KEY": "k"}, {"CORTEX_FLIPSIDE_API_KEY"}),
+        ({}, {"CORTEX_TEACHER_API_KEY"}),
+        ({"CORTEX_TEACHER_API_KEY": "k"}, set[str]()),
         ({"CORTEX_TEACHER_API_KEY": "none", "CORTEX_FLIPSIDE_API_KEY": "k"}, set[str]()),
         ({"CORTEX_TEACHER_URL": "http://127.0.0.1:8000/v1", "CORTEX_FLIPSIDE_API_KEY": "k"}, set[str]()),
     ],
@@ -62,6 +62,22 @@ def test_the_keys_that_the_profile_needs(
     found = keys_check.check(ground(load_profile("cortex-8b")))
     assert found.ok is (not missing), found
     assert all(f"{name} is not set" in found.detail and f"export {name}=" in str(found.fix) for name in missing)
+
+
+def test_a_source_without_a_stand_in_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORTEX_TEACHER_API_KEY", "k")
+    monkeypatch.delenv("CORTEX_FLIPSIDE_API_KEY", raising=False)
+    found = keys_check.check(ground(load_profile("cortex-8b", sets=["domain.source.without_key=null"])))
+    assert not found.ok and "CORTEX_FLIPSIDE_API_KEY is not set" in found.detail
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_a_stand_in_for_a_source_without_its_key_is_said_aloud(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("CORTEX_TEACHER_API_KEY", "k")
+    monkeypatch.setenv("CORTEX_FLIPSIDE_API_KEY", key)
+    found = keys_check.check(ground(load_profile("cortex-8b")))
+    said = "CORTEX_FLIPSIDE_API_KEY is not set, so the data come from coinbaseexchange and DefiLlama"
+    assert found.ok and (said in found.detail) is (not key)
 
 
 def test_a_rehearsal_needs_no_key(profile: Profile) -> None:

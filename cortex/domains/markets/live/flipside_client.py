@@ -7,7 +7,6 @@ server. So its transport is replaced here by one that does; requests and answers
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import requests
@@ -24,6 +23,7 @@ from urllib3.util.retry import Retry
 
 from cortex.domains.markets.account import quoted
 from cortex.domains.markets.live.pull import PageTooLargeError, Ran, RunGoneError
+from cortex.domains.markets.live.service_clock import check_clock
 from cortex.domains.markets.live.statement import Statement
 from cortex.errors import ConfigError, CortexError, DataError
 
@@ -35,8 +35,6 @@ _SECONDS = 120
 _RETRIES = 5
 """Attempts after a 429, a 5xx or a lost connection: half a minute in all, or as long as `Retry-After` says."""
 _RESULT_HOURS = 24
-_CLOCKS_APART = 600
-"""Seconds by which clocks may differ. A wrong clock would take a day that is not over for a complete one."""
 
 _CODES = {
     -32000: "refuses the request as malformed: this kit and the service may have grown apart",
@@ -94,7 +92,7 @@ class _Transport(RPC):
             ) from error
         if not isinstance(answer, dict) or not (answer.get("result") or answer.get("error")):
             raise DataError(f"flipside answers {method} with neither a result nor an error: try again later")
-        _check_clock(result.headers)
+        check_clock(result.headers, SERVICE)
         return answer
 
 
@@ -198,16 +196,3 @@ def _seconds(first: str | None, last: str | None) -> float:
     if not first or not last:
         return 0.0
     return (dt.datetime.fromisoformat(last) - dt.datetime.fromisoformat(first)).total_seconds()
-
-
-def _check_clock(headers: Mapping[str, str]) -> None:
-    try:
-        there = parsedate_to_datetime(headers["Date"]).timestamp()
-    except (KeyError, ValueError):
-        return
-    apart = time.time() - there
-    if abs(apart) > _CLOCKS_APART:
-        raise ConfigError(
-            f"this machine's clock is {abs(apart) / 3600:.1f} h {'ahead of' if apart > 0 else 'behind'} flipside's, "
-            "so that days would be cut wrong: set the clock"
-        )

@@ -118,7 +118,7 @@ class Puller:
             for _ in range(_TRIES):
                 try:
                     pulled = self._go_on(statement, folder)
-                    return pulled if before is None else replace(pulled, revised=_count_other(pulled.table(), before))
+                    return pulled if before is None else replace(pulled, revised=count_other(pulled.table(), before))
                 except RunGoneError:
                     _empty(folder)
         raise DataError(
@@ -202,7 +202,8 @@ def _as_table(
     return pl.DataFrame(columns)
 
 
-def _count_other(rows: pl.DataFrame, before: pl.DataFrame) -> int:
+def count_other(rows: pl.DataFrame, before: pl.DataFrame) -> int:
+    """Number of rows that are not among those before."""
     return rows.join(before, on=rows.columns, how="anti", nulls_equal=True).height
 
 
