@@ -3,8 +3,8 @@
 It understands `flow`. It is all but blind to `whales`: it suspects that they matter, hardly knows which way, often
 calls them unclear, and where it guesses it is wrong one time in three. It is unsure of its numbers, now and then reads
 `flow` the wrong way round, and a few of its answers break the protocol or cite what the prompt does not say. Where a
-prompt has neither, as with a chain's own metrics, it reads `active` and `fees` in their place. What it answers depends on
-the prompt and its seed alone.
+prompt has neither, as with a chain's own metrics, it reads `active` and `fees` in their place. What it answers depends
+on the prompt and its seed alone.
 """
 
 import hashlib

@@ -77,7 +77,7 @@ class _Transport(RPC):
         if status == 402:
             raise ConfigError(
                 "flipside asks for a payment method, or the plan's query-seconds are used up: settle it there, "
-                "or give the profile another domain.source"
+                "or take `kind: public`, which needs no account"
             )
         if status == 429:
             raise DataError("flipside still gets too many requests (429): wait some minutes, then run this again")
