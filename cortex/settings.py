@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     flipside_api_key: Secret | None = None
     """Flipside's key, for profiles whose data come from there."""
 
+    dune_api_key: Secret | None = None
+    """Dune's key, for profiles whose data come from there."""
+
     run_secret: Annotated[Secret, AfterValidator(_check_length)] | None = None
     """The secret of the run that this machine works for; without it, one is made from the key in `home`."""
 

@@ -164,5 +164,5 @@ def problem_of(error: ValidationError) -> tuple[tuple[str, ...], ValueError | No
         inner: Any = raised.problem
         location, raised = (*location, *inner["loc"]), inner.get("ctx", {}).get("error")
     # Pydantic puts the `kind` of a section among the parts of its key.
-    kinds = ("simulator", "files", "flipside", "public", "ecb")
+    kinds = ("simulator", "files", "flipside", "public", "dune", "ecb")
     return tuple(str(part) for part in location if part not in kinds), raised

@@ -81,7 +81,10 @@ def test_an_unknown_key_in_a_list_suggests_the_right_one() -> None:
         ({"grpo__save_steps": 20, "grpo__iterations": 3}, r"save_steps 20 is not a multiple of the 3 opt.*use 21"),
         ({"grpo__micro_batch_size": 6}, r"= 6 is not a multiple of group_size 4: the nearest that is: 8"),
         ({"domain__source": {"kind": "simulater"}}, r"domain\.source: .*'simulater'.*'simulator', 'files', 'flipside'"),
-        ({"domain__source": {"chains": 3}}, r"domain\.source: give its `kind`, .*: simulator, files, flipside or ecb"),
+        (
+            {"domain__source": {"chains": 3}},
+            r"source: give its `kind`, .*: simulator, files, flipside, public, dune or ecb",
+        ),
         ({"domain__source": {"kind": "files", "paths": []}}, r"domain\.source\.paths"),
         ({"domain__train_fraction": 0.9}, r"leave nothing for the test split"),
         ({"domain__horizon_days": 0}, r"domain\.horizon_days"),

@@ -155,6 +155,25 @@ class FlipsideConfig(Section):
     """The source to take where no key is set; the checks before a launch, the log and the dataset say that it was."""
 
 
+class DuneConfig(Section):
+    """Rows of a query that is saved at Dune: a row a symbol and day, with its prices and any metrics."""
+
+    kind: Literal["dune"] = "dune"
+
+    query: int = Field(ge=1)
+    """The query's number there. Its columns are symbol, date, open, high, low, close and the metrics; its text
+    parameters are `start` and `end`, the day after the last; its rows are sorted by symbol and date."""
+
+    metrics: Items[str] = ()
+    """Further columns of numbers to use as metrics."""
+
+    start: Date = dt.date(2021, 1, 1)
+    """The first day."""
+
+    end: Date | None = None
+    """The day after the last one. Default: the current date, so that all complete days are included."""
+
+
 class EcbConfig(Section):
     """Reference rates of the European Central Bank, one fixing a working day since 1999, as currency pairs."""
 
@@ -191,7 +210,8 @@ class DataConfig(Section):
     """The way from a source to examples: the days of decisions, the data known then, and the question asked."""
 
     source: Annotated[
-        SimulatorConfig | FilesConfig | FlipsideConfig | PublicConfig | EcbConfig, Field(discriminator="kind")
+        SimulatorConfig | FilesConfig | FlipsideConfig | PublicConfig | DuneConfig | EcbConfig,
+        Field(discriminator="kind"),
     ] = SimulatorConfig()
     """The source of the tables."""
 
@@ -233,7 +253,7 @@ class DataConfig(Section):
     def _require_kind(cls, source: object) -> object:
         if isinstance(source, dict) and "kind" not in source:
             raise ValueError(
-                "give its `kind`, which says where the tables come from: simulator, files, flipside, public or ecb"
+                "give its `kind`, which says where tables come from: simulator, files, flipside, public, dune or ecb"
             )
         return source
 

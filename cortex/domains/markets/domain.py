@@ -20,6 +20,7 @@ from cortex.domains.domain import (
 )
 from cortex.domains.markets.config import (
     DataConfig,
+    DuneConfig,
     EcbConfig,
     FilesConfig,
     FlipsideConfig,
@@ -79,6 +80,8 @@ class Markets(DataConfig, Domain):
 
     def key_variables(self) -> tuple[str, ...]:
         source = self.source
+        if isinstance(source, DuneConfig):
+            return ("CORTEX_DUNE_API_KEY",)
         if not isinstance(source, FlipsideConfig) or source.warehouse is not None or source.without_key is not None:
             return ()
         return ("CORTEX_FLIPSIDE_API_KEY",)
@@ -86,6 +89,8 @@ class Markets(DataConfig, Domain):
     def services(self) -> tuple[str, ...]:
         if isinstance(self.source, PublicConfig):
             return (self.source.exchange, "defillama")
+        if isinstance(self.source, DuneConfig):
+            return ("dune",)
         return ("flipside",) if isinstance(self.source, FlipsideConfig) and self.source.warehouse is None else ()
 
     def clients(self) -> tuple[str, ...]:
@@ -94,6 +99,8 @@ class Markets(DataConfig, Domain):
             return ("flipside", "duckdb", "sqlglot") if source.warehouse else ("flipside", "ccxt", "defillama_sdk")
         if isinstance(source, PublicConfig):
             return ("ccxt", "defillama_sdk")
+        if isinstance(source, DuneConfig):
+            return ("dune_client",)
         return ("currency_converter",) if isinstance(source, EcbConfig) else ()
 
     def pull(self, seed: int, settings: Settings, on_progress: OnProgress, *, fresh: bool) -> "list[PullReport]":

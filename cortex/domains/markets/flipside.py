@@ -6,7 +6,6 @@ core metrics, whose tables the account of the API key must be allowed to read. T
 
 import datetime as dt
 import hashlib
-import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +23,12 @@ from cortex.domains.markets.checks import check_metrics, check_order, check_pric
 from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import FlipsideConfig, SimulatorConfig
 from cortex.domains.markets.live.assets import Asset, assets_of
+from cortex.domains.markets.live.client_import import import_client
 from cortex.domains.markets.live.pull import Pulled, Puller
 from cortex.domains.markets.live.request_pace import Pace
 from cortex.domains.markets.live.statement import Statement, read_statement
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, Source, one_piece
-from cortex.errors import ConfigError, DataError
+from cortex.errors import DataError
 
 _PRICES = {"asset": pl.String(), "date": pl.String(), **dict.fromkeys(("open", "high", "low", "close"), pl.Float64())}
 _UNSAID = {"kind", "warehouse", "without_key", "at_once", "requests_a_minute"}
@@ -136,12 +136,12 @@ class FlipsideSource:
     @contextmanager
     def _client(self) -> Iterator[tuple[Any, str]]:
         """A client, and the name of what it asks, which the pulls' keys hold."""
-        made = _import("cortex.domains.markets.live.flipside_client").FlipsideClient
+        made = import_client("cortex.domains.markets.live.flipside_client").FlipsideClient
         if self.filling is None:
             assert self.api_key is not None
             yield made(self.api_key.get_secret_value()), "flipside"
             return
-        local = _import("cortex.domains.markets.warehouse.local")
+        local = import_client("cortex.domains.markets.warehouse.local")
         simulated = isinstance(self.config.warehouse, SimulatorConfig)
         described = json.dumps(self.filling.describe(), sort_keys=True, default=str)
         with local.local_warehouse(self.filling, simulated=simulated) as server:
@@ -157,12 +157,3 @@ def _with_time(rows: pl.DataFrame) -> pl.DataFrame:
         raise DataError(f"flipside sent the date {unread['date'][0]!r}: expected YYYY-MM-DD")
     check_order(days.with_columns(time=pl.col("day").cast(pl.Datetime("us"))).sort("symbol", "time"), "flipside")
     return days.with_columns(day_closed("day").alias("time"))
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} is not installed here: run the data stage in the data image, or `cortex data pull`"
-        ) from error

@@ -1,7 +1,6 @@
 """Public services as a source, without an account: an exchange's candles, and DefiLlama's series of coins' chains."""
 
 import datetime as dt
-import importlib
 import importlib.metadata
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +12,12 @@ from cortex.domains.markets.account import Account, shortened
 from cortex.domains.markets.checks import check_metrics, check_prices
 from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import PublicConfig
+from cortex.domains.markets.live.client_import import import_client
 from cortex.domains.markets.live.kept import Kept
 from cortex.domains.markets.live.patience import WAITS
 from cortex.domains.markets.live.public_assets import CHAIN_OF
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, one_piece
-from cortex.errors import ConfigError, DataError
+from cortex.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PublicSource:
 
     def _prices(self, on_progress: OnProgress) -> tuple[pl.DataFrame, list[str]]:
         """Bars of all assets, and the assets that the exchange does not list."""
-        client = _import("cortex.domains.markets.live.candles").CandleClient(
+        client = import_client("cortex.domains.markets.live.candles").CandleClient(
             self.config.exchange, self.addresses.get("exchange"), self.waits
         )
         start, end = self.config.start, self.config.end or self.today
@@ -93,7 +93,7 @@ class PublicSource:
 
     def _metrics(self, symbols: list[str], on_progress: OnProgress) -> tuple[pl.DataFrame, dict[str, list[str]]]:
         """symbol, time and a column a metric; and the chains that DefiLlama does not have a metric of."""
-        client = _import("cortex.domains.markets.live.llama").LlamaClient(self.addresses.get("llama"), self.waits)
+        client = import_client("cortex.domains.markets.live.llama").LlamaClient(self.addresses.get("llama"), self.waits)
         start, end = self.config.start, self.config.end or self.today
         missing: dict[str, list[str]] = {}
         tables: list[pl.DataFrame] = []
@@ -127,12 +127,3 @@ def _series(client: Any, metric: str, chain: str | None, start: dt.date, end: dt
         return client.series(metric, chain, start, end)
 
     return ask
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{error.name} is not installed here: run the data stage in the data image, or `cortex data pull`"
-        ) from error

@@ -7,6 +7,7 @@ from cortex.domains.markets.account import shortened
 from cortex.domains.markets.bars import FIXING, duration_of
 from cortex.domains.markets.closing import show_bar
 from cortex.domains.markets.config import DataConfig
+from cortex.domains.markets.dune import DuneSource
 from cortex.domains.markets.flipside import FlipsideSource
 from cortex.domains.markets.public import PublicSource
 from cortex.domains.markets.source import MarketTables, Source
@@ -73,10 +74,11 @@ def _cost(source: Source) -> str:
         kept = source.kept
         revised = "" if kept.revised is None else f"; {kept.revised:,} rows were revised since"
         return f"nothing: no account is needed; {kept.asked} of {len(kept.digests)} series asked for{revised}"
-    if not isinstance(source, FlipsideSource):
+    if not isinstance(source, FlipsideSource | DuneSource):
         return "nothing: it is on this machine"
-    seconds = sum(pulled.cost.get("query-seconds", 0.0) for pulled in source.pulls if not pulled.kept)
+    unit = "credits" if isinstance(source, DuneSource) else "query-seconds"
+    spent = sum(pulled.cost.get(unit, 0.0) for pulled in source.pulls if not pulled.kept)
     asked = sum(not pulled.kept for pulled in source.pulls)
     revised = [pulled.revised for pulled in source.pulls if pulled.revised is not None]
     again = f"; {sum(revised):,} rows were revised since" if revised else ""
-    return f"{seconds:.1f} query-seconds; {asked} of {len(source.pulls)} statements asked for{again}"
+    return f"{spent:.1f} {unit}; {asked} of {len(source.pulls)} statements asked for{again}"

@@ -6,12 +6,14 @@ from loguru import logger
 
 from cortex.domains.markets.config import (
     DataConfig,
+    DuneConfig,
     EcbConfig,
     FilesConfig,
     FlipsideConfig,
     PublicConfig,
     SimulatorConfig,
 )
+from cortex.domains.markets.dune import DuneSource
 from cortex.domains.markets.ecb import EcbSource
 from cortex.domains.markets.files import FilesSource
 from cortex.domains.markets.flipside import FlipsideSource
@@ -44,6 +46,11 @@ def open_source(
     if isinstance(source, EcbConfig):
         return EcbSource(source, data.onchain_lag_days, data.window, seed)
     settings, today = settings or Settings(), today or dt.datetime.now(dt.UTC).date()
+    if isinstance(source, DuneConfig):
+        key = settings.dune_api_key
+        if key is None or not key.get_secret_value():
+            raise ConfigError("the dune source needs an API key: set CORTEX_DUNE_API_KEY, or take kind: public")
+        return DuneSource(source, key, settings.pulls, today, fresh)
     if isinstance(source, PublicConfig):
         return _public(source, settings, today, fresh)
     return _flipside(source, data, seed, settings, today, fresh)

@@ -305,7 +305,7 @@ def test_what_the_file_leaves_open_is_the_callers_and_secrets_stay_out(tmp_path:
     mine = {"AWS_REGION": "eu-west-1", "CORTEX_TEACHER_API_KEY": "hush", "HF_TOKEN": "hush", "RUN_ID": "another"}
     documents = resolve(profile, "r1", settings=S3, environment=mine)
     assert all(task["envs"]["AWS_REGION"] == "eu-west-1" and task["envs"]["RUN_ID"] == "r1" for task in documents)
-    keys = [f"CORTEX_{service}_API_KEY" for service in ("FLIPSIDE", "SAMPLER", "TEACHER")]
+    keys = [f"CORTEX_{service}_API_KEY" for service in ("DUNE", "FLIPSIDE", "SAMPLER", "TEACHER")]
     assert secrets(documents) == [*keys, "HF_TOKEN"]
     for document in documents:  # what a launch binds each machine to
         assert document["envs"]["CORTEX_PROFILE_DIGEST"] == profile.digest
