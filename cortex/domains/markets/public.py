@@ -14,7 +14,7 @@ from cortex.domains.markets.closing import day_closed
 from cortex.domains.markets.config import PublicConfig
 from cortex.domains.markets.live.client_import import import_client
 from cortex.domains.markets.live.kept import Kept
-from cortex.domains.markets.live.patience import WAITS
+from cortex.domains.markets.live.later import WAITS
 from cortex.domains.markets.live.public_assets import CHAIN_OF
 from cortex.domains.markets.source import PRICE_SCHEMA, MarketTables, Pieces, one_piece
 from cortex.errors import DataError

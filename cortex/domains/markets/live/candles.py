@@ -11,7 +11,7 @@ import polars as pl
 
 from cortex.domains.markets.bars import Length, duration_of
 from cortex.domains.markets.closing import CLOSED
-from cortex.domains.markets.live.patience import WAITS, LaterError, patiently
+from cortex.domains.markets.live.later import WAITS, LaterError, patiently
 from cortex.domains.markets.live.service_clock import check_clock
 from cortex.errors import ConfigError, CortexError, DataError
 from cortex.section import nearest

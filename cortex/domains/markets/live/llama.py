@@ -14,7 +14,7 @@ import requests
 from defillama_sdk import ApiError, DefiLlama, DefiLlamaError, NotFoundError, RateLimitError
 
 from cortex.domains.markets.account import quoted
-from cortex.domains.markets.live.patience import WAITS, LaterError, patiently
+from cortex.domains.markets.live.later import WAITS, LaterError, patiently
 from cortex.errors import DataError
 
 SERIES = {"date": pl.Date(), "value": pl.Float64()}
