@@ -4,14 +4,15 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cortex.artifacts.file_names import SIDECARS
 from cortex.artifacts.folders import explaining_write_errors, scan, seal, sync, sync_tree
-from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.artifacts.manifest import MANIFEST, FileEntry, Manifest
+from cortex.artifacts.partial import NOTHING, entries_without, is_in
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, DataError, RefusedError, VerificationError
 
@@ -32,24 +33,27 @@ class Part:
 
 
 @contextmanager
-def landing(target: Path, manifest: Manifest) -> Generator[Part | None]:
+def landing(target: Path, manifest: Manifest, *, left_out: Set[str] = NOTHING) -> Generator[Part | None]:
     """Yield the part folder to fill with verified, synced files; leaving the block publishes it as `target`.
 
     Yields None if a right copy is at `target` already. A damaged copy becomes the part that the download continues.
+    Nothing is to be filled in for the folders of `left_out`.
 
     Raises:
-        RefusedError: something else is at `target`, or another download into it is under way.
+        RefusedError: something else is at `target`, or another download into it is under way, or one of more folders
+            was broken off.
         ConfigError: the disk is full or cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
     with explaining_write_errors(target):
         part.parent.mkdir(parents=True, exist_ok=True)
-    if _has_right_copy(target, part, manifest):
+    if _has_right_copy(target, part, manifest, left_out):
         yield None
         return
     with _locked(part) as lock:
         _tidy(part, manifest)
-        _require_space(part, manifest)
+        _require_none_of(part, left_out)
+        _require_space(part, entries_without(manifest, left_out))
         yield Part(part, lock)
         with explaining_write_errors(target):
             _require_exact(part, manifest)
@@ -59,7 +63,7 @@ def landing(target: Path, manifest: Manifest) -> Generator[Part | None]:
             sync(target.parent)
 
 
-def _has_right_copy(target: Path, part: Path, manifest: Manifest) -> bool:
+def _has_right_copy(target: Path, part: Path, manifest: Manifest, left_out: Set[str]) -> bool:
     """Tell if a right copy is at `target`. A damaged one becomes the part that the download continues."""
     if not os.path.lexists(target):
         return False
@@ -75,7 +79,7 @@ def _has_right_copy(target: Path, part: Path, manifest: Manifest) -> bool:
         raise RefusedError(f"{target} holds other files already: give another place with --to") from error
     if there != manifest.digest:
         raise RefusedError(f"{target} holds another artifact ({there[:12]}): give another place with --to")
-    found = verify(target, manifest)
+    found = verify(target, manifest, left_out=left_out)
     if found.extra:
         raise RefusedError(f"{found}: move the extra files away, then download again")
     if found.ok:
@@ -134,9 +138,17 @@ def _require_exact(part: Path, manifest: Manifest) -> None:
             (part / name).chmod(stat.S_IMODE(mode) & ~UNWANTED)
 
 
-def _require_space(part: Path, manifest: Manifest) -> None:
+def _require_none_of(part: Path, left_out: Set[str]) -> None:
+    begun = [name for name in scan(part).files if is_in(name, left_out)]
+    if begun:
+        raise RefusedError(
+            f"{part} holds a download of more, which was broken off ({begun[0]!a}): download all of it, or remove it"
+        )
+
+
+def _require_space(part: Path, wanted: Sequence[FileEntry]) -> None:
     have = sum((part / name).stat().st_size for name in scan(part).files)
-    needed = manifest.size - have + SLACK
+    needed = sum(entry.size for entry in wanted) - have + SLACK
     free = shutil.disk_usage(part).free
     if free < needed:
         raise ConfigError(

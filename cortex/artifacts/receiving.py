@@ -5,7 +5,7 @@ written in order, so the next download hashes the bytes that are there and reque
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cortex.artifacts.folders import explaining_write_errors
 from cortex.artifacts.landing import landing
 from cortex.artifacts.manifest import FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
+from cortex.artifacts.partial import NOTHING, entries_without
 from cortex.artifacts.store import SMALL, Store
 from cortex.artifacts.streaming import read_pieces
 from cortex.errors import VerificationError
@@ -31,21 +32,32 @@ Advance = Callable[[int], None]
 """Gets the number of bytes that were verified or fetched, as it happens; a negative number takes bytes back."""
 
 
-def receive(store: Store, prefix: str, manifest: Manifest, target: Path, advance: Advance = lambda _: None) -> None:
-    """Make `target` a verified copy of the artifact under `prefix`. A damaged copy there is repaired.
+def receive(
+    store: Store,
+    prefix: str,
+    manifest: Manifest,
+    target: Path,
+    advance: Advance = lambda _: None,
+    *,
+    left_out: Set[str] = NOTHING,
+) -> None:
+    """Make `target` a verified copy of the artifact under `prefix`, without the folders of `left_out`.
+
+    A damaged copy there is repaired.
 
     Raises:
         RefusedError: something else is at `target`, or another download into it is under way.
         VerificationError: the store's copy is damaged; right files are kept beside the target for the next attempt.
         ConfigError: the disk is full or cannot be written.
     """
-    with landing(target, manifest) as landed:
+    wanted = entries_without(manifest, left_out)
+    with landing(target, manifest, left_out=left_out) as landed:
         if landed is None:
-            advance(manifest.size)
+            advance(sum(entry.size for entry in wanted))
             return
         part = landed.path
-        large = [entry for entry in manifest.files if entry.size > SMALL]
-        small = [entry for entry in manifest.files if entry.size <= SMALL]
+        large = [entry for entry in wanted if entry.size > SMALL]
+        small = [entry for entry in wanted if entry.size <= SMALL]
         at_once = min(CONNECTIONS, len(large)) or 1
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="piece") as pool:
             # With fewer files than connections, each file is read over several.

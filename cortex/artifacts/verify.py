@@ -1,5 +1,6 @@
 """Verification of a folder, byte for byte, against its manifest."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from cortex.artifacts.folders import scan
 from cortex.artifacts.hashing import WORKERS, hash_file
 from cortex.artifacts.manifest import FileEntry, Manifest
 from cortex.artifacts.parallel import in_parallel
+from cortex.artifacts.partial import NOTHING, absent_folders, entries_without, is_in
 from cortex.errors import DataError, VerificationError
 
 SHOWN = 5
@@ -24,6 +26,8 @@ class Verification:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     """Files in the folder that are not listed, links included; the manifest and its signature are not counted."""
+    left_out: tuple[str, ...] = ()
+    """Folders of the artifact that are absent on purpose, each of them whole."""
 
     @property
     def ok(self) -> bool:
@@ -31,7 +35,10 @@ class Verification:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.folder}: {len(self.manifest.files)} files, {self.manifest.size:,} bytes, all as published"
+            there = entries_without(self.manifest, set(self.left_out))
+            size = sum(entry.size for entry in there)
+            absent = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+            return f"{self.folder}: {len(there)} files, {size:,} bytes, all as published{absent}"
         parts = [
             f"{len(names)} {what} ({', '.join(ascii(name) for name in names[:SHOWN])}{', ...' * (len(names) > SHOWN)})"
             for what, names in (("differ", self.differing), ("missing", self.missing), ("extra", self.extra))
@@ -45,8 +52,12 @@ class Verification:
             raise VerificationError(f"{self}: fetch the artifact again")
 
 
-def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKERS) -> Verification:
+def verify(
+    folder: Path, manifest: Manifest | None = None, workers: int = WORKERS, *, left_out: Set[str] = NOTHING
+) -> Verification:
     """Hash every file of an artifact's folder and compare with the manifest, by default the folder's own.
+
+    Folders of `left_out` may be absent, each as a whole; one that is there is verified as all others.
 
     Raises:
         DataError: the folder has no manifest.
@@ -63,12 +74,15 @@ def verify(folder: Path, manifest: Manifest | None = None, workers: int = WORKER
     to_read = [entry for entry in manifest.files if entry.name in present]
     same = in_parallel(partial(_is_same, folder), to_read, workers)
     damaged = {entry.name for entry, good in zip(to_read, same, strict=True) if not good}
+    listed_folders = {name.partition("/")[0] for name in listed if "/" in name}
+    absent = absent_folders(set(left_out) & listed_folders, present | odd)
     return Verification(
         folder=folder,
         manifest=manifest,
         differing=tuple(sorted(damaged | (listed & odd))),
-        missing=tuple(sorted(listed - present - odd)),
+        missing=tuple(sorted(name for name in listed - present - odd if not is_in(name, absent))),
         extra=tuple(sorted((present | odd) - listed)),
+        left_out=tuple(sorted(absent)),
     )
 
 

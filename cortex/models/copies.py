@@ -7,10 +7,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+from cortex.artifacts.manifest import Manifest
 from cortex.domains.domain import Domain, Example
 from cortex.profiles.export_section import Gguf, Gptq
 
 SUMMARY = "export.json"
+
+WEIGHTS = (".safetensors", ".gguf")
+"""Endings of files that hold weights."""
+
+
+def weight_folders(release: Manifest) -> set[str]:
+    """The folders of a release that hold weights: the full ones, the adapter, and the copies."""
+    files = (entry.name for entry in release.files)
+    return {name.partition("/")[0] for name in files if "/" in name and name.endswith(WEIGHTS)}
 
 
 @dataclass(frozen=True)

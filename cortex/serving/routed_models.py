@@ -15,8 +15,8 @@ from cortex.serving.serving_settings import ServingSettings
 from cortex.serving.upstream import upstream_model
 from cortex.settings import Settings
 
-FindRelease = Callable[[str], Path]
-"""Takes a run's id or a folder, and returns the folder of the release."""
+FindRelease = Callable[[str, str], Path]
+"""Takes a run's id or a folder, and the copy to be served, and returns the folder of the release."""
 
 
 def open_models(
@@ -42,7 +42,7 @@ def open_models(
         )
     found: list[ServedModel] = []
     for name, model in here.items():
-        release = open_release(find_release(str(model.release)), trust, settings, model.weights)
+        release = open_release(find_release(str(model.release), model.weights), trust, settings, model.weights)
         found.append(
             serve_here(release, settings, serving, gpus=gpus, name=name, price=model.dollars_per_million_tokens)
         )

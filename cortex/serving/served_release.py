@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loguru import logger
+
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.trust import Trust, read_signature
 from cortex.artifacts.verify import verify
@@ -13,7 +15,7 @@ from cortex.domains.view import Judged
 from cortex.errors import DataError, UsageError
 from cortex.evaluation.record import JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_file
-from cortex.models.copies import read_summary
+from cortex.models.copies import read_summary, weight_folders
 from cortex.profiles.profile import Profile
 from cortex.runs.reports import report_folders
 from cortex.section import nearest
@@ -48,7 +50,7 @@ class ServedRelease:
 
 
 def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "model") -> ServedRelease:
-    """Verify a release, and read what serving it needs.
+    """Verify a release, and read what serving it needs. Other copies of the weights may be absent.
 
     Raises:
         VerificationError: a byte differs from the manifest.
@@ -56,8 +58,11 @@ def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "mo
         UsageError: the release holds no such copy.
         DataError: it was made before releases described their data.
     """
-    verify(folder).require()
     manifest = Manifest.read(folder)
+    found = verify(folder, manifest, left_out=weight_folders(manifest) - {copy})
+    found.require()
+    if found.left_out:
+        logger.info(str(found))
     signer = trust.signer(manifest, read_signature(folder))
     profile = Profile.from_json(read_file(folder / "profile.json", RECORD_BYTES), str(folder / "profile.json"))
     trust.require(profile.name, signer)

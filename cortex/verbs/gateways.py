@@ -62,7 +62,7 @@ def _service_of_release(target: str, copy: str, keys: "Store | None", key: Path 
     from cortex.settings import Settings
 
     settings, serving = Settings(), ServingSettings()
-    release = open_release(_find_release(target, key), trust_of(settings, key), settings, copy)
+    release = open_release(_find_release(target, copy, key=key), trust_of(settings, key), settings, copy)
     return make_service([serve_here(release, settings, serving, gpus=_count_gpus())], keys, serving)
 
 
@@ -82,20 +82,20 @@ def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "S
     return make_service(models, keys, serving, upstreams, routes.domains)
 
 
-def _find_release(target: str, key: Path | None) -> Path:
-    """The folder of a release, downloaded where a run is named."""
+def _find_release(target: str, copy: str, *, key: Path | None) -> Path:
+    """The folder of a release; where a run is named, all of it but other copies of the weights is downloaded."""
     folder = read_path(target)
-    return folder if folder.is_dir() else _download(target, key)
+    return folder if folder.is_dir() else _download(target, copy, key)
 
 
-def _download(run: str, key: Path | None) -> Path:
+def _download(run: str, copy: str, key: Path | None) -> Path:
     from cortex.artifacts.open_store import open_store
-    from cortex.fleet.home.download import download
+    from cortex.fleet.home.partial_download import download_copies
     from cortex.settings import Settings
 
     settings = Settings()
     store, home = open_store(settings.bucket_url), settings.home.absolute()
-    return download(run, store, home, trust=trust_of(settings, key)).path
+    return download_copies(run, store, home, (copy,), trust=trust_of(settings, key))
 
 
 def _count_gpus() -> int:

@@ -100,9 +100,17 @@ def download(
     remote_home: Annotated[
         str | None, typer.Option(metavar="DIR", help="CORTEX_HOME there, if it cannot be found.")
     ] = None,
+    copies: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Of the weights these folders alone, such as model,gguf-q4_k_m."),
+    ] = None,
     key: SignedBy = None,
 ) -> None:
     """Download a run's release to this disk, and verify it; if interrupted, the same command continues."""
+    if copies is not None:
+        if from_cluster:
+            raise UsageError("--copies chooses from the bucket's release, and --from-cluster copies a whole one")
+        return _download_copies(run_id, [name.strip() for name in copies.split(",")], to, key)
     from cortex.artifacts.manifest import Manifest
     from cortex.artifacts.open_store import open_store
     from cortex.artifacts.signing_keys import PRIVATE_KEY
@@ -143,6 +151,32 @@ def download(
         f"{signer}"
     )
     trust.require(run_id, signer)
+
+
+def _download_copies(run: str, copies: list[str], to: Path | None, key: Path | None) -> None:
+    from cortex.artifacts.open_store import open_store
+    from cortex.artifacts.partial import entries_without
+    from cortex.artifacts.trust import read_signature
+    from cortex.console import Console
+    from cortex.fleet.home.download import release_folder, release_of
+    from cortex.fleet.home.egress import egress_line
+    from cortex.fleet.home.partial_download import download_copies, folders_to_leave
+    from cortex.fleet.home.progress import transfer_bar
+    from cortex.settings import Settings
+
+    settings, console = Settings(), Console(stderr=True)
+    home, trust, store = settings.home.absolute(), trust_of(settings, key), open_store(settings.bucket_url)
+    manifest, target = release_of(store, run), release_folder(home, run, to)
+    left_out = folders_to_leave(manifest, copies, target)
+    wanted = entries_without(manifest, left_out)
+    size = sum(entry.size for entry in wanted)
+    if line := egress_line(store.url, size):
+        console.print(line, soft_wrap=True)
+    with transfer_bar(console, run, size) as advance:
+        download_copies(run, store, home, copies, to, trust=trust, advance=advance)
+    signer = trust.signer(manifest, read_signature(target))
+    print(f"{target}: {len(wanted)} files, {size:,} bytes, verified; manifest {manifest.digest[:12]}; {signer}")
+    print(f"left out: {', '.join(sorted(left_out)) or 'nothing'}; no receipt, which `cortex download {run}` writes")
 
 
 @app.command(hidden=True)

@@ -67,7 +67,7 @@ def download(
     if trust:
         trust.require(run, trust.signer(manifest, find_signature(store, prefix)))
     receive(store, prefix, manifest, target, advance)
-    _bring_signature(store, prefix, manifest, target, trust or Trust())
+    bring_signature(store, prefix, manifest, target, trust or Trust())
     return write_receipt(run, manifest, target, home, f"{store.url}/{prefix}", "bucket", now())
 
 
@@ -118,7 +118,7 @@ def attach_signature(store: Store, run: str, folder: Path) -> None:
     store.put(f"{artifact_prefix(run, 'release')}/{SIGNATURE}", signature)
 
 
-def _bring_signature(store: Store, prefix: str, manifest: Manifest, target: Path, trust: Trust) -> None:
+def bring_signature(store: Store, prefix: str, manifest: Manifest, target: Path, trust: Trust) -> None:
     """Copy the bucket's signature beside the files, unless the one there is by a known key and the bucket's is not."""
     signature = find_signature(store, prefix)
     if signature is None or len(signature) > LARGEST_SIGNATURE:
