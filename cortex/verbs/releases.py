@@ -11,7 +11,9 @@ from cortex.text import json_text
 from cortex.verbs.options import AsJson, Run, read_path
 
 if TYPE_CHECKING:
+    from cortex.artifacts.receipt import Receipt
     from cortex.artifacts.trust import Trust
+    from cortex.console import Console
     from cortex.settings import Settings
 
 app = typer.Typer()
@@ -125,14 +127,7 @@ def download(
     settings, console = Settings(), Console(stderr=True)
     home, trust = settings.home.absolute(), trust_of(settings, key)
     if from_cluster:
-        from cortex.fleet.home.box import Box
-        from cortex.fleet.home.over_ssh import bring as bring_over_ssh
-        from cortex.fleet.home.over_ssh import find_release
-
-        with Box(from_cluster, settings.ssh_config) as box:
-            release = find_release(box, run_id, remote_home)
-            with transfer_bar(console, f"{run_id} from {from_cluster}", release.manifest.size) as advance:
-                receipt = bring_over_ssh(release, home, to, advance=advance)
+        receipt = _copy_from_cluster(run_id, from_cluster, remote_home, to, settings, console)
     elif remote_home:
         raise UsageError("--remote-home says where things are on an instance: name that one with --from-cluster")
     else:
@@ -151,6 +146,19 @@ def download(
         f"{signer}"
     )
     trust.require(run_id, signer)
+
+
+def _copy_from_cluster(
+    run: str, cluster: str, remote_home: str | None, to: Path | None, settings: "Settings", console: "Console"
+) -> "Receipt":
+    from cortex.fleet.home.box import Box
+    from cortex.fleet.home.over_ssh import bring, find_release
+    from cortex.fleet.home.progress import transfer_bar
+
+    with Box(cluster, settings.ssh_config) as box:
+        release = find_release(box, run, remote_home)
+        with transfer_bar(console, f"{run} from {cluster}", release.manifest.size) as advance:
+            return bring(release, settings.home.absolute(), to, advance=advance)
 
 
 def _download_copies(run: str, copies: list[str], to: Path | None, key: Path | None) -> None:
