@@ -46,6 +46,8 @@ class Provider:
         self._next_start = 0.0
         self._faults = self._refusals = self._rests = 0
         self._warned: set[str] = set()
+        if endpoint.name and endpoint.price is None:
+            self._warn("has no price in the profile: its tokens are counted, and its dollars are not")
 
     async def ask(self, prompt: Conversation, seed: int | None) -> Completion:
         """Send one request once there is a free slot and money for it; the reply with its price."""

@@ -26,7 +26,7 @@ class Purse:
     """Bills so far by provider, against limits of dollars and tokens.
 
     Before a request its dearest outcome is set aside, so that the limits hold whatever the replies turn out to be. A
-    provider that bills more tokens than it was asked for can pass them by that reply alone.
+    provider that bills more tokens than it was asked for can pass them by the replies under way.
     """
 
     def __init__(self, dollars: Decimal | None = None, tokens: int | None = None) -> None:

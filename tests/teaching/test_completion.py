@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cortex.teaching.completion import Kind, read_reply
+from cortex.teaching.usage import Usage
 
 from .endpoint import completion
 
@@ -188,6 +189,19 @@ def test_an_error_in_a_200_counts_as_its_own_status() -> None:
 )
 def test_retry_after_is_seconds_or_a_date_or_nothing(value: str, seconds: float) -> None:
     assert read_reply(429, b"", {"retry-after": value}).retry_after == seconds
+
+
+@pytest.mark.parametrize("ahead", [-86_400, 0, 7_200])
+def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(ahead: int) -> None:
+    now = 1_800_000_000 + ahead
+    headers = {"date": formatdate(now, usegmt=True), "retry-after": formatdate(now + 30, usegmt=True)}
+    assert read_reply(429, b"", headers).retry_after == 30
+
+
+def test_the_model_and_the_usage_are_kept_beside_the_text() -> None:
+    body = {**json.loads(completion(TEXT).body), "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
+    found = read_reply(200, json.dumps(body).encode(), {})
+    assert (found.model, found.usage) == ("m", Usage(7, 5))
 
 
 def test_half_a_character_is_replaced_since_no_file_can_hold_it() -> None:

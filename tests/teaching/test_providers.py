@@ -28,7 +28,7 @@ PRICES = {"first": Price(Decimal("0.3"), Decimal("1.1")), "second": Price(Decima
 
 
 def paid(
-    prompt: str, nth: int = 1, *, given: Any = 100, made: Any = 50, model: str = "m", finish: str = "stop"
+    prompt: str, nth: int = 1, *, given: Any = 40, made: Any = 50, model: str = "m", finish: str = "stop"
 ) -> Reply:
     """The right answer, with a usage."""
     body = json.loads(right(prompt, nth).body) | {"model": model}
@@ -76,8 +76,8 @@ def test_the_preferred_provider_gets_every_prompt_while_it_answers(servers: dict
     purse = Purse()
     found = go(servers, kept, purse=purse)
     assert counts(found) == {"first": 40, "second": 0} and servers["second"].asked == []
-    assert purse.dollars == 40 * (100 * Decimal("0.3") + 50 * Decimal("1.1")) / 1_000_000
-    assert {(each.model, each.usage and each.usage.total) for each in found.values()} == {("m", 150)}
+    assert purse.dollars == 40 * (40 * Decimal("0.3") + 50 * Decimal("1.1")) / 1_000_000
+    assert {(each.model, each.usage and each.usage.total) for each in found.values()} == {("m", 90)}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_damaged_cache_is_replaced(data: bytes, servers: dict[str, Teacher], k
     assert len(servers["first"].asked) == asked
 
 
-@pytest.mark.parametrize("limit", [{"dollars": Decimal("0.0017")}, {"tokens": 3000}])
+@pytest.mark.parametrize("limit", [{"dollars": Decimal("0.0014")}, {"tokens": 1800}])
 def test_the_budget_is_never_passed_and_its_answers_are_kept(
     limit: dict[str, Any], servers: dict[str, Teacher], kept: Path, tmp_path: Path
 ) -> None:
@@ -188,10 +188,10 @@ def test_the_budget_is_never_passed_and_its_answers_are_kept(
     with pytest.raises(BudgetError):  # the same budget, again: nothing more is asked
         go(servers, kept, purse=Purse(**limit), cache=cache)
     asked = len(servers["first"].asked)
-    assert asked == purse.tokens // 150
+    assert asked == purse.tokens // 90
     larger = Purse(tokens=100_000)
     go(servers, tmp_path / "new.jsonl", purse=larger, cache=cache)
-    assert len(servers["first"].asked) == 40 and larger.tokens == (40 - asked) * 150
+    assert len(servers["first"].asked) == 40 and larger.tokens == (40 - asked) * 90
 
 
 def test_replies_that_settle_nothing_are_paid_too(servers: dict[str, Teacher], kept: Path) -> None:
@@ -201,7 +201,7 @@ def test_replies_that_settle_nothing_are_paid_too(servers: dict[str, Teacher], k
     )
     purse, again = Purse(), Purse()
     go(servers, kept, purse=purse)
-    assert purse.tokens == 45 * 150 and purse.bills["first"].replies == 45
+    assert purse.tokens == 45 * 90 and purse.bills["first"].replies == 45
     go(servers, kept, purse=again)
     assert again.bills == purse.bills, "a later attempt knows what was paid"
 
@@ -223,6 +223,15 @@ def test_the_name_of_another_model_is_kept_and_said_once(
     servers["first"].script = lambda prompt, nth: paid(prompt, nth, model="cheap-model")
     assert {each.model for each in go(servers, kept).values()} == {"cheap-model"}
     assert sum("answers as 'cheap-model'" in line for line in log) == 1
+
+
+def test_a_price_that_is_missing_is_said_once_and_tokens_are_counted(
+    servers: dict[str, Teacher], kept: Path, log: list[str]
+) -> None:
+    purse = Purse()
+    ask([servers["first"].endpoint(name="first")], conversations(PROMPTS), kept, lambda *_: None, purse=purse)
+    assert (purse.dollars, purse.tokens) == (0, 40 * 90)
+    assert sum("has no price" in line for line in log) == 1
 
 
 def test_a_limit_of_requests_a_minute_is_kept(servers: dict[str, Teacher], kept: Path) -> None:
