@@ -43,6 +43,13 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a bucket that is a folder": (("serve", "done", "--yes"), 78, "set CORTEX_BUCKET=s3://..."),
     "replicas that cannot be": (("serve", "done", "--replicas", "3", "--max-replicas", "2"), 2, "2 is less than 3"),
     "a service's name": (("serve", "done", "--service", "My_API"), 2, "--service 'My_API': name it with"),
+    "a gateway of nothing": (("gateway",), 2, "name a run or a folder, with --copy if need be; or --routes FILE alone"),
+    "a run and routes": (("gateway", "done", "--routes", "routes.yaml"), 2, "or --routes FILE alone"),
+    "routes that are not there": (
+        ("gateway", "--routes", "no.yaml"),
+        78,
+        "no.yaml: there is no such file: write one as",
+    ),
     "no service of the kit": (("rent", "serve", "--yes"), 2, "is a service, not a machine: `cortex serve RUN` starts"),
 }
 
