@@ -19,6 +19,6 @@ def entries_without(manifest: Manifest, left_out: Set[str]) -> list[FileEntry]:
 
 
 def absent_folders(left_out: Set[str], present: Iterable[str]) -> frozenset[str]:
-    """Those of the folders that may be left out of which no file is there: what is there in part is damaged."""
+    """The folders that may be left out and of which no file is there: what is there in part is damaged."""
     begun = {name.partition("/")[0] for name in present if "/" in name}
     return frozenset(left_out) - begun
