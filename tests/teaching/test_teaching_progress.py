@@ -19,7 +19,7 @@ def log() -> Iterator[list[str]]:
 
 def test_progress_has_the_money_and_the_time_left(log: list[str]) -> None:
     now, purse = [0.0], Purse(dollars=Decimal(5))
-    progress = TeachingProgress(purse, clock=lambda: now[0])
+    progress, values = TeachingProgress(purse, clock=lambda: now[0]), dict[str, float]()
     for done in range(101, 201):  # a hundred were settled by an earlier attempt
         now[0] += 1.0
         purse.pay(Bill("first", Usage(100, 50), Decimal("0.02")))
