@@ -79,7 +79,7 @@ def _note_foreign(made: Opened, url: str, asked: str) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway without keys, with two models, in front of engines that answer as they are told."""
     folder: Path = tmp_path_factory.mktemp("gateway")
-    gateway = start(folder, words=["--plain", "--also", "skilled"])
+    gateway = start(folder, words=["--long", "--plain", "--also", "skilled"])
     yield gateway
     gateway.process.kill()
     gateway.process.wait()

@@ -1,9 +1,9 @@
 """A gateway in front of the tests' engine: `python -m tests.serving.gateway_program PORT FOLDER [--bucket BUCKET]`.
 
-Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME, and which has shown skill where
-the first has none. `--plain` adds a domain of questions in plain text to the first. With `--weights NAME` the real
-engine serves the weights of FOLDER/NAME. `--routes FILE` has the rules and the upstreams of a routes file; its releases
-are those of the program.
+Each `--also NAME` adds a model of this name, whose engine has the folder FOLDER/NAME. With `--long` the market has a
+test that is long enough to judge by: the first model has shown no skill, the others have. `--plain` adds a domain of
+questions in plain text to the first. With `--weights NAME` the real engine serves the weights of FOLDER/NAME. `--routes
+FILE` has the rules and the upstreams of a routes file; its releases are those of the program.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from cortex.serving.serving_settings import ServingSettings
 from cortex.settings import CHECKOUT, Settings
 from tests.serving.judged_market import judge
 
-DOMAIN = {"source": {"kind": "simulator", "chains": 3, "days": 420}, "style": "compact"}
+DOMAIN = {"source": {"kind": "simulator", "chains": 2, "days": 200}, "style": "compact"}
+LONG = {"source": {"kind": "simulator", "chains": 3, "days": 420}}
 
 
 class Riddles(Endpoint):
@@ -38,12 +39,13 @@ class Riddles(Endpoint):
         return Finding("accepted")
 
 
-def release(feature: str = "mom7", weight: float = 0.03, *, plain: bool = False) -> ServedRelease:
+def release(feature: str = "mom7", weight: float = 0.03, *, long: bool = False, plain: bool = False) -> ServedRelease:
     """A release of a market, without weights: the engine of these tests needs none.
 
-    `feature` is the one that its model goes by. With `plain`, it has a domain of questions in plain text, too.
+    `feature` is the one that its model goes by. With `long`, its test is long enough to judge by. With `plain`, it has
+    a domain of questions in plain text, too.
     """
-    domain = Markets.model_validate({"kind": "markets", **DOMAIN})
+    domain = Markets.model_validate({"kind": "markets", **DOMAIN, **(LONG if long else {})})
     built = domain.build(0, Settings())
     described = {**built.description(), "splits": describe_splits(built.examples.lazy(), domain)}
     endpoints = {"markets": domain.endpoint(described, 0, Settings())}
@@ -76,18 +78,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bucket")
     parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--weights")
     parser.add_argument("--routes", type=Path)
     args = parser.parse_args()
     serving = ServingSettings()
-    first = release(plain=args.plain)
+    first = release(long=args.long, plain=args.plain)
     if args.weights:
         served = replace(first, folder=args.folder, copy=args.weights)
         models = [serve_here(served, Settings(), serving, gpus=0)]
     else:
         models = [model(first.name, first, args.folder, serving)]
-    models += [model(name, release("flow", -0.12), args.folder / name, serving) for name in args.also]
+    models += [model(name, release("flow", -0.12, long=args.long), args.folder / name, serving) for name in args.also]
     keys = open_store(args.bucket) if args.bucket else None
     routes = read_routes(args.routes) if args.routes else None
     if routes:

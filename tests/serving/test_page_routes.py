@@ -1,13 +1,13 @@
 """The page's files and what it asks the gateway: the files hold no data, and only a view is for people."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cortex.serving.page_routes import HEADERS
-from tests.serving.conftest import Gateway
+from tests.serving.conftest import Gateway, start
 
 pytestmark = pytest.mark.integration
 
@@ -15,6 +15,15 @@ FORECAST = (
     '<think>flow is low</think><answer>{"p_up":0.54,"direction":"up","return_pct":1,"interval_pct":[-4,6]}</answer>'
 )
 ASKED = {"symbol": "NEAR", "date": "2020-07-01"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that all tests here use, whose model was judged on many dates."""
+    gateway = start(tmp_path_factory.mktemp("gateway"), words=["--long"])
+    yield gateway
+    gateway.process.kill()
+    gateway.process.wait()
 
 
 def test_the_page_holds_no_data_and_names_no_other_host(gateway: Gateway) -> None:
@@ -59,7 +68,7 @@ def test_a_domain_with_a_rule_is_offered_by_it_first(own: Callable[..., Gateway]
     routes.write_text(
         "models: {rehearsal: {release: a}, large: {release: b}}\ndomains: {markets: {fixed: large}}\n", encoding="utf-8"
     )
-    gateway = own(words=["--also", "large", "--routes", str(routes)])
+    gateway = own(words=["--long", "--also", "large", "--routes", str(routes)])
     offers = gateway.get("/v1/domains").json()
     assert [offer["model"] for offer in offers] == [None, "rehearsal", "large"]
     gateway.reply(FORECAST, "large")
