@@ -15,6 +15,7 @@ from cortex.verbs import (
     datasets,
     domains,
     estimating,
+    feedback_verbs,
     gateways,
     here,
     launching,
@@ -63,6 +64,7 @@ app.add_typer(pulling.app, name="data")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(gateways.keys_app, name="apikey")
 app.add_typer(domains.app, name="domain")
+app.add_typer(feedback_verbs.app, name="feedback")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(route_verbs.app, name="route")
 app.add_typer(server.app, name="server")

@@ -6,20 +6,20 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
 from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
-from cortex.domains.domain import DESCRIPTION, Domain, OnProgress, Workspace, ignore_progress
-from cortex.domains.example_columns import SPLITS, ExamplesCheck
+from cortex.domains.dataset_description import read_description, write_description
+from cortex.domains.domain import Domain, OnProgress, Workspace, ignore_progress
+from cortex.domains.example_columns import EXAMPLES, SPLITS, ExamplesCheck
+from cortex.domains.feedback_rows import FeedbackRows
 from cortex.errors import DataError, UsageError
-from cortex.limits import RECORD_BYTES, read_file, read_json
 from cortex.settings import Settings
 
-EXAMPLES = "examples.parquet"
 PARTS = "examples-*.parquet"
 """The files in place of `EXAMPLES` where there are several, numbered from 00000 in the order of their rows."""
 
@@ -37,8 +37,9 @@ def write_dataset(
     with tempfile.TemporaryDirectory(dir=output, prefix=".scratch-") as scratch:
         workspace = Workspace(Path(scratch), on_progress or ignore_progress)
         try:
+            feedback = FeedbackRows(domain, settings)  # before the build, which may take hours
             built = domain.build_parts(seed, settings, workspace)
-            count = _write_parts(built.frames, domain.kind, output)
+            count = _write_parts(feedback.join(built.frames), domain.kind, output)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"{output / EXAMPLES} cannot be written: {error}; free space, then try again") from error
     description = {
@@ -46,7 +47,8 @@ def write_dataset(
         **built.description(),
         "splits": describe_splits(scan_examples(output), domain),
     }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1, default=str) + "\n", encoding="utf-8")
+    used = feedback.finish(output)
+    write_description(output, {**description, "feedback": used} if used else description)
     return count
 
 
@@ -96,18 +98,6 @@ def read_split(
         places = pl.Series([index * total // count for index in range(count)], dtype=pl.UInt32)
         chosen = rows.with_row_index("_place").filter(pl.col("_place").is_in(places.implode()))
         return chosen.drop("_place").collect(engine="streaming")
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """A dataset's description, from its `dataset.json`."""
-    path = folder / DESCRIPTION
-    try:
-        found: object = read_json(read_file(path, RECORD_BYTES))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no description that `cortex dataset build` wrote: {error}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path} is no description that `cortex dataset build` wrote: it holds no JSON object")
-    return cast(dict[str, Any], found)
 
 
 def describe_part(description: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """The contract between the kit and a domain: everything that the kit asks of a domain."""
 
+import datetime as dt
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
+from cortex.domains.feedback_section import Feedback, read_feedback
+from cortex.domains.outcome_reading import Outcomes
 from cortex.domains.view import FormField, Judged, View, fact
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
@@ -54,6 +57,16 @@ class Question:
     def text(self) -> str:
         """The last turn, which an answer follows."""
         return self.messages[-1].content
+
+
+@dataclass(frozen=True)
+class AskedQuestion(Question):
+    """A question that a service was asked, with what an example of it needs besides its messages."""
+
+    values: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    """Values of the domain's own columns, such as a symbol and its features."""
+    at: dt.datetime | None = None
+    """The question's own time, where it is not the time of the request: that of a bar in the past."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,9 @@ class Domain(Section, ABC):
 
     kind: Any
     """Each domain declares it as a `Literal` of its folder's name."""
+    feedback: Annotated[Feedback | None, BeforeValidator(read_feedback)] = None
+    """Feedback to learn from, beside the domain's own source: the folder or name of a dataset that `cortex feedback
+    build` wrote, or a mapping."""
 
     scale: ClassVar[Scale]
     """Names of the domain's losses, and the baselines that they are compared with."""
@@ -296,6 +312,10 @@ class Domain(Section, ABC):
 
         return Endpoint(self)
 
+    def outcomes(self) -> Outcomes:
+        """The domain's reading of outcomes that are posted back to a service; by default it takes none."""
+        return Outcomes(str(self.kind))
+
     def notes(self) -> tuple[str, ...]:
         """Sentences for the page on how to read the domain's scores."""
         return ()
@@ -310,6 +330,14 @@ class Domain(Section, ABC):
         gained = sum(weight * graded.parts[part] for part, weight in weights.items() if weight >= 0)
         lost = sum(-weight * graded.parts[part] for part, weight in weights.items() if weight < 0)
         return gained - lost
+
+    @model_serializer(mode="wrap")
+    def _without_absent_feedback(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a section without feedback as before there was any: its profile keeps its digest."""
+        values: dict[str, Any] = handler(self)
+        if values.get("feedback") is None:
+            values.pop("feedback", None)
+        return values
 
 
 class PlainRequest(Section):

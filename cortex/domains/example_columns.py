@@ -9,6 +9,9 @@ import polars as pl
 from cortex.domains.domain import Example, Message, Split
 from cortex.errors import DataError
 
+EXAMPLES = "examples.parquet"
+"""The file of a dataset's examples, in its folder."""
+
 MESSAGES = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
 
 SCHEMA: dict[str, pl.DataType] = {

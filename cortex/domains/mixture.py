@@ -69,6 +69,8 @@ class Mixture(Domain):
         taken = next((part for part in self.parts() if weights.match(part)), None)
         if taken:
             raise ValueError(f"a domain called {taken!r} would share the release's folder of weights: give it a `name`")
+        if self.feedback:
+            raise ValueError("feedback is of one domain: name it in that domain's section")
         return self
 
     def parts(self) -> Mapping[str, Domain]:

@@ -151,6 +151,8 @@ def _make_folders(bucket: Path, work: Path, run: str, owner: tuple[int, int]) ->
 def _named_paths(profile: Profile) -> list[Path]:
     """The files and folders on this machine's disk that a profile names."""
     base, named = profile.model.base, list(profile.domain.files())
+    fed = (part.feedback.folder for part in profile.domain.parts().values() if part.feedback)
+    named += [folder for folder in fed if folder]
     if base and Path(base).is_absolute() and Path(base).exists():
         named.append(Path(base))
     return named

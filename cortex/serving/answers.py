@@ -1,6 +1,7 @@
 """Answers to domains' requests: the trained prompt is rendered, the reply kept to its form, read and checked."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -64,6 +65,7 @@ class Answered(BaseModel):
     """A model's answer to a domain's request. `answer` is null where a gate holds it back: to abstain is an answer."""
 
     request_id: str
+    """Id of the request; in a batch, with a dot and the place in it. Feedback names it."""
     domain: str
     question: str
     """Name of the question, as in the ids of examples."""
@@ -85,6 +87,10 @@ class Answered(BaseModel):
     """The answer for people, where it is asked for."""
 
 
+OnReply = Callable[[Question, str], None]
+"""A function that takes a question and its reply."""
+
+
 async def answer_here(
     request: Request,
     service: Service,
@@ -92,10 +98,13 @@ async def answer_here(
     model: ServedModel,
     name: str,
     body: Section,
+    on_reply: OnReply,
     *,
     with_view: bool = False,
 ) -> Answered:
     """The answer of a model of this machine to a request of the domain `name`.
+
+    `on_reply` gets the question as it was asked, and the reply as it came.
 
     Raises:
         Refusal: 422 for what the domain does not have, 503 for a source that cannot be used, or as the engine's client.
@@ -113,6 +122,7 @@ async def answer_here(
     service.account(request, caller, model, *usage)
     choice = found["choices"][0]
     reply = str(choice["message"].get("content") or "")
+    on_reply(question, reply)
     if service.settings.log_prompts:
         noted_of(request).update(asked=question.text, answered=reply)
     judged = release.judged[name]

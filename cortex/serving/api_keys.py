@@ -15,8 +15,8 @@ from cortex.errors import DataError, RefusedError, UsageError
 PREFIX = "serving/keys"
 """The folder of API keys in a bucket."""
 
-Scope = Literal["domains", "chat", "metrics"]
-SCOPES: tuple[Scope, ...] = ("domains", "chat", "metrics")
+Scope = Literal["domains", "chat", "metrics", "feedback"]
+SCOPES: tuple[Scope, ...] = ("domains", "chat", "metrics", "feedback")
 
 _ID = re.compile(r"[0-9a-f]{12}")
 

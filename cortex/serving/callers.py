@@ -65,8 +65,8 @@ class Access:
             except DataError as error:
                 logger.warning(f"API keys: those read last still count: {error}")
 
-    def caller(self, text: str | None, scope: Scope) -> Caller:
-        """The caller who shows this key.
+    def caller(self, text: str | None, *scopes: Scope) -> Caller:
+        """The caller who shows this key, which is for one of these scopes.
 
         Raises:
             Refusal: 401 for no key, or none that counts; 403 for one of another scope; 429 for too many requests.
@@ -76,8 +76,8 @@ class Access:
         key = find_key(text, self.keys) if text else None
         if key is None:
             raise Refusal(401, "send an API key that counts, as `Authorization: Bearer <key>`")
-        if scope not in key.scopes:
-            raise Refusal(403, f"this API key is for {', '.join(key.scopes)}, not for {scope}")
+        if not set(scopes) & set(key.scopes):
+            raise Refusal(403, f"this API key is for {', '.join(key.scopes)}, not for {' or '.join(scopes)}")
         rate = RateLimitItemPerMinute(key.per_minute)
         if not self._limiter.hit(rate, key.id):
             reset = self._limiter.get_window_stats(rate, key.id).reset_time
@@ -86,14 +86,14 @@ class Access:
         return Caller(key.id)
 
 
-def _caller_for(scope: Scope) -> Any:
+def _caller_for(*scopes: Scope) -> Any:
     """A dependency that finds the caller, and lets none pass who may not ask for this."""
 
     async def dependency(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
         access: Access = request.app.state.access
-        caller = access.caller(given.credentials if given else None, scope)
+        caller = access.caller(given.credentials if given else None, *scopes)
         request.state.caller = caller.id
         return caller
 
@@ -103,3 +103,4 @@ def _caller_for(scope: Scope) -> Any:
 DomainCaller = Annotated[Caller, _caller_for("domains")]
 ChatCaller = Annotated[Caller, _caller_for("chat")]
 MetricsCaller = Annotated[Caller, _caller_for("metrics")]
+FeedbackCaller = Annotated[Caller, _caller_for("feedback", "domains")]

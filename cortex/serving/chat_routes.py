@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cortex.serving.callers import ChatCaller
+from cortex.serving.feedback.consent import chat_keeper
 from cortex.serving.refusals import Refusal
 from cortex.serving.served_model import ServedModel, UpstreamModel
 from cortex.serving.service import Service, service_of
@@ -87,11 +88,14 @@ async def chat(request: Request, body: ChatRequest, caller: ChatCaller) -> Respo
     def on_usage(prompt: int, answer: int) -> None:
         service.account(request, caller, model, prompt, answer)
 
+    on_replies = chat_keeper(service.feedback, request, caller, model, asked)
     if body.stream:
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return await model.client.stream(asked, on_usage, with_usage=with_usage)
+        return await model.client.stream(asked, on_usage, with_usage=with_usage, on_replies=on_replies)
     found = await model.client.chat(request, asked)
     on_usage(*usage_of(found))
+    if on_replies:
+        on_replies([str(choice["message"].get("content") or "") for choice in found["choices"]])
     return JSONResponse(found)
 
 

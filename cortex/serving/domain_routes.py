@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from itertools import starmap
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -56,14 +57,14 @@ def _add(router: APIRouter, path: str, name: str, endpoint: Endpoint, most: int)
         service, turns = service_of(request), asyncio.Semaphore(AT_ONCE)
         service.model_for(name, model)
 
-        async def answer(item: Section) -> Answered | dict[str, Any]:
+        async def answer(place: int, item: Section) -> Answered | dict[str, Any]:
             async with turns:
                 try:
-                    return await Routing(service, request, caller, name, item).answer(model)
+                    return await Routing(service, request, caller, name, item, place=place).answer(model)
                 except Refusal as refusal:
                     return error_body(refusal.status, refusal.message)
 
-        return await asyncio.gather(*map(answer, body.requests))
+        return await asyncio.gather(*starmap(answer, enumerate(body.requests)))
 
     # FastAPI reads the bodies' types from here, and each domain has its own.
     one.__annotations__["body"], batch.__annotations__["body"] = endpoint.request, batch_type

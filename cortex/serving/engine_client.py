@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -29,6 +29,9 @@ _ENDED = b"\n\n"
 
 OnUsage = Callable[[int, int], None]
 """A function that takes the prompt's tokens and the answer's."""
+
+OnReplies = Callable[[list[str]], None]
+"""A function that takes the texts of an answer's choices."""
 
 Answer = TypeVar("Answer")
 
@@ -110,8 +113,12 @@ class EngineClient:
         async with self._post(path, body) as answer:
             return answer.status, await answer.read()
 
-    async def stream(self, body: Mapping[str, Any], on_usage: OnUsage, *, with_usage: bool) -> "EngineStream":
+    async def stream(
+        self, body: Mapping[str, Any], on_usage: OnUsage, *, with_usage: bool, on_replies: OnReplies | None = None
+    ) -> "EngineStream":
         """A stream of chat completions, begun. `with_usage` hands on the last event, which has the usage.
+
+        `on_replies` gets the texts of all choices once the stream has ended whole.
 
         Raises:
             Refusal: as `chat`, where the engine refuses before its first byte.
@@ -128,7 +135,8 @@ class EngineClient:
                 raise self._slow() from None
             except aiohttp.ClientError as error:
                 raise self._broken() from error
-            return EngineStream(self._events(answer, on_usage, with_usage=with_usage), stack.pop_all())
+            events = self._events(answer, on_usage, with_usage=with_usage)
+            return EngineStream(gather_replies(events, on_replies) if on_replies else events, stack.pop_all())
 
     async def _events(
         self, answer: aiohttp.ClientResponse, on_usage: OnUsage, *, with_usage: bool
@@ -180,6 +188,24 @@ def _usage(event: bytes, on_usage: OnUsage) -> bool | None:
     except (ValueError, LookupError, TypeError):
         return None
     return True if not found.get("choices") else None
+
+
+async def gather_replies(events: AsyncGenerator[bytes], on_replies: OnReplies) -> AsyncGenerator[bytes]:
+    """The events of a stream, unchanged, with the choices' texts put together from their pieces."""
+    texts: dict[int, str] = {}
+    done = False
+    async with aclosing(events):
+        async for piece in events:
+            for event in piece.split(_ENDED):
+                data = event.removeprefix(b"data: ")
+                done |= data == b"[DONE]"
+                with suppress(ValueError, LookupError, TypeError, AttributeError):
+                    for choice in json.loads(data)["choices"]:
+                        place = int(choice["index"])
+                        texts[place] = texts.get(place, "") + (choice["delta"].get("content") or "")
+            yield piece
+    if done:
+        on_replies(list(texts.values()))
 
 
 class EngineStream(StreamingResponse):

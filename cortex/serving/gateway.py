@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +17,7 @@ from cortex.serving import chat_routes, page_routes
 from cortex.serving.bodies import BodyLimits
 from cortex.serving.callers import MetricsCaller
 from cortex.serving.domain_routes import domain_router
+from cortex.serving.feedback import feedback_routes
 from cortex.serving.refusals import Refusal, on_http_error, on_invalid, on_refusal
 from cortex.serving.request_spans import open_spans
 from cortex.serving.service import Service, service_of
@@ -35,7 +36,8 @@ def create_app(service: Service) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         reading = asyncio.create_task(service.access.keep_reading(service.settings.keys_seconds))
         try:
-            yield
+            async with service.feedback.at_work() if service.feedback else nullcontext():
+                yield
         finally:
             reading.cancel()
             with suppress(asyncio.CancelledError):
@@ -58,6 +60,8 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(chat_routes.router)
     app.include_router(domain_router(service))
     app.include_router(page_routes.router)
+    if service.feedback:
+        app.include_router(feedback_routes.router)
     _add_states(app)
     # The last one added comes first: the log has bodies that were refused, too.
     app.add_middleware(BodyLimits, limit=service.settings.body_bytes, seconds=service.settings.body_seconds)
@@ -108,5 +112,8 @@ def _add_states(app: FastAPI) -> None:
             gauges.starts.labels(name).set(client.engine.starts)
             gauges.working.labels(name).set(client.admission.working)
             gauges.waiting.labels(name).set(client.admission.waiting)
+        if keeper := service.feedback:
+            gauges.kept.set(keeper.kept)
+            gauges.lost.set(keeper.lost)
         gauges.machine.set((time.monotonic() - begun) / 3600 * service.settings.dollars_per_hour)
         return Response(generate_latest(gauges.registry), media_type=CONTENT_TYPE_LATEST)

@@ -14,6 +14,7 @@ from cortex.errors import ConfigError
 from cortex.runs.notice import Watch
 from cortex.serving.callers import Access
 from cortex.serving.engine import Engine
+from cortex.serving.feedback.feedback_keeper import FeedbackKeeper
 from cortex.serving.gateway import create_app
 from cortex.serving.route_rules import Rule
 from cortex.serving.served_model import ServedModel, UpstreamModel
@@ -28,6 +29,7 @@ def make_service(
     serving: ServingSettings,
     upstreams: Sequence[UpstreamModel] = (),
     rules: Mapping[str, Rule] | None = None,
+    feedback: FeedbackKeeper | None = None,
 ) -> Service:
     """A service of models, the first of them the default. `keys` is the bucket with the API keys; None asks for none.
 
@@ -39,7 +41,8 @@ def make_service(
     access = Access(keys)
     access.read()
     others = {model.name: model for model in upstreams}
-    return Service({model.name: model for model in models}, serving, access, upstreams=others, rules=rules or {})
+    served = {model.name: model for model in models}
+    return Service(served, serving, access, upstreams=others, rules=rules or {}, feedback=feedback)
 
 
 def serve(service: Service, *, host: str, port: int) -> None:

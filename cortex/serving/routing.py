@@ -7,9 +7,11 @@ from urllib.parse import quote
 from fastapi import Request
 from pydantic import ValidationError
 
+from cortex.domains.domain import Question
 from cortex.section import Section
 from cortex.serving.answers import Answered, Asked, Route, Usage, answer_here
 from cortex.serving.callers import Caller
+from cortex.serving.feedback.consent import keep_answer
 from cortex.serving.refusals import Refusal
 from cortex.serving.route_rules import Escalate
 from cortex.serving.served_model import ServedModel, UpstreamModel
@@ -27,7 +29,11 @@ class Routing:
     body: Section
     with_view: bool = False
     """Add the answer for people."""
+    place: int | None = None
+    """Its place in a batch."""
     asked: list[Asked] = field(default_factory=list[Asked])
+    replies: dict[str, tuple[Question, str]] = field(default_factory=dict[str, tuple[Question, str]])
+    """The question as asked and the reply as it came, by the model of this machine."""
 
     async def answer(self, named: str | None) -> Answered:
         """The answer of the model that the request names, or that the domain's rule chooses.
@@ -51,7 +57,9 @@ class Routing:
             found = await self._ask(rule.fixed)
         route = Route(rule=kind, arm=found.model, reason=reason, asked=self.asked)
         self._note(route, found, time.perf_counter() - begun)
-        return found.model_copy(update={"route": route, "usage": self._usage()})
+        answered = found.model_copy(update={"route": route, "usage": self._usage(), "request_id": self._request_id()})
+        self._keep(answered)
+        return answered
 
     async def _escalate(self, rule: Escalate) -> tuple[Answered, str | None]:
         """The answer of the large model where the small one's is not enough, and the reason."""
@@ -70,8 +78,20 @@ class Routing:
         """Ask one model, and note what it took."""
         model = self.service.model_for(self.domain, name)
         if isinstance(model, ServedModel):
+            told = self.replies
+
+            def on_reply(question: Question, reply: str) -> None:
+                told[model.name] = (question, reply)
+
             found = await answer_here(
-                self.request, self.service, self.caller, model, self.domain, self.body, with_view=self.with_view
+                self.request,
+                self.service,
+                self.caller,
+                model,
+                self.domain,
+                self.body,
+                on_reply,
+                with_view=self.with_view,
             )
         else:
             found = await self._ask_upstream(model)
@@ -93,6 +113,27 @@ class Routing:
         if found.abstained:
             self.service.metrics.abstained.labels(self.domain, model.name).inc()
         return found.model_copy(update={"model": model.name, "request_id": self.request.state.request_id})
+
+    def _request_id(self) -> str:
+        own = self.request.state.request_id
+        return own if self.place is None else f"{own}.{self.place}"
+
+    def _keep(self, answered: Answered) -> None:
+        """Keep the answer that the caller gets, where it allows it, unless it came from another gateway."""
+        model = self.service.models.get(answered.model)
+        if model is not None and answered.model in self.replies:
+            question, reply = self.replies[answered.model]
+            keep_answer(
+                self.service.feedback,
+                self.request,
+                self.caller,
+                model,
+                name=answered.request_id,
+                domain=self.domain,
+                arm=f"{answered.route.rule} {answered.route.arm}" if answered.route else None,
+                question=question,
+                reply=reply,
+            )
 
     def _usage(self) -> Usage:
         return Usage(

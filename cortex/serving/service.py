@@ -8,6 +8,7 @@ from fastapi import Request
 
 from cortex.serving.callers import Access, Caller
 from cortex.serving.engine_client import EngineClient
+from cortex.serving.feedback.feedback_keeper import FeedbackKeeper
 from cortex.serving.refusals import Refusal
 from cortex.serving.route_rules import Rule
 from cortex.serving.served_model import ServedModel, UpstreamModel
@@ -28,6 +29,8 @@ class Service:
     rules: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
     """By domain."""
     metrics: Metrics = field(default_factory=Metrics)
+    feedback: FeedbackKeeper | None = None
+    """The keeper of feedback; None where none is kept."""
     draining: bool = False
     """True after SIGTERM or a cloud's notice: what was begun is finished, and load balancers are to send no more."""
 

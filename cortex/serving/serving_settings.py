@@ -70,6 +70,19 @@ class ServingSettings(BaseSettings):
     """Base URL of an OpenTelemetry collector that takes spans over HTTP, such as http://localhost:4318. All further
     settings are OpenTelemetry's own variables (`OTEL_...`), which may name the collector, too."""
 
+    feedback: bool = False
+    """Keep requests whose callers allow it, with their answers, and take feedback on them. By default nothing is
+    kept."""
+
+    feedback_bytes: int = Field(default=256_000_000, ge=100_000, le=100_000_000_000)
+    """Most bytes of feedback on this machine; at the limit no further request is kept."""
+
+    feedback_days: int = Field(default=90, ge=1, le=3650)
+    """Days after which kept requests and feedback are removed, here and from the bucket."""
+
+    feedback_seconds: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds between two copies of new feedback to the bucket."""
+
     tls_certificate: Folder | None = None
     """A PEM file with the certificate chain, to serve over TLS."""
 

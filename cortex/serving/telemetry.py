@@ -33,6 +33,8 @@ class Metrics:
         self.arm_seconds = Histogram(
             "cortex_arm_seconds", "Time of answers.", ("domain", "rule", "arm"), buckets=_BUCKETS, registry=own
         )
+        self.kept = Gauge("cortex_feedback_kept", "Requests kept to learn from, since the start.", registry=own)
+        self.lost = Gauge("cortex_feedback_lost", "Requests that no disk took, since the start.", registry=own)
         self.first_byte = _seconds("cortex_first_byte_seconds", "Time to the first byte of an answer.", own)
         self.duration = _seconds("cortex_request_seconds", "Time to the last byte of an answer.", own)
         self.ready = Gauge("cortex_engine_ready", "1 while the engine generates tokens.", ("engine",), registry=own)

@@ -4,10 +4,12 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cortex.domains.dataset import read_split
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain, Example, Question
 from cortex.domains.example_columns import read_rows
+from cortex.domains.feedback_replies import FeedbackReply, read_replies
 from cortex.errors import DataError
 from cortex.models.conversation import chat
 from cortex.models.sampling import Asked, trained_model
@@ -54,13 +56,22 @@ def pairs(
             yield example, *pair
 
 
+def posted_pairs(domain: Domain, data: Path) -> Iterator[tuple[FeedbackReply, str, str]]:
+    """The better and the worse reply of each question to which a caller of a service posted a better one.
+
+    A better reply that the domain would not let SFT imitate is passed over.
+    """
+    for one in read_replies(data):
+        if one.rejected is not None and domain.imitable(one.question, one.accepted).grade != "rejected":
+            yield one, one.accepted, one.rejected
+
+
 def _write_pairs(context: RunContext, path: Path) -> None:
     dpo = context.profile.dpo
     assert dpo is not None
-    rows = [
-        {"prompt": chat(example.messages), "chosen": _reply(better), "rejected": _reply(worse)}
-        for example, better, worse in _pairs(context, dpo)
-    ]
+    rows = [_row(example, better, worse) for example, better, worse in _pairs(context, dpo)]
+    posted = posted_pairs(context.profile.domain, context.artifact("data").path)
+    rows += [_row(one.question, better, worse) for one, better, worse in posted]
     if not rows and dpo.pairs != "sampled":
         raise DataError(
             f"no label of {dpo.prompts} prompts has a worse answer beside it (dpo.pairs {dpo.pairs}): set dpo.pairs to "
@@ -92,6 +103,10 @@ def _pairs(context: RunContext, dpo: Dpo) -> Iterator[tuple[Example, str, str]]:
         else spoiled_pairs(domain, labelled, accepted, profile.seed)
     )
     return itertools.islice(found, dpo.prompts)
+
+
+def _row(question: Question, better: str, worse: str) -> dict[str, Any]:
+    return {"prompt": chat(question.messages), "chosen": _reply(better), "rejected": _reply(worse)}
 
 
 def _reply(text: str) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cortex.domains.dataset import read_split
 from cortex.domains.domain import Domain, Question
 from cortex.domains.example_columns import read_rows
+from cortex.domains.feedback_replies import read_replies
 from cortex.profiles.teacher_section import Quality
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
@@ -35,10 +36,12 @@ def run(context: RunContext, output: Path) -> None:
     check_base_or_warn(context, settings)  # before any answer is paid for
     domain = context.profile.domain
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
-    train = {
-        example.id: example
-        for example in read_rows(read_split(context.artifact("data").path, "train", teacher.examples))
-    }
+    data = context.artifact("data").path
+    # Replies that callers of a service approved of are labels, too: no teacher is asked for them.
+    approved = read_replies(data)
+    given = {reply.id: Completion("answered", reply.accepted) for reply in approved}
+    rows = read_rows(read_split(data, "train", teacher.examples))
+    train = {example.id: example for example in rows if example.id not in given}
     questions = {name: Question(name, example.messages) for name, example in train.items()}
     completions: dict[str, Completion] = {}
     purse = Purse(decimal_of(teacher.dollars), teacher.tokens)
@@ -54,10 +57,11 @@ def run(context: RunContext, output: Path) -> None:
 
         completions |= _ask(context, part, asked, settings, on_settled, endpoints, purse)
     if teacher.samples > 1:
-        completions, rows = choose_best(domain, train, completions, teacher.samples, partial(grade, domain))
-        write_samples(rows, output)
+        completions, sampled = choose_best(domain, train, completions, teacher.samples, partial(grade, domain))
+        write_samples(sampled, output)
     quality = _quality_check(teacher.quality) if teacher.quality else None
-    write_labels(domain, list(questions.values()), completions, output, endpoints, purse, quality, review)
+    labelled = [*questions.values(), *(reply.question for reply in approved)]
+    write_labels(domain, labelled, completions | given, output, endpoints, purse, quality, review)
 
 
 def _quality_check(section: Quality) -> QualityCheck:

@@ -14,7 +14,10 @@ from cortex.verbs.releases import SignedBy, trust_of
 
 if TYPE_CHECKING:
     from cortex.artifacts.store import Store
+    from cortex.serving.feedback.feedback_keeper import FeedbackKeeper
     from cortex.serving.service import Service
+    from cortex.serving.serving_settings import ServingSettings
+    from cortex.settings import Settings
 
 app = typer.Typer()
 keys_app = typer.Typer(help="API keys of gateways: add, list and revoke.", no_args_is_help=True)
@@ -63,7 +66,8 @@ def _service_of_release(target: str, copy: str, keys: "Store | None", key: Path 
 
     settings, serving = Settings(), ServingSettings()
     release = open_release(_find_release(target, copy, key=key), trust_of(settings, key), settings, copy)
-    return make_service([serve_here(release, settings, serving, gpus=_count_gpus())], keys, serving)
+    model = serve_here(release, settings, serving, gpus=_count_gpus())
+    return make_service([model], keys, serving, feedback=_open_feedback(settings, serving))
 
 
 def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "Service":
@@ -79,7 +83,15 @@ def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "S
     upstreams = open_upstreams(routes, os.environ, serving)
     find = partial(_find_release, key=key)
     models = open_models(routes, find, trust_of(settings, key), settings, serving, gpus=_count_gpus())
-    return make_service(models, keys, serving, upstreams, routes.domains)
+    return make_service(models, keys, serving, upstreams, routes.domains, _open_feedback(settings, serving))
+
+
+def _open_feedback(settings: "Settings", serving: "ServingSettings") -> "FeedbackKeeper | None":
+    from cortex.artifacts.open_store import open_store
+    from cortex.serving.feedback.feedback_keeper import open_keeper
+
+    # Without a bucket of its own, a gateway's folder of feedback is all: the default bucket is in the same home.
+    return open_keeper(settings.home, open_store(settings.bucket) if settings.bucket else None, serving)
 
 
 def _find_release(target: str, copy: str, *, key: Path | None) -> Path:
@@ -106,7 +118,7 @@ def _count_gpus() -> int:
 @keys_app.command("add")
 def add_key(
     name: Annotated[str, typer.Argument(help="The holder's name.")],
-    scopes: Annotated[str, typer.Option(help="What it is for: domains, chat, metrics.")] = "domains,chat",
+    scopes: Annotated[str, typer.Option(help="What it is for: domains, chat, metrics, feedback.")] = "domains,chat",
     per_minute: Annotated[int, typer.Option(min=1, help="Most requests a minute.")] = 600,
 ) -> None:
     """Make an API key, and print it, once: the bucket holds its hash alone."""

@@ -18,6 +18,7 @@ from cortex.domains.domain import Endpoint, Finding, Question
 from cortex.domains.markets.domain import Markets
 from cortex.profiles.profile_file import load_profile
 from cortex.serving.engine import EngineCommand, free_port
+from cortex.serving.feedback.feedback_keeper import open_keeper
 from cortex.serving.gateway_server import make_service, serve
 from cortex.serving.local_engines import serve_here, supervise
 from cortex.serving.routed_models import check_domains, open_upstreams
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bucket")
+    parser.add_argument("--feedback", help="The bucket that feedback is brought to.")
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--plain", action="store_true")
@@ -96,7 +98,8 @@ def main() -> None:
     if routes:
         check_domains(routes, models)
     upstreams = open_upstreams(routes, os.environ, serving) if routes else []
-    service = make_service(models, keys, serving, upstreams, routes.domains if routes else None)
+    feedback = open_keeper(args.folder / "home", open_store(args.feedback) if args.feedback else None, serving)
+    service = make_service(models, keys, serving, upstreams, routes.domains if routes else None, feedback)
     serve(service, host="127.0.0.1", port=args.port)
 
 

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from cortex.domains.domain import Domain, Example, Message
+from cortex.domains.feedback_replies import FeedbackReply, write_replies
 from cortex.domains.scaffold import scaffold
-from cortex.stages.dpo import best_and_worst, pairs
+from cortex.stages.dpo import best_and_worst, pairs, posted_pairs
 
 
 def reply(answer: str) -> str:
@@ -51,6 +52,19 @@ def test_nothing_is_sampled_where_the_data_give_all_pairs(domain: Domain) -> Non
         raise AssertionError(examples)
 
     assert [better for _, better, _ in pairs(domain, EXAMPLES[1:2], sample)] == [GIVEN[0]]
+
+
+def test_better_replies_that_callers_posted_are_pairs_if_they_are_in_the_form(domain: Domain, tmp_path: Path) -> None:
+    asked = [{"role": "user", "content": "a a b b"}]
+    given = [
+        FeedbackReply("one", asked, reply("two"), reply("five")),
+        FeedbackReply("two", asked, "It is two.", reply("five")),
+        FeedbackReply("three", asked, reply("two")),
+    ]
+    write_replies(given, tmp_path)
+    assert [(one.id, better, worse) for one, better, worse in posted_pairs(domain, tmp_path)] == [
+        ("one", reply("two"), reply("five"))
+    ]
 
 
 def test_answers_that_are_paid_alike_make_no_pair(domain: Domain) -> None:

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cortex.domains.markets.examples import ORACLE
 from cortex.domains.markets.forecasts import Climatology, Forecasts, interval_quantiles
 from cortex.domains.markets.outcomes import rise
 from cortex.errors import DataError
@@ -40,8 +41,8 @@ def fit_baselines(
         "momentum": _momentum(train, test, momentum, climatology),
         "logistic_regression": _logistic_regression(train, test, list(features), regularisation),
     }
-    if _knows_oracle(train) and _knows_oracle(test):
-        forecasts["oracle"] = _oracle(train, test)
+    if _knows_oracle(test) and not (known := _with_oracle(train)).is_empty():
+        forecasts["oracle"] = _oracle(known, test)
     return forecasts
 
 
@@ -91,7 +92,12 @@ def _with_residual_interval(p_up: Floats, expected_return: Floats, residual: Flo
 
 
 def _knows_oracle(frame: pl.DataFrame) -> bool:
-    return all(name in frame.columns and not frame[name].has_nulls() for name in ("oracle_p_up", "oracle_return"))
+    return _with_oracle(frame).height == frame.height
+
+
+def _with_oracle(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose best forecast is known: that of feedback is not, even in a simulated market."""
+    return frame.drop_nulls(ORACLE) if set(ORACLE) <= set(frame.columns) else frame.clear()
 
 
 def _check_feature(frame: pl.DataFrame, feature: str, split: str) -> None:

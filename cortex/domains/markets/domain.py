@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.domain import Endpoint
+    from cortex.domains.outcome_reading import Outcomes
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
@@ -207,6 +208,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.market_endpoint import MarketEndpoint
 
         return MarketEndpoint(self, self, self.style, dataset, seed, settings)
+
+    def outcomes(self) -> "Outcomes":
+        from cortex.domains.markets.market_outcomes import MarketOutcomes
+
+        return MarketOutcomes(self, self.style)
 
     def notes(self) -> tuple[str, ...]:
         return NOTES

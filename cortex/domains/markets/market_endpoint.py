@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import polars as pl
 from pydantic import ConfigDict, Field, model_validator
 
-from cortex.domains.domain import Domain, Endpoint, Message, Question, Reading
+from cortex.domains.domain import AskedQuestion, Domain, Endpoint, Message, Question, Reading
 from cortex.domains.markets.account import quoted, shortened
 from cortex.domains.markets.closing import bar_id
 from cortex.domains.markets.config import DataConfig, Style
@@ -103,7 +103,9 @@ class MarketEndpoint(Endpoint):
             row = self._row(request.symbol, str(request.date))
             name = f"{request.symbol}-{row['bar'][0]}"
         prompt = render_prompts(row, self._features, self._config, self._style)[0]
-        return Question(name, (Message("user", prompt),))
+        values = row.select("symbol", *(feature.name for feature in self._features)).row(0, named=True)
+        at = row["time"][0] if request.features is None else None
+        return AskedQuestion(name, (Message("user", prompt),), values, at)
 
     def read(self, reply: str) -> Reading:
         try:

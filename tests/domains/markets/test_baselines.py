@@ -99,6 +99,14 @@ def test_nobody_beats_the_oracle_and_logistic_regression_comes_close() -> None:
     assert all(abs(each.figure(coverage) - 0.9) < 0.03 for each in grades.values())
 
 
+def test_the_oracle_needs_no_best_forecast_for_every_training_example() -> None:
+    fed = TRAIN.with_columns(
+        pl.when(pl.int_range(pl.len()) < 5).then(None).otherwise("oracle_return").alias("oracle_return")
+    )
+    stated = fit_baselines(fed, TEST, FEATURES)["oracle"]
+    assert np.isfinite([stated.low, stated.high]).all()
+
+
 @pytest.mark.parametrize("column", ["oracle_p_up", "oracle_return"])
 def test_there_is_no_oracle_where_the_best_forecast_is_unknown(column: str) -> None:
     assert "oracle" not in fit_baselines(TRAIN, TEST.drop(column), FEATURES)

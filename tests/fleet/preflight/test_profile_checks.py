@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cortex.domains.feedback_section import Feedback
 from cortex.domains.markets import Markets
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture, read_architecture
@@ -93,6 +94,15 @@ def test_a_domain_that_images_do_not_hold_is_refused(profile: Profile) -> None:
     found = domain_check.check(ground(profile.model_copy(update={"domain": OwnMarkets()})))
     assert found.ok is False and str(Path(__file__).parent) in found.detail
     assert "cortex/domains/" in str(found.fix)
+
+
+def test_feedback_in_a_folder_of_this_machine_is_refused(profile: Profile) -> None:
+    named, local = (
+        profile.domain.model_copy(update={"feedback": Feedback(dataset=text)}) for text in ("november", "/a/b")
+    )
+    assert domain_check.check(ground(profile.model_copy(update={"domain": named}))).ok
+    found = domain_check.check(ground(profile.model_copy(update={"domain": local})))
+    assert found.ok is False and "/a/b" in found.detail and "--publish" in str(found.fix)
 
 
 TASK = {"name": "sft", "run": "cortex run sft"}
