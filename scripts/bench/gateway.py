@@ -20,7 +20,7 @@ import aiohttp
 import uvicorn
 
 from cortex.artifacts.trust import Trust
-from cortex.serving.engine import free_port
+from cortex.serving.engine import Engine, free_port
 from cortex.serving.gateway import create_app
 from cortex.serving.gateway_server import make_service
 from cortex.serving.local_engines import serve_here
@@ -90,6 +90,7 @@ def main() -> None:
     model = serve_here(release, Settings(), ServingSettings(), gpus=0)
     service = make_service([model], None, ServingSettings())
     engine, port = model.client.engine, free_port()
+    assert isinstance(engine, Engine)
     server = uvicorn.Server(uvicorn.Config(create_app(service), port=port, log_config=None, access_log=False))
     engine.start()
     threading.Thread(target=server.run, daemon=True).start()
