@@ -46,9 +46,8 @@ def trim(log: Path) -> None:
         return
     kept = _tail(log, LOG_BYTES // 2)
     with log.open("r+b") as file:
-        file.truncate(0)
-    with log.open("ab") as file:
         file.write(kept.partition(b"\n")[2])
+        file.truncate()
 
 
 def last_error(log: Path) -> str:
