@@ -4,9 +4,11 @@ A hub's model comes from the bucket's copy, or, if that is missing or damaged, f
 bucket for later tasks and runs. Neither the bucket nor the hub is trusted: every file must match the pin.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from loguru import logger
+from pydantic import JsonValue
 
 from cortex.artifacts.artifact import Artifact, find, publish
 from cortex.artifacts.hashing import hash_files
@@ -68,15 +70,26 @@ def require_trained_on(base: Artifact, stage: str, made: Manifest) -> None:
         )
 
 
+def folder_manifest(base: str, meta: Mapping[str, JsonValue] | None = None) -> Manifest:
+    """The manifest of a base in a folder of this machine. With the pin's `meta`, its digest is that of the pin where
+    the files are those of the pin.
+
+    Raises:
+        ConfigError: the folder holds no model, or cannot be read.
+    """
+    folder = Path(base).expanduser().absolute()
+    names = needed_files(read_base_files(base))
+    # A folder of the hub's cache holds links to its files.
+    hashes = hash_files([(folder / name).resolve() for name in names])
+    entries = (FileEntry(name=n, size=found.size, sha256=found.sha256) for n, found in zip(names, hashes, strict=True))
+    return Manifest(kind=KIND, files=tuple(entries), meta=dict(meta or {}))
+
+
 def _folder_base(context: RunContext, name: str) -> Artifact:
     """The base in a folder of this machine; all machines of a run must have the same files."""
     check_base(name)
     folder = Path(name).expanduser().absolute()
-    names = needed_files(read_base_files(name))
-    # A folder of the hub's cache holds links to its files.
-    hashes = hash_files([(folder / name).resolve() for name in names])
-    entries = (FileEntry(name=n, size=found.size, sha256=found.sha256) for n, found in zip(names, hashes, strict=True))
-    here = Manifest(kind=KIND, files=tuple(entries))
+    here = folder_manifest(name)
     pin = find_pin(context.store, context.secret) or bind_pin(context.store, context.secret, here)
     if pin.digest != here.digest:
         began, found = ({entry.name: entry.sha256 for entry in manifest.files} for manifest in (pin, here))

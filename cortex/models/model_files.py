@@ -14,7 +14,8 @@ ADAPTER = "adapter"
 ADAPTER_FILE = "adapter_config.json"
 """File that marks a folder as an adapter's."""
 
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""File of an adapter's matrices."""
 
 _KINDS = (".safetensors", ".json", ".jinja", ".model")
 _NOT_THE_MODEL = ("trainer_state.json",)
@@ -52,5 +53,5 @@ def is_adapter(folder: Path) -> bool:
 def copy_adapter(trained: Path, target: Path) -> None:
     """Copy an adapter, and nothing else, out of a trained model's folder."""
     target.mkdir()
-    for name in (ADAPTER_FILE, _ADAPTER_WEIGHTS):
+    for name in (ADAPTER_FILE, ADAPTER_WEIGHTS):
         shutil.copyfile(trained / name, target / name)

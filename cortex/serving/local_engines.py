@@ -1,7 +1,10 @@
 """Engines of this machine for releases: chosen, given a port and a log, and put under supervision."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from cortex.errors import ConfigError
+from cortex.models.adapter_fit import require_fit
 from cortex.serving.admission import Admission
 from cortex.serving.engine import Engine, EngineCommand, free_port
 from cortex.serving.engine_client import EngineClient
@@ -10,7 +13,11 @@ from cortex.serving.engine_log import log_file
 from cortex.serving.served_model import ServedModel
 from cortex.serving.served_release import ServedRelease
 from cortex.serving.serving_settings import ServingSettings
+from cortex.serving.vllm_command import vllm_command
 from cortex.settings import Settings
+
+BASE_NAME = ".base"
+"""The name of a base at the engine of its adapters: models of a gateway begin with a letter or a digit."""
 
 
 def serve_here(
@@ -42,6 +49,38 @@ def serve_here(
     )
     client = supervise(name, command, port, log_file(settings, name, port), serving)
     return ServedModel(name, release, client, dollars_per_million_tokens=serving.price_or(price))
+
+
+def serve_adapters(
+    members: Mapping[str, ServedRelease],
+    base: Path,
+    settings: Settings,
+    serving: ServingSettings,
+    *,
+    gpus: int,
+    prices: Mapping[str, float | None],
+) -> list[ServedModel]:
+    """Releases whose served copies are adapters of one base, by their names in the API, with one engine and its turns.
+
+    The engine has the name of the first, through which it is asked whether it generates tokens. The base has a name
+    there that no model of a gateway can have. `prices` are as in `serve_here`.
+
+    Raises:
+        ConfigError: an adapter does not fit the base, or this machine cannot run it.
+    """
+    for name, release in members.items():
+        try:
+            require_fit(release.weights, base)
+        except ConfigError as error:
+            raise ConfigError(f"models.{name}: {error}") from error
+    name, port = next(iter(members)), free_port()
+    adapters = {member: release.weights.absolute() for member, release in members.items()}
+    command = vllm_command(base, BASE_NAME, port, settings, gpus=gpus, max_tokens=serving.max_tokens, adapters=adapters)
+    client = supervise(name, command, port, log_file(settings, name, port), serving)
+    return [
+        ServedModel(member, release, client, dollars_per_million_tokens=serving.price_or(prices[member]))
+        for member, release in members.items()
+    ]
 
 
 def supervise(name: str, command: EngineCommand, port: int, log: Path, serving: ServingSettings) -> EngineClient:

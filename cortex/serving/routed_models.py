@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cortex.artifacts.store import Store
 from cortex.artifacts.trust import Trust
 from cortex.domains.domain import Endpoint
 from cortex.errors import ConfigError
+from cortex.models.model_files import ADAPTER
 from cortex.section import nearest
-from cortex.serving.local_engines import serve_here
-from cortex.serving.routes_file import Routes
+from cortex.serving.adapter_base import find_base, read_base_pin
+from cortex.serving.local_engines import serve_adapters, serve_here
+from cortex.serving.routes_file import RoutedModel, Routes
 from cortex.serving.served_model import ServedModel, UpstreamModel
-from cortex.serving.served_release import open_release
+from cortex.serving.served_release import ServedRelease, open_release
 from cortex.serving.serving_settings import ServingSettings
 from cortex.serving.upstream import upstream_model
 from cortex.settings import Settings
@@ -22,31 +25,60 @@ FindRelease = Callable[[str, str], Path]
 def open_models(
     routes: Routes,
     find_release: FindRelease,
+    store: Store,
     trust: Trust,
     settings: Settings,
     serving: ServingSettings,
     *,
     gpus: int,
 ) -> list[ServedModel]:
-    """The models that this machine serves, in their order.
+    """The models that this machine serves, in their order. `store` is the bucket, which may hold the base of adapters.
 
     Raises:
-        ConfigError: the machine cannot run one of them, or cannot hold several.
-        CortexError: as `open_release`.
+        ConfigError: the machine cannot run one of them, or cannot hold several engines.
+        CortexError: as `open_release` and `find_base`.
     """
     here = {name: model for name, model in routes.models.items() if model.release is not None}
-    if gpus and len(here) > 1:
+    releases = {
+        name: open_release(find_release(str(model.release), model.weights), trust, settings, model.weights)
+        for name, model in here.items()
+    }
+    shared = _find_bases(here, releases, store, settings)
+    alone = [name for name in here if name not in {member for members in shared.values() for member in members}]
+    if gpus and len(alone) + len(shared) > 1:
         raise ConfigError(
-            f"models: {', '.join(here)} are releases, and an engine takes all GPUs of a machine: keep one here, and "
-            "name the gateways of the others as upstream"
+            f"models: {', '.join(here)} are releases that need {len(alone) + len(shared)} engines, and an engine takes "
+            "all GPUs of a machine: keep those of one engine here, and name the gateways of the others as upstream"
         )
-    found: list[ServedModel] = []
-    for name, model in here.items():
-        release = open_release(find_release(str(model.release), model.weights), trust, settings, model.weights)
-        found.append(
-            serve_here(release, settings, serving, gpus=gpus, name=name, price=model.dollars_per_million_tokens)
-        )
+    prices = {name: model.dollars_per_million_tokens for name, model in here.items()}
+    found = [serve_here(releases[name], settings, serving, gpus=gpus, name=name, price=prices[name]) for name in alone]
+    for base, names in shared.items():
+        members = {name: releases[name] for name in names}
+        found += serve_adapters(members, base, settings, serving, gpus=gpus, prices=prices)
+    found.sort(key=lambda model: list(here).index(model.name))
     check_domains(routes, found)
+    return found
+
+
+def _find_bases(
+    models: Mapping[str, RoutedModel], releases: Mapping[str, ServedRelease], store: Store, settings: Settings
+) -> dict[Path, list[str]]:
+    """The bases of all adapters, each with the names of its models. A base that has two folders is served from the
+    first."""
+    folders: dict[tuple[str, str | None], Path] = {}
+    served: dict[str, Path] = {}
+    found: dict[Path, list[str]] = {}
+    for name, model in models.items():
+        if model.weights != ADAPTER:
+            continue
+        try:
+            pin = read_base_pin(releases[name].folder)
+            if (pin.digest, model.base) not in folders:  # hashing a base takes minutes
+                folders[pin.digest, model.base] = find_base(pin, model.base, store, settings.home)
+        except ConfigError as error:
+            raise ConfigError(f"models.{name}: {error}") from error
+        base = served.setdefault(pin.digest, folders[pin.digest, model.base])
+        found.setdefault(base, []).append(name)
     return found
 
 

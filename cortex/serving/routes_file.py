@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 
 from cortex.errors import ConfigError
+from cortex.models.model_files import ADAPTER
 from cortex.profiles.profile import first_problem
 from cortex.section import Section, nearest
 from cortex.serving.route_rules import Rule
@@ -27,7 +28,11 @@ class RoutedModel(Section):
     release: str | None = Field(default=None, min_length=1)
     """A run's id, or the folder of a downloaded release."""
     weights: str = "model"
-    """The folder of the release's weights, such as a quantized copy."""
+    """The folder of the release's weights, such as a quantized copy. Models whose weights are `adapter` share
+    one engine where their base is the same."""
+    base: str | None = Field(default=None, min_length=1)
+    """For an adapter: the folder of its base on this machine. By default, it is the folder that the run's profile
+    named, or the bucket's copy of the hub's model."""
     upstream: Annotated[str, AfterValidator(_check_upstream)] | None = None
     """The address of another gateway, without `/v1`."""
     model: str | None = Field(default=None, min_length=1, max_length=200)
@@ -43,6 +48,8 @@ class RoutedModel(Section):
             raise ValueError("give either release or upstream")
         if self.release is not None and (self.model or self.key_from):
             raise ValueError("model and key_from belong to an upstream: leave them out")
+        if self.base is not None and (self.release is None or self.weights != ADAPTER):
+            raise ValueError(f"base belongs to a release whose weights are `{ADAPTER}`: leave it out")
         if self.upstream is not None and self.key_from and lays_keys_open(self.upstream):
             raise ValueError("the key could be read on its way over plain HTTP: write https://")
         return self

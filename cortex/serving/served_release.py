@@ -16,6 +16,7 @@ from cortex.errors import DataError, UsageError
 from cortex.evaluation.record import JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_file
 from cortex.models.copies import read_summary, weight_folders
+from cortex.models.model_files import ADAPTER
 from cortex.profiles.profile import Profile
 from cortex.runs.reports import report_folders
 from cortex.section import nearest
@@ -66,7 +67,7 @@ def open_release(folder: Path, trust: Trust, settings: Settings, copy: str = "mo
     signer = trust.signer(manifest, read_signature(folder))
     profile = Profile.from_json(read_file(folder / "profile.json", RECORD_BYTES), str(folder / "profile.json"))
     trust.require(profile.name, signer)
-    made = ["model", *(copy.name for copy in read_summary(folder).copies if copy.accepted)]
+    made = ["model", ADAPTER, *(copy.name for copy in read_summary(folder).copies if copy.accepted)]
     copies = [name for name in made if (folder / name).is_dir()]  # a release may hold some of them alone
     if copy not in copies:
         raise UsageError(f"{folder} holds no copy {copy!r}: {nearest(copy, copies)}")

@@ -4,12 +4,14 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from cortex.errors import ConfigError
 from cortex.limits import CONFIG_BYTES, read_file
 from cortex.local.environments import cpu_lock, environment, on_path
+from cortex.models.adapter_fit import adapter_rank
 from cortex.models.model_files import is_adapter
 from cortex.serving.engine import EngineCommand
 from cortex.settings import Settings
@@ -19,18 +21,32 @@ CPU_IMAGE = "vllm-cpu"
 
 _PROCESSOR = Path("/proc/cpuinfo")
 
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM's kernels for adapters come in (`vllm.config.lora.MaxLoRARanks`)."""
+
+_NONE: Mapping[str, Path] = {}
+
 
 def vllm_command(
-    weights: Path, name: str, port: int, settings: Settings, *, gpus: int, max_tokens: int
+    weights: Path,
+    name: str,
+    port: int,
+    settings: Settings,
+    *,
+    gpus: int,
+    max_tokens: int,
+    adapters: Mapping[str, Path] = _NONE,
 ) -> EngineCommand:
     """The command that serves `weights` as the model `name`, with vLLM on so many GPUs, or on the CPU.
 
-    Answers end after `max_tokens`, or where the model's context does.
+    Answers end after `max_tokens`, or where the model's context does. `adapters` are folders of LoRA adapters of these
+    weights, by the names of the models that they make of them.
 
     Raises:
         ConfigError: this machine cannot run these weights, or has no vLLM.
     """
     refuse_unfit(weights, gpus=gpus)
+    further = _adapter_words(adapters)
     python, variables = _vllm(settings, gpus)
     words = [
         *(python, "-m", "vllm.entrypoints.cli.main", "serve", str(weights), "--served-model-name", name),
@@ -42,7 +58,23 @@ def vllm_command(
     else:
         # Compiling takes a CPU longer than many answers.
         words += ["--dtype", "float32", "--enforce-eager"]
-    return EngineCommand(tuple(words), variables)
+    return EngineCommand((*words, *further), variables)
+
+
+def _adapter_words(adapters: Mapping[str, Path]) -> list[str]:
+    """Words that let vLLM hold all adapters at once, so that requests to different ones are computed together."""
+    if not adapters:
+        return []
+    largest = max(adapter_rank(folder) for folder in adapters.values())
+    size = next((size for size in _RANKS if size >= largest), None)
+    if size is None:
+        raise ConfigError(
+            f"{', '.join(adapters)}: the largest rank is {largest}, and vLLM takes up to {_RANKS[-1]}: serve the copy "
+            "`model` of that one"
+        )
+    modules = [json.dumps({"name": name, "path": str(folder)}) for name, folder in adapters.items()]
+    limits = ["--max-loras", str(len(adapters)), "--max-lora-rank", str(size)]
+    return ["--enable-lora", *limits, "--lora-modules", *modules]
 
 
 def refuse_unfit(weights: Path, *, gpus: int) -> None:
@@ -52,7 +84,7 @@ def refuse_unfit(weights: Path, *, gpus: int) -> None:
         ConfigError: the reason, and what runs here.
     """
     if is_adapter(weights):
-        raise ConfigError(f"{weights} holds an adapter alone: serve the copy `model`, into which it is merged")
+        raise ConfigError(f"{weights} holds an adapter alone: serve it by a routes file, or the copy `model`")
     method = _quantization(weights)
     if method is None or gpus:
         return

@@ -73,6 +73,7 @@ def _service_of_release(target: str, copy: str, keys: "Store | None", key: Path 
 def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "Service":
     from functools import partial
 
+    from cortex.artifacts.open_store import open_store
     from cortex.serving.gateway_server import make_service
     from cortex.serving.routed_models import open_models, open_upstreams
     from cortex.serving.routes_file import read_routes
@@ -82,7 +83,8 @@ def _service_of_routes(path: Path, keys: "Store | None", key: Path | None) -> "S
     settings, serving, routes = Settings(), ServingSettings(), read_routes(path)
     upstreams = open_upstreams(routes, os.environ, serving)
     find = partial(_find_release, key=key)
-    models = open_models(routes, find, trust_of(settings, key), settings, serving, gpus=_count_gpus())
+    store = open_store(settings.bucket_url)
+    models = open_models(routes, find, store, trust_of(settings, key), settings, serving, gpus=_count_gpus())
     return make_service(models, keys, serving, upstreams, routes.domains, _open_feedback(settings, serving))
 
 

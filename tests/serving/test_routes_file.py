@@ -46,6 +46,7 @@ BAD = {
     "a path": ("models: {a: {upstream: 'https://b/v1'}}", "models.a.upstream: leave out /v1"),
     "an open key": ("models: {a: {upstream: 'http://b', key_from: KEY}}", "write https://"),
     "a key of a release": ("models: {a: {release: r, key_from: KEY}}", "models.a: model and key_from belong"),
+    "a base of full weights": ("models: {a: {release: r, base: /b}}", "models.a: base belongs to a release whose"),
     "a negative price": ("models: {a: {release: r, dollars_per_million_tokens: -1}}", "greater than or equal to 0"),
     "an odd name": ("models: {'a b': {release: r}}", "should match pattern"),
     "no rule": (SMALL + "domains: {markets: {}}", "domains.markets: a rule is one of .* 0 are given"),

@@ -36,7 +36,7 @@ def test_full_weights_run_anywhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"adapter_config.json": "{}"}, "holds an adapter alone: serve the copy `model`"),
+        ({"adapter_config.json": "{}"}, "holds an adapter alone: serve it by a routes file, or the copy `model`"),
         ({}, "holds no config.json"),
         ({"config.json": "{"}, "is no JSON: download the release again"),
     ],
