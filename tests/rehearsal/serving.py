@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from tests.rehearsal.conftest import Home
 
 
 @contextmanager
-def served(home: Home, run: str, log: Path) -> Iterator[tuple[httpx2.Client, "subprocess.Popen[str]"]]:
-    """A client of a gateway that is ready."""
+def served(home: Home, words: Sequence[str], log: Path) -> Iterator[tuple[httpx2.Client, "subprocess.Popen[str]"]]:
+    """A client of a gateway that is ready. `words` of its command line say what it serves."""
     port = free_port()
     with log.open("w", encoding="utf-8") as said:
         process = subprocess.Popen(
-            home.command("gateway", run, "--port", str(port)),
+            home.command("gateway", *words, "--port", str(port)),
             env=home.variables,
             stdout=said,
             stderr=said,

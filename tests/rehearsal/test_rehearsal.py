@@ -130,7 +130,7 @@ def test_the_served_model_answers_as_it_was_judged(run: Run, shared_home: Home, 
     """Greedy answers of vLLM, kept to the form, are those that transformers gave when the model was judged."""
     skip_without_vllm()
     judged = json.loads(Path(run(0)["release"], "evaluation.json").read_text(encoding="utf-8"))
-    with served(shared_home, run(0)["run"], tmp_path / "log") as (client, process):
+    with served(shared_home, [run(0)["run"]], tmp_path / "log") as (client, process):
         for sample in judged["samples"][:4]:
             symbol, _, date = sample["example_id"].partition("-")
             found = client.post("/v1/forecast", json={"symbol": symbol, "date": date}).json()
