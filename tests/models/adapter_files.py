@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 WIDE, NARROW = 8, 4
 LAYER = "model.layers.0.self_attn.{}_proj"
@@ -32,7 +33,7 @@ def write_base(folder: Path, note: str = "") -> Path:
     return folder
 
 
-def write_adapter(folder: Path, rank: int = 2, narrow: int = NARROW, **config: object) -> Path:
+def write_adapter(folder: Path, rank: int = 2, narrow: int = NARROW, **config: Any) -> Path:
     """An adapter of `write_base`'s layer. `narrow` is the length of values that it was made for."""
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({**CONFIG, "r": rank, **config}))

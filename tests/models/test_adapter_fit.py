@@ -1,6 +1,7 @@
 """An adapter that does not belong to a base is told by the files alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_names_of_layers_may_begin_otherwise_in_a_model_s_files(tmp_path: Path) 
         ({"r": "2"}, "r is '2', which is no rank"),
     ],
 )
-def test_more_or_less_than_lora_is_refused(tmp_path: Path, config: dict[str, object], message: str) -> None:
+def test_more_or_less_than_lora_is_refused(tmp_path: Path, config: dict[str, Any], message: str) -> None:
     adapter = write_adapter(tmp_path / "adapter", **config)
     with pytest.raises(ConfigError, match=f"adapter_config.json: {message}"):
         adapter_rank(adapter)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
 
@@ -41,16 +42,8 @@ def test_adapters_of_one_engine_answer_each_as_itself(home: Home, tmp_path: Path
         models[name] = {"release": str(release_adapter(held, tmp_path / "base")), "weights": "adapter"}
     (tmp_path / "routes.yaml").write_text(yaml.safe_dump({"models": models}, sort_keys=False))
     with served(home, ["--routes", str(tmp_path / "routes.yaml")], tmp_path / "log") as (client, process):
-        found: dict[str, list[str]] = {}
-        for name in ADAPTERS:
-            found[name] = []
-            for prompt in PROMPTS:
-                turns = [{"role": "user", "content": prompt}]
-                body = {"model": name, "messages": turns, "temperature": 0, "max_tokens": TOKENS}
-                reply = client.post("/v1/chat/completions", json=body)
-                assert reply.status_code == 200, reply.text
-                found[name].append(reply.json()["choices"][0]["message"]["content"])
-        base = client.post("/v1/chat/completions", json={"model": ".base", "messages": turns, "max_tokens": 1})
+        found = {name: [answer(client, name, prompt) for prompt in PROMPTS] for name in ADAPTERS}
+        base = ask(client, ".base", PROMPTS[0])
         starts = [line for line in client.get("/metrics").text.splitlines() if line.startswith("cortex_engine_starts{")]
         process.terminate()
         assert process.wait(timeout=60) == 0
@@ -60,6 +53,18 @@ def test_adapters_of_one_engine_answer_each_as_itself(home: Home, tmp_path: Path
     assert not any(set(one) & set(other) for at, one in enumerate(texts) for other in texts[at + 1 :])
     assert base.status_code == 404, "the base answers nobody"
     assert starts == [f'cortex_engine_starts{{engine="{ADAPTERS[0]}"}} 1.0']
+
+
+def ask(client: httpx2.Client, model: str, prompt: str) -> httpx2.Response:
+    turns = [{"role": "user", "content": prompt}]
+    body = {"model": model, "messages": turns, "temperature": 0, "max_tokens": TOKENS}
+    return client.post("/v1/chat/completions", json=body)
+
+
+def answer(client: httpx2.Client, model: str, prompt: str) -> str:
+    reply = ask(client, model, prompt)
+    assert reply.status_code == 200, reply.text
+    return reply.json()["choices"][0]["message"]["content"]
 
 
 def readable(text: str) -> str:
