@@ -4,13 +4,12 @@ import datetime as dt
 import json
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from loguru import logger
@@ -20,17 +19,10 @@ from cortex.domains.markets.config import DuneConfig
 from cortex.domains.markets.dune import DuneSource
 from cortex.domains.markets.live import pull
 from cortex.errors import CortexError
+from tests.domains.markets.reply_server import Reply, replying
 
 TODAY = dt.date(2022, 3, 1)
 KEY = "right"
-
-
-class Reply(NamedTuple):
-    """One HTTP reply."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = {}
 
 
 @dataclass
@@ -114,34 +106,12 @@ def _json(found: Any) -> Reply:
 def serving() -> Iterator[Dune]:
     state = Dune()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._reply(None)
+    def respond(path: str, headers: Message, body: Any) -> Reply:
+        place = urlsplit(path)
+        return state.answer(place.path, parse_qs(place.query), body, headers.get("x-dune-api-key"))
 
-        def do_POST(self) -> None:
-            self._reply(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null"))
-
-        def _reply(self, body: Any) -> None:
-            place = urlsplit(self.path)
-            reply = state.answer(place.path, parse_qs(place.query), body, self.headers.get("x-dune-api-key"))
-            self.send_response_only(reply.status)
-            for name, value in {"Date": self.date_time_string(), **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with replying(respond) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def source(dune: Dune, folder: Path, key: str = KEY, query: int = 7, fresh: bool = False) -> DuneSource:

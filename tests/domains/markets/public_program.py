@@ -16,7 +16,8 @@ from cortex.domains.markets.public import PublicSource
 from cortex.domains.markets.sources import open_source
 from cortex.errors import CortexError
 from cortex.settings import Settings
-from tests.domains.markets.public_server import Reply, Services, serving_public
+from tests.domains.markets.public_server import Services, serving_public
+from tests.domains.markets.reply_server import Reply
 
 TODAY = dt.date(2023, 12, 1)
 FAULTS = {

@@ -2,27 +2,20 @@
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from email.message import Message
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.domains.markets.reply_server import Reply, replying
 
 DAY = 86_400
 FIRST = dt.datetime(2022, 1, 1, tzinfo=dt.UTC)
 LISTED = {"BTC": 100.0, "ETH": 10.0, "NEAR": 1.0}
 CHAINS = {"Bitcoin": 1e6, "Ethereum": 1e9, "Near": 1e5}
 MOST_CANDLES = 300
-
-
-class Reply(NamedTuple):
-    """One HTTP reply."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = {}
 
 
 @dataclass
@@ -102,26 +95,9 @@ def serving_public() -> Iterator[Services]:
     """Serve on a free port until the block is left."""
     state = Services()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            place = urlsplit(self.path)
-            reply = state.answer(unquote(place.path), parse_qs(place.query))
-            self.send_response_only(reply.status)
-            usual = {"Content-Type": "application/json", "Date": self.date_time_string()}
-            for name, value in {**usual, **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body)
+    def respond(path: str, headers: Message, body: Any) -> Reply:
+        place = urlsplit(path)
+        return state.answer(unquote(place.path), parse_qs(place.query))
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with replying(respond) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
