@@ -13,6 +13,7 @@ import sys
 from itertools import groupby
 from typing import Any
 
+import torch.distributed as dist
 from accelerate.utils import FullyShardedDataParallelPlugin
 from peft import LoraConfig
 from trl import DPOConfig, GRPOConfig
@@ -65,6 +66,8 @@ def _rank(rank: int, processes: int, port: int, cases: list[dict[str, Any]], ans
     refusals = {case["name"]: refusal(case["kind"], case["arguments"]) for case in cases}
     if rank == 0:
         answers.put(refusals)
+    if dist.is_initialized():
+        dist.barrier()  # a rank that leaves while others still join makes their joining fail
 
 
 def main() -> None:
