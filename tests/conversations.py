@@ -1,6 +1,6 @@
 """Conversations of one question each, for tests."""
 
-from cortex.domains.domain import Conversation, Message
+from cortex.domains.question import Conversation, Message
 
 
 def ask(*questions: str) -> tuple[Conversation, ...]:

@@ -7,7 +7,7 @@ import httpx2
 
 from cortex.benching.bench_target import BenchTarget
 from cortex.benching.stream_request import Ask, send
-from cortex.domains.domain import Conversation, Message
+from cortex.domains.question import Conversation, Message
 from cortex.errors import DataError
 
 _TEXT = (

@@ -15,7 +15,7 @@ from cortex.benching.load_levels import Level
 from cortex.benching.server_memory import Memory, MemoryMeter
 from cortex.benching.slo import Objective
 from cortex.benching.stream_request import Ask, send
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.errors import ConfigError, UsageError
 
 _WARM_UPS = 3

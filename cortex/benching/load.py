@@ -12,7 +12,7 @@ from cortex.benching.bench_target import BenchTarget
 from cortex.benching.load_levels import Level
 from cortex.benching.request_record import RequestRecord
 from cortex.benching.stream_request import Ask, send
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import httpx2
 
 from cortex.benching.bench_target import BenchTarget, answer_fault, describe
 from cortex.benching.request_record import Fault, RequestRecord
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.limits import MIB, read_json
 from cortex.text import harmless
 

@@ -8,8 +8,9 @@ from statistics import fmean
 
 import polars as pl
 
-from cortex.domains.domain import Domain, Example, Question
+from cortex.domains.domain import Domain
 from cortex.domains.example_columns import check_examples, read_rows
+from cortex.domains.question import Example, Question
 from cortex.errors import CortexError, describe_fault
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings

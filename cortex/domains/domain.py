@@ -1,18 +1,19 @@
 """The contract between the kit and a domain: everything that the kit asks of a domain."""
 
-import datetime as dt
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
+from cortex.domains.endpoint import Endpoint
 from cortex.domains.feedback_section import Feedback, read_feedback
+from cortex.domains.label_finding import Finding
 from cortex.domains.outcome_reading import Outcomes
-from cortex.domains.view import FormField, Judged, View, fact
+from cortex.domains.question import Conversation, Example, Question
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -30,61 +31,8 @@ if TYPE_CHECKING:
 
     Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
-Split = Literal["train", "validation", "test"]
-
 DESCRIPTION = "dataset.json"
 """The file that describes a dataset, beside its examples."""
-
-
-class Message(NamedTuple):
-    """One turn of a conversation, in the words of chat templates."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-
-
-Conversation = tuple[Message, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """Everything that a model, a teacher and the check of a label may see."""
-
-    id: str
-    messages: Conversation
-
-    @property
-    def text(self) -> str:
-        """The last turn, which an answer follows."""
-        return self.messages[-1].content
-
-
-@dataclass(frozen=True)
-class AskedQuestion(Question):
-    """A question that a service was asked, with what an example of it needs besides its messages."""
-
-    values: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    """Values of the domain's own columns, such as a symbol and its features."""
-    at: dt.datetime | None = None
-    """The question's own time, where it is not the time of the request: that of a bar in the past."""
-
-
-@dataclass(frozen=True)
-class Example(Question):
-    """A question with its truth, which only judging may see."""
-
-    truth: JsonValue
-    """None where no reply is true, as in a conversation: grades then depend on the reply alone, and DPO's pairs come
-    from `Domain.preferred`."""
-    split: Split = "train"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Grade of a label as an example for SFT, with the reasons for any grade below `accepted`."""
-
-    grade: Literal["accepted", "flagged", "rejected"]
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,7 +252,7 @@ class Domain(Section, ABC):
         """The domain's own figures on the page."""
         return ()
 
-    def endpoint(self, dataset: Mapping[str, Any], seed: int, settings: Settings) -> "Endpoint":
+    def endpoint(self, dataset: Mapping[str, Any], seed: int, settings: Settings) -> Endpoint:
         """The domain's side of a service of models that were trained on it.
 
         `dataset` is the description of the data that they were trained on, `seed` that of their run.
@@ -338,71 +286,3 @@ class Domain(Section, ABC):
         if values.get("feedback") is None:
             values.pop("feedback", None)
         return values
-
-
-class PlainRequest(Section):
-    """A question in the domain's own words."""
-
-    question: str = Field(min_length=1, max_length=200_000)
-    """The text that the model answers."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A reply as a service hands it on."""
-
-    answer: Mapping[str, JsonValue]
-    """The answer's values by name."""
-    reasoning: str | None = None
-    """The steps before the answer, where the domain tells them apart."""
-    uncertainty: float | None = None
-    """As `Domain.uncertainty`, of this answer."""
-
-
-class Endpoint:
-    """Reads a domain's requests and replies. A domain whose requests are more than a text derives from it."""
-
-    request: ClassVar[type[Section]] = PlainRequest
-    """The body of a request."""
-    alias: ClassVar[str | None] = None
-    """A second path of the endpoint, where no other domain of the release has it."""
-    pattern: str | None = None
-    """A regular expression of replies in the requested form, to which decoding keeps; None for free text."""
-
-    def __init__(self, domain: Domain) -> None:
-        self.domain = domain
-        self.record: Mapping[str, JsonValue] = {}
-        """The judges' `details` of the model that answers, by which `read` calibrates; the service sets it."""
-
-    def question(self, request: Section) -> Question:
-        """The question of a request, as a dataset would hold it. It may read files, and so take seconds at first.
-
-        Raises:
-            DataError: the request asks for something that the domain does not have; the message says what it has.
-        """
-        assert isinstance(request, PlainRequest)
-        return Question("request", (Message("user", request.question),))
-
-    def read(self, reply: str) -> Reading:
-        """The answer in a reply.
-
-        Raises:
-            DataError: the reply is not in the form that was asked for.
-        """
-        return Reading({"text": reply})
-
-    def form(self) -> tuple[FormField, ...]:
-        """The fields of a request, for people to fill in. It may read files, as `question` does."""
-        return (FormField(name="question", label="Question", kind="text"),)
-
-    def view(self, request: Section, reading: Reading | None, judged: Judged) -> View:
-        """An answer for people: in words, and beside how the model fared out of sample.
-
-        `reading` is None where the answer is held back. It may read files, as `question` does.
-        """
-        facts = () if reading is None else tuple(fact(name, value) for name, value in reading.answer.items())
-        return View(facts=facts, remarks=judged.remarks(), shares=judged.shares())
-
-    def finding(self, question: Question, reply: str) -> Finding:
-        """The grade of a reply by everything but the truth: an answer that is `rejected` is held back."""
-        return self.domain.imitable(question, reply)

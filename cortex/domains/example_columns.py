@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from cortex.domains.domain import Example, Message, Split
+from cortex.domains.question import Example, Message, Split
 from cortex.errors import DataError
 
 EXAMPLES = "examples.parquet"

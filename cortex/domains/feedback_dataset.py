@@ -16,9 +16,9 @@ from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.open_store import open_store
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset_description import read_description, write_description
-from cortex.domains.domain import Conversation
 from cortex.domains.example_columns import EXAMPLES, SCHEMA, ExamplesCheck
 from cortex.domains.feedback_section import Feedback
+from cortex.domains.question import Conversation
 from cortex.errors import ConfigError, DataError
 from cortex.settings import Settings
 

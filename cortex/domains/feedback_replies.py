@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from cortex.domains.domain import Conversation, Message, Question
+from cortex.domains.question import Conversation, Message, Question
 
 REPLIES = "feedback.jsonl"
 """The file of replies in the folder of a dataset that draws on feedback."""

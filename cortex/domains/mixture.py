@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
-from cortex.domains.domain import Built, Conversation, Domain, Example, Exemplars, Finding, OnProgress, Question
+from cortex.domains.domain import Built, Domain, Exemplars, OnProgress
 from cortex.domains.domain_field import read_field
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.registry import read_domain
 from cortex.errors import DataError
 from cortex.evaluation.card_words import CardWords

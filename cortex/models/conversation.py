@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from cortex.domains.domain import Conversation, Message
 from cortex.domains.example_columns import read_rows
+from cortex.domains.question import Conversation, Message
 
 
 def chat(prompt: Conversation) -> list[dict[str, str]]:

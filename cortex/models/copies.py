@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Literal
 
 from cortex.artifacts.manifest import Manifest
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain
+from cortex.domains.question import Example
 from cortex.profiles.export_section import Gguf, Gptq
 
 SUMMARY = "export.json"

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import kl_div
 from transformers import PreTrainedTokenizerBase
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.models.conversation import chat
 
 

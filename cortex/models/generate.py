@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.models.conversation import chat
 
 

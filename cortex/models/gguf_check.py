@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.models.conversation import chat
 from cortex.models.divergence import Exchange, stored_log_probs
 from cortex.models.gguf_file import UnfitError

@@ -6,7 +6,7 @@ A server cannot prove which weights it serves; answers under a model's name are 
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.errors import ConfigError
 from cortex.models.sampling import Answers, Batch, derive_seed
 from cortex.profiles.sampling_section import Sampling

@@ -14,7 +14,7 @@ from subprocess import PIPE
 from pydantic import BaseModel, ConfigDict
 
 from cortex.checkpoints.trainer_command import trainer_environment
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.errors import ConfigError, StageError
 from cortex.models.sampling import Answers, Batch, SampledModel
 from cortex.process import running

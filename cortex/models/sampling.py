@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cortex.bases.base_model import base_artifact
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.models.model_files import is_adapter
 from cortex.runs.context import RunContext
 

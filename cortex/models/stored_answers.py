@@ -9,7 +9,7 @@ from loguru import logger
 
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import MissingObjectError, StoreError
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.limits import KEPT_ANSWERS_BYTES, read_file, read_json
 from cortex.models.open_sampler import open_sampler
 from cortex.models.sampling import Answers, Asked, Batch, SampledModel

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.models.conversation import chat
 from cortex.models.loading import load_tokenizer
 

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, Field, JsonValue
 
-from cortex.domains.domain import Endpoint, Question, Reading
+from cortex.domains.endpoint import Endpoint, Reading
+from cortex.domains.question import Question
 from cortex.domains.view import View
 from cortex.errors import CortexError, DataError
 from cortex.section import Section

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, create_model
 
-from cortex.domains.domain import Endpoint
+from cortex.domains.endpoint import Endpoint
 from cortex.section import Items, Section
 from cortex.serving.answers import Answered
 from cortex.serving.callers import DomainCaller

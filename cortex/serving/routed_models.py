@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cortex.artifacts.store import Store
 from cortex.artifacts.trust import Trust
-from cortex.domains.domain import Endpoint
+from cortex.domains.endpoint import Endpoint
 from cortex.errors import ConfigError
 from cortex.models.model_files import ADAPTER
 from cortex.section import nearest

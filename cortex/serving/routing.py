@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import Request
 from pydantic import ValidationError
 
-from cortex.domains.domain import Question
+from cortex.domains.question import Question
 from cortex.section import Section
 from cortex.serving.answers import Answered, Asked, Route, Usage, answer_here
 from cortex.serving.callers import Caller

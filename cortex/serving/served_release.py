@@ -10,7 +10,8 @@ from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.trust import Trust, read_signature
 from cortex.artifacts.verify import verify
 from cortex.domains.dataset import describe_part, read_description
-from cortex.domains.domain import DESCRIPTION, Endpoint
+from cortex.domains.domain import DESCRIPTION
+from cortex.domains.endpoint import Endpoint
 from cortex.domains.view import Judged
 from cortex.errors import DataError, UsageError
 from cortex.evaluation.record import JSON_NAME, Evaluation

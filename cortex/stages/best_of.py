@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cortex.domains.domain import Conversation, Domain, Example, Finding
+from cortex.domains.domain import Domain
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Conversation, Example
 from cortex.teaching.completion import Completion
 
 SAMPLES = "samples.jsonl"

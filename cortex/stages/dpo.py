@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cortex.domains.dataset import read_split
-from cortex.domains.domain import Domain, Example, Question
+from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.feedback_replies import FeedbackReply, read_replies
+from cortex.domains.question import Example, Question
 from cortex.errors import DataError
 from cortex.models.conversation import chat
 from cortex.models.sampling import Asked, trained_model

@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cortex.domains.dataset import describe_part, read_description, read_split
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
+from cortex.domains.question import Example
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Grades

@@ -17,8 +17,8 @@ from typing import Any
 from cortex.bases.base_model import base_folder
 from cortex.checkpoints.items import Items, lay_out
 from cortex.domains.dataset import read_split
-from cortex.domains.domain import Example
 from cortex.domains.example_columns import read_rows
+from cortex.domains.question import Example
 from cortex.errors import DataError
 from cortex.models.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, refuse_copy, write_summary
 from cortex.models.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from cortex.domains.dataset import read_split
-from cortex.domains.domain import Domain, Question
+from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.feedback_replies import read_replies
+from cortex.domains.question import Question
 from cortex.profiles.teacher_section import Quality
 from cortex.runs.context import RunContext
 from cortex.settings import Settings

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cortex.domains.domain import Conversation, Domain, Example
+from cortex.domains.domain import Domain
+from cortex.domains.question import Conversation, Example
 from cortex.errors import DataError
 from cortex.stages.best_of import SAMPLES
 

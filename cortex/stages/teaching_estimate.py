@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.fleet.capacity.lengths import FILLED, usual_answer
 from cortex.profiles.profile import Profile
 from cortex.stages.teacher_endpoints import describe_provider

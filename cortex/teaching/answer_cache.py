@@ -9,7 +9,7 @@ from typing import Any
 
 from loguru import logger
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.usage import Usage

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, cast
 
 import openai
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.usage import Price
 from cortex.text import harmless

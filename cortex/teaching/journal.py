@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from loguru import logger
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.teaching.completion import Completion, Kind, replace_surrogates
 from cortex.teaching.purse import Bill
 from cortex.teaching.usage import Usage

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortex.domains.domain import Conversation, Domain, Finding, Message, Question
+from cortex.domains.domain import Domain
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Conversation, Message, Question
 from cortex.errors import DataError
 from cortex.teaching.completion import Completion, Kind
 from cortex.teaching.purse import Purse

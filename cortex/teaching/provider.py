@@ -8,7 +8,7 @@ from decimal import Decimal
 from loguru import logger
 
 from cortex.artifacts.patience import Patience
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.teaching.chat import ChatClient, Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.purse import Bill, Purse

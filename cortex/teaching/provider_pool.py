@@ -13,7 +13,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 from cortex.teaching.answer_cache import AnswerCache, cache_key
 from cortex.teaching.chat import ChatClient, Endpoint
 from cortex.teaching.completion import Completion

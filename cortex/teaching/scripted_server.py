@@ -11,7 +11,8 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cortex.domains.domain import Domain, Message, Question
+from cortex.domains.domain import Domain
+from cortex.domains.question import Message, Question
 from cortex.domains.registry import read_domain
 
 MODEL = "scripted-teacher"

@@ -20,7 +20,8 @@ from loguru import logger
 
 from cortex.artifacts.outage import Outage
 from cortex.artifacts.patience import Patience
-from cortex.domains.domain import Conversation, Domain
+from cortex.domains.domain import Domain
+from cortex.domains.question import Conversation
 from cortex.errors import BudgetError, ConfigError, DataError, StageError
 from cortex.process import running
 from cortex.teaching.answer_cache import AnswerCache, cache_key

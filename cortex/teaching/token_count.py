@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from cortex.domains.domain import Conversation
+from cortex.domains.question import Conversation
 
 LETTERS, DIGITS = 6, 3
 """Most letters and digits of a piece that counts as one token, as in the vocabularies of current models."""

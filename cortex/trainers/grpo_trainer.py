@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from trl import GRPOTrainer
 
 from cortex.checkpoints.rules import ANSWER_LOSS, EVAL
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain
+from cortex.domains.question import Example
 from cortex.evaluation.graded import Graded
 from cortex.models.conversation import conversation
 from cortex.tracking.samples import SampleWriter

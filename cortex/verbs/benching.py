@@ -18,7 +18,7 @@ from cortex.verbs.options import INTERRUPTED, AsJson, require_folder, write_plot
 if TYPE_CHECKING:
     from cortex.benching.bench_sweep import BenchPlan, Measured
     from cortex.benching.bench_target import BenchTarget
-    from cortex.domains.domain import Conversation
+    from cortex.domains.question import Conversation
 
 app = typer.Typer(help="Measure a server under load.", no_args_is_help=True)
 

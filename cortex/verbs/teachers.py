@@ -13,7 +13,7 @@ from cortex.verbs.options import AsJson, Set, read_path
 
 if TYPE_CHECKING:
     from cortex.console import Console
-    from cortex.domains.domain import Conversation
+    from cortex.domains.question import Conversation
     from cortex.profiles.profile import Profile
     from cortex.settings import Settings
     from cortex.stages.teaching_estimate import TeachingEstimate

@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from cortex.domains.domain import Message
+from cortex.domains.question import Message
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.purse import Purse
 from cortex.teaching.teacher import ask

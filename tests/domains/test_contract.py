@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cortex.domains.contract import Kept, check_domain
-from cortex.domains.domain import Built, Domain, Finding
+from cortex.domains.domain import Built, Domain
+from cortex.domains.label_finding import Finding
 from cortex.domains.registry import known_domains, read_domain
 from cortex.domains.scaffold import scaffold
 from cortex.evaluation.graded import Graded

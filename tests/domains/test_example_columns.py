@@ -4,8 +4,8 @@ import re
 import polars as pl
 import pytest
 
-from cortex.domains.domain import Example, Message
 from cortex.domains.example_columns import check_examples, examples_frame, read_rows, split_of
+from cortex.domains.question import Example, Message
 from cortex.errors import DataError
 
 EXAMPLES = [

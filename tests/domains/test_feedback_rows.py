@@ -15,12 +15,13 @@ from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
 from cortex.artifacts.open_store import open_store
 from cortex.domains.dataset import build_dataset, read_description, read_examples
-from cortex.domains.domain import Domain, Message
+from cortex.domains.domain import Domain
 from cortex.domains.feedback_dataset import KIND, PREFIX, FeedbackExample, split_by_time, write_feedback
 from cortex.domains.feedback_replies import read_replies
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.examples import ORACLE
 from cortex.domains.mixture import read_described
+from cortex.domains.question import Message
 from cortex.errors import ConfigError, DataError, VerificationError
 from cortex.settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from cortex.domains.domain import Example, Message, Question
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import ProtocolError, parse_answer
+from cortex.domains.question import Example, Message, Question
 from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.journal import open_journal
 from cortex.teaching.labels import SUMMARY, write_labels

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from cortex.domains.domain import Message
 from cortex.domains.example_columns import read_rows
+from cortex.domains.question import Message
 from cortex.errors import DataError
 from cortex.models.divergence import Exchange, store_log_probs
 from cortex.models.generate import generate

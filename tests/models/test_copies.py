@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cortex.domains.domain import Example, Message
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.domains.question import Example, Message
 from cortex.models.copies import (
     ExportSummary,
     judge_copy,

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from cortex.artifacts.open_store import open_store
 from cortex.domains.dataset import describe_splits
-from cortex.domains.domain import Endpoint, Finding, Question
+from cortex.domains.endpoint import Endpoint
+from cortex.domains.label_finding import Finding
 from cortex.domains.markets.domain import Markets
+from cortex.domains.question import Question
 from cortex.profiles.profile_file import load_profile
 from cortex.serving.engine import EngineCommand, free_port
 from cortex.serving.feedback.feedback_keeper import open_keeper

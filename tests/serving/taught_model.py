@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from cortex.domains.domain import Conversation, Message
+from cortex.domains.question import Conversation, Message
 from cortex.models.conversation import chat
 from cortex.models.divergence import Exchange
 from cortex.models.gguf_check import answers_in_llama, end_tokens

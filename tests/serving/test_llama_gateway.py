@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from cortex.domains.domain import Question
 from cortex.domains.markets.market_endpoint import PATTERN
+from cortex.domains.question import Question
 from cortex.errors import ConfigError
 from cortex.serving.engine import free_port
 from cortex.serving.engine_command import engine_command

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from cortex.domains.domain import Example, Message
 from cortex.domains.markets import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.domains.question import Example, Message
 from cortex.stages.best_of import choose_best, expand
 from cortex.teaching.completion import Completion
 from cortex.teaching.labels import grade

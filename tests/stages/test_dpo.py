@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from cortex.domains.domain import Domain, Example, Message
+from cortex.domains.domain import Domain
 from cortex.domains.feedback_replies import FeedbackReply, write_replies
+from cortex.domains.question import Example, Message
 from cortex.domains.scaffold import scaffold
 from cortex.stages.dpo import best_and_worst, pairs, posted_pairs
 

@@ -9,8 +9,9 @@ import pytest
 
 from cortex.artifacts.open_store import open_store
 from cortex.domains.dataset import read_examples
-from cortex.domains.domain import AskedQuestion, Domain
+from cortex.domains.domain import Domain
 from cortex.domains.markets.market_endpoint import MarketEndpoint, MarketRequest
+from cortex.domains.question import AskedQuestion
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cortex.domains.domain import Conversation, Example, Message
 from cortex.domains.markets import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.domains.question import Conversation, Example, Message
 from cortex.errors import ConfigError, DataError
 from cortex.profiles.profile import Profile, with_overrides
 from cortex.stages.best_of import SAMPLES

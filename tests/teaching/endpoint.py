@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cortex.domains.domain import Conversation, Message
 from cortex.domains.markets.scripted_teacher import answer
+from cortex.domains.question import Conversation, Message
 from cortex.teaching.chat import Endpoint
 
 PROMPTS = {f"NEAR-{number}": f"NEAR 1d day{number} flow:{number % 5 - 2} range:2.8" for number in range(40)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cortex.domains.domain import Message
+from cortex.domains.question import Message
 from cortex.teaching import journal
 from cortex.teaching.completion import Completion
 from cortex.teaching.journal import open_journal

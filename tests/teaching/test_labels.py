@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cortex.domains.domain import Message, Question
 from cortex.domains.markets import Markets
+from cortex.domains.question import Message, Question
 from cortex.errors import DataError
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion

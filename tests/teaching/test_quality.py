@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cortex.domains.domain import Finding, Message, Question
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Message, Question
 from cortex.teaching.quality.arithmetic import wrong_equations
 from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs

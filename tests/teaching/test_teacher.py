@@ -105,7 +105,7 @@ def test_what_came_before_sigkill_is_kept(refused: str | None, teacher: Teacher,
     if refused:
         teacher.script = one_odd(lambda _: error(400, "filtered"))
     program = (
-        "import json, sys; from pathlib import Path; from cortex.domains.domain import Message;"
+        "import json, sys; from pathlib import Path; from cortex.domains.question import Message;"
         "from cortex.teaching.teacher import Endpoint, ask;"
         "prompts = {key: (Message('user', text),) for key, text in json.loads(sys.argv[2]).items()};"
         "ask(Endpoint(**json.loads(sys.argv[1])), prompts, Path(sys.argv[3]), lambda *_: None)"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cortex.domains.domain import Message
+from cortex.domains.question import Message
 from cortex.profiles.profile import Profile, with_overrides
 from cortex.stages.teacher_endpoints import describe_provider
 from cortex.stages.teaching_estimate import estimate_teaching

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
-from cortex.domains.domain import Built, Domain, Example, Exemplars, Finding, Question, Split
+from cortex.domains.domain import Built, Domain, Exemplars
 from cortex.domains.gym.task_config import Style, Task
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Example, Question, Split
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale

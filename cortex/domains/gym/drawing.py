@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 from pydantic import JsonValue
 
-from cortex.domains.domain import Example, Message, Split
 from cortex.domains.example_columns import SCHEMA, SPLITS
 from cortex.domains.gym.compact_forms import compact_form
 from cortex.domains.gym.generators import Address, entry_at
 from cortex.domains.gym.replies import INSTRUCTIONS
 from cortex.domains.gym.task_config import Style, Task
+from cortex.domains.question import Example, Message, Split
 from cortex.errors import DataError
 
 APART = 2 * 10**7

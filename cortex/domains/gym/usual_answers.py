@@ -4,8 +4,8 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from cortex.domains.domain import Example
 from cortex.domains.gym.generators import Address
+from cortex.domains.question import Example
 
 
 def thoughtless_answers(train: Sequence[Example], test: Sequence[Example]) -> Mapping[str, list[str]]:

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import JsonValue, PrivateAttr
 
-from cortex.domains.domain import (
-    Built,
-    BuiltParts,
-    Conversation,
-    Domain,
-    Example,
-    Exemplars,
-    Finding,
-    OnProgress,
-    Question,
-    Workspace,
-)
+from cortex.domains.domain import Built, BuiltParts, Domain, Exemplars, OnProgress, Workspace
+from cortex.domains.label_finding import Finding
 from cortex.domains.markets.config import (
     DataConfig,
     DuneConfig,
@@ -30,6 +20,7 @@ from cortex.domains.markets.config import (
 )
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.domains.question import Conversation, Example, Question
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -38,7 +29,7 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from cortex.domains.domain import Endpoint
+    from cortex.domains.endpoint import Endpoint
     from cortex.domains.outcome_reading import Outcomes
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples

@@ -1,9 +1,10 @@
 """Replies of known worth to a market's question."""
 
-from cortex.domains.domain import Example, Exemplars
+from cortex.domains.domain import Exemplars
 from cortex.domains.markets.grounding import readings
 from cortex.domains.markets.outcomes import rise
 from cortex.domains.markets.protocol import Answer, render_answer
+from cortex.domains.question import Example
 
 
 def exemplars(example: Example) -> Exemplars:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import polars as pl
 from pydantic import ConfigDict, Field, model_validator
 
-from cortex.domains.domain import AskedQuestion, Domain, Endpoint, Message, Question, Reading
+from cortex.domains.domain import Domain
+from cortex.domains.endpoint import Endpoint, Reading
 from cortex.domains.markets.account import quoted, shortened
 from cortex.domains.markets.closing import bar_id
 from cortex.domains.markets.config import DataConfig, Style
@@ -24,6 +25,7 @@ from cortex.domains.markets.market_view import (
 )
 from cortex.domains.markets.protocol import ProtocolError, parse_answer, render_prompts
 from cortex.domains.markets.sources import open_source
+from cortex.domains.question import AskedQuestion, Message, Question
 from cortex.domains.view import FormField, Judged, View
 from cortex.errors import CortexError, DataError
 from cortex.section import Section, nearest

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cortex.domains.domain import Reading
+from cortex.domains.endpoint import Reading
 from cortex.domains.markets.bars import DAY, FIXING, Bar
 from cortex.domains.markets.forecasts import ROSE, ROSE_OF_ALL
 from cortex.domains.markets.spans import Span

@@ -1,6 +1,6 @@
 """Grades of a teacher's answers: fit to imitate or not. They know the prompt and the answer, never the outcome."""
 
-from cortex.domains.domain import Finding
+from cortex.domains.label_finding import Finding
 from cortex.domains.markets.grounding import citations
 from cortex.domains.markets.protocol import ProtocolError, parse_answer
 from cortex.domains.markets.reward_weights import RewardWeights

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cortex.domains.domain import Domain, Message
+from cortex.domains.domain import Domain
 from cortex.domains.feedback_dataset import FeedbackExample
 from cortex.domains.outcome_reading import Outcomes
+from cortex.domains.question import Message
 from cortex.errors import DataError
 from cortex.serving.feedback.feedback_index import Posted
 from cortex.serving.feedback.feedback_records import AnswerRecord, Record, read_record_file

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Request
 
-from cortex.domains.domain import AskedQuestion, Question
+from cortex.domains.question import AskedQuestion, Question
 from cortex.serving.callers import Caller
 from cortex.serving.engine_client import OnReplies
 from cortex.serving.feedback.feedback_keeper import FeedbackKeeper

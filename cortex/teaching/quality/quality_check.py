@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cortex.domains.domain import Finding, Question
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Question
 from cortex.teaching.quality.arithmetic import wrong_equations
 from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs

@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from cortex.domains.domain import Built, Domain, Example, Exemplars, Finding, Message, Question
+from cortex.domains.domain import Built, Domain, Exemplars
 from cortex.domains.example_columns import examples_frame, read_rows, split_of
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Example, Message, Question
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Scale
 from cortex.settings import Settings

@@ -4,9 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from cortex.domains.domain import Example, Message
 from cortex.domains.gym.domain import Gym
 from cortex.domains.gym.generators import Address, entry_at
+from cortex.domains.question import Example, Message
 from cortex.domains.registry import read_domain
 from cortex.settings import Settings
 

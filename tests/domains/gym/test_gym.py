@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from cortex.domains.dataset import build_dataset, describe_dataset, read_split
-from cortex.domains.domain import Message, Question
 from cortex.domains.example_columns import read_rows
 from cortex.domains.gym.compact_forms import COMPACT
 from cortex.domains.gym.drawing import APART, share
@@ -18,6 +17,7 @@ from cortex.domains.gym.faulty_answers import misled
 from cortex.domains.gym.generators import SIZE, Address
 from cortex.domains.gym.replies import write_reply
 from cortex.domains.gym.task_config import Task
+from cortex.domains.question import Message, Question
 from cortex.errors import CortexError
 from cortex.evaluation.grades import Grades
 from cortex.settings import CHECKOUT, Settings

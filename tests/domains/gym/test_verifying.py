@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cortex.domains.domain import Example, Message
 from cortex.domains.example_columns import read_rows
 from cortex.domains.gym.faulty_answers import misled
 from cortex.domains.gym.refused_tasks import EVALUATED
 from cortex.domains.gym.replies import write_reply
+from cortex.domains.question import Example, Message
 from cortex.errors import CortexError
 from tests.domains.gym.asking import first_question, gym, rows
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cortex.domains.domain import Reading
+from cortex.domains.endpoint import Reading
 from cortex.domains.markets.bars import DAY, FIXING, bar_of
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.market_endpoint import MarketRequest

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cortex.domains.domain import Finding
+from cortex.domains.label_finding import Finding
 from cortex.errors import DataError, VerificationError
 from cortex.teaching.labels import decided
 from cortex.teaching.review.agreement import RULES, agreements
