@@ -34,8 +34,8 @@ ifeq ($(shell folder="$${XDG_CACHE_HOME:-$${HOME:-/nowhere}/.cache}"; while [ ! 
 export XDG_CACHE_HOME := $(shell realpath -m "$(KIT)/cache")
 endif
 # An environment holds exactly the packages of its lock. Every file is checked against the lock's hash, and nothing is built
-# from source, since build backends are in no lock.
-INSTALL := $(VENV)/bin/uv --quiet pip sync --compile-bytecode --require-hashes --no-build
+# from source, since build backends are in no lock. Python compiles what it imports, unless it may not write it.
+INSTALL := $(VENV)/bin/uv --quiet pip sync $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode) --require-hashes --no-build
 
 ##@ Start here
 .PHONY: help

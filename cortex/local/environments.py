@@ -50,13 +50,15 @@ def environment(image: str, settings: Settings) -> Path:
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
             _run_uv("venv", "--python", sys.executable, folder)
-            # Compiled now: with a read-only venv or PYTHONDONTWRITEBYTECODE, every process would compile it again.
             # Source packages are built with the lock's own versions, whose hashes are checked like all others.
             locked = ("--requirement", lock, "--build-constraints", lock)
             overrides = lock.with_name(OVERRIDES)
             if overrides.is_file():
                 locked += ("--overrides", overrides)
-            _run_uv("pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python", *locked)
+            # A first import compiles what is used; all 16,000 files of one image take 45 s of a core. Where Python
+            # may not write what it compiles, each process would compile it again.
+            compiled = ("--compile-bytecode",) if sys.dont_write_bytecode else ()
+            _run_uv("pip", "install", *compiled, "--python", folder / "bin" / "python", *locked)
             (folder / _COMPLETE).touch()
     return folder
 

@@ -1,3 +1,4 @@
+import sys
 import threading
 from pathlib import Path
 
@@ -48,10 +49,15 @@ def test_an_environment_made_through_a_link_outlives_it(tmp_path: Path, settings
     assert str(folder) in (folder / "bin" / "activate").read_text()
 
 
-def test_what_is_installed_is_compiled(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_what_is_installed_is_compiled_where_imports_may_not_write(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, forbidden: bool
+) -> None:
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", forbidden)
     image(tmp_path, locked(make_wheel(tmp_path, "tiny", "1.0", {"tiny.py": ""})))
-    assert list(environment("small", settings).glob("lib/python*/site-packages/__pycache__/tiny.*.pyc"))
+    compiled = list(environment("small", settings).glob("lib/python*/site-packages/__pycache__/tiny.*.pyc"))
+    assert bool(compiled) == forbidden
 
 
 def test_a_pin_that_is_overridden_is_not_installed(
