@@ -9,7 +9,7 @@ from typing import TypeVar
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-SECONDS = 60.0
+SECONDS = 30.0
 """Seconds of all fuzz tests together, except modules with a time of their own: long enough for thousands of
 examples, short enough for every `make test`."""
 
