@@ -68,7 +68,7 @@ FURTHER = {
     "cortex.evaluation.groups": {"scipy"},
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
-    "cortex.teaching.chat": {"openai"},
+    "cortex.teaching.bounded_http": {"aiohttp", "yarl"},
     "cortex.teaching.review.agreement": {"sklearn"},
     "cortex.bases.base_client": {"huggingface_hub"},
     "cortex.bases.base_hub": {"httpx2"},

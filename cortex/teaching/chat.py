@@ -1,21 +1,15 @@
 """Client of an endpoint that speaks the OpenAI chat protocol: one request, within limits of time and size."""
 
-import asyncio
-import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, cast
-
-import openai
+from typing import Any, Literal, Self
 
 from cortex.domains.question import Conversation
+from cortex.teaching.bounded_http import BoundedHttp, NoReplyError
 from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.usage import Price
-from cortex.text import harmless
 
-REPLY_BYTES = 4 * 1024 * 1024
-"""Maximum bytes of a reply. 100,000 tokens of reasoning, given twice and escaped, are about 1.5 MB."""
+CHAT = "/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -59,85 +53,43 @@ class ChatClient:
     """A client of one endpoint, to be entered before it is used."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        # Redirects are not followed: most turn the POST into a GET, and their target must not get the key.
-        http = _BoundedClient(follow_redirects=False)
-        azure = endpoint.azure_version is not None
-        # Azure's older interface takes the key in a header of its own, and reads a Bearer token as a login.
-        headers: dict[str, Any] = {"api-key": endpoint.api_key, "Authorization": openai.Omit()} if azure else {}
-        self._client = openai.AsyncOpenAI(
-            base_url=endpoint.url,
-            api_key=endpoint.api_key,
-            max_retries=0,
-            http_client=http,
-            default_headers=headers or None,
-            default_query={"api-version": endpoint.azure_version} if azure else None,
-        )
+        self._endpoint, self._http = endpoint, open_http(endpoint)
 
     async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self._http.__aexit__(kind, error, trace)
 
     async def complete(self, prompt: Conversation, seed: int | None = None) -> Completion:
         """Send one request, and read the reply. Not every server uses the seed."""
-        endpoint = self._endpoint
-        newer = endpoint.length_key == "max_completion_tokens"
         try:
-            async with asyncio.timeout(endpoint.reply_seconds):
-                reply = await self._client.chat.completions.with_raw_response.create(
-                    model=endpoint.model,
-                    messages=cast(Any, [message._asdict() for message in prompt]),
-                    temperature=openai.omit if endpoint.temperature is None else endpoint.temperature,
-                    max_tokens=openai.omit if newer else endpoint.max_tokens,
-                    max_completion_tokens=endpoint.max_tokens if newer else openai.omit,
-                    top_p=openai.omit if endpoint.top_p is None else endpoint.top_p,
-                    seed=openai.omit if seed is None else seed,
-                )
-        except openai.APIStatusError as error:
-            response = error.response
-            return read_reply(response.status_code, response.content, response.headers)
-        except _OversizeError:
-            return Completion("odd", reason=f"a reply of more than {REPLY_BYTES:,} bytes")
-        except (TimeoutError, openai.APITimeoutError):
-            return Completion("failing", reason=f"no whole reply within {endpoint.reply_seconds:g} s")
-        except openai.APIConnectionError as error:
-            causes = list(_causes(error))
-            reason = next((harmless(cause, limit=200) for cause in reversed(causes) if str(cause).strip()), "")
-            untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
-            return Completion("denied" if untrusted else "failing", reason=reason)
-        return read_reply(reply.status_code, reply.content, reply.headers)
+            reply = await self._http.send("POST", CHAT, json=request_body(self._endpoint, prompt, seed))
+        except NoReplyError as error:
+            return error.completion
+        return read_reply(reply.status, reply.body, reply.headers)
 
 
-class _OversizeError(openai.OpenAIError):
-    """A reply is longer than `REPLY_BYTES`. OpenAI's client passes its own error types on unchanged, hence the base."""
+def open_http(endpoint: Endpoint) -> BoundedHttp:
+    """A client for the endpoint's address, with its key; to be entered."""
+    # Azure's older interface takes the key in a header of its own, and reads a Bearer token as a login.
+    azure = endpoint.azure_version is not None
+    headers = {"api-key": endpoint.api_key} if azure else {"Authorization": f"Bearer {endpoint.api_key}"}
+    query = {"api-version": endpoint.azure_version} if endpoint.azure_version is not None else {}
+    return BoundedHttp(endpoint.url, headers, endpoint.reply_seconds, query)
 
 
-class _BoundedClient(openai.DefaultAsyncHttpxClient):
-    """An HTTP client that gives whole, bounded replies: OpenAI's client would read an error's body without end."""
-
-    async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-        del stream  # the whole reply is read here
-        response = await super().send(request, stream=True, **options)
-        body = bytearray()
-        try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > REPLY_BYTES:
-                    raise _OversizeError
-        finally:
-            await response.aclose()
-        # The body is decompressed already, and must not be decoded by a charset that the reply names.
-        dropped = ("content-encoding", "content-length", "content-type", "transfer-encoding")
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in dropped]
-        return type(response)(response.status_code, headers=headers, content=bytes(body), request=request)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, the root last."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def request_body(endpoint: Endpoint, prompt: Conversation, seed: int | None) -> dict[str, Any]:
+    """The body of a request; parameters that are None are left to the server."""
+    given: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": [{"role": message.role, "content": message.content} for message in prompt],
+        "temperature": endpoint.temperature,
+        endpoint.length_key: endpoint.max_tokens,
+        "top_p": endpoint.top_p,
+        "seed": seed,
+    }
+    return {key: value for key, value in given.items() if value is not None}

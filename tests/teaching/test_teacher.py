@@ -21,7 +21,7 @@ from cortex.domains.markets import Markets
 from cortex.domains.markets.quality import check
 from cortex.domains.markets.scripted_teacher import answer
 from cortex.errors import BudgetError, ConfigError, DataError, StageError
-from cortex.teaching import chat
+from cortex.teaching import bounded_http
 from cortex.teaching.completion import Completion
 from cortex.teaching.scripted_server import Server
 from cortex.teaching.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
@@ -383,7 +383,7 @@ LARGE = {
 def test_a_reply_without_end_is_bounded(
     name: str, teacher: Teacher, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "REPLY_BYTES", 50_000)
+    monkeypatch.setattr(bounded_http, "REPLY_BYTES", 50_000)
     teacher.script = one_odd(lambda nth: LARGE[name] if nth == 1 else right(PROMPTS[ODD]))
     started = time.monotonic()
     assert go(teacher.endpoint(reply_seconds=1.0), kept) == RIGHT
