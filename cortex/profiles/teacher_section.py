@@ -10,6 +10,16 @@ from cortex.urls import check_http_url
 Kind = Literal["openai", "azure", "deepseek", "gemini", "kimi", "vllm", "other"]
 
 
+_CODES = """
+af am an ar as az ba be bg bn br bs ca cs cy da de dz el en eo es et eu fa fi fo fr fy ga gd gl gu ha he hi hr
+ht hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lg ln lo lt lv mg mk ml mn mr ms mt my ne nl nn no oc om
+or pa pl ps pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz vi vo wa xh
+yo zh zu
+"""
+LANGUAGES = frozenset(_CODES.split())
+"""Languages that the check of labels can tell, by ISO 639-1."""
+
+
 class Known(NamedTuple):
     """Properties of a kind of provider."""
 
@@ -28,6 +38,15 @@ KNOWN: dict[Kind, Known] = {
     "vllm": Known(None, "CORTEX_TEACHER_API_KEY"),
     "other": Known(None, "CORTEX_TEACHER_API_KEY"),
 }
+
+
+def _check_language(code: str) -> str:
+    if code not in LANGUAGES:
+        raise ValueError(f"{code!r} is no code of a language that can be told: write two letters, such as en, de or zh")
+    return code
+
+
+Language = Annotated[str, AfterValidator(_check_language)]
 
 
 class TokenPrice(Section):
@@ -112,6 +131,10 @@ class Quality(Section):
     """Compute sums, differences, products, quotients and percentages again; an answer with a wrong one is rejected."""
     hindsight: bool = True
     """Flag answers with dates after the prompt's latest, or with words of someone who looks back."""
+    contradiction: bool = True
+    """Flag answers that are not what their own reasoning concludes: another number, or the opposite of a word."""
+    language: Language | None = None
+    """The answers' language by its two letters, such as `en`; answers with more than a tenth in others are flagged."""
     similarity: float | None = Field(default=None, gt=0, le=1)
     """Share of four-word sequences in common with an earlier answer from which on an answer is flagged."""
     min_score: float | None = Field(default=None, ge=-0.5, le=1.75)

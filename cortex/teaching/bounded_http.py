@@ -1,6 +1,7 @@
 """HTTP requests to one service, with limits of time and size: whole replies, no redirects, no cookies.
 
-The key goes to the service's own address alone. A proxy of the environment is used, except for this machine's addresses.
+The key goes to the service's own address alone. A proxy of the environment is used, but not for this machine's
+addresses.
 """
 
 import asyncio
@@ -87,9 +88,7 @@ class BoundedHttp:
             ):
                 return HttpReply(response.status, await _read(response, limit), response.headers)
         except TimeoutError:
-            raise NoReplyError(
-                Completion("failing", reason=f"no whole reply within {self._seconds:g} s")
-            ) from None
+            raise NoReplyError(Completion("failing", reason=f"no whole reply within {self._seconds:g} s")) from None
         except aiohttp.ClientConnectorCertificateError as error:
             raise NoReplyError(Completion("denied", reason=_describe(error))) from None
         except (aiohttp.ClientError, OSError) as error:

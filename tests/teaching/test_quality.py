@@ -7,6 +7,7 @@ import pytest
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Message, Question
 from cortex.teaching.quality.arithmetic import wrong_equations
+from cortex.teaching.quality.contradiction import contradiction
 from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs
 from cortex.teaching.quality.near_duplicates import NearDuplicates
@@ -131,3 +132,30 @@ def test_a_copy_of_an_earlier_answer_is_flagged() -> None:
     assert checked.check(QUESTION, GOOD, Finding("accepted")).grade == "accepted"
     copy = checked.check(Question("r", QUESTION.messages), GOOD + " Yes.", Finding("accepted"))
     assert copy.grade == "flagged" and copy.reasons[0].endswith("the same as q")
+
+
+@pytest.mark.parametrize(
+    ("answer", "stated"),
+    [
+        ("<think>2 + 3, so the answer is 5.</think><answer>6</answer>", "5"),
+        ("<think>2 + 3, so the answer is 5.</think><answer>5</answer>", None),
+        ("<think>First I thought the answer is 6. No, the answer is 5.5 apples.</think>5.5", None),
+        ('<think>Thus my forecast: up</think><answer>{"direction": "down", "p_up": 0.4}</answer>', "up"),
+        ('<think>Thus my forecast: up</think><answer>{"direction": "up", "p_up": 0.6}</answer>', None),
+        ("<think>I conclude that prices will rise.</think><answer>fall</answer>", "prices will rise"),
+        ("<think>The answer is not 5.</think>6", None),
+        ("<think>The answer is 55%</think>0.55", None),
+        ("<think>The result is $1,200.</think>The total is 1200 dollars.", None),
+        ("<think>The answer is yes</think>No.", "yes"),
+        ("<think>The flow suggests a rise.</think>down", None),
+        ("The answer is 5. 6", None),
+        ("<think>" + "the answer is " * 20_000 + "</think>7", None),
+    ],
+)
+def test_an_answer_that_its_reasoning_excludes_is_told(answer: str, stated: str | None) -> None:
+    began = time.monotonic()
+    found = contradiction(answer)
+    assert (found and found[0]) == stated
+    assert time.monotonic() - began < 5
+    grade = check(answer, arithmetic=False).grade
+    assert grade == ("flagged" if stated else "accepted")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Question
 from cortex.teaching.quality.arithmetic import wrong_equations
+from cortex.teaching.quality.contradiction import contradiction
 from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs
+from cortex.teaching.quality.language import foreign_passages
 from cortex.teaching.quality.near_duplicates import NearDuplicates
 from cortex.text import harmless
 
@@ -17,11 +19,13 @@ _QUOTED = 200
 """Maximum characters of a quotation in a reason."""
 FOREIGN_SHARE = 0.05
 """Share of letters of other alphabets from which on an answer is flagged: names and symbols stay below."""
+OTHER_LANGUAGE = 0.1
+"""Share of letters in passages of other languages from which on an answer is flagged: a quotation stays below."""
 
 
 @dataclass(frozen=True)
 class QualityRules:
-    """Rules of a profile; the defaults check arithmetic and hindsight alone."""
+    """Rules of a profile; the defaults check arithmetic, hindsight and contradictions alone."""
 
     min_words: int = 0
     max_words: int | None = None
@@ -30,6 +34,9 @@ class QualityRules:
     """First word of the Unicode names of allowed letters, such as LATIN; None allows all."""
     arithmetic: bool = True
     hindsight: bool = True
+    contradiction: bool = True
+    language: str | None = None
+    """Code of the language by ISO 639-1; None allows all."""
     similarity: float | None = None
     min_score: float | None = None
 
@@ -68,6 +75,10 @@ class QualityCheck:
             yield f"long: {words} words"
         if rules.alphabet and (share := _foreign_share(answer, rules.alphabet)) > FOREIGN_SHARE:
             yield f"alphabet: {share:.0%} of the letters are not {rules.alphabet.lower()}"
+        if rules.language and (other := foreign_passages(answer, rules.language)) and other[1] > OTHER_LANGUAGE:
+            yield f"language: {other[1]:.0%} of the letters are not in {rules.language}, most of them in {other[0]}"
+        if rules.contradiction and (pair := contradiction(answer)):
+            yield f"contradiction: the reasoning concludes {pair[0]!r}, and the answer is {pair[1]!r}"
         prompt = "\n".join(message.content for message in question.messages)
         if rules.hindsight and (signs := hindsight_signs(prompt, answer)):
             yield f"hindsight: {_listed(signs)}"
