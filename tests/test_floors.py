@@ -69,6 +69,7 @@ FURTHER = {
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
     "cortex.teaching.bounded_http": {"aiohttp", "yarl"},
+    "cortex.teaching.quality.language": {"py3langid"},
     "cortex.teaching.review.agreement": {"sklearn"},
     "cortex.bases.base_client": {"huggingface_hub"},
     "cortex.bases.base_hub": {"httpx2"},

@@ -34,6 +34,7 @@ from cortex.runs.stage_log import keep_log
 from cortex.settings import Settings
 from cortex.stages.following import follow_stages
 from cortex.stages.publishing import publish_stage
+from cortex.stages.review_input import LABEL, require_same_review, review_input
 from cortex.stages.stage_function import stage_function
 
 LAST_WORD = Patience(deadline=20.0)
@@ -101,7 +102,9 @@ def run_stage(
     work = settings.work(run)
     with _locked(work, stage):
         # Checked before the lease is taken: if nothing is to be done, the run's holder must not lose its lease.
-        if find(store, artifact_prefix(run, name)):
+        if done := find(store, artifact_prefix(run, name)):
+            if name == LABEL:
+                require_same_review(run, profile, done)
             return False
         secret = RunSecret.of(run, settings)
         lease = Lease.take(store, run)
@@ -141,6 +144,8 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
     if missing:
         raise DataError(f"{stage.name} reads what {', '.join(missing)} makes, which is not there: run that stage first")
     made = {name: context.artifact(name) for name in inputs}
+    if LABEL in made:
+        require_same_review(context.run, context.profile, made[LABEL].manifest)
     folder = context.folder(stage.name)
     output = output_folder(context.work, stage.name)
     (output / MANIFEST).unlink(missing_ok=True)  # first, so that a half removed folder does not look complete
@@ -151,6 +156,7 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
         with terminable():
             require_gpus(stage.name, context.profile.hardware)
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
+            digests |= review_input(stage.name, context.profile)
             # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
             with _offline() if stage.name in LOADING else nullcontext():
                 stage_function(stage.name)(context, output)

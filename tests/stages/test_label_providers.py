@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.open_store import open_store
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.stages.best_of import SAMPLES
-from cortex.teaching.review.decisions import Decision, Decisions, hash_answer
+from cortex.teaching.review.decisions import Decision, Decisions, hash_answer, read_decisions
 from tests.conftest import Cortex
 from tests.teaching.endpoint import Reply, Teacher, right, serving
 
@@ -64,3 +65,16 @@ def test_a_second_run_takes_answers_from_the_cache_and_grades_from_people(tmp_pa
         assert second["teachers"]["vllm"]["from_cache"] == 40
         assert second["accepted"] == first["accepted"] - 1
         assert ["review: rejected by ann"] in [row["reasons"] for row in rows(folder / "rejected.jsonl")]
+
+        # The labels name the decisions that they were made with, and what is made of them ends once these change.
+        sealed = read_decisions(tmp_path / "review")[1]
+        assert Manifest.read(folder).inputs["review"] == sealed
+        assert cortex("run", "label", "--run", "run-2").returncode == 0
+        review.add(Decision(spurned["example_id"], hash_answer(answer), "accept", "ann", "accepted"))
+        review.seal({})
+        for stage in ("label", "sft"):
+            done = cortex("run", stage, "--run", "run-2")
+            assert (
+                done.returncode == 65 and f"labels of run run-2 were made with decisions {sealed[:12]}" in done.stderr
+            )
+            assert "start a new run" in done.stderr and "Traceback" not in done.stderr

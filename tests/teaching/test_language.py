@@ -2,7 +2,8 @@
 
 import pytest
 
-from cortex.domains.domain import Finding, Message, Question
+from cortex.domains.label_finding import Finding
+from cortex.domains.question import Message, Question
 from cortex.profiles.teacher_section import LANGUAGES
 from cortex.teaching.quality.language import foreign_passages, known_languages
 from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
