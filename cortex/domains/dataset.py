@@ -17,6 +17,7 @@ from cortex.domains.dataset_description import read_description, write_descripti
 from cortex.domains.domain import Domain, OnProgress, Workspace, ignore_progress
 from cortex.domains.example_columns import EXAMPLES, SPLITS, ExamplesCheck
 from cortex.domains.feedback_rows import FeedbackRows
+from cortex.domains.training_mix import mixed, write_mix
 from cortex.errors import DataError, UsageError
 from cortex.settings import Settings
 
@@ -48,7 +49,9 @@ def write_dataset(
         "splits": describe_splits(scan_examples(output), domain),
     }
     used = feedback.finish(output)
-    write_description(output, {**description, "feedback": used} if used else description)
+    mix = write_mix(domain, seed, scan_examples(output), output)
+    further = {"feedback": used, "mixing": mix}
+    write_description(output, {**description, **{key: value for key, value in further.items() if value}})
     return count
 
 
@@ -98,6 +101,15 @@ def read_split(
         places = pl.Series([index * total // count for index in range(count)], dtype=pl.UInt32)
         chosen = rows.with_row_index("_place").filter(pl.col("_place").is_in(places.implode()))
         return chosen.drop("_place").collect(engine="streaming")
+
+
+def read_training(folder: Path, count: int | None = None) -> pl.DataFrame:
+    """The training examples of a dataset's mix; at most `count`, as by `read_split`.
+
+    Raises:
+        DataError: as `scan_examples`.
+    """
+    return read_split(folder, "train", count, lambda rows: mixed(folder, rows))
 
 
 def describe_part(description: dict[str, Any], name: str) -> dict[str, Any]:

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BeforeValidator, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BeforeValidator,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from cortex.domains.endpoint import Endpoint
 from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
+from cortex.domains.mixing_section import Mixing
 from cortex.domains.outcome_reading import Outcomes
 from cortex.domains.question import Conversation, Example, Question
 from cortex.evaluation.card_words import CardWords
@@ -105,6 +112,8 @@ class Domain(Section, ABC):
     feedback: Annotated[Feedback | None, BeforeValidator(read_feedback)] = None
     """Feedback to learn from, beside the domain's own source: the folder or name of a dataset that `cortex feedback
     build` wrote, or a mapping."""
+    mixing: Mixing | None = None
+    """Training examples to learn from, and in what proportions. Default: all, as they occur."""
 
     scale: ClassVar[Scale]
     """Names of the domain's losses, and the baselines that they are compared with."""
@@ -112,6 +121,10 @@ class Domain(Section, ABC):
     """True where prompts may show the truth, because it is the task itself, such as a board or a set of tests."""
     measures: ClassVar[tuple[Measure, ...]] = ()
     """Figures of a model on the page and in `cortex show`, besides its loss, skill and share of valid replies."""
+    strata: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Divisions of the examples that a profile's `mixing` can name, each with its strata."""
+    outcome_time: ClassVar[str | None] = None
+    """Column of the time at which an example's truth became known; None where that is the example's own time."""
 
     @abstractmethod
     def build(self, seed: int, settings: Settings) -> Built:
@@ -208,6 +221,22 @@ class Domain(Section, ABC):
         """The rows of one part, as it built them."""
         return examples
 
+    @classmethod
+    def variants(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """The sections, by short name, that a profile's section with a list in a key stands for; {} for one."""
+        return {}
+
+    def history(self) -> str | None:
+        """Name of the history that the examples' outcomes are of: domains of one history share their splits' times.
+
+        None where order in time means nothing.
+        """
+        return None
+
+    def stratum(self, name: str) -> "pl.Expr":
+        """The stratum of each row, one of `strata[name]`, by columns that were known at the row's own time."""
+        raise NotImplementedError(f"{self.kind} names strata, and does not tell them apart")
+
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""
         return self.grade(example, turns[-1].content)
@@ -279,10 +308,17 @@ class Domain(Section, ABC):
         lost = sum(-weight * graded.parts[part] for part, weight in weights.items() if weight < 0)
         return gained - lost
 
+    @model_validator(mode="after")
+    def _mixes_its_strata(self) -> Self:
+        if self.mixing:
+            self.mixing.check_strata(self.strata)
+        return self
+
     @model_serializer(mode="wrap")
-    def _without_absent_feedback(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write a section without feedback as before there was any: its profile keeps its digest."""
+    def _without_absent_sections(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a section without feedback or mixing as before there were any: its profile keeps its digest."""
         values: dict[str, Any] = handler(self)
-        if values.get("feedback") is None:
-            values.pop("feedback", None)
+        for name in ("feedback", "mixing"):
+            if values.get(name) is None:
+                values.pop(name, None)
         return values

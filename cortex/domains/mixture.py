@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
@@ -16,7 +16,7 @@ from cortex.domains.domain import Built, Domain, Exemplars, OnProgress
 from cortex.domains.domain_field import read_field
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Conversation, Example, Question
-from cortex.domains.registry import read_domain
+from cortex.domains.registry import find_domain, read_domain
 from cortex.errors import DataError
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
@@ -34,6 +34,31 @@ Asked = TypeVar("Asked", Question, Example)
 
 MIXTURE = "mixture"
 """The `kind` of several domains. A profile writes them as `domains: [...]`."""
+
+
+def _of_each_variant(value: object) -> object:
+    """The domains of a profile, where a section that stands for several is replaced by these, with equal weights."""
+    if not isinstance(value, list | tuple):
+        return value
+    found: list[object] = []
+    for item in cast(list[object], value):
+        part = cast(dict[str, Any], item) if isinstance(item, dict) else {}
+        section = part.get("domain")
+        variants = read_variants(cast(dict[str, Any], section)) if isinstance(section, dict) else {}
+        name, weight = part.get("name"), part.get("weight", 1.0)
+        if not variants or not isinstance(weight, int | float):
+            found.append(item)
+            continue
+        found += [
+            {**part, "name": f"{name or one['kind']}-{short}", "weight": weight / len(variants), "domain": one}
+            for short, one in variants.items()
+        ]
+    return found
+
+
+def read_variants(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The sections that a domain's section stands for, by short name; {} where it is a single one's."""
+    return find_domain(str(values["kind"])).variants(values) if "kind" in values else {}
 
 
 class Part(Section):
@@ -56,7 +81,7 @@ class Mixture(Domain):
     """Several domains with weights. What is judged is judged by one of them, never by a mean over them."""
 
     kind: Literal["mixture"] = MIXTURE
-    domains: Items[Part] = Field(min_length=1)
+    domains: Annotated[Items[Part], BeforeValidator(_of_each_variant)] = Field(min_length=1)
     """The domains, in the order of reports."""
 
     scale: ClassVar[Scale] = Scale(loss="Loss", skill="Skill", clusters="clusters", reference="reference")
@@ -71,8 +96,9 @@ class Mixture(Domain):
         taken = next((part for part in self.parts() if weights.match(part)), None)
         if taken:
             raise ValueError(f"a domain called {taken!r} would share the release's folder of weights: give it a `name`")
-        if self.feedback:
-            raise ValueError("feedback is of one domain: name it in that domain's section")
+        for key in ("feedback", "mixing"):
+            if getattr(self, key):
+                raise ValueError(f"{key} is of one domain: name it in that domain's section")
         return self
 
     def parts(self) -> Mapping[str, Domain]:
@@ -90,16 +116,20 @@ class Mixture(Domain):
         from cortex.domains.dataset import describe_splits
         from cortex.domains.example_columns import check_examples
         from cortex.domains.mixing import mix
+        from cortex.domains.shared_history import purge
 
         built = {name: domain.build(seed, settings) for name, domain in self.parts().items()}
         for name, made in built.items():
             check_examples(made.examples, name)
         weights = {part.called: part.weight for part in self.domains}
-        examples = mix({name: made.examples for name, made in built.items()}, weights)
+        tables, purged = purge(self.parts(), {name: made.examples for name, made in built.items()})
+        for name, table in tables.items():
+            check_examples(table, name)
+        examples = mix(tables, weights)
         described: dict[str, Any] = {}
         for name, domain in self.parts().items():
             splits = describe_splits(self.rows_of(name, examples.lazy()), domain)
-            described[name] = {**built[name].description(), "splits": splits}
+            described[name] = {**built[name].description(), "splits": splits, **purged.get(name, {})}
         return Built(
             examples=examples,
             source={"name": MIXTURE, **{name: made.source for name, made in built.items()}},
@@ -205,5 +235,10 @@ def read_described(values: Mapping[str, Any]) -> Domain:
     Raises:
         ConfigError: as `read_domain`.
         ValidationError: a value is wrong.
+        ValueError: a list of which a section stands for one domain each is wrong.
     """
-    return Mixture.model_validate(dict(values)) if values.get("kind") == MIXTURE else read_domain(values)
+    if values.get("kind") == MIXTURE:
+        return Mixture.model_validate(dict(values))
+    if read_variants(values):
+        return Mixture.model_validate({"kind": MIXTURE, "domains": [{"domain": dict(values)}]})
+    return read_domain(values)

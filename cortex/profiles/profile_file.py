@@ -12,8 +12,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from cortex.domains.domain import Domain
-from cortex.domains.mixture import MIXTURE
-from cortex.domains.registry import read_domain
+from cortex.domains.mixture import MIXTURE, read_described
 from cortex.errors import ConfigError, UsageError
 from cortex.paths import expand
 from cortex.profiles.profile import Profile, first_problem, problem_of
@@ -162,7 +161,7 @@ def read_section(kind: str, values: Mapping[str, Any], sets: Sequence[str] | Non
     for text in sets or ():
         draft.put(*_read_setting(text), f"--set {text}")
     try:
-        return read_domain(draft.values)
+        return read_described(draft.values)
     except ValidationError as error:
         raise ConfigError(f"domain {kind}: {first_problem(error)}") from error
 

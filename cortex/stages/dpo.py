@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cortex.domains.dataset import read_split
+from cortex.domains.dataset import read_training
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.feedback_replies import FeedbackReply, read_replies
@@ -95,9 +95,9 @@ def _pairs(context: RunContext, dpo: Dpo) -> Iterator[tuple[Example, str, str]]:
     domain = profile.domain.with_labels(accepted)
     data = context.artifact("data").path
     if dpo.pairs == "sampled":
-        chosen = list(read_rows(read_split(data, "train", dpo.prompts)))
+        chosen = list(read_rows(read_training(data, dpo.prompts)))
         return pairs(domain, chosen, lambda examples: _sample(context, examples))
-    labelled = read_rows(read_split(data, "train", profile.teacher.examples))
+    labelled = read_rows(read_training(data, profile.teacher.examples))
     found = (
         sample_pairs(domain, labelled, labels)
         if dpo.pairs == "labels"

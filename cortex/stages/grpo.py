@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cortex.domains.dataset import read_split
+from cortex.domains.dataset import read_split, read_training
 from cortex.models.conversation import write_prompts
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import before_grpo
@@ -16,7 +16,7 @@ def run(context: RunContext, output: Path) -> None:
     assert grpo is not None
     data, labels = context.artifact("data").path, context.artifact("label").path
     dataset, validation = folder / "prompts.jsonl", None
-    write_prompts(read_split(data, "train"), dataset)
+    write_prompts(read_training(data), dataset)
     if grpo.validate_steps:
         validation = folder / "validation.jsonl"
         write_prompts(read_split(data, "validation", grpo.validation_examples), validation)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from cortex.domains.dataset import read_split
+from cortex.domains.dataset import read_training
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.feedback_replies import read_replies
@@ -41,7 +41,7 @@ def run(context: RunContext, output: Path) -> None:
     # Replies that callers of a service approved of are labels, too: no teacher is asked for them.
     approved = read_replies(data)
     given = {reply.id: Completion("answered", reply.accepted) for reply in approved}
-    rows = read_rows(read_split(data, "train", teacher.examples))
+    rows = read_rows(read_training(data, teacher.examples))
     train = {example.id: example for example in rows if example.id not in given}
     questions = {name: Question(name, example.messages) for name, example in train.items()}
     completions: dict[str, Completion] = {}

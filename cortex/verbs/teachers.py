@@ -62,15 +62,15 @@ def teach_estimate(
 
 def _prompts(profile: "Profile", dataset: Path | None, settings: "Settings") -> "list[Conversation]":
     """The prompts that `label` would send."""
-    from cortex.domains.dataset import read_split, write_dataset
+    from cortex.domains.dataset import read_training, write_dataset
     from cortex.domains.example_columns import read_rows
 
     count = profile.teacher.examples
     if dataset:
-        return [example.messages for example in read_rows(read_split(dataset, "train", count))]
+        return [example.messages for example in read_rows(read_training(dataset, count))]
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(profile.domain, profile.seed, settings, Path(folder))
-        return [example.messages for example in read_rows(read_split(Path(folder), "train", count))]
+        return [example.messages for example in read_rows(read_training(Path(folder), count))]
 
 
 def _print_estimate(found: "TeachingEstimate", console: "Console") -> None:

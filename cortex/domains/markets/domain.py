@@ -18,7 +18,9 @@ from cortex.domains.markets.config import (
     SimulatorConfig,
     Style,
 )
+from cortex.domains.markets.horizons import by_horizon
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
+from cortex.domains.markets.regime_names import STRATA
 from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.domains.question import Conversation, Example, Question
 from cortex.evaluation.card_words import CardWords
@@ -52,6 +54,8 @@ class Markets(DataConfig, Domain):
 
     scale: ClassVar[Scale] = SCALE
     measures: ClassVar[tuple[Measure, ...]] = MEASURES
+    strata: ClassVar[Mapping[str, tuple[str, ...]]] = STRATA
+    outcome_time: ClassVar[str | None] = "outcome_time"
 
     _vocabulary: frozenset[str] = PrivateAttr(default=frozenset())
     """Words of accepted labels, which count as spelled right."""
@@ -142,6 +146,18 @@ class Markets(DataConfig, Domain):
         copy = self.model_copy()
         copy._vocabulary = words_of(label[-1].content for label in labels.values())
         return copy
+
+    @classmethod
+    def variants(cls, values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        return by_horizon(values)
+
+    def history(self) -> str | None:
+        return self.source.model_dump_json()
+
+    def stratum(self, name: str) -> "pl.Expr":
+        from cortex.domains.markets.regimes import regime
+
+        return regime(name)
 
     def weights(self) -> dict[str, float]:
         return self.rewards.by_part()

@@ -1,0 +1,83 @@
+"""Domains of one history, such as several horizons of a market: no training outcome of any reaches into what is held out.
+
+Each domain's own splits keep its own examples apart. Another horizon's are at other times, so the boundaries of all are
+brought together here: outcomes are purged, and the embargo is that of the longest outcome (López de Prado, Advances in
+Financial Machine Learning, 2018, ch. 7).
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, cast
+
+import polars as pl
+
+from cortex.domains.domain import Domain
+from cortex.errors import DataError
+
+Tables = dict[str, pl.DataFrame]
+
+
+def purge(domains: Mapping[str, Domain], tables: Mapping[str, pl.DataFrame]) -> tuple[Tables, dict[str, Any]]:
+    """The examples of each domain without those that overlap what another of its history holds out.
+
+    Returns the tables, and for each domain that lost examples a key `purged`: their number by split.
+
+    Raises:
+        DataError: nothing is left of a domain's split.
+    """
+    kept = dict(tables)
+    together: defaultdict[str, list[str]] = defaultdict(list)
+    for name, domain in domains.items():
+        history = domain.history()
+        if history is not None:
+            together[history].append(name)
+    for names in together.values():
+        if len(names) > 1:
+            known = {name: domains[name].outcome_time or "at" for name in names}
+            kept |= _apart({name: tables[name] for name in names}, known)
+    lost: dict[str, Any] = {}
+    for name, table in tables.items():
+        before, after = (dict(rows["split"].value_counts().iter_rows()) for rows in (table, kept[name]))
+        counts = {split: count - after.get(split, 0) for split, count in sorted(before.items())}
+        if any(counts.values()):
+            lost[name] = {"purged": counts}
+        if gone := [split for split in before if not after.get(split)]:
+            raise DataError(
+                f"{name}: no {gone[0]} example is clear of the outcomes of {', '.join(set(tables) - {name})}: give more "
+                "history, or shorter horizons"
+            )
+    return kept, lost
+
+
+def _apart(tables: Tables, known: Mapping[str, str]) -> Tables:
+    """The tables of one history with common boundaries between the splits. `known` names each one's outcome time."""
+    train = {name: table.filter(split="train") for name, table in tables.items()}
+    longest = max(_longest(table, known[name]) for name, table in tables.items())
+    kept: dict[str, list[pl.DataFrame]] = {name: [] for name in tables}
+    # The earliest time that any of them holds out, and the last at which something that came before it was known.
+    known_by: dt.datetime | None = None
+    for split, later in (("train", ("validation", "test")), ("validation", ("test",)), ("test", ())):
+        held_from = min((_first(table, later) for table in tables.values()), default=None) if later else None
+        ends: list[dt.datetime] = [] if known_by is None else [known_by]
+        for name, table in tables.items():
+            rows = train[name] if split == "train" else table.filter(split=split)
+            if known_by is not None:
+                rows = rows.filter(pl.col("at") >= known_by + longest)
+            if held_from is not None:
+                rows = rows.filter(pl.col(known[name]) <= held_from)
+            kept[name].append(rows)
+            if rows.height:
+                ends.append(cast(dt.datetime, rows[known[name]].max()))
+        known_by = max(ends, default=known_by)
+    order = {name: tables[name].select("id") for name in tables}
+    return {name: order[name].join(pl.concat(rows), on="id", maintain_order="left") for name, rows in kept.items()}
+
+
+def _first(table: pl.DataFrame, splits: tuple[str, ...]) -> dt.datetime:
+    return cast(dt.datetime, table.filter(pl.col("split").is_in(splits))["at"].min())
+
+
+def _longest(table: pl.DataFrame, known: str) -> dt.timedelta:
+    """The longest outcome of a domain: the time from an example to the moment when its truth is known."""
+    return cast(dt.timedelta, (table[known] - table["at"]).max())
