@@ -16,13 +16,13 @@ Shares = dict[str, Annotated[float, Field(ge=0)]]
 class Mixing(Section):
     """Sampling weights of the training examples. Validation and test examples are never weighted or left out.
 
-    Examples are drawn without replacement, with probabilities in proportion to their weights, and as many as the weights
-    allow. A domain's baselines are fitted on all of them.
+    Examples are drawn without replacement, as many as the weights are worth, and more of those with larger weights. A
+    domain's baselines are fitted on all of them.
     """
 
     half_life_days: float | None = Field(default=None, gt=0, le=100_000)
-    """Exponential decay: an example this many days older than the newest training example has half its weight.
-    Default: age does not matter."""
+    """Exponential decay: an example that is this many days older than another has half its weight. Default: age does
+    not matter."""
 
     shares: Mapping[str, Literal["equal"] | Shares] = Field(default_factory=dict)
     """Share of the training examples for each stratum, such as `{volatility: equal}` or `{trend: {up: 1, flat: 1, down:

@@ -123,8 +123,6 @@ class Mixture(Domain):
             check_examples(made.examples, name)
         weights = {part.called: part.weight for part in self.domains}
         tables, purged = purge(self.parts(), {name: made.examples for name, made in built.items()})
-        for name, table in tables.items():
-            check_examples(table, name)
         examples = mix(tables, weights)
         described: dict[str, Any] = {}
         for name, domain in self.parts().items():

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from cortex.domains.drawing_rows import Floats, Places
 from cortex.domains.mixing_section import EQUAL, Mixing, Shares
 from cortex.errors import DataError
-
-Floats = NDArray[np.float64]
 
 ROUNDS = 500
 """Most rounds of raking: two or three strata of a market need about ten."""
@@ -21,7 +19,7 @@ _MICROSECONDS_A_DAY = 86_400e6
 
 
 def sampling_weights(rows: pl.DataFrame, mixing: Mixing) -> Floats:
-    """Weights of training examples, each from 0 to 1, the largest 1 (N).
+    """Weights of training examples (N).
 
     `rows` has the column `at` and one of strings for each of the mixing's strata.
 
@@ -31,13 +29,7 @@ def sampling_weights(rows: pl.DataFrame, mixing: Mixing) -> Floats:
     weights = _decay(rows["at"], mixing.half_life_days)
     codes = {name: rows[name] for name in mixing.shares}
     wanted = {name: _wanted(name, codes[name], shares) for name, shares in mixing.shares.items()}
-    weights = rake(weights, codes, wanted)
-    return weights / weights.max()
-
-
-def effective_size(weights: Floats) -> float:
-    """Effective sample size: the number of equally weighted examples that tell as much (Kish, Survey Sampling, 1965)."""
-    return float(weights.sum() ** 2 / (weights**2).sum())
+    return rake(weights, codes, wanted)
 
 
 def rake(weights: Floats, codes: Mapping[str, pl.Series], wanted: Mapping[str, Mapping[str, float]]) -> Floats:
@@ -89,6 +81,6 @@ def _wanted(name: str, codes: pl.Series, shares: str | Shares) -> dict[str, floa
     return {value: share / total for value, share in shares.items()}
 
 
-def _places(codes: pl.Series, wanted: Mapping[str, float]) -> NDArray[np.int64]:
+def _places(codes: pl.Series, wanted: Mapping[str, float]) -> Places:
     """The place of each row's stratum among the wanted ones (N)."""
     return codes.replace_strict({value: place for place, value in enumerate(wanted)}, return_dtype=pl.Int64).to_numpy()

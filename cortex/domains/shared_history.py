@@ -1,4 +1,4 @@
-"""Domains of one history, such as several horizons of a market: no training outcome of any reaches into what is held out.
+"""Domains of one history, such as horizons of one market: no training outcome of any reaches into what is held out.
 
 Each domain's own splits keep its own examples apart. Another horizon's are at other times, so the boundaries of all are
 brought together here: outcomes are purged, and the embargo is that of the longest outcome (López de Prado, Advances in
@@ -13,6 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from cortex.domains.domain import Domain
+from cortex.domains.example_columns import SPLITS
 from cortex.errors import DataError
 
 Tables = dict[str, pl.DataFrame]
@@ -43,35 +44,35 @@ def purge(domains: Mapping[str, Domain], tables: Mapping[str, pl.DataFrame]) -> 
         if any(counts.values()):
             lost[name] = {"purged": counts}
         if gone := [split for split in before if not after.get(split)]:
+            others = ", ".join(other for other in tables if other != name)
             raise DataError(
-                f"{name}: no {gone[0]} example is clear of the outcomes of {', '.join(set(tables) - {name})}: give more "
-                "history, or shorter horizons"
+                f"{name}: no {gone[0]} example is clear of the outcomes of {others}: give more history, or shorter "
+                "horizons"
             )
     return kept, lost
 
 
-def _apart(tables: Tables, known: Mapping[str, str]) -> Tables:
+def _apart(tables: Mapping[str, pl.DataFrame], known: Mapping[str, str]) -> Tables:
     """The tables of one history with common boundaries between the splits. `known` names each one's outcome time."""
-    train = {name: table.filter(split="train") for name, table in tables.items()}
     longest = max(_longest(table, known[name]) for name, table in tables.items())
     kept: dict[str, list[pl.DataFrame]] = {name: [] for name in tables}
-    # The earliest time that any of them holds out, and the last at which something that came before it was known.
-    known_by: dt.datetime | None = None
-    for split, later in (("train", ("validation", "test")), ("validation", ("test",)), ("test", ())):
-        held_from = min((_first(table, later) for table in tables.values()), default=None) if later else None
-        ends: list[dt.datetime] = [] if known_by is None else [known_by]
+    ends: list[dt.datetime] = []  # the last outcomes of the splits so far
+    for place, split in enumerate(SPLITS):
+        later = SPLITS[place + 1 :]
+        held_from = min(_first(table, later) for table in tables.values()) if later else None
+        clear_from = max(ends) + longest if ends else None
         for name, table in tables.items():
-            rows = train[name] if split == "train" else table.filter(split=split)
-            if known_by is not None:
-                rows = rows.filter(pl.col("at") >= known_by + longest)
+            rows = table.filter(pl.col("split") == split)
+            if clear_from is not None:
+                rows = rows.filter(pl.col("at") >= clear_from)
             if held_from is not None:
                 rows = rows.filter(pl.col(known[name]) <= held_from)
             kept[name].append(rows)
-            if rows.height:
-                ends.append(cast(dt.datetime, rows[known[name]].max()))
-        known_by = max(ends, default=known_by)
-    order = {name: tables[name].select("id") for name in tables}
-    return {name: order[name].join(pl.concat(rows), on="id", maintain_order="left") for name, rows in kept.items()}
+        ends += [cast(dt.datetime, rows[-1][known[name]].max()) for name, rows in kept.items() if rows[-1].height]
+    return {
+        name: tables[name].join(pl.concat(rows), on="id", how="semi", maintain_order="left")
+        for name, rows in kept.items()
+    }
 
 
 def _first(table: pl.DataFrame, splits: tuple[str, ...]) -> dt.datetime:

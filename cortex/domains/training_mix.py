@@ -4,22 +4,27 @@ Labels, preference pairs and GRPO's prompts are taken from the mix; baselines ar
 that no mix makes a model's rivals weaker.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from cortex.domains.domain import Domain
-from cortex.domains.sampling_weights import Floats, effective_size, sampling_weights
+from cortex.domains.drawing_rows import (
+    UNIT,
+    Floats,
+    Places,
+    draw_systematically,
+    effective_size,
+    inclusion_probabilities,
+    most_rows,
+)
+from cortex.domains.sampling_weights import sampling_weights
 from cortex.errors import DataError
 
 MIX = "mix.parquet"
 """The file of the mix, beside the examples: `id`, and `probability`, with which the example was drawn."""
-
-_UNIT = 2**32  # probabilities are summed as whole numbers of this many parts: no rounding decides a draw
 
 
 def write_mix(domain: Domain, seed: int, examples: pl.LazyFrame, output: Path) -> dict[str, Any]:
@@ -36,14 +41,15 @@ def write_mix(domain: Domain, seed: int, examples: pl.LazyFrame, output: Path) -
     train = examples.filter(pl.col("split") == "train")
     tables = {name: _read(domain, name, train) for name in parts}
     weights = {name: _weigh(part, tables[name]) for name, part in parts.items()}
+    cells = {name: _cells(part, tables[name]) for name, part in parts.items()}
     # The scarcest domain decides how many examples there can be of all of them.
-    share = min(each.sum() / len(each) for each in weights.values())
+    share = min(most_rows(weights[name], cells[name]) / len(tables[name]) for name in parts)
     starts = np.random.default_rng(seed)
     drawn: list[pl.DataFrame] = []
     accounts: dict[str, Any] = {}
     for name, part in parts.items():
-        probabilities = weights[name] * (share * len(weights[name]) / weights[name].sum())
-        chosen = draw(probabilities, int(starts.integers(_UNIT)))
+        probabilities = inclusion_probabilities(weights[name], cells[name], share * len(tables[name]))
+        chosen = draw_systematically(probabilities, int(starts.integers(UNIT)))
         if not chosen.any():
             raise DataError(
                 f"mixing of {name}: of {len(chosen):,} training examples none is left: raise half_life_days, or give "
@@ -64,38 +70,8 @@ def mixed(folder: Path, examples: pl.LazyFrame) -> pl.LazyFrame:
     return examples.join(chosen, on="id", how="semi", maintain_order="left")
 
 
-def draw(probabilities: Floats, start: int) -> NDArray[np.bool_]:
-    """Systematic sampling: row i is drawn with its probability, and any stretch holds its share (Madow, 1949) (N).
-
-    `start`, from 0 to 2**32 - 1, is the random start. As many rows are drawn as the probabilities sum to, or one more.
-    """
-    ends = np.round(probabilities * _UNIT).astype(np.int64).cumsum() + start
-    return np.diff(ends // _UNIT, prepend=0) > 0
-
-
-def mix_lines(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each domain on what its mix is of, for people."""
-    return [f"mix of {name}: {mix_words(account)}" for name, account in accounts.items()]
-
-
-def mix_words(account: Mapping[str, Any]) -> str:
-    """The account of one domain's mix in words."""
-    words = [
-        f"{account['drawn']:,} of {account['training']:,} training examples "
-        f"({account['clusters_drawn']:,} of {account['clusters']:,} clusters)",
-        f"effective sample size {account['effective']:,.0f} ({account['effective_clusters']:,.0f} clusters)",
-    ]
-    if "mean_age_days" in account:
-        before, after = account["mean_age_days"]
-        words.append(f"mean age {before:,.0f} days -> {after:,.0f}")
-    for name, strata in account["shares"].items():
-        listed = ", ".join(f"{value} {before:.1%} -> {after:.1%}" for value, (before, after) in strata.items())
-        words.append(f"{name} {listed}")
-    return "; ".join(words)
-
-
 def _read(domain: Domain, name: str, train: pl.LazyFrame) -> pl.DataFrame:
-    """One domain's training examples as its mix needs them, sorted by stratum and time: see `draw`."""
+    """One domain's training examples as its mix needs them, sorted by stratum and time, over which draws are spread."""
     part = domain.parts()[name]
     before = "" if part is domain else f"{name}/"
     strata = list(part.mixing.shares) if part.mixing else []
@@ -110,6 +86,14 @@ def _read(domain: Domain, name: str, train: pl.LazyFrame) -> pl.DataFrame:
 
 def _weigh(part: Domain, rows: pl.DataFrame) -> Floats:
     return sampling_weights(rows, part.mixing) if part.mixing else np.ones(len(rows))
+
+
+def _cells(part: Domain, rows: pl.DataFrame) -> Places:
+    """The cell of each row, which holds the examples of the same strata in all divisions (N)."""
+    strata = list(part.mixing.shares) if part.mixing else []
+    if not strata:
+        return np.zeros(len(rows), dtype=np.int64)
+    return rows.select(pl.struct(strata).rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
 
 
 def _account(part: Domain, rows: pl.DataFrame, weights: Floats) -> dict[str, Any]:

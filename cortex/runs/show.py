@@ -11,6 +11,7 @@ from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
 from cortex.console import Console
 from cortex.domains.domain import DESCRIPTION, Domain
+from cortex.domains.mix_words import mix_lines
 from cortex.evaluation.record import JSON_NAME, SHOWN, Evaluated, Evaluation, label
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_json
 from cortex.runs.context import artifact_prefix, load_run
@@ -161,6 +162,8 @@ def print_dataset(described: dict[str, Any], console: Console) -> None:
         table.add_row(name, f"{split['examples']:,}", split["first"], split["last"], *values)
     console.print(table)
     print_files(_files_of(described["source"]), console)
+    for line in mix_lines(described.get("mixing", {})):
+        console.print(line, soft_wrap=True, markup=False)
     console.print(described["sample"]["messages"][-1]["content"])
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cortex.domains.dataset import describe_part, read_description, read_split
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
+from cortex.domains.mix_words import mix_facts
 from cortex.domains.question import Example
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
@@ -102,7 +103,7 @@ def _judge(
             source=str(description["source"]["name"]),
             simulated=bool(description["simulated"]),
             train_examples=len(train),
-            facts=domain.facts(train, test),
+            facts=domain.facts(train, test) | mix_facts(read_description(data), name),
         ),
         details=domain.details,
         groups=domain.groups,

@@ -39,6 +39,7 @@ def dataset_build(
     from cortex.console import Console
     from cortex.domains.build_progress import progress_bar
     from cortex.domains.dataset import build_dataset, read_description
+    from cortex.domains.mix_words import mix_lines
     from cortex.profiles.profile_file import read_section
     from cortex.runs.show import print_account
     from cortex.settings import Settings
@@ -50,9 +51,10 @@ def dataset_build(
     section = read_section(domain, {key: value for key, value in given.items() if value is not None}, sets)
     with progress_bar(Console(stderr=True)) as on_progress:
         count = build_dataset(section, seed, Settings(), out, on_progress)
-    account = read_description(out).get("account")
-    if account:
+    description = read_description(out)
+    if account := description.get("account"):
         print_account(account, Console())
+    print(*mix_lines(description.get("mixing", {})), sep="\n", end="\n" * bool(description.get("mixing")))
     print(f"{out}: {count:,} examples")
 
 

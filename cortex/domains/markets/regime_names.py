@@ -3,4 +3,4 @@
 from collections.abc import Mapping
 
 STRATA: Mapping[str, tuple[str, ...]] = {"volatility": ("low", "middle", "high"), "trend": ("down", "flat", "up")}
-"""Divisions of a market's examples, and their strata from the lowest feature up: see `cortex.domains.markets.regimes`."""
+"""Divisions of a market's examples, and their strata from the lowest feature up: see `regimes.py`."""
