@@ -2,7 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
@@ -206,6 +206,11 @@ class EcbConfig(Section):
         return named
 
 
+def _or_several(schema: dict[str, Any]) -> None:
+    """Let editors accept a list of numbers where a single one is read."""
+    schema["anyOf"].append({"type": "array", "items": {"type": "integer"}, "minItems": 1})
+
+
 class DataConfig(Section):
     """The way from a source to examples: the days of decisions, the data known then, and the question asked."""
 
@@ -215,10 +220,11 @@ class DataConfig(Section):
     ] = SimulatorConfig()
     """The source of the tables."""
 
-    horizon_days: int | None = Field(default=None, ge=1, le=365)
-    """Days after the decision over which the return is forecast. Default: 1, where `horizon_bars` is not set."""
+    horizon_days: int | None = Field(default=None, ge=1, le=365, json_schema_extra=_or_several)
+    """Days after the decision over which the return is forecast. Default: 1, where `horizon_bars` is not set. A list,
+    such as [1, 7], stands for a domain for each horizon."""
 
-    horizon_bars: int | None = Field(default=None, ge=1, le=10_000)
+    horizon_bars: int | None = Field(default=None, ge=1, le=10_000, json_schema_extra=_or_several)
     """In place of `horizon_days`: bars of the symbol's own history, so that weekends and holidays do not count."""
 
     every_days: int | None = Field(default=None, ge=1)
