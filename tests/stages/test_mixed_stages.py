@@ -1,4 +1,4 @@
-"""A profile's `mixing` through the stages `data` and `label`: the teacher is asked about the mix, and about nothing else."""
+"""`mixing` through the stages `data` and `label`: the teacher is asked about the mix, and about nothing else."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,9 @@ def test_labels_are_of_the_mix(cortex: Cortex, tmp_path: Path) -> None:
     home = tmp_path / "home"
     create_run(open_store(str(home / "bucket")), RUN, load_profile("rehearsal", values))
     said = cortex("run", "data", "--run", RUN)
-    assert said.returncode == 0 and "mix of markets: " in said.stderr and "% -> 0.0%, middle" in said.stderr, said.stderr
+    assert said.returncode == 0 and "mix of markets: " in said.stderr and "% -> 0.0%, middle" in said.stderr, (
+        said.stderr
+    )
     assert cortex("run", "label", "--run", RUN).returncode == 0
     data, labels = (home / "bucket" / "runs" / RUN / stage / "artifact" for stage in ("data", "label"))
     asked = {
