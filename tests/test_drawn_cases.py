@@ -36,4 +36,4 @@ def test_the_checks_draw_some_tests_of_a_group_and_whoever_names_them_runs_all(v
     )
     collected = [line for line in done.stdout.splitlines() if line.startswith("tests/")]
     long = [line for line in collected if "test_rewards_undo" not in line]
-    assert len(long) == (DRAWN["domains"] if variables == {"CORTEX_DRAW": "3"} else 4), done.stdout
+    assert len(long) == (DRAWN["runs"] if variables == {"CORTEX_DRAW": "3"} else 4), done.stdout

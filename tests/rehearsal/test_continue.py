@@ -50,7 +50,7 @@ def test_killed_in_every_stage_it_goes_on_to_the_same_bytes(
     assert "batches of answers are kept" in (logs / "evaluate.log").read_text()
 
 
-@pytest.mark.drawn("small runs")
+@pytest.mark.drawn("runs")
 def test_two_runs_beside_each_other_do_not_disturb_one_another(
     undisturbed: dict[str, Any], shared_home: Home, small: Path
 ) -> None:
@@ -67,7 +67,7 @@ def test_two_runs_beside_each_other_do_not_disturb_one_another(
         assert digests(shared_home.show(name)) == digests(undisturbed)
 
 
-@pytest.mark.drawn("small runs")
+@pytest.mark.drawn("runs")
 def test_a_bucket_serves_as_well_as_a_folder(
     undisturbed: dict[str, Any], shared_home: Home, small: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_finished_run_has_nothing_left_to_do(undisturbed: dict[str, Any], shar
     assert again == undisturbed
 
 
-@pytest.mark.drawn("small runs")
+@pytest.mark.drawn("runs")
 def test_lora_and_dpo_by_profile(
     undisturbed: dict[str, Any], shared_home: Home, write_profile: Callable[..., Path]
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_planted_signal_is_found(shared_home: Home, seed: int) -> None:
     check_seconds(shown, seed)
 
 
-@pytest.mark.drawn("domains")
+@pytest.mark.drawn("runs")
 def test_killed_while_it_trains_it_goes_on_to_the_same_bytes(shared_home: Home) -> None:
     small = ("--profile", "rehearsal-currencies", *(word for change in SMALL for word in ("--set", change)))
     undisturbed = shared_home.passed("pairs-undisturbed", *small)

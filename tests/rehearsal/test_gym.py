@@ -49,7 +49,7 @@ def test_rewards_undo_the_habit_that_sft_learned(shared_home: Home, seed: int) -
         assert sum(stage["seconds"] for stage in shown["stages"]) <= COMPUTE_SECONDS
 
 
-@pytest.mark.drawn("domains")
+@pytest.mark.drawn("runs")
 def test_killed_while_it_trains_it_goes_on_to_the_same_bytes(shared_home: Home) -> None:
     small = ("--profile", "rehearsal-gym", *(word for change in SMALL for word in ("--set", change)))
     undisturbed = shared_home.passed("gym-undisturbed", *small)

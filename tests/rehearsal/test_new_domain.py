@@ -8,7 +8,7 @@ import pytest
 from cortex.domains.scaffold import scaffold
 from tests.rehearsal.conftest import Home
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("domains")]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("runs")]
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def chosen(pair: Pair, run: str) -> int:
     return step
 
 
-@pytest.mark.drawn("nodes")
+@pytest.mark.drawn("runs")
 def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -> None:
     begin(pair, inputs, "undisturbed", "data", "label", "sft")
     pair.start("undisturbed", "grpo", "grpo")
@@ -134,7 +134,7 @@ def test_what_dies_on_either_machine_changes_nothing(pair: Pair, inputs: Path) -
     assert chosen(pair, "disturbed") == chosen(pair, "undisturbed")
 
 
-@pytest.mark.drawn("nodes")
+@pytest.mark.drawn("runs")
 def test_axolotl_trains_on_both_and_goes_on_after_a_kill(pair: Pair, inputs: Path) -> None:
     for run in ("whole", "killed"):
         begin(pair, inputs, run, "data", "label")

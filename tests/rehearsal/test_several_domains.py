@@ -9,7 +9,7 @@ import yaml
 from cortex.settings import CHECKOUT
 from tests.rehearsal.conftest import SMALL, Home
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("domains")]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("runs")]
 
 TWO: dict[str, Any] = {
     **{key: value for key, value in SMALL.items() if key != "domain"},

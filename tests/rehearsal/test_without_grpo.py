@@ -8,7 +8,7 @@ import pytest
 
 from tests.rehearsal.conftest import SMALL, Home
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("domains")]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.drawn("runs")]
 
 DPO = {"learning_rate": 1e-4, "prompts": 64, "samples": 2, "max_steps": 4, "save_steps": 2, "micro_batch_size": 8}
 

@@ -87,6 +87,7 @@ def test_a_release_is_rolled_on_without_a_lost_request(inside: Inside) -> None:
         until(
             lambda: not {*first} & {machine["id"] for machine in inside.machines()}, "the end of the old one", every=5
         )
+        until(lambda: len(answers(asked)) >= REQUESTS, "answers", every=5)
     told = answers(asked)
     print(f"rolled: {len(told)} requests, {sum(each['answer']['run'] == new for each in told)} to the new release")
     assert not [each for each in told if each["faults"]]
@@ -95,7 +96,10 @@ def test_a_release_is_rolled_on_without_a_lost_request(inside: Inside) -> None:
 NOTICED = 60
 """Most seconds until the load balancer knows that a replica is gone."""
 
-WORKERS = 4
+REQUESTS = 10_000
+"""Fewest requests of which a rolling update may lose none."""
+
+WORKERS = 16
 SECONDS = 0.5
 """Seconds that a replica takes to answer."""
 

@@ -24,6 +24,7 @@ from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.settings import CHECKOUT, Settings
 from tests.conftest import Cortex
 from tests.conftest import environment as variables
+from tests.drawn_cases import draw_cases
 
 pytestmark = pytest.mark.rehearsal
 
@@ -74,7 +75,8 @@ REAL: dict[str, dict[str, Any]] = {
 
 
 def test_a_trace_is_within_a_tenth_of_what_the_allocator_gives_out() -> None:
-    found = dict(zip(REAL, run("tests.tracing.trace_beside_real", list(REAL.values())), strict=True))
+    cases = draw_cases(list(REAL), 4)
+    found = dict(zip(cases, run("tests.tracing.trace_beside_real", [REAL[case] for case in cases]), strict=True))
     for case, peaks in found.items():
         assert peaks["traced"] == pytest.approx(peaks["real"], rel=0.1), case
         # Memory that does not stay between steps is compared by itself, too: weights alone would hide it.
