@@ -11,7 +11,10 @@ import pytest
 from cortex.settings import CHECKOUT
 from scripts.check import DOCS
 
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the docs environment is not installed: make docs")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not DOCS.exists(), reason="the docs environment is not installed: make docs"),
+]
 
 FETCHED = re.compile(
     r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link[^>]* rel="stylesheet"[^>]* href="(?:https?:)?//'

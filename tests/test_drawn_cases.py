@@ -26,6 +26,7 @@ def test_all_are_taken_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     assert draw_cases(CASES, 2) == list(CASES)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("variables", [{}, {"CORTEX_DRAW": "3"}, {"CORTEX_DRAW": "3", "CORTEX_FULL": "1"}])
 def test_the_checks_draw_some_tests_of_a_group_and_whoever_names_them_runs_all(variables: dict[str, str]) -> None:
     others = {name: value for name, value in os.environ.items() if name not in ("CORTEX_DRAW", "CORTEX_FULL")}

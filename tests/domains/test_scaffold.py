@@ -18,6 +18,7 @@ def cortex(*words: str | Path, **variables: str) -> "subprocess.CompletedProcess
     return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.integration
 def test_a_new_domain_keeps_its_contract_as_it_is(tmp_path: Path) -> None:
     made = cortex("domain", "init", "tally", "--into", tmp_path)
     assert made.returncode == 0, made.stderr

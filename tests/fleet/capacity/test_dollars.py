@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Cortex
 from tests.testbed.catalog import price, write_catalogs
 
+pytestmark = pytest.mark.integration
+
 NOWHERE = "http://127.0.0.1:9"
 
 PIPELINE = """\

@@ -330,6 +330,7 @@ def test_other_machines_go_there_too(job: str) -> None:
     assert made["resources"]["autostop"]["down"]
 
 
+@pytest.mark.integration
 def test_a_launch_there_prints_what_is_not_to_be_had_and_never_the_keys(
     cortex: Cortex, tmp_path: Path, profile: Profile
 ) -> None:
