@@ -60,6 +60,17 @@ class TokenPrice(Section):
     """Tokens of the prompt that the provider had in its own cache. None: as `input`."""
 
 
+class Batch(Section):
+    """A provider's batches, in the protocol of OpenAI's Batch API: answers within a day, for less money."""
+
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Price of a batch's tokens as a share of `price`; OpenAI's is a half."""
+    requests: int = Field(default=10_000, ge=1, le=50_000)
+    """Most requests of a batch; batches go one after another. Lower it where an account limits waiting tokens."""
+    poll_seconds: float = Field(default=60.0, ge=0.01, le=3600)
+    """Seconds between two questions after a batch's state."""
+
+
 class Provider(Section):
     """An OpenAI-compatible provider of answers."""
 
@@ -87,6 +98,8 @@ class Provider(Section):
     """`default` leaves the temperature to the provider: OpenAI's reasoning models refuse any."""
     length_key: Literal["max_tokens", "max_completion_tokens"] | None = None
     """The parameter for the longest answer. None: `max_completion_tokens` for OpenAI and Azure, else `max_tokens`."""
+    batch: Batch | None = None
+    """Ask the prompts in batches first; `batch: {}` has the defaults. Only for the first provider."""
     azure_version: str | None = Field(default=None, pattern=r"^[a-z0-9.-]{1,40}$")
     """The `api-version` of an Azure deployment's address; None for Azure's newer address, which ends in /openai/v1."""
 
@@ -198,6 +211,9 @@ class Teacher(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise ValueError(f"two providers are called {twice!r}: give each a `name` of its own")
+        late = next((provider.called for provider in self.providers[1:] if provider.batch), None)
+        if late:
+            raise ValueError(f"`batch` is for the first provider, and {late!r} is none: move it up, or remove `batch`")
         unpriced = next((provider.called for provider in self.providers if provider.price is None), None)
         if self.dollars is not None and unpriced:
             raise ValueError(f"`dollars` limits the cost, and provider {unpriced!r} has no `price`: give it one")

@@ -7,7 +7,7 @@ from cortex.errors import ConfigError
 from cortex.profiles.profile import Profile
 from cortex.profiles.teacher_section import Provider, Teacher, TokenPrice
 from cortex.settings import Settings
-from cortex.teaching.chat import Endpoint
+from cortex.teaching.chat import BatchTerms, Endpoint
 from cortex.teaching.key_way import KEEP_PRIVATE, key_laid_open, variable_laid_open
 from cortex.teaching.usage import Price
 from cortex.variables.client_settings import check_key
@@ -52,6 +52,7 @@ def describe_provider(teacher: Teacher, provider: Provider, key: str) -> Endpoin
         azure_version=provider.azure_version,
         requests_per_minute=provider.requests_per_minute,
         tokens_per_minute=provider.tokens_per_minute,
+        batch=_batch(provider),
     )
 
 
@@ -87,6 +88,11 @@ def _key_of(provider: Provider, settings: Settings) -> str:
     except ValueError as error:
         raise ConfigError(f"{name} {error}") from None
     return key
+
+
+def _batch(provider: Provider) -> BatchTerms | None:
+    terms = provider.batch
+    return terms and BatchTerms(Decimal(str(terms.share)), terms.requests, terms.poll_seconds)
 
 
 def _price(price: TokenPrice | None) -> Price | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,8 @@ class ProviderCost:
     """With the longest answers."""
     minutes: float
     """Least time that the account's limits per minute leave; 0 without limits."""
+    batch: bool = False
+    """True for the cost in batches, which take up to a day; the provider's other row is for prompts asked alone."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,13 @@ def estimate_teaching(profile: Profile, prompts: Sequence[Conversation], cache: 
     teacher = profile.teacher
     endpoints = [describe_provider(teacher, provider, "none") for provider in teacher.providers]
     requests = [(prompt, sample or None) for prompt in prompts for sample in range(teacher.samples)]
-    found = tuple(_cost(endpoint, requests, cache if teacher.cache else None) for endpoint in endpoints)
-    return TeachingEstimate(profile.name, len(requests), found)
+    found: list[ProviderCost] = []
+    for endpoint in endpoints:
+        alone = _cost(endpoint, requests, cache if teacher.cache else None)
+        if endpoint.batch:
+            found.append(_in_batches(alone, endpoint.batch.share))
+        found.append(alone)
+    return TeachingEstimate(profile.name, len(requests), tuple(found))
 
 
 def _cost(
@@ -88,6 +95,13 @@ def _cost(
         most_dollars=_dollars(price, total, endpoint.max_tokens * len(unpaid)),
         minutes=_least_minutes(endpoint, len(unpaid), total),
     )
+
+
+def _in_batches(alone: ProviderCost, share: Decimal) -> ProviderCost:
+    """The same prompts in batches, which limits per minute do not count."""
+    dollars = None if alone.dollars is None else alone.dollars * share
+    most = None if alone.most_dollars is None else alone.most_dollars * share
+    return replace(alone, dollars=dollars, most_dollars=most, minutes=0.0, batch=True)
 
 
 def _dollars(price: Price | None, given: int, made: int) -> Decimal | None:

@@ -104,6 +104,13 @@ class BoundedHttp:
         return known
 
 
+def upload_form(data: bytes, name: str, **fields: str) -> aiohttp.FormData:
+    """A form with a file of JSON lines, as the body of one request."""
+    form = aiohttp.FormData(fields)
+    form.add_field("file", data, filename=name, content_type="application/jsonl")
+    return form
+
+
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     pieces: list[bytes] = []
     left = limit

@@ -1,6 +1,7 @@
 """Client of an endpoint that speaks the OpenAI chat protocol: one request, within limits of time and size."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -10,6 +11,16 @@ from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.usage import Price
 
 CHAT = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class BatchTerms:
+    """A provider's batches: their price as a share of the usual one, and how they are asked."""
+
+    share: Decimal
+    requests: int
+    """Most requests of a batch."""
+    poll_seconds: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Endpoint:
     """The `api-version` of an Azure deployment's address; None for an address that ends in /v1."""
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    batch: BatchTerms | None = None
+    """Batches in which the prompts are asked first; None asks each alone."""
 
 
 class ChatClient:

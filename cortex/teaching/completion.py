@@ -47,6 +47,8 @@ class Completion:
     """Cost of the reply to this run: nothing for an answer that an earlier run has paid for."""
     recalled: bool = field(default=False, compare=False)
     """True for an answer of an earlier run, from the cache."""
+    batch: str = field(default="", compare=False)
+    """The provider's id of the batch that the answer came in; empty for one that was asked alone."""
 
 
 DENIED = frozenset({401, 402, 407})

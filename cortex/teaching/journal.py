@@ -38,10 +38,19 @@ _BILL = "bill"
 class Journal:
     """A journal that is open for additions. When `add` returns, the line is with the operating system."""
 
-    def __init__(self, path: Path, file: IO[bytes], settled: dict[str, Completion], bills: list[Bill]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: IO[bytes],
+        settled: dict[str, Completion],
+        bills: list[Bill],
+        booked: set[tuple[str, str]],
+    ) -> None:
         self.path, self._file = path, file
         self.settled = settled
         """Completion of each settled example."""
+        self.booked = booked
+        """Examples and batches of replies that settled nothing, and whose price is written down."""
         self.bills = bills
         """Bills of earlier attempts, of all examples that the file holds."""
 
@@ -80,6 +89,7 @@ def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[J
     asked = {example: _written(prompt) for example, prompt in prompts.items()}
     settled: dict[str, Completion] = {}
     bills: list[Bill] = []
+    booked: set[tuple[str, str]] = set()
     damaged = 0
     with path.open("a+b") as file:
         file.seek(0)
@@ -91,6 +101,7 @@ def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[J
                 damaged += 1
                 continue
             if row[2].provider and not row[2].recalled:
+                booked |= {(row[0], row[2].batch)} if row[2].batch else set()
                 bills.append(Bill(row[2].provider, row[2].usage or Usage(), row[2].dollars))
             if asked.get(row[0]) == row[1]:  # an example whose prompt has changed is another question
                 settled[row[0]] = row[2]
@@ -100,7 +111,7 @@ def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[J
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")
-        yield Journal(path, file, settled, bills)
+        yield Journal(path, file, settled, bills, booked)
 
 
 def _written(prompt: Conversation) -> str:
@@ -143,6 +154,7 @@ def _origin(completion: Completion) -> dict[str, Any]:
         "usage": [usage.input, usage.output, usage.cached],
         "dollars": str(completion.dollars),
         "recalled": completion.recalled,
+        **({"batch": completion.batch} if completion.batch else {}),
     }
 
 
@@ -164,4 +176,5 @@ def _read_origin(completion: Completion, row: dict[str, Any]) -> Completion | No
         usage=Usage(given, made, cached),
         dollars=dollars,
         recalled=row.get("recalled") is True,
+        batch=str(row.get("batch", "")),
     )

@@ -112,6 +112,7 @@ def _origin(completion: Completion, provider: "Endpoint") -> dict[str, Any]:
         "tokens": [usage.input, usage.output] if usage else None,
         "dollars": str(completion.dollars),
         "cached": completion.recalled,
+        **({"batch": completion.batch} if completion.batch else {}),
         "terms": provider.terms,
     }
 

@@ -103,9 +103,7 @@ class Provider:
             self._warn(f"is left out, and the others are asked: {completion.reason}")
 
     def _check_model(self, reported: str) -> None:
-        """Warn of an answer by another model. Snapshots add a date to the name, and routers a folder."""
-        asked = self.endpoint.model.lower().rpartition("/")[2]
-        if reported and not reported.lower().rpartition("/")[2].startswith(asked):
+        if is_other_model(self.endpoint.model, reported):
             self._warn(f"answers as {reported!r}: the name is kept beside each answer")
 
     def _warn(self, message: str) -> None:
@@ -126,3 +124,8 @@ class Provider:
         self._next_start = start + gap
         if start > now:
             await asyncio.sleep(start - now)
+
+
+def is_other_model(asked: str, reported: str) -> bool:
+    """True if a reply names another model. Snapshots add a date to the name, and routers a folder."""
+    return bool(reported) and not reported.lower().rpartition("/")[2].startswith(asked.lower().rpartition("/")[2])

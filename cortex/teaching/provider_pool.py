@@ -51,17 +51,9 @@ class ProviderPool:
     ) -> None:
         await self._clients.aclose()
 
-    def recall(self, prompt: Conversation, seed: int | None) -> Completion | None:
-        """The answer of an earlier run, by the most preferred provider that gave one."""
-        for endpoint in self._endpoints if self._cache else ():
-            assert self._cache
-            if found := self._cache.get(cache_key(endpoint, prompt, seed)):
-                return replace(found, provider=endpoint.name, dollars=Decimal(0), recalled=True)
-        return None
-
     async def complete(self, example: str, prompt: Conversation, seed: int | None) -> Completion:
         """Ask the providers in turn for one answer, each at most once; the last reply where none answers."""
-        if found := self.recall(prompt, seed):
+        if found := recall(self._endpoints, self._cache, prompt, seed):
             return found
         asked: set[int] = set()
         last: Completion | None = None
@@ -114,3 +106,15 @@ class ProviderPool:
         if refused:
             return next(iter(refused.values()))
         return next(each.denied for each in self._providers if each.denied)
+
+
+def recall(
+    endpoints: Sequence[Endpoint], cache: AnswerCache | None, prompt: Conversation, seed: int | None
+) -> Completion | None:
+    """The answer of an earlier run, by the most preferred provider that gave one."""
+    if cache is None:
+        return None
+    for endpoint in endpoints:
+        if found := cache.get(cache_key(endpoint, prompt, seed)):
+            return replace(found, provider=endpoint.name, dollars=Decimal(0), recalled=True)
+    return None

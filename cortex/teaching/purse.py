@@ -62,8 +62,8 @@ class Purse:
         While requests under way may still free enough, it waits for them.
         """
         async with self._freed:
-            await self._freed.wait_for(lambda: self._fits(dollars, tokens) or not self._held_tokens)
-            fits = self._fits(dollars, tokens)
+            await self._freed.wait_for(lambda: self.fits(dollars, tokens) or not self._held_tokens)
+            fits = self.fits(dollars, tokens)
             if fits:
                 self._held_dollars += dollars
                 self._held_tokens += tokens
@@ -76,16 +76,17 @@ class Purse:
                     self._held_tokens -= tokens
                     self._freed.notify_all()
 
+    def fits(self, dollars: Decimal, tokens: int) -> bool:
+        """True if the limits leave room for so much beside what is set aside."""
+        return (self._dollars is None or self.dollars + self._held_dollars + dollars <= self._dollars) and (
+            self._tokens is None or self.tokens + self._held_tokens + tokens <= self._tokens
+        )
+
     def describe(self) -> str:
         """The sums beside their limits, such as `$1.25 of $5.00, 120,000 tokens`."""
         words = [_money(self.dollars) + (f" of {_money(self._dollars)}" if self._dollars is not None else "")]
         words.append(f"{self.tokens:,}" + (f" of {self._tokens:,}" if self._tokens is not None else "") + " tokens")
         return ", ".join(words)
-
-    def _fits(self, dollars: Decimal, tokens: int) -> bool:
-        return (self._dollars is None or self.dollars + self._held_dollars + dollars <= self._dollars) and (
-            self._tokens is None or self.tokens + self._held_tokens + tokens <= self._tokens
-        )
 
 
 def _money(dollars: Decimal) -> str:

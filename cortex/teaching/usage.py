@@ -35,6 +35,11 @@ class Price:
     cached: Decimal | None = None
     """Price of the input that the provider had in its cache; None: that of any input."""
 
+    def times(self, share: Decimal) -> "Price":
+        """The price at a share of it, such as that of batches."""
+        cached = None if self.cached is None else self.cached * share
+        return Price(self.input * share, self.output * share, cached)
+
     def dollars(self, usage: Usage) -> Decimal:
         """The exact price of a usage: decimal, since sums of floats would differ from a bill."""
         cached = self.input if self.cached is None else self.cached

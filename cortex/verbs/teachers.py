@@ -82,13 +82,13 @@ def _print_estimate(found: "TeachingEstimate", console: "Console") -> None:
         table.add_column(heading, justify="right")
     for each in found.providers:
         table.add_row(
-            f"{each.provider} ({each.model})",
+            f"{each.provider} in batches" if each.batch else f"{each.provider} ({each.model})",
             f"{each.in_cache:,}",
             f"{each.prompt_tokens:,}",
             f"{each.usual_answer:,} (at most {each.longest_answer:,})",
             _money(each.dollars),
             _money(each.most_dollars),
-            f"{each.minutes:,.0f}",
+            "a day" if each.batch else f"{each.minutes:,.0f}",
         )
     console.print(f"{found.profile}: {found.prompts:,} prompts, all at one provider or another\n")
     console.print(table)

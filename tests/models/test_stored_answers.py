@@ -161,7 +161,7 @@ def sampling(profile: Profile, **values: object) -> Profile:
 
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> Teacher:
-    monkeypatch.setattr("cortex.teaching.teacher.PACE", Patience(first=0.02, longest=0.1))
+    monkeypatch.setattr("cortex.teaching.session.PACE", Patience(first=0.02, longest=0.1))
     return Teacher()
 
 

@@ -41,6 +41,8 @@ def test_newer_keys_change_the_digest_and_are_read_again(teacher: dict[str, Any]
         ({"providers": [{"kind": "openai", "model": "m"}], "dollars": 5.0}, "provider 'openai' has no `price`"),
         ({"providers": [ONE | {"price": {"input": 1.0}}]}, "price.output"),
         ({"providers": [ONE | {"key": "my key"}]}, "key"),
+        ({"providers": [ONE, ONE | {"name": "b", "batch": {}}]}, "`batch` is for the first provider, and 'b' is none"),
+        ({"providers": [ONE | {"batch": {"share": 0}}]}, "batch.share"),
         ({"dollars": 5.0}, "there are none: list them"),
     ],
 )

@@ -38,7 +38,7 @@ def paid(
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.teaching.teacher.PACE", Patience(first=0.05, longest=0.5))
+    monkeypatch.setattr("cortex.teaching.session.PACE", Patience(first=0.05, longest=0.5))
 
 
 @pytest.fixture

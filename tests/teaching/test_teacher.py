@@ -24,7 +24,8 @@ from cortex.errors import BudgetError, ConfigError, DataError, StageError
 from cortex.teaching import bounded_http
 from cortex.teaching.completion import Completion
 from cortex.teaching.scripted_server import Server
-from cortex.teaching.teacher import IN_A_ROW, TRIAL, TRIES, Endpoint, ask, scripted_teacher
+from cortex.teaching.session import IN_A_ROW, TRIES
+from cortex.teaching.teacher import TRIAL, Endpoint, ask, scripted_teacher
 
 from .endpoint import PROMPTS, Reply, Teacher, completion, conversations, error, right, serving
 
@@ -43,7 +44,7 @@ def kept(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.teaching.teacher.PACE", Patience(first=0.05, longest=0.5))
+    monkeypatch.setattr("cortex.teaching.session.PACE", Patience(first=0.05, longest=0.5))
 
 
 @pytest.fixture
@@ -292,7 +293,7 @@ def test_on_the_last_few_prompts_a_refusal_is_no_end_of_the_run(teacher: Teacher
 def test_an_endpoint_that_is_busy_for_a_while_is_waited_for_and_the_log_says_so(
     status: int, teacher: Teacher, kept: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cortex.teaching.teacher.TOLD_AFTER", 0.5)
+    monkeypatch.setattr("cortex.teaching.session.TOLD_AFTER", 0.5)
     until = time.monotonic() + 3
     teacher.script = lambda prompt, _: right(prompt) if time.monotonic() > until else error(status, "loading")
     assert go(teacher.endpoint(), kept) == RIGHT
@@ -351,7 +352,7 @@ def test_patience_is_for_the_endpoint_not_for_each_prompt(teacher: Teacher, kept
 
 @pytest.mark.parametrize("value", ["1000000000", "1e400", "Fri, 31 Dec 9999 23:59:59 GMT", "nan", "-5", "soon"])
 def test_retry_after_is_bounded(value: str, teacher: Teacher, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cortex.teaching.teacher.LONGEST_WAIT", 0.5)
+    monkeypatch.setattr("cortex.teaching.session.LONGEST_WAIT", 0.5)
     teacher.script = one_odd(
         lambda nth: error(429, "slow down", **{"Retry-After": value}) if nth == 1 else right(PROMPTS[ODD])
     )

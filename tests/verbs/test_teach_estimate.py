@@ -48,15 +48,28 @@ def test_answers_in_the_cache_cost_nothing_and_tell_the_length_of_others(priced:
     assert first.dollars == (60 * 12 * Decimal("0.5") + 60 * 200 * 2) / 10**6
 
 
+def test_batches_have_a_row_of_their_own_for_less(priced: Profile) -> None:
+    first = PROVIDERS[0] | {"batch": {"share": 0.25}}
+    profile = with_overrides(priced, {"teacher.providers": [first, PROVIDERS[1]]})
+    in_batches, alone, second = estimate_teaching(profile, PROMPTS, None).providers
+    assert (in_batches.batch, alone.batch, second.batch) == (True, False, False)
+    assert in_batches.dollars and alone.dollars and in_batches.most_dollars and alone.most_dollars
+    assert (in_batches.dollars, in_batches.most_dollars) == (alone.dollars / 4, alone.most_dollars / 4)
+    assert (in_batches.minutes, alone.minutes) == (0, 5)
+
+
 @pytest.mark.integration
 def test_the_verb_counts_a_profiles_own_prompts(cortex: Cortex, tmp_path: Path) -> None:
-    text = f"extends: rehearsal\nname: priced\nteacher: {json.dumps({'examples': 50, 'providers': PROVIDERS})}\n"
+    providers = [PROVIDERS[0] | {"batch": {}}, PROVIDERS[1]]
+    text = f"extends: rehearsal\nname: priced\nteacher: {json.dumps({'examples': 50, 'providers': providers})}\n"
     (tmp_path / "priced.yaml").write_text(text, encoding="utf-8")
     done = cortex("teach", "estimate", str(tmp_path / "priced.yaml"), "--json")
     found = json.loads(done.stdout)
     assert found["prompts"] == 50 and found["providers"][0]["dollars"] > 0
-    assert found["providers"][1]["dollars"] is None
+    assert found["providers"][1]["dollars"] == pytest.approx(2 * found["providers"][0]["dollars"])
+    assert found["providers"][2]["dollars"] is None
     shown = cortex("teach", "estimate", str(tmp_path / "priced.yaml")).stdout
+    assert "deepseek in batches" in shown and "a day" in shown
     assert "deepseek (deepseek-chat)" in shown and "no price" in shown and "assumed" in shown
     none = cortex("teach", "estimate", "rehearsal")
     assert none.returncode == 78 and "teacher.providers is empty" in none.stderr
