@@ -70,9 +70,9 @@ def posted_pairs(domain: Domain, data: Path) -> Iterator[tuple[FeedbackReply, st
 def _write_pairs(context: RunContext, path: Path) -> None:
     dpo = context.profile.dpo
     assert dpo is not None
-    rows = [_row(example, better, worse) for example, better, worse in _pairs(context, dpo)]
+    rows = [pair_row(example, better, worse) for example, better, worse in _pairs(context, dpo)]
     posted = posted_pairs(context.profile.domain, context.artifact("data").path)
-    rows += [_row(one.question, better, worse) for one, better, worse in posted]
+    rows += [pair_row(one.question, better, worse) for one, better, worse in posted]
     if not rows and dpo.pairs != "sampled":
         raise DataError(
             f"no label of {dpo.prompts} prompts has a worse answer beside it (dpo.pairs {dpo.pairs}): set dpo.pairs to "
@@ -106,7 +106,8 @@ def _pairs(context: RunContext, dpo: Dpo) -> Iterator[tuple[Example, str, str]]:
     return itertools.islice(found, dpo.prompts)
 
 
-def _row(question: Question, better: str, worse: str) -> dict[str, Any]:
+def pair_row(question: Question, better: str, worse: str) -> dict[str, Any]:
+    """A pair with its question, in the columns that TRL's trainer reads."""
     return {"prompt": chat(question.messages), "chosen": _reply(better), "rejected": _reply(worse)}
 
 

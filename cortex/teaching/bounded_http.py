@@ -123,7 +123,12 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _describe(error: BaseException) -> str:
+def _describe(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):  # it has a status of its own, which no server has sent
+        said = str(getattr(error, "message", ""))
+        return harmless(f"no HTTP reply, but {' '.join(said.split())}", limit=200)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "a reply that was cut off, or cannot be unpacked"
     return harmless(str(error).strip() or type(error).__name__, limit=200)
 
 

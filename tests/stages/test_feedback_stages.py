@@ -17,9 +17,13 @@ from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
 from cortex.serving.feedback.feedback_records import FeedbackRecord, Record, Turn, to_line
 from cortex.settings import Settings
+from cortex.stages.best_of import SAMPLES
+from cortex.teaching.review.decisions import Decision, Decisions, hash_answer
 from cortex.trainers.axolotl_config import axolotl_config
 from tests.conftest import Cortex
 from tests.serving.feedback.records import answer
+from tests.stages.test_label_providers import paid
+from tests.teaching.endpoint import Teacher, serving
 
 pytestmark = pytest.mark.integration
 
@@ -84,11 +88,24 @@ def test_feedback_arrives_in_the_trainers_input(cortex: Cortex, tmp_path: Path) 
     digest = done.stdout.strip().rpartition("manifest ")[2]
     assert "asked" in cortex("dataset", "show", str(tmp_path / "told")).stdout
 
-    profile = small(domain__feedback={"dataset": str(tmp_path / "told"), "manifest": digest})
-    create_run(open_store(str(home / "bucket")), "with", profile)
-    for stage in ("data", "label"):
-        done = cortex("run", stage, "--run", "with")
-        assert done.returncode == 0, done.stderr
+    told = pl.read_parquet(tmp_path / "told" / "examples.parquet").filter(pl.col("accepted").is_not_null())
+    (spurned, spurned_reply), *kept = told.select("id", "accepted").rows()
+    review = Decisions(tmp_path / "review")
+    review.add(Decision(spurned, hash_answer(spurned_reply), "reject", "ann", "accepted"))
+    review.seal({})
+    with serving(Teacher(script=paid)) as server:
+        provider = {"kind": "vllm", "url": server.url, "model": "m", "price": {"input": 1.0, "output": 2.0}}
+        teacher = {"teacher__providers": [provider], "teacher__samples": 2, "teacher__quality": {}}
+        profile = small(
+            domain__feedback={"dataset": str(tmp_path / "told"), "manifest": digest},
+            teacher__review=str(tmp_path / "review"),
+            **teacher,
+        )
+        create_run(open_store(str(home / "bucket")), "with", profile)
+        for stage in ("data", "label"):
+            done = cortex("run", stage, "--run", "with")
+            assert done.returncode == 0, done.stderr
+    assert len(server.asked) == 100 and not any(prompt.endswith(" asked") for prompt in server.asked)
     data, plain = read_examples(home / "bucket/runs/with/data/artifact"), domain.build(0, Settings()).examples
     assert data.head(plain.height).equals(plain)
     assert data.tail(data.height - plain.height).select("split", "truth").rows() == [("train", "0.025")]
@@ -97,10 +114,15 @@ def test_feedback_arrives_in_the_trainers_input(cortex: Cortex, tmp_path: Path) 
 
     labels = home / "bucket/runs/with/label/artifact/accepted.jsonl"
     rows = {row["example_id"]: row["messages"] for row in map(json.loads, labels.read_text().splitlines())}
-    told = pl.read_parquet(tmp_path / "told" / "examples.parquet").filter(pl.col("accepted").is_not_null())
-    for name, accepted in told.select("id", "accepted").iter_rows():
+    for name, accepted in kept:
         assert rows[name][-1] == {"role": "assistant", "content": accepted}
+    rejected = [json.loads(line) for line in (labels.parent / "rejected.jsonl").read_text().splitlines()]
+    assert {row["example_id"]: row["reasons"] for row in rejected}[spurned] == ["review: rejected by ann"]
+    sampled = [json.loads(line)["example_id"] for line in (labels.parent / SAMPLES).read_text().splitlines()]
+    assert len(sampled) == 50 and not {spurned, *(name for name, _ in kept)} & set(sampled)
     config = axolotl_config(profile, "base", labels, tmp_path / "out", tmp_path / "prepared", None, validation=None)
     assert [item["path"] for item in config["datasets"]] == [str(labels)]
     summary = json.loads((labels.parent / "labels.json").read_text())
     assert summary["asked"] == 52, "fifty of the teacher, and two that callers approved of"
+    account = summary["teachers"]["vllm"]
+    assert (account["paid_replies"], account["answers"], float(account["dollars"])) == (100, 50, 0.02)

@@ -32,6 +32,10 @@ def write_samples(folder: Path, **answers: list[tuple[float, str]]) -> Path:
     return folder
 
 
+def labelled(answer: str) -> dict[str, Conversation]:
+    return {example.id: (*example.messages, Message("assistant", answer)) for example in EXAMPLES[:30]}
+
+
 def test_the_best_fit_sample_is_paired_with_the_worst(tmp_path: Path) -> None:
     write_samples(
         tmp_path,
@@ -50,9 +54,7 @@ def test_labels_without_samples_are_named(tmp_path: Path) -> None:
 
 
 def test_a_spoiled_copy_differs_and_earns_less() -> None:
-    labels: dict[str, Conversation] = {
-        example.id: (*example.messages, Message("assistant", forecast(0.8))) for example in EXAMPLES[:30]
-    }
+    labels = labelled(forecast(0.8))
     found = list(spoiled_pairs(MARKETS, EXAMPLES, labels, seed=1))
     assert [example.id for example, _, _ in found] == list(labels)
     for example, better, worse in found:

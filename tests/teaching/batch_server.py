@@ -16,7 +16,7 @@ from typing import Any
 from .endpoint import Reply, error
 
 Line = Callable[[str, int], dict[str, Any]]
-"""What a batch's n-th request of a prompt gets, from 1: the fields `response` and `error` of its line."""
+"""The fields `response` and `error` of the line that a batch's n-th request of a prompt gets, from 1."""
 
 
 def answered(prompt: str, nth: int = 1) -> dict[str, Any]:
