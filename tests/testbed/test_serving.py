@@ -48,7 +48,7 @@ print(json.dumps(found and {"status": found.status, "replicas": found.replicas, 
 
 ASKED_FOR = pytest.mark.skipif(
     "CORTEX_FULL" not in os.environ,
-    reason="expected: takes ten minutes, and its first request has hung once: make test TIER=testbed FULL=1",
+    reason="expected: takes ten minutes and more: make test TIER=testbed FULL=1",
 )
 
 
