@@ -10,6 +10,7 @@ from cortex.errors import CortexError
 from cortex.text import harmless
 from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
+    audit_verb,
     benching,
     checking,
     datasets,
@@ -54,6 +55,7 @@ for verbs in (
     rent,
     serving,
     watching,
+    audit_verb,
     releases,
     gateways,
     reviewing,

@@ -30,6 +30,7 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.domains.audit_view import AuditView, Rebuilds
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.grades import Grades
@@ -256,6 +257,19 @@ class Domain(Section, ABC):
     def describe_split(self, rows: "pl.LazyFrame") -> dict[str, JsonValue]:
         """Further keys of a split in `dataset.json`, besides its size and times. Its rows may not fit in memory."""
         return {}
+
+    def audit_view(self, rows: "pl.DataFrame") -> "AuditView":
+        """The parts of examples that an audit compares; by default the words of their questions, in threes."""
+        from cortex.domains.audit_words import view_words
+
+        return view_words(rows)
+
+    def rebuilds(self, seed: int, settings: Settings, workspace: Workspace, rows: int) -> "Rebuilds | None":
+        """The means to build the examples again after a change of the future; None where the domain has none.
+
+        At most `rows` rows of the sources are used, about. Raises as `build`.
+        """
+        return None
 
     def truth_words(self, example: Example) -> str:
         """An example's truth in words, for people."""

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cortex.auditing.audit_record import audit_facts
 from cortex.domains.dataset import describe_part, read_description, read_split
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
@@ -103,7 +104,7 @@ def _judge(
             source=str(description["source"]["name"]),
             simulated=bool(description["simulated"]),
             train_examples=len(train),
-            facts=domain.facts(train, test) | mix_facts(read_description(data), name),
+            facts=domain.facts(train, test) | mix_facts(read_description(data), name) | audit_facts(data, name),
         ),
         details=domain.details,
         groups=domain.groups,

@@ -1,15 +1,12 @@
 """`cortex data`: what a profile's source gives, without a run."""
 
-import importlib.util
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cortex.text import json_text
+from cortex.verbs.data_image import lacks_clients, run_in_data_image, set_options
 from cortex.verbs.options import AsJson, Set
-
-if TYPE_CHECKING:
-    from cortex.settings import Settings
 
 app = typer.Typer(help="Pull a profile's data, without a run.", no_args_is_help=True)
 
@@ -33,9 +30,9 @@ def data_pull(
     from cortex.settings import Settings
 
     settings, resolved = Settings(), load_profile(profile, sets=sets or ())
-    lacking = [name for name in resolved.domain.clients() if importlib.util.find_spec(name) is None]
-    if lacking:
-        raise typer.Exit(_pull_there(profile, sets or [], fresh, as_json, settings))
+    if lacks_clients(resolved.domain):
+        words = ["data", "pull", profile, *set_options(sets), *["--fresh"] * fresh, *["--json"] * as_json]
+        raise typer.Exit(run_in_data_image(words, settings))
     with progress_bar(Console(stderr=True)) as on_progress:
         reports = resolved.domain.pull(resolved.seed, settings, on_progress, fresh=fresh)
     if as_json:
@@ -45,17 +42,3 @@ def data_pull(
         print(*report.lines(), sep="\n", flush=True)
     if not reports:
         print(f"profile {resolved.name} makes its examples itself: there is nothing to pull")
-
-
-def _pull_there(profile: str, sets: list[str], fresh: bool, as_json: bool, settings: "Settings") -> int:
-    """Run the same verb in the data image's environment, and return its exit code."""
-    import os
-    import subprocess
-
-    from cortex.local.environments import environment, on_path
-
-    folder = environment("data", settings)
-    words = ["data", "pull", profile, *(word for one in sets for word in ("--set", one))]
-    words += ["--fresh"] * fresh + ["--json"] * as_json
-    variables = {**os.environ, **on_path(folder), "CORTEX_HOME": str(settings.home.absolute())}
-    return subprocess.run([folder / "bin" / "python", "-m", "cortex", *words], env=variables, check=False).returncode

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from cortex.domains.markets.bars import DAY, FIXING, Bar, Length, bar_of
 from cortex.domains.markets.live.public_assets import CHAIN_OF
@@ -43,6 +43,31 @@ class SimulatorConfig(Section):
     """Log-odds of an up move for each level of a metric. A metric that is not named carries no signal."""
 
 
+_STAMPED = ("imputed", "vintages", "news")
+
+
+class NewsConfig(Section):
+    """Dated texts, such as news and events, that prompts show from their stamp on."""
+
+    paths: Items[UserPath] = Field(min_length=1)
+    """Parquet or CSV files with the columns `known_at`, the time from which a text was known, and `text`; and `symbol`
+    where it concerns one asset alone. A plain date counts from the end of that day."""
+
+    days: int = Field(default=7, ge=1, le=365)
+    """Days for which a text is shown."""
+
+    items: int = Field(default=3, ge=1, le=20)
+    """Texts of a prompt at most: the newest."""
+
+    characters: int = Field(default=200, ge=20, le=2000)
+    """Characters of a text at most."""
+
+    @field_validator("paths", mode="before")
+    @classmethod
+    def _one_path(cls, value: object) -> object:
+        return (value,) if isinstance(value, str | Path) else value
+
+
 class FilesConfig(Section):
     """Parquet or CSV files of OHLC prices, with on-chain metrics beside them or in files of their own."""
 
@@ -70,10 +95,32 @@ class FilesConfig(Section):
     unused: Items[str] = ()
     """Names of files that may contribute to no example. A build is refused if any other file contributes to none."""
 
-    @field_validator("paths", mode="before")
+    imputed: str | None = None
+    """A column that is true, or 1, where a price was filled forward. Such a bar is left out, so it is never a truth."""
+
+    vintages: Items[UserPath] = ()
+    """Files of metrics with the column `known_at`, the time from which a row was known: a row with the date of an
+    earlier one revises it from then on. Without a column `symbol` it concerns all. A plain date counts from the end of
+    that day."""
+
+    news: NewsConfig | None = None
+    """Dated texts beside the numbers, in prompts in prose."""
+
+    @field_validator("paths", "vintages", mode="before")
     @classmethod
     def _one_path(cls, value: object) -> object:
         return (value,) if isinstance(value, str | Path) else value
+
+    @model_serializer(mode="wrap")
+    def _without_absent_stamps(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a source without any of these as before there were such: its profile keeps its digest."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if name not in _STAMPED or value}
+
+    @property
+    def all_paths(self) -> tuple[Path, ...]:
+        """The paths of all files that are read."""
+        return (*self.paths, *self.vintages, *(self.news.paths if self.news else ()))
 
     @field_validator("zone")
     @classmethod
@@ -269,6 +316,11 @@ class DataConfig(Section):
         if isinstance(self.source, EcbConfig):
             return FIXING
         return bar_of(self.source.bars) if isinstance(self.source, FilesConfig | PublicConfig) else DAY
+
+    @property
+    def news(self) -> NewsConfig | None:
+        """The dated texts that prompts show."""
+        return self.source.news if isinstance(self.source, FilesConfig) else None
 
     @property
     def simulated(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import JsonValue, PrivateAttr
+from pydantic import JsonValue, PrivateAttr, model_validator
 
 from cortex.domains.domain import Built, BuiltParts, Domain, Exemplars, OnProgress, Workspace
 from cortex.domains.label_finding import Finding
@@ -31,6 +31,7 @@ from cortex.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from cortex.domains.audit_view import AuditView, Rebuilds
     from cortex.domains.endpoint import Endpoint
     from cortex.domains.outcome_reading import Outcomes
     from cortex.domains.pull_report import PullReport
@@ -59,6 +60,12 @@ class Markets(DataConfig, Domain):
 
     _vocabulary: frozenset[str] = PrivateAttr(default=frozenset())
     """Words of accepted labels, which count as spelled right."""
+
+    @model_validator(mode="after")
+    def _shows_its_news(self) -> Self:
+        if self.news and self.style == "compact":
+            raise ValueError("compact prompts show no news: set style: full, or leave source.news out")
+        return self
 
     def check(self, settings: Settings) -> None:
         if isinstance(self.source, FilesConfig | EcbConfig):
@@ -112,7 +119,7 @@ class Markets(DataConfig, Domain):
 
     def files(self) -> tuple[Path, ...]:
         source = self.source.warehouse if isinstance(self.source, FlipsideConfig) else self.source
-        return source.paths if isinstance(source, FilesConfig) else ()
+        return source.all_paths if isinstance(source, FilesConfig) else ()
 
     def build(self, seed: int, settings: Settings) -> Built:
         from cortex.domains.markets.build import build
@@ -187,6 +194,16 @@ class Markets(DataConfig, Domain):
         rate, still = rise(col("outcome")).mean().alias("rate"), (col("outcome") == 0).sum().alias("still")
         found = rows.select(rate, still).collect(engine="streaming").row(0, named=True)
         return {"up_rate": float(found["rate"]), "unchanged": int(found["still"])}
+
+    def audit_view(self, rows: "pl.DataFrame") -> "AuditView":
+        from cortex.domains.markets.market_audit import view_market
+
+        return view_market(rows, self.bar)
+
+    def rebuilds(self, seed: int, settings: Settings, workspace: Workspace, rows: int) -> "Rebuilds":
+        from cortex.domains.markets.rebuilding import load_rebuilds
+
+        return load_rebuilds(self, self.style, seed, settings, workspace, rows)
 
     def truth_words(self, example: Example) -> str:
         return f"the return was {example.truth:+.2%}"

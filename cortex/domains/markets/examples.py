@@ -11,6 +11,7 @@ from cortex.domains.markets.closing import bar_id
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.features import Feature, build_features, label_of, warmup_bars
 from cortex.domains.markets.gaps import Gaps
+from cortex.domains.markets.news import NEWS, news_of
 from cortex.domains.markets.outcomes import outcomes
 from cortex.domains.markets.source import MarketTables
 from cortex.domains.markets.spans import Span
@@ -41,8 +42,8 @@ def decide(tables: MarketTables, frame: pl.DataFrame, features: list[Feature], c
     """Each decision that has every feature and an outcome, sorted by time and symbol.
 
     `frame` is the table of `build_features`. Columns: symbol, time (UTC), the features, clear_of (as of
-    `count_times`), outcome (a fraction), outcome_time (UTC); and oracle_p_up and oracle_return, where an oracle is
-    known.
+    `count_times`), outcome (a fraction), outcome_time (UTC); news, where there are some; and oracle_p_up and
+    oracle_return, where an oracle is known.
     """
     decided = (
         frame.with_columns(_before(config.embargo).alias("clear_of"))
@@ -51,6 +52,8 @@ def decide(tables: MarketTables, frame: pl.DataFrame, features: list[Feature], c
         .join(outcomes(tables.prices, config.horizon, tables.zone), on=["symbol", "time"], how="inner")
         .sort("time", "symbol")
     )
+    if tables.news is not None and config.news is not None:
+        decided = decided.with_columns(news_of(decided, tables.news, config.news).alias(NEWS))
     if tables.oracle is None:
         return decided
     known = tables.oracle.select(
@@ -106,7 +109,8 @@ def ask(split: pl.DataFrame, features: list[Feature], config: DataConfig, render
     oracle is known.
     """
     names = [feature.name for feature in features]
-    prompts = render(split.select("symbol", "time", *names), features, config)
+    news = [NEWS] if NEWS in split.columns else []
+    prompts = render(split.select("symbol", "time", *names, *news), features, config)
     unknown = [pl.lit(None, dtype=pl.Float64).alias(name) for name in ORACLE if name not in split.columns]
     return split.with_columns(unknown).select(
         pl.format("{}-{}", "symbol", bar_id(config.bar)).alias("id"),

@@ -15,16 +15,12 @@ import polars as pl
 from cortex.domains.markets.bars import DAY, Bar
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.source import MarketTables
+from cortex.domains.markets.staleness import STALE_BARS, STALE_DAYS
+from cortex.domains.markets.vintages import vintage_features
 from cortex.errors import DataError
 
 MONTH = 30
 """Window, in bars, of `mom30`, the realised volatility and the trailing high."""
-
-STALE_DAYS = 7
-"""Days for which a metric's last row is used; after a longer gap a price history starts afresh."""
-
-STALE_BARS = 7
-"""Rows without a value in which a metric's last value is used: a week of daily ones."""
 
 _LABELS: Mapping[str, str] = {
     "mom7": "7-{noun} momentum",
@@ -93,8 +89,8 @@ def build_features(tables: MarketTables, config: DataConfig) -> tuple[pl.DataFra
     - `draw`: z-score of the log distance of the close from the highest high of 30 bars;
     - `range`: realised volatility of a bar x sqrt(bars in the horizon), in percent: how large a move is usual.
 
-    Every on-chain metric is one more feature, see `metric_features`. Raises DataError where a metric has a name that
-    is taken.
+    Every on-chain metric is one more feature, see `metric_features` and `vintages`. Raises DataError where a
+    metric has a name that is taken.
     """
     taken = {*PRICE_FEATURES, *_RESERVED, *tables.prices.columns} & set(tables.metrics)
     if taken:
@@ -102,6 +98,8 @@ def build_features(tables: MarketTables, config: DataConfig) -> tuple[pl.DataFra
     frame = _price_features(tables.prices, config)
     if tables.onchain is not None:
         frame = metric_features(frame, tables.onchain, lag_days=config.onchain_lag_days, window=config.window)
+    if tables.vintages is not None:
+        frame = vintage_features(frame, tables.vintages, config.window)
     features = [_feature(name, config.bar) for name in (*PRICE_FEATURES, *tables.metrics)]
     return frame.select("symbol", "time", *(f.name for f in features)), features
 

@@ -1,7 +1,8 @@
 """A user's own files as a source: prices, and on-chain metrics beside them or in files of their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
@@ -24,11 +25,14 @@ from cortex.domains.markets.file_checks import (
 )
 from cortex.domains.markets.file_list import describe_file, list_files, stem_of
 from cortex.domains.markets.file_pieces import FilePieces
+from cortex.domains.markets.imputed import without_imputed
 from cortex.domains.markets.joined_files import History, join_onchain, join_parts, join_prices, note_joined
+from cortex.domains.markets.known_files import read_news, read_vintages
 from cortex.domains.markets.partition import partition
 from cortex.domains.markets.source import MarketTables, Pieces, one_piece
 from cortex.domains.markets.symbols import find_symbols, symbol_of
-from cortex.domains.markets.table_file import TableFile, column_name, read_table
+from cortex.domains.markets.table_file import TableFile, column_name, read_cells, read_table
+from cortex.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class FilesSource:
     def load(self) -> MarketTables:
         """All files as one set of tables. Raises DataError, naming the file, the value and the fix."""
         files, notes = list_files(self.config.paths)
-        tables = [read_table(file, symbol_of(stem_of(file)), number) for number, file in enumerate(files)]
+        tables = [self._read(file, number) for number, file in enumerate(files)]
         check_numbers([stem_of(file) for file, table in zip(files, tables, strict=True) if not table.names_symbols])
         if self.config.zone is None:
             check_zones(tables)
@@ -76,23 +80,44 @@ class FilesSource:
         )
         zone = self.config.zone if self.config.bars == "1d" else None
         origins = pl.concat(find_origins(table, left_out) for table in tables)
-        return MarketTables(prices, onchain, account=account, zone=zone, origins=origins)
+        return self._with_dated(MarketTables(prices, onchain, account=account, zone=zone, origins=origins))
 
     def pieces(self, workspace: Workspace) -> Pieces:
         files, notes = list_files(self.config.paths)
         # Other bars are checked against the first row's grid, wherever that row is.
-        parts = partition(files, workspace) if self.config.bars == "days" and self.config.zone is None else None
+        plain = self.config.bars == "days" and self.config.zone is None and self.config.imputed is None
+        dated = bool(self.config.vintages or self.config.news)
+        parts = partition(files, workspace) if plain and not dated else None
         if parts is None:
             return one_piece(self.load())
         pieces = FilePieces(self.config, parts, notes)
         return Pieces(pieces.tables(), pieces.account, pieces.origins, parts.count)
 
+    def _read(self, file: Path, number: int) -> TableFile:
+        table = read_table(file, symbol_of(stem_of(file)), number)
+        return without_imputed(table, read_cells(file), self.config.imputed) if self.config.imputed else table
+
+    def _with_dated(self, tables: MarketTables) -> MarketTables:
+        """The tables with vintages and news, where the profile names some."""
+        account = tables.account
+        assert account is not None
+        if self.config.vintages:
+            vintages, further = read_vintages(self.config.vintages, tables.prices["symbol"].unique().sort().to_list())
+            twice = sorted(set(vintages.columns[3:]) & set(tables.metrics))
+            if twice:
+                raise DataError(f"metric {twice[0]} is in a file of vintages and in another: keep one, or rename one")
+            account = Account((*account.columns, *further.columns), (*account.notes, *further.notes))
+            tables = replace(tables, vintages=vintages, account=account)
+        return replace(tables, news=read_news(self.config.news.paths)) if self.config.news else tables
+
     def describe(self) -> dict[str, object]:
+        dated = {"vintages": self.config.vintages, "news": self.config.news.paths if self.config.news else ()}
         return {
             "name": "files",
             "files": [describe_file(file) for file in list_files(self.config.paths)[0]],
             "symbols": None if self.config.symbols is None else list(self.config.symbols),
             "metrics": None if self.config.metrics is None else list(self.config.metrics),
+            **{name: [describe_file(file) for file in list_files(paths)[0]] for name, paths in dated.items() if paths},
         }
 
 

@@ -9,7 +9,8 @@ from cortex.domains.markets.account import shortened
 from cortex.domains.markets.bars import DAY
 from cortex.domains.markets.closing import show_bar
 from cortex.domains.markets.config import DataConfig
-from cortex.domains.markets.features import PRICE_FEATURES, STALE_BARS, STALE_DAYS, warmup_bars
+from cortex.domains.markets.features import PRICE_FEATURES, warmup_bars
+from cortex.domains.markets.staleness import STALE_BARS, STALE_DAYS
 
 
 @dataclass

@@ -23,6 +23,7 @@ from cortex.domains.markets.market_view import (
     price_chart,
     training_remarks,
 )
+from cortex.domains.markets.news import NEWS, news_of
 from cortex.domains.markets.protocol import ProtocolError, parse_answer, render_prompts
 from cortex.domains.markets.sources import open_source
 from cortex.domains.question import AskedQuestion, Message, Question
@@ -187,6 +188,9 @@ class MarketEndpoint(Endpoint):
                     names = shortened([feature.name for feature in features], 40)
                     raise DataError(f"the source gives the features {names}, and the model was trained on others")
                 complete = frame.drop_nulls([feature.name for feature in features]).sort("symbol", "time")
+                if tables.news is not None and self._config.news is not None:
+                    texts = news_of(complete, tables.news, self._config.news)
+                    complete = complete.with_columns(texts.alias(NEWS))
                 name = bar_id(self._config.bar).alias("bar")
                 closes = tables.prices.select("symbol", "time", "close").with_columns(name)
                 self._loaded = _Loaded(complete.with_columns(name), closes)

@@ -16,6 +16,7 @@ import polars as pl
 from cortex.domains.markets.bars import DAY, FIXING
 from cortex.domains.markets.config import DataConfig, Style
 from cortex.domains.markets.features import Feature, level
+from cortex.domains.markets.news import NEWS
 
 LARGEST_PCT = 1_000_000
 """The largest return that an answer may state, up or down: further out, differences and sums overflow."""
@@ -62,12 +63,16 @@ def instructions(config: DataConfig) -> str:
 def render_prompts(
     frame: pl.DataFrame, features: list[Feature], config: DataConfig, style: Style = "full"
 ) -> pl.Series:
-    """The prompts for the rows of `frame`, which holds `symbol` and one column per feature.
+    """The prompts for the rows of `frame`, which holds `symbol`, one column per feature, and news where there are some.
 
     `compact` writes each feature as one `name:level` word, for models too small to read prose: standard deviations
     are rounded to whole ones and cut at two, percentages to two figures on a grid of half octaves.
     """
-    return frame.select(prompt=_compact(features, config) if style == "compact" else _full(features, config))["prompt"]
+    prompt = _compact(features, config) if style == "compact" else _full(features, config)
+    if NEWS in frame.columns and style == "full":
+        texts = pl.when(pl.col(NEWS) == "").then(pl.lit("")).otherwise("\nNews known at the decision:\n" + pl.col(NEWS))
+        prompt = prompt + texts
+    return frame.select(prompt=prompt)["prompt"]
 
 
 def render_answer(answer: Answer) -> str:

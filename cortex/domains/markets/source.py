@@ -1,7 +1,7 @@
 """Protocol of all sources of market data: they give tables of bars, and an account of their origin."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import polars as pl
@@ -9,6 +9,9 @@ import polars as pl
 from cortex.domains.domain import Workspace
 from cortex.domains.markets.account import Account
 from cortex.domains.markets.closing import CLOSED
+
+KNOWN_AT = "known_at"
+"""The column of the time from which a row was known, where a source says it."""
 
 PRICE_SCHEMA: dict[str, pl.DataType] = {
     "symbol": pl.String(),
@@ -18,6 +21,8 @@ PRICE_SCHEMA: dict[str, pl.DataType] = {
     "low": pl.Float64(),
     "close": pl.Float64(),
 }
+
+_KEYS = ("symbol", "time", KNOWN_AT)
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,30 @@ class MarketTables:
     origins: pl.DataFrame | None = None
     """The rows of each file, as of `contributions.ORIGINS`; None for tables that do not come from files."""
 
+    vintages: pl.DataFrame | None = None
+    """symbol, time, known_at (UTC) and one Float64 column a metric: each row counts from `known_at` on, and revises the
+    one of the same symbol and time that was known before it. Sorted by symbol, known_at and time."""
+
+    news: pl.DataFrame | None = None
+    """symbol (null where a text concerns all), time (UTC) from which it was known, and text; sorted by time."""
+
     @property
     def metrics(self) -> list[str]:
-        """The names of the on-chain metrics."""
-        return [] if self.onchain is None else [c for c in self.onchain.columns if c not in ("symbol", "time")]
+        """The names of the on-chain metrics, and of those that are revised."""
+        tables = [table for table in (self.onchain, self.vintages) if table is not None]
+        return [column for table in tables for column in table.columns if column not in _KEYS]
+
+    def of_symbols(self, symbols: Sequence[str]) -> "MarketTables":
+        """The rows of some symbols, and the news that concern all."""
+        own = pl.col("symbol").is_in(symbols)
+        return replace(
+            self,
+            prices=self.prices.filter(own),
+            onchain=None if self.onchain is None else self.onchain.filter(own),
+            vintages=None if self.vintages is None else self.vintages.filter(own),
+            news=None if self.news is None else self.news.filter(own | pl.col("symbol").is_null()),
+            oracle=None if self.oracle is None else self.oracle.filter(own),
+        )
 
 
 @dataclass(frozen=True)

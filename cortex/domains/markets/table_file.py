@@ -70,6 +70,11 @@ def kind_of(file: Path) -> str | None:
     return next((kind for kind in KINDS if file.name.lower().endswith(kind)), None)
 
 
+def read_cells(file: Path) -> pl.DataFrame:
+    """The cells of a file as it has them. Raises DataError where it cannot be read."""
+    return _read(file).cells
+
+
 def read_table(file: Path, symbol: str, number: int = 0, piece: Piece | None = None) -> TableFile:
     """Read a file of OHLC prices, of on-chain metrics, or of both; or a piece of it.
 

@@ -1,0 +1,27 @@
+"""Audits find each planted leak, and nothing in a dataset that has none."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.drawn_cases import draw_cases
+
+from .planted_leaks import LEAKS, audit_market
+
+SEEDS = draw_cases(range(20), 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", LEAKS)
+def test_a_planted_leak_is_found(kind: str, seed: int, tmp_path: Path) -> None:
+    leak = LEAKS[kind]
+    found = leak.audit(seed, tmp_path).findings
+    assert leak.check in {finding.check for finding in found}, f"found only {[str(finding) for finding in found]}"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("files", [False, True], ids=["simulated", "files"])
+def test_nothing_is_found_in_a_dataset_without_leaks(files: bool, seed: int, tmp_path: Path) -> None:
+    audit = audit_market(seed, tmp_path, files=files)
+    assert [str(finding) for finding in audit.findings] == []
+    assert "3 times from 3 symbols" in audit.domains["markets"].rebuilt
