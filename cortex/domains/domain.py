@@ -198,6 +198,10 @@ class Domain(Section, ABC):
         """
         return []
 
+    def teacher_prompt(self) -> str | None:
+        """A long system prompt for a teacher, which models that learn from it never see; None where there is none."""
+        return None
+
     def optional_keys(self) -> dict[str, str]:
         """Further keys of such services, each with the words for what `build` does without it."""
         return {}

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.copy_loss import copy_losses
+from cortex.evaluation.distillation_words import distillation_sentences
 from cortex.evaluation.record import Evaluation, Interval, label
 from cortex.text import code, harmless, markdown
 
@@ -112,6 +113,7 @@ def _sections(details: CardDetails, reports: Sequence[Report]) -> Iterable[str]:
         blocks = "circular block bootstrap" if evaluation.data.times else "bootstrap"
         yield f"On the test split, with 95% intervals ({blocks} over {markdown(evaluation.words.clusters)})."
         yield _scores(evaluation)
+        yield from distillation_sentences(evaluation, markdown)
     if details.folders:
         yield "## Weights"
         yield _table(("Folder", "What it is"), _weights(details.folders, reports))

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from cortex.evaluation import page_plots
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
+from cortex.evaluation.distillation_words import distillation_rows, distillation_sentences
 from cortex.evaluation.record import Comparison, Derived, Evaluated, Evaluation, Interval, Sample, Verdict, label
 from cortex.text import html_text
 
@@ -74,6 +75,7 @@ def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str
     for figure in figures:
         yield from _figure(figure)
     yield from _comparisons(evaluation)
+    yield from _distillation(evaluation)
     yield from _derived(evaluation.derived, {loss.name: loss for loss in copy_losses(evaluation)})
     yield from _samples(evaluation.samples)
     yield from _reading(evaluation, notes)
@@ -158,6 +160,25 @@ def _comparison_cell(comparison: Comparison | None) -> str:
     shade = {"beats": ' class="beats"', "worse than": ' class="worse"'}.get(comparison.relation, "")
     interval = comparison.interval
     return f"<td{shade}>{comparison.difference:+z.3f}<small>{interval.low:+z.3f} to {interval.high:+z.3f}</small></td>"
+
+
+def _distillation(evaluation: Evaluation) -> Iterable[str]:
+    found = evaluation.distillation
+    if found is None:
+        return
+    titles = (evaluation.words.skill, evaluation.words.loss, f"Valid {evaluation.words.replies}")
+    yield "<h2>Prompt distillation</h2>"
+    yield from (f'<p class="note">{html_text(each)}</p>' for each in distillation_sentences(evaluation))
+    yield f'<div class="scroll"><table><thead><tr><th></th>{"".join(f"<th>{html_text(each)}</th>" for each in titles)}'
+    yield "</tr></thead><tbody>"
+    for name, item in distillation_rows(evaluation):
+        cells = (
+            _cell(item.skill, item.skill_interval, "+z.3f"),
+            _cell(item.loss, item.loss_interval, ".3f"),
+            _cell(item.valid_share, None, ".1%"),
+        )
+        yield f"<tr><th>{html_text(name)}</th>{''.join(cells)}</tr>"
+    yield "</tbody></table></div>"
 
 
 def _derived(derived: Sequence[Derived], lost: Mapping[str, CopyLoss]) -> Iterable[str]:

@@ -171,6 +171,41 @@ class Derived(Record):
     """Mean Kullback-Leibler divergence of next-token distributions along held-out answers, in nats."""
 
 
+class DistilledContender(Record):
+    """A model on the questions that the teacher answered, too."""
+
+    name: str
+    prompted: bool
+    """The long prompt stood before each question."""
+    loss: float
+    loss_interval: Interval
+    skill: float
+    skill_interval: Interval
+    valid_share: float
+
+
+class Distillation(Record):
+    """What training put into the weights of a long prompt: the student without it, beside the teacher with it."""
+
+    prompt: str
+    """SHA-256 of the prompt."""
+    examples: int
+    clusters: int
+    unanswered: int
+    """Questions that the teacher refused or did not answer: they count as the reference baseline's answers."""
+    contenders: list[DistilledContender]
+    """The student, the teacher, and the base, which may be there with the prompt, too."""
+    difference: float
+    """The teacher's loss less the student's: above 0 the student, which has no prompt, does better."""
+    difference_interval: Interval
+    tokens_saved: int
+    """Tokens of the prompt by the student's tokenizer: each request needs so many fewer."""
+    dollars_saved: float | None
+    """Dollars for a million requests, at the price of input of the profile's first provider; None without a price."""
+    dollars_saved_cached: float | None
+    """The same where the provider has the prompt in its cache; None where the profile names no price of that."""
+
+
 class Evaluation(Record):
     """The whole record. Mappings keep the order in which the models were given."""
 
@@ -185,6 +220,8 @@ class Evaluation(Record):
     samples: list[Sample]
     derived: list[Derived] = []
     """Released weights that were changed after training, such as quantized copies."""
+    distillation: Distillation | None = None
+    """Only where the teacher had a system prompt, and answered test questions with it."""
 
     @property
     def contenders(self) -> dict[str, Evaluated]:

@@ -22,3 +22,8 @@ def count_tokens(folder: str, prompts: Sequence[Conversation], answers: Sequence
         for texts in (asked, answers)
     ]
     return np.array(counted, dtype=np.int64).T
+
+
+def count_text(folder: str, text: str) -> int:
+    """Tokens of a text by the model's tokenizer, without those of a chat template."""
+    return len(load_tokenizer(folder)(text, add_special_tokens=False)["input_ids"])

@@ -76,6 +76,18 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _prompt_to_send(self) -> Self:
+        prompt = self.teacher.prompt
+        if prompt is None:
+            return self
+        missing = next((name for name in self.domain.parts() if self.prompt_of(name) is None), None)
+        if missing:
+            raise ValueError(f"teacher.prompt: domain {missing} has no prompt of its own: give a `file` or a `text`")
+        if prompt.ask_base and self.model.scratch:
+            raise ValueError("teacher.prompt.ask_base asks a base that is built from nothing: remove it")
+        return self
+
+    @model_validator(mode="after")
     def _exportable(self) -> Self:
         scratch, export = self.model.scratch, self.export
         if export.gguf and scratch and scratch.pieces != "gpt2":
@@ -85,6 +97,11 @@ class Profile(Section):
         if "adapter" in (export.release or ()) and not self.model.adapter:
             raise ValueError("export.release names `adapter`, and this profile trains none: name `model` or a copy")
         return self
+
+    def prompt_of(self, part: str) -> str | None:
+        """The system prompt that the teacher gets for one domain; None where it gets none."""
+        prompt = self.teacher.prompt
+        return prompt and (prompt.text or self.domain.parts()[part].teacher_prompt())
 
     @property
     def answer_tokens(self) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from cortex.profiles.prompt_section import TeacherPrompt
 from cortex.section import Items, Section, UserPath
 from cortex.urls import check_http_url
 
@@ -192,6 +193,10 @@ class Teacher(Section):
     """A folder of decisions that `cortex review` wrote, on this machine: an answer that people accepted or rejected has
     the grade that they gave."""
 
+    prompt: Annotated[TeacherPrompt, AfterValidator(TeacherPrompt.resolved)] | None = None
+    """A system prompt for the teacher alone, which the student never sees: `prompt: {file: guide.md}`, or `prompt: {}`
+    for the domain's own."""
+
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
         if self.samples > 1 and self.temperature == 0:
@@ -227,7 +232,7 @@ class Teacher(Section):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer keys that have their defaults: a profile that sets none keeps the hash that it had."""
-        newer = ("providers", "dollars", "tokens", "cache", "samples", "quality", "review")
+        newer = ("providers", "dollars", "tokens", "cache", "samples", "quality", "review", "prompt")
         known, written = type(self).model_fields, handler(self)
         return {
             key: value for key, value in written.items() if key not in newer or getattr(self, key) != known[key].default

@@ -7,7 +7,7 @@ from typing import Any
 
 from cortex.domains.domain import Domain
 from cortex.domains.label_finding import Finding
-from cortex.domains.question import Conversation, Example
+from cortex.domains.question import Conversation, Example, Question
 from cortex.teaching.completion import Completion
 
 SAMPLES = "samples.jsonl"
@@ -56,6 +56,19 @@ def choose_best(
         answers = [{"text": each.text, "reward": reward, "grade": _GRADES[rank]} for rank, reward, _, each in ranked]
         rows.append({"example_id": name, "answers": answers})
     return chosen, rows
+
+
+def without_rejected(
+    rows: list[dict[str, Any]],
+    rejection: Callable[[Question, str], Finding | None],
+    questions: Mapping[str, Question],
+) -> list[dict[str, Any]]:
+    """The rows without answers that no training may see, be it as the worse one of a pair."""
+    return [
+        row
+        | {"answers": [each for each in row["answers"] if not rejection(questions[row["example_id"]], each["text"])]}
+        for row in rows
+    ]
 
 
 def write_samples(rows: list[dict[str, Any]], output: Path) -> None:

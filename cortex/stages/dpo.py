@@ -18,6 +18,7 @@ from cortex.models.stored_answers import sample_answers
 from cortex.profiles.trainer_sections import Dpo
 from cortex.runs.context import RunContext
 from cortex.stages.label_pairs import sample_pairs, spoiled_pairs
+from cortex.stages.teacher_prompts import TeacherPrompts
 from cortex.teaching.labels import ACCEPTED, read_labels
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
@@ -70,9 +71,14 @@ def posted_pairs(domain: Domain, data: Path) -> Iterator[tuple[FeedbackReply, st
 def _write_pairs(context: RunContext, path: Path) -> None:
     dpo = context.profile.dpo
     assert dpo is not None
-    rows = [pair_row(example, better, worse) for example, better, worse in _pairs(context, dpo)]
+    prompts = TeacherPrompts(context.profile)
+    rows: list[dict[str, Any]] = []
     posted = posted_pairs(context.profile.domain, context.artifact("data").path)
-    rows += [pair_row(one.question, better, worse) for one, better, worse in posted]
+    pairs_of = [*_pairs(context, dpo), *((one.question, better, worse) for one, better, worse in posted)]
+    for question, better, worse in pairs_of:
+        for answer in (better, worse):
+            prompts.check_text(question, answer, "dpo")
+        rows.append(pair_row(question, better, worse))
     if not rows and dpo.pairs != "sampled":
         raise DataError(
             f"no label of {dpo.prompts} prompts has a worse answer beside it (dpo.pairs {dpo.pairs}): set dpo.pairs to "

@@ -26,7 +26,9 @@ from cortex.models.stored_answers import sample_answers
 from cortex.runs.context import RunContext
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
+from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.released import derived_weights, log_copy_losses
+from cortex.stages.teacher_prompts import TeacherPrompts
 
 SAMPLES = 4
 """Test examples that the report shows in full."""
@@ -35,18 +37,22 @@ SAMPLES = 4
 def run(context: RunContext, output: Path) -> None:
     domain, data = context.profile.domain, context.artifact("data").path
     count = context.profile.evaluate.examples
+    prompts = TeacherPrompts(context.profile)
     tests = {name: read_split(data, "test", count, partial(domain.rows_of, name)) for name in domain.parts()}
     # All domains' questions in one go: a model is loaded once.
     asked = [example for rows in tests.values() for example in read_rows(rows)]
+    for name, rows in tests.items():
+        prompts.check_test_questions(name, read_rows(rows))
     answers = _answers(context, asked)
     tokens = _tokens(context, asked, answers)
+    distilled = read_distilled(context, tests)
     before = 0
     for name, folder in report_folders(domain).items():
         end = before + len(tests[name])
         (output / folder).mkdir(exist_ok=True)
         own = {model: texts[before:end] for model, texts in answers.items()}
         counts = {model: counted[before:end] for model, counted in tokens.items()}
-        _judge(context, name, tests[name], own, counts, output / folder)
+        _judge(context, name, tests[name], own, counts, distilled.get(name), output / folder)
         before = end
 
 
@@ -80,6 +86,7 @@ def _judge(
     test: pl.DataFrame,
     answers: dict[str, list[str]],
     tokens: Mapping[str, NDArray[np.int64]],
+    distilled: Distilled | None,
     folder: Path,
 ) -> None:
     """Judge the answers to one domain's questions, and write its report."""
@@ -113,6 +120,9 @@ def _judge(
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
+    if distilled:
+        found = distilled.judge(domain, models(profile)[-1], graded, baselines[domain.scale.reference])
+        evaluation = evaluation.model_copy(update={"distillation": found})
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
     judged = {
         name: Judged(

@@ -12,6 +12,7 @@ from cortex.checkpoints.trainer_command import AXOLOTL, distributed
 from cortex.models.model_files import collect_model, name_base
 from cortex.models.scratch import build
 from cortex.runs.context import RunContext
+from cortex.stages.teacher_prompts import check_labels
 from cortex.teaching.labels import ACCEPTED, accepted_conversations
 from cortex.trainers.answer_lengths import check_answer_lengths
 from cortex.trainers.axolotl_config import axolotl_config, check_passthrough
@@ -21,6 +22,7 @@ from cortex.trainers.held_out import hold_out
 def run(context: RunContext, output: Path) -> None:
     folder = context.folder("sft")
     labels = context.artifact("label").path
+    check_labels(context.profile, labels)
     base = str(base_folder(context) or _built_base(context, labels, output / "base"))
     check_answer_lengths(context.profile, labels, Path(base))
     sft = context.profile.sft

@@ -47,6 +47,8 @@ class TeachingEstimate:
     profile: str
     prompts: int
     """Requests: each prompt counts once for each of its samples."""
+    tests: int
+    """Those of them that are test questions, which are never trained on."""
     providers: tuple[ProviderCost, ...]
     counting: str = ASSUMPTION
 
@@ -59,18 +61,24 @@ class TeachingEstimate:
         return {**asdict(self), "providers": providers}
 
 
-def estimate_teaching(profile: Profile, prompts: Sequence[Conversation], cache: AnswerCache | None) -> TeachingEstimate:
-    """Estimate the cost of the prompts at each provider; answers in the cache cost nothing."""
+def estimate_teaching(
+    profile: Profile, prompts: Sequence[Conversation], cache: AnswerCache | None, tests: Sequence[Conversation] = ()
+) -> TeachingEstimate:
+    """Estimate the cost of the prompts at each provider; answers in the cache cost nothing.
+
+    `prompts` are asked for every sample, `tests` once; both with the system prompt, if the teacher gets one.
+    """
     teacher = profile.teacher
     endpoints = [describe_provider(teacher, provider, "none") for provider in teacher.providers]
     requests = [(prompt, sample or None) for prompt in prompts for sample in range(teacher.samples)]
+    requests += [(prompt, None) for prompt in tests]
     found: list[ProviderCost] = []
     for endpoint in endpoints:
         alone = _cost(endpoint, requests, cache if teacher.cache else None)
         if endpoint.batch:
             found.append(_in_batches(alone, endpoint.batch.share))
         found.append(alone)
-    return TeachingEstimate(profile.name, len(requests), tuple(found))
+    return TeachingEstimate(profile.name, len(requests), len(tests), tuple(found))
 
 
 def _cost(

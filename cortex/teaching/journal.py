@@ -3,6 +3,7 @@
 An unreadable line, whether torn by a kill or damaged later, costs only its own example, which is asked again.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Generator, Mapping
@@ -14,13 +15,16 @@ from typing import IO, Any
 
 from loguru import logger
 
-from cortex.domains.question import Conversation
+from cortex.domains.question import Conversation, Message
 from cortex.teaching.completion import Completion, Kind, replace_surrogates
 from cortex.teaching.purse import Bill
 from cortex.teaching.usage import Usage
 
 LINE_BYTES = 64 * 1024 * 1024
 """Maximum bytes of a line. The longest reply, escaped, takes a quarter of it."""
+
+LONG = 500
+"""Most characters of a system message that a line holds in full."""
 
 _KINDS: dict[str, Kind] = {
     "answered": "answered",
@@ -115,10 +119,17 @@ def open_journal(path: Path, prompts: Mapping[str, Conversation]) -> Generator[J
 
 
 def _written(prompt: Conversation) -> str:
-    """A conversation as a line stores it: a single question as its text alone."""
+    """A conversation as a line stores it: a single question as its text alone, a long system message as its hash, since
+    all lines have the same."""
     if len(prompt) == 1 and prompt[0].role == "user":
         return prompt[0].content
-    return json.dumps(prompt)
+    return json.dumps([_shortened(message) for message in prompt])
+
+
+def _shortened(message: Message) -> Message:
+    if message.role != "system" or len(message.content) <= LONG:
+        return message
+    return Message("system", f"sha256 {hashlib.sha256(message.content.encode()).hexdigest()}")
 
 
 def _read_row(line: bytes) -> tuple[str, str, Completion] | None:

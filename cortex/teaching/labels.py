@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,14 @@ _WITH_ANSWER = ("answered", "truncated")
 _WITHOUT_ANSWER: dict[Kind, str] = {"truncated": "truncated", "refused": "refused"}
 
 
+Guard = Callable[[Question, str], Finding | None]
+"""Takes a question and an answer; returns the rejection of an answer that must never be trained on."""
+
+
+def _allow_all(question: Question, answer: str) -> None:
+    """Reject nothing."""
+
+
 def write_labels(
     domain: Domain,
     questions: Sequence[Question],
@@ -34,11 +42,15 @@ def write_labels(
     purse: Purse | None = None,
     quality: QualityCheck | None = None,
     review: Mapping[tuple[str, str], Sequence[Decision]] | None = None,
+    *,
+    guard: Guard = _allow_all,
+    prompts: Mapping[str, str] | None = None,
 ) -> None:
     """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
 
     `quality` adds a profile's rules to the domain's check, and `review` has people's decisions. Of several `providers`
-    each answer's is written beside it, and the summary has the bills of the `purse`.
+    each answer's is written beside it, and the summary has the bills of the `purse`, and the digests of the teacher's
+    `prompts`. What the `guard` rejects nobody can accept.
 
     Raises:
         DataError: no answer is fit to imitate.
@@ -51,8 +63,9 @@ def write_labels(
     named = {provider.name: provider for provider in providers}
     for question in questions:
         completion = completions[question.id]
-        finding = grade(domain, question, completion, quality)
-        if review and completion.kind in _WITH_ANSWER:
+        finding = grade(domain, question, completion, quality, guard)
+        barred = guard(question, completion.text)
+        if review and completion.kind in _WITH_ANSWER and not barred:
             made = review.get((question.id, hash_answer(completion.text)), ())
             finding = decided(finding, made, domain.imitable(question, completion.text))
         counts[finding.grade] += 1
@@ -74,14 +87,22 @@ def write_labels(
         **{grade: counts[grade] for grade in files},
         "reasons": dict(sorted(reasons.items())),
     }
+    if prompts:
+        summary["prompts"] = dict(prompts)
     if named:
         summary["teachers"] = _accounts(providers, completions, purse)
     (output / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
-def grade(domain: Domain, question: Question, completion: Completion, quality: QualityCheck | None = None) -> Finding:
+def grade(
+    domain: Domain,
+    question: Question,
+    completion: Completion,
+    quality: QualityCheck | None = None,
+    guard: Guard = _allow_all,
+) -> Finding:
     """Grade the completion of one question. A text that was cut off, but is complete, is as good as any."""
-    finding = domain.imitable(question, completion.text)
+    finding = guard(question, completion.text) or domain.imitable(question, completion.text)
     if quality:
         finding = quality.check(question, completion.text, finding)
     if completion.kind == "answered" or (completion.kind == "truncated" and finding.grade != "rejected"):

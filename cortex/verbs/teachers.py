@@ -51,26 +51,33 @@ def teach_estimate(
         raise ConfigError(
             f"{found.name}: teacher.providers is empty, and no price is known: list some (docs/teacher.md)"
         )
-    prompts = _prompts(found, dataset, settings)
+    prompts, tests = _prompts(found, dataset, settings)
     path = settings.home / ANSWERS
-    result = estimate_teaching(found, prompts, AnswerCache(path) if path.exists() else None)
+    result = estimate_teaching(found, prompts, AnswerCache(path) if path.exists() else None, tests)
     if as_json:
         print(json_text(result.to_json()))
     else:
         _print_estimate(result, Console())
 
 
-def _prompts(profile: "Profile", dataset: Path | None, settings: "Settings") -> "list[Conversation]":
-    """The prompts that `label` would send."""
-    from cortex.domains.dataset import read_training, write_dataset
-    from cortex.domains.example_columns import read_rows
+def _prompts(
+    profile: "Profile", dataset: Path | None, settings: "Settings"
+) -> "tuple[list[Conversation], list[Conversation]]":
+    """The prompts that `label` would send: those of labels, and those of test questions."""
+    from cortex.domains.dataset import write_dataset
 
-    count = profile.teacher.examples
     if dataset:
-        return [example.messages for example in read_rows(read_training(dataset, count))]
+        return _sent(profile, dataset)
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(profile.domain, profile.seed, settings, Path(folder))
-        return [example.messages for example in read_rows(read_training(Path(folder), count))]
+        return _sent(profile, Path(folder))
+
+
+def _sent(profile: "Profile", data: Path) -> "tuple[list[Conversation], list[Conversation]]":
+    from cortex.stages.teacher_prompts import held_out, held_out_prompts, taught_prompts
+
+    tests = held_out_prompts(profile, held_out(profile, data))
+    return list(taught_prompts(profile, data).values()), list(tests.values())
 
 
 def _print_estimate(found: "TeachingEstimate", console: "Console") -> None:
@@ -90,7 +97,10 @@ def _print_estimate(found: "TeachingEstimate", console: "Console") -> None:
             _money(each.most_dollars),
             "a day" if each.batch else f"{each.minutes:,.0f}",
         )
-    console.print(f"{found.profile}: {found.prompts:,} prompts, all at one provider or another\n")
+    console.print(f"{found.profile}: {found.prompts:,} prompts, all at one provider or another")
+    if found.tests:
+        console.print(f"{found.tests:,} of them are test questions, for the teacher's score with its prompt")
+    console.print()
     console.print(table)
     for basis in dict.fromkeys(each.basis for each in found.providers):
         console.print(f"\nlength of a usual answer: {basis}")

@@ -129,6 +129,11 @@ class Gym(Domain):
             return Finding("rejected", ("not in the form asked for",))
         return Finding("accepted")
 
+    def teacher_prompt(self) -> str:
+        from cortex.domains.gym.guide import write_guide
+
+        return write_guide(self.tasks, self.style)
+
     def script(self, question: Question, seed: int) -> str:
         from cortex.domains.gym.faulty_answers import teach
         from cortex.domains.gym.replies import write_reply
@@ -136,7 +141,10 @@ class Gym(Domain):
         answer = self._known(seed).get(question.text)
         if answer is None:
             return "I do not know."
-        return write_reply(teach(question.text, answer, seed, self.faults), self.style)
+        # The guide tells it to look twice, and so it has no bad habit.
+        first = question.messages[0]
+        guided = first.role == "system" and self.teacher_prompt() in first.content
+        return write_reply(teach(question.text, answer, seed, 0.0 if guided else self.faults), self.style)
 
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         from cortex.domains.example_columns import read_rows
@@ -219,17 +227,14 @@ class Gym(Domain):
         return draw_examples(self.tasks, counts, self.style, seed)
 
     def _known(self, seed: int) -> Mapping[str, str]:
-        """The answers of the training questions, by prompt: the script has no other way to answer every task."""
-        import polars as pl
-
+        """The answers of all questions, by prompt: the script has no other way to answer every task."""
         from cortex.domains.example_columns import read_rows
 
         with _BUILDING:
             if seed not in self._answers:
-                train = self._draw(seed).filter(pl.col("split") == "train")
                 self._answers[seed] = {
                     example.text: self._written(example, str(example.truth))
-                    for example in read_rows(train)
+                    for example in read_rows(self._draw(seed))
                     if example.truth is not None
                 }
         return self._answers[seed]
