@@ -24,7 +24,7 @@ class TeacherPrompt(Section):
     them."""
     ask_base: bool = False
     """Ask the base these questions with the prompt, too: worth it where the base is good and its context long."""
-    quoted_words: int = Field(default=20, ge=5)
+    quoted_words: int = Field(default=12, ge=5)
     """An answer that repeats so many consecutive words of the prompt, and not from its question, is rejected. A prompt
     that is shorter is looked for as a whole."""
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from cortex.evaluation.card import CardDetails, model_card
+from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.distillation import Answered, LongPrompt, judge_distillation
 from cortex.evaluation.distillation_words import distillation_sentences
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.page import render_page
 from cortex.evaluation.record import Distillation, Evaluation
-from tests.evaluation.simulation import MARKETS, judge, make_clusters, make_examples, stated
+from tests.evaluation.simulation import MARKETS, judge, make_examples, stated
 
 EXAMPLES = make_examples(dates=200, symbols=3, strength=1.5)
 TEST = EXAMPLES.filter(split="test")
@@ -29,7 +30,7 @@ def distilled(
         Answered("teacher", prompted=True, graded=graded(P_UP)),
         [Answered("base", prompted=False, graded=graded(half)), Answered("base", prompted=True, graded=graded(P_UP))],
         graded(half),
-        make_clusters(TEST),
+        Clusters.read(TEST, 1),
         scale=MARKETS.scale,
         prompt=LongPrompt("ab" * 32, 1200, price, cached),
         unanswered=unanswered,

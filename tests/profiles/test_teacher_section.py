@@ -1,9 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cortex.errors import ConfigError
 from cortex.profiles.profile import Profile, with_overrides
+from cortex.profiles.profile_file import load_profile
 from cortex.settings import Settings
 from cortex.stages.teacher_endpoints import provider_endpoints
 
@@ -44,12 +46,41 @@ def test_newer_keys_change_the_digest_and_are_read_again(teacher: dict[str, Any]
         ({"providers": [ONE, ONE | {"name": "b", "batch": {}}]}, "`batch` is for the first provider, and 'b' is none"),
         ({"providers": [ONE | {"batch": {"share": 0}}]}, "batch.share"),
         ({"dollars": 5.0}, "there are none: list them"),
+        ({"prompt": {}}, "teacher.prompt: domain markets has no prompt of its own: give a `file` or a `text`"),
+        (
+            {"prompt": {"file": "/none.md"}},
+            "/none.md: No such file or directory: name a file with the teacher's prompt",
+        ),
+        ({"prompt": {"file": "/dev/null"}}, "/dev/null has 0 characters: a prompt has 1 to 200,000"),
+        ({"prompt": {"file": "a.md", "text": "a"}}, "`file` and `text` both give the prompt: remove one"),
+        ({"prompt": {"text": "a", "ask_base": True}}, "a base that is built from nothing: remove it"),
+        ({"prompt": {"text": "a", "ask_base": True, "test_examples": 0}}, "there are none: raise them"),
     ],
 )
 def test_a_wrong_list_is_one_sentence(teacher: dict[str, Any], said: str, profile: Profile) -> None:
     with pytest.raises(ConfigError) as raised:
         with_teacher(profile, **teacher)
     assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_prompts_text_is_in_the_profile_and_its_file_is_not(profile: Profile, tmp_path: Path) -> None:
+    file = tmp_path / "guide.md"
+    file.write_text("Look twice.\n", encoding="utf-8")
+    found = with_teacher(profile, prompt={"file": str(file)})
+    assert found.prompt_of("markets") == "Look twice." and str(tmp_path).encode() not in found.to_json()
+    assert Profile.from_json(found.to_json(), "there") == found
+    file.write_text("Look thrice.\n", encoding="utf-8")
+    assert with_teacher(profile, prompt={"file": str(file)}).digest != found.digest != profile.digest
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"guide\.md is no text in UTF-8: save the prompt as such"):
+        with_teacher(profile, prompt={"file": str(file)})
+
+
+def test_a_domains_own_prompt_is_sent_where_none_is_given() -> None:
+    guided = with_teacher(load_profile("rehearsal-gym"), prompt={})
+    own = guided.prompt_of("gym")
+    assert own and "Look twice" in own.replace("look", "Look") and "spell backward" in own
+    assert load_profile("rehearsal-gym").prompt_of("gym") is None
 
 
 def test_a_providers_key_comes_from_its_own_variable(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:

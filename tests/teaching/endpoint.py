@@ -63,6 +63,8 @@ class Teacher:
     seconds: float = 0.0
     """Seconds that each reply takes."""
     asked: list[str] = field(default_factory=list)
+    told: list[str | None] = field(default_factory=list[str | None])
+    """The system message of each request, if it has one."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def endpoint(self, **values: Any) -> Endpoint:
@@ -77,9 +79,10 @@ def serving(teacher: Teacher, port: int = 0) -> Iterator[Teacher]:
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            prompt = request["messages"][-1]["content"]
+            first, prompt = request["messages"][0], request["messages"][-1]["content"]
             with teacher.lock:
                 teacher.asked.append(prompt)
+                teacher.told.append(first["content"] if first["role"] == "system" else None)
                 nth = teacher.asked.count(prompt)
             time.sleep(teacher.seconds)
             reply = teacher.script(prompt, nth)

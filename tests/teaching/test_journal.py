@@ -102,3 +102,15 @@ def test_a_conversation_of_several_turns_is_one_question_as_a_whole(tmp_path: Pa
     for other in ((Message("system", "Take your time."), told[1]), told[1:]):
         with open_journal(path, {"a": other}) as opened:
             assert opened.settled == {}
+
+
+def test_a_long_system_message_is_held_as_its_hash_and_another_is_another_question(tmp_path: Path) -> None:
+    question = Message("user", "up or down?")
+    long, other = (Message("system", letter * 5000) for letter in "xy")
+    with open_journal(tmp_path / "journal.jsonl", {"a": (long, question)}) as journal:
+        journal.add("a", (long, question), Completion("answered", "up"))
+    assert (tmp_path / "journal.jsonl").stat().st_size < 1000
+    with open_journal(tmp_path / "journal.jsonl", {"a": (long, question)}) as journal:
+        assert journal.settled["a"].text == "up"
+    with open_journal(tmp_path / "journal.jsonl", {"a": (other, question)}) as journal:
+        assert not journal.settled
