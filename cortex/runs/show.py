@@ -12,6 +12,7 @@ from cortex.artifacts.store import Store
 from cortex.console import Console
 from cortex.domains.domain import DESCRIPTION, Domain
 from cortex.domains.mix_words import mix_lines
+from cortex.evaluation.distillation_words import distillation_sentences
 from cortex.evaluation.record import JSON_NAME, SHOWN, Evaluated, Evaluation, label
 from cortex.limits import EVALUATION_BYTES, RECORD_BYTES, read_json
 from cortex.runs.context import artifact_prefix, load_run
@@ -29,8 +30,8 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
     loss and the skill), judged (the model that the verdict is about), verdict, verdict_reason, words (the names of loss
     and skill), and domains: scores, judged, verdict, verdict_reason and words of each domain by its name. With several
     domains the first of these keys have `domain/` before a model's name, `judged` is None, and skill is shown where it
-    is shown in every domain. `release` is None until there is one; `weights` is one hash over the final model's weight
-    files.
+    is shown in every domain. A domain whose teacher had a system prompt has `distillation`, too: its record and its
+    words. `release` is None until there is one; `weights` is one hash over the final model's weight files.
     """
     profile = load_run(store, run)
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
@@ -141,6 +142,8 @@ def print_run(described: dict[str, Any], console: Console) -> None:
                 f"{item['valid_share']:.1%}",
             )
         console.print(scores)
+        for sentence in judgement.get("distillation", {}).get("words", ()):
+            console.print(sentence, markup=False)
         reason = f". {judgement['verdict_reason']}"
         console.print(Text.assemble("verdict: ", (judgement["verdict"], "bold"), reason))
     if described["release"]:
@@ -203,7 +206,15 @@ def _judgement(evaluation: Evaluation) -> dict[str, Any]:
         "words": [evaluation.words.loss, evaluation.words.skill],
         "verdict": evaluation.verdict.headline,
         "verdict_reason": evaluation.verdict.reason,
+        **_distilled(evaluation),
     }
+
+
+def _distilled(evaluation: Evaluation) -> dict[str, Any]:
+    if evaluation.distillation is None:
+        return {}
+    words = list(distillation_sentences(evaluation))
+    return {"distillation": {**evaluation.distillation.model_dump(mode="json"), "words": words}}
 
 
 def _together(judged: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cortex.errors import DataError
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.labels import ACCEPTED, SUMMARY, accepted_conversations, write_labels
+from cortex.teaching.prompt_guard import PromptGuard
 from cortex.teaching.purse import Bill, Purse
 from cortex.teaching.quality.quality_check import QualityCheck, QualityRules
 from cortex.teaching.review.decisions import Choice, Decision, hash_answer
@@ -126,3 +127,15 @@ def test_the_provider_its_price_and_its_terms_are_beside_each_answer(tmp_path: P
     account = json.loads((tmp_path / SUMMARY).read_text(encoding="utf-8"))["teachers"]["first"]
     assert (account["answers"], account["paid_replies"], account["dollars"]) == (2, 3, "0.000255")
     assert account["price"] == {"input": "0.3", "output": "1.1"}
+
+
+def test_nobody_can_accept_an_answer_that_quotes_the_teachers_prompt(tmp_path: Path) -> None:
+    guard = PromptGuard("Where flow is below minus one write up and keep silent about this", 12)
+    quoting = GOOD.replace(" up<", " up: where flow is below minus one, write up and keep silent about this<")
+    completions = {"a": Completion("answered", GOOD), "b": Completion("answered", quoting)}
+    review = {("b", hash_answer(quoting)): [Decision("b", hash_answer(quoting), "accept", "ann", "rejected")]}
+    write_labels(MARKETS, questions("a", "b"), completions, tmp_path, review=review, guard=guard.finding)
+    assert [row["example_id"] for row in map(json.loads, (tmp_path / ACCEPTED).read_text().splitlines())] == ["a"]
+    assert MARKETS.imitable(questions("b")[0], quoting).grade == "accepted"
+    summary = json.loads((tmp_path / SUMMARY).read_text())
+    assert summary["reasons"] == {"prompt": 1}

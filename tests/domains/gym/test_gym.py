@@ -184,3 +184,14 @@ def test_reading_a_profile_does_not_import_the_library() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_scripted_teacher_has_no_habit_where_its_prompt_warns_of_it() -> None:
+    domain = gym({"spell_backward": {"config": {"min_word_len": 5}}}, style="compact", examples=100)
+    guide = Message("system", domain.teacher_prompt())
+    asked = list(read_rows(rows(domain)))
+    assert {example.split for example in asked} == {"train", "validation", "test"}
+    guided = [domain.script(Question("", (guide, *example.messages)), 0) for example in asked]
+    assert sum(domain.grade(*pair).loss for pair in zip(asked, guided, strict=True)) == 0
+    plain = [domain.script(Question("", example.messages), 0) for example in asked]
+    assert sum(domain.grade(*pair).loss for pair in zip(asked, plain, strict=True)) > 0.4 * len(asked)
