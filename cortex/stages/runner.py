@@ -36,6 +36,7 @@ from cortex.stages.following import follow_stages
 from cortex.stages.publishing import publish_stage
 from cortex.stages.review_input import LABEL, require_same_review, review_input
 from cortex.stages.stage_function import stage_function
+from cortex.stages.teacher_prompts import prompt_input
 
 LAST_WORD = Patience(deadline=20.0)
 """Retries of the ledger's entry about a failed stage: short, since the machine may be about to go."""
@@ -156,7 +157,7 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
         with terminable():
             require_gpus(stage.name, context.profile.hardware)
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
-            digests |= review_input(stage.name, context.profile)
+            digests |= review_input(stage.name, context.profile) | prompt_input(stage.name, context.profile)
             # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
             with _offline() if stage.name in LOADING else nullcontext():
                 stage_function(stage.name)(context, output)

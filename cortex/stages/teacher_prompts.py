@@ -56,6 +56,13 @@ class TeacherPrompts:
         return self.guards[self._domain.part_of(question.id)]
 
 
+def prompt_input(stage: str, profile: Profile) -> dict[str, str]:
+    """The digests of the prompts that `label` sends, as inputs of its manifest; empty for other stages."""
+    if stage != "label":
+        return {}
+    return {f"prompt of {part}": digest for part, digest in TeacherPrompts(profile).digests().items()}
+
+
 def check_labels(profile: Profile, labels: Path) -> None:
     """Refuse labels to train on that hold the teacher's prompt.
 

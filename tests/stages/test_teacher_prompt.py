@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.open_store import open_store
 from cortex.domains.question import Message
 from cortex.errors import DataError
@@ -68,7 +69,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def test_labels_follow_a_prompt_that_they_do_not_hold(teacher: Teacher, tmp_path: Path, cortex: Cortex) -> None:
     plain, _ = label("plain", teacher, tmp_path, cortex)
     assert set(teacher.told) == {None} and "prompts" not in json.loads((plain / "labels.json").read_text())
-    teacher.asked.clear(), teacher.told.clear()
+    teacher.asked.clear()
+    teacher.told.clear()
     file = tmp_path / "guide.md"
     file.write_text(GUIDE, encoding="utf-8")
     prompt = {"file": str(file), "test_examples": 20}
@@ -85,7 +87,9 @@ def test_labels_follow_a_prompt_that_they_do_not_hold(teacher: Teacher, tmp_path
     trained_on = (folder / ACCEPTED).read_text() + (folder / SAMPLES).read_text()
     assert "last two letters" not in trained_on
     summary = json.loads((folder / "labels.json").read_text())
-    assert summary["prompts"] == {"gym": hashlib.sha256(GUIDE.encode()).hexdigest()}
+    digest = hashlib.sha256(GUIDE.encode()).hexdigest()
+    assert summary["prompts"] == {"gym": digest}
+    assert Manifest.read(folder).inputs["prompt of gym"] == digest
     check_labels(profile, folder)
 
     held = read_prompted(folder, "gym")
