@@ -13,7 +13,7 @@ def distillation_rows(evaluation: Evaluation) -> Iterator[tuple[str, DistilledCo
 
 
 def distillation_sentences(evaluation: Evaluation, escape: Callable[[str], str] = str) -> Iterator[str]:
-    """What was distilled, how well, and what it saves; nothing where the teacher had no prompt."""
+    """Sentences on how well the prompt was distilled, and what that saves; none where the teacher had no prompt."""
     found = evaluation.distillation
     if found is None:
         return
@@ -22,9 +22,9 @@ def distillation_sentences(evaluation: Evaluation, escape: Callable[[str], str] 
     missing = f"; {found.unanswered} of them have no answer of the teacher" if found.unanswered else ""
     yield escape(
         f"The teacher was given a prompt that the student {label(student.name)} has never seen, in training or here. "
-        f"On {found.examples:,} test questions of {found.clusters:,} {evaluation.words.clusters}{missing}, the student "
-        f"without it has a {loss} of {student.loss:.4f} ({student.loss_interval.low:.4f} to "
-        f"{student.loss_interval.high:.4f}), the teacher with it {teacher.loss:.4f} "
+        f"On {found.examples:,} test questions of {found.clusters:,} {evaluation.words.clusters}{missing}, the {loss} "
+        f"of the student without it is {student.loss:.4f} ({student.loss_interval.low:.4f} to "
+        f"{student.loss_interval.high:.4f}), that of the teacher with it {teacher.loss:.4f} "
         f"({teacher.loss_interval.low:.4f} to {teacher.loss_interval.high:.4f}): the teacher's less the student's is "
         f"{found.difference:+z.4f} ({interval.low:+z.4f} to {interval.high:+z.4f})."
     )

@@ -185,7 +185,7 @@ class DistilledContender(Record):
 
 
 class Distillation(Record):
-    """What training put into the weights of a long prompt: the student without it, beside the teacher with it."""
+    """A student without the long prompt that its teacher had, beside the teacher with it."""
 
     prompt: str
     """SHA-256 of the prompt."""
@@ -194,7 +194,7 @@ class Distillation(Record):
     unanswered: int
     """Questions that the teacher refused or did not answer: they count as the reference baseline's answers."""
     contenders: list[DistilledContender]
-    """The student, the teacher, and the base, which may be there with the prompt, too."""
+    """The student, the teacher, models of earlier stages, and the base, which may be there with the prompt, too."""
     difference: float
     """The teacher's loss less the student's: above 0 the student, which has no prompt, does better."""
     difference_interval: Interval

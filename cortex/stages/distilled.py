@@ -44,7 +44,9 @@ class Distilled:
         examples = list(read_rows(rows))
         given = [self.teacher[example.id] for example in examples]
         taught = [domain.grade(example, each.answer) for example, each in zip(examples, given, strict=True)]
-        others = [Answered("base", prompted=False, graded=[graded["base"][at] for at in self.places])]
+        # SFT has learned from the teacher alone, what is trained after it from outcomes, too.
+        trained = [name for name in models(self.profile) if name != student]
+        others = [Answered(name, False, [graded[name][at] for at in self.places]) for name in (*trained, "base")]
         if self.base is not None:
             grades = [domain.grade(example, text) for example, text in zip(examples, self.base, strict=True)]
             others.append(Answered("base", prompted=True, graded=grades))

@@ -51,9 +51,10 @@ def test_a_new_domain_is_learned_with_no_file_of_the_kit_touched(home: Home) -> 
     accepted = next(home.folder.glob("bucket/runs/tally/label/artifact/accepted.jsonl")).read_text(encoding="utf-8")
     assert "great care" not in accepted and "one after another" not in accepted
     distilled = json.loads((Path(shown["release"]) / "evaluation.json").read_text(encoding="utf-8"))["distillation"]
-    student, teacher, base = distilled["contenders"]
-    assert (student["prompted"], teacher["prompted"], base["prompted"]) == (False, True, False)
-    assert student["skill_interval"]["low"] > 0.5 and base["skill"] < 0.2
+    student, teacher, sft, base = distilled["contenders"]
+    assert [each["prompted"] for each in distilled["contenders"]] == [False, True, False, False]
+    assert (student["name"], teacher["name"], sft["name"], base["name"]) == ("grpo", "teacher", "sft", "base")
+    assert min(each["skill_interval"]["low"] for each in (student, sft)) > 0.5 and base["skill"] < 0.2
     assert distilled["examples"] == 200 and distilled["tokens_saved"] > 100
     assert "never seen" in card
     page = next(home.folder.glob("bucket/runs/tally/evaluate/artifact/evaluation.html")).read_text(encoding="utf-8")
