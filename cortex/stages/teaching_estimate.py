@@ -48,7 +48,7 @@ class TeachingEstimate:
     prompts: int
     """Requests: each prompt counts once for each of its samples."""
     tests: int
-    """Those of them that are test questions, which are never trained on."""
+    """Test questions among them, which are never trained on."""
     providers: tuple[ProviderCost, ...]
     counting: str = ASSUMPTION
 
