@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.usage import Usage
 
+TOGETHER = 64
+"""Answers that are written in one transaction: each alone would cost as much time as its request."""
 _WAIT_SECONDS = 30.0
 """Seconds to wait for another program that writes; one write takes a millisecond."""
 
@@ -21,12 +23,14 @@ _WAIT_SECONDS = 30.0
 class AnswerCache:
     """A file of answers, which several programs may use at one time.
 
-    Without a file that can be used, a run goes on and says so.
+    Without a file that can be used, a run goes on and says so. Some answers are held back until `flush`: a program that
+    is killed has them in its journal, and puts them here again when it continues.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: sqlite3.Connection | None = None
+        self._held: dict[str, str] = {}
         try:
             self._file = _open(path)
         except sqlite3.DatabaseError as error:
@@ -34,6 +38,8 @@ class AnswerCache:
 
     def get(self, key: str) -> Completion | None:
         """The answer under a key; None if there is none that can be read."""
+        if key in self._held:
+            return _read(self._held[key])
         if self._file is None:
             return None
         try:
@@ -47,18 +53,28 @@ class AnswerCache:
         usage = completion.usage
         row = {"kind": completion.kind, "text": completion.text, "reason": completion.reason, "model": completion.model}
         row |= {"usage": [usage.input, usage.output, usage.cached] if usage else None}
-        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?)", [(key, json.dumps(row))])
+        self._held[key] = json.dumps(row)
+        if len(self._held) >= TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the answers that are held back."""
+        held, self._held = list(self._held.items()), {}
+        if held:
+            self._write("INSERT OR REPLACE INTO answers VALUES (?, ?)", held)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove answers that turned out to be of no use."""
+        self.flush()
         self._write("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
 
     def close(self) -> None:
+        self.flush()
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _write(self, statement: str, rows: list[tuple[str, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         if self._file is None:
             return
         try:
@@ -79,7 +95,9 @@ class AnswerCache:
 
     def _give_up(self, error: sqlite3.Error) -> None:
         logger.warning(f"{self._path} cannot be used ({error}): answers of this run are not cached")
-        self.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def cache_key(endpoint: Endpoint, prompt: Conversation, seed: int | None) -> str:

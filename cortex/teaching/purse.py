@@ -61,6 +61,9 @@ class Purse:
 
         While requests under way may still free enough, it waits for them.
         """
+        if self._dollars is None and self._tokens is None:
+            yield True
+            return
         async with self._freed:
             await self._freed.wait_for(lambda: self.fits(dollars, tokens) or not self._held_tokens)
             fits = self.fits(dollars, tokens)

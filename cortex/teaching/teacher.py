@@ -12,7 +12,7 @@ from cortex.domains.domain import Domain
 from cortex.domains.question import Conversation
 from cortex.errors import ConfigError
 from cortex.process import running
-from cortex.teaching.answer_cache import AnswerCache
+from cortex.teaching.answer_cache import AnswerCache, cache_key
 from cortex.teaching.batches import Batches
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
@@ -90,8 +90,29 @@ def ask(
                 await Batches(endpoints[0], prompts, seeds or {}, journal, purse, cache, on_settled).run()
             await session(prompts).run()
 
-        asyncio.run(ask_all())
+        if cache:
+            remember(endpoints, prompts, seeds or {}, journal, cache)
+        try:
+            asyncio.run(ask_all())
+        finally:
+            if cache:
+                cache.flush()
         return {example: journal.settled[example] for example in prompts}
+
+
+def remember(
+    endpoints: Sequence[Endpoint],
+    prompts: Mapping[str, Conversation],
+    seeds: Mapping[str, int],
+    journal: Journal,
+    cache: AnswerCache,
+) -> None:
+    """Put the journal's answers into the cache, which a killed attempt may have held back."""
+    by_name = {endpoint.name: endpoint for endpoint in endpoints}
+    for example, found in journal.settled.items():
+        endpoint = by_name.get(found.provider)
+        if endpoint and not found.recalled and found.kind in ("answered", "truncated"):
+            cache.put(cache_key(endpoint, prompts[example], seeds.get(example)), found)
 
 
 def recall_all(

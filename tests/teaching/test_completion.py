@@ -1,6 +1,7 @@
 """Replies of every shape that endpoints are known to send, each read as intended."""
 
 import json
+import time
 from email.utils import formatdate
 from typing import Any
 
@@ -196,6 +197,19 @@ def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(ahead: int) -> None
     now = 1_800_000_000 + ahead
     headers = {"date": formatdate(now, usegmt=True), "retry-after": formatdate(now + 30, usegmt=True)}
     assert read_reply(429, b"", headers).retry_after == 30
+
+
+@pytest.mark.parametrize("date", [{}, {"date": "soon"}, {"date": ""}])
+def test_a_date_to_wait_for_without_a_readable_clock_beside_it_is_read_by_this_machines(date: dict[str, str]) -> None:
+    headers = date | {"retry-after": formatdate(time.time() + 30, usegmt=True)}
+    assert read_reply(429, b"", headers).retry_after == pytest.approx(30, abs=5)
+    assert read_reply(429, b"", date | {"retry-after": formatdate(time.time() - 9e4, usegmt=True)}).retry_after == 0
+
+
+@pytest.mark.parametrize("created", [4_102_444_800, -1, 1e400, "soon", None, [], True])
+def test_when_a_provider_says_that_it_answered_does_not_matter(created: Any) -> None:
+    body = json.dumps({**json.loads(completion(TEXT).body), "created": created}).encode()
+    assert read(body, date=formatdate(4e9, usegmt=True)) == ("answered", TEXT, "")
 
 
 def test_the_model_and_the_usage_are_kept_beside_the_text() -> None:

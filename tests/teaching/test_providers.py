@@ -145,6 +145,16 @@ def test_a_second_run_pays_nothing(servers: dict[str, Teacher], kept: Path, tmp_
     assert len(servers["first"].asked) == 2 * asked
 
 
+def test_what_a_killed_run_held_back_from_the_cache_comes_from_its_journal(
+    servers: dict[str, Teacher], kept: Path, tmp_path: Path
+) -> None:
+    go(servers, kept)  # as if no answer had been written into the cache before the kill
+    cache = AnswerCache(tmp_path / "answers.sqlite")
+    first = go(servers, kept, cache=cache)
+    again = go(servers, tmp_path / "other.jsonl", cache=AnswerCache(tmp_path / "answers.sqlite"))
+    assert again == first and len(servers["first"].asked) == 40 and all(each.recalled for each in again.values())
+
+
 def test_answers_of_a_failed_trial_are_not_cached(servers: dict[str, Teacher], kept: Path, tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite")
     servers["first"].script = lambda *_: completion("hm")

@@ -250,7 +250,7 @@ def test_one_answer_in_the_trial_lets_the_rest_be_asked(teacher: Teacher, kept: 
     assert len(go(teacher.endpoint(concurrency=1), kept)) == 40
 
 
-@pytest.mark.parametrize("status", [400, 402, 403])
+@pytest.mark.parametrize("status", [400, 401, 402, 403])
 def test_an_endpoint_that_stops_serving_on_the_way_loses_no_prompt(status: int, teacher: Teacher, kept: Path) -> None:
     teacher.script = lambda prompt, _: right(prompt) if len(teacher.asked) <= 20 else error(status, "no credit")
     with pytest.raises(StageError, match=r"no credit; \d\d of 40 answers are kept") as raised:
