@@ -159,6 +159,8 @@ def revisions_are_seen_when_asked_for(server: WarehouseServer, folder: Path) -> 
         "kept": kept.kept and kept.digest == first.digest,
         "revised": anew.revised,
         "other": anew.digest != kept.digest,
+        "replaced": [place.name.endswith(first.digest[:16]) for place in (folder / "replaced").iterdir()],
+        "of old": sum(len(list(place.glob("part-*.parquet"))) for place in (folder / "replaced").iterdir()),
     }
 
 

@@ -117,7 +117,8 @@ def revisions(services: Services, folder: Path) -> Any:
     kept.load()
     anew = source(services, folder, fresh=True)
     anew.load()
-    return {"kept": kept.kept.revised, "revised": anew.kept.revised, "asked": anew.kept.asked}
+    replaced = len(list((folder / "replaced").iterdir()))
+    return {"kept": kept.kept.revised, "revised": anew.kept.revised, "asked": anew.kept.asked, "replaced": replaced}
 
 
 def the_choice_without_a_key_is_said(folder: Path) -> Any:

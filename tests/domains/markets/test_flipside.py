@@ -88,6 +88,7 @@ def test_parts_of_two_runs_are_never_mixed(told: dict[str, Any]) -> None:
 def test_revised_rows_are_counted_by_a_pull_that_asks_anew(told: dict[str, Any]) -> None:
     found = told["revisions_are_seen_when_asked_for"]
     assert found["kept"] is True and found["other"] is True and found["revised"] == 24
+    assert found["replaced"] == [True] and found["of old"] > 0
 
 
 @pytest.mark.parametrize(

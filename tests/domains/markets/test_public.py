@@ -89,7 +89,7 @@ def test_a_limit_is_waited_for_and_a_long_one_is_not(told: dict[str, Any]) -> No
 
 
 def test_revised_rows_are_counted_when_asked_anew(told: dict[str, Any]) -> None:
-    assert told["revisions"] == {"kept": None, "revised": 2 * 4 * 699, "asked": 10}
+    assert told["revisions"] == {"kept": None, "revised": 2 * 4 * 699, "asked": 10, "replaced": 8}
 
 
 def test_without_a_key_the_stand_in_is_taken_and_said_and_with_one_it_is_not(told: dict[str, Any]) -> None:

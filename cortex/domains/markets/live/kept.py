@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cortex.domains.markets.live.pull import count_other
+from cortex.domains.markets.live.replaced import set_aside
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Kept:
             table = ask()
             if before is not None:
                 self.revised = (self.revised or 0) + count_other(table, before)
+                if not table.equals(before):
+                    set_aside(file, hashlib.sha256(file.read_bytes()).hexdigest())
             self.asked += 1
             self.folder.mkdir(parents=True, exist_ok=True)
             aside = file.with_suffix(".aside")

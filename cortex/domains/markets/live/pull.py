@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from cortex.domains.domain import OnProgress, ignore_progress
+from cortex.domains.markets.live.replaced import remove, set_aside
 from cortex.domains.markets.live.request_pace import Pace
 from cortex.domains.markets.live.statement import Statement
 from cortex.errors import DataError
@@ -107,17 +108,21 @@ class Puller:
         with folder.with_suffix(".lock").open("w", encoding="utf-8") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             complete = _read_json(folder / _COMPLETE)
-            before = None
+            before = aside = None
             if complete is not None:
                 held = Pulled(folder, **complete, kept=True, columns=statement.columns)
                 if not fresh:
                     return held
                 before = held.table()
-            if fresh:
+                aside = set_aside(folder, held.digest)
+                folder.mkdir()
+            elif fresh:
                 _empty(folder)
             for _ in range(_TRIES):
                 try:
                     pulled = self._go_on(statement, folder)
+                    if aside and aside.name.endswith(pulled.digest[:16]):
+                        remove(aside)
                     return pulled if before is None else replace(pulled, revised=count_other(pulled.table(), before))
                 except RunGoneError:
                     _empty(folder)
