@@ -15,7 +15,7 @@ from cortex.auditing.prompt_check import check_prompts
 from cortex.auditing.rebuild_check import Found, RebuildCheck
 from cortex.auditing.window_check import check_windows
 from cortex.domains.audit_view import AuditView
-from cortex.domains.dataset import scan_examples
+from cortex.domains.dataset import scan_parts
 from cortex.domains.domain import Domain, Workspace
 from cortex.domains.example_columns import SPLITS
 from cortex.errors import CortexError
@@ -54,24 +54,24 @@ def audit_dataset(folder: Path, audited: Audited, depth: AuditDepth | None, work
     Raises:
         DataError: the folder holds no dataset.
     """
-    scanned = scan_examples(folder)
+    parts = scan_parts(folder)
     findings: list[AuditFinding] = []
     domains: dict[str, DomainAudit] = {}
     for name, part in audited.domain.parts().items():
-        own = audited.domain.rows_of(name, scanned)
+        own = [audited.domain.rows_of(name, rows) for rows in parts]
         found, domains[name] = _audit_part(replace(audited, domain=part), own, depth, workspace)
         findings += [AuditFinding(name, *each) for each in found]
     return Audit(tuple(findings), domains)
 
 
 def _audit_part(
-    audited: Audited, own: pl.LazyFrame, depth: AuditDepth | None, workspace: Workspace
+    audited: Audited, own: Sequence[pl.LazyFrame], depth: AuditDepth | None, workspace: Workspace
 ) -> tuple[list[Found], DomainAudit]:
     domain = audited.domain
     rows, notes = _some(own)
     view = domain.audit_view(rows)
     found: list[Found] = [
-        *(("overlap", text) for text in check_windows(own, domain.outcome_time)),
+        *(("overlap", text) for text in check_windows(pl.concat(own), domain.outcome_time)),
         *check_duplicates(rows, view),
         *(("column", text) for text in check_columns(rows, view)),
         *(("label", text) for text in check_labels(rows, view)),
@@ -106,14 +106,14 @@ def _rebuild(
     return found, check.words(), check.notes
 
 
-def _some(rows: pl.LazyFrame) -> tuple[pl.DataFrame, list[str]]:
-    """All examples, or as many as are compared."""
-    count = rows.select(pl.len()).collect(engine="streaming").item()
+def _some(parts: Sequence[pl.LazyFrame]) -> tuple[pl.DataFrame, list[str]]:
+    """All examples, or as many as are compared. One part is in memory at a time."""
+    count = sum(rows.select(pl.len()).collect().item() for rows in parts)
     if count <= MOST:
-        return rows.collect(), []
+        return pl.concat([rows.collect() for rows in parts]), []
     step = -(-count // MOST)
-    kept = rows.with_row_index("_place").filter(pl.col("_place") % step == 0).drop("_place")
-    return kept.collect(engine="streaming"), [f"one of {step} examples was looked at, of {count:,}"]
+    kept = [rows.collect().gather_every(step) for rows in parts]
+    return pl.concat(kept), [f"one of {step} examples was looked at, of {count:,}"]
 
 
 def _splits(rows: pl.DataFrame) -> Iterator[tuple[str, pl.Series, pl.DataFrame]]:

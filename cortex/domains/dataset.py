@@ -68,6 +68,16 @@ def scan_examples(folder: Path) -> pl.LazyFrame:
         return rows
 
 
+def scan_parts(folder: Path) -> list[pl.LazyFrame]:
+    """The examples of a dataset's folder, file by file, as of `scan_examples`: each fits in memory.
+
+    Raises:
+        DataError: as `scan_examples`.
+    """
+    scan_examples(folder)
+    return [pl.scan_parquet(file, glob=False) for file in sorted(folder.glob(PARTS)) or [folder / EXAMPLES]]
+
+
 def read_examples(folder: Path) -> pl.DataFrame:
     """All examples of a dataset's folder.
 
