@@ -43,6 +43,12 @@ def harmless(text: object, *, limit: int = LONGEST, lines: bool = False) -> str:
     return "".join(_visible(told, "\n\t" if lines else ""))
 
 
+def is_hidden(letter: str) -> bool:
+    """True for a character that shows nothing: a control or format character, or a filler. White space but line feeds
+    and the like is none of them."""
+    return unicodedata.category(letter) in ("Cc", "Cf") or bool(_INVISIBLE.match(letter))
+
+
 def markdown(text: object, *, limit: int = LONGEST) -> str:
     """The text as one line of Markdown, escaped so that it makes no link, image, tag, entity or table cell.
 

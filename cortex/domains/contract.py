@@ -8,10 +8,12 @@ from statistics import fmean
 
 import polars as pl
 
+from cortex.domains.adversary import BrokenPromiseError, cheats_pay_less, honest_replies, truth_pays
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import check_examples, read_rows
 from cortex.domains.question import Example, Question
-from cortex.errors import CortexError, describe_fault
+from cortex.domains.reward_parts import check_values
+from cortex.errors import CortexError, DataError, describe_fault
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
 
@@ -41,7 +43,7 @@ def check_domain(domain: Domain, settings: Settings, seed: int = 0) -> list[Kept
     def judge(name: str, promise: Callable[[], str]) -> bool:
         try:
             found.append(Kept(name, True, promise()))
-        except (_BrokenError, CortexError) as error:
+        except (BrokenPromiseError, CortexError) as error:
             found.append(Kept(name, False, str(error)))
         except Exception as error:  # the code is its author's, and may raise anything
             found.append(Kept(name, False, describe_fault(error)))
@@ -57,13 +59,11 @@ def check_domain(domain: Domain, settings: Settings, seed: int = 0) -> list[Kept
     judge("grades", lambda: _grades(domain, examples))
     judge("gold answer", lambda: _gold(domain, examples))
     judge("gaming answers", lambda: _gaming(domain, examples))
+    judge("cheats", lambda: cheats_pay_less(domain, examples))
+    judge("truth-telling", lambda: truth_pays(domain, examples, seed))
     judge("teacher's script", lambda: _script(domain, frame, examples, seed))
     judge("baselines", lambda: _baselines(domain, frame))
     return found
-
-
-class _BrokenError(Exception):
-    """A promise is not kept."""
 
 
 def _builds(domain: Domain, settings: Settings, seed: int, frames: list[pl.DataFrame]) -> str:
@@ -76,7 +76,7 @@ def _builds(domain: Domain, settings: Settings, seed: int, frames: list[pl.DataF
 
 def _repeats(domain: Domain, settings: Settings, seed: int, frame: pl.DataFrame) -> str:
     if not domain.build(seed, settings).examples.equals(frame):
-        raise _BrokenError(f"seed {seed} gives other examples the second time: draw from `seed` alone")
+        raise BrokenPromiseError(f"seed {seed} gives other examples the second time: draw from `seed` alone")
     return "built twice"
 
 
@@ -88,7 +88,7 @@ def _keeps_truth(domain: Domain, examples: Sequence[Example]) -> str:
     shown = [example for example, text in long if any(text in message.content for message in example.messages)]
     if len(shown) > len(long) / 2:
         first = shown[0]
-        raise _BrokenError(
+        raise BrokenPromiseError(
             f"example {first.id!r} shows its truth {first.truth!r} in its prompt, as do most: leave it out, or set "
             "truth_in_prompt"
         )
@@ -96,63 +96,68 @@ def _keeps_truth(domain: Domain, examples: Sequence[Example]) -> str:
 
 
 def _grades(domain: Domain, examples: Sequence[Example]) -> str:
-    weights, began = domain.weights(), time.monotonic()
+    began = time.monotonic()
     for example in examples:
         for reply in _replies(domain, example):
             graded = domain.grade(example, reply)
-            _check_graded(example, graded, weights)
+            _check_graded(domain, example, graded)
             if domain.grade(example, reply) != graded:
-                raise _BrokenError(f"example {example.id!r} is graded otherwise the second time")
+                raise BrokenPromiseError(f"example {example.id!r} is graded otherwise the second time")
     count = 2 * sum(1 for example in examples for _ in _replies(domain, example))
     rate = count / max(time.monotonic() - began, 1e-9)
     if rate < FASTEST_NEEDED:
-        raise _BrokenError(f"{rate:.0f} grades a second: GRPO needs {FASTEST_NEEDED:.0f}")
-    return f"{rate:,.0f} a second, all within 0 to 1"
+        raise BrokenPromiseError(f"{rate:.0f} grades a second: GRPO needs {FASTEST_NEEDED:.0f}")
+    undocumented = next((part.name for part in domain.reward_parts() if not part.formula.strip()), None)
+    if undocumented is not None:
+        raise BrokenPromiseError(f"part {undocumented!r} of the reward has no formula: say what it pays")
+    return f"{rate:,.0f} a second, all within their bounds"
 
 
-def _check_graded(example: Example, graded: Graded, weights: dict[str, float]) -> None:
+def _check_graded(domain: Domain, example: Example, graded: Graded) -> None:
     if not 0 <= graded.loss <= 1:
-        raise _BrokenError(f"example {example.id!r}: the loss is {graded.loss}, not from 0 to 1")
-    wrong = next((name for name, value in graded.parts.items() if not 0 <= value <= 1), None)
-    if wrong is not None:
-        raise _BrokenError(f"example {example.id!r}: part {wrong!r} is {graded.parts[wrong]}, not from 0 to 1")
-    if set(weights) != set(graded.parts):
-        raise _BrokenError(f"grades have the parts {sorted(graded.parts)}, and weights are of {sorted(weights)}")
+        raise BrokenPromiseError(f"example {example.id!r}: the loss is {graded.loss}, not from 0 to 1")
+    try:
+        check_values(str(domain.kind), domain.reward_parts(), graded.parts)
+    except DataError as error:
+        raise BrokenPromiseError(f"example {example.id!r}: {error}") from error
 
 
 def _gold(domain: Domain, examples: Sequence[Example]) -> str:
     tried = 0
-    for example in examples:
+    honest = honest_replies(domain, examples) or [""] * len(examples)
+    for example, mediocre in zip(examples, honest, strict=True):
         known = domain.exemplars(example)
         if known is None:
             continue
         tried += 1
         gold = domain.grade(example, known.gold)
         if not gold.valid:
-            raise _BrokenError(f"the gold answer to {example.id!r} cannot be read: {known.gold[:80]!r}")
-        others = {"honest": known.honest, **known.gaming}
-        better = [name for name, text in others.items() if text and domain.grade(example, text).loss < gold.loss]
-        if better:
-            raise _BrokenError(f"the gold answer to {example.id!r} loses {gold.loss:g}, more than the {better[0]} one")
+            raise BrokenPromiseError(f"the gold answer to {example.id!r} cannot be read: {known.gold[:80]!r}")
+        for name, text in {"honest": mediocre, **known.gaming}.items():
+            graded = domain.grade(example, text)
+            if graded.loss < gold.loss:
+                raise BrokenPromiseError(f"the gold answer to {example.id!r} loses {gold.loss:g}, more than {name!r}")
+            if domain.reward(graded) > domain.reward(gold):
+                raise BrokenPromiseError(f"the gold answer to {example.id!r} is paid less than {name!r}")
     return f"loses least in {tried} examples" if tried else "not tried: the domain has no exemplars"
 
 
 def _gaming(domain: Domain, examples: Sequence[Example]) -> str:
-    names: set[str] = set()
     paid: dict[str, list[tuple[float, float]]] = {}
-    for example in examples:
+    for example, text in zip(examples, honest_replies(domain, examples), strict=False):
         known = domain.exemplars(example)
-        if known is None or known.honest is None:
+        if known is None:
             continue
-        honest = domain.reward(domain.grade(example, known.honest))
-        for name, text in known.gaming.items():
-            names.add(name)
-            paid.setdefault(name, []).append((domain.reward(domain.grade(example, text)), honest))
+        honest = domain.reward(domain.grade(example, text))
+        for name, gaming in known.gaming.items():
+            paid.setdefault(name, []).append((domain.reward(domain.grade(example, gaming)), honest))
     for name, pairs in paid.items():
         gamed, honest = (fmean(side) for side in zip(*pairs, strict=True))
         if gamed >= honest:
-            raise _BrokenError(f"{name!r} is paid {gamed:.3f}, and an honest answer {honest:.3f}: it would be learned")
-    return f"paid less than an honest one: {', '.join(sorted(names))}" if names else "not tried: none are named"
+            raise BrokenPromiseError(
+                f"{name!r} is paid {gamed:.3f}, and an honest answer {honest:.3f}: it would be learned"
+            )
+    return f"paid less than an honest one: {', '.join(sorted(paid))}" if paid else "not tried: none are named"
 
 
 def _script(domain: Domain, frame: pl.DataFrame, examples: Sequence[Example], seed: int) -> str:
@@ -162,12 +167,12 @@ def _script(domain: Domain, frame: pl.DataFrame, examples: Sequence[Example], se
         for example, reply in zip(examples, replies, strict=True)
     )
     if not fit:
-        raise _BrokenError("no scripted answer may be imitated, so a rehearsal would have no labels")
+        raise BrokenPromiseError("no scripted answer may be imitated, so a rehearsal would have no labels")
     loss = fmean(domain.grade(example, reply).loss for example, reply in zip(examples, replies, strict=True))
     train = frame.filter(pl.col("split") == "train")
     known = fmean(graded.loss for graded in domain.baselines(train, train.head(TRIED))[domain.scale.reference])
     if loss >= known:
-        raise _BrokenError(
+        raise BrokenPromiseError(
             f"the script loses {loss:.3f}, and the {domain.scale.reference} {known:.3f}: nothing could be learned of it"
         )
     return f"{fit} of {len(examples)} may be imitated; it loses {loss:.3f}, the {domain.scale.reference} {known:.3f}"
@@ -178,10 +183,10 @@ def _baselines(domain: Domain, frame: pl.DataFrame) -> str:
     found = domain.baselines(train, test)
     for name in (domain.scale.reference, *domain.scale.rivals):
         if name not in found:
-            raise _BrokenError(f"`scale` names the baseline {name!r}, which is not among {sorted(found)}")
+            raise BrokenPromiseError(f"`scale` names the baseline {name!r}, which is not among {sorted(found)}")
     short = next((name for name, graded in found.items() if len(graded) != len(test)), None)
     if short:
-        raise _BrokenError(f"baseline {short!r} has {len(found[short])} grades for {len(test)} test examples")
+        raise BrokenPromiseError(f"baseline {short!r} has {len(found[short])} grades for {len(test)} test examples")
     return ", ".join(f"{name} loses {fmean(one.loss for one in graded):.3f}" for name, graded in found.items())
 
 
@@ -189,4 +194,4 @@ def _replies(domain: Domain, example: Example) -> Iterator[str]:
     yield from ("", "no answer")
     known = domain.exemplars(example)
     if known:
-        yield from (known.gold, *filter(None, [known.honest]), *known.gaming.values())
+        yield from (known.gold, *known.gaming.values())

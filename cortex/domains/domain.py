@@ -2,13 +2,14 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     BeforeValidator,
+    Field,
     JsonValue,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -21,6 +22,7 @@ from cortex.domains.label_finding import Finding
 from cortex.domains.mixing_section import Mixing
 from cortex.domains.outcome_reading import Outcomes
 from cortex.domains.question import Conversation, Example, Question
+from cortex.domains.reward_parts import RewardPart, check_values, signed_weights, weighted_sum
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -99,10 +101,9 @@ class Exemplars:
 
     gold: str
     """Right in every way: no reply loses less."""
-    honest: str | None = None
-    """A reply in the requested form by someone who knows little; None where there is none."""
     gaming: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Replies that seek a reward without an answer, by name: each must earn less than the honest one, on average."""
+    """Replies that seek a reward without an answer, by name: each must earn less than `Domain.honest_reply` of someone
+    who knows little, on average."""
 
 
 class Domain(Section, ABC):
@@ -115,6 +116,8 @@ class Domain(Section, ABC):
     build` wrote, or a mapping."""
     mixing: Mixing | None = None
     """Training examples to learn from, and in what proportions. Default: all, as they occur."""
+    rewards: dict[str, float] = Field(default_factory=dict[str, float])
+    """Weights of parts of the reward by name, in place of the domain's own: 0 or more, penalties are subtracted."""
 
     scale: ClassVar[Scale]
     """Names of the domain's losses, and the baselines that they are compared with."""
@@ -161,8 +164,21 @@ class Domain(Section, ABC):
         """Grades of each baseline, fitted on `train`, for each row of `test`; `scale.reference` is one of them."""
 
     @abstractmethod
+    def reward_parts(self) -> tuple[RewardPart, ...]:
+        """The parts of the reward, which every grade has: their weights, bounds and formulas."""
+
     def weights(self) -> dict[str, float]:
-        """The weight of each part of a grade in the reward; a penalty's is negative."""
+        """The weight of each part of a grade in the reward, by this profile; a penalty's is negative."""
+        return signed_weights(self.reward_parts(), self.rewards)
+
+    def honest_reply(self, question: Question, believed: "Sequence[tuple[Example, float]]") -> str | None:
+        """The reply of someone who states a belief as it is, with plain reasoning; None where replies state none.
+
+        `believed` is the belief: examples, of which any may be the one that is asked, with their probabilities. By it
+        `cortex domain check` tests that no cheat pays more than an honest, mediocre answer, which knows only how often
+        each truth occurs, and that no other statement pays more than an honest one.
+        """
+        return None
 
     def exemplars(self, example: Example) -> Exemplars | None:
         """Replies of known worth to an example; None where the domain knows none."""
@@ -320,11 +336,18 @@ class Domain(Section, ABC):
         return CardWords(what="answers questions of its domain.", task=self.kind, dataset_type=self.kind)
 
     def reward(self, graded: Graded) -> float:
-        """The reward of a reply: the weighted sum of its parts, with penalties subtracted last."""
-        weights = self.weights()
-        gained = sum(weight * graded.parts[part] for part, weight in weights.items() if weight >= 0)
-        lost = sum(-weight * graded.parts[part] for part, weight in weights.items() if weight < 0)
-        return gained - lost
+        """The reward of a reply: the weighted sum of its parts, with penalties subtracted last.
+
+        Raises:
+            DataError: a part is undeclared, missing, or outside of its bounds; the message names it and its value.
+        """
+        check_values(str(self.kind), self.reward_parts(), graded.parts)
+        return weighted_sum(self.weights(), graded.parts)
+
+    @model_validator(mode="after")
+    def _weigh_known_parts(self) -> Self:
+        self.weights()
+        return self
 
     @model_validator(mode="after")
     def _mixes_its_strata(self) -> Self:
@@ -334,9 +357,10 @@ class Domain(Section, ABC):
 
     @model_serializer(mode="wrap")
     def _without_absent_sections(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write a section without feedback or mixing as before there were any: its profile keeps its digest."""
+        """Write a section without feedback, mixing or weights of its own as before there were any: its profile keeps
+        its digest."""
         values: dict[str, Any] = handler(self)
-        for name in ("feedback", "mixing"):
-            if values.get(name) is None:
+        for name in ("feedback", "mixing", "rewards"):
+            if not values.get(name):
                 values.pop(name, None)
         return values

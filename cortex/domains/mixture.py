@@ -5,7 +5,7 @@ A part's name begins the ids and clusters of its examples (`gym/17`), its own co
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
@@ -17,6 +17,7 @@ from cortex.domains.domain_field import read_field
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.registry import find_domain, read_domain
+from cortex.domains.reward_parts import RewardPart
 from cortex.errors import DataError
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
@@ -96,7 +97,7 @@ class Mixture(Domain):
         taken = next((part for part in self.parts() if weights.match(part)), None)
         if taken:
             raise ValueError(f"a domain called {taken!r} would share the release's folder of weights: give it a `name`")
-        for key in ("feedback", "mixing"):
+        for key in ("feedback", "mixing", "rewards"):
             if getattr(self, key):
                 raise ValueError(f"{key} is of one domain: name it in that domain's section")
         return self
@@ -156,12 +157,17 @@ class Mixture(Domain):
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         raise DataError("several domains have no baselines in common: each has its own, for its own examples")
 
-    def weights(self) -> dict[str, float]:
-        return {
-            f"{name}/{part}": weight
+    def reward_parts(self) -> tuple[RewardPart, ...]:
+        return tuple(
+            replace(part, name=f"{name}/{part.name}", weight=abs(domain.weights()[part.name]))
             for name, domain in self.parts().items()
-            for part, weight in domain.weights().items()
-        }
+            for part in domain.reward_parts()
+        )
+
+    def honest_reply(self, question: Question, believed: "Sequence[tuple[Example, float]]") -> str | None:
+        name = self.part_of(question.id)
+        own = [(self._own(example), share) for example, share in believed if self.part_of(example.id) == name]
+        return self._asked(question).honest_reply(self._own(question), own)
 
     def exemplars(self, example: Example) -> Exemplars | None:
         return self._asked(example).exemplars(self._own(example))

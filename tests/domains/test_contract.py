@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +11,9 @@ from cortex.domains.contract import Kept, check_domain
 from cortex.domains.domain import Built, Domain
 from cortex.domains.label_finding import Finding
 from cortex.domains.registry import known_domains, read_domain
-from cortex.domains.scaffold import scaffold
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
+from tests.domains.toy_domain import toy_class
 
 SMALL: dict[str, dict[str, Any]] = {"markets": {"source": {"kind": "simulator", "chains": 4, "days": 500}}}
 """Keys that make a domain's examples few."""
@@ -30,12 +30,9 @@ def broken(domain: Domain, seed: int = 0) -> list[Kept]:
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> type[Domain]:
+def toy() -> type[Domain]:
     """The class of a domain that keeps the contract, as `cortex domain init` writes it."""
-    [path, *_] = scaffold("toy", tmp_path)
-    names: dict[str, Any] = {"__name__": "toy"}
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
-    return names["DOMAIN"]
+    return toy_class()
 
 
 def shows_its_truth(built: Built) -> Built:
@@ -81,8 +78,22 @@ BREACHES: list[tuple[str, str, Callable[[type[Domain]], dict[str, Any]], str]] =
     (
         "grades",
         "parts",
-        lambda base: {"weights": lambda self: {"near": 1.0}},
-        r"grades have the parts \['format', 'near'\], and weights are of \['near'\]",
+        lambda base: {"reward_parts": lambda self: base.reward_parts(self)[:1]},
+        r"domain 'toy': a grade has the part 'format', which `reward_parts` lacks",
+    ),
+    (
+        "grades",
+        "bounds",
+        lambda base: {"grade": lambda self, example, reply: Graded(0.5, True, {"near": 1.5, "format": 0.0})},
+        r"domain 'toy': part 'near' is 1\.5, not from 0 to 1: mend its grade",
+    ),
+    (
+        "grades",
+        "formula",
+        lambda base: {
+            "reward_parts": lambda self: tuple(replace(part, formula="") for part in base.reward_parts(self))
+        },
+        "part 'near' of the reward has no formula",
     ),
     (
         "grades",
@@ -140,3 +151,10 @@ def test_a_domain_without_exemplars_says_what_was_not_tried(toy: type[Domain]) -
     details = {kept.name: kept.detail for kept in check_domain(plain.model_validate({}), Settings())}
     assert details["gold answer"] == "not tried: the domain has no exemplars"
     assert details["gaming answers"] == "not tried: none are named"
+
+
+def test_a_domain_without_an_honest_reply_says_what_was_not_tried(toy: type[Domain]) -> None:
+    plain = type("Plain", (toy,), {"honest_reply": lambda self, question, believed: None, "__module__": toy.__module__})
+    plain.baselines = toy_class().baselines  # type: ignore[method-assign]
+    details = {kept.name: kept.detail for kept in check_domain(plain.model_validate({}), Settings())}
+    assert details["cheats"] == details["truth-telling"] == "not tried: the domain has no honest_reply"

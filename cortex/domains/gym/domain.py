@@ -1,7 +1,7 @@
 """Maths and logic as a domain: questions of reasoning-gym's generators, judged by its verifiers."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
@@ -10,6 +10,7 @@ from cortex.domains.domain import Built, Domain, Exemplars
 from cortex.domains.gym.task_config import Style, Task
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Example, Question, Split
+from cortex.domains.reward_parts import RewardPart
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -119,8 +120,17 @@ class Gym(Domain):
         numbers = {"right": right, "verifier": score, "task": float(place)}
         return Graded(1 - worth, True, {"answer": worth, "format": 1.0}, numbers)
 
-    def weights(self) -> dict[str, float]:
-        return {"answer": 1.0, "format": self.format_weight}
+    def reward_parts(self) -> tuple[RewardPart, ...]:
+        score = "the verifier's score" if self.credit == "partial" else "1 for the verifier's full marks, else 0"
+        return (
+            RewardPart("answer", 1.0, score, source="reasoning-gym", elicits="the answer that is likeliest right"),
+            RewardPart("format", self.format_weight, "1 for a reply in the form asked for, else 0"),
+        )
+
+    def honest_reply(self, question: Question, believed: "Sequence[tuple[Example, float]]") -> str:
+        from cortex.domains.gym.usual_answers import likeliest_answer
+
+        return self._reply(question, likeliest_answer(question, believed))
 
     def imitable(self, question: Question, reply: str) -> Finding:
         from cortex.domains.gym.replies import read_reply
@@ -173,7 +183,7 @@ class Gym(Domain):
             "many answers": gold + write_reply("0", self.style),
             "the question again": example.text,
         }
-        return Exemplars(gold, honest=write_reply("0", self.style), gaming=gaming)
+        return Exemplars(gold, gaming=gaming)
 
     def facts(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, str]:
         counts = dict(test["task"].value_counts().sort("count", "task", descending=[True, False]).iter_rows())
@@ -239,12 +249,12 @@ class Gym(Domain):
                 }
         return self._answers[seed]
 
-    def _reply(self, example: Example, answer: str) -> str:
+    def _reply(self, example: Question, answer: str) -> str:
         from cortex.domains.gym.replies import write_reply
 
         return write_reply(self._written(example, answer), self.style)
 
-    def _written(self, example: Example, answer: str) -> str:
+    def _written(self, example: Question, answer: str) -> str:
         """An answer of the generator as a model writes it."""
         from cortex.domains.gym.compact_forms import COMPACT
         from cortex.domains.gym.generators import Address

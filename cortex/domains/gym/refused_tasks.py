@@ -4,6 +4,7 @@ _ELSEWHERE = "its questions differ from one process to the next, so that equal s
 
 REFUSED = {
     "acre": "each of its questions needs all earlier ones, so that examples cannot be judged one by one",
+    "coin_flip": "its verifier takes the first digits of an answer for all of it, so that 0 is right almost always",
     "composite": "it mixes other tasks: name them here, with weights",
     "game_of_life_halting": "its verifier takes any reply for 'False'",
     "isomorphic_strings": _ELSEWHERE,

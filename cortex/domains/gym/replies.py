@@ -2,6 +2,8 @@
 
 import re
 
+from cortex.domains.conclusions import contradicts
+from cortex.domains.disguise import disguise
 from cortex.domains.gym.task_config import Style
 
 INSTRUCTIONS = (
@@ -19,9 +21,12 @@ _FORMS: dict[Style, re.Pattern[str]] = {
 
 
 def read_reply(reply: str, style: Style) -> str | None:
-    """The answer in a reply; None where the reply has another form, no reasoning, or an empty answer."""
+    """The answer in a reply; None where the reply has another form, no reasoning, or an empty answer, hides something,
+    or ends its reasoning with another answer."""
     read = _FORMS[style].fullmatch(reply.strip())
-    if not read or not read["answer"].strip() or (style == "full" and not read["thought"].strip()):
+    if not read or not read["answer"].strip() or disguise(reply):
+        return None
+    if style == "full" and (not read["thought"].strip() or contradicts(read["thought"], read["answer"])):
         return None
     return read["answer"].strip()
 

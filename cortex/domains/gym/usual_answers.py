@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from cortex.domains.gym.generators import Address
-from cortex.domains.question import Example
+from cortex.domains.question import Example, Question
 
 
 def thoughtless_answers(train: Sequence[Example], test: Sequence[Example]) -> Mapping[str, list[str]]:
@@ -25,3 +25,16 @@ def thoughtless_answers(train: Sequence[Example], test: Sequence[Example]) -> Ma
         "drawn": [random.Random(name).choice(known.get(task) or [""]) for name, task in asked],
         "shortest": [shortest.get(task, "") for _, task in asked],
     }
+
+
+def likeliest_answer(question: Question, believed: Sequence[tuple[Example, float]]) -> str:
+    """The answer that is the truth with the highest probability, by examples of the question's task; "0" without any.
+
+    Of equally likely ones it is the first in the alphabet.
+    """
+    task = Address.read(question.id).task
+    chances: dict[str, float] = defaultdict(float)
+    for example, probability in believed:
+        if example.truth is not None and Address.read(example.id).task == task:
+            chances[str(example.truth)] += probability
+    return min(chances, key=lambda answer: (-chances[answer], answer)) if chances else "0"

@@ -1,6 +1,6 @@
 """Market forecasting as a domain: prompts from prices and on-chain metrics, judged by the return that followed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -23,6 +23,7 @@ from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.regime_names import STRATA
 from cortex.domains.markets.reward_weights import RewardWeights
 from cortex.domains.question import Conversation, Example, Question
+from cortex.domains.reward_parts import RewardPart, signed_weights
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.measure import Measure, Scale
@@ -50,7 +51,7 @@ class Markets(DataConfig, Domain):
     """Names this domain."""
     style: Style = "full"
     """Form of the prompts: prose (`full`), or words that a small model can read (`compact`)."""
-    rewards: RewardWeights = RewardWeights()
+    rewards: RewardWeights = RewardWeights()  # pyright: ignore[reportIncompatibleVariableOverride]
     """Weights of the parts of an answer's reward."""
 
     scale: ClassVar[Scale] = SCALE
@@ -166,8 +167,16 @@ class Markets(DataConfig, Domain):
 
         return regime(name)
 
+    def reward_parts(self) -> tuple[RewardPart, ...]:
+        return self.rewards.parts()
+
     def weights(self) -> dict[str, float]:
-        return self.rewards.by_part()
+        return signed_weights(self.reward_parts(), {})
+
+    def honest_reply(self, question: Question, believed: "Sequence[tuple[Example, float]]") -> str:
+        from cortex.domains.markets.exemplars import honest_reply
+
+        return honest_reply(question, believed)
 
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         from cortex.domains.markets.baselines import fit_baselines

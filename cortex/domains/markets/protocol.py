@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from cortex.domains.conclusions import last_sentence
+from cortex.domains.disguise import disguise
 from cortex.domains.markets.bars import DAY, FIXING
 from cortex.domains.markets.config import DataConfig, Style
 from cortex.domains.markets.features import Feature, level
@@ -48,6 +50,12 @@ class Answer:
     return_pct: float
     low_pct: float
     high_pct: float
+
+
+_STATED_DIRECTION = re.compile(r"\bdirection(?: is|:| =)? ?[\"']?(?P<word>up|down)\b", re.IGNORECASE)
+_STATED_P_UP = re.compile(
+    r"\bp_up[\"']?(?: is|:| =|=)? ?(?P<number>[01]?\.\d{1,9}|[01]|\d{1,3}(?=%))(?P<percent>%)?(?![\w.])", re.ASCII
+)
 
 
 class ProtocolError(ValueError):
@@ -93,11 +101,14 @@ def parse_answer(text: str) -> Answer:
     a code fence around the JSON, numbers as strings or with a percent sign, the direction's case, further keys. Not
     forgiven: a missing or second block, text after the answer, a number that is not finite, a return beyond a million
     percent, a probability outside 0 to 1, a direction against the probability, an interval that does not contain the
-    expected return.
+    expected return, a key that is there twice, digits of other scripts, text that is hidden or only looks like other
+    text, a reasoning that ends with the other direction.
 
     Raises:
         ProtocolError: the text is not an answer.
     """
+    if reason := disguise(text):
+        raise ProtocolError(reason)
     head, closing, rest = text.partition("</think>")
     if not closing:
         raise ProtocolError("no </think>")
@@ -110,7 +121,9 @@ def parse_answer(text: str) -> Answer:
     if len(rest) - len(body) != len("<answer></answer>") or "<answer>" in body or "</answer>" in body:
         raise ProtocolError("not exactly one <answer> block at the end")
     try:
-        values = json.loads(_unfenced(body.strip()))
+        values = json.loads(_unfenced(body.strip()), object_pairs_hook=_each_key_once)
+    except ProtocolError:
+        raise
     except (ValueError, RecursionError) as error:  # ValueError too: an integer of thousands of digits
         raise ProtocolError(f"the answer is not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -140,7 +153,29 @@ def _checked(reasoning: str, values: dict[str, Any]) -> Answer:
         raise ProtocolError(f"a return beyond {LARGEST_PCT:,} percent: {return_pct} in [{low}, {high}]")
     if not low <= return_pct <= high or low == high:
         raise ProtocolError(f"interval [{low}, {high}] does not contain the expected return {return_pct}")
+    concluded = conclusion_direction(reasoning)
+    if p_up != 0.5 and concluded not in (None, direction):
+        raise ProtocolError(f"the reasoning ends with {concluded}, and the answer is {direction}")
     return Answer(reasoning, p_up, direction, return_pct, low, high)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that is there twice, one reader takes the first value and another the last."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ProtocolError("a key of the answer is there twice")
+    return values
+
+
+def conclusion_direction(reasoning: str) -> str | None:
+    """The direction that the last sentence of a reasoning states, as `direction: up` or a `p_up`; None without any."""
+    last = last_sentence(reasoning)
+    stated = [match["word"].lower() for match in _STATED_DIRECTION.finditer(last)]
+    for match in _STATED_P_UP.finditer(last):
+        p_up = float(match["number"]) * (0.01 if match["percent"] else 1)
+        if p_up != 0.5:
+            stated.append("up" if p_up > 0.5 else "down")
+    return stated[0] if len(set(stated)) == 1 else None
 
 
 def _unfenced(body: str) -> str:
@@ -155,6 +190,8 @@ def _number(value: Any, percent_scale: float = 1.0) -> float:
     scale = 1.0
     if isinstance(value, str):
         value = value.strip()
+        if not value.isascii() or "_" in value:  # `float` reads digits of any script, and 1_0 as 10
+            raise ProtocolError(f"{reprlib.repr(value)} is not a number in plain digits")
         if value.endswith("%"):
             value, scale = value[:-1], percent_scale
     if isinstance(value, bool):

@@ -1,7 +1,9 @@
 """Parts of a sampled answer's reward, once the outcome is known. Each lies between 0 and 1; the profile weighs them.
 
 The probability earns a proper score, so that stating one's true belief is the best policy (Gneiting and Raftery,
-"Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007).
+"Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, 2007). So does the expected return: absolute
+distance after a bounded, rising transformation is consistent for the median (Gneiting, "Making and Evaluating Point
+Forecasts", JASA 106, 2011, theorem 9). No bounded score is for the mean of returns without bounds.
 """
 
 import re
@@ -14,7 +16,8 @@ from cortex.domains.markets.outcomes import rise
 from cortex.domains.markets.protocol import Answer
 from cortex.domains.markets.reward_weights import RewardWeights
 
-_WORD = re.compile(r"[A-Za-z]+")
+_WORD = re.compile(r"[^\W\d_]+")
+"""A word of any alphabet: letters that only look Latin are judged, too."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def answer_parts(answer: Answer, prompt: str, outcome: float, weights: RewardWei
     """The parts that an answer earns which could be read."""
     return {
         "probability": brier_reward(answer.p_up, outcome),
-        "numeric": _numeric(answer, outcome, weights.return_scale_pct),
+        "numeric": return_reward(answer.return_pct, 100 * outcome, weights.return_scale_pct),
         "format": 1.0,
         "grounding": citations(answer.reasoning, prompt).share,
     }
@@ -45,8 +48,14 @@ def brier_reward(p_up: float, outcome: float) -> float:
     return 1 - (p_up - rise(outcome)) ** 2
 
 
-def _numeric(answer: Answer, outcome: float, scale_pct: float) -> float:
-    return 1 / (1 + abs(answer.return_pct - 100 * outcome) / scale_pct)
+def return_reward(stated_pct: float, return_pct: float, scale_pct: float) -> float:
+    """Closeness of a stated return to the realised one, 0 to 1: on average best for the median of what is believed."""
+    return 1 - abs(_bounded(stated_pct, scale_pct) - _bounded(return_pct, scale_pct)) / 2
+
+
+def _bounded(value: float, scale: float) -> float:
+    """A rising function of all numbers, between -1 and 1; one half at `scale`."""
+    return value / (scale + abs(value))
 
 
 def penalties(reasoning: str, prompt: str, weights: RewardWeights, vocabulary: frozenset[str]) -> dict[str, float]:

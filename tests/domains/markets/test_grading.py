@@ -113,13 +113,13 @@ def test_a_reply_is_graded_as_the_forecast_that_it_states() -> None:
     (same,) = Forecasts(np.array([0.7]), np.array([0.01]), np.array([-0.02]), np.array([0.04])).graded(np.array([0.03]))
     assert graded.valid and graded.loss == pytest.approx(0.09)
     assert graded.numbers == pytest.approx(dict(same.numbers))
-    assert set(graded.parts) == set(RewardWeights().by_part())
+    assert set(graded.parts) == {part.name for part in RewardWeights().parts()}
 
 
 def test_a_reply_that_cannot_be_read_loses_what_a_coin_does_and_earns_nothing() -> None:
     graded = grade_reply("up", "NEAR 1d flow:-2", 0.03, RewardWeights())
     assert (graded.valid, graded.loss) == (False, 0.25)
-    assert set(graded.parts) == set(RewardWeights().by_part()) and not any(graded.parts.values())
+    assert set(graded.parts) == {part.name for part in RewardWeights().parts()} and not any(graded.parts.values())
 
 
 @pytest.mark.parametrize(

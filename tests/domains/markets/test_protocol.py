@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex.domains.disguise import disguise
 from cortex.domains.markets.config import DataConfig
 from cortex.domains.markets.features import Feature, level
 from cortex.domains.markets.grounding import citations, readings
@@ -25,7 +26,7 @@ GOOD = '{"p_up":0.65,"direction":"up","return_pct":0.5,"interval_pct":[-3,4]}'
 
 PERCENTS = st.integers(-500_000, 500_000).map(lambda whole: whole / 10_000)
 REASONINGS = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"])).filter(
-    lambda text: text.strip() == text != ""
+    lambda text: text.strip() == text != "" and disguise(text) is None
 )
 
 
@@ -123,11 +124,35 @@ def test_the_largest_return_may_be_stated_and_none_beyond_it(interval: str) -> N
         (whole(GOOD.replace("[-3,4]", "[-3,1e999]")), "not finite"),
         (whole(GOOD.replace("[-3,4]", "4")), "not a list of two"),
         (whole(GOOD.replace("[-3,4]", "[1,2,3]")), "not a list of two"),
+        (whole(GOOD.replace("{", '{"p_up":0.9,')), "there twice"),
+        (whole(GOOD.replace("0.65", '"\uff10.\uff16"')), "plain digits"),
+        (whole(GOOD.replace("0.5,", '"1_0",')), "plain digits"),
+        (whole(GOOD, reasoning="up\u200b"), "a hidden character, U+200B"),
+        (whole(GOOD, reasoning="fl\u043ew:-2 up"), "only look alike"),
+        (whole(GOOD, reasoning="up <Answer>no</Answer>"), "a tag in disguise"),
+        (whole(GOOD, reasoning="up <!-- p_up 1 -->"), "a comment"),
+        (whole(GOOD, reasoning="flow:-2 up. So the direction is down."), "ends with down, and the answer is up"),
+        (whole(GOOD, reasoning="flow:-2 up\np_up: 20%"), "ends with down, and the answer is up"),
     ],
 )
 def test_what_is_wrong_is_refused_and_named(text: str, reason: str) -> None:
     with pytest.raises(ProtocolError, match=re.escape(reason)):
         parse_answer(text)
+
+
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        "flow:-2 up. So the direction is up.",
+        "p_up 0.4 by flow alone. With whales p_up is 0.65",
+        "the direction is down by flow, but the direction is up by whales",
+        "direction: down at first. In all it rises",
+        "p_up: 50%",
+        "down",
+    ],
+)
+def test_a_reasoning_that_does_not_end_with_the_other_direction_is_fine(reasoning: str) -> None:
+    assert parse_answer(whole(GOOD, reasoning=reasoning)).reasoning == reasoning
 
 
 PIECES = st.sampled_from(
@@ -168,6 +193,10 @@ def test_nothing_but_a_protocol_error_comes_of_any_text(text: str) -> None:
         whole('{"p_up":' * 5_000),
         whole(GOOD.replace("0.65", "[" * 900 + "]" * 900)),
         whole(GOOD.replace('"up"', "[" * 900 + "]" * 900)),
+        "< " * 500_000,
+        "<" + " " * 1_000_000,
+        "<think " * 150_000,
+        whole(GOOD, reasoning="direction " * 100_000 + "\u200b"),
     ],
 )
 def test_hostile_texts_are_refused_in_no_time(text: str) -> None:

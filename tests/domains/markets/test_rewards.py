@@ -7,7 +7,7 @@ from cortex.domains.markets.grading import grade_reply
 from cortex.domains.markets.protocol import Answer, render_answer
 from cortex.domains.markets.quality import check
 from cortex.domains.markets.reward_weights import RewardWeights
-from cortex.domains.markets.rewards import Reward, brier_reward
+from cortex.domains.markets.rewards import Reward, brier_reward, return_reward
 
 PROMPT = "NEAR 1d flow:-2 whales:+1 range:2.8"
 WORDS = frozenset({"up", "down", "unclear"})
@@ -60,10 +60,10 @@ def test_every_part_lies_between_zero_and_one(p_up: float, outcome: float, retur
 def test_the_parts_of_an_honest_answer() -> None:
     parts = reward(answer(), PROMPT, 0.03, WEIGHTS, WORDS)
     assert parts.probability == pytest.approx(1 - 0.35**2)
-    assert parts.numeric == pytest.approx(0.5)  # two percent off is worth one half
+    assert parts.numeric == pytest.approx(1 - (3 / 5 - 1 / 3) / 2)  # 3% came, 1% was stated, and the scale is 2%
     assert (parts.format, parts.grounding) == (1, 1)
     assert (parts.repetition, parts.padding, parts.misspelling) == (0, 0, 0)
-    assert paid(answer(), 0.03) == pytest.approx(parts.probability + 0.1 * 0.5 + 0.2 + 0.1)
+    assert paid(answer(), 0.03) == pytest.approx(parts.probability + 0.1 * parts.numeric + 0.2 + 0.1)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,18 @@ def test_the_parts_of_an_honest_answer() -> None:
 )
 def test_each_penalty_is_its_share(reasoning: str, part: str, value: float) -> None:
     assert getattr(reward(answer(reasoning), PROMPT, 0.01, WEIGHTS, WORDS), part) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("stated", "came", "worth"), [(0, 0, 1), (0, 2, 0.75), (0, 1e6, 0.5), (-1e6, 1e6, 0)])
+def test_a_stated_return_is_paid_by_its_distance_which_no_outcome_makes_endless(
+    stated: float, came: float, worth: float
+) -> None:
+    assert return_reward(stated, came, scale_pct=2) == pytest.approx(worth, abs=1e-5)
+
+
+def test_words_of_another_alphabet_are_spelled_wrong_too() -> None:
+    text = answer("flow:-2 \u0430\u0440")  # Cyrillic letters that look like `ap`
+    assert reward(text, PROMPT, 0.01, WEIGHTS, WORDS).misspelling == pytest.approx(1 / 2)
 
 
 def test_without_a_vocabulary_spelling_is_not_judged() -> None:
@@ -94,6 +106,8 @@ GAMES = {
     "two answers": answer() + answer(p_up=0.05, return_pct=-1),
     "both ways": answer().replace('"p_up":0.65', '"p_up":1.5'),
     "text after": answer() + " trust me",
+    "the other way": answer("flow:-2 up. direction: down"),
+    "a second probability": answer().replace('"p_up":0.65', '"p_up":0.05,"p_up":0.65'),
     "nothing": "",
 }
 
