@@ -24,6 +24,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"tasks": {"chain_sum": {"levels": [0, 11]}}}, r"chain_sum: no level 11: its curriculum has levels 0 to 10"),
     ({"tasks": {"gsm_symbolic": {"levels": [0]}}}, r"gsm_symbolic: the task has no curriculum: remove `levels`"),
     ({"tasks": {"zebra_puzzles": {}}}, r"zebra_puzzles needs the package pycosat, which the kit leaves out"),
+    ({"tasks": {"coin_flip": {}}}, r"so that 0 is right almost always; leave it out"),
     ({"tasks": {"game_of_life_halting": {}}}, r"verifier takes any reply for 'False'; leave it out"),
     ({"tasks": {"syllogism": {}}, "style": "compact"}, r"syllogism has no compact form \(chain_sum, .*use style: full"),
     *[({"tasks": {name: {}}}, rf"{name} has no answer to imitate, .*unanswered: true") for name in NO_ANSWER],
