@@ -11,7 +11,8 @@ import pytest
 
 from cortex.domains.adversary import BrokenPromiseError, cheats_pay_less, honest_replies
 from cortex.domains.cheats import FIXED, STUFFING, cheats
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain
+from cortex.domains.question import Example
 from cortex.domains.example_columns import read_rows
 from cortex.domains.markets.config import SimulatorConfig
 from cortex.domains.mixture import Mixture

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex.domains.adversary import BrokenPromiseError, check_truth, expected_reward, truth_pays
-from cortex.domains.domain import Domain, Example
+from cortex.domains.domain import Domain
+from cortex.domains.question import Example
 from cortex.domains.example_columns import read_rows
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.grading import grade_reply
