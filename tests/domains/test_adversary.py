@@ -12,10 +12,10 @@ import pytest
 from cortex.domains.adversary import BrokenPromiseError, cheats_pay_less, honest_replies
 from cortex.domains.cheats import FIXED, STUFFING, cheats
 from cortex.domains.domain import Domain
-from cortex.domains.question import Example
 from cortex.domains.example_columns import read_rows
 from cortex.domains.markets.config import SimulatorConfig
 from cortex.domains.mixture import Mixture
+from cortex.domains.question import Example
 from cortex.domains.reply_pieces import ReplyPieces
 from cortex.evaluation.graded import Graded
 from cortex.profiles.profile_file import load_profile

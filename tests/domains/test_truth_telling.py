@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from cortex.domains.adversary import BrokenPromiseError, check_truth, expected_reward, truth_pays
 from cortex.domains.domain import Domain
-from cortex.domains.question import Example
 from cortex.domains.example_columns import read_rows
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.grading import grade_reply
 from cortex.domains.markets.protocol import Answer, parse_answer, render_answer
+from cortex.domains.question import Example
 from cortex.domains.weighted_quantile import weighted_quantile
 from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
