@@ -16,6 +16,7 @@ from cortex.verbs import (
     datasets,
     domains,
     estimating,
+    exporting,
     feedback_verbs,
     gateways,
     here,
@@ -62,6 +63,7 @@ for verbs in (
 ):
     app.add_typer(verbs.app)
 app.add_typer(benching.app, name="bench")
+pulling.app.add_typer(exporting.app)
 app.add_typer(pulling.app, name="data")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(gateways.keys_app, name="apikey")

@@ -13,6 +13,7 @@ import polars as pl
 from cortex.artifacts.artifact import describe
 from cortex.artifacts.folders import write_whole
 from cortex.artifacts.manifest import MANIFEST, Manifest
+from cortex.domains.dataset_card import CARD, dataset_card
 from cortex.domains.dataset_description import read_description, write_description
 from cortex.domains.domain import Domain, OnProgress, Workspace, ignore_progress
 from cortex.domains.example_columns import EXAMPLES, SPLITS, ExamplesCheck
@@ -51,7 +52,9 @@ def write_dataset(
     used = feedback.finish(output)
     mix = write_mix(domain, seed, scan_examples(output), output)
     further = {"feedback": used, "mixing": mix}
-    write_description(output, {**description, **{key: value for key, value in further.items() if value}})
+    described = {**description, **{key: value for key, value in further.items() if value}}
+    write_description(output, described)
+    (output / CARD).write_text(dataset_card(domain, described), encoding="utf-8")
     return count
 
 
@@ -120,11 +123,6 @@ def read_training(folder: Path, count: int | None = None) -> pl.DataFrame:
         DataError: as `scan_examples`.
     """
     return read_split(folder, "train", count, lambda rows: mixed(folder, rows))
-
-
-def describe_part(description: dict[str, Any], name: str) -> dict[str, Any]:
-    """The description of one domain's examples, out of a dataset's description: the whole of it, or a part."""
-    return description["parts"][name] if "parts" in description else description
 
 
 def build_dataset(

@@ -25,3 +25,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path} is no description that `cortex dataset build` wrote: it holds no JSON object")
     return cast(dict[str, Any], found)
+
+
+def describe_part(description: dict[str, Any], name: str) -> dict[str, Any]:
+    """The description of one domain's examples, out of a dataset's description: the whole of it, or a part."""
+    return description["parts"][name] if "parts" in description else description

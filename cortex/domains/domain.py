@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from cortex.domains.data_words import DataWords, unknown_terms
 from cortex.domains.endpoint import Endpoint
 from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
@@ -334,6 +335,10 @@ class Domain(Section, ABC):
     def card(self) -> CardWords:
         """The domain's texts for the cards of its models."""
         return CardWords(what="answers questions of its domain.", task=self.kind, dataset_type=self.kind)
+
+    def data_words(self, described: Mapping[str, Any]) -> DataWords:
+        """The domain's texts for the card of its dataset, of which `described` is the description."""
+        return DataWords("An example is a question and its true answer.", (unknown_terms(described["source"]),))
 
     def reward(self, graded: Graded) -> float:
         """The reward of a reply: the weighted sum of its parts, with penalties subtracted last.

@@ -9,7 +9,7 @@ from loguru import logger
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.trust import Trust, read_signature
 from cortex.artifacts.verify import verify
-from cortex.domains.dataset import describe_part, read_description
+from cortex.domains.dataset_description import describe_part, read_description
 from cortex.domains.domain import DESCRIPTION
 from cortex.domains.endpoint import Endpoint
 from cortex.domains.view import Judged

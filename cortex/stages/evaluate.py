@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cortex.auditing.audit_record import audit_facts
-from cortex.domains.dataset import describe_part, read_description, read_split
+from cortex.domains.dataset import read_split
+from cortex.domains.dataset_description import describe_part, read_description
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.mix_words import mix_facts

@@ -7,6 +7,7 @@ from typing import Any
 
 from cortex.artifacts.code_version import code_version
 from cortex.bases.base_pin import find_pin
+from cortex.domains.dataset_card import CARD, RELEASED_CARD
 from cortex.domains.domain import DESCRIPTION
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
 from cortex.evaluation.card_words import CardWords
@@ -28,7 +29,10 @@ def run(context: RunContext, output: Path) -> None:
         shutil.copytree(export / name, output / name)
     shutil.copyfile(export / SUMMARY, output / SUMMARY)
     # A service needs it to ask as the training did: names and units of the features, and the symbols.
-    shutil.copyfile(context.artifact("data").path / DESCRIPTION, output / DESCRIPTION)
+    data = context.artifact("data").path
+    shutil.copyfile(data / DESCRIPTION, output / DESCRIPTION)
+    if (data / CARD).exists():  # runs whose data an earlier version built have none
+        shutil.copyfile(data / CARD, output / RELEASED_CARD)
     reports: list[tuple[Evaluation, CardWords]] = []
     for name, folder in report_folders(context.profile.domain).items():
         (output / folder).mkdir(exist_ok=True)

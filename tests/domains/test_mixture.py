@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 import cortex.domains
-from cortex.domains.dataset import build_dataset, describe_dataset, describe_part, read_split
+from cortex.domains.dataset import build_dataset, describe_dataset, read_split
+from cortex.domains.dataset_description import describe_part
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import SCHEMA, read_rows
 from cortex.domains.mixture import Mixture, read_described

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
+from cortex.domains.data_words import DataWords, SourceTerms
 from cortex.domains.domain import Built, Domain, Exemplars
 from cortex.domains.gym.task_config import Style, Task
 from cortex.domains.label_finding import Finding
@@ -210,6 +211,13 @@ class Gym(Domain):
             f"The error is 1 less the worth of an answer, for which {counted}. `usual` gives a task's most frequent "
             "training answer, `drawn` a random one, `shortest` the shortest.",
             "Test questions come from seeds ten million away from those of training, and no question is in both.",
+        )
+
+    def data_words(self, described: Mapping[str, Any]) -> DataWords:
+        terms = "Drawn by generators of reasoning-gym, whose code is under Apache-2.0; no text of others is in them."
+        return DataWords(
+            "An example is a problem of maths or logic, which a verifier judges.",
+            (SourceTerms("reasoning-gym", terms),),
         )
 
     def card(self) -> CardWords:

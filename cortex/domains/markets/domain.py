@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import JsonValue, PrivateAttr, model_validator
 
+from cortex.domains.data_words import DataWords
 from cortex.domains.domain import Built, BuiltParts, Domain, Exemplars, OnProgress, Workspace
 from cortex.domains.label_finding import Finding
 from cortex.domains.markets.config import (
@@ -18,6 +19,7 @@ from cortex.domains.markets.config import (
     SimulatorConfig,
     Style,
 )
+from cortex.domains.markets.data_terms import market_words
 from cortex.domains.markets.horizons import by_horizon
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.regime_names import STRATA
@@ -249,6 +251,9 @@ class Markets(DataConfig, Domain):
 
     def notes(self) -> tuple[str, ...]:
         return NOTES
+
+    def data_words(self, described: Mapping[str, Any]) -> DataWords:
+        return market_words(described["source"], described["features"])
 
     def card(self) -> CardWords:
         horizon = self.horizon.words(self.bar).removeprefix("1 ")
