@@ -64,7 +64,7 @@ class DataFile:
     size: int
     """Bytes."""
     words: str
-    """What its records are."""
+    """Description of its records."""
 
 
 def croissant(

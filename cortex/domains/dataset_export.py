@@ -69,7 +69,7 @@ def export_dataset(dataset: Exported, to: Path) -> list[DataFile]:
 
 
 def _parts(folder: Path) -> list[tuple[str, pl.LazyFrame, str]]:
-    """Name, rows and description of each file."""
+    """The name, the rows and the description of each file."""
     rows = scan_examples(folder)
     train = rows.filter(pl.col("split") == "train")
     parts = [("train", mixed(folder, train), "Training examples" + (" of the mix" * (folder / MIX).exists()))]

@@ -17,6 +17,7 @@ from cortex.domains.dataset import (
     read_examples,
     read_split,
 )
+from cortex.domains.dataset_card import CARD
 from cortex.domains.domain import DESCRIPTION, BuiltParts, Workspace
 from cortex.domains.markets.config import SimulatorConfig
 from cortex.domains.markets.domain import Markets
@@ -48,7 +49,7 @@ def test_a_dataset_is_whole_verified_and_says_what_it_is(csv: Path, tmp_path: Pa
     out = tmp_path / "deep" / "out"
     assert verify(out).ok
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    assert {path.name for path in out.iterdir()} == {EXAMPLES, DESCRIPTION, MANIFEST}
+    assert {path.name for path in out.iterdir()} == {EXAMPLES, DESCRIPTION, CARD, MANIFEST}
     described = describe_dataset(out)
     assert {"id", "messages", "truth", "symbol", "cluster", "at", "outcome_time", "split"} <= set(described["columns"])
     assert (described["horizon_days"], described["style"], described["simulated"]) == (7, "compact", False)
@@ -197,7 +198,12 @@ def test_parts_are_files_that_read_as_one(tmp_path: Path) -> None:
     domain = InParts(source=SimulatorConfig(chains=1, days=400))
     count = build_dataset(domain, 0, Settings(), tmp_path / "out")
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert files == [DESCRIPTION, *(f"examples-{number:05}.parquet" for number in range(-(-count // 40))), MANIFEST]
+    assert files == [
+        CARD,
+        DESCRIPTION,
+        *(f"examples-{number:05}.parquet" for number in range(-(-count // 40))),
+        MANIFEST,
+    ]
     whole = domain.build(0, Settings()).examples
     assert verify(tmp_path / "out").ok and count == len(whole)
     assert read_examples(tmp_path / "out").equals(whole)
