@@ -19,7 +19,7 @@ Cortex = Callable[..., "subprocess.CompletedProcess[str]"]
 
 os.environ["CORTEX_ENV_FILE"] = os.devnull  # a developer's own `.env` must not lead tests into their bucket
 
-DRAWN = {"bed": 1, "runs": 2, "timed": 1}
+DRAWN = {"bed": 1, "runs": 2}
 """Number of tests marked `drawn("<group>")` that each run of the checks takes, by group."""
 
 EXPECTED = "expected: "

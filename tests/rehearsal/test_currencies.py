@@ -11,7 +11,7 @@ from tests.rehearsal.conftest import Home
 pytestmark = pytest.mark.rehearsal
 
 COMPUTE_SECONDS = 6 * 60
-SEEDS = (pytest.param(0, marks=[pytest.mark.timed, pytest.mark.drawn("timed")]), *draw_cases((1, 2), 0))
+SEEDS = (pytest.param(0, marks=[pytest.mark.timed, pytest.mark.drawn("runs")]), *draw_cases((1, 2), 0))
 """Seed 0 runs against the clock; the others run only where all long cases are asked for."""
 
 SMALL = (
