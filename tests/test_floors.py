@@ -69,6 +69,8 @@ FURTHER = {
     "cortex.evaluation.groups": {"scipy"},
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
+    "cortex.teaching.batch_client": {"openai"},
+    "cortex.teaching.batch_http": {"openai"},
     "cortex.teaching.bounded_http": {"aiohttp", "yarl"},
     "cortex.teaching.quality.language": {"py3langid"},
     "cortex.teaching.review.agreement": {"sklearn"},

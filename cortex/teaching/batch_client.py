@@ -1,4 +1,4 @@
-"""Client of a provider's batches, in the protocol of OpenAI's Batch API: a file of requests, answered within a day.
+"""Client of a provider's batches, over OpenAI's SDK: a file of requests, answered within a day.
 
 Source: https://platform.openai.com/docs/guides/batch. Requests that fail for a while are repeated for as long as the
 endpoint's patience lasts. A batch carries a key in its metadata: one whose creation got no reply is found by that, and
@@ -6,29 +6,34 @@ not created, and paid, once more.
 """
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import openai
 
 from cortex.artifacts.patience import Patience
 from cortex.errors import StageError
-from cortex.teaching.bounded_http import BoundedHttp, NoReplyError, upload_form
+from cortex.teaching.batch_http import OddReplyError, open_sdk, read_lines
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion, read_reply
 from cortex.text import harmless
+
+Result = TypeVar("Result")
 
 WINDOW = "24h"
 """Time in which a batch is answered or expires; the protocol knows no other."""
 KEY = "cortex_batch"
 """Name of a batch's key in its metadata."""
-FILE_BYTES = 1024**3
-"""Maximum bytes of a file of answers."""
 LISTED, PAGES = 100, 20
 """Batches of a page of the provider's list, and pages that are searched: the newest come first."""
 PACE = Patience(first=1.0, longest=60.0)
 LONGEST_WAIT = 120.0
 """Maximum seconds for which a Retry-After is honoured."""
+_ID = re.compile(r"(?!\.+$)[!-~]{1,500}")
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,19 @@ class BatchRefusedError(StageError):
 
 
 class BatchClient:
-    """Requests about batches at one provider."""
+    """Requests about batches at one provider; to be entered before it is used."""
 
-    def __init__(self, endpoint: Endpoint, http: BoundedHttp) -> None:
-        self._endpoint, self._http = endpoint, http
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint, self._sdk = endpoint, open_sdk(endpoint)
         self._patience = replace(PACE, deadline=endpoint.patience_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._sdk.close()
 
     async def upload(self, requests: bytes) -> str:
         """Store a file of requests, one JSON a line; returns its id.
@@ -72,11 +85,10 @@ class BatchClient:
         Raises:
             StageError: the provider refuses it, or does not answer.
         """
-
-        def form() -> dict[str, Any]:  # anew for each try: a form is read while it is sent
-            return {"data": upload_form(requests, "requests.jsonl", purpose="batch")}
-
-        return str((await self._call("POST", "/files", form, needs="id"))["id"])
+        file = ("requests.jsonl", requests, "application/jsonl")
+        return await self._call(
+            "POST /files", lambda: self._sdk.files.create(file=file, purpose="batch"), lambda found: _id(found, "id")
+        )
 
     async def create(self, file: str, key: str) -> BatchState:
         """Create the batch of a file, once, even where its first reply is lost.
@@ -84,17 +96,21 @@ class BatchClient:
         Raises:
             StageError: the provider refuses it, or does not answer.
         """
-        asked = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": WINDOW}
-        body = {"json": {**asked, "metadata": {KEY: key}}}
 
-        async def exists() -> dict[str, Any] | None:
-            return await self._find(key)
+        def ask() -> Awaitable[Any]:
+            return self._sdk.batches.create(
+                input_file_id=file, endpoint="/v1/chat/completions", completion_window=WINDOW, metadata={KEY: key}
+            )
 
-        return _read_state(await self._call("POST", "/batches", lambda: body, needs="id", before_retry=exists))
+        return await self._call("POST /batches", ask, _read_state, before_retry=lambda: self.find(key))
 
     async def state(self, batch: str) -> BatchState:
         """Raises StageError: the provider does not know it, or does not answer."""
-        return _read_state(await self._call("GET", f"/batches/{batch}", dict, needs="status"))
+
+        def read(found: Any) -> BatchState | None:
+            return _read_state(found) if _text(found, "status") else None
+
+        return await self._call(f"GET /batches/{batch}", lambda: self._sdk.batches.retrieve(batch), read)
 
     async def find(self, key: str) -> BatchState | None:
         """The newest usable batch with a key; None if there is none.
@@ -103,19 +119,15 @@ class BatchClient:
             BatchRefusedError: the provider lists no batches.
             StageError: it does not answer.
         """
-        found = await self._find(key)
-        return _read_state(found) if found else None
-
-    async def _find(self, key: str) -> dict[str, Any] | None:
-        after = ""
+        ask: Callable[[], Awaitable[Any]] = lambda: self._sdk.batches.list(limit=LISTED)  # noqa: E731
         for _ in range(PAGES):
-            page = await self._call("GET", f"/batches?limit={LISTED}{after}", dict, needs="data")
-            listed = [each for each in page["data"] if isinstance(each, dict)] if isinstance(page["data"], list) else []
-            states = [(_read_state(each), each) for each in listed]
-            found = next((each for state, each in states if state.key == key and state.usable), None)
-            if found or not listed or page.get("has_more") is not True:
+            page = await self._call("GET /batches", ask, _read_page)
+            states = [state for each in page.data or [] if (state := _read_state(each))]
+            found = next((state for state in states if state.key == key and state.usable), None)
+            # Some providers name no `has_more`: the SDK would ask such a one for pages without end.
+            if found or page.has_more is not True or not page.has_next_page():
                 return found
-            after = f"&after={listed[-1].get('id', '')}"
+            ask = page.get_next_page
         return None
 
     async def read(self, file: str) -> Iterator[dict[str, Any]]:
@@ -124,62 +136,54 @@ class BatchClient:
         Raises:
             StageError: the file is not there, holds no such line, or the provider does not answer.
         """
-        body = await self._fetch("GET", f"/files/{file}/content", dict, _has_lines, limit=FILE_BYTES)
-        return _lines(body)
+        what = f"GET /files/{file}/content"
+        return read_lines(await self._call(what, lambda: self._sdk.files.content(file), lambda found: found.content))
 
     async def _call(
         self,
-        method: str,
-        path: str,
-        body: Callable[[], dict[str, Any]],
+        what: str,
+        ask: Callable[[], Awaitable[Any]],
+        read: Callable[[Any], Result | None],
         *,
-        needs: str,
-        before_retry: Callable[[], Any] | None = None,
-    ) -> dict[str, Any]:
-        """The JSON object that a request returns; it has the key `needs`."""
+        before_retry: Callable[[], Awaitable[Result | None]] | None = None,
+    ) -> Result:
+        """The reply to a request as `read` gives it, which returns None for one that is to be asked for again.
 
-        def fits(data: bytes) -> bool:
-            found = _parse(data)
-            return found is not None and needs in found
-
-        data = await self._fetch(method, path, body, fits, before_retry=before_retry)
-        found = data if isinstance(data, dict) else _parse(data)
-        assert found is not None
-        return found
-
-    async def _fetch(
-        self,
-        method: str,
-        path: str,
-        body: Callable[[], dict[str, Any]],
-        fits: Callable[[bytes], bool],
-        *,
-        limit: int | None = None,
-        before_retry: Callable[[], Any] | None = None,
-    ) -> Any:
-        """The body of a reply that fits; or what `before_retry` finds, which makes another try unneeded."""
+        `before_retry` may find what makes another try unneeded.
+        """
         clock = self._patience.clock
         began, attempt = clock(), 0
         while True:
-            try:
-                reply = await self._http.send(method, path, limit=limit, **body())
-                if 200 <= reply.status < 300 and fits(reply.body):
-                    return reply.body
-                fault = read_reply(reply.status, reply.body, reply.headers)
-            except NoReplyError as error:
-                fault = error.completion
-            if fault.kind in ("denied", "refused"):
-                raise BatchRefusedError(self._describe(f"refuses {method} {path.partition('?')[0]}: {fault.reason}"))
+            found = await self._try(ask, read)
+            if not isinstance(found, Completion):
+                return found
+            if found.kind in ("denied", "refused"):
+                raise BatchRefusedError(self._describe(f"refuses {what}: {found.reason}"))
             attempt += 1
             if clock() - began >= self._patience.deadline:
                 seconds = f"{self._patience.deadline:g} s"
-                raise StageError(self._describe(f"has not answered {method} {path} for {seconds}: {fault.reason}"))
-            await asyncio.sleep(self._wait(attempt, fault))
-            if before_retry and (found := await before_retry()):
-                return found
+                raise StageError(self._describe(f"has not answered {what} for {seconds}: {found.reason}"))
+            await asyncio.sleep(max(self._patience.wait_after(attempt), min(found.retry_after, LONGEST_WAIT)))
+            if before_retry and (earlier := await before_retry()):
+                return earlier
 
-    def _wait(self, attempt: int, fault: Completion) -> float:
-        return max(self._patience.wait_after(attempt), min(fault.retry_after, LONGEST_WAIT))
+    async def _try(
+        self, ask: Callable[[], Awaitable[Any]], read: Callable[[Any], Result | None]
+    ) -> Result | Completion:
+        """One request; a fault comes back as a completion that says why."""
+        seconds = self._endpoint.reply_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                found = read(await ask())
+            return Completion("odd", reason="a reply that lacks fields, or has odd ones") if found is None else found
+        except OddReplyError as error:
+            return error.completion
+        except openai.APIStatusError as error:
+            return read_reply(error.response.status_code, error.response.content, error.response.headers)
+        except (TimeoutError, openai.APITimeoutError):
+            return Completion("failing", reason=f"no whole reply within {seconds:g} s")
+        except openai.APIConnectionError as error:
+            return _read_connection_error(error)
 
     def _describe(self, what: str) -> str:
         name = self._endpoint.name or self._endpoint.model
@@ -189,35 +193,47 @@ class BatchClient:
         )
 
 
-def _read_state(found: dict[str, Any]) -> BatchState:
-    counts, metadata = found.get("request_counts"), found.get("metadata")
-    done = [counts.get(key) for key in ("completed", "failed")] if isinstance(counts, dict) else []
-    files = [found.get(key) for key in ("output_file_id", "error_file_id")]
-    errors = found.get("errors")
-    data = errors.get("data") if isinstance(errors, dict) else None
-    said = data[0].get("message") if isinstance(data, list) and data and isinstance(data[0], dict) else None
+def _text(found: Any, name: str) -> str | None:
+    """A field that is a text; the SDK gives fields of other types, and objects without them, as they come."""
+    value = getattr(found, name, None)
+    return value if isinstance(value, str) and value else None
+
+
+def _id(found: Any, name: str) -> str | None:
+    """A field that can be a part of an address."""
+    value = _text(found, name)
+    return value if value and _ID.fullmatch(value) else None
+
+
+def _read_state(found: Any) -> BatchState | None:
+    batch, counts = _id(found, "id"), getattr(found, "request_counts", None)
+    if batch is None:
+        return None
+    metadata, data = getattr(found, "metadata", None), getattr(getattr(found, "errors", None), "data", None)
+    done = [getattr(counts, name, None) for name in ("completed", "failed")]
+    said = _text(data[0], "message") if isinstance(data, list) and data else None
     return BatchState(
-        id=str(found.get("id", "")),
-        status=str(found.get("status", "validating")),
-        files=tuple(file for file in files if isinstance(file, str) and file),
+        id=batch,
+        status=_text(found, "status") or "validating",
+        files=tuple(file for name in ("output_file_id", "error_file_id") if (file := _id(found, name))),
         done=sum(count for count in done if isinstance(count, int)),
-        reason=harmless(said, limit=200) if isinstance(said, str) else "no reason is given",
+        reason=harmless(said, limit=200) if said else "no reason is given",
         key=str(metadata.get(KEY, "")) if isinstance(metadata, dict) else "",
     )
 
 
-def _parse(data: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+def _read_page(found: Any) -> Any | None:
+    """A page of the list; None if it is none. Some providers give null in place of no batches."""
+    data = getattr(found, "data", None)
+    return found if data is None or isinstance(data, list) else None
 
 
-def _lines(data: bytes) -> Iterator[dict[str, Any]]:
-    return (found for line in data.splitlines() if (found := _parse(line)) is not None)
-
-
-def _has_lines(data: bytes) -> bool:
-    """True of an empty file, too: a batch may have no errors."""
-    return not data.strip() or any("custom_id" in line for line in _lines(data))
+def _read_connection_error(error: openai.APIConnectionError) -> Completion:
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    reason = next((harmless(str(each), limit=200) for each in reversed(causes) if str(each).strip()), "")
+    untrusted = any(isinstance(each, ssl.SSLCertVerificationError) for each in causes)
+    return Completion("denied" if untrusted else "failing", reason=reason)

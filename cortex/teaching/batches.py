@@ -21,7 +21,7 @@ from cortex.errors import StageError
 from cortex.teaching.answer_cache import AnswerCache, cache_key
 from cortex.teaching.batch_client import BatchClient, BatchRefusedError, BatchState
 from cortex.teaching.batch_record import BatchEntry, BatchRecord
-from cortex.teaching.chat import Endpoint, open_http, request_body
+from cortex.teaching.chat import Endpoint, request_body
 from cortex.teaching.completion import Completion, read_reply
 from cortex.teaching.journal import Journal
 from cortex.teaching.provider import FREE, OVERHEAD, is_other_model
@@ -61,8 +61,7 @@ class Batches:
         Raises:
             StageError: the provider refuses a batch, or does not answer.
         """
-        async with open_http(self._endpoint) as http:
-            client = BatchClient(self._endpoint, http)
+        async with BatchClient(self._endpoint) as client:
             for entry in [each for each in self._record.entries.values() if self._is_ours(each)]:
                 await self._finish(client, entry)
             failed: set[str] = set()

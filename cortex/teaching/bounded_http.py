@@ -53,7 +53,7 @@ class BoundedHttp:
     def __init__(self, url: str, headers: Mapping[str, str], seconds: float, query: Mapping[str, str]) -> None:
         """`seconds` limits each whole reply; `query` goes with every request."""
         self._url, self._headers, self._seconds, self._query = url.rstrip("/"), headers, seconds, query
-        self._proxy = _proxy_for(url)
+        self._proxy = proxy_for(url)
         self._addresses: dict[str, URL] = {}
 
     async def __aenter__(self) -> Self:
@@ -72,13 +72,12 @@ class BoundedHttp:
     ) -> None:
         await self._session.close()
 
-    async def send(self, method: str, path: str, *, limit: int | None = None, **body: Any) -> HttpReply:
-        """Send one request and read the whole reply, of at most `limit` bytes. `body` is what aiohttp takes.
+    async def send(self, method: str, path: str, **body: Any) -> HttpReply:
+        """Send one request and read the whole reply, of at most `REPLY_BYTES`. `body` is what aiohttp takes.
 
         Raises:
             NoReplyError: none has come, or one that is too long.
         """
-        limit = REPLY_BYTES if limit is None else limit
         try:
             async with (
                 asyncio.timeout(self._seconds),
@@ -86,7 +85,7 @@ class BoundedHttp:
                     method, self._address(path), proxy=self._proxy, allow_redirects=False, **body
                 ) as response,
             ):
-                return HttpReply(response.status, await _read(response, limit), response.headers)
+                return HttpReply(response.status, await _read(response, REPLY_BYTES), response.headers)
         except TimeoutError:
             raise NoReplyError(Completion("failing", reason=f"no whole reply within {self._seconds:g} s")) from None
         except aiohttp.ClientConnectorCertificateError as error:
@@ -102,13 +101,6 @@ class BoundedHttp:
             if len(self._addresses) < 16:
                 self._addresses[path] = known
         return known
-
-
-def upload_form(data: bytes, name: str, **fields: str) -> aiohttp.FormData:
-    """A form with a file of JSON lines, as the body of one request."""
-    form = aiohttp.FormData(fields)
-    form.add_field("file", data, filename=name, content_type="application/jsonl")
-    return form
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -132,7 +124,7 @@ def _describe(error: Exception) -> str:
     return harmless(str(error).strip() or type(error).__name__, limit=200)
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for an address."""
     parts = urlsplit(url)
     host = parts.hostname or ""

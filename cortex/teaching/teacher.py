@@ -13,7 +13,6 @@ from cortex.domains.question import Conversation
 from cortex.errors import ConfigError
 from cortex.process import running
 from cortex.teaching.answer_cache import AnswerCache, cache_key
-from cortex.teaching.batches import Batches
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.completion import Completion
 from cortex.teaching.journal import Journal, open_journal
@@ -83,6 +82,8 @@ def ask(
 
         async def ask_all() -> None:
             if endpoints[0].batch:
+                from cortex.teaching.batches import Batches  # its SDK takes a second to import
+
                 recall_all(endpoints, prompts, seeds or {}, journal, cache)
                 first = shuffled(example for example in prompts if example not in journal.settled)[:TRIAL]
                 if fault and first and not any(usable(name, each, fault) for name, each in journal.settled.items()):

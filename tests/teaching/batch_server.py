@@ -54,6 +54,8 @@ class BatchProvider:
     """Requests in batches, by prompt."""
     alone: list[str] = field(default_factory=list)
     """Prompts that were asked alone."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Headers of each request, by lower-case name."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def handle(self, method: str, path: str, body: bytes, kind: str) -> Reply:
@@ -138,6 +140,7 @@ def providing(provider: BatchProvider) -> Iterator[BatchProvider]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) if self.command == "POST" else b""
             if self.headers.get("Transfer-Encoding") == "chunked":
                 body = self.chunks()
+            provider.headers.append({name.lower(): value for name, value in self.headers.items()})
             other = provider.override(self.command, self.path)
             reply = provider.handle(self.command, self.path, body, self.headers.get("Content-Type", ""))
             if other is None:
@@ -167,7 +170,7 @@ def providing(provider: BatchProvider) -> Iterator[BatchProvider]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     provider.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield provider
     finally:

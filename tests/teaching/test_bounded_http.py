@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cortex.errors import StageError
+from cortex.teaching.batch_client import BatchClient, BatchState
 from cortex.teaching.bounded_http import BoundedHttp, HttpReply, NoReplyError
 from cortex.teaching.chat import Endpoint
 from cortex.teaching.teacher import ask
@@ -51,7 +52,7 @@ def sending(reply: bytes, certificate: Path | None = None) -> Iterator[Raw]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:
@@ -116,6 +117,34 @@ def test_a_certificate_that_is_not_trusted_ends_the_stage_in_one_line(certificat
         with pytest.raises(StageError, match=r"refuses: .*certificate.*0 of 40 answers are kept") as raised:
             ask(endpoint, conversations(PROMPTS), tmp_path / "answers.jsonl", lambda *_: None)
         assert "\n" not in str(raised.value) and server.lines == []
+        with pytest.raises(StageError, match=r"refuses GET /batches/b: .*certificate") as raised:
+            asyncio.run(state_of(endpoint))
+        assert "\n" not in str(raised.value) and server.lines == []
+
+
+async def state_of(endpoint: Endpoint) -> BatchState:
+    async with BatchClient(endpoint) as client:
+        return await client.state("b")
+
+
+def test_batches_go_through_the_proxy_of_the_environment_and_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def reply(name: str) -> bytes:
+        body = b'{"id": "b", "status": "%s"}' % name.encode()
+        return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    with sending(reply("far")) as proxy, sending(reply("here")) as server:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{proxy.server_port}")
+        for url, status in (
+            ("http://teacher.example/v1", "far"),
+            (f"http://127.0.0.1:{server.server_port}/v1", "here"),
+        ):
+            assert asyncio.run(state_of(Endpoint(url, "none", "m", 4, 0.7, 64, patience_seconds=0))).status == status
+        assert proxy.lines == ["GET http://teacher.example/v1/batches/b HTTP/1.1"]
 
 
 def test_a_proxy_of_the_environment_is_used_and_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
