@@ -112,6 +112,7 @@ def test_one_that_somebody_else_opened_is_used_and_left_alone(server: int, tmp_p
     assert asks(server) == "healthy"
 
 
+@pytest.mark.integration
 def test_one_that_lost_its_network_gives_way_to_another(manager: SessionManager, tunnel: Tunnel) -> None:
     assert tunnel.open()
     process = psutil.Process(json.loads((tunnel.folder / f"{tunnel.port}.json").read_text())["process"])
@@ -145,6 +146,7 @@ def test_a_port_of_another_stack_is_not_used_for_this_one(manager: SessionManage
     assert tunnel.close(), "its own stack still knows who opened it"
 
 
+@pytest.mark.integration
 def test_a_port_of_another_program_is_said_to_be_one(manager: SessionManager, tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
@@ -296,6 +298,7 @@ def test_preflight_looks_for_what_opens_it(
     assert missing is None or (missing in found.detail and f"{missing}: " in str(found.fix))
 
 
+@pytest.mark.integration
 def test_the_verbs_open_and_close_it(manager: SessionManager, named: Tunnel) -> None:
     def cortex(*words: str) -> "subprocess.CompletedProcess[str]":
         variables = os.environ | {"CORTEX_ENV_FILE": os.devnull}
