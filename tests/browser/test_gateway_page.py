@@ -18,8 +18,9 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 HOSTILE = (
     "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
-    "<a href='javascript:void'>here</a> \x1b[31m \u202eesrever {{ }} `${document.title='taken'}`"
+    "<a href='javascript:void'>here</a> {{ }} `${document.title='taken'}`"
 )
+UNSEEN = "\x1b[31m \u202eesrever"
 
 
 def address(gateway: Gateway) -> str:
@@ -96,14 +97,29 @@ def test_an_answer_that_is_held_back_shows_its_reason_and_no_forecast(gateway: G
     assert opened.violations() == [] and opened.faults == []
 
 
-def test_a_model_that_writes_markup_and_escape_sequences_is_shown_as_text(gateway: Gateway, visit: Visit) -> None:
+def test_a_model_that_writes_markup_is_shown_as_text(gateway: Gateway, visit: Visit) -> None:
     gateway.reply(FORECAST.replace("flow is low", HOSTILE))
     opened = visit(address(gateway))
     ask(opened.page)
-    shown = str(opened.page.locator("pre").text_content())
-    assert shown.startswith("<img src=x onerror=") and "\\u001b[31m \\u202eesrever" in shown
+    expect(opened.page.locator("pre")).to_contain_text("<img src=x onerror=")
     assert opened.page.locator("#answer :is(img, script, a)").count() == 0
     assert opened.page.title() == "Ask the model" and opened.faults == []
+
+
+def test_what_people_would_not_see_is_held_back_from_a_forecast_and_written_out_elsewhere(
+    gateway: Gateway, visit: Visit
+) -> None:
+    gateway.reply(FORECAST.replace("flow is low", UNSEEN))
+    opened = visit(address(gateway))
+    ask(opened.page)
+    expect(opened.page.locator(".held")).to_contain_text("a hidden character, U+001B")
+    expect(opened.page.locator(".facts, .fan, pre")).to_have_count(0)
+    gateway.reply(UNSEEN)
+    opened.page.get_by_label("Domain").select_option("riddles, rehearsal")
+    opened.page.get_by_label("Question").fill("What gets wetter as it dries?")
+    opened.page.get_by_role("button", name="Ask").click()
+    expect(opened.page.locator("#answer")).to_contain_text("\\u001b[31m \\u202eesrever")
+    assert opened.faults == []
 
 
 def test_the_page_runs_no_script_but_its_own(gateway: Gateway, visit: Visit) -> None:
