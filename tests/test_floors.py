@@ -67,6 +67,7 @@ FURTHER = {
     "cortex.domains.markets.warehouse.sql_engine": {"duckdb", "sqlglot"},
     "cortex.evaluation.bootstrap": {"scipy"},
     "cortex.evaluation.groups": {"scipy"},
+    "cortex.evaluation.page_chapters": {"matplotlib"},
     "cortex.evaluation.page_plots": {"matplotlib"},
     "cortex.evaluation.svg": {"matplotlib"},
     "cortex.teaching.batch_client": {"openai"},

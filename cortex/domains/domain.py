@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from cortex.domains.audit_view import AuditView, Rebuilds
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
+    from cortex.evaluation.chapter import Chapter
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
     from cortex.evaluation.record import Evaluation, Group
+    from cortex.evaluation.study import Study
 
     Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
@@ -311,6 +313,14 @@ class Domain(Section, ABC):
     def groups(self, grades: "Grades", resamples: "Resamples") -> "dict[str, list[Group]]":
         """Groups of one contender's answers, by what came true, for services to say how such answers fared."""
         return {}
+
+    def chapters(self, study: "Study", train: "pl.DataFrame", test: "pl.DataFrame") -> "list[Chapter]":
+        """The domain's own analyses of the judged answers to `test`, as chapters of the evaluation.
+
+        Such as intervals that promise coverage, or what would have come of acting on the answers. What an analysis
+        fits, it fits on `train`, or on that part of `test` that was known before.
+        """
+        return []
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         """The domain's own figures on the page."""

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from cortex.evaluation.record import Evaluated, Evaluation, Interval, label
+from cortex.evaluation.confidence import Interval
+from cortex.evaluation.record import Evaluated, Evaluation, label
 from cortex.evaluation.verdict import MINIMUM_CLUSTERS
 
 

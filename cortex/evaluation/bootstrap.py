@@ -16,9 +16,10 @@ from scipy.special import ndtri, stdtrit
 
 from cortex.errors import DataError
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.confidence import Interval
 from cortex.evaluation.grades import Floats, Grades, saved
 from cortex.evaluation.measure import Measure
-from cortex.evaluation.record import Comparison, Interval
+from cortex.evaluation.record import Comparison
 
 LEVEL = 0.95
 

@@ -6,9 +6,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from cortex.evaluation.card_words import CardWords
+from cortex.evaluation.confidence import Interval
 from cortex.evaluation.copy_loss import copy_losses
 from cortex.evaluation.distillation_words import distillation_sentences
-from cortex.evaluation.record import Evaluation, Interval, label
+from cortex.evaluation.record import Evaluation, label
 from cortex.text import code, harmless, markdown
 
 LIMITS = (

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cortex.evaluation.record import Evaluation, Interval, label
+from cortex.evaluation.confidence import Interval
+from cortex.evaluation.record import Evaluation, label
 
 LEAST_FALL = 0.05
 """Fall of the share of readable answers from which on there is a warning. Unreadable answers count as the reference's,

@@ -12,8 +12,8 @@ import numpy as np
 from cortex.errors import DataError
 from cortex.evaluation.bootstrap import Resamples
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.confidence import Interval, Record
 from cortex.evaluation.grades import Bools, Floats
-from cortex.evaluation.record import Interval, Record
 from cortex.evaluation.verdict import MINIMUM_BLOCKS, MINIMUM_CLUSTERS
 
 SHARES = tuple(step / 20 for step in range(21))

@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from cortex.evaluation.bootstrap import LEVEL, Resamples
+from cortex.evaluation.confidence import Interval
 from cortex.evaluation.grades import Bools, Floats
-from cortex.evaluation.record import Group, Interval
+from cortex.evaluation.record import Group
 from cortex.evaluation.verdict import MINIMUM_CLUSTERS
 
 

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from cortex.errors import DataError
 from cortex.evaluation.bootstrap import Resamples, compare, measure_interval
+from cortex.evaluation.chapter import Chapter
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Grades
@@ -27,6 +28,7 @@ from cortex.evaluation.record import (
     Sample,
     Words,
 )
+from cortex.evaluation.study import Study
 from cortex.evaluation.verdict import verdict
 
 
@@ -56,6 +58,7 @@ def evaluate(
     origin: Origin,
     details: Callable[[Grades], dict[str, JsonValue]] = lambda _: {},
     groups: Callable[[Grades, Resamples], dict[str, list[Group]]] = lambda *_: {},
+    chapters: Callable[[Study], list[Chapter]] = lambda _: [],
     samples: Sequence[Sample] = (),
     derived: Sequence[Derived] = (),
     resamples: int = 1000,
@@ -64,7 +67,8 @@ def evaluate(
     """Compare models, given by name and in the order of their training, with one another and with baselines.
 
     Each has one grade for each test example, in the order of `clusters`. The verdict is about `judged`. `details`
-    computes the data of the domain's own figures from a contender's grades, and `groups` its groups of answers.
+    computes the data of the domain's own figures from a contender's grades, `groups` its groups of answers, and
+    `chapters` what further analyses find.
 
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.
@@ -101,6 +105,7 @@ def evaluate(
         models={name: evaluated[name] for name in models},
         baselines={name: evaluated[name] for name in baselines},
         comparisons=comparisons,
+        chapters=chapters(Study(everyone, tuple(models), judged, clusters, drawn, seed)),
         samples=list(samples),
         derived=list(derived),
     )

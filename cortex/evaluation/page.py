@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from cortex.evaluation import page_plots
+from cortex.evaluation.confidence import Interval
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.distillation_words import distillation_rows, distillation_sentences
-from cortex.evaluation.record import Comparison, Derived, Evaluated, Evaluation, Interval, Sample, Verdict, label
+from cortex.evaluation.page_chapters import chapter_html
+from cortex.evaluation.record import Comparison, Derived, Evaluated, Evaluation, Sample, Verdict, label
 from cortex.text import html_text
 
 SIMULATED_NOTE = (
@@ -76,6 +78,8 @@ def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str
         yield from _figure(figure)
     yield from _comparisons(evaluation)
     yield from _distillation(evaluation)
+    for chapter in evaluation.chapters:
+        yield from chapter_html(chapter)
     yield from _derived(evaluation.derived, {loss.name: loss for loss in copy_losses(evaluation)})
     yield from _samples(evaluation.samples)
     yield from _reading(evaluation, notes)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from cortex.evaluation.record import Evaluated, Evaluation, Interval, label
+from cortex.evaluation.confidence import Interval
+from cortex.evaluation.record import Evaluated, Evaluation, label
 from cortex.evaluation.svg import THEME, plain_y, series, themed, to_svg
 
 WIDTH = 10

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, computed_field
+from pydantic import Field, JsonValue, ValidationError, computed_field
 
 from cortex.errors import DataError
+from cortex.evaluation.chapter import Chapter
+from cortex.evaluation.confidence import Interval, Record
 from cortex.text import harmless
 
 Relation = Literal["beats", "not distinguishable from", "worse than"]
@@ -16,19 +18,6 @@ HTML_NAME = "evaluation.html"
 
 SHOWN = "skill shown"
 """The headline of a verdict that a model is good."""
-
-
-class Record(BaseModel):
-    """A part of the record: immutable, and every number in it finite."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class Interval(Record):
-    """A 95% interval."""
-
-    low: float
-    high: float
 
 
 class Column(Record):
@@ -71,11 +60,11 @@ class Evaluated(Record):
     """The figures of the domain's measures, by name."""
     intervals: dict[str, Interval]
     """The 95% intervals of `loss`, of `skill`, and of those measures that have one."""
-    cumulative_skill: list[float] = []
+    cumulative_skill: list[float] = Field(default_factory=list[float])
     """Skill gained up to each cluster in time, as a share of the whole reference's loss; it ends at the skill."""
-    details: dict[str, JsonValue] = {}
+    details: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Data of the domain's own figures on the page."""
-    groups: dict[str, list[Group]] = {}
+    groups: dict[str, list[Group]] = Field(default_factory=dict[str, list[Group]])
     """The domain's groups of readable answers, by what came true."""
 
 
@@ -217,8 +206,10 @@ class Evaluation(Record):
     models: dict[str, Evaluated]
     baselines: dict[str, Evaluated]
     comparisons: list[Comparison]
+    chapters: list[Chapter] = Field(default_factory=list[Chapter])
+    """What further analyses found, the domain's own among them."""
     samples: list[Sample]
-    derived: list[Derived] = []
+    derived: list[Derived] = Field(default_factory=list[Derived])
     """Released weights that were changed after training, such as quantized copies."""
     distillation: Distillation | None = None
     """Only where the teacher had a system prompt, and answered test questions with it."""

@@ -116,6 +116,7 @@ def _judge(
         ),
         details=domain.details,
         groups=domain.groups,
+        chapters=partial(domain.chapters, train=train, test=test),
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         resamples=profile.evaluate.resamples,

@@ -3,8 +3,9 @@ import pytest
 
 from cortex.evaluation.bootstrap import Resamples, measure_interval
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.confidence import Interval
 from cortex.evaluation.measure import Scale
-from cortex.evaluation.record import Comparison, DataSummary, Evaluated, Interval, Verdict
+from cortex.evaluation.record import Comparison, DataSummary, Evaluated, Verdict
 from cortex.evaluation.verdict import verdict
 from tests.evaluation.simulation import MARKETS, make_clusters, make_grades
 
