@@ -70,7 +70,7 @@ class Chart(Record):
 
 
 class Chapter(Record):
-    """What one analysis found."""
+    """The findings of one analysis."""
 
     name: str
     """A short name, unique among the evaluation's chapters, for links and for other programs."""

@@ -93,13 +93,7 @@ def evaluate(
     data = _summarize_data(origin, clusters, drawn, seed)
     return Evaluation(
         data=data,
-        words=Words(
-            loss=scale.loss,
-            skill=scale.skill,
-            clusters=scale.clusters,
-            reference=scale.reference,
-            replies=scale.replies,
-        ),
+        words=_words(scale),
         columns=[Column(name=m.name, title=m.title, form=m.form, on_card=m.on_card) for m in measures],
         verdict=verdict(judged, evaluated[judged], comparisons, data, scale),
         models={name: evaluated[name] for name in models},
@@ -129,6 +123,16 @@ def _check_names(models: Iterable[str], baselines: Iterable[str], judged: str, r
             f"models {', '.join(own)}: {judged!r}, which is judged, must be one of them, none may have the name of "
             f"a baseline ({', '.join(others)}), and {reference!r} must be one"
         )
+
+
+def _words(scale: Scale) -> Words:
+    return Words(
+        loss=scale.loss,
+        skill=scale.skill,
+        clusters=scale.clusters,
+        reference=scale.reference,
+        replies=scale.replies,
+    )
 
 
 def _summarize_data(origin: Origin, clusters: Clusters, drawn: Resamples, seed: int) -> DataSummary:

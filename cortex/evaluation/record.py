@@ -207,7 +207,7 @@ class Evaluation(Record):
     baselines: dict[str, Evaluated]
     comparisons: list[Comparison]
     chapters: list[Chapter] = Field(default_factory=list[Chapter])
-    """What further analyses found, the domain's own among them."""
+    """Findings of further analyses, the domain's own among them."""
     samples: list[Sample]
     derived: list[Derived] = Field(default_factory=list[Derived])
     """Released weights that were changed after training, such as quantized copies."""
