@@ -26,7 +26,7 @@ from tests.rehearsal.killing import Chain, kill_often
 pytestmark = pytest.mark.rehearsal
 
 STRICT = bool(os.environ.get("CORTEX_STRICT"))
-KILLS = 25 if STRICT else 5
+KILLS = 25 if os.environ.get("CORTEX_FULL") else 12 if STRICT else 5
 CASES = draw_cases(ALL, 2) if STRICT else [GRPO_BEST, GRPO_REUSED, SFT_PACKED]
 FEW_KILLS = 3
 """Kills of a packed SFT, unless CORTEX_STRICT is set: Axolotl starts slowly."""
