@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from cortex.domains.outcome_reading import Outcomes
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
+    from cortex.evaluation.chapter import Chapter
     from cortex.evaluation.grades import Grades
     from cortex.evaluation.page import Figure
     from cortex.evaluation.record import Evaluation, Group
+    from cortex.evaluation.study import Study
 
 # Each method imports what it needs: reading a profile must not take the time of importing polars.
 
@@ -233,6 +235,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.calibration import rise_groups
 
         return rise_groups(grades, resamples)
+
+    def chapters(self, study: "Study", train: "pl.DataFrame", test: "pl.DataFrame") -> "list[Chapter]":
+        from cortex.domains.markets.market_chapters import market_chapters
+
+        return market_chapters(self, study, train, test)
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures

@@ -34,11 +34,14 @@ class Forecast:
         return (self.p_up - rise(outcome)) ** 2
 
     def numbers(self, outcome: float) -> dict[str, float]:
-        """The numbers whose means are a market's measures."""
+        """The forecast itself, and the numbers whose means are a market's measures."""
         up = rise(outcome)
         clipped = min(max(self.p_up, CLIP), 1 - CLIP)
         return {
             "p_up": self.p_up,
+            "expected_return": self.expected_return,
+            "low": self.low,
+            "high": self.high,
             "up": up,
             "hit": 0.5 if 0.5 in (self.p_up, up) else float((self.p_up > 0.5) == (up > 0.5)),
             "log_loss": -up * math.log(clipped) - (1 - up) * math.log(1 - clipped),
