@@ -32,6 +32,9 @@ EVALUATION_BYTES = 32 * MIB
 QUESTIONS_BYTES = 256 * MIB
 """`questions.parquet`: some forty bytes for each answer of each model."""
 
+TRANSCRIPTS_BYTES = 256 * MIB
+"""`transcripts.parquet`: the text of each answer of each model, compressed."""
+
 KEPT_ANSWERS_BYTES = 256 * MIB
 """One batch of a model's answers that its run keeps: thousands of prompts with many long samples."""
 

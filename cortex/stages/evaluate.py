@@ -21,6 +21,7 @@ from cortex.evaluation.grades import Grades
 from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.questions import QUESTIONS, Judged, questions_table
 from cortex.evaluation.record import Sample
+from cortex.evaluation.transcripts import TRANSCRIPTS, transcripts_table
 from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import sample_answers
@@ -134,7 +135,10 @@ def _judge(
         )
         for name, grades in graded.items()
     }
-    questions_table(test, judged).write_parquet(folder / QUESTIONS)
+    questions = questions_table(test, judged)
+    questions.write_parquet(folder / QUESTIONS)
+    asked = [(example.text, domain.truth_words(example)) for example in examples]
+    transcripts_table(questions, asked, answers).write_parquet(folder / TRANSCRIPTS)
     log_copy_losses(evaluation)
 
 
