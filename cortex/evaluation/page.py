@@ -1,14 +1,14 @@
-"""The evaluation as one HTML page that needs no script, no other file and no network."""
+"""The evaluation as one HTML page that needs no script, no other file and no network; and as a part of other pages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 from cortex.evaluation import page_plots
 from cortex.evaluation.confidence import Interval
 from cortex.evaluation.copy_loss import CopyLoss, copy_losses
 from cortex.evaluation.distillation_words import distillation_rows, distillation_sentences
-from cortex.evaluation.page_chapters import chapter_html
+from cortex.evaluation.page_chapters import chapter_html, chapter_id
+from cortex.evaluation.page_frame import TABLE_END, figure_html, html_page, page_style, table_head
 from cortex.evaluation.record import Comparison, Derived, Evaluated, Evaluation, Sample, Verdict, label
 from cortex.text import html_text
 
@@ -32,29 +32,19 @@ def render_page(evaluation: Evaluation, figures: Iterable[Figure] = (), notes: S
 
     `figures` and `notes` on how to read the page are the domain's own.
     """
-    body = "\n".join(_body(evaluation, figures, notes))
-    style = files("cortex.evaluation").joinpath("page.css").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation: {html_text(evaluation.verdict.model)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+    lines = [*verdict_html(evaluation.verdict), *evaluation_html(evaluation, figures, notes)]
+    title = f"Evaluation: {label(evaluation.verdict.model)}"
+    return html_page(title, lines, page_style())
 
 
-def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str]) -> Iterable[str]:
+def evaluation_html(
+    evaluation: Evaluation, figures: Iterable[Figure] = (), notes: Sequence[str] = (), *, name: str = ""
+) -> Iterable[str]:
+    """The lines of a page's part on an evaluation, below its verdict.
+
+    `name` is the domain's where the page shows several; it makes the chapters' ids unique.
+    """
     words = evaluation.words
-    yield from _verdict(evaluation.verdict)
     yield from _facts(evaluation)
     yield from _scores(evaluation)
     yield from _figure(
@@ -79,14 +69,15 @@ def _body(evaluation: Evaluation, figures: Iterable[Figure], notes: Sequence[str
     yield from _comparisons(evaluation)
     yield from _distillation(evaluation)
     for chapter in evaluation.chapters:
-        yield from chapter_html(chapter)
+        yield from chapter_html(chapter, chapter_id(chapter, name))
     yield from _derived(evaluation.derived, {loss.name: loss for loss in copy_losses(evaluation)})
     yield from _samples(evaluation.samples)
     yield from _reading(evaluation, notes)
 
 
-def _verdict(verdict: Verdict) -> Iterable[str]:
-    yield f"<h1>Evaluation of the model “{html_text(label(verdict.model))}”</h1>"
+def verdict_html(verdict: Verdict, level: int = 1) -> Iterable[str]:
+    """The lines of a verdict, below a heading of this level."""
+    yield f"<h{level}>Evaluation of the model “{html_text(label(verdict.model))}”</h{level}>"
     yield f'<section class="verdict{" shown" if verdict.skill_shown else ""}">'
     yield f"<strong>{html_text(verdict.headline.capitalize())}</strong>"
     yield f"<p>{html_text(verdict.reason)}</p><p>{html_text(verdict.comparison)}</p></section>"
@@ -110,14 +101,14 @@ def _facts(evaluation: Evaluation) -> Iterable[str]:
 def _scores(evaluation: Evaluation) -> Iterable[str]:
     words = evaluation.words
     titles = (words.skill, words.loss, *(column.title for column in evaluation.columns), f"Valid {words.replies}")
-    yield '<h2>Scores</h2><p class="note">Below each score, its 95% interval.</p><div class="scroll"><table>'
-    yield f"<thead><tr><th></th>{''.join(f'<th>{html_text(title)}</th>' for title in titles)}</tr></thead><tbody>"
+    yield '<h2>Scores</h2><p class="note">Below each score, its 95% interval.</p>'
+    yield table_head("Scores", titles)
     for name, item in evaluation.models.items():
         yield _score_row(evaluation, name, item, judged=name == evaluation.verdict.model)
     yield '</tbody><tbody class="baselines">'
     for name, item in evaluation.baselines.items():
         yield _score_row(evaluation, name, item, judged=False)
-    yield "</tbody></table></div>"
+    yield TABLE_END
 
 
 def _score_row(evaluation: Evaluation, name: str, item: Evaluated, judged: bool) -> str:
@@ -138,7 +129,7 @@ def _cell(value: float, interval: Interval | None, form: str) -> str:
 
 def _figure(figure: Figure) -> Iterable[str]:
     yield f'<h2>{html_text(figure.title)}</h2><p class="note">{html_text(figure.note)}</p>'
-    yield f"<figure>{figure.svg}</figure>"
+    yield figure_html(figure.svg)
 
 
 def _comparisons(evaluation: Evaluation) -> Iterable[str]:
@@ -149,13 +140,11 @@ def _comparisons(evaluation: Evaluation) -> Iterable[str]:
     loss = html_text(evaluation.words.loss)
     yield f'<p class="note">The {loss} of the column less that of the row, with its paired 95% interval.'
     yield "Above 0, the row is better. Shaded where the interval leaves no doubt.</p>"
-    yield '<div class="scroll"><table><thead><tr><th></th>'
-    yield from (f"<th>{html_text(label(second))}</th>" for second in seconds)
-    yield "</tr></thead><tbody>"
+    yield table_head("One against another", [label(second) for second in seconds])
     for name in evaluation.models:
         row = "".join(_comparison_cell(cells.get((name, second))) for second in seconds)
         yield f"<tr><th>{html_text(label(name))}</th>{row}</tr>"
-    yield "</tbody></table></div>"
+    yield TABLE_END
 
 
 def _comparison_cell(comparison: Comparison | None) -> str:
@@ -173,8 +162,7 @@ def _distillation(evaluation: Evaluation) -> Iterable[str]:
     titles = (evaluation.words.skill, evaluation.words.loss, f"Valid {evaluation.words.replies}")
     yield "<h2>Prompt distillation</h2>"
     yield from (f'<p class="note">{html_text(each)}</p>' for each in distillation_sentences(evaluation))
-    yield f'<div class="scroll"><table><thead><tr><th></th>{"".join(f"<th>{html_text(each)}</th>" for each in titles)}'
-    yield "</tr></thead><tbody>"
+    yield table_head("Prompt distillation", titles)
     for name, item in distillation_rows(evaluation):
         cells = (
             _cell(item.skill, item.skill_interval, "+z.3f"),
@@ -182,7 +170,7 @@ def _distillation(evaluation: Evaluation) -> Iterable[str]:
             _cell(item.valid_share, None, ".1%"),
         )
         yield f"<tr><th>{html_text(name)}</th>{''.join(cells)}</tr>"
-    yield "</tbody></table></div>"
+    yield TABLE_END
 
 
 def _derived(derived: Sequence[Derived], lost: Mapping[str, CopyLoss]) -> Iterable[str]:
@@ -190,12 +178,12 @@ def _derived(derived: Sequence[Derived], lost: Mapping[str, CopyLoss]) -> Iterab
         if not index:
             yield "<h2>Released weights</h2>"
             yield '<p class="note">The mean divergence of next-token distributions along held-out answers, in nats.</p>'
-            yield "<table><thead><tr><th></th><th>Made of</th><th>Divergence</th><th>Scores</th></tr></thead><tbody>"
+            yield table_head("Released weights", ("Made of", "Divergence", "Scores"))
         name, made_of = html_text(label(weights.name)), html_text(weights.made_of)
         scores = html_text(lost[weights.name].words) if weights.name in lost else ""
         yield f"<tr><th>{name}</th><td>{made_of}</td><td>{weights.divergence:.2g}</td><td>{scores}</td></tr>"
     if derived:
-        yield "</tbody></table>"
+        yield TABLE_END
     for loss in lost.values():
         if loss.warning:
             yield f'<p class="worse"><strong>Warning:</strong> {html_text(loss.warning)}</p>'

@@ -1,5 +1,6 @@
 """Chapters on a page: their sentences, tables and charts as HTML."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,21 +10,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from cortex.evaluation.chapter import Cell, Chapter, Chart, Line, Table
+from cortex.evaluation.page_frame import TABLE_END, figure_html, table_head
 from cortex.evaluation.page_plots import WIDTH
 from cortex.evaluation.record import label
 from cortex.evaluation.svg import THEME, series, themed, to_svg
 from cortex.text import html_text
 
 
-def chapter_html(chapter: Chapter) -> Iterable[str]:
-    """The lines of one chapter; every text in them is escaped."""
-    yield f'<section id="{html_text(chapter.name)}"><h2>{html_text(chapter.title)}</h2>'
+def chapter_id(chapter: Chapter, domain: str = "") -> str:
+    """The id of a chapter on a page, which links lead to; `domain` is named where the page shows several."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{domain} {chapter.name}").strip("-")
+    return f"chapter-{words}"
+
+
+def chapter_html(chapter: Chapter, place: str) -> Iterable[str]:
+    """The lines of one chapter, whose id is `place`; every text in them is escaped."""
+    yield f'<section id="{place}"><h2>{html_text(chapter.title)}</h2>'
     yield from (f"<p>{html_text(sentence)}</p>" for sentence in chapter.sentences)
     for table in chapter.tables:
         yield from _table(table)
     for chart in chapter.charts:
         yield f'<h3>{html_text(chart.title)}</h3><p class="note">{html_text(chart.note)}</p>'
-        yield f"<figure>{chart_svg(chart)}</figure>"
+        yield figure_html(chart_svg(chart))
     yield "</section>"
 
 
@@ -31,14 +39,12 @@ def _table(table: Table) -> Iterable[str]:
     yield f"<h3>{html_text(table.title)}</h3>"
     if table.note:
         yield f'<p class="note">{html_text(table.note)}</p>'
-    yield '<div class="scroll"><table><thead><tr><th></th>'
-    yield from (f"<th>{html_text(heading.title)}</th>" for heading in table.headings)
-    yield "</tr></thead><tbody>"
+    yield table_head(table.title, [heading.title for heading in table.headings])
     for row in table.rows:
         cells = "".join(_cell(cell, heading.form) for cell, heading in zip(row.cells, table.headings, strict=True))
         judged = ' class="judged"' if row.is_judged else ""
         yield f"<tr{judged}><th>{html_text(label(row.name))}</th>{cells}</tr>"
-    yield "</tbody></table></div>"
+    yield TABLE_END
 
 
 def _cell(cell: Cell, form: str) -> str:

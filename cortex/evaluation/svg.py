@@ -105,6 +105,8 @@ def to_svg(figure: Figure, description: str) -> str:
     text = text[text.index("<svg") :]
     # Groups are named figure_1, axes_1, ... in every figure, and a page must not repeat an id.
     text = re.sub(r'<g id="[^"]*"', "<g", text)
+    # A hundredth of a pixel is not seen, and the digits after it are a third of a page.
+    text = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text)
     for name, stand_in in THEME.items():
         text = text.replace(stand_in, f"var(--{name})")
     return text.replace("<svg", f'<svg role="img" aria-label="{html_text(description)}"', 1)

@@ -18,7 +18,7 @@ TABLE = Table(
 
 
 def page(**further: object) -> str:
-    return "\n".join(chapter_html(Chapter(name="gate", title="A & B", sentences=["1 < 2"], **further)))  # type: ignore[arg-type]
+    return "\n".join(chapter_html(Chapter(name="gate", title="A & B", sentences=["1 < 2"], **further), "there"))  # type: ignore[arg-type]
 
 
 def test_sentences_and_tables_are_shown_with_their_intervals_and_escaped() -> None:
