@@ -44,7 +44,7 @@ def page_style() -> str:
 
 
 def table_head(name: str, titles: Sequence[str]) -> str:
-    """The beginning of a table up to its body, whose first column has no title. `name` is for those who hear the page."""
+    """The beginning of a table up to its body, whose first column has no title. `name` is read out to people."""
     cells = "".join(f"<th>{html_text(title)}</th>" for title in titles)
     box = f'<div class="scroll" role="region" tabindex="0" aria-label="{html_text(name)}">'
     return f"{box}<table><thead><tr><td></td>{cells}</tr></thead><tbody>"
