@@ -11,6 +11,7 @@ from cortex.text import harmless
 from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
     audit_verb,
+    beginning,
     benching,
     checking,
     datasets,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 for verbs in (
     here,
+    beginning,
     checking,
     planning,
     estimating,
