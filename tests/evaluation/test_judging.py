@@ -95,7 +95,7 @@ def test_the_record_says_what_was_judged_and_how_it_went() -> None:
     assert data.facts["Features"].startswith("mom7: ")
     assert list(data.period.values()) == ["2021-05-01 to 2021-07-19"]
     assert list(EVALUATION.models) == ["base", "sft", "grpo"]
-    assert list(EVALUATION.baselines) == ["base_rate", "momentum", "logistic_regression", "oracle"]
+    assert list(EVALUATION.baselines) == ["base_rate", *MARKETS.scale.rivals, "oracle"]
     assert EVALUATION.verdict.headline == "skill shown"
     model, oracle = EVALUATION.models["grpo"], EVALUATION.baselines["oracle"]
     of_returns = {"return_mae", "return_skill", "coverage", "interval_width"}
@@ -108,7 +108,7 @@ def test_the_record_says_what_was_judged_and_how_it_went() -> None:
 def test_every_model_is_compared_with_those_before_it_and_with_every_baseline() -> None:
     pairs = [(comparison.first, comparison.second) for comparison in EVALUATION.comparisons]
     assert {("sft", "base"), ("grpo", "base"), ("grpo", "sft"), ("base", "base_rate")} <= set(pairs)
-    assert len(pairs) == 3 + 3 * 4
+    assert len(pairs) == 3 + 3 * len(EVALUATION.baselines)
     relations = {(each.first, each.second): each.relation for each in EVALUATION.comparisons}
     assert relations["grpo", "base"] == "beats"
     assert relations["base", "base_rate"] == "worse than"

@@ -1,18 +1,36 @@
-"""Baselines that a model has to beat: each is fitted on the training split and forecasts the test split."""
+"""Baselines that a model has to beat: each is fitted on the training split and forecasts the test split.
 
-from collections.abc import Sequence
+A baseline that cannot be fitted states the base rate, and the reason is kept: no library's number after a warning is
+judged, and the same baselines are there for every split of a history.
+"""
 
-import numpy as np
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
 import polars as pl
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from cortex.domains.markets.examples import ORACLE
-from cortex.domains.markets.forecasts import Climatology, Forecasts, interval_quantiles
-from cortex.domains.markets.outcomes import rise
+from cortex.domains.markets.forecasts import Climatology, Forecasts
+from cortex.domains.markets.learned_baselines import gradient_boosting, logistic_regression, with_residual_interval
+from cortex.domains.markets.simple_baselines import base_rate, mean_reversion, momentum, trailing_base_rate
+from cortex.domains.markets.unfitted import UnfittedError
 from cortex.errors import DataError
-from cortex.evaluation.grades import Floats
+
+WEEK = "mom7"
+"""The feature that momentum and mean reversion know, if no other is named: the return of seven bars. Weekly returns are
+those for which reversal was first shown (Lehmann 1990, "Fads, martingales, and market efficiency")."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Baselines by name."""
+
+    forecasts: Mapping[str, Forecasts]
+    """The forecasts of the test split's rows."""
+    unfitted: Mapping[str, str]
+    """Reasons, by name, of those that stand as the base rate."""
 
 
 def fit_baselines(
@@ -20,75 +38,71 @@ def fit_baselines(
     test: pl.DataFrame,
     features: Sequence[str],
     *,
-    momentum: str = "mom7",
+    momentum_of: str = WEEK,
+    reversion_of: str = WEEK,
     regularisation: float = 1.0,
-) -> dict[str, Forecasts]:
-    """The forecasts of every baseline for the rows of `test`, by name.
+    only: Collection[str] | None = None,
+) -> Fitted:
+    """The forecasts of every baseline, or of those named in `only`, for the rows of `test`.
 
-    `base_rate` knows only the training outcomes; `momentum` knows the sign of one feature; `logistic_regression` knows
-    all features, standardised, with C = `regularisation`; `oracle`, only where the data says what the best attainable
-    forecast was (`oracle_p_up`, `oracle_return`), knows that.
+    `base_rate` knows only the training outcomes; `trailing_base_rate` the last outcomes that were over at each
+    decision, those of test rows among them; `momentum` the sign of one feature; `mean_reversion` the level of another;
+    `logistic_regression` knows all features, standardised, with C = `regularisation`; `gradient_boosting` all features,
+    too; `oracle`, only where the data says what the best attainable forecast was (`oracle_p_up`, `oracle_return`),
+    knows that.
 
     Raises:
-        DataError: an empty split, a missing feature, or one with a null or a number that is not finite.
+        DataError: an empty split, a missing feature, or one with a null or a number that is not finite; or all training
+            outcomes are on one side of 0.
     """
-    for feature in dict.fromkeys((momentum, *features)):
+    names = list(features)
+    for feature in dict.fromkeys((momentum_of, reversion_of, *names)):
         for split, frame in (("train", train), ("test", test)):
             _check_feature(frame, feature, split)
     climatology = Climatology.of(train["outcome"].to_numpy())
-    forecasts = {
-        "base_rate": _base_rate(len(test), climatology),
-        "momentum": _momentum(train, test, momentum, climatology),
-        "logistic_regression": _logistic_regression(train, test, list(features), regularisation),
+    plain = base_rate(len(test), climatology)
+    fits: dict[str, Callable[[], Forecasts]] = {
+        "base_rate": lambda: plain,
+        "trailing_base_rate": lambda: trailing_base_rate(train, test, climatology),
+        "momentum": lambda: momentum(train, test, momentum_of, climatology),
+        "mean_reversion": lambda: mean_reversion(train, test, reversion_of),
+        "logistic_regression": lambda: logistic_regression(train, test, names, regularisation),
+        "gradient_boosting": lambda: gradient_boosting(train, test, names),
     }
     if _knows_oracle(test) and not (known := _with_oracle(train)).is_empty():
-        forecasts["oracle"] = _oracle(known, test)
-    return forecasts
+        fits["oracle"] = lambda: _oracle(known, test)
+    forecasts: dict[str, Forecasts] = {}
+    unfitted: dict[str, str] = {}
+    # On one thread: sums of floats then do not depend on the number of cores.
+    with threadpool_limits(limits=1):
+        for name, fit in fits.items():
+            if only is None or name in only:
+                try:
+                    forecasts[name] = _without_warnings(fit)
+                except UnfittedError as error:
+                    forecasts[name], unfitted[name] = plain, str(error)
+    return Fitted(forecasts, unfitted)
 
 
-def _base_rate(n: int, climatology: Climatology) -> Forecasts:
-    stated = np.tile([climatology.base_rate, 0.0, climatology.low, climatology.high], (n, 1))
-    return Forecasts(*stated.T)
+def _without_warnings(fit: Callable[[], Forecasts]) -> Forecasts:
+    """The forecasts of a baseline whose fit gave no warning of its numbers.
 
-
-def _momentum(train: pl.DataFrame, test: pl.DataFrame, feature: str, climatology: Climatology) -> Forecasts:
-    """Training outcomes where the feature had the same sign, 0 being one of three; the base rate where it never had."""
-    outcome, was = train["outcome"].to_numpy(), rise(train[feature].to_numpy())
-    now = rise(test[feature].to_numpy())
-    stated = np.tile([climatology.base_rate, 0.0, climatology.low, climatology.high], (len(test), 1))
-    for sign in np.unique(was):
-        followed = outcome[was == sign]
-        stated[now == sign] = (rise(followed).mean(), followed.mean(), *interval_quantiles(followed))
-    return Forecasts(*stated.T)
-
-
-def _logistic_regression(
-    train: pl.DataFrame, test: pl.DataFrame, features: list[str], regularisation: float
-) -> Forecasts:
-    """P(up) from all features; the expected return mixes the mean training gain and loss by it.
-
-    It is fitted on outcomes that moved, since it knows two classes; the share of those that did not then counts half.
+    Raises:
+        UnfittedError: it gave one, as of iterations that did not converge.
     """
-    outcome = train["outcome"].to_numpy()
-    up, moved = rise(outcome), outcome != 0
-    still = 1 - moved.mean()
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=1000))
-    model.fit(train.select(features).to_numpy()[moved], up[moved] == 1)
-    p_train, p_test = (model.predict_proba(frame.select(features).to_numpy())[:, 1] for frame in (train, test))
-    gain, loss = outcome[up == 1].mean(), outcome[up == 0].mean()
-    expected_train, expected = ((1 - still) * (p * gain + (1 - p) * loss) for p in (p_train, p_test))
-    return _with_residual_interval((1 - still) * p_test + still / 2, expected, outcome - expected_train)
+    with warnings.catch_warnings():
+        for kind in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("error", kind)
+        try:
+            return fit()
+        except (UserWarning, RuntimeWarning) as warning:
+            first = str(warning).strip().split("\n", maxsplit=1)[0].rstrip(".:")
+            raise UnfittedError(f"its fit ended in a warning, {type(warning).__name__}: {first}") from warning
 
 
 def _oracle(train: pl.DataFrame, test: pl.DataFrame) -> Forecasts:
     residual = (train["outcome"] - train["oracle_return"]).to_numpy()
-    return _with_residual_interval(test["oracle_p_up"].to_numpy(), test["oracle_return"].to_numpy(), residual)
-
-
-def _with_residual_interval(p_up: Floats, expected_return: Floats, residual: Floats) -> Forecasts:
-    """Forecasts whose interval is where 90% of the training residuals lay around the expected return."""
-    low, high = interval_quantiles(residual)
-    return Forecasts(p_up, expected_return, expected_return + low, expected_return + high)
+    return with_residual_interval(test["oracle_p_up"].to_numpy(), test["oracle_return"].to_numpy(), residual)
 
 
 def _knows_oracle(frame: pl.DataFrame) -> bool:

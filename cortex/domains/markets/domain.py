@@ -186,7 +186,7 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.baselines import fit_baselines
         from cortex.domains.markets.examples import feature_names
 
-        fitted = fit_baselines(train, test, feature_names(train))
+        fitted = fit_baselines(train, test, feature_names(train)).forecasts
         return {name: forecasts.graded(test["outcome"].to_numpy()) for name, forecasts in fitted.items()}
 
     def span(self, test: "pl.DataFrame") -> int:

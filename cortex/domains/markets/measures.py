@@ -21,7 +21,7 @@ SCALE = Scale(
     skill="Brier skill",
     clusters="decision dates",
     reference="base_rate",
-    rivals=("momentum", "logistic_regression"),
+    rivals=("trailing_base_rate", "momentum", "mean_reversion", "logistic_regression", "gradient_boosting"),
 )
 
 MEASURES = (
@@ -49,7 +49,8 @@ NOTES = (
     "in nats, with probabilities clipped to 0.001 and 0.999. Return MAE skill compares the error of the expected "
     "return with that of expecting none.",
     "An answer that cannot be read counts as the base rate, no return, and the interval of the training outcomes. "
-    "Momentum, logistic regression and the base rate are fitted on the training period alone.",
+    "Baselines are fitted on the training period alone; the trailing base rate also knows those outcomes of the test "
+    "period that were over at each decision.",
     "All symbols of a date are drawn together, since they share one market. Intervals speak of this period's luck, not "
     "of another market regime. Nothing here is investment advice.",
 )

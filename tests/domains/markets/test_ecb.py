@@ -107,7 +107,7 @@ def test_a_planted_signal_is_all_that_tells_directions_and_keeps_calendar_and_si
     skill = {
         name: 1
         - ((forecasts.p_up - up) ** 2).mean() / ((train["outcome"] > 0).to_numpy().mean() - up).__pow__(2).mean()
-        for name, forecasts in fit_baselines(train, test, feature_names(train)).items()
+        for name, forecasts in fit_baselines(train, test, feature_names(train)).forecasts.items()
     }
     assert skill["oracle"] > 0.15 and skill["logistic_regression"] > 0.8 * skill["oracle"]
     assert skill["momentum"] < 0.05
