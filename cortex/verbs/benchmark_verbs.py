@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from cortex.verbs.options import AsJson, read_path
 
 if TYPE_CHECKING:
     from cortex.benchmarks.answers_file import Benchmarked
+    from cortex.benchmarks.before_after import BenchmarkRecord
     from cortex.benchmarks.domain_tasks import DomainTask
     from cortex.benchmarks.suites import Suite
     from cortex.profiles.profile import Profile
@@ -54,7 +56,6 @@ def benchmark(
 
     A server's key goes into CORTEX_BENCH_API_KEY, that of --against into CORTEX_AGAINST_API_KEY.
     """
-    from cortex.benchmarks.answers_file import write_answers
     from cortex.benchmarks.before_after import record_benchmark
     from cortex.benchmarks.suites import read_suite
     from cortex.settings import Settings
@@ -73,10 +74,7 @@ def benchmark(
         found = _answers(named, suites, tasks, settings, Path(scratch), limit, concurrency)
     record = record_benchmark(found[0], found[1] if against else None)
     if to:
-        to.mkdir(parents=True)
-        for place, one in enumerate(found):
-            write_answers(one, to / f"{('answers', 'against')[place]}{ANSWERS}")
-        (to / "benchmark.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        _keep(found, record, to)
     if as_json:
         print(json_text(record.model_dump(mode="json") | {"sentences": record.sentences()}))
     else:
@@ -86,6 +84,16 @@ def benchmark(
         console = Console()
         # Output to a program or a file is not cut to a terminal's 80 columns.
         print_benchmark(record, console if console.is_terminal else Console(width=max(console.width, 160)))
+
+
+def _keep(found: "Sequence[Benchmarked]", record: "BenchmarkRecord", to: Path) -> None:
+    """Write the answers and the record into a new folder."""
+    from cortex.benchmarks.answers_file import write_answers
+
+    to.mkdir(parents=True)
+    for name, one in zip(("answers", "against"), found, strict=False):
+        write_answers(one, to / f"{name}{ANSWERS}")
+    (to / "benchmark.json").write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _answers(
