@@ -130,6 +130,8 @@ class Domain(Section, ABC):
     """Figures of a model on the page and in `cortex show`, besides its loss, skill and share of valid replies."""
     strata: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Divisions of the examples that a profile's `mixing` can name, each with its strata."""
+    unwritten: ClassVar[tuple[str, ...]] = ("feedback", "mixing", "rewards")
+    """Keys that a section is written without where they are empty."""
     outcome_time: ClassVar[str | None] = None
     """Column of the time at which an example's truth became known; None where that is the example's own time."""
 
@@ -372,10 +374,9 @@ class Domain(Section, ABC):
 
     @model_serializer(mode="wrap")
     def _without_absent_sections(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write a section without feedback, mixing or weights of its own as before there were any: its profile keeps
-        its digest."""
+        """Write a section without any of `unwritten` as before there were such keys: its profile keeps its digest."""
         values: dict[str, Any] = handler(self)
-        for name in ("feedback", "mixing", "rewards"):
+        for name in self.unwritten:
             if not values.get(name):
                 values.pop(name, None)
         return values

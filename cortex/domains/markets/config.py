@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from cortex.domains.markets.backtest.trading import Trading
 from cortex.domains.markets.bars import DAY, FIXING, Bar, Length, bar_of
 from cortex.domains.markets.live.public_assets import CHAIN_OF
 from cortex.domains.markets.pairs import MAJORS, read_pair
@@ -300,6 +301,9 @@ class DataConfig(Section):
 
     embargo_bars: int | None = Field(default=None, ge=0)
     """In place of `embargo_days`: bars of each symbol."""
+
+    trading: Trading | None = None
+    """Terms on which the evaluation acts on the forecasts, on paper. Default: those usual for the source."""
 
     @field_validator("source", mode="before")
     @classmethod

@@ -61,6 +61,7 @@ class Markets(DataConfig, Domain):
     scale: ClassVar[Scale] = SCALE
     measures: ClassVar[tuple[Measure, ...]] = MEASURES
     strata: ClassVar[Mapping[str, tuple[str, ...]]] = STRATA
+    unwritten: ClassVar[tuple[str, ...]] = (*Domain.unwritten, "trading")
     outcome_time: ClassVar[str | None] = "outcome_time"
 
     _vocabulary: frozenset[str] = PrivateAttr(default=frozenset())
