@@ -19,9 +19,10 @@ DEFLATED = 0.95
 
 def findings(backtest: Backtest, study: Study) -> list[str]:
     """Sentences for the page, the most important one first."""
+    needed = max(MINIMUM_CLUSTERS, MINIMUM_BLOCKS * study.resamples.block_length)
     return [
-        *_doubts(study),
-        _against_cash(backtest),
+        *_doubts(study, needed),
+        _against_cash(backtest, can_tell=len(study.clusters) >= needed),
         _against_holding(backtest),
         _deflated(backtest),
         _overfitting(backtest),
@@ -32,11 +33,10 @@ def findings(backtest: Backtest, study: Study) -> list[str]:
     ]
 
 
-def _doubts(study: Study) -> Iterator[str]:
+def _doubts(study: Study, needed: int) -> Iterator[str]:
     """Reasons to believe nothing of what follows."""
     grades, name = study.contenders[study.judged], label(study.judged)
     interval = measure_interval(study.resamples, grades, SCALE.skill_measure)
-    needed = max(MINIMUM_CLUSTERS, MINIMUM_BLOCKS * study.resamples.block_length)
     if len(study.clusters) < needed:
         yield (
             f"The test has {len(study.clusters)} decision dates, and {needed} are needed to judge by: no gain or loss "
@@ -50,15 +50,15 @@ def _doubts(study: Study) -> Iterator[str]:
         )
 
 
-def _against_cash(backtest: Backtest) -> str:
+def _against_cash(backtest: Backtest, *, can_tell: bool) -> str:
     own, name = backtest.own, label(backtest.judged)
     excess = own.performance.excess
     said = f"{_yearly(excess)} over cash, after costs of {own.paid:.1%} a year"
     if not own.traded:
         return f"On paper, {name} took no position: no edge that it was known to have would have paid for the trade."
-    if excess.interval.low > 0:
+    if can_tell and excess.interval.low > 0:
         return f"On paper, {name} earned more than cash: {said}."
-    if excess.interval.high < 0:
+    if can_tell and excess.interval.high < 0:
         return f"On paper, {name} lost against cash: {said}."
     return f"On paper, {name} is not shown to earn more than cash: {said}."
 
@@ -73,6 +73,8 @@ def _against_holding(backtest: Backtest) -> str:
 
 
 def _deflated(backtest: Backtest) -> str:
+    if not backtest.own.traded:
+        return "Without a position it has no Sharpe ratio."
     found, root = backtest.deflated[backtest.judged], np.sqrt(backtest.grid.bets_per_year)
     if found.tries > 1:
         luck = f"The best of {found.tries} tries without skill would reach {found.hurdle * root:.2f}; that"

@@ -56,7 +56,7 @@ class Backtest:
     forecasters: Mapping[str, Result]
     """Models and baselines, which act on their forecasts."""
     holdings: Mapping[str, Result]
-    """Those that know nothing: equal weight, buy and hold, cash."""
+    """Equal weight, buy and hold, and cash, which know nothing."""
     at_once: Result
     """The judged model without the lag."""
     routed: Mapping[str, Result]

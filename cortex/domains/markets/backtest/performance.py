@@ -9,7 +9,7 @@ from cortex.evaluation.confidence import Interval
 from cortex.evaluation.grades import Floats
 
 LEAST = 1e-6
-"""What remains at least of a capital of 1, so that its logarithm exists."""
+"""Least remainder of a capital of 1, so that its logarithm exists."""
 
 LEAST_DRAWDOWN = 1e-3
 """Drawdown by which growth is divided at least: below it a Calmar ratio says nothing."""

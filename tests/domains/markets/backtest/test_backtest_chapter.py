@@ -59,7 +59,9 @@ def test_missing_skill_is_said_first_and_shown_skill_is_not_doubted() -> None:
 
 def test_a_short_test_says_that_it_cannot_tell() -> None:
     market = make_market(7, dates=20, strength=3.0)
-    assert chapter_of(market, market.odds).sentences[0].startswith("The test has 20 decision dates, and 30 are needed")
+    said = chapter_of(market, market.odds).sentences
+    assert said[0].startswith("The test has 20 decision dates, and 30 are needed")
+    assert not any("earned more than cash" in sentence for sentence in said)
 
 
 def test_tries_raise_the_hurdle_and_the_page_shows_every_contender() -> None:
@@ -69,7 +71,7 @@ def test_tries_raise_the_hurdle_and_the_page_shows_every_contender() -> None:
     assert any("The best of 100 tries without skill" in sentence for sentence in often.sentences)
     rows = [row.name for row in alone.tables[0].rows]
     assert rows == ["grpo", "base_rate", EQUAL_WEIGHT, BUY_AND_HOLD, CASH]
-    page = "\n".join(chapter_html(alone))
+    page = "\n".join(chapter_html(alone, "backtest"))
     assert "equal weight" in page and 'aria-label="Capital, on paper"' in page
 
 
