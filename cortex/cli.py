@@ -26,6 +26,7 @@ from cortex.verbs import (
     planning,
     pricing,
     profiles,
+    publishing_verbs,
     pulling,
     releases,
     rent,
@@ -62,6 +63,7 @@ for verbs in (
     audit_verb,
     benchmark_verbs,
     releases,
+    publishing_verbs,
     gateways,
     reviewing,
 ):

@@ -31,7 +31,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("benching", "tracing", "serving"),
     ("benchmarks",),
     ("fleet.clouds", "fleet.home"),
-    ("fleet.sweep", "fleet.tasks", "fleet.watch"),
+    ("fleet.publish", "fleet.sweep", "fleet.tasks", "fleet.watch"),
     ("fleet.capacity", "fleet.status"),
     ("fleet.estimate",),
     ("fleet.launch", "fleet.preflight"),

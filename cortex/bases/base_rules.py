@@ -26,7 +26,7 @@ _TOKENIZERS = (TOKENIZER, "tokenizer.model", "vocab.json", "vocab.txt", "spiece.
 
 _KINDS = (".json", ".jinja", ".txt", ".model")
 """Suffixes of the small files that loading may read: configurations, templates, vocabularies."""
-_TERMS = ("LICENSE", "NOTICE", "USE_POLICY")
+TERMS_FILES = ("LICENSE", "NOTICE", "USE_POLICY")
 """Files that a licence requires to be passed on with every copy."""
 _NOT_LOADED = frozenset({ADAPTER, "pytorch_model.bin.index.json", *SIDECARS})
 """Left out: an adapter's configuration, since transformers would load the adapter on top of whole weights unasked; an
@@ -77,7 +77,7 @@ def needed_files(files: BaseFiles) -> tuple[str, ...]:
         name
         for name in files.names - _NOT_LOADED
         if ("/" not in name and name.endswith(_KINDS))
-        or ("/" not in name and name.startswith(_TERMS))
+        or ("/" not in name and name.startswith(TERMS_FILES))
         or (name.startswith(MORE_TEMPLATES) and name.endswith(".jinja"))
     }
     return tuple(sorted(small | weights_of(files)))

@@ -43,6 +43,8 @@ class CardDetails(BaseModel):
     title: str
     license: str
     """An identifier that the hub knows (`apache-2.0`, `llama3.3`, ...) or `other`."""
+    notices: tuple[str, ...] = ()
+    """Sentences that the licence asks for beside the model."""
     base_model: str | None = None
     """The hub's name of the model that was tuned; None for one built from nothing."""
     profile: dict[str, str | int | float]
@@ -123,6 +125,7 @@ def _sections(details: CardDetails, reports: Sequence[Report]) -> Iterable[str]:
     yield "\n".join(f"- {limit}" for limit in (*limits, *LIMITS))
     yield "## License"
     yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
+    yield from details.notices  # word for word, and no text of others: they are the kit's own
     yield "## Provenance"
     yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
 

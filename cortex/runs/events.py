@@ -107,6 +107,7 @@ VALUES: dict[str, dict[str, Check]] = {
     "stopped": {"job?": _maybe(_count)},
     "teardown": {"machines?": _texts},
     "destroyed": {"machine": _text},
+    "published": {**dict.fromkeys(("address", "commit", "manifest", "visibility"), _text), "verified?": _text},
     "serving": {"service": _text},
     "unserved": {"service": _text},
     "bucket_unreachable": {"stage?": _text, "since?": _TIME, "reason?": _text},

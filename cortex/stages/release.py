@@ -7,6 +7,7 @@ from typing import Any
 
 from cortex.artifacts.code_version import code_version
 from cortex.bases.base_pin import find_pin
+from cortex.bases.licences import notices_of
 from cortex.domains.dataset_card import CARD, RELEASED_CARD
 from cortex.domains.domain import DESCRIPTION
 from cortex.evaluation.card import CardDetails, TrainingStage, model_card
@@ -76,6 +77,7 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
     return CardDetails(
         title=profile.name,
         license=profile.model.licence,
+        notices=notices_of(profile.model.licence) if profile.model.base else (),
         base_model=profile.model.base,
         profile={
             "name": profile.name,
