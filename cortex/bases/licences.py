@@ -11,7 +11,7 @@ from cortex.errors import ConfigError, RefusedError
 
 @dataclass(frozen=True)
 class LicenceTerms:
-    """What a licence asks of the one who passes a tuned model on."""
+    """The terms on which a licence lets a tuned model be passed on."""
 
     prefix: str = ""
     """The beginning of the model's name."""

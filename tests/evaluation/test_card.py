@@ -117,3 +117,9 @@ def test_no_text_becomes_a_link_an_image_or_a_tag(text: str) -> None:
     assert odd_characters(card) == set()
     spans = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", card.split("---\n", 2)[2])
     assert not re.search(r"(?<!\\)\]\(|<|://", spans)
+
+
+def test_a_licences_notices_stand_on_the_card_word_for_word() -> None:
+    notices = ("Built with Llama", "Licensed under the terms (c) of *somebody*.")
+    card = card_of(EVALUATION, DETAILS.model_copy(update={"notices": notices}))
+    assert all(f"\n{notice}\n" in card for notice in notices)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cortex.bases.base_hub import PUBLIC
 from cortex.bases.hub import HubSilentError
 from cortex.errors import ConfigError, CortexError, DataError, RefusedError
+from cortex.urls import lays_keys_open
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -25,17 +26,22 @@ def connect(environment: Mapping[str, str]) -> "HfApi":
     """A client of HF_ENDPOINT's hub, or of the public one, with the rights of HF_TOKEN.
 
     Raises:
-        ConfigError: HF_TOKEN is not set, or HF_HUB_OFFLINE is.
+        ConfigError: HF_TOKEN is not set, could be read on its way, or HF_HUB_OFFLINE is set.
     """
     token = environment.get("HF_TOKEN")
     if not token:
         raise ConfigError("HF_TOKEN is not set: make a token with write access on the hub, and export HF_TOKEN=hf_...")
     if environment.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise ConfigError("HF_HUB_OFFLINE is set: unset it to publish")
+    endpoint = (environment.get("HF_ENDPOINT") or PUBLIC).rstrip("/")
+    if lays_keys_open(endpoint):
+        raise ConfigError(
+            f"HF_ENDPOINT {endpoint} is plain HTTP on another machine, where HF_TOKEN could be read: use https"
+        )
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # read once, when the client is imported
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=(environment.get("HF_ENDPOINT") or PUBLIC).rstrip("/"), token=token)
+    return HfApi(endpoint=endpoint, token=token)
 
 
 @contextmanager

@@ -104,10 +104,15 @@ class Fails:
         return (self.status, {}, b"") if self.seen in self.numbers else None
 
 
-def test_a_release_arrives_whole_with_its_card_and_manifest_last(hub: Hub, release: Artifact) -> None:
+def test_a_release_arrives_whole_with_its_card_and_manifest_last(hub: Hub, release: Artifact, tmp_path: Path) -> None:
     commit = send(hub, release, read_back=True)
     require_whole(hub, release)
-    repository = hub.repositories[REPO]
+    repository, here = hub.repositories[REPO], tmp_path / "here"
+    write(here, {name: data for name, (data, _) in repository.files.items()})
+    assert (
+        subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=here, check=False).returncode
+        == 0
+    )
     assert commit == repository.sha and repository.private and repository.files["gguf/model.gguf"][1]
     assert set(repository.commits[-1]) == {"README.md", "manifest.json"} and len(repository.commits) == 3
     before = len(hub.sent)
@@ -214,8 +219,9 @@ def test_rights_are_asked_for_before_anything_is_written(hub: Hub, release: Arti
     hub.role = "read"
     with pytest.raises(RefusedError, match="may only read"):
         plan_of(hub, release)
-    with pytest.raises(ConfigError, match="HF_TOKEN is not set"):
-        connect({})
+    for wrong, said in (({}, "HF_TOKEN is not set"), ({"HF_ENDPOINT": "http://hub.example"}, "is plain HTTP")):
+        with pytest.raises(ConfigError, match=said):
+            connect({**wrong, **({"HF_TOKEN": TOKEN} if wrong else {})})
     assert not [one for one in hub.requests if not one.startswith("GET")]
 
 
