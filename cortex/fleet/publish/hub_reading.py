@@ -56,11 +56,10 @@ def require_same(api: "HfApi", repository: str, revision: str, file: LocalFile) 
 
 @contextmanager
 def _opened(api: "HfApi", repository: str, revision: str, name: str) -> Generator["Response"]:
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+    from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
 
     url = hf_hub_url(repository, name, revision=revision, endpoint=api.endpoint)
-    headers = {**build_hf_headers(token=api.token), "Accept-Encoding": "identity"}
+    headers = {"Authorization": f"Bearer {api.token}", "Accept-Encoding": "identity"}
     with (
         explaining_hub(f"{repository}/{name}"),
         # The client leaves the token out where the hub redirects to another host, as it does for large files.
