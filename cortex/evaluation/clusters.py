@@ -23,6 +23,12 @@ class Clusters:
     def __len__(self) -> int:
         return len(self.names)
 
+    def part(self, chosen: NDArray[np.bool_]) -> "Clusters":
+        """The clusters of some of the examples (N), in their order."""
+        kept, of = np.unique(self.of[chosen], return_inverse=True)
+        times = tuple(self.times[at] for at in kept.tolist()) if self.times else ()
+        return Clusters(of.astype(np.intp), tuple(self.names[at] for at in kept.tolist()), times, self.span)
+
     @classmethod
     def read(cls, examples: pl.DataFrame, span: int) -> "Clusters":
         """Read the clusters from the examples' columns `cluster` and `at`."""

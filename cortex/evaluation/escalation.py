@@ -4,7 +4,7 @@ The calibration and the threshold come from one part of the questions, and losse
 asks the large model as often shows what the uncertainty is worth: it knows nothing of the question.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +102,7 @@ def judge_escalation(
     thresholds = _candidates(unsure[fit & ~pair.held_back])
     gains = [float(_advantage(pair, _asked(pair, unsure, above), fit).mean()) for above in thresholds]
     chosen = thresholds[int(np.argmax(gains))]
-    part = _part(clusters, judged)
+    part = clusters.part(judged)
     drawn = Resamples.draw(part, resamples=resamples, seed=seed)
     table = [_threshold(pair, _asked(pair, unsure, above), judged, above, drawn) for above in thresholds]
     better = (pair.small - pair.large)[judged]
@@ -220,18 +220,6 @@ def _alone(pair: Pair, part: Bools, drawn: Resamples, name: str, share: float) -
     dollars = None if pair.prices is None else float(pair.prices[int(share)][part].mean())
     interval = drawn.interval(mean, drawn.means(loss), (0, 1))
     return Priced(name=name, share=share, loss=mean, interval=interval, dollars=dollars)
-
-
-def _part(clusters: Clusters, chosen: Bools) -> Clusters:
-    """The clusters of some of the questions."""
-    kept, of = np.unique(clusters.of[chosen], return_inverse=True)
-    times: Sequence[int] = kept.tolist() if clusters.times else ()
-    return Clusters(
-        of.astype(np.intp),
-        tuple(clusters.names[at] for at in kept),
-        tuple(clusters.times[at] for at in times),
-        clusters.span,
-    )
 
 
 def _verdict(best: Threshold, large_gain: float, large: Interval, clusters: int, needed: int) -> str:
