@@ -5,6 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from cortex.domains.markets.backtest.backtest_chapter import backtest_analysis
+from cortex.domains.markets.certainty.certainty_chapter import certainty_chapter
 from cortex.domains.markets.config import DataConfig
 from cortex.evaluation.chapter import Chapter
 from cortex.evaluation.study import Study
@@ -15,7 +16,7 @@ rows, in the order of the forecasts). Of each contender's grades, the numbers `p
 `high` are the forecasts themselves, an unreadable one standing as the base rate; `outcome` of the splits is the return
 that followed."""
 
-ANALYSES: tuple[Analysis, ...] = (backtest_analysis,)
+ANALYSES: tuple[Analysis, ...] = (certainty_chapter, backtest_analysis)
 """In the order of their chapters on the page."""
 
 

@@ -9,7 +9,7 @@ from bisect import insort
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Replaced
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Replaced
 from cortex.domains.markets.certainty.conformal import MINIMUM_ROWS, half_width
 from cortex.domains.markets.forecasts import INTERVAL_LEVEL
 from cortex.evaluation.grades import Floats
@@ -24,7 +24,7 @@ def adaptive_intervals(case: Case) -> Replaced:
     scale = half_width(case)
     threshold = thresholds(case, np.abs(case.market.outcome - case.expected) / scale)
     if np.isnan(threshold).all():
-        raise CannotTell(f"fewer than {MINIMUM_ROWS} outcomes were known at any date")
+        raise CannotTellError(f"fewer than {MINIMUM_ROWS} outcomes were known at any date")
     reach = threshold * scale
     return Replaced(case.expected - reach, case.expected + reach)
 

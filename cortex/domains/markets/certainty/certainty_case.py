@@ -106,9 +106,9 @@ class Case:
     def steps(self) -> tuple[Step, ...]:
         return self.market.steps
 
-    def by_step(self, fill: float = 0.0) -> Floats:
+    def no_decision(self) -> Bools:
         """An array to write each step's decisions into (N)."""
-        return np.full(len(self.loss), fill)
+        return np.zeros(len(self.loss), dtype=np.bool_)
 
 
 def read_cases(study: Study, market: Market) -> dict[str, Case]:
@@ -120,8 +120,9 @@ def read_cases(study: Study, market: Market) -> dict[str, Case]:
 
 
 def _case(name: str, market: Market, grades: Grades, rivals: Mapping[str, Case]) -> Case:
-    stated = (grades.values(number) for number in ("p_up", "expected_return", "low", "high"))
-    return Case(name, market, *stated, grades.loss, grades.values(REFERENCE_LOSS), grades.valid, rivals)
+    p_up, expected, low, high = (grades.values(number) for number in ("p_up", "expected_return", "low", "high"))
+    reference = grades.values(REFERENCE_LOSS)
+    return Case(name, market, p_up, expected, low, high, grades.loss, reference, grades.valid, rivals)
 
 
 def by_group(values: Floats, group: Rows) -> Floats:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cortex.domains.markets.certainty.certainty_case import Market, read_cases
-from cortex.domains.markets.certainty.certainty_gate import CannotTell
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError
 from cortex.domains.markets.certainty.certainty_tables import (
     gate_sentence,
     gate_table,
@@ -38,14 +38,14 @@ def certainty_chapter(config: DataConfig, study: Study, train: pl.DataFrame, tes
             is_judged = name == study.judged
             tables += [table(found, name, is_judged=is_judged) for table in (gate_table, interval_table)]
         sentences.append(_tried(len(found), names))
-    except CannotTell as refusal:
+    except CannotTellError as refusal:
         sentences.append(f"No gate can be judged: {refusal}.")
     try:
         rivals = {name: case for name, case in cases.items() if name in cases[study.judged].rivals}
         joint = measure_joint_error(rivals, study.resamples)
         sentences.append(product_sentence(joint))
         tables.append(product_table(joint))
-    except CannotTell as refusal:
+    except CannotTellError as refusal:
         sentences.append(f"The claim of multiplied error rates cannot be tried: {refusal}.")
     return Chapter(name="certainty", title="Certainty", sentences=sentences, tables=tables)
 

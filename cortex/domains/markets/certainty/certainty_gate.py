@@ -31,7 +31,7 @@ class Replaced:
     measured: str = ""
 
 
-class CannotTell(Exception):
+class CannotTellError(Exception):
     """The data do not carry a module, or its library warned: a sentence of the page, and no failure of the run."""
 
 
@@ -42,17 +42,20 @@ class Gate:
     library: str
     """Library that computes it; `own` where a few lines do."""
     decide: Callable[[Case], Kept | Replaced]
-    """Raises CannotTell where it cannot."""
+    """Raises CannotTellError where it cannot."""
 
 
 @contextmanager
-def refusing_warnings(library: str) -> Iterator[None]:
-    """Turn a library's warning, or its failure on degenerate numbers, into a CannotTell that names it."""
+def refusing_warnings(library: str, *further: type[Exception]) -> Iterator[None]:
+    """Turn a library's warning, or its failure on degenerate numbers, into a CannotTellError that names it.
+
+    `further` are the classes by which the library itself reports such a failure.
+    """
     try:
         with catch_warnings(), np.errstate(divide="raise", invalid="raise"):
             simplefilter("error")
             simplefilter("ignore", DeprecationWarning)
             simplefilter("ignore", FutureWarning)
             yield
-    except (Warning, FloatingPointError, np.linalg.LinAlgError, ValueError) as error:
-        raise CannotTell(f"{library} warned: {' '.join(str(error).split())[:160]}") from error
+    except (Warning, FloatingPointError, np.linalg.LinAlgError, *further) as error:
+        raise CannotTellError(f"{library} warned: {' '.join(str(error).split())[:160]}") from error

@@ -71,15 +71,15 @@ def product_table(joint: JointError) -> Table:
 
 def product_sentence(joint: JointError) -> str:
     """The claim and the measurement in words."""
-    within = joint.measured_interval
-    measured = (
-        f"where all {len(joint.errors)} contenders agree on the direction ({joint.agreed:.0%} of the forecasts), they "
-        f"are wrong in {joint.measured:.1%} (95% interval {within.low:.1%} to {within.high:.1%})"
+    count, apart = len(joint.errors), joint.all_wrong_interval
+    refuted = "is refuted: errors are not independent" if joint.is_refuted else "is not refuted here"
+    return (
+        f"Certainty by multiplied error rates {refuted}. All {count} contenders are wrong about the direction in "
+        f"{joint.all_wrong:.2%} of the forecasts (95% interval {apart.low:.2%} to {apart.high:.2%}), and the product "
+        f"of their error rates claims {joint.product:.3%}. Where all agree, they are wrong in {joint.measured:.1%} "
+        f"(95% interval {joint.measured_interval.low:.1%} to {joint.measured_interval.high:.1%}), and the product "
+        f"claims {joint.claimed:.2%}."
     )
-    claim = f"Multiplied error rates claim that all are wrong in {joint.product:.3%}, and {joint.claimed:.3%} there"
-    if joint.is_refuted:
-        return f"Certainty by multiplied error rates is refuted: {measured}. {claim}; errors are not independent."
-    return f"Certainty by multiplied error rates is not refuted here: {measured}. {claim}."
 
 
 def gate_sentence(found: Sequence[GateFinding], contender: str) -> str:

@@ -21,7 +21,7 @@ PENALTY = 3.0
 
 def keep_since_change(case: Case) -> Kept:
     """Keep while the mean edge since the last change of the known dates is above 0."""
-    keep, changes = np.zeros(len(case.loss), dtype=np.bool_), 0
+    keep, changes = case.no_decision(), 0
     for step in case.steps:
         edge = case.market.daily(case.edge, step.past)
         segments = find_segments(edge)

@@ -8,7 +8,7 @@ import numpy as np
 from crepes import ConformalClassifier, ConformalRegressor
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept, Replaced, refusing_warnings
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept, Replaced, refusing_warnings
 from cortex.domains.markets.forecasts import INTERVAL_LEVEL
 from cortex.evaluation.grades import Bools, Floats
 
@@ -33,7 +33,7 @@ def split_intervals(case: Case) -> Replaced:
 
 def keep_one_direction(case: Case) -> Kept:
     """Keep a forecast where one direction alone is as likely as those that came true before."""
-    keep, up = np.zeros(len(case.loss), dtype=np.bool_), case.market.outcome > 0
+    keep, up = case.no_decision(), case.market.outcome > 0
     strangeness = np.column_stack([case.p_up, 1 - case.p_up])  # of a fall and of a rise: lower is likelier
     came = strangeness[np.arange(len(up)), up.astype(np.intp)]
     for step in case.steps:
@@ -52,9 +52,9 @@ def half_width(case: Case) -> Floats:
 
 
 def check_past(past: np.ndarray) -> np.ndarray:
-    """The rows, refused with CannotTell where they are too few to calibrate by."""
+    """The rows, refused with CannotTellError where they are too few to calibrate by."""
     if len(past) < MINIMUM_ROWS:
-        raise CannotTell(f"{len(past)} outcomes were known, and {MINIMUM_ROWS} are needed")
+        raise CannotTellError(f"{len(past)} outcomes were known, and {MINIMUM_ROWS} are needed")
     return past
 
 

@@ -8,7 +8,7 @@ and the variance of p among the contenders, which more would.
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept
 from cortex.evaluation.grades import Floats
 
 MEMBERS = 3
@@ -31,12 +31,12 @@ def _members(case: Case) -> Floats:
     """The probabilities of contenders that do not always say the same (K x N)."""
     members = [rival.p_up for rival in case.rivals.values() if np.ptp(rival.p_up) > 0]
     if len(members) < MEMBERS:
-        raise CannotTell(f"{len(members)} contenders state different probabilities, and {MEMBERS} are needed")
+        raise CannotTellError(f"{len(members)} contenders state different probabilities, and {MEMBERS} are needed")
     return np.array(members)
 
 
 def _below_usual(case: Case, doubt: Floats, words: str) -> Kept:
-    keep = np.zeros(len(doubt), dtype=np.bool_)
+    keep = case.no_decision()
     for step in case.steps:
         keep[step.now] = doubt[step.now] <= np.median(doubt[step.past])
     return Kept(keep, f"{words}: {np.median(doubt):.4f}")

@@ -1,4 +1,4 @@
-"""The edge test: probability that the forecasts were better than the base rate's, by the dates whose outcomes are known.
+"""The edge test: probability that the forecasts are better than the base rate's, by the known outcomes.
 
 Diebold and Mariano 1995, "Comparing predictive accuracy", with the variance of Newey and West 1987.
 """
@@ -20,7 +20,7 @@ DATES = 20
 
 def keep_with_edge(case: Case) -> Kept:
     """Keep while an edge is at least 90% probable."""
-    keep, probable = np.zeros(len(case.loss), dtype=np.bool_), 0.0
+    keep, probable = case.no_decision(), 0.0
     for step in case.steps:
         probable = probability_of_edge(case.market.daily(case.edge, step.past), case.market.span)
         keep[step.now] = probable >= SURE

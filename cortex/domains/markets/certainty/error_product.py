@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError
 from cortex.domains.markets.outcomes import rise
 from cortex.evaluation.bootstrap import Resamples
 from cortex.evaluation.confidence import Interval
@@ -55,17 +55,17 @@ def measure_joint_error(rivals: dict[str, Case], resamples: Resamples) -> JointE
     """Measure the errors of members that state different directions, together.
 
     Raises:
-        CannotTell: fewer than two members, or they agree on too few dates.
+        CannotTellError: fewer than two members, or they agree on too few dates.
     """
     members = {name: case for name, case in rivals.items() if len(np.unique(np.sign(case.p_up - 0.5))) > 1}
     if len(members) < 2:
-        raise CannotTell(f"{len(members)} contender states both directions, and 2 are needed")
+        raise CannotTellError(f"{len(members)} contender states both directions, and 2 are needed")
     wrong = np.array([_wrong(case) for case in members.values()])
     sides = np.array([np.sign(case.p_up - 0.5) for case in members.values()])
     agree: Bools = (sides == sides[0]).all(axis=0) & (sides[0] != 0)
     dates = len(np.unique(resamples.cluster[agree]))
     if dates < AGREED:
-        raise CannotTell(f"all {len(members)} contenders agree on {dates} dates, and {AGREED} are needed")
+        raise CannotTellError(f"all {len(members)} contenders agree on {dates} dates, and {AGREED} are needed")
     every = wrong.min(axis=0)
     errors = wrong.mean(axis=1)
     product, hits = float(errors.prod()), float((1 - errors).prod())
@@ -95,4 +95,5 @@ def _correlation(wrong: Floats) -> float:
     varying = wrong[wrong.std(axis=1) > 0]
     if len(varying) < 2:
         return 1.0
-    return float(np.corrcoef(varying)[np.triu_indices(len(varying), 1)].mean())
+    matrix = np.asarray(np.corrcoef(varying))
+    return float(matrix[np.triu_indices(len(varying), 1)].mean())

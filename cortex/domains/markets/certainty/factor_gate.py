@@ -8,7 +8,7 @@ Kononenko 2014, "Explaining prediction models and individual predictions with fe
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case, Market
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept
 from cortex.evaluation.grades import Floats
 
 ROWS = 100
@@ -22,11 +22,11 @@ def keep_with_factors(case: Case) -> Kept:
     """Keep where the weighted factors point into the forecast's direction."""
     market = case.market
     if len(market.train_outcome) < ROWS:
-        raise CannotTell(f"{len(market.train_outcome)} training rows, and {ROWS} are needed to weigh factors")
+        raise CannotTellError(f"{len(market.train_outcome)} training rows, and {ROWS} are needed to weigh factors")
     values, weights = weigh_factors(market)
     shares = np.abs(values * weights).mean(axis=0)
     if shares.sum() == 0:
-        raise CannotTell("no feature went with the returns")
+        raise CannotTellError("no feature went with the returns")
     top = int(np.argmax(shares))
     said = f"{market.names[top]} carries {shares[top] / shares.sum():.0%} of the factors' score"
     return Kept((values @ weights) * (case.p_up - 0.5) > 0, said)

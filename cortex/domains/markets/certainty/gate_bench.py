@@ -1,4 +1,4 @@
-"""The judge of gates: the error that a gate saves, against random abstention at the same rate, on the same forecasts."""
+"""The judge of gates: the error that a gate saves, against random abstention at the same rate."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from scipy.special import stdtr
 from scoringrules import interval_score
 
 from cortex.domains.markets.certainty.certainty_case import Case, Market
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept, Replaced
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept, Replaced
 from cortex.domains.markets.forecasts import INTERVAL_LEVEL
 from cortex.evaluation.bootstrap import Resamples
 from cortex.evaluation.confidence import Interval
@@ -51,23 +51,21 @@ class Bench:
 
     @classmethod
     def of(cls, study: Study, market: Market) -> "Bench":
-        """Set up the bench. Raises CannotTell where the walk has too few dates to judge by."""
+        """Set up the bench. Raises CannotTellError where the walk has too few dates to judge by."""
         judged = np.zeros(len(market), dtype=np.bool_)
         for step in market.steps:
             judged[step.now] = True
         dates = len(np.unique(market.date[judged]))
         if dates < MINIMUM_CLUSTERS:
-            raise CannotTell(f"{dates} decision dates are left to judge by, and {MINIMUM_CLUSTERS} are needed")
-        drawn = Resamples.draw(
-            study.clusters.part(judged), resamples=len(study.resamples.counts), seed=study.seed
-        )
+            raise CannotTellError(f"{dates} decision dates are left to judge by, and {MINIMUM_CLUSTERS} are needed")
+        drawn = Resamples.draw(study.clusters.part(judged), resamples=len(study.resamples.counts), seed=study.seed)
         if dates < MINIMUM_BLOCKS * drawn.block_length:
             needed = MINIMUM_BLOCKS * drawn.block_length
-            raise CannotTell(f"{dates} decision dates of overlapping outcomes are left, and {needed} are needed")
+            raise CannotTellError(f"{dates} decision dates of overlapping outcomes are left, and {needed} are needed")
         return cls(judged, drawn)
 
     def judge_kept(self, case: Case, kept: Kept) -> Saving:
-        """Judge the decisions of a gate that abstains. Raises CannotTell where one side of them is too small."""
+        """Judge the decisions of a gate that abstains. Raises CannotTellError where one side of them is too small."""
         asked = case.valid[self.judged]
         keep = kept.keep[self.judged] & asked
         freedom = self._freedom(keep, asked)
@@ -94,7 +92,7 @@ class Bench:
         other = np.where(asked, interval_score(outcome, low, high, alpha), stated)
         dates = self._dates(asked)
         if dates < MINIMUM_CLUSTERS:
-            raise CannotTell(f"it states intervals on {dates} dates, and {MINIMUM_CLUSTERS} are needed")
+            raise CannotTellError(f"it states intervals on {dates} dates, and {MINIMUM_CLUSTERS} are needed")
         advantage = np.asarray(stated - other)
         replicates = self._mean_of(advantage, asked)
         saved = float(advantage[asked].mean())
@@ -123,17 +121,17 @@ class Bench:
         return len(np.unique(self.resamples.cluster[chosen]))
 
     def _freedom(self, keep: Bools, asked: Bools) -> float:
-        """Blocks less one on the smaller side of the decisions. Raises CannotTell where they are too few."""
+        """Blocks less one on the smaller side of the decisions. Raises CannotTellError where they are too few."""
         dates, away = self._dates(keep), self._dates(asked & ~keep)
         if not dates:
-            raise CannotTell("it keeps no forecast")
+            raise CannotTellError("it always abstains")
         if not away:
-            raise CannotTell("it keeps every forecast")
+            raise CannotTellError("it never abstains")
         if dates < MINIMUM_CLUSTERS:
-            raise CannotTell(f"it keeps forecasts of {dates} dates, and {MINIMUM_CLUSTERS} are needed")
+            raise CannotTellError(f"it keeps forecasts of {dates} dates, and {MINIMUM_CLUSTERS} are needed")
         blocks = min(dates, away) / self.resamples.block_length
         if away < MINIMUM_ABSTAINED or blocks < MINIMUM_PART_BLOCKS:
-            raise CannotTell(f"it abstains on {away} dates and keeps {dates}: too few on one side to tell")
+            raise CannotTellError(f"it abstains on {away} dates and keeps {dates}: too few on one side to tell")
         return blocks - 1
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statsmodels.stats.multitest import multipletests
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept, Replaced
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept, Replaced
 from cortex.domains.markets.certainty.combined_gate import combine
 from cortex.domains.markets.certainty.gate_bench import Bench, Saving
 from cortex.domains.markets.certainty.gate_list import INTERVAL_GATES, KEEPING_GATES
@@ -52,7 +52,7 @@ def _of_case(case: Case, bench: Bench) -> list[GateFinding]:
         replaces = gate in INTERVAL_GATES
         try:
             decided = gate.decide(case)
-        except CannotTell as refusal:
+        except CannotTellError as refusal:
             found.append(GateFinding(gate.title, gate.library, case.name, replaces, refusal=str(refusal)))
             continue
         if isinstance(decided, Kept):
@@ -64,7 +64,7 @@ def _of_case(case: Case, bench: Bench) -> list[GateFinding]:
 def _vote(case: Case, votes: list[Kept], bench: Bench) -> GateFinding:
     try:
         return _judged(COMBINED, "own", case, combine(votes), bench)
-    except CannotTell as refusal:
+    except CannotTellError as refusal:
         return GateFinding(COMBINED, "own", case.name, False, refusal=str(refusal))
 
 
@@ -72,6 +72,6 @@ def _judged(title: str, library: str, case: Case, decided: Kept | Replaced, benc
     replaces = isinstance(decided, Replaced)
     try:
         saving = bench.judge_kept(case, decided) if isinstance(decided, Kept) else bench.judge_replaced(case, decided)
-    except CannotTell as refusal:
+    except CannotTellError as refusal:
         return GateFinding(title, library, case.name, replaces, decided.measured, str(refusal))
     return GateFinding(title, library, case.name, replaces, decided.measured, saving=saving)

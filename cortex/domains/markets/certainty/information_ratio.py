@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept
 from cortex.domains.markets.certainty.walk_forward import Rows
 from cortex.evaluation.grades import Floats
 
@@ -16,7 +16,7 @@ SYMBOLS = 5
 """Symbols of a date below which a rank correlation is mostly chance."""
 
 DATES = 30
-WINDOW = 120
+WINDOW = 60
 """Dates, the latest, that the ICIR is of."""
 
 
@@ -25,8 +25,10 @@ def keep_with_information(case: Case) -> Kept:
     ranked = rank_coefficients(case)
     dated = np.flatnonzero(~np.isnan(ranked))
     if len(dated) < DATES:
-        raise CannotTell(f"{len(dated)} dates have {SYMBOLS} symbols with different forecasts, and {DATES} are needed")
-    keep = np.zeros(len(case.loss), dtype=np.bool_)
+        raise CannotTellError(
+            f"{len(dated)} dates have {SYMBOLS} symbols with different forecasts, and {DATES} are needed"
+        )
+    keep = case.no_decision()
     for step in case.steps:
         recent = _recent(ranked, case.market.date[step.past])
         keep[step.now] = len(recent) > 1 and recent.mean() > 0

@@ -28,7 +28,7 @@ def keep_with_stake(case: Case) -> Kept:
     """Keep where the stake is above 0. The measurement is the growth at even odds, against stakes by the model."""
     up, side = rise(case.market.outcome), np.sign(case.p_up - 0.5)
     hit = np.where(side == 0, 0.5, np.where(side > 0, up, 1 - up))
-    stake = case.by_step()
+    stake = np.zeros(len(hit))
     for step in case.steps:
         stake[step.now] = _stakes(case, step, hit)
     judged = np.concatenate([step.now for step in case.steps])

@@ -8,22 +8,22 @@ difference of the standardised volumes, in place of that of the volumes of bucke
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept
 from cortex.evaluation.grades import Floats
 
 PAIRS = (("taker_buy_volume", "volume"), ("buy_volume", "sell_volume"), ("taker_buy_quote_volume", "quote_volume"))
 """Features of the buyers' volume and of the volume to compare it with."""
 
-BUCKETS = 20
+BUCKETS = 10
 """Decisions of a symbol, the latest, over which toxicity is a mean."""
 
-TOXIC = 0.8
+TOXIC = 0.7
 """Quantile of the past's toxicity from which on forecasts are withheld."""
 
 
 def keep_untoxic(case: Case) -> Kept:
     """Keep where buyers and sellers were not more out of balance than usual."""
-    toxic, keep = _toxicity(case, np.abs(_imbalance(case))), np.zeros(len(case.loss), dtype=np.bool_)
+    toxic, keep = _toxicity(case, np.abs(_imbalance(case))), case.no_decision()
     for step in case.steps:
         keep[step.now] = toxic[step.now] <= np.quantile(toxic[step.past], TOXIC)
     return Kept(keep, f"usual imbalance {np.median(toxic):.2f} standard deviations")
@@ -40,7 +40,7 @@ def _imbalance(case: Case) -> Floats:
         buyers, others = (case.market.column(name) for name in names)
         if buyers is not None and others is not None:
             return buyers - others
-    raise CannotTell("the examples have no volumes of buyers and sellers")
+    raise CannotTellError("the examples have no volumes of buyers and sellers")
 
 
 def _toxicity(case: Case, size: Floats) -> Floats:

@@ -7,7 +7,7 @@ Koenker and Bassett 1978, "Regression quantiles". Ends that cross are swapped (C
 import numpy as np
 
 from cortex.domains.markets.certainty.certainty_case import Case
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Replaced, refusing_warnings
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Replaced, refusing_warnings
 from cortex.domains.markets.forecasts import INTERVAL_LEVEL
 
 ROWS = 1500
@@ -21,7 +21,9 @@ def quantile_intervals(case: Case) -> Replaced:
     moving = x.std(axis=0) > 0
     needed = 20 * (1 + int(moving.sum()))
     if len(y) < needed:
-        raise CannotTell(f"{len(y)} training rows, and {needed} are needed for tails of {int(moving.sum())} features")
+        raise CannotTellError(
+            f"{len(y)} training rows, and {needed} are needed for tails of {int(moving.sum())} features"
+        )
     from statsmodels.regression.quantile_regression import QuantReg
 
     mean, scale = x[:, moving].mean(axis=0), x[:, moving].std(axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 from hmmlearn.hmm import GaussianHMM
 
 from cortex.domains.markets.certainty.certainty_case import Case, Market
-from cortex.domains.markets.certainty.certainty_gate import CannotTell, Kept, refusing_warnings
+from cortex.domains.markets.certainty.certainty_gate import CannotTellError, Kept, refusing_warnings
 from cortex.domains.markets.certainty.walk_forward import Rows
 from cortex.domains.markets.features import PRICE_FEATURES
 from cortex.evaluation.grades import Floats
@@ -46,7 +46,7 @@ def filter_regimes(market: Market) -> Rows:
     trained = _by_date(market.train_features[:, columns], market.train_at)
     tested = _by_date(market.features[:, columns], market.at)
     if len(trained) < DATES:
-        raise CannotTell(f"{len(trained)} training dates, and {DATES} are needed to tell regimes apart")
+        raise CannotTellError(f"{len(trained)} training dates, and {DATES} are needed to tell regimes apart")
     spread = trained.std(axis=0)
     trained, tested = ((dates - trained.mean(axis=0)) / np.where(spread > 0, spread, 1) for dates in (trained, tested))
     return _forward(_fit(trained[:, spread > 0], market.seed), tested[:, spread > 0])
@@ -57,12 +57,12 @@ def _fit(trained: Floats, seed: int) -> GaussianHMM:
     logger = logging.getLogger("hmmlearn")  # it logs what others warn of
     before, logger.disabled = logger.disabled, True
     try:
-        with refusing_warnings("hmmlearn"):
+        with refusing_warnings("hmmlearn", ValueError):
             model.fit(trained)
     finally:
         logger.disabled = before
     if model.monitor_.iter >= ROUNDS or not np.isfinite(model.transmat_).all():
-        raise CannotTell(f"hmmlearn warned: the regimes did not converge in {ROUNDS} rounds")
+        raise CannotTellError(f"hmmlearn warned: the regimes did not converge in {ROUNDS} rounds")
     return model
 
 

@@ -11,7 +11,7 @@ Times = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
 WARM_UP = 0.3
-"""Share of the decision dates, the earliest, by which gates are calibrated before the first forecast that they judge."""
+"""Share of the decision dates, the earliest, by which gates are calibrated before the first forecast to judge."""
 
 STEPS = 20
 """Steps in which the rest is walked through: a gate is calibrated anew at the start of each."""
