@@ -1,4 +1,4 @@
-"""What gates of certainty buy: where it is planted, where there is nothing, and on real daily prices.
+"""Error that gates of certainty save: where it is planted, where there is nothing, and on real daily prices.
 
     python -m scripts.bench.certainty planted --seeds 40
     python -m scripts.bench.certainty nothing --seeds 200

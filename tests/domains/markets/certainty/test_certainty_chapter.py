@@ -41,10 +41,10 @@ def chapter_of(examples: pl.DataFrame, count: int = 2) -> tuple[Chapter, float]:
 
 
 def test_gates_are_found_good_or_not_and_said_so() -> None:
-    chapter, _ = chapter_of(make_examples(dates=300))
+    chapter, _ = chapter_of(make_examples(dates=400))
     assert chapter.sentences[0].startswith("Of ") and "save error of model 0" in chapter.sentences[0]
     rows = {row.name: row.cells for row in chapter.tables[0].rows}
-    assert rows["Aleatoric uncertainty"][-1].text.startswith("saves error")
+    assert rows["Factor weighting"][-1].text.startswith("saves error")
     assert rows["Flow toxicity (VPIN)"][-1].text == ("not judged: the examples have no volumes of buyers and sellers")
     assert all(len(row.cells) == len(table.headings) for table in chapter.tables for row in table.rows)
     assert any("by multiplied error rates is" in sentence for sentence in chapter.sentences)
