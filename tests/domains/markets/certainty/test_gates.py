@@ -12,7 +12,7 @@ from cortex.domains.markets.certainty.gate_findings import find_all
 from cortex.domains.markets.certainty.gate_list import INTERVAL_GATES, KEEPING_GATES
 from cortex.evaluation.grades import Floats
 
-from .planted_market import SITUATIONS, Draw, broken, make_bench, nothing, shifted_volatility
+from .planted_market import SITUATIONS, Draw, broken, make_bench, make_cases, make_market, nothing, shifted_volatility
 
 GATES = {gate.name: gate for gate in (*INTERVAL_GATES, *KEEPING_GATES)}
 STRICT = 0.05 / (len(GATES) + 1)
@@ -97,3 +97,14 @@ def _changed_from(case: Case, until: int) -> Case:
         expected, low, high = (np.where(later, each + 0.01, each) for each in (rival.expected, rival.low, rival.high))
         rivals[name] = Case(name, changed, p_up, expected, low, high, loss, rival.reference, rival.valid, rivals)
     return rivals[case.name]
+
+
+@pytest.mark.parametrize(("p_up", "scale"), [("constant", 0.0), ("certain", 1.0), ("equal", 1e6)])
+def test_odd_forecasts_and_markets_are_judged_or_refused_in_words(p_up: str, scale: float) -> None:
+    draw = Draw(0, dates=60)
+    sides, outcome = 0.5 + 0.1 * draw.sides(), scale * draw.outcome(np.full(draw.n, 0.5))
+    stated = {"constant": np.full(draw.n, 0.5), "certain": np.ones(draw.n), "equal": sides}[p_up]
+    features = {"vol": np.zeros(draw.n), "mom7": outcome, "twice": 2 * outcome}
+    cases = make_cases(make_market(draw, outcome, features), {"model": stated, "b": sides, "c": sides}, width=0.0)
+    for found in find_all([cases["model"]], make_bench(cases["model"].market, resamples=50)):
+        assert found.refusal or (found.saving is not None and np.isfinite(found.saving.saved))
