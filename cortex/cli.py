@@ -11,7 +11,6 @@ from cortex.text import harmless
 from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
     audit_verb,
-    backtesting,
     beginning,
     benching,
     benchmark_verbs,
@@ -31,6 +30,7 @@ from cortex.verbs import (
     pulling,
     releases,
     rent,
+    reporting,
     reviewing,
     route_verbs,
     server,
@@ -62,10 +62,10 @@ for verbs in (
     serving,
     watching,
     audit_verb,
-    backtesting,
     benchmark_verbs,
     releases,
     publishing_verbs,
+    reporting,
     gateways,
     reviewing,
 ):

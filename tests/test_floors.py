@@ -34,7 +34,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("fleet.publish", "fleet.sweep", "fleet.tasks", "fleet.watch"),
     ("fleet.capacity", "fleet.status"),
     ("fleet.estimate",),
-    ("fleet.launch", "fleet.preflight"),
+    ("fleet.launch", "fleet.preflight", "report"),
     ("drill", "stages"),
     ("verbs",),
     ("cli",),

@@ -12,6 +12,7 @@ from cortex.verbs.options import AsJson, Run, read_path
 
 if TYPE_CHECKING:
     from cortex.artifacts.receipt import Receipt
+    from cortex.artifacts.store import Store
     from cortex.artifacts.trust import Trust
     from cortex.console import Console
     from cortex.settings import Settings
@@ -44,8 +45,9 @@ def show(run_id: Run, as_json: AsJson = False) -> None:
         trust.require(run_id, signer)
     if as_json:
         print(json_text(described))
-    else:
-        print_run(described, Console())
+        return
+    print_run(described, Console())
+    _show_page(run_id, store, settings)
 
 
 @app.command()
@@ -299,6 +301,21 @@ def sign(
         raise UsageError(f"{target} is neither a folder nor a run whose release is here: cortex download {target}")
     sign_release(target, open_store(settings.bucket_url), receipt.path, key)
     print(f"{receipt.path}: signed, and the signature is beside the bucket's copy")
+
+
+def _show_page(run_id: str, store: "Store", settings: "Settings") -> None:
+    """Write the run's page and open it where people look on; elsewhere name the page if it was written."""
+    from cortex.report.report_place import open_page, report_path
+
+    if sys.stdout.isatty():
+        from cortex.report.report_file import write_run
+
+        path = write_run(store, run_id, settings.home)
+        print(f"report: {path}{'' if open_page(path) else ' (there is no browser here)'}")
+    elif (path := report_path(settings.home, run_id)).exists():
+        print(f"report: {path}")
+    else:
+        print(f"report: `cortex report {run_id}` writes it")
 
 
 def trust_of(settings: "Settings", key: Path | None = None) -> "Trust":

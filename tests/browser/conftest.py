@@ -71,7 +71,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Opened]]:
 
 
 def _note_foreign(made: Opened, url: str, asked: str) -> None:
-    if not asked.startswith(url.partition("?")[0].rstrip("/") + "/"):
+    if asked != url and not asked.startswith(url.partition("?")[0].rstrip("/") + "/"):
         made.faults.append(f"foreign: {asked}")
 
 

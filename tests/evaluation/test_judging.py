@@ -53,7 +53,7 @@ EVALUATION = make_evaluation()
 class Page(HTMLParser):
     """The tags, attributes and text of a page, with every element checked to be closed."""
 
-    VOID = frozenset({"meta", "br", "img", "link"})
+    VOID = frozenset({"meta", "br", "img", "input", "link"})
 
     def __init__(self, page: str) -> None:
         super().__init__()

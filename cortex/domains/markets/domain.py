@@ -9,7 +9,6 @@ from pydantic import JsonValue, PrivateAttr, model_validator
 from cortex.domains.data_words import DataWords
 from cortex.domains.domain import Built, BuiltParts, Domain, Exemplars, OnProgress, Workspace
 from cortex.domains.label_finding import Finding
-from cortex.domains.markets.backtest.trading import Trading
 from cortex.domains.markets.config import (
     DataConfig,
     DuneConfig,
@@ -242,20 +241,6 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.market_chapters import market_chapters
 
         return market_chapters(self, study, train, test)
-
-    def backtest(
-        self,
-        study: "Study",
-        train: "pl.DataFrame",
-        test: "pl.DataFrame",
-        terms: Mapping[str, float | bool],
-        tries: int,
-    ) -> "Chapter":
-        from cortex.domains.markets.backtest.backtest_chapter import backtest_chapter, terms_of
-
-        stated = self.trading.model_dump(exclude_unset=True) if self.trading else {}
-        changed = self.model_copy(update={"trading": Trading.model_validate({**stated, **terms})})
-        return backtest_chapter(study, train, test, terms_of(changed), tries=tries)
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures
