@@ -86,6 +86,7 @@ FURTHER = {
     "cortex.evaluation.groups": {"scipy"},
     "cortex.evaluation.page_chapters": {"matplotlib"},
     "cortex.evaluation.page_plots": {"matplotlib"},
+    "cortex.evaluation.sample_size": {"scipy"},
     "cortex.evaluation.svg": {"matplotlib"},
     "cortex.teaching.batch_client": {"openai"},
     "cortex.teaching.batch_http": {"openai"},

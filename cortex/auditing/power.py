@@ -7,9 +7,7 @@ from cortex.auditing.audit_record import SplitPower
 from cortex.domains.audit_view import AuditView
 from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.grades import Floats
-
-SEEN = (1.959964 + 0.841621) ** 2
-"""Square of the normal quantiles of an interval of 95% and of a power of 80% together (Cohen 1988, ch. 2)."""
+from cortex.evaluation.sample_size import SEEN
 
 MOST_SERIES = 500
 """Series whose correlations are computed: their matrix has that many rows and columns."""

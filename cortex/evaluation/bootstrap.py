@@ -20,8 +20,7 @@ from cortex.evaluation.confidence import Interval
 from cortex.evaluation.grades import Floats, Grades, saved
 from cortex.evaluation.measure import Measure
 from cortex.evaluation.record import Comparison
-
-LEVEL = 0.95
+from cortex.evaluation.sample_size import LEVEL
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,11 @@ import math
 import numpy as np
 from scipy.special import ndtri
 
-from cortex.evaluation.bootstrap import LEVEL, Resamples
+from cortex.evaluation.bootstrap import Resamples
 from cortex.evaluation.confidence import Interval
 from cortex.evaluation.grades import Bools, Floats
 from cortex.evaluation.record import Group
+from cortex.evaluation.sample_size import LEVEL
 from cortex.evaluation.verdict import MINIMUM_CLUSTERS
 
 

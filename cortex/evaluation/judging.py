@@ -29,7 +29,8 @@ from cortex.evaluation.record import (
     Words,
 )
 from cortex.evaluation.study import Study
-from cortex.evaluation.verdict import verdict
+from cortex.evaluation.tries import Tries
+from cortex.evaluation.verdict import FIRST, verdict
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def evaluate(
     chapters: Callable[[Study], list[Chapter]] = lambda _: [],
     samples: Sequence[Sample] = (),
     derived: Sequence[Derived] = (),
+    tries: Tries = FIRST,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -68,7 +70,7 @@ def evaluate(
 
     Each has one grade for each test example, in the order of `clusters`. The verdict is about `judged`. `details`
     computes the data of the domain's own figures from a contender's grades, `groups` its groups of answers, and
-    `chapters` what further analyses find.
+    `chapters` what further analyses find. `tries` counts the models that the test set has judged before.
 
     Raises:
         DataError: grades do not fit the examples, or a name is a baseline's or unknown.
@@ -95,7 +97,7 @@ def evaluate(
         data=data,
         words=_words(scale),
         columns=[Column(name=m.name, title=m.title, form=m.form, on_card=m.on_card) for m in measures],
-        verdict=verdict(judged, evaluated[judged], comparisons, data, scale),
+        verdict=verdict(judged, evaluated[judged], comparisons, data, scale, tries),
         models={name: evaluated[name] for name in models},
         baselines={name: evaluated[name] for name in baselines},
         comparisons=comparisons,

@@ -46,6 +46,8 @@ class Scale:
     """Further baselines that the verdict compares a model with."""
     replies: str = "answers"
     """Name of a model's replies, in the plural."""
+    worth: float = 0.02
+    """The least skill worth having: a test that would miss it too often tells nothing where it shows nothing."""
 
     @property
     def skill_measure(self) -> Measure:

@@ -8,16 +8,29 @@ from pydantic import Field, JsonValue, ValidationError, computed_field
 from cortex.errors import DataError
 from cortex.evaluation.chapter import Chapter
 from cortex.evaluation.confidence import Interval, Record
+from cortex.evaluation.tries import Tries
 from cortex.text import harmless
 
 Relation = Literal["beats", "not distinguishable from", "worse than"]
+
+Outcome = Literal["shown", "not shown", "harmful", "cannot be told"]
+"""Outcome of a test: a gain above 0, one that is too small to matter or to see, a loss, or too little to judge by."""
 
 
 JSON_NAME = "evaluation.json"
 HTML_NAME = "evaluation.html"
 
-SHOWN = "skill shown"
+Headline = Literal["skill shown", "no skill shown", "harmful", "skill cannot be told"]
+
+SHOWN: Headline = "skill shown"
 """The headline of a verdict that a model is good."""
+
+_HEADLINES: dict[Outcome, Headline] = {
+    "shown": SHOWN,
+    "not shown": "no skill shown",
+    "harmful": "harmful",
+    "cannot be told": "skill cannot be told",
+}
 
 
 class Column(Record):
@@ -86,17 +99,33 @@ class Comparison(Record):
 
 
 class Verdict(Record):
-    """Verdict on the judged model."""
+    """Verdict on the judged model, by the rules of docs/judging.md."""
 
     model: str
-    skill_shown: bool
+    outcome: Outcome
+    """Outcome against the reference baseline."""
+    against_rivals: Outcome | None
+    """Outcome against the best simple rival, whichever that is; None without rivals."""
+    interval: Interval
+    """Interval of the skill by which it is called shown: 95% for the first model that the test set judges, wider for
+    each further one."""
+    tries: Tries
+    least_skill: float
+    """The least true skill that such a test shows four times in five."""
+    clusters_needed: int | None
+    """Number of clusters in which a skill as large as the observed one would show so; None where it is not above 0."""
     reason: str
     comparison: str
 
     @computed_field
     @property
-    def headline(self) -> Literal["skill shown", "no skill shown"]:
-        return SHOWN if self.skill_shown else "no skill shown"
+    def skill_shown(self) -> bool:
+        return self.outcome == "shown"
+
+    @computed_field
+    @property
+    def headline(self) -> Headline:
+        return _HEADLINES[self.outcome]
 
 
 class DataSummary(Record):
@@ -121,6 +150,11 @@ class DataSummary(Record):
     seed: int
     facts: dict[str, str]
     """The domain's further facts of the data, for people."""
+
+    @property
+    def blocks(self) -> float:
+        """Number of blocks of clusters."""
+        return self.clusters / self.block_length
 
     @property
     def period(self) -> dict[str, str]:

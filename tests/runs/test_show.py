@@ -114,6 +114,6 @@ def test_a_run_that_has_only_begun_is_shown_as_such(store: Store, profile: Profi
 def test_an_evaluation_that_is_not_the_published_one_is_not_shown(finished: Store, cortex: Cortex) -> None:
     path = finished.local_path(f"{artifact_prefix('r1', 'evaluate')}/evaluation.json")
     assert path
-    path.write_text(path.read_text().replace('"skill_shown": true', '"skill_shown": false'))
+    path.write_text(path.read_text().replace('"outcome": "shown"', '"outcome": "not shown"'))
     done = cortex("show", "r1")
     assert done.returncode == 65 and "evaluation.json" in done.stderr and done.stdout == ""
