@@ -20,7 +20,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("artifacts",),
     ("evaluation",),
     ("domains",),
-    ("auditing", "teaching", "profiles"),
+    ("auditing", "probing", "teaching", "profiles"),
     ("runs.metadata",),
     ("runs",),
     ("bases",),

@@ -22,6 +22,8 @@ from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
 from cortex.domains.mixing_section import Mixing
 from cortex.domains.outcome_reading import Outcomes
+from cortex.domains.probe import Probe
+from cortex.domains.probe_section import ProbeCounts
 from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.reward_parts import RewardPart, check_values, signed_weights, weighted_sum
 from cortex.evaluation.card_words import CardWords
@@ -132,6 +134,8 @@ class Domain(Section, ABC):
     """Divisions of the examples that a profile's `mixing` can name, each with its strata."""
     unwritten: ClassVar[tuple[str, ...]] = ("feedback", "mixing", "rewards")
     """Keys that a section is written without where they are empty."""
+    stated: ClassVar[str | None] = None
+    """Name of a grade's number that is the probability which the reply states; None where replies state none."""
     outcome_time: ClassVar[str | None] = None
     """Column of the time at which an example's truth became known; None where that is the example's own time."""
 
@@ -323,6 +327,13 @@ class Domain(Section, ABC):
         fits, it fits on `train`, or on that part of `test` that was known before.
         """
         return []
+
+    def probes(self, train: "pl.DataFrame", test: "pl.DataFrame", counts: ProbeCounts, seed: int) -> "Sequence[Probe]":
+        """Variants of test questions that show how a model's answers hang on what it is told, as many as `counts` says.
+
+        By default none: a domain's model is then asked the same questions repeatedly, if at all.
+        """
+        return ()
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         """The domain's own figures on the page."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 from loguru import logger
 
@@ -22,6 +23,15 @@ SENDING = Patience(deadline=30.0)
 """Time limit for sending one batch. It is short because the GPUs wait; unsent batches stay on disk for a later try."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Prompts for one model, all with the same sampling parameters."""
+
+    model: SampledModel
+    prompts: Sequence[Conversation]
+    asked: Asked
+
+
 def sample_answers(
     context: RunContext,
     stage: str,
@@ -38,15 +48,27 @@ def sample_answers(
         RefusedError: another process took the run over.
         ConfigError, StageError: as the engine says.
     """
-    groups = _divide(context, prompts)
-    batches = [
-        Batch(model, number, tuple(prompts[index] for index in group), asked)
-        for model in models
-        for number, group in enumerate(groups)
+    requests = [Request(model, prompts, asked) for model in models]
+    found = sample_requests(context, stage, requests, gpus=gpus)
+    return {model.name: answers for model, answers in zip(models, found, strict=True)}
+
+
+def sample_requests(context: RunContext, stage: str, requests: Sequence[Request], *, gpus: int) -> list[Answers]:
+    """The samples of every prompt of each request. Each model is loaded once, for all of its requests.
+
+    Raises as `sample_answers`.
+    """
+    groups = [_divide(context, request.prompts) for request in requests]
+    asked = [
+        (place, Batch(request.model, number, tuple(request.prompts[index] for index in group), request.asked))
+        for place, request in enumerate(requests)
+        for number, group in enumerate(groups[place])
     ]
     kept = KeptAnswers(context, stage)
+    batches = dict.fromkeys(batch for _, batch in asked)
     found = {batch: answers for batch in batches if (answers := kept.read(batch)) is not None}
-    left = [batch for batch in batches if batch not in found]
+    order = list(dict.fromkeys(request.model for request in requests))
+    left = sorted((batch for batch in batches if batch not in found), key=lambda batch: order.index(batch.model))
     if found:
         logger.info(f"{stage}: {len(found)} of {len(batches)} batches of answers are kept, {len(left)} are left")
     if left:
@@ -56,11 +78,11 @@ def sample_answers(
                 kept.write(batch, answers)
                 found[batch] = answers
                 context.progress(len(found), len(batches))
-    by_model: dict[str, Answers] = {model.name: [[] for _ in prompts] for model in models}
-    for batch, answers in found.items():
-        for index, samples in zip(groups[batch.number], answers, strict=True):
-            by_model[batch.model.name][index] = samples
-    return by_model
+    sorted_out: list[Answers] = [[[] for _ in request.prompts] for request in requests]
+    for place, batch in asked:
+        for index, samples in zip(groups[place][batch.number], found[batch], strict=True):
+            sorted_out[place][index] = samples
+    return sorted_out
 
 
 class KeptAnswers:

@@ -1,5 +1,6 @@
 """The sections of a profile that have no file of their own: model, evaluate, hardware, budget, estimates."""
 
+from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -10,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from cortex.domains.probe_section import ProbeCounts
 from cortex.section import NameOrFolder, Section
 
 
@@ -85,6 +87,10 @@ class Evaluate(Section):
     """Longest answer, in tokens."""
     resamples: int = Field(default=1000, ge=100)
     """Bootstrap resamples."""
+    probes: ProbeCounts = ProbeCounts()
+    """Further questions to the model that the verdict is about, for chapters of the evaluation. Default: none."""
+    cutoff: date | None = None
+    """The last day of what the base was trained on, as its maker states it: scores are split there."""
 
 
 class Hardware(Section):

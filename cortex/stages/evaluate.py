@@ -24,11 +24,13 @@ from cortex.evaluation.record import Sample
 from cortex.evaluation.transcripts import TRANSCRIPTS, transcripts_table
 from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
-from cortex.models.stored_answers import sample_answers
+from cortex.models.stored_answers import Request, sample_requests
+from cortex.probing.chapters import Probed, with_chapters
 from cortex.runs.context import RunContext
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
 from cortex.stages.distilled import Distilled, read_distilled
+from cortex.stages.probed import FurtherQuestions
 from cortex.stages.released import derived_weights, log_copy_losses
 from cortex.stages.teacher_prompts import TeacherPrompts
 
@@ -45,7 +47,8 @@ def run(context: RunContext, output: Path) -> None:
     asked = [example for rows in tests.values() for example in read_rows(rows)]
     for name, rows in tests.items():
         prompts.check_test_questions(name, read_rows(rows))
-    answers = _answers(context, asked)
+    further = FurtherQuestions(context, tests)
+    answers, probed = _answers(context, asked, tests, further)
     tokens = _tokens(context, asked, answers)
     distilled = read_distilled(context, tests)
     before = 0
@@ -54,22 +57,26 @@ def run(context: RunContext, output: Path) -> None:
         (output / folder).mkdir(exist_ok=True)
         own = {model: texts[before:end] for model, texts in answers.items()}
         counts = {model: counted[before:end] for model, counted in tokens.items()}
-        _judge(context, name, tests[name], own, counts, distilled.get(name), output / folder)
+        _judge(context, name, tests[name], own, counts, distilled.get(name), probed.get(name), output / folder)
         before = end
 
 
-def _answers(context: RunContext, examples: list[Example]) -> dict[str, list[str]]:
-    """Every model's answer to each question."""
-    profile = context.profile
-    sampled = sample_answers(
-        context,
-        "evaluate",
-        judged_models(context),
-        [example.messages for example in examples],
-        Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed),
-        gpus=profile.hardware.gpus_to_evaluate,
-    )
-    return {name: [first for first, *_ in samples] for name, samples in sampled.items()}
+def _answers(
+    context: RunContext, examples: list[Example], tests: Mapping[str, pl.DataFrame], further: FurtherQuestions
+) -> tuple[dict[str, list[str]], dict[str, Probed]]:
+    """Every model's answer to each question, and the replies to further questions, by domain."""
+    profile, asked_models = context.profile, {model.name: model for model in judged_models(context)}
+    judged = models(profile)[-1]
+    asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed)
+    prompts = [example.messages for example in examples]
+    requests = [Request(model, prompts, asked) for model in asked_models.values()]
+    others = further.requests(asked_models[judged], asked_models["base"])
+    found = sample_requests(context, "evaluate", [*requests, *others], gpus=profile.hardware.gpus_to_evaluate)
+    answers = {model: [first for first, *_ in samples] for model, samples in zip(asked_models, found, strict=False)}
+    texts = iter(answers[judged])
+    # In the order of the examples, which are those of the tests one after the other.
+    usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
+    return answers, further.sort(others, found[len(requests) :], judged, usual)
 
 
 def _tokens(
@@ -89,6 +96,7 @@ def _judge(
     answers: dict[str, list[str]],
     tokens: Mapping[str, NDArray[np.int64]],
     distilled: Distilled | None,
+    probed: Probed | None,
     folder: Path,
 ) -> None:
     """Judge the answers to one domain's questions, and write its report."""
@@ -117,7 +125,7 @@ def _judge(
         ),
         details=domain.details,
         groups=domain.groups,
-        chapters=partial(domain.chapters, train=train, test=test),
+        chapters=with_chapters(partial(domain.chapters, train=train, test=test), probed),
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         resamples=profile.evaluate.resamples,

@@ -24,6 +24,7 @@ from cortex.domains.markets.horizons import by_horizon
 from cortex.domains.markets.measures import MEASURES, NOTES, SCALE
 from cortex.domains.markets.regime_names import STRATA
 from cortex.domains.markets.reward_weights import RewardWeights
+from cortex.domains.probe_section import ProbeCounts
 from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.reward_parts import RewardPart, signed_weights
 from cortex.evaluation.card_words import CardWords
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cortex.domains.audit_view import AuditView, Rebuilds
     from cortex.domains.endpoint import Endpoint
     from cortex.domains.outcome_reading import Outcomes
+    from cortex.domains.probe import Probe
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.chapter import Chapter
@@ -62,6 +64,7 @@ class Markets(DataConfig, Domain):
     measures: ClassVar[tuple[Measure, ...]] = MEASURES
     strata: ClassVar[Mapping[str, tuple[str, ...]]] = STRATA
     unwritten: ClassVar[tuple[str, ...]] = (*Domain.unwritten, "trading")
+    stated: ClassVar[str | None] = "p_up"
     outcome_time: ClassVar[str | None] = "outcome_time"
 
     _vocabulary: frozenset[str] = PrivateAttr(default=frozenset())
@@ -241,6 +244,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.market_chapters import market_chapters
 
         return market_chapters(self, study, train, test)
+
+    def probes(self, train: "pl.DataFrame", test: "pl.DataFrame", counts: ProbeCounts, seed: int) -> "list[Probe]":
+        from cortex.domains.markets.market_probes import market_probes
+
+        return market_probes(self, self.style, train, test, counts, seed)
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures

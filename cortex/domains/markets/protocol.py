@@ -25,11 +25,14 @@ LARGEST_PCT = 1_000_000
 
 ANSWER_KEYS = ("p_up", "direction", "return_pct", "interval_pct")
 
-_INSTRUCTIONS = """\
-You forecast the return of {subject}. Reason step by step inside <think> tags, \
-citing only numbers given here. Then answer with one JSON object inside <answer> tags, with these keys: \
+_FORM = """\
+Then answer with one JSON object inside <answer> tags, with these keys: \
 "p_up", the probability that the price rises (0 to 1{unchanged}); "direction", "up" or "down", whichever is likelier; \
 "return_pct", the expected return in percent; "interval_pct", the [low, high] of a 90% interval of that return."""
+
+_INSTRUCTIONS = """\
+You forecast the return of {subject}. Reason step by step inside <think> tags, \
+citing only numbers given here. {form}"""
 
 
 _SUBJECTS = {
@@ -64,8 +67,12 @@ class ProtocolError(ValueError):
 
 def instructions(config: DataConfig) -> str:
     """The question of a full prompt. Bars and fixings are often unchanged: the prompt then says how that counts."""
-    unchanged = "" if config.bar == DAY else ", no change counting as half a rise"
-    return _INSTRUCTIONS.format(subject=_SUBJECTS[config.bar.noun], unchanged=unchanged)
+    return _INSTRUCTIONS.format(subject=_SUBJECTS[config.bar.noun], form=answer_form(config))
+
+
+def answer_form(config: DataConfig) -> str:
+    """The part of the question that asks for an answer's form."""
+    return _FORM.format(unchanged="" if config.bar == DAY else ", no change counting as half a rise")
 
 
 def render_prompts(
