@@ -11,6 +11,7 @@ from cortex.text import harmless
 from cortex.variables.surroundings import ROOT, complete_environment
 from cortex.verbs import (
     audit_verb,
+    backtesting,
     beginning,
     benching,
     benchmark_verbs,
@@ -62,6 +63,7 @@ for verbs in (
     serving,
     watching,
     audit_verb,
+    backtesting,
     benchmark_verbs,
     releases,
     publishing_verbs,

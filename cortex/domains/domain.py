@@ -335,6 +335,21 @@ class Domain(Section, ABC):
         """
         return ()
 
+    def backtest(
+        self,
+        study: "Study",
+        train: "pl.DataFrame",
+        test: "pl.DataFrame",
+        terms: Mapping[str, float | bool],
+        tries: int,
+    ) -> "Chapter | None":
+        """An account, on paper, of acting on the judged answers to `test`; None where there is nothing to act on.
+
+        `terms` replace those of the domain's section, by their keys. `tries` is the number of models and settings that
+        looked at this test.
+        """
+        return None
+
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         """The domain's own figures on the page."""
         return ()

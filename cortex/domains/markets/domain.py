@@ -9,6 +9,7 @@ from pydantic import JsonValue, PrivateAttr, model_validator
 from cortex.domains.data_words import DataWords
 from cortex.domains.domain import Built, BuiltParts, Domain, Exemplars, OnProgress, Workspace
 from cortex.domains.label_finding import Finding
+from cortex.domains.markets.backtest.trading import Trading
 from cortex.domains.markets.config import (
     DataConfig,
     DuneConfig,
@@ -249,6 +250,20 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.market_probes import market_probes
 
         return market_probes(self, self.style, train, test, counts, seed)
+
+    def backtest(
+        self,
+        study: "Study",
+        train: "pl.DataFrame",
+        test: "pl.DataFrame",
+        terms: Mapping[str, float | bool],
+        tries: int,
+    ) -> "Chapter":
+        from cortex.domains.markets.backtest.backtest_chapter import backtest_chapter, terms_of
+
+        stated = self.trading.model_dump(exclude_unset=True) if self.trading else {}
+        changed = self.model_copy(update={"trading": Trading.model_validate({**stated, **terms})})
+        return backtest_chapter(study, train, test, terms_of(changed), tries=tries)
 
     def figures(self, evaluation: "Evaluation") -> "Iterable[Figure]":
         from cortex.domains.markets.plots import market_figures
