@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from cortex.evaluation.card_tables import escaped, score_table, table
 from cortex.evaluation.card_words import CardWords
-from cortex.evaluation.confidence import Interval
 from cortex.evaluation.copy_loss import copy_losses
 from cortex.evaluation.distillation_words import distillation_sentences
 from cortex.evaluation.record import Evaluation, label
@@ -104,22 +104,22 @@ def _sections(details: CardDetails, reports: Sequence[Report]) -> Iterable[str]:
         yield from _verdict(evaluation, _of(evaluation, reports, "{}: "))
     origin = f"tuned from {code(details.base_model)}" if details.base_model else "built from nothing"
     yield f"A language model, {origin}, that {' It '.join(words.what for _, words in reports)}"
-    yield _table(("Profile", ""), _escaped(details.profile))
+    yield table(("Profile", ""), escaped(details.profile))
     for evaluation, _ in reports:
         yield f"## Data{_of(evaluation, reports)}"
         yield from _data(evaluation)
     yield "## Training"
     stages = {stage.name: f"{stage.method}{_facts(stage.facts)}" for stage in details.training}
-    yield _table(("Stage", "What was done"), _escaped(stages))
+    yield table(("Stage", "What was done"), escaped(stages))
     for evaluation, _ in reports:
         yield f"## Scores{_of(evaluation, reports)}"
         blocks = "circular block bootstrap" if evaluation.data.times else "bootstrap"
         yield f"On the test split, with 95% intervals ({blocks} over {markdown(evaluation.words.clusters)})."
-        yield _scores(evaluation)
+        yield score_table(evaluation)
         yield from distillation_sentences(evaluation, markdown)
     if details.folders:
         yield "## Weights"
-        yield _table(("Folder", "What it is"), _weights(details.folders, reports))
+        yield table(("Folder", "What it is"), _weights(details.folders, reports))
     yield "## Limits"
     limits = dict.fromkeys(limit for _, words in reports for limit in words.limits)
     yield "\n".join(f"- {limit}" for limit in (*limits, *LIMITS))
@@ -127,7 +127,7 @@ def _sections(details: CardDetails, reports: Sequence[Report]) -> Iterable[str]:
     yield code(details.license) + (f", and the terms of {code(details.base_model)}." if details.base_model else ".")
     yield from details.notices  # word for word, and no text of others: they are the kit's own
     yield "## Provenance"
-    yield _table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
+    yield table(("Of", "Hash"), ((markdown(name), code(digest)) for name, digest in details.provenance.items()))
 
 
 def _of(evaluation: Evaluation, reports: Sequence[Report], form: str = " of {}") -> str:
@@ -156,7 +156,7 @@ def _data(evaluation: Evaluation) -> Iterable[str]:
         **data.period,
         **data.facts,
     }
-    yield _table(("Data", ""), _escaped(facts))
+    yield table(("Data", ""), escaped(facts))
 
 
 def _weights(folders: Mapping[str, str], reports: Sequence[Report]) -> Iterable[tuple[str, str]]:
@@ -173,40 +173,5 @@ def _weights(folders: Mapping[str, str], reports: Sequence[Report]) -> Iterable[
         yield code(name), markdown(f"{what}{far}{''.join(scored)}")
 
 
-def _scores(evaluation: Evaluation) -> str:
-    columns = [column for column in evaluation.columns if column.on_card]
-    words = evaluation.words
-    header = ("Model or baseline", words.skill, words.loss, *(column.title for column in columns), "Valid")
-    rows: list[tuple[str, ...]] = []
-    for name, item in evaluation.contenders.items():
-        row = (
-            _cell(item.skill, item.intervals.get("skill"), "+z.3f"),
-            _cell(item.loss, item.intervals.get("loss"), ".3f"),
-            *(_cell(item.measures[one.name], item.intervals.get(one.name), one.form) for one in columns),
-            f"{item.valid_share:.1%}",
-        )
-        emphasis = "**" if name == evaluation.verdict.model else ""
-        rows.append((f"{emphasis}{markdown(label(name))}{emphasis}", *row))
-    return _table(tuple(markdown(title) for title in header), rows)
-
-
-def _cell(value: float, interval: Interval | None, form: str) -> str:
-    return f"{value:{form}}{_span(interval, form) if interval else ''}"
-
-
-def _span(interval: Interval, form: str) -> str:
-    return f" ({interval.low:{form}} to {interval.high:{form}})"
-
-
 def _facts(facts: Mapping[str, str | int | float]) -> str:
     return "".join(f"; {name} {value}" for name, value in facts.items())
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Cells are Markdown already."""
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escaped(rows: Mapping[str, str | int | float]) -> Iterable[tuple[str, str]]:
-    return ((markdown(name), markdown(value)) for name, value in rows.items())

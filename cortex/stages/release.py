@@ -10,16 +10,15 @@ from cortex.bases.base_pin import find_pin
 from cortex.bases.licences import notices_of
 from cortex.domains.dataset_card import CARD, RELEASED_CARD
 from cortex.domains.domain import DESCRIPTION
-from cortex.evaluation.card import CardDetails, TrainingStage, model_card
+from cortex.evaluation.card import CardDetails, model_card
 from cortex.evaluation.card_words import CardWords
 from cortex.evaluation.record import HTML_NAME, JSON_NAME, Evaluation
 from cortex.limits import EVALUATION_BYTES, read_file
 from cortex.models.copies import SUMMARY
-from cortex.profiles.profile import Profile
-from cortex.profiles.trainer_sections import Optimization
 from cortex.runs.context import RunContext
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import STAGES, models
+from cortex.runs.training_facts import training_stage
 from cortex.stages.released import log_copy_losses, released_folders
 
 
@@ -87,7 +86,7 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
             else "CPU",
             "seed": profile.seed,
         },
-        training=[_training(profile, stage) for stage in models(profile)],
+        training=[training_stage(profile, stage) for stage in models(profile)],
         folders=folders,
         provenance={"code": provenance["code"], "profile": provenance["profile"], **_of_base(provenance), **hashes},
     )
@@ -107,16 +106,3 @@ def _of_base(provenance: dict[str, Any]) -> dict[str, str]:
         return {}
     revision = {"base revision": base["revision"]} if base["revision"] else {}
     return {**revision, "base manifest": base["manifest"]}
-
-
-def _training(profile: Profile, stage: str) -> TrainingStage:
-    section: Optimization = getattr(profile, stage)
-    method = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on judged answers"}[
-        stage
-    ]
-    facts = {
-        "steps": section.max_steps,
-        "learning rate": section.learning_rate,
-        "batch": section.micro_batch_size * section.gradient_accumulation * profile.hardware.gpus,
-    }
-    return TrainingStage(name=stage, method=method, facts=facts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cortex.errors import RefusedError, UsageError
-from cortex.verbs.options import Run
+from cortex.verbs.options import Run, read_path
 from cortex.verbs.releases import SignedBy, trust_of
 
 if TYPE_CHECKING:
@@ -87,3 +87,27 @@ def _verified_release(run: str, store: "Store", settings: "Settings", key: Path 
     trust = trust_of(settings, key)
     trust.require(run, trust.signer(manifest, read_signature(receipt.path)))
     return receipt.path, manifest
+
+
+@app.command()
+def whitepaper(
+    run_id: Run,
+    to: Annotated[
+        Path | None, typer.Option("--to", parser=read_path, metavar="PATH", help="A file. Default: print it.")
+    ] = None,
+) -> None:
+    """Write a page on a finished run from its own record: method, data, training, verdict, cost, limits, lineage."""
+    from cortex.artifacts.open_store import open_store
+    from cortex.fleet.publish.paper_record import read_record
+    from cortex.fleet.publish.whitepaper import whitepaper as write
+    from cortex.settings import Settings
+
+    text = write(read_record(open_store(Settings().bucket_url), run_id))
+    if to is None:
+        print(text, end="")
+        return
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{to} cannot be written: {error.strerror}") from error
+    print(f"{to}: written")

@@ -1,0 +1,18 @@
+"""One stage of training in words and figures, from its profile."""
+
+from cortex.evaluation.card import TrainingStage
+from cortex.profiles.profile import Profile
+from cortex.profiles.trainer_sections import Optimization
+
+_METHODS = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on judged answers"}
+
+
+def training_stage(profile: Profile, stage: str) -> TrainingStage:
+    """The method and the key figures of a training stage, as cards and whitepapers name them."""
+    section: Optimization = getattr(profile, stage)
+    facts: dict[str, str | int | float] = {
+        "steps": section.max_steps,
+        "learning rate": section.learning_rate,
+        "batch": section.micro_batch_size * section.gradient_accumulation * profile.hardware.gpus,
+    }
+    return TrainingStage(name=stage, method=_METHODS[stage], facts=facts)
