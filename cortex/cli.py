@@ -34,6 +34,7 @@ from cortex.verbs import (
     reporting,
     reviewing,
     route_verbs,
+    rubric_verbs,
     server,
     serving,
     teachers,
@@ -81,6 +82,7 @@ app.add_typer(domains.app, name="domain")
 app.add_typer(feedback_verbs.app, name="feedback")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(route_verbs.app, name="route")
+app.add_typer(rubric_verbs.app, name="rubric")
 app.add_typer(server.app, name="server")
 app.add_typer(teachers.app, name="teach")
 

@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     against_api_key: Secret = Field(default=SecretStr("none"))
     """The key sent to each endpoint of their `--against`."""
 
+    judge_api_key: Secret = Field(default=SecretStr("none"))
+    """The key sent to the judge of `cortex rubric`."""
+
     flipside_api_key: Secret | None = None
     """Flipside's key, for profiles whose data come from there."""
 

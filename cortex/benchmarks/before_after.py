@@ -109,14 +109,14 @@ def paired_interval(after: Floats, before: Floats, level: float) -> Interval:
 def _result(name: str, after: SuiteAnswers, before: SuiteAnswers | None, level: float, seed: int) -> SuiteResult:
     clusters = Clusters.read(after.frame(), after.span)
     scores = _scores(after)
-    drawn = _draw(clusters, seed)
+    drawn = draw_questions(clusters, seed)
     given = SuiteResult(suite=name, questions=len(scores), clusters=len(clusters), after=_score(scores, drawn))
     if before is None:
         return given
-    _check_same(name, after, before)
+    check_same(name, after, before)
     others = _scores(before)
     difference = float((scores - others).mean())
-    interval = _difference_interval(scores, others, drawn, level) if drawn else None
+    interval = difference_interval(scores, others, drawn, level) if drawn else None
     return given.model_copy(
         update={
             "before": _score(others, drawn),
@@ -127,7 +127,7 @@ def _result(name: str, after: SuiteAnswers, before: SuiteAnswers | None, level: 
     )
 
 
-def _draw(clusters: Clusters, seed: int) -> Resamples | None:
+def draw_questions(clusters: Clusters, seed: int) -> Resamples | None:
     """Resamples of the questions; None where they are too few to say anything."""
     if len(clusters) < MINIMUM_CLUSTERS:
         return None
@@ -144,7 +144,7 @@ def _score(scores: Floats, drawn: Resamples | None) -> SuiteScore:
     return SuiteScore(score=mean, interval=drawn and drawn.interval(mean, drawn.means(scores), (0.0, 1.0)))
 
 
-def _difference_interval(after: Floats, before: Floats, drawn: Resamples, level: float) -> Interval:
+def difference_interval(after: Floats, before: Floats, drawn: Resamples, level: float) -> Interval:
     """The interval of a difference: of scores that are 0 or 1 the wider of the clusters' and the paired shares'."""
     change = after - before
     sampled = drawn.interval(float(change.mean()), drawn.means(change), (-1.0, 1.0), level=level)
@@ -160,7 +160,12 @@ def _change(interval: Interval | None) -> Change:
     return "better" if interval.low > 0 else "worse" if interval.high < 0 else "undecided"
 
 
-def _check_same(name: str, after: SuiteAnswers, before: SuiteAnswers) -> None:
+def check_same(name: str, after: SuiteAnswers, before: SuiteAnswers) -> None:
+    """Refuse to compare answers to different questions.
+
+    Raises:
+        DataError: the questions are not the same ones, in the same order.
+    """
     asked, others = ([one.id for one in suite.answers] for suite in (after, before))
     if asked != others:
         common = len(set(asked) & set(others))
