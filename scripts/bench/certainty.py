@@ -32,7 +32,7 @@ from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Grades
 from cortex.evaluation.study import Study
 from cortex.settings import Settings
-from tests.domains.markets.certainty.planted_market import SITUATIONS, Draw, make_bench, nothing
+from tests.domains.markets.certainty.planted_market import SITUATIONS, Draw, make_bench, nothing, nothing_overlapping
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data" / "market" / "daily_ohlc.parquet"
 GATES = (*INTERVAL_GATES, *KEEPING_GATES)
@@ -57,12 +57,17 @@ def planted(seeds: int) -> None:
 
 
 def nothing_planted(seeds: int) -> None:
-    for skill in (0.0, 0.1):
+    situations = {
+        "no skill": lambda seed: nothing(Draw(seed, dates=150)),
+        "equal skill": lambda seed: nothing(Draw(seed, dates=150), 0.1),
+        "overlapping outcomes": lambda seed: nothing_overlapping(Draw(seed, dates=260)),
+    }
+    for name, situation in situations.items():
         called = 0
         for seed in range(seeds):
-            case = nothing(Draw(seed, dates=150), skill)["model"]
+            case = situation(seed)["model"]
             called += any(each.buys for each in find_all([case], make_bench(case.market)))
-        print(f"skill {skill}: a gate is called good in {called} of {seeds} seeds", flush=True)
+        print(f"{name}: a gate is called good in {called} of {seeds} seeds", flush=True)
 
 
 def real(data: Path, symbols: int, horizon: int) -> None:

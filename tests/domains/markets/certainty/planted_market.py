@@ -1,6 +1,7 @@
 """Markets in which it is planted where a model fails, for the tests of gates."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def make_cases(
 
 
 def make_bench(market: Market, resamples: int = 300) -> Bench:
-    clusters = make_clusters(int(market.date.max()) + 1, SYMBOLS)
+    clusters = make_clusters(int(market.date.max()) + 1, SYMBOLS, span=market.span)
     study = Study({}, (), "", clusters, Resamples.draw(clusters, resamples=resamples), 0)
     return Bench.of(study, market)
 
@@ -177,6 +178,20 @@ def nothing(draw: Draw, skill: float = 0.0) -> dict[str, Case]:
     }
     expected = 0.003 * draw.rng.normal(size=draw.n)
     return make_cases(make_market(draw, outcome, features), chosen, expected, 1.645 * SIZE * spread)
+
+
+def nothing_overlapping(draw: Draw, horizon: int = 5) -> dict[str, Case]:
+    """Forecasts that know nothing and hardly change, of returns over several dates that symbols have in common."""
+    shape = (draw.dates + horizon, SYMBOLS)
+    moves = 0.7 * (draw.rng.normal(size=(shape[0], 1)) + draw.rng.normal(size=shape))
+    path = np.vstack([np.zeros((1, SYMBOLS)), moves.cumsum(axis=0)]) * SIZE
+    outcome = (path[horizon:][: draw.dates] - path[: draw.dates]).ravel()
+    drift = draw.rng.normal(size=(4, draw.dates, SYMBOLS)).cumsum(axis=1).reshape(4, -1)
+    market = make_market(draw, outcome, {"vol": drift[3], "mom7": draw.rng.normal(size=draw.n)})
+    known_at = market.at + horizon * DAY
+    market = replace(market, known_at=known_at, span=horizon, steps=walk(market.at, known_at))
+    chosen = {name: 0.5 + 0.1 * np.sign(side) for name, side in zip(("model", "b", "c"), drift[:3], strict=True)}
+    return make_cases(market, chosen, width=1.645 * SIZE * np.sqrt(0.98 * horizon))
 
 
 SITUATIONS: dict[str, Callable[[Draw], dict[str, Case]]] = {
