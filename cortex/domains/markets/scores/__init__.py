@@ -1,0 +1,1 @@
+"""Chapters on forecasts of a market: intervals, calibration, abstention, symbols and regimes."""
