@@ -78,7 +78,7 @@ def evaluation_html(
 def verdict_html(verdict: Verdict, level: int = 1) -> Iterable[str]:
     """The lines of a verdict, below a heading of this level."""
     yield f"<h{level}>Evaluation of the model “{html_text(label(verdict.model))}”</h{level}>"
-    yield f'<section class="verdict{" shown" if verdict.skill_shown else ""}">'
+    yield f'<section class="verdict {verdict.outcome.replace(" ", "-")}">'
     yield f"<strong>{html_text(verdict.headline.capitalize())}</strong>"
     yield f"<p>{html_text(verdict.reason)}</p><p>{html_text(verdict.comparison)}</p></section>"
 

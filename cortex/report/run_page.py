@@ -8,6 +8,7 @@ import polars as pl
 from cortex.evaluation.page import evaluation_html, verdict_html
 from cortex.evaluation.page_chapters import chapter_id
 from cortex.evaluation.page_frame import html_page, page_style
+from cortex.evaluation.record import Evaluation
 from cortex.report.gathered_run import GatheredRun
 from cortex.report.money_section import money_html
 from cortex.report.origin_section import data_html, lineage_html
@@ -82,12 +83,20 @@ def _verdicts(run: GatheredRun) -> Iterable[str]:
         if len(run.evaluations) > 1:
             yield f"<h2>{html_text(name)}</h2>"
         yield from verdict_html(evaluation.verdict, 3 if len(run.evaluations) > 1 else 2)
-        data = evaluation.data
-        period = "".join(f" {title.lower()} {value};" for title, value in data.period.items())
-        yield f'<p class="note">It rests on {data.test_examples:,} test examples of {data.clusters:,} '
-        yield f"{html_text(evaluation.words.clusters)};{html_text(period)} {data.resamples:,} resamples; source: "
-        yield f"{html_text(data.source)}.</p>"
+        yield f'<p class="note">{html_text(_grounds(evaluation))}</p>'
     yield "</div>"
+
+
+def _grounds(evaluation: Evaluation) -> str:
+    """The evidence that a verdict rests on, and what it could show at all, in words."""
+    data, words, verdict = evaluation.data, evaluation.words, evaluation.verdict
+    period = "".join(f" {title.lower()} {value};" for title, value in data.period.items())
+    known = f" {verdict.tries.words}" if verdict.tries.words else " No other model is known to have been judged by it."
+    return (
+        f"It rests on {data.test_examples:,} test examples of {data.clusters:,} {words.clusters};{period} "
+        f"{data.resamples:,} resamples; source: {data.source}. Such a test shows a true {words.skill} of "
+        f"{verdict.least_skill:.3f} four times in five.{known}"
+    )
 
 
 def _evaluations(run: GatheredRun) -> Iterable[str]:
