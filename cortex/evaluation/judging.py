@@ -101,7 +101,7 @@ def evaluate(
         models={name: evaluated[name] for name in models},
         baselines={name: evaluated[name] for name in baselines},
         comparisons=comparisons,
-        chapters=chapters(Study(everyone, tuple(models), judged, clusters, drawn, seed)),
+        chapters=chapters(Study(everyone, tuple(models), judged, clusters, drawn, seed, tries.models)),
         samples=list(samples),
         derived=list(derived),
     )

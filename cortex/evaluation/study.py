@@ -21,6 +21,8 @@ class Study:
     resamples: Resamples
     """Resamples of the clusters, for intervals that are paired with all others of the evaluation."""
     seed: int
+    tries: int = 1
+    """Different models that the test set has judged, this evaluation's among them."""
 
     @property
     def baselines(self) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def read_study(store: Store, run: str, domain: str | None, cache: Path) -> Studi
         clusters,
         Resamples.draw(clusters, resamples=summary.resamples, seed=summary.seed),
         summary.seed,
+        judged.evaluation.verdict.tries.models,
     )
     return StudiedRun(judged, study, train, test)
 

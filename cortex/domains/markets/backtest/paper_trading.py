@@ -85,7 +85,7 @@ def run_backtest(study: Study, train: pl.DataFrame, test: pl.DataFrame, terms: T
 
     Args:
         test: The examples, in the order of the study's grades.
-        tries: Models and settings that looked at this test; at least those of the study.
+        tries: Models and settings that looked at this test; at least those that the study knows of.
     """
     grid = Grid.read(study.clusters, test)
     training = place_training(train, grid.symbols)
@@ -117,7 +117,9 @@ def run_backtest(study: Study, train: pl.DataFrame, test: pl.DataFrame, terms: T
         routed=bookkeeper.routed(routing, best) if routing else {},
         best_asset=grid.symbols[best],
         unsolved=routing.unsolved if routing else 0,
-        deflated={name: deflate(excess[name], tried, tries=tries, bets=bets) for name in study.models},
+        deflated={
+            name: deflate(excess[name], tried, tries=max(tries, study.tries), bets=bets) for name in study.models
+        },
         overfitting=overfitting_probability(
             np.stack([each for name, each in excess.items() if name != TRUTH]), grid.span
         ),

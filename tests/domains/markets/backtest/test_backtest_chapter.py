@@ -1,5 +1,7 @@
 """The backtest of whole studies: planted skill pays, noise does not, and the chapter says which."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,8 @@ def test_tries_raise_the_hurdle_and_the_page_shows_every_contender() -> None:
     alone, often = chapter_of(market, market.odds), chapter_of(market, market.odds, tries=100)
     assert not any("tries" in sentence for sentence in alone.sentences)
     assert any("The best of 100 tries without skill" in sentence for sentence in often.sentences)
+    judged_before = replace(market.study({"grpo": market.odds}, "grpo"), tries=100)
+    assert backtest_chapter(judged_before, market.train, market.test, TERMS) == often
     rows = [row.name for row in alone.tables[0].rows]
     assert rows == ["grpo", "base_rate", EQUAL_WEIGHT, BUY_AND_HOLD, CASH]
     page = "\n".join(chapter_html(alone, "backtest"))
