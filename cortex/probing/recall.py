@@ -88,7 +88,8 @@ def _saved(losses: Floats) -> Floats:
     """
     count = len(losses)
     centred = losses.mean(axis=1) + losses.mean(axis=0) - losses.mean() - np.diag(losses)
-    return centred * count / (count - 1)
+    # Of replies that are all alike, sums leave a rest of 1e-16, whose interval would lie above zero.
+    return np.round(centred * count / (count - 1), 12)
 
 
 def _others(losses: Floats) -> Floats:

@@ -56,8 +56,8 @@ def references(style: str) -> tuple[Clusters, list[Graded]]:
     return Clusters.read(test, domain.span(test)), domain.baselines(train, test)[domain.scale.reference]
 
 
-def lens() -> Lens:
-    domain, train, test = market()
+def lens(style: str = "full") -> Lens:
+    domain, train, test = market(style)
     return Lens(domain, Clustered(domain, pl.concat([train, test.select(train.columns)]), resamples=200, seed=0))
 
 

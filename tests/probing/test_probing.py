@@ -205,6 +205,13 @@ def test_guesses_by_date_are_seldom_called_recall() -> None:
     assert called <= 3  # binomial: 4 or more of 20 at 2.5% each has a probability of 0.1%
 
 
+def test_a_model_that_always_says_the_same_recalls_nothing() -> None:
+    domain, train, test = market()
+    probes = [p for p in domain.probes(train, test, ProbeCounts(recalled=45), 0) if p.variant == NAMED]
+    found = Recall.of([(probe, reply(0.73)) for probe in probes], lens())
+    assert found.saved.value == 0 and not found.is_known
+
+
 def replace_counts(counts: ProbeCounts, **changed: int) -> ProbeCounts:
     return counts.model_copy(update=changed)
 
