@@ -22,11 +22,13 @@ from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.questions import QUESTIONS, Judged, questions_table
 from cortex.evaluation.record import Sample
 from cortex.evaluation.transcripts import TRANSCRIPTS, transcripts_table
+from cortex.evaluation.tries import Tries
 from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import Request, sample_requests
 from cortex.probing.chapters import Probed, with_chapters
 from cortex.runs.context import RunContext
+from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
 from cortex.stages.distilled import Distilled, read_distilled
@@ -103,8 +105,9 @@ def _judge(
     profile, domain = context.profile, context.profile.domain.parts()[name]
     data = context.artifact("data").path
     train = read_split(data, "train", narrow=partial(profile.domain.rows_of, name))
-    description = describe_part(read_description(data), name)
     examples = list(read_rows(test))
+    last = models(profile)[-1]
+    tries = _enter_look(context, name, answers[last])
     graded = {
         name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()
     }
@@ -113,26 +116,21 @@ def _judge(
         graded,
         baselines,
         Clusters.read(test, domain.span(test)),
-        judged=models(profile)[-1],
+        judged=last,
         scale=domain.scale,
         measures=domain.measures,
-        origin=Origin(
-            domain=name,
-            source=str(description["source"]["name"]),
-            simulated=bool(description["simulated"]),
-            train_examples=len(train),
-            facts=domain.facts(train, test) | mix_facts(read_description(data), name) | audit_facts(data, name),
-        ),
+        origin=_origin(domain, name, data, train, test),
         details=domain.details,
         groups=domain.groups,
         chapters=with_chapters(partial(domain.chapters, train=train, test=test), probed),
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
+        tries=tries,
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
     if distilled:
-        found = distilled.judge(domain, models(profile)[-1], graded, baselines[domain.scale.reference])
+        found = distilled.judge(domain, last, graded, baselines[domain.scale.reference])
         evaluation = evaluation.model_copy(update={"distillation": found})
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
     judged = {
@@ -148,6 +146,24 @@ def _judge(
     asked = [(example.text, domain.truth_words(example)) for example in examples]
     transcripts_table(questions, asked, answers).write_parquet(folder / TRANSCRIPTS)
     log_copy_losses(evaluation)
+
+
+def _origin(domain: Domain, name: str, data: Path, train: pl.DataFrame, test: pl.DataFrame) -> Origin:
+    described = read_description(data)
+    part = describe_part(described, name)
+    return Origin(
+        domain=name,
+        source=str(part["source"]["name"]),
+        simulated=bool(part["simulated"]),
+        train_examples=len(train),
+        facts=domain.facts(train, test) | mix_facts(described, name) | audit_facts(data, name),
+    )
+
+
+def _enter_look(context: RunContext, name: str, answers: Sequence[str]) -> Tries:
+    """Count this look at a domain's test split, before anything is graded: whatever becomes of it, it was one."""
+    whole = read_split(context.artifact("data").path, "test", narrow=partial(context.profile.domain.rows_of, name))
+    return enter_look(context.store, context.run, identify_test_set(whole), answers, context.lease.check)
 
 
 def _held_back(
