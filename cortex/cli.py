@@ -37,6 +37,7 @@ from cortex.verbs import (
     rubric_verbs,
     server,
     serving,
+    signing_verbs,
     teachers,
     watching,
 )
@@ -67,6 +68,7 @@ for verbs in (
     backtesting,
     benchmark_verbs,
     releases,
+    signing_verbs,
     publishing_verbs,
     reporting,
     gateways,
