@@ -15,12 +15,15 @@ from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.mix_words import mix_facts
 from cortex.domains.question import Example
+from cortex.evaluation.chapter import Chapter
 from cortex.evaluation.clusters import Clusters
+from cortex.evaluation.forward_folds import Folds, walk_forward
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Grades
 from cortex.evaluation.judging import Origin, evaluate, write_report
 from cortex.evaluation.questions import QUESTIONS, Judged, questions_table
 from cortex.evaluation.record import Sample
+from cortex.evaluation.study import Study
 from cortex.evaluation.transcripts import TRANSCRIPTS, transcripts_table
 from cortex.evaluation.tries import Tries
 from cortex.models.copies import sampled_copies
@@ -146,6 +149,12 @@ def _judge(
     asked = [(example.text, domain.truth_words(example)) for example in examples]
     transcripts_table(questions, asked, answers).write_parquet(folder / TRANSCRIPTS)
     log_copy_losses(evaluation)
+
+
+def _chapters(domain: Domain, train: pl.DataFrame, test: pl.DataFrame, study: Study) -> list[Chapter]:
+    """The general analyses, then the domain's own."""
+    walked = walk_forward(study, train, test, domain.baselines, domain.scale, domain.outcome_time, Folds())
+    return [*([walked] if walked else []), *domain.chapters(study, train, test)]
 
 
 def _origin(domain: Domain, name: str, data: Path, train: pl.DataFrame, test: pl.DataFrame) -> Origin:
