@@ -102,7 +102,7 @@ def _classifiers(train: pl.DataFrame, test: pl.DataFrame) -> dict[str, list[Grad
         ("forest", RandomForestClassifier(200, min_samples_leaf=100, n_jobs=1, random_state=0)),
     ):
         model.fit(train.select(features).to_numpy(), outcome > 0)
-        p = model.predict_proba(test.select(features).to_numpy())[:, 1]
+        p = np.asarray(model.predict_proba(test.select(features).to_numpy()))[:, 1]
         expected = (2 * p - 1) * size
         ends = np.minimum(low, expected), np.maximum(high, expected)
         found[name] = Forecasts(p, expected, *ends).graded(test["outcome"].to_numpy())

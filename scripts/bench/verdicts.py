@@ -73,8 +73,11 @@ NULLS = (
     Case("40 correlated symbols, overlap of 7, drift, clusters", 350, 40, 7, 0.5, drift=0.1, garch=True),
 )
 SIGNALS = (
-    *(Case(f"plain, {signal}", persistence=0.0, signal=signal) for signal in (0.1, 0.2, 0.25, 0.3, 0.6)),
-    *(Case(f"volatility in clusters, {signal}", persistence=0.0, garch=True, signal=signal) for signal in (0.2, 0.3)),
+    *(Case(f"plain, {signal}", persistence=0.0, signal=signal) for signal in (0.1, 0.2, 0.25, 0.3, 0.5, 0.6)),
+    *(
+        Case(f"volatility in clusters, {signal}", persistence=0.0, garch=True, signal=signal)
+        for signal in (0.2, 0.3, 0.5)
+    ),
     *(Case(f"40 correlated symbols, {signal}", 250, 40, common=0.5, signal=signal) for signal in (0.03, 0.06, 0.1)),
     *(Case(f"overlap of 7, {signal}", 350, 5, 7, 0.5, signal=signal) for signal in (0.1, 0.2, 0.3)),
 )

@@ -33,7 +33,8 @@ def market(style: str = "full") -> tuple[Markets, pl.DataFrame, pl.DataFrame]:
     """A domain with its training and test examples."""
     domain = Markets.model_validate({"style": style, "source": SimulatorConfig(chains=3, days=400)})
     examples = domain.build(0, Settings()).examples
-    return domain, *(examples.filter(pl.col("split") == split) for split in ("train", "test"))
+    train, test = (examples.filter(pl.col("split") == split) for split in ("train", "test"))
+    return domain, train, test
 
 
 def reply(p_up: float, reasoning: str = "nothing to go by") -> str:

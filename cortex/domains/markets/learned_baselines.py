@@ -78,7 +78,7 @@ def gradient_boosting(train: pl.DataFrame, test: pl.DataFrame, features: Sequenc
             learning_rate=STEP,
             max_leaf_nodes=LEAVES,
             min_samples_leaf=LEAST_IN_LEAF,
-            early_stopping=False,
+            early_stopping=False,  # pyright: ignore[reportArgumentType]  # its stub knows the default's type alone
         )
         .fit(x, outcome)
         .predict(x_test)
@@ -119,7 +119,7 @@ def _classifier(trees: int) -> HistGradientBoostingClassifier:
         learning_rate=STEP,
         max_leaf_nodes=LEAVES,
         min_samples_leaf=LEAST_IN_LEAF,
-        early_stopping=False,
+        early_stopping=False,  # pyright: ignore[reportArgumentType]  # its stub knows the default's type alone
     )
 
 

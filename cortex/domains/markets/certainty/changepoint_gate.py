@@ -39,7 +39,8 @@ def find_segments(values: Floats) -> list[int]:
 
     with refusing_warnings("ruptures"):
         model = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(values[:, np.newaxis] / spread)
-        return [int(end) for end in model.predict(pen=PENALTY * math.log(len(values)))]
+        ends: list[int] = model.predict(pen=PENALTY * math.log(len(values)))  # pyright: ignore[reportAssignmentType]
+        return [int(end) for end in ends]
 
 
 def noise(values: Floats) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from cortex.domains.markets.certainty.certainty_case import Case
@@ -42,7 +43,7 @@ def find_all(cases: Sequence[Case], bench: Bench) -> list[GateFinding]:
     """Judge every gate on every case, and correct their p values together."""
     found = [finding for case in cases for finding in _of_case(case, bench)]
     chances = [finding.saving.chance for finding in found if finding.saving is not None]
-    adjusted = iter(multipletests(chances, method="holm")[1].tolist() if chances else [])
+    adjusted = iter(np.asarray(multipletests(chances, method="holm")[1]).tolist() if chances else [])
     return [replace(each, adjusted=next(adjusted)) if each.saving is not None else each for each in found]
 
 

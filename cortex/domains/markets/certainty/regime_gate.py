@@ -68,7 +68,7 @@ def _fit(trained: Floats, seed: int) -> GaussianHMM:
 
 def _forward(model: GaussianHMM, dates: Floats) -> Rows:
     """The forward pass of the filter: the state that is likeliest after each date, and no later one."""
-    variances = np.array([np.diag(each) for each in model.covars_])
+    variances = np.array([np.diag(each) for each in np.asarray(model.covars_)])
     gaps = (dates[:, np.newaxis] - model.means_) ** 2 / variances
     log = -0.5 * (gaps + np.log(2 * np.pi * variances)).sum(axis=2)
     belief, found = model.get_stationary_distribution(), np.zeros(len(dates), dtype=np.intp)

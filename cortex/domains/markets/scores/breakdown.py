@@ -101,8 +101,8 @@ def _holm(parts: list[Part]) -> dict[str, float]:
     tested = {part.name: part.p for part in parts if part.p is not None}
     if not tested:
         return {}
-    values = multipletests(list(tested.values()), method="holm")[1]
-    return dict(zip(tested, map(float, values), strict=True))
+    values = np.asarray(multipletests(list(tested.values()), method="holm")[1])
+    return dict(zip(tested, values.tolist(), strict=True))
 
 
 def _row(study: Study, part: Part, corrected: dict[str, float]) -> Row:
