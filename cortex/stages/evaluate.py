@@ -125,7 +125,7 @@ def _judge(
         origin=_origin(domain, name, data, train, test),
         details=domain.details,
         groups=domain.groups,
-        chapters=with_chapters(partial(domain.chapters, train=train, test=test), probed),
+        chapters=with_chapters(partial(chapters, domain, train, test), probed),
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         tries=tries,
@@ -151,7 +151,7 @@ def _judge(
     log_copy_losses(evaluation)
 
 
-def _chapters(domain: Domain, train: pl.DataFrame, test: pl.DataFrame, study: Study) -> list[Chapter]:
+def chapters(domain: Domain, train: pl.DataFrame, test: pl.DataFrame, study: Study) -> list[Chapter]:
     """The general analyses, then the domain's own."""
     walked = walk_forward(study, train, test, domain.baselines, domain.scale, domain.outcome_time, Folds())
     return [*([walked] if walked else []), *domain.chapters(study, train, test)]

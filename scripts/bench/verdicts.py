@@ -4,8 +4,8 @@ Each case draws forecasts and outcomes with a planted skill, many times. Without
 skill, the share that is shown is set beside the power that theory allows, from the long-run variance of the paired
 difference; and each time, the interval either holds the true skill or does not.
 
-    python scripts/bench/verdicts.py                  # all cases, 400 seeds: ten minutes
-    python scripts/bench/verdicts.py --seeds 100 --case plain
+    python -m scripts.bench.verdicts                  # all cases, 400 seeds: ten minutes
+    python -m scripts.bench.verdicts --seeds 100 --case plain
 """
 
 import argparse

@@ -111,6 +111,20 @@ def test_the_release_is_complete_and_loads_in_plain_transformers(run: Run, share
 
 
 @pytest.mark.timed
+def test_the_judged_answers_are_analysed_and_one_page_shows_the_whole_run(run: Run, shared_home: Home) -> None:
+    judged = json.loads(Path(run(0)["release"], "evaluation.json").read_text(encoding="utf-8"))
+    chapters = {chapter["name"]: chapter for chapter in judged["chapters"]}
+    assert chapters.keys() >= {"walk-forward", "intervals", "calibration", "abstention", "certainty", "backtest"}
+    assert len(chapters["walk-forward"]["tables"][0]["rows"]) >= 5
+    assert judged["verdict"]["outcome"] == "shown" and judged["verdict"]["tries"] == {"models": 1, "runs": 1}
+    found = shared_home.cortex("report", run(0)["run"])
+    assert found.returncode == 0, found.stderr
+    page = (shared_home.folder / "reports" / run(0)["run"] / "report.html").read_text(encoding="utf-8")
+    assert all(f"{chapter['title']}</h2>" in page for chapter in judged["chapters"])
+    assert len(page.encode()) < 2_000_000
+
+
+@pytest.mark.timed
 def test_a_damaged_release_is_found(run: Run, shared_home: Home, tmp_path: Path) -> None:
     copy = tmp_path / "release"
     subprocess.run(["cp", "-r", run(0)["release"], copy], check=True)
