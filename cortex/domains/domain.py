@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.audit_view import AuditView, Rebuilds
+    from cortex.domains.debate import Debate
     from cortex.domains.pull_report import PullReport
     from cortex.evaluation.bootstrap import Resamples
     from cortex.evaluation.chapter import Chapter
@@ -334,6 +335,10 @@ class Domain(Section, ABC):
         By default none: a domain's model is then asked the same questions repeatedly, if at all.
         """
         return ()
+
+    def debate(self) -> "Debate | None":
+        """The roles in which a model can debate about a question before it answers; None where there are none."""
+        return None
 
     def backtest(
         self,

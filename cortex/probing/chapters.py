@@ -46,6 +46,8 @@ class Probed:
         return [chapter for chapter in found if chapter is not None]
 
 
-def with_chapters(own: Callable[[Study], list[Chapter]], probed: Probed | None) -> Callable[[Study], list[Chapter]]:
-    """A domain's own chapters, and those of its probes behind them."""
-    return lambda study: [*own(study), *(probed.chapters(study) if probed else ())]
+def with_chapters(
+    own: Callable[[Study], list[Chapter]], probed: Probed | None, debated: Callable[[Study], list[Chapter]]
+) -> Callable[[Study], list[Chapter]]:
+    """A domain's own chapters, and behind them those of its probes and of its debates."""
+    return lambda study: [*own(study), *(probed.chapters(study) if probed else ()), *debated(study)]

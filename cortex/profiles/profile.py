@@ -76,6 +76,13 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _has_a_debate(self) -> Self:
+        parts = self.domain.parts()
+        if self.evaluate.debate and not any(domain.debate() for domain in parts.values()):
+            raise ValueError(f"evaluate.debate: domain {', '.join(parts)} offers no debate: leave the key out")
+        return self
+
+    @model_validator(mode="after")
     def _prompt_to_send(self) -> Self:
         prompt = self.teacher.prompt
         if prompt is None:

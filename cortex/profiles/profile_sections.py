@@ -91,6 +91,14 @@ class Evaluate(Section):
     """Further questions to the model that the verdict is about, for chapters of the evaluation. Default: none."""
     cutoff: date | None = None
     """The last day of what the base was trained on, as its maker states it: scores are split there."""
+    debate: bool = False
+    """Judge debates of the model that the verdict is about, too, as one more contender: each takes several answers."""
+
+    @model_serializer(mode="wrap")
+    def _without_debate(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `debate` where there is none: such a profile keeps the hash that it had."""
+        values = handler(self)
+        return values if self.debate else {key: value for key, value in values.items() if key != "debate"}
 
 
 class Hardware(Section):

@@ -30,10 +30,12 @@ from cortex.models.copies import sampled_copies
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import Request, sample_requests
 from cortex.probing.chapters import Probed, with_chapters
+from cortex.probing.debate_price import DEBATE, debate_chapters
 from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
+from cortex.stages.debated import Debated, Debates
 from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.probed import FurtherQuestions
 from cortex.stages.released import derived_weights, log_copy_losses
@@ -48,12 +50,12 @@ def run(context: RunContext, output: Path) -> None:
     count = context.profile.evaluate.examples
     prompts = TeacherPrompts(context.profile)
     tests = {name: read_split(data, "test", count, partial(domain.rows_of, name)) for name in domain.parts()}
-    # All domains' questions in one go: a model is loaded once.
+    # All domains' questions in one go: a model is loaded once. Only the last words of debates load theirs again.
     asked = [example for rows in tests.values() for example in read_rows(rows)]
     for name, rows in tests.items():
         prompts.check_test_questions(name, read_rows(rows))
     further = FurtherQuestions(context, tests)
-    answers, probed = _answers(context, asked, tests, further)
+    answers, probed, debated = _answers(context, asked, tests, further)
     tokens = _tokens(context, asked, answers)
     distilled = read_distilled(context, tests)
     before = 0
@@ -62,26 +64,32 @@ def run(context: RunContext, output: Path) -> None:
         (output / folder).mkdir(exist_ok=True)
         own = {model: texts[before:end] for model, texts in answers.items()}
         counts = {model: counted[before:end] for model, counted in tokens.items()}
+        if name in debated:
+            own[DEBATE], counts[DEBATE] = debated[name].replies, _debate_tokens(context, debated[name])
         _judge(context, name, tests[name], own, counts, distilled.get(name), probed.get(name), output / folder)
         before = end
 
 
 def _answers(
     context: RunContext, examples: list[Example], tests: Mapping[str, pl.DataFrame], further: FurtherQuestions
-) -> tuple[dict[str, list[str]], dict[str, Probed]]:
-    """Every model's answer to each question, and the replies to further questions, by domain."""
+) -> tuple[dict[str, list[str]], dict[str, Probed], dict[str, Debated]]:
+    """Every model's answer to each question, and the replies to further questions and the debates, by domain."""
     profile, asked_models = context.profile, {model.name: model for model in judged_models(context)}
     judged = models(profile)[-1]
     asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed)
     prompts = [example.messages for example in examples]
     requests = [Request(model, prompts, asked) for model in asked_models.values()]
     others = further.requests(asked_models[judged], asked_models["base"])
-    found = sample_requests(context, "evaluate", [*requests, *others], gpus=profile.hardware.gpus_to_evaluate)
+    debates, gpus = Debates(context, tests), profile.hardware.gpus_to_evaluate
+    opened = debates.openings(asked_models[judged])
+    found = sample_requests(context, "evaluate", [*requests, *others, *opened], gpus=gpus)
+    debated = debates.hold(asked_models[judged], found[len(requests) + len(others) :])
     answers = {model: [first for first, *_ in samples] for model, samples in zip(asked_models, found, strict=False)}
     texts = iter(answers[judged])
     # In the order of the examples, which are those of the tests one after the other.
     usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
-    return answers, further.sort(others, found[len(requests) :], judged, usual)
+    probed = further.sort(others, found[len(requests) : len(requests) + len(others)], judged, usual)
+    return answers, probed, debated
 
 
 def _tokens(
@@ -92,6 +100,13 @@ def _tokens(
 
     prompts = [example.messages for example in asked]
     return {model.name: count_tokens(model.folder, prompts, answers[model.name]) for model in judged_models(context)}
+
+
+def _debate_tokens(context: RunContext, debated: Debated) -> NDArray[np.int64]:
+    """Tokens of all prompts and of all replies of each debate (N x 2)."""
+    from cortex.models.token_counts import count_tokens
+
+    return debated.tokens(partial(count_tokens, trained_model(context, models(context.profile)[-1]).folder))
 
 
 def _judge(
@@ -125,7 +140,11 @@ def _judge(
         origin=_origin(domain, name, data, train, test),
         details=domain.details,
         groups=domain.groups,
-        chapters=with_chapters(partial(chapters, domain, train, test), probed),
+        chapters=with_chapters(
+            partial(chapters, domain, train, test),
+            probed,
+            partial(debate_chapters, tokens=tokens, loss=domain.scale.loss),
+        ),
         samples=_samples(domain, examples, answers),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         tries=tries,

@@ -338,3 +338,12 @@ def test_the_wall_changes_a_profiles_hash_only_where_it_is_set() -> None:
     assert walled.digest != plain.digest
     read = Profile.from_json(walled.to_json(), "here")
     assert (read.budget.failed_launches, read.budget.failed_dollars) == (None, 7.5) and read == walled
+
+
+def test_a_debate_is_written_only_where_there_is_one_and_needs_a_domain_that_offers_it() -> None:
+    plain = load_profile("rehearsal")
+    assert "debate" not in plain.model_dump()["evaluate"]
+    held = changed(evaluate__debate=True)
+    assert held.model_dump()["evaluate"]["debate"] is True and held.digest != plain.digest
+    with pytest.raises(ConfigError, match=r"evaluate\.debate: domain gym offers no debate: leave the key out"):
+        load_profile("gym-8b", {"evaluate.debate": True})

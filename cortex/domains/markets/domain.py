@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cortex.domains.audit_view import AuditView, Rebuilds
+    from cortex.domains.debate import Debate
     from cortex.domains.endpoint import Endpoint
     from cortex.domains.outcome_reading import Outcomes
     from cortex.domains.probe import Probe
@@ -250,6 +251,11 @@ class Markets(DataConfig, Domain):
         from cortex.domains.markets.market_probes import market_probes
 
         return market_probes(self, self.style, train, test, counts, seed)
+
+    def debate(self) -> "Debate":
+        from cortex.domains.markets.market_debate import MarketDebate
+
+        return MarketDebate()
 
     def backtest(
         self,
