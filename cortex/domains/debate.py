@@ -10,7 +10,7 @@ class Debate(ABC):
     """A domain's roles, their prompts, and the reading of their replies."""
 
     @abstractmethod
-    def open(self, question: Question) -> Mapping[str, Conversation]:
+    def begin(self, question: Question) -> Mapping[str, Conversation]:
         """The prompt of each role that speaks first, by role, with the same roles for every question."""
 
     @abstractmethod

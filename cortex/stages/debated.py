@@ -48,7 +48,7 @@ class Debates:
             if debate and evaluate.debate
             for example in read_rows(tests[name])
         ]
-        self._opened = [debate.open(example) for _, debate, example in self._held]
+        self._opened = [debate.begin(example) for _, debate, example in self._held]
 
     def openings(self, judged: SampledModel) -> list[Request]:
         """The request for the first roles' replies; none where there is no debate."""

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 JUDGED = SampledModel("grpo", "/models/grpo", None, ("grpo",))
 CHANGES = {
-    "domain.source": {"kind": "simulator", "chains": 2, "days": 300},
+    "domain.source": {"kind": "simulator", "chains": 1, "days": 300},
     "evaluate.debate": True,
     "sampling.engine": "endpoint",
     "sampling.batch_size": 16,
@@ -59,7 +59,7 @@ def test_a_debate_is_asked_once_and_concluded_for_every_question(tmp_path: Path)
         write_dataset(profile.domain, 0, Settings(), folder)
         publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
         context = context_of(store, profile, tmp_path / "work")
-        test = read_split(context.artifact("data").path, "test", 50)
+        test = read_split(context.artifact("data").path, "test", 24)
         debates = Debates(context, {"markets": test})
         openings = debates.openings(JUDGED)
         held = debates.hold(JUDGED, sample_requests(context, "evaluate", openings, gpus=1))

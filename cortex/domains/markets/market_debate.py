@@ -21,7 +21,7 @@ _RISK = (
 class MarketDebate(Debate):
     """The roles bull, bear and risk, told at the end of the question: not all models take a system turn."""
 
-    def open(self, question: Question) -> dict[str, Conversation]:
+    def begin(self, question: Question) -> dict[str, Conversation]:
         return {role: _told(question, case) for role, case in _CASES.items()}
 
     def close(self, question: Question, said: Mapping[str, str]) -> Conversation:

@@ -15,7 +15,7 @@ SAID = {"bull": render_answer(BULL), "bear": render_answer(BEAR)}
 
 
 def test_the_first_roles_are_told_their_sides_of_the_same_question() -> None:
-    opened = DEBATE.open(QUESTION)
+    opened = DEBATE.begin(QUESTION)
     assert list(opened) == ["bull", "bear"]
     for role, (turn,) in opened.items():
         assert turn.role == "user" and turn.content.startswith(QUESTION.text) and f"you are the {role}" in turn.content
