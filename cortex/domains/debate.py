@@ -1,4 +1,7 @@
-"""A debate: one model argues about a question in several roles, and answers it in the last of them."""
+"""A debate: one model argues about a question in several roles, and answers it in the last of them.
+
+An answer at once, without reasoning, is the debate in which nobody speaks before the last.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -340,6 +340,10 @@ class Domain(Section, ABC):
         """The roles in which a model can debate about a question before it answers; None where there are none."""
         return None
 
+    def at_once(self) -> "Debate | None":
+        """The form in which a model answers without reasoning first; None where there is none."""
+        return None
+
     def backtest(
         self,
         study: "Study",

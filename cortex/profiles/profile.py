@@ -80,6 +80,11 @@ class Profile(Section):
         parts = self.domain.parts()
         if self.evaluate.debate and not any(domain.debate() for domain in parts.values()):
             raise ValueError(f"evaluate.debate: domain {', '.join(parts)} offers no debate: leave the key out")
+        if self.evaluate.base_at_once and not any(domain.at_once() for domain in parts.values()):
+            raise ValueError(
+                f"evaluate.base_at_once: domain {', '.join(parts)} has no form of an answer without reasoning: leave "
+                "the key out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -94,11 +94,14 @@ class Evaluate(Section):
     debate: bool = False
     """Judge debates of the model that the verdict is about, too, as one more contender: each takes several answers."""
 
+    base_at_once: bool = False
+    """Judge the base without reasoning, too: it is asked for the answer alone."""
+
     @model_serializer(mode="wrap")
-    def _without_debate(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `debate` where there is none: such a profile keeps the hash that it had."""
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer keys that are false: a profile that sets none keeps the hash that it had."""
         values = handler(self)
-        return values if self.debate else {key: value for key, value in values.items() if key != "debate"}
+        return {key: value for key, value in values.items() if key not in ("debate", "base_at_once") or value}
 
 
 class Hardware(Section):

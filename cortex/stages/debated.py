@@ -1,4 +1,4 @@
-"""Debates of the judged model about the test questions, as one more contender."""
+"""Debates of a model about the test questions, or its answers at once, as one more contender."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,38 +35,37 @@ class Debated:
 
 
 class Debates:
-    """All domains' debates of one run. Nothing is asked where the profile or the domain has none."""
+    """All domains' debates of one run. Nothing is asked where there are none."""
 
-    def __init__(self, context: RunContext, tests: Mapping[str, pl.DataFrame]) -> None:
+    def __init__(
+        self, context: RunContext, tests: Mapping[str, pl.DataFrame], offered: Mapping[str, Debate | None]
+    ) -> None:
+        """`tests` and `offered` have each domain's test questions and its form of debate."""
         self._context = context
         evaluate = context.profile.evaluate
         self._asked = Asked(max_tokens=evaluate.max_new_tokens, seed=context.profile.seed)
-        offered = {name: domain.debate() for name, domain in context.profile.domain.parts().items()}
         self._held: list[tuple[str, Debate, Example]] = [
-            (name, debate, example)
-            for name, debate in offered.items()
-            if debate and evaluate.debate
-            for example in read_rows(tests[name])
+            (name, debate, example) for name, debate in offered.items() if debate for example in read_rows(tests[name])
         ]
         self._opened = [debate.begin(example) for _, debate, example in self._held]
 
-    def openings(self, judged: SampledModel) -> list[Request]:
+    def openings(self, model: SampledModel) -> list[Request]:
         """The request for the first roles' replies; none where there is no debate."""
         prompts = [prompt for roles in self._opened for prompt in roles.values()]
-        return [Request(judged, prompts, self._asked)] if prompts else []
+        return [Request(model, prompts, self._asked)] if prompts else []
 
-    def hold(self, judged: SampledModel, opened: Sequence[Answers]) -> dict[str, Debated]:
+    def hold(self, model: SampledModel, opened: Sequence[Answers]) -> dict[str, Debated]:
         """Ask for the last words, given the answers to `openings`, and conclude; by domain.
 
         Raises as `sample_requests`.
         """
         if not self._held:
             return {}
-        texts = iter([first for first, *_ in opened[0]])
+        texts = iter([first for first, *_ in opened[0]] if opened else [])
         said = [{role: next(texts) for role in roles} for roles in self._opened]
         closing = [debate.close(example, each) for (_, debate, example), each in zip(self._held, said, strict=True)]
         gpus = self._context.profile.hardware.gpus_to_evaluate
-        [answers] = sample_requests(self._context, "evaluate", [Request(judged, closing, self._asked)], gpus=gpus)
+        [answers] = sample_requests(self._context, "evaluate", [Request(model, closing, self._asked)], gpus=gpus)
         found: dict[str, Debated] = {}
         for at, (name, debate, _) in enumerate(self._held):
             own, last = found.setdefault(name, Debated([], [])), answers[at][0]

@@ -35,11 +35,17 @@ from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
-from cortex.stages.debated import Debated, Debates
+from cortex.stages.debated import Count, Debated, Debates
 from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.probed import FurtherQuestions
 from cortex.stages.released import derived_weights, log_copy_losses
 from cortex.stages.teacher_prompts import TeacherPrompts
+
+AT_ONCE = "base_at_once"
+"""Name of the contender that is the base without reasoning."""
+
+Others = Mapping[str, tuple[SampledModel, dict[str, Debated]]]
+"""Further contenders by name: the model that each asks, and its replies by domain."""
 
 SAMPLES = 4
 """Test examples that the report shows in full."""
@@ -55,7 +61,7 @@ def run(context: RunContext, output: Path) -> None:
     for name, rows in tests.items():
         prompts.check_test_questions(name, read_rows(rows))
     further = FurtherQuestions(context, tests)
-    answers, probed, debated = _answers(context, asked, tests, further)
+    answers, probed, others = _answers(context, asked, tests, further)
     tokens = _tokens(context, asked, answers)
     distilled = read_distilled(context, tests)
     before = 0
@@ -64,32 +70,39 @@ def run(context: RunContext, output: Path) -> None:
         (output / folder).mkdir(exist_ok=True)
         own = {model: texts[before:end] for model, texts in answers.items()}
         counts = {model: counted[before:end] for model, counted in tokens.items()}
-        if name in debated:
-            own[DEBATE], counts[DEBATE] = debated[name].replies, _debate_tokens(context, debated[name])
+        for other, (model, debates) in others.items():
+            if name in debates:
+                own[other], counts[other] = debates[name].replies, debates[name].tokens(_counter(model))
         _judge(context, name, tests[name], own, counts, distilled.get(name), probed.get(name), output / folder)
         before = end
 
 
 def _answers(
     context: RunContext, examples: list[Example], tests: Mapping[str, pl.DataFrame], further: FurtherQuestions
-) -> tuple[dict[str, list[str]], dict[str, Probed], dict[str, Debated]]:
-    """Every model's answer to each question, and the replies to further questions and the debates, by domain."""
+) -> tuple[dict[str, list[str]], dict[str, Probed], Others]:
+    """Every model's answer to each question, and by domain the replies to further questions and further contenders'."""
     profile, asked_models = context.profile, {model.name: model for model in judged_models(context)}
     judged = models(profile)[-1]
     asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed)
     prompts = [example.messages for example in examples]
     requests = [Request(model, prompts, asked) for model in asked_models.values()]
     others = further.requests(asked_models[judged], asked_models["base"])
-    debates, gpus = Debates(context, tests), profile.hardware.gpus_to_evaluate
+    parts, gpus = profile.domain.parts().items(), profile.hardware.gpus_to_evaluate
+    debates = Debates(context, tests, {name: domain.debate() for name, domain in parts if profile.evaluate.debate})
+    at_once = Debates(
+        context, tests, {name: domain.at_once() for name, domain in parts if profile.evaluate.base_at_once}
+    )
     opened = debates.openings(asked_models[judged])
     found = sample_requests(context, "evaluate", [*requests, *others, *opened], gpus=gpus)
     debated = debates.hold(asked_models[judged], found[len(requests) + len(others) :])
+    unreasoned = at_once.hold(asked_models["base"], ())
     answers = {model: [first for first, *_ in samples] for model, samples in zip(asked_models, found, strict=False)}
     texts = iter(answers[judged])
     # In the order of the examples, which are those of the tests one after the other.
     usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
     probed = further.sort(others, found[len(requests) : len(requests) + len(others)], judged, usual)
-    return answers, probed, debated
+    contenders = {DEBATE: (asked_models[judged], debated), AT_ONCE: (asked_models["base"], unreasoned)}
+    return answers, probed, contenders
 
 
 def _tokens(
@@ -102,11 +115,10 @@ def _tokens(
     return {model.name: count_tokens(model.folder, prompts, answers[model.name]) for model in judged_models(context)}
 
 
-def _debate_tokens(context: RunContext, debated: Debated) -> NDArray[np.int64]:
-    """Tokens of all prompts and of all replies of each debate (N x 2)."""
+def _counter(model: SampledModel) -> Count:
     from cortex.models.token_counts import count_tokens
 
-    return debated.tokens(partial(count_tokens, trained_model(context, models(context.profile)[-1]).folder))
+    return partial(count_tokens, model.folder)
 
 
 def _judge(

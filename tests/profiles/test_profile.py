@@ -347,3 +347,6 @@ def test_a_debate_is_written_only_where_there_is_one_and_needs_a_domain_that_off
     assert held.model_dump()["evaluate"]["debate"] is True and held.digest != plain.digest
     with pytest.raises(ConfigError, match=r"evaluate\.debate: domain gym offers no debate: leave the key out"):
         load_profile("gym-8b", {"evaluate.debate": True})
+    assert changed(evaluate__base_at_once=True).digest != plain.digest
+    with pytest.raises(ConfigError, match=r"evaluate\.base_at_once: domain gym has no form"):
+        load_profile("gym-8b", {"evaluate.base_at_once": True})

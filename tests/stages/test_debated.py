@@ -11,6 +11,8 @@ from cortex.artifacts.artifact import publish
 from cortex.artifacts.open_store import open_store
 from cortex.domains.dataset import read_split, write_dataset
 from cortex.domains.example_columns import read_rows
+from cortex.domains.markets.market_at_once import AtOnce
+from cortex.domains.markets.market_debate import MarketDebate
 from cortex.domains.question import Conversation
 from cortex.models.sampling import SampledModel
 from cortex.models.stored_answers import sample_requests
@@ -25,6 +27,7 @@ from tests.teaching.endpoint import Reply, Teacher, completion, serving
 
 pytestmark = pytest.mark.integration
 
+OFFERED = {"markets": MarketDebate()}
 JUDGED = SampledModel("grpo", "/models/grpo", None, ("grpo",))
 CHANGES = {
     "domain.source": {"kind": "simulator", "chains": 1, "days": 300},
@@ -60,12 +63,12 @@ def test_a_debate_is_asked_once_and_concluded_for_every_question(tmp_path: Path)
         publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
         context = context_of(store, profile, tmp_path / "work")
         test = read_split(context.artifact("data").path, "test", 24)
-        debates = Debates(context, {"markets": test})
+        debates = Debates(context, {"markets": test}, OFFERED)
         openings = debates.openings(JUDGED)
         held = debates.hold(JUDGED, sample_requests(context, "evaluate", openings, gpus=1))
         assert len(teacher.asked) == 3 * len(test)
 
-        again = Debates(context, {"markets": test})
+        again = Debates(context, {"markets": test}, OFFERED)
         assert again.hold(JUDGED, sample_requests(context, "evaluate", openings, gpus=1)) == held
         assert len(teacher.asked) == 3 * len(test), "answers are kept"
 
@@ -82,7 +85,27 @@ def test_a_debate_is_asked_once_and_concluded_for_every_question(tmp_path: Path)
     assert debated.tokens(count)[:, 0].sum() == sum(len(prompt.split()) for prompt in teacher.asked)
 
 
+def test_answers_at_once_are_one_request_each_and_read_without_a_reasoning(tmp_path: Path) -> None:
+    teacher = Teacher(script=lambda prompt, _: completion(reply(0.7, "x").partition("</think>")[2]))
+    with serving(teacher) as served:
+        profile = with_overrides(load_profile("rehearsal"), CHANGES | {"sampling.url": served.url})
+        store, folder = open_store(str(tmp_path / "bucket")), tmp_path / "data"
+        folder.mkdir()
+        write_dataset(profile.domain, 0, Settings(), folder)
+        publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
+        context = context_of(store, profile, tmp_path / "work")
+        test = read_split(context.artifact("data").path, "test", 12)
+        at_once = Debates(context, {"markets": test}, {"markets": AtOnce()})
+        assert at_once.openings(JUDGED) == []
+        held = at_once.hold(JUDGED, ())["markets"]
+    assert len(teacher.asked) == len(test) and all(
+        "reply with the <answer> block alone" in each for each in teacher.asked
+    )
+    graded = [profile.domain.grade(*pair) for pair in zip(read_rows(test), held.replies, strict=True)]
+    assert all(grade.valid and grade.numbers["p_up"] == 0.7 for grade in graded)
+
+
 def test_a_profile_without_a_debate_asks_nothing(tmp_path: Path) -> None:
     context = context_of(open_store(str(tmp_path)), load_profile("rehearsal"), tmp_path / "work")
-    debates = Debates(context, {})
+    debates = Debates(context, {}, {})
     assert debates.openings(JUDGED) == [] and debates.hold(JUDGED, []) == {}

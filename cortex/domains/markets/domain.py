@@ -257,6 +257,11 @@ class Markets(DataConfig, Domain):
 
         return MarketDebate()
 
+    def at_once(self) -> "Debate":
+        from cortex.domains.markets.market_at_once import AtOnce
+
+        return AtOnce()
+
     def backtest(
         self,
         study: "Study",
