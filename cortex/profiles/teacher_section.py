@@ -197,6 +197,10 @@ class Teacher(Section):
     """A system prompt for the teacher alone, which the student never sees: `prompt: {file: guide.md}`, or `prompt: {}`
     for the domain's own."""
 
+    test_examples: int = Field(default=0, ge=0)
+    """Test questions that the teacher answers, too, evenly over those of the evaluation: it is judged like the models.
+    They count against `dollars` and `tokens`, and no training sees them. With a `prompt`, its own key counts."""
+
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
         if self.samples > 1 and self.temperature == 0:
@@ -232,7 +236,7 @@ class Teacher(Section):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer keys that have their defaults: a profile that sets none keeps the hash that it had."""
-        newer = ("providers", "dollars", "tokens", "cache", "samples", "quality", "review", "prompt")
+        newer = ("providers", "dollars", "tokens", "cache", "samples", "quality", "review", "prompt", "test_examples")
         known, written = type(self).model_fields, handler(self)
         return {
             key: value for key, value in written.items() if key not in newer or getattr(self, key) != known[key].default

@@ -65,13 +65,14 @@ class Distilled:
 
 
 def read_distilled(context: RunContext, tests: Mapping[str, pl.DataFrame]) -> dict[str, Distilled]:
-    """The answers with the long prompt, by domain; none where the teacher answered no test question.
+    """The answers with the long prompt, by domain; none where the teacher has no prompt, or answered
+    no test question.
 
     The base is asked here, if the profile wants that. `tests` has each domain's test questions.
     """
     labels, prompts = context.artifact("label").path, TeacherPrompts(context.profile)
     found: dict[str, Distilled] = {}
-    for part, test in tests.items():
+    for part, test in tests.items() if prompts.guards else ():
         answers = read_prompted(labels, part)
         if not answers:
             continue

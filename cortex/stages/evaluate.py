@@ -35,6 +35,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
+from cortex.stages.asked_teacher import teacher_chapters
 from cortex.stages.debated import Count, Debated, Debates
 from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.probed import FurtherQuestions
@@ -163,13 +164,15 @@ def _judge(
         resamples=profile.evaluate.resamples,
         seed=profile.seed,
     )
+    reference = baselines[domain.scale.reference]
     if distilled:
-        found = distilled.judge(domain, last, graded, baselines[domain.scale.reference])
-        evaluation = evaluation.model_copy(update={"distillation": found})
+        evaluation = evaluation.model_copy(update={"distillation": distilled.judge(domain, last, graded, reference)})
+    asked_teacher = teacher_chapters(context, name, domain, test, (last, graded[last]), reference)
+    evaluation = evaluation.model_copy(update={"chapters": [*evaluation.chapters, *asked_teacher]})
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
     judged = {
         name: Judged(
-            Grades.of(grades, baselines[domain.scale.reference]),
+            Grades.of(grades, reference),
             _held_back(domain, examples, grades, answers[name]),
             tokens[name],
         )

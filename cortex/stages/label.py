@@ -84,7 +84,7 @@ def run(context: RunContext, output: Path) -> None:
 def _held_out_answers(
     context: RunContext, judged: Mapping[str, list[Example]], asking: "_Asking"
 ) -> Iterator[PromptedAnswer]:
-    """The teacher's answers to test questions, with its prompt."""
+    """The teacher's answers to test questions, with its prompt if it has one."""
     for part, examples in judged.items():
         found = asking.ask(part, held_out_prompts(context.profile, {part: examples}))
         for example in examples:

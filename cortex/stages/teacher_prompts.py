@@ -82,17 +82,17 @@ def taught_prompts(profile: Profile, data: Path) -> dict[str, Conversation]:
 
 
 def held_out(profile: Profile, data: Path) -> dict[str, list[Example]]:
-    """The test questions that the teacher answers with its prompt, by domain, with the domain's own ids.
+    """The test questions that the teacher answers, by domain, with the domain's own ids.
 
     They are spread evenly over those that the evaluation asks.
     """
-    section = profile.teacher.prompt
-    if section is None or not section.test_examples:
+    count = (profile.teacher.prompt or profile.teacher).test_examples
+    if not count:
         return {}
     found: dict[str, list[Example]] = {}
     for part in profile.domain.parts():
         asked = read_split(data, "test", profile.evaluate.examples, partial(profile.domain.rows_of, part))
-        found[part] = list(read_rows(asked[held_out_places(len(asked), section.test_examples)]))
+        found[part] = list(read_rows(asked[held_out_places(len(asked), count)]))
     return found
 
 

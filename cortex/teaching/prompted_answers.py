@@ -1,4 +1,4 @@
-"""The teacher's answers to test questions, given with its prompt: only to judge by, never to train on."""
+"""The teacher's answers to test questions, with its prompt if it has one: only to judge by, never to train on."""
 
 import json
 from collections.abc import Iterable

@@ -11,16 +11,20 @@ import pytest
 
 from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.open_store import open_store
+from cortex.domains.dataset import read_split
 from cortex.domains.question import Message
 from cortex.errors import DataError
+from cortex.evaluation.graded import Graded
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import create_run
+from cortex.stages.asked_teacher import teacher_chapters
 from cortex.stages.best_of import SAMPLES
 from cortex.stages.teacher_prompts import TeacherPrompts, check_labels
 from cortex.teaching.labels import ACCEPTED
 from cortex.teaching.prompted_answers import read_prompted
 from cortex.teaching.token_count import count_tokens
+from tests.checkpoints.conftest import context_of
 from tests.conftest import Cortex
 from tests.teaching.endpoint import Reply, Teacher, completion, serving
 
@@ -126,3 +130,21 @@ def test_the_price_before_counts_the_prompt_and_the_test_questions(
     in_each = count_tokens((Message("system", GUIDE),))
     assert in_each > 200 and 80 * in_each < found["providers"][0]["prompt_tokens"] < 80 * (in_each + 20)
     assert not teacher.asked
+
+
+def test_a_teacher_without_a_prompt_is_judged_on_the_test_questions_that_it_was_asked(
+    teacher: Teacher, tmp_path: Path, cortex: Cortex
+) -> None:
+    labels, profile = label("judged", teacher, tmp_path, cortex, test_examples=50)
+    answers = read_prompted(labels, "gym")
+    assert len(answers) == 50 and len(teacher.asked) >= 60 + 50
+    domain, data = profile.domain, labels.parents[1] / "data" / "artifact"
+    test = read_split(data, "test", 80)
+    perfect, nothing = ([Graded(loss, valid=True)] * len(test) for loss in (0.0, 1.0))
+    context = context_of(open_store(str(tmp_path / "home" / "bucket")), profile, tmp_path / "work", run="judged")
+    [chapter] = teacher_chapters(context, "gym", domain, test, ("grpo", perfect), nothing)
+    assert chapter.sentences[0] == "The teacher was asked 50 of the test questions, and left 0 unanswered."
+    assert chapter.sentences[-1] == "So grpo is better than its teacher."
+    rows = {row.name: row.cells for row in chapter.tables[0].rows}
+    assert rows["grpo"][0].value == 1.0 and (rows["teacher"][0].value or 0.0) < 0.5
+    assert rows["grpo"][2].value == 1.0
