@@ -26,27 +26,18 @@ from cortex.evaluation.record import Sample
 from cortex.evaluation.study import Study
 from cortex.evaluation.transcripts import TRANSCRIPTS, transcripts_table
 from cortex.evaluation.tries import Tries
-from cortex.models.copies import sampled_copies
-from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
-from cortex.models.stored_answers import Request, sample_requests
 from cortex.probing.chapters import Probed, with_chapters
-from cortex.probing.debate_price import DEBATE, debate_chapters
+from cortex.probing.debate_price import debate_chapters
 from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
+from cortex.stages.asked_models import count_answers, counter, sample_answers_of_all
 from cortex.stages.asked_teacher import teacher_chapters
-from cortex.stages.debated import Count, Debated, Debates
 from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.probed import FurtherQuestions
 from cortex.stages.released import derived_weights, log_copy_losses
 from cortex.stages.teacher_prompts import TeacherPrompts
-
-AT_ONCE = "base_at_once"
-"""Name of the contender that is the base without reasoning."""
-
-Others = Mapping[str, tuple[SampledModel, dict[str, Debated]]]
-"""Further contenders by name: the model that each asks, and its replies by domain."""
 
 SAMPLES = 4
 """Test examples that the report shows in full."""
@@ -62,8 +53,8 @@ def run(context: RunContext, output: Path) -> None:
     for name, rows in tests.items():
         prompts.check_test_questions(name, read_rows(rows))
     further = FurtherQuestions(context, tests)
-    answers, probed, others = _answers(context, asked, tests, further)
-    tokens = _tokens(context, asked, answers)
+    answers, probed, others = sample_answers_of_all(context, asked, tests, further)
+    tokens = count_answers(context, asked, answers)
     distilled = read_distilled(context, tests)
     before = 0
     for name, folder in report_folders(domain).items():
@@ -73,53 +64,9 @@ def run(context: RunContext, output: Path) -> None:
         counts = {model: counted[before:end] for model, counted in tokens.items()}
         for other, (model, debates) in others.items():
             if name in debates:
-                own[other], counts[other] = debates[name].replies, debates[name].tokens(_counter(model))
+                own[other], counts[other] = debates[name].replies, debates[name].tokens(counter(model))
         _judge(context, name, tests[name], own, counts, distilled.get(name), probed.get(name), output / folder)
         before = end
-
-
-def _answers(
-    context: RunContext, examples: list[Example], tests: Mapping[str, pl.DataFrame], further: FurtherQuestions
-) -> tuple[dict[str, list[str]], dict[str, Probed], Others]:
-    """Every model's answer to each question, and by domain the replies to further questions and further contenders'."""
-    profile, asked_models = context.profile, {model.name: model for model in judged_models(context)}
-    judged = models(profile)[-1]
-    asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed)
-    prompts = [example.messages for example in examples]
-    requests = [Request(model, prompts, asked) for model in asked_models.values()]
-    others = further.requests(asked_models[judged], asked_models["base"])
-    parts, gpus = profile.domain.parts().items(), profile.hardware.gpus_to_evaluate
-    debates = Debates(context, tests, {name: domain.debate() for name, domain in parts if profile.evaluate.debate})
-    at_once = Debates(
-        context, tests, {name: domain.at_once() for name, domain in parts if profile.evaluate.base_at_once}
-    )
-    opened = debates.openings(asked_models[judged])
-    found = sample_requests(context, "evaluate", [*requests, *others, *opened], gpus=gpus)
-    debated = debates.hold(asked_models[judged], found[len(requests) + len(others) :])
-    unreasoned = at_once.hold(asked_models["base"], ())
-    answers = {model: [first for first, *_ in samples] for model, samples in zip(asked_models, found, strict=False)}
-    texts = iter(answers[judged])
-    # In the order of the examples, which are those of the tests one after the other.
-    usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
-    probed = further.sort(others, found[len(requests) : len(requests) + len(others)], judged, usual)
-    contenders = {DEBATE: (asked_models[judged], debated), AT_ONCE: (asked_models["base"], unreasoned)}
-    return answers, probed, contenders
-
-
-def _tokens(
-    context: RunContext, asked: Sequence[Example], answers: Mapping[str, list[str]]
-) -> dict[str, NDArray[np.int64]]:
-    """Tokens of every prompt and of each model's answer (N x 2)."""
-    from cortex.models.token_counts import count_tokens
-
-    prompts = [example.messages for example in asked]
-    return {model.name: count_tokens(model.folder, prompts, answers[model.name]) for model in judged_models(context)}
-
-
-def _counter(model: SampledModel) -> Count:
-    from cortex.models.token_counts import count_tokens
-
-    return partial(count_tokens, model.folder)
 
 
 def _judge(
@@ -170,6 +117,21 @@ def _judge(
     asked_teacher = teacher_chapters(context, name, domain, test, (last, graded[last]), reference)
     evaluation = evaluation.model_copy(update={"chapters": [*evaluation.chapters, *asked_teacher]})
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
+    _write_answers(domain, test, graded, reference, answers, tokens, folder)
+    log_copy_losses(evaluation)
+
+
+def _write_answers(
+    domain: Domain,
+    test: pl.DataFrame,
+    graded: Mapping[str, Sequence[Graded]],
+    reference: Sequence[Graded],
+    answers: Mapping[str, list[str]],
+    tokens: Mapping[str, NDArray[np.int64]],
+    folder: Path,
+) -> None:
+    """Write every contender's grades and texts, question by question."""
+    examples = list(read_rows(test))
     judged = {
         name: Judged(
             Grades.of(grades, reference),
@@ -182,7 +144,6 @@ def _judge(
     questions.write_parquet(folder / QUESTIONS)
     asked = [(example.text, domain.truth_words(example)) for example in examples]
     transcripts_table(questions, asked, answers).write_parquet(folder / TRANSCRIPTS)
-    log_copy_losses(evaluation)
 
 
 def chapters(domain: Domain, train: pl.DataFrame, test: pl.DataFrame, study: Study) -> list[Chapter]:
@@ -219,20 +180,6 @@ def _held_back(
             for example, grade, text in zip(examples, grades, answers, strict=True)
         ]
     )
-
-
-def judged_models(context: RunContext) -> list[SampledModel]:
-    """The models to judge, in the order in which they were made."""
-    export = context.artifact("export")
-    base, base_origin = trained_base(context)
-    return [
-        SampledModel("base", base, None, base_origin),
-        *(trained_model(context, stage) for stage in models(context.profile)),
-        *(
-            SampledModel(name, str(export.path / name), None, (export.digest, name))
-            for name in sampled_copies(export.path)
-        ),
-    ]
 
 
 def _samples(domain: Domain, examples: list[Example], answers: dict[str, list[str]]) -> list[Sample]:
