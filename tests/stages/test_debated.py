@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cortex.artifacts.artifact import publish
 from cortex.artifacts.open_store import open_store
-from cortex.domains.dataset import read_split, write_dataset
+from cortex.domains.dataset import read_split
 from cortex.domains.example_columns import read_rows
 from cortex.domains.markets.market_at_once import AtOnce
 from cortex.domains.markets.market_debate import MarketDebate
@@ -18,11 +17,10 @@ from cortex.models.sampling import SampledModel
 from cortex.models.stored_answers import sample_requests
 from cortex.profiles.profile import with_overrides
 from cortex.profiles.profile_file import load_profile
-from cortex.runs.context import artifact_prefix
-from cortex.settings import Settings
 from cortex.stages.debated import Debates
-from tests.checkpoints.conftest import RUN, context_of
+from tests.checkpoints.conftest import context_of
 from tests.probing.scripted import reply
+from tests.stages.built_data import with_data
 from tests.teaching.endpoint import Reply, Teacher, completion, serving
 
 pytestmark = pytest.mark.integration
@@ -57,11 +55,7 @@ def test_a_debate_is_asked_once_and_concluded_for_every_question(tmp_path: Path)
     teacher = Teacher(script=play)
     with serving(teacher) as served:
         profile = with_overrides(load_profile("rehearsal"), CHANGES | {"sampling.url": served.url})
-        store, folder = open_store(str(tmp_path / "bucket")), tmp_path / "data"
-        folder.mkdir()
-        write_dataset(profile.domain, 0, Settings(), folder)
-        publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
-        context = context_of(store, profile, tmp_path / "work")
+        context = with_data(profile, tmp_path)
         test = read_split(context.artifact("data").path, "test", 24)
         debates = Debates(context, {"markets": test}, OFFERED)
         openings = debates.openings(JUDGED)
@@ -89,11 +83,7 @@ def test_answers_at_once_are_one_request_each_and_read_without_a_reasoning(tmp_p
     teacher = Teacher(script=lambda prompt, _: completion(reply(0.7, "x").partition("</think>")[2]))
     with serving(teacher) as served:
         profile = with_overrides(load_profile("rehearsal"), CHANGES | {"sampling.url": served.url})
-        store, folder = open_store(str(tmp_path / "bucket")), tmp_path / "data"
-        folder.mkdir()
-        write_dataset(profile.domain, 0, Settings(), folder)
-        publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
-        context = context_of(store, profile, tmp_path / "work")
+        context = with_data(profile, tmp_path)
         test = read_split(context.artifact("data").path, "test", 12)
         at_once = Debates(context, {"markets": test}, {"markets": AtOnce()})
         assert at_once.openings(JUDGED) == []

@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cortex.artifacts.artifact import publish
 from cortex.artifacts.open_store import open_store
-from cortex.domains.dataset import read_split, write_dataset
+from cortex.domains.dataset import read_split
 from cortex.domains.example_columns import read_rows
 from cortex.models.sampling import Asked, SampledModel
 from cortex.models.stored_answers import Request, sample_requests
 from cortex.profiles.profile import with_overrides
 from cortex.profiles.profile_file import load_profile
-from cortex.runs.context import artifact_prefix
-from cortex.settings import Settings
 from cortex.stages.probed import FurtherQuestions
-from tests.checkpoints.conftest import RUN, context_of
+from tests.checkpoints.conftest import context_of
+from tests.stages.built_data import with_data
 from tests.teaching.endpoint import Teacher, right, serving
 
 pytestmark = pytest.mark.integration
@@ -35,11 +33,7 @@ def test_each_question_is_asked_once_of_the_models_that_it_is_for(tmp_path: Path
     teacher.script = right
     with serving(teacher) as served:
         profile = with_overrides(load_profile("rehearsal"), CHANGES | {"sampling.url": served.url})
-        store, folder = open_store(str(tmp_path / "bucket")), tmp_path / "data"
-        folder.mkdir()
-        write_dataset(profile.domain, 0, Settings(), folder)
-        publish(folder, store, artifact_prefix(RUN, "data"), kind="data", code="")
-        context = context_of(store, profile, tmp_path / "work")
+        context = with_data(profile, tmp_path)
         tests = {name: read_split(context.artifact("data").path, "test", 50) for name in profile.domain.parts()}
         further = FurtherQuestions(context, tests)
         asked = further.requests(JUDGED, BASE)
