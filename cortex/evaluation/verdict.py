@@ -152,11 +152,17 @@ def _rule_rivals(rivals: Sequence[Comparison], ruling: _Ruling, data: DataSummar
     return "cannot be told" if ruling.outcome == "cannot be told" else "not shown"
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The names as a list in a sentence."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _against_rivals(comparisons: Sequence[Comparison], outcome: Outcome | None, scale: Scale) -> str:
     if outcome is None:
         return "It was not compared with any other."
     rivals: dict[Relation, list[str]] = {}
     for comparison in comparisons:
         rivals.setdefault(comparison.relation, []).append(label(comparison.second))
-    words = [f"{_VERBS[relation]} {' and '.join(names)}" for relation, names in rivals.items()]
+    words = [f"{_VERBS[relation]} {_listed(names)}" for relation, names in rivals.items()]
     return f"It {', and '.join(words)} (paired 95% intervals of the {scale.loss}). {_RIVALS[outcome]}"

@@ -33,6 +33,9 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 """Metrics of each panel; a name that ends in `/` stands for all below it."""
 
+FEW_LINES = 2
+"""Lines of a panel whose legend still finds room inside of it."""
+
 Series = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values of a metric (N each)."""
 
@@ -70,17 +73,29 @@ def draw_panels(stage: str, shown: Sequence[Panel], breaks: Sequence[Break]) -> 
 
 
 def _draw(axes: Axes, panel: Panel, breaks: Sequence[Break]) -> None:
-    for index, (name, measured) in enumerate(panel.lines.items()):
+    # A validation has the colour of what it validates.
+    colours = {name: index for index, name in enumerate(dict.fromkeys(map(_validated, panel.lines)))}
+    for name, measured in panel.lines.items():
         steps, values = thinned(*measured)
         is_validation = name.startswith(VALIDATION)
         style = {"linestyle": (0, (3, 1.5)), "marker": "o", "markersize": 4} if is_validation else {}
-        axes.plot(steps, values, color=series(index + 1), label=label(name.replace("/", " ")), **style)
+        axes.plot(steps, values, color=series(colours[_validated(name)] + 1), label=_shown(name), **style)
     for each in breaks:
         axes.axvline(each.last_step, color=THEME["muted"], linewidth=1, linestyle=(0, (4, 3)))
     axes.set(title=panel.title, xlabel="step")
-    if len(panel.lines) > 1:
+    if len(panel.lines) > FEW_LINES:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, fontsize=7)
+    elif len(panel.lines) > 1:
         axes.legend(loc="best", fontsize=8)
     axes.margins(x=0.01)
+
+
+def _validated(name: str) -> str:
+    return name.removeprefix(VALIDATION)
+
+
+def _shown(name: str) -> str:
+    return label(name.replace("/", " "))
 
 
 def thinned(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Series:

@@ -14,8 +14,8 @@ def money_html(run: GatheredRun) -> Iterable[str]:
     status = run.status
     cap = f" of a budget of ${status.budget:.2f}" if status.budget else "; no budget was set"
     preempted = sum(stage.preemptions for stage in status.stages)
-    times = f"{preempted} time{'' if preempted == 1 else 's'}" if preempted else "never"
-    yield f"<p>The run is {html_text(status.state)}. It has cost ${status.spent:.2f}{cap}, and was preempted {times}."
+    times = f"preempted {preempted} time{'' if preempted == 1 else 's'}" if preempted else "never preempted"
+    yield f"<p>The run is {html_text(status.state)}. It has cost ${status.spent:.2f}{cap}, and was {times}."
     yield f"{_wall(run)}</p>"
     if status.given_up:
         yield f"<p>Given up: {html_text(status.given_up)}</p>"
