@@ -18,8 +18,6 @@ class Tries(Record):
 
     models: int = 1
     """Different models that a verdict was about, this one among them; a resumed or repeated evaluation is no other."""
-    runs: int = 1
-    """Runs that looked at the test set, this one among them."""
 
     @property
     def share(self) -> float:
@@ -31,7 +29,7 @@ class Tries(Record):
         """A sentence for people; empty for the first try."""
         if self.models == 1:
             return ""
-        found = f"This test set has now judged {self.models} models of {self.runs} runs"
+        found = f"This test set has now judged {self.models} models"
         if self.models < WORN:
             return f"{found}."
         return f"{found}, and is worn: whatever shows on it, judge again on examples that no run has seen."

@@ -219,7 +219,7 @@ def main() -> None:
         mark = "  *" if wrong else ""
         print(f"{case.name:54} {found.skill:+7.4f} {found.shown:7.1%} {theory} {found.coverage:8.1%}{mark}", flush=True)
     if asked.case in "20 tries":
-        for words, counted in (("uncounted", lambda _: FIRST), ("counted", lambda k: Tries(models=k, runs=k))):
+        for words, counted in (("uncounted", lambda _: FIRST), ("counted", lambda k: Tries(models=k))):
             share = best_of(Case("tries"), TRIES, asked.seeds, counted)
             poor += words == "counted" and share > FALSE
             print(f"best of {TRIES} tries, {words:40} {share:7.1%}", flush=True)

@@ -28,6 +28,6 @@ def test_skill_that_theory_says_can_be_seen_is_seen(case: Case) -> None:
 
 def test_the_best_of_twenty_without_skill_is_called_skilled_where_nobody_counts() -> None:
     market, seeds = Case("tries", dates=120), 60
-    counted = best_of(market, TRIES, seeds, lambda k: Tries(models=k, runs=k))
-    uncounted = best_of(market, TRIES, seeds, lambda _: Tries(models=1, runs=1))
+    counted = best_of(market, TRIES, seeds, lambda k: Tries(models=k))
+    uncounted = best_of(market, TRIES, seeds, lambda _: Tries(models=1))
     assert counted <= FALSE < uncounted
