@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cortex.errors import ConfigError, UsageError
+from cortex.errors import UsageError
 from cortex.fleet.capacity.architecture import read_architecture
 from cortex.fleet.capacity.capacity_plan import CapacityPlan, plan_capacity
 from cortex.profiles.profile import Profile, put
@@ -204,21 +204,20 @@ def _text(wishes: Wishes, extended: str, values: Mapping[str, Any], changes: Map
 
 
 def write_new(drafted: Drafted, wishes: Wishes) -> Path:
-    """Write the profile's file.
+    """Write the profile's file, whole or not at all, and only where there is none.
 
     Raises:
         UsageError: it is there by now, or cannot be written.
-        ConfigError: the written file is refused; it is removed again.
+        ConfigError: the written file is refused.
     """
     path = wishes.path
+    aside = path.with_name(f".{path.stem}-{os.getpid()}.yaml")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(drafted.text)
+        aside.write_text(drafted.text, encoding="utf-8")
+        draft_profile(str(aside)).checked()
+        os.link(aside, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        draft_profile(str(path)).checked()
-    except ConfigError:
-        path.unlink()
-        raise
+    finally:
+        aside.unlink(missing_ok=True)
     return path

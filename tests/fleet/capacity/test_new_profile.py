@@ -1,6 +1,7 @@
 """A profile of one's own from a few wishes."""
 
 import datetime as dt
+import errno
 import os
 import pty
 import subprocess
@@ -79,6 +80,28 @@ def test_an_impossible_wish_is_refused_and_nothing_is_written(
     with pytest.raises(UsageError, match=message):
         draft_new(replace(Wishes("mine", "markets", into=tmp_path), **change), Settings())  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["there.yaml"]
+
+
+def test_a_full_disk_or_another_who_was_faster_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes = Wishes("mine", "gym", into=tmp_path)
+    drafted = draft_new(wishes, Settings())
+    write_text = Path.write_text
+
+    def fill(path: Path, text: str, encoding: str) -> int:
+        write_text(path, text[:10], encoding=encoding)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", fill)
+        with pytest.raises(UsageError, match="cannot be written: No space left"):
+            write_new(drafted, wishes)
+    assert list(tmp_path.iterdir()) == []
+    wishes.path.write_text("another's", encoding="utf-8")
+    with pytest.raises(UsageError, match="cannot be written: File exists"):
+        write_new(drafted, wishes)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["another's"]
 
 
 def test_a_gpu_on_which_nothing_fits_and_one_that_is_not_known_are_refused(tmp_path: Path) -> None:
