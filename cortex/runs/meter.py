@@ -40,6 +40,9 @@ LOOK_SECONDS = 0.5
 PATIENCE = Patience(deadline=5.0)
 """Retries of the meter's requests: an event that the bucket does not take is held until the next sign of life."""
 
+IDENTIFY_SECONDS = 15.0
+"""Longest wait for the machine's cloud to say which machine this is, before the first stage begins."""
+
 LAST_SECONDS = 10.0
 """Seconds that the exit waits for the machine's last entry."""
 
@@ -75,6 +78,7 @@ class Meter:
         self._events: list[Event] = []
         self._begun = clock()
         self._machine: Machine | None = None
+        self._identified = threading.Event()
         self._known = 0.0, self._begun, budget
         """Dollars, the time of that sum, and the cap: replaced together, since another thread reads them."""
         self._ends: tuple[float, float] | None = None
@@ -101,7 +105,8 @@ class Meter:
         self._read()
         self._prices = self._read_prices(self._reader.store)
         self._reader.store = self._store
-        self.require()
+        if error := self.ending:
+            raise error
         for thread in self._threads:
             thread.start()
         return self
@@ -147,7 +152,13 @@ class Meter:
         return self.over or self._moved
 
     def require(self) -> None:
-        """Return if the run may go on here. Raises BudgetError at its cap, MovedError if it should move."""
+        """Return if the run may go on here; wait until the machine is known, since its boot has cost something already.
+
+        Raises:
+            BudgetError: the run is at its cap.
+            MovedError: the run should move to another machine.
+        """
+        self._identified.wait(IDENTIFY_SECONDS)
         if error := self.ending:
             raise error
 
@@ -157,6 +168,8 @@ class Meter:
 
     def _keep_books(self) -> None:
         self._machine = self._identify()
+        self._compute_spent()
+        self._identified.set()
         started = False
         while True:
             self._wake.clear()

@@ -191,6 +191,17 @@ def test_the_time_before_its_program_counts_though_the_bucket_is_down(bucket: Bu
         assert meter.spent == pytest.approx(10.0)
 
 
+def test_no_stage_begins_on_a_machine_whose_boot_alone_has_cost_the_budget(bucket: Bucket, aws: AwsServer) -> None:
+    clock = Clock()
+    aws.rent(datetime.fromtimestamp(clock.now - HOUR, UTC))
+    asked = Endpoints(aws.url, None, None).identities()
+    with (
+        Meter(bucket, RUN, 5.0, "sft", asked=asked, clock=clock) as meter,
+        pytest.raises(BudgetError, match=r"spent \$10\.00 of its budget of \$5\.00"),
+    ):
+        meter.require()
+
+
 def test_another_machine_and_a_raised_cap_are_read_from_the_ledger(bucket: Bucket) -> None:
     clock = Clock()
     with metered(bucket, clock, budget=10.0) as meter:
