@@ -7,7 +7,10 @@ from cortex.errors import UsageError
 from cortex.profiles.profile import Profile
 from cortex.section import nearest
 
-TRAINERS = ("sft", "dpo", "grpo")
+LINE = ("sft", "dpo", "grpo")
+"""The stages that train a run's model, in order: each starts from the model of the one before it that is wanted."""
+
+TRAINERS = LINE
 """The stages that train: they alone use all GPUs of a profile, and may run on several machines."""
 
 
@@ -23,15 +26,20 @@ class Stage:
     """Tells if a profile asks for this stage."""
 
 
-def before_grpo(profile: Profile) -> str:
-    """The stage whose model GRPO starts from."""
-    return "dpo" if profile.dpo else "sft"
-
-
 def models(profile: Profile) -> tuple[str, ...]:
     """The training stages of a profile, in order. The last one's model is the run's."""
-    wanted = {"dpo": profile.dpo is not None, "grpo": profile.grpo is not None}
-    return tuple(stage for stage in TRAINERS if wanted.get(stage, True))
+    return tuple(stage for stage in LINE if getattr(profile, stage) is not None)
+
+
+def model_before(profile: Profile, stage: str) -> str | None:
+    """The stage whose model a training stage starts from; None for the first, which starts from the base."""
+    earlier = [name for name in models(profile) if LINE.index(name) < LINE.index(stage)]
+    return earlier[-1] if earlier else None
+
+
+def _inputs_of(profile: Profile, stage: str) -> tuple[str, ...]:
+    """Inputs of a stage that trains an SFT model further. The SFT artifact holds the base that was built for it."""
+    return tuple(dict.fromkeys(("data", "label", "sft", model_before(profile, stage) or "sft")))
 
 
 def _before_export(profile: Profile) -> tuple[str, ...]:
@@ -47,13 +55,13 @@ STAGES: dict[str, Stage] = {
         Stage(
             "dpo",
             "prefer what scored",
-            lambda profile: ("data", "label", "sft"),
+            lambda profile: _inputs_of(profile, "dpo"),
             lambda profile: profile.dpo is not None,
         ),
         Stage(
             "grpo",
             "learn from outcomes",
-            lambda profile: tuple(dict.fromkeys(("data", "label", "sft", before_grpo(profile)))),
+            lambda profile: _inputs_of(profile, "grpo"),
             lambda profile: profile.grpo is not None,
         ),
         Stage("export", "merge and quantize", _before_export),
@@ -64,7 +72,7 @@ STAGES: dict[str, Stage] = {
     )
 }
 
-LOADING = frozenset({"sft", "dpo", "grpo", "export", "evaluate"})
+LOADING = frozenset({*TRAINERS, "export", "evaluate"})
 """The stages that load the base."""
 
 

@@ -35,7 +35,7 @@ def run(context: RunContext, output: Path) -> None:
     dataset, validation = file, None
     if dpo.validate_steps:
         dataset, validation = hold_out(file, dpo.validation_examples, context.folder("dpo"))
-    train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
+    train_with_trl(context, "dpo", dataset=dataset, output=output / "model", validation=validation)
     file.rename(output / PAIRS)
 
 

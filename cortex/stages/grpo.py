@@ -6,7 +6,6 @@ from cortex.domains.dataset import read_split, read_training
 from cortex.domains.example_columns import read_rows
 from cortex.models.conversation import write_prompts
 from cortex.runs.context import RunContext
-from cortex.runs.stage_list import before_grpo
 from cortex.stages.teacher_prompts import TeacherPrompts
 from cortex.teaching.labels import ACCEPTED
 from cortex.tracking.keeper import tracking_folder
@@ -28,7 +27,6 @@ def run(context: RunContext, output: Path) -> None:
     train_with_trl(
         context,
         "grpo",
-        after=before_grpo(profile),
         dataset=dataset,
         output=output / "model",
         validation=validation,

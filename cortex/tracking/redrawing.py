@@ -5,11 +5,10 @@ from pathlib import Path
 from cortex.artifacts.store import Store
 from cortex.errors import DataError
 from cortex.runs.ledger import LedgerReader
+from cortex.runs.stage_list import TRAINERS
 from cortex.tracking.curve import curve
 from cortex.tracking.sample_tables import SampleTables
 from cortex.tracking.tensorboard import write_curve
-
-TRAININGS = ("sft", "dpo", "grpo")
 
 
 def draw_run(store: Store, run: str, folder: Path) -> list[Path]:
@@ -19,7 +18,7 @@ def draw_run(store: Store, run: str, folder: Path) -> list[Path]:
         DataError: nothing was trained yet, or the folder cannot be written.
     """
     events = LedgerReader(store, run).new_events()
-    curves = {stage: points for stage in TRAININGS if (points := curve(events, stage))}
+    curves = {stage: points for stage in TRAINERS if (points := curve(events, stage))}
     if not curves:
         raise DataError(f"no stage of run {run} has trained yet: `cortex status {run}` says how it stands")
     try:

@@ -12,6 +12,7 @@ from cortex.checkpoints.supervisor import run_trainer
 from cortex.checkpoints.trainer_command import distributed
 from cortex.models.model_files import collect_model, name_base
 from cortex.runs.context import RunContext
+from cortex.runs.stage_list import model_before
 from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
 
 _ARGUMENTS = {"dpo": dpo_arguments, "grpo": grpo_arguments}
@@ -21,20 +22,20 @@ def train_with_trl(
     context: RunContext,
     stage: Literal["dpo", "grpo"],
     *,
-    after: str,
     dataset: Path,
     output: Path,
     validation: Path | None = None,
     further: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train on `dataset` from the model of the stage `after`, resuming where an earlier attempt stopped.
+    """Train on `dataset` from the model of the stage before, resuming where an earlier attempt stopped.
 
     `validation` holds the held-out examples, where the profile validates. The model goes to `output`; `further` is what
     the trainer's own task holds besides `trl_task.TrlTask`.
     """
     profile, folder = context.profile, context.folder(stage)
     section = getattr(profile, stage)
-    base = base_folder(context)
+    base, after = base_folder(context), model_before(profile, stage)
+    assert after, f"{stage} follows another training"
     checkpoints, trained = Checkpoints(context, stage, keep=section.keep_checkpoints), folder / "trained"
     resume = checkpoints.choose()
     rules = TrainingRules.of(section, checkpoints.committed)

@@ -20,7 +20,7 @@ from cortex.fleet.capacity.training_phases import TrainingPhases
 from cortex.fleet.tasks.run_tasks import stages as stages_of
 from cortex.profiles.profile import Profile, with_overrides
 from cortex.runs.pipeline import SKY_YAML, read_documents
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import LOADING, models
 from cortex.settings import Settings
 
 Document = Mapping[str, Any]
@@ -194,7 +194,7 @@ def _notes(profile: Profile, architecture: Architecture) -> tuple[str, ...]:
 
 def _disks(documents: Sequence[Document]) -> dict[str, float]:
     found = {stage: disk_rate(document) for document in documents for stage in stages_of(document, SKY_YAML)}
-    return dict.fromkeys(("sft", "dpo", "grpo", "export", "evaluate"), DISKS["medium"]) | found
+    return dict.fromkeys(LOADING, DISKS["medium"]) | found
 
 
 def _fix(profile: Profile, phase: Phase, mends: Callable[[Profile, Phase], bool]) -> dict[str, Any]:

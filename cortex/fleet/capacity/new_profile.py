@@ -14,6 +14,7 @@ from cortex.fleet.capacity.architecture import read_architecture
 from cortex.fleet.capacity.capacity_plan import CapacityPlan, plan_capacity
 from cortex.profiles.profile import Profile, put
 from cortex.profiles.profile_file import PROFILES, draft_profile
+from cortex.runs.stage_list import TRAINERS
 from cortex.section import nearest
 from cortex.settings import Settings
 
@@ -158,7 +159,7 @@ def _checked(extended: str, values: Mapping[str, Any]) -> Profile:
 
 def _estimates(plan: CapacityPlan) -> dict[str, float | None]:
     steps = {stage: round(seconds, 2) for stage, seconds in plan.step_seconds.items()}
-    absent = dict.fromkeys({"sft", "dpo", "grpo"} - steps.keys())
+    absent = dict.fromkeys(set(TRAINERS) - steps.keys())
     return {
         **absent,
         **steps,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cortex.fleet.capacity.architecture import BF16, FLOAT, Architecture
 from cortex.fleet.capacity.sizes import checkpoint_bytes, copies_bytes, gguf_aside, judged_bytes
 from cortex.profiles.profile import Profile
-from cortex.runs.stage_list import LOADING, models
+from cortex.runs.stage_list import LOADING, TRAINERS, models
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) ->
     copies = copies_bytes(profile, architecture)
     checkpoints = held = 0
     for stage in stages:
-        section = {"sft": profile.sft, "dpo": profile.dpo, "grpo": profile.grpo}.get(stage)
+        section = getattr(profile, stage) if stage in TRAINERS else None
         if section:
             checkpoints += (section.keep_checkpoints + 2) * checkpoint_bytes(profile, architecture)
             held += 2 * trained
