@@ -90,7 +90,7 @@ def small(inside: Inside) -> tuple[Path, Path]:
     raw = yaml.safe_load((PROFILES / "rehearsal.yaml").read_text())
     for section, values in SMALL.items():
         raw[section] |= values
-    raw["grpo"] |= {"max_steps": 60}  # enough to be cut off in their midst, and to lose a machine after
+    raw["grpo"] |= {"max_steps": 120}  # enough to be cut off in their midst, and to lose a machine after
     raw |= {"name": "road", "budget": {"dollars": 4, "max_duration": 4, "failed_dollars": 1}}
     profile = inside.write("road.yaml", yaml.safe_dump(raw))
     stages = ("data", "sft", "grpo", "export", "evaluate", "release")
