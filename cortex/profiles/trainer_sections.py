@@ -98,6 +98,11 @@ class TrlOptimization(Optimization):
         return section
 
 
+PairLoss = Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero", "apo_down", "nca_pair"]
+"""Losses of a pair that need no further key. TRL's others, reached by `dpo.trl.loss_type`, are for labels of which a known
+share is wrong (`robust`, `exo_pair`), compare sorted batches (`aot`), or come without guidance on their keys."""
+
+
 class Dpo(TrlOptimization):
     """Direct preference optimization on pairs of answers to one prompt, by TRL."""
 
@@ -115,11 +120,25 @@ class Dpo(TrlOptimization):
     pairs: Literal["sampled", "labels", "spoiled"] = "sampled"
     """`sampled`: the best and the worst of the SFT model's own answers. `labels`: of the teacher's samples
     (`teacher.samples`). `spoiled`: an accepted label, and a copy that was spoiled on purpose and earns less."""
+    loss: PairLoss = "sigmoid"
+    """The loss of a pair, by TRL's name: docs/training.md compares them."""
+    sft_weight: float = Field(default=0.0, ge=0, le=100)
+    """Weight, beside the pair's loss of weight 1, of SFT's loss on the better answer: it keeps that answer likely."""
+
+    @model_validator(mode="after")
+    def _one_place_for_the_loss(self) -> Self:
+        own = [key for key in ("loss", "sft_weight") if key in self.model_fields_set]
+        passed = [f"trl.{key}" for key in ("loss_type", "loss_weights") if key in self.trl]
+        if own and passed:
+            raise ValueError(f"{' and '.join(own)} and {' and '.join(passed)} set the same loss: remove {passed[0]}")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `pairs` out where it has its default: such a profile keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key != "pairs" or value != "sampled"}
+        """Leave newer keys out where they have their defaults: such a profile keeps the hash that it had."""
+        newer = ("pairs", "loss", "sft_weight")
+        defaults = {key: type(self).model_fields[key].default for key in newer}
+        return {key: value for key, value in handler(self).items() if key not in newer or value != defaults[key]}
 
 
 class Vllm(Section):

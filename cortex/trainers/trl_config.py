@@ -47,7 +47,11 @@ def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
     """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
     dpo = profile.dpo
     assert dpo is not None
-    return _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length} | dpo.trl
+    losses = {"loss_type": [dpo.loss]}
+    if dpo.sft_weight:
+        losses = {"loss_type": [dpo.loss, "sft"], "loss_weights": [1.0, dpo.sft_weight]}
+    arguments = _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length}
+    return arguments | losses | dpo.trl
 
 
 def lora_arguments(adapter: Adapter) -> dict[str, Any]:

@@ -16,6 +16,7 @@ OURS_TO_TUNE = {
     "vllm_importance_sampling_mode",
     "vllm_importance_sampling_clip_max",
     "gradient_checkpointing",
+    "loss_type",
     "per_device_eval_batch_size",
 }
 """Keys that the kit sets as defaults alone, so that a profile may change them."""
@@ -73,6 +74,44 @@ def test_a_key_that_is_not_passed_on_is_refused_as_the_profile_is_read(section: 
         with_trl(section)
     assert "grpo.trl: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_profile_names_the_loss_of_a_pair_and_the_weight_of_sft_beside_it() -> None:
+    def losses(**dpo: Any) -> tuple[Any, Any]:
+        arguments = dpo_arguments(load_profile("cortex-8b", {f"dpo.{key}": dpo[key] for key in dpo}), Path("/out"))
+        return arguments["loss_type"], arguments.get("loss_weights")
+
+    assert losses() == (["sigmoid"], None)
+    assert losses(loss="apo_zero") == (["apo_zero"], None)
+    assert losses(sft_weight=0.2) == (["sigmoid", "sft"], [1.0, 0.2])
+    assert losses(loss="ipo", sft_weight=1.0) == (["ipo", "sft"], [1.0, 1.0])
+    assert losses(trl={"loss_type": ["aot", "sft"], "loss_weights": [1.0, 0.5]}) == (["aot", "sft"], [1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("changed", "refusal"),
+    [
+        (
+            {"loss": "ipo", "trl": {"loss_type": ["aot"]}},
+            "loss and trl.loss_type set the same loss: remove trl.loss_ty",
+        ),
+        ({"sft_weight": 0.2, "trl": {"loss_weights": [1.0]}}, "sft_weight and trl.loss_weights set the same loss"),
+        ({"loss": "robust"}, "Input should be 'sigmoid', "),
+        ({"sft_weight": -0.5}, "should be greater than or equal to 0 (given: -0.5)"),
+    ],
+)
+def test_two_losses_of_one_pair_and_unknown_ones_are_refused(changed: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(refusal)) as caught:
+        load_profile("cortex-8b", {f"dpo.{key}": value for key, value in changed.items()})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_without_a_loss_of_its_own_keeps_its_hash() -> None:
+    plain = load_profile("cortex-8b")
+    assert plain.digest == load_profile("cortex-8b", {"dpo.loss": "sigmoid", "dpo.sft_weight": 0.0}).digest
+    assert b"sft_weight" not in plain.to_json()
+    changed = load_profile("cortex-8b", {"dpo.loss": "ipo", "dpo.sft_weight": 0.5})
+    assert Profile.from_json(changed.to_json(), "profile.json") == changed
 
 
 @pytest.mark.parametrize("value", [None, "optim", 3, ["epsilon"]])

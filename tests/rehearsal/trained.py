@@ -74,7 +74,7 @@ def stage(task: Task) -> str:
         dataset, validation = labels / _PAIRS, None
         if profile.dpo and profile.dpo.validate_steps:
             dataset, validation = hold_out(dataset, profile.dpo.validation_examples, context.folder("dpo"))
-        train_with_trl(context, "dpo", after="sft", dataset=dataset, output=output / "model", validation=validation)
+        train_with_trl(context, "dpo", dataset=dataset, output=output / "model", validation=validation)
     else:
         further: dict[str, Any] = {"domain": profile.domain.model_dump(mode="json"), "labels": str(labels / _KNOWN)}
         further |= {"samples": str(tracking_folder(context, "grpo") / "samples"), "sample_count": 2}
@@ -84,7 +84,6 @@ def stage(task: Task) -> str:
         train_with_trl(
             context,
             "grpo",
-            after="sft",
             dataset=dataset,
             output=output / "model",
             validation=validation,
