@@ -99,8 +99,8 @@ class TrlOptimization(Optimization):
 
 
 PairLoss = Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero", "apo_down", "nca_pair"]
-"""Losses of a pair that need no further key. TRL's others, reached by `dpo.trl.loss_type`, are for labels of which a known
-share is wrong (`robust`, `exo_pair`), compare sorted batches (`aot`), or come without guidance on their keys."""
+"""Losses of a pair that need no further key. TRL's others, reached by `dpo.trl.loss_type`, are for labels of which a
+known share is wrong (`robust`, `exo_pair`), compare sorted batches (`aot`), or come without guidance on their keys."""
 
 
 class Dpo(TrlOptimization):
