@@ -18,6 +18,7 @@ from pydantic import (
 
 from cortex.domains.data_words import DataWords, unknown_terms
 from cortex.domains.endpoint import Endpoint
+from cortex.domains.episode import Episode
 from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
 from cortex.domains.mixing_section import Mixing
@@ -267,6 +268,17 @@ class Domain(Section, ABC):
     def stratum(self, name: str) -> "pl.Expr":
         """The stratum of each row, one of `strata[name]`, by columns that were known at the row's own time."""
         raise NotImplementedError(f"{self.kind} names strata, and does not tell them apart")
+
+    def episode(self, example: Example) -> Episode | None:
+        """A new exchange about a question, for a model that takes several turns; None where one reply ends it.
+
+        A service has no truth: there the example's is None.
+        """
+        return None
+
+    def takes_turns(self) -> bool:
+        """True where some questions have an episode."""
+        return type(self).episode is not Domain.episode
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_va
 
 from cortex.domains.domain import Built, Domain, Exemplars, OnProgress
 from cortex.domains.domain_field import read_field
+from cortex.domains.episode import Episode
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.registry import find_domain, read_domain
@@ -142,6 +143,12 @@ class Mixture(Domain):
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         return self._renamed(example, self._asked(example).grade_turns(self._own(example), turns))
+
+    def episode(self, example: Example) -> Episode | None:
+        return self._asked(example).episode(self._own(example))
+
+    def takes_turns(self) -> bool:
+        return any(domain.takes_turns() for domain in self.parts().values())
 
     def reward(self, graded: Graded) -> float:
         name = next(iter(graded.parts), "").partition("/")[0]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from cortex.artifacts.manifest import Manifest
 from cortex.domains.domain import Domain
-from cortex.domains.question import Example
+from cortex.domains.question import Conversation, Example
 from cortex.profiles.export_section import Gguf, Gptq
 
 SUMMARY = "export.json"
@@ -73,9 +73,9 @@ def refuse_copy(wanted: Gguf, reason: str) -> QuantizedCopy:
     return QuantizedCopy(wanted.name, wanted.bits, None, None, None, False, reason, wanted.format)
 
 
-def mean_loss(domain: Domain, examples: Sequence[Example], answers: Sequence[str]) -> float:
-    """The mean loss of N answers to N examples."""
-    return fmean(domain.grade(example, text).loss for example, text in zip(examples, answers, strict=True))
+def mean_loss(domain: Domain, examples: Sequence[Example], answers: Sequence[Conversation]) -> float:
+    """The mean loss of the turns that follow N examples' questions."""
+    return fmean(domain.grade_turns(example, turns).loss for example, turns in zip(examples, answers, strict=True))
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,22 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _takes_turns(self) -> Self:
+        """Refuse what knows one reply only, where a domain's questions take several."""
+        if not self.domain.takes_turns():
+            return self
+        single = {
+            "dpo": self.dpo is not None,
+            "teacher.samples": self.teacher.samples > 1,
+            "teacher.prompt": self.teacher.prompt is not None,
+            "teacher.test_examples": bool(self.teacher.test_examples),
+        }
+        found = next((key for key, is_set in single.items() if is_set), None)
+        if found:
+            raise ValueError(f"{found} takes questions of one reply, and the domain's take several turns: remove it")
+        return self
+
+    @model_validator(mode="after")
     def _prompt_to_send(self) -> Self:
         prompt = self.teacher.prompt
         if prompt is None:

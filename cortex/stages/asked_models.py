@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cortex.domains.question import Example
+from cortex.domains.episode import replies
+from cortex.domains.question import Conversation, Example
 from cortex.models.copies import sampled_copies
+from cortex.models.dialogues import finish_dialogues
 from cortex.models.sampling import Asked, SampledModel, trained_base, trained_model
 from cortex.models.stored_answers import Request, sample_requests
 from cortex.probing.chapters import Probed
@@ -24,11 +26,14 @@ AT_ONCE = "base_at_once"
 Others = Mapping[str, tuple[SampledModel, dict[str, Debated]]]
 """Further contenders by name: the model that each asks, and its replies by domain."""
 
+Turns = list[Conversation]
+"""All turns that follow each question, in the order of the questions."""
+
 
 def sample_answers_of_all(
     context: RunContext, examples: list[Example], tests: Mapping[str, pl.DataFrame], further: FurtherQuestions
-) -> tuple[dict[str, list[str]], dict[str, Probed], Others]:
-    """Every model's answer to each question, and by domain the replies to further questions and further contenders'."""
+) -> tuple[dict[str, Turns], dict[str, Probed], Others]:
+    """Every model's turns after each question; by domain the replies to further questions, and further contenders'."""
     profile, asked_models = context.profile, {model.name: model for model in judged_models(context)}
     judged = models(profile)[-1]
     asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed)
@@ -44,8 +49,10 @@ def sample_answers_of_all(
     found = sample_requests(context, "evaluate", [*requests, *others, *opened], gpus=gpus)
     debated = debates.hold(asked_models[judged], found[len(requests) + len(others) :])
     unreasoned = at_once.hold(asked_models["base"], ())
-    answers = {model: [first for first, *_ in samples] for model, samples in zip(asked_models, found, strict=False)}
-    texts = iter(answers[judged])
+    opening = found[: len(requests)]
+    held = finish_dialogues(context, "evaluate", examples, requests, opening, gpus=gpus)
+    answers = dict(zip(asked_models, held, strict=True))
+    texts = iter([turns[-1].content for turns in answers[judged]])
     # In the order of the examples, which are those of the tests one after the other.
     usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
     probed = further.sort(others, found[len(requests) : len(requests) + len(others)], judged, usual)
@@ -54,13 +61,17 @@ def sample_answers_of_all(
 
 
 def count_answers(
-    context: RunContext, asked: Sequence[Example], answers: Mapping[str, list[str]]
+    context: RunContext, asked: Sequence[Example], answers: Mapping[str, Turns]
 ) -> dict[str, NDArray[np.int64]]:
-    """Tokens of every prompt and of each model's answer (N x 2)."""
-    from cortex.models.token_counts import count_tokens
+    """Tokens of every question's prompts and of each model's replies, over all of its turns (N x 2)."""
+    return {model.name: _count(counter(model), asked, answers[model.name]) for model in judged_models(context)}
 
-    prompts = [example.messages for example in asked]
-    return {model.name: count_tokens(model.folder, prompts, answers[model.name]) for model in judged_models(context)}
+
+def _count(count: Count, asked: Sequence[Example], turns: Turns) -> NDArray[np.int64]:
+    said = [replies(example.messages, after) for example, after in zip(asked, turns, strict=True)]
+    counted = count([prompt for each in said for prompt, _ in each], [reply for each in said for _, reply in each])
+    starts = np.cumsum([0, *map(len, said)])[:-1]
+    return np.add.reduceat(counted, starts, axis=0)
 
 
 def counter(model: SampledModel) -> Count:

@@ -12,6 +12,7 @@ from cortex.auditing.audit_record import audit_facts
 from cortex.domains.dataset import read_split
 from cortex.domains.dataset_description import describe_part, read_description
 from cortex.domains.domain import Domain
+from cortex.domains.episode import one_reply, transcript
 from cortex.domains.example_columns import read_rows
 from cortex.domains.mix_words import mix_facts
 from cortex.domains.question import Example
@@ -32,7 +33,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
-from cortex.stages.asked_models import count_answers, counter, sample_answers_of_all
+from cortex.stages.asked_models import Turns, count_answers, counter, sample_answers_of_all
 from cortex.stages.asked_teacher import teacher_chapters
 from cortex.stages.distilled import Distilled, read_distilled
 from cortex.stages.probed import FurtherQuestions
@@ -60,11 +61,12 @@ def run(context: RunContext, output: Path) -> None:
     for name, folder in report_folders(domain).items():
         end = before + len(tests[name])
         (output / folder).mkdir(exist_ok=True)
-        own = {model: texts[before:end] for model, texts in answers.items()}
+        own = {model: turns[before:end] for model, turns in answers.items()}
         counts = {model: counted[before:end] for model, counted in tokens.items()}
         for other, (model, debates) in others.items():
             if name in debates:
-                own[other], counts[other] = debates[name].replies, debates[name].tokens(counter(model))
+                own[other] = [one_reply(text) for text in debates[name].replies]
+                counts[other] = debates[name].tokens(counter(model))
         _judge(context, name, tests[name], own, counts, distilled.get(name), probed.get(name), output / folder)
         before = end
 
@@ -73,7 +75,7 @@ def _judge(
     context: RunContext,
     name: str,
     test: pl.DataFrame,
-    answers: dict[str, list[str]],
+    answers: dict[str, Turns],
     tokens: Mapping[str, NDArray[np.int64]],
     distilled: Distilled | None,
     probed: Probed | None,
@@ -85,9 +87,10 @@ def _judge(
     train = read_split(data, "train", narrow=partial(profile.domain.rows_of, name))
     examples = list(read_rows(test))
     last = models(profile)[-1]
-    tries = _enter_look(context, name, answers[last])
+    texts = {name: [transcript(turns) for turns in own] for name, own in answers.items()}
+    tries = _enter_look(context, name, texts[last])
     graded = {
-        name: [domain.grade(*pair) for pair in zip(examples, texts, strict=True)] for name, texts in answers.items()
+        name: [domain.grade_turns(*pair) for pair in zip(examples, own, strict=True)] for name, own in answers.items()
     }
     baselines = domain.baselines(train, test)
     evaluation = evaluate(
@@ -105,7 +108,7 @@ def _judge(
             probed,
             partial(debate_chapters, tokens=tokens, loss=domain.scale.loss),
         ),
-        samples=_samples(domain, examples, answers),
+        samples=_samples(domain, examples, texts),
         derived=derived_weights(context.artifact("export").path, profile.export.release),
         tries=tries,
         resamples=profile.evaluate.resamples,
@@ -126,7 +129,7 @@ def _write_answers(
     test: pl.DataFrame,
     graded: Mapping[str, Sequence[Graded]],
     reference: Sequence[Graded],
-    answers: Mapping[str, list[str]],
+    answers: Mapping[str, Turns],
     tokens: Mapping[str, NDArray[np.int64]],
     folder: Path,
 ) -> None:
@@ -135,7 +138,7 @@ def _write_answers(
     judged = {
         name: Judged(
             Grades.of(grades, reference),
-            _held_back(domain, examples, grades, answers[name]),
+            _held_back(domain, examples, grades, [turns[-1].content for turns in answers[name]]),
             tokens[name],
         )
         for name, grades in graded.items()
@@ -143,7 +146,8 @@ def _write_answers(
     questions = questions_table(test, judged)
     questions.write_parquet(folder / QUESTIONS)
     asked = [(example.text, domain.truth_words(example)) for example in examples]
-    transcripts_table(questions, asked, answers).write_parquet(folder / TRANSCRIPTS)
+    texts = {name: [transcript(turns) for turns in own] for name, own in answers.items()}
+    transcripts_table(questions, asked, texts).write_parquet(folder / TRANSCRIPTS)
 
 
 def chapters(domain: Domain, train: pl.DataFrame, test: pl.DataFrame, study: Study) -> list[Chapter]:

@@ -9,7 +9,7 @@ import math
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from typing import Any
 from cortex.bases.base_model import base_folder
 from cortex.checkpoints.items import Items, lay_out
 from cortex.domains.dataset import read_split
+from cortex.domains.episode import Ask, Dialogue, hold, replies
 from cortex.domains.example_columns import read_rows
-from cortex.domains.question import Example
+from cortex.domains.question import Conversation, Example, Message
 from cortex.errors import DataError
 from cortex.models.copies import ExportSummary, QuantizedCopy, judge_copy, mean_loss, refuse_copy, write_summary
 from cortex.models.divergence import Exchange, divergence_from_copy, divergence_of_copy, store_log_probs
@@ -100,16 +101,22 @@ class _Export:
         return list(read_rows(read_split(self.context.artifact("data").path, "validation", wanted)))
 
     @cached_property
-    def exchange(self) -> Exchange:
-        """The held-out prompts with the final weights' own answers."""
+    def answers(self) -> list[Conversation]:
+        """All turns of the final weights after each held-out question."""
 
         def answer(folder: Path) -> None:
             with self._loaded(self.whole) as model:
-                answers = self._answers(model, self.whole)
-            _write(folder, answers)
+                _write(folder, self._hold(self._sampling(model, self.whole)))
 
-        prompts = [example.messages for example in self.held_out]
-        return Exchange(prompts, _read(self.items.make("answers", answer)), self.context.profile.export.batch_size)
+        return [tuple(Message(*turn) for turn in turns) for turns in _read(self.items.make("answers", answer))]
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """The final weights' own last replies, with the prompts that they followed."""
+        asked = zip(self.held_out, self.answers, strict=True)
+        last = [replies(example.messages, turns)[-1] for example, turns in asked]
+        prompts, texts = zip(*last, strict=True)
+        return Exchange(prompts, texts, self.context.profile.export.batch_size)
 
     @cached_property
     def log_probs(self) -> Path:
@@ -185,7 +192,7 @@ class _Export:
         stored, exchange = self.log_probs, self.exchange
         with self._loaded(copy) as model:
             kl = divergence_of_copy(model, load_tokenizer(self.whole), exchange, stored)
-            answers = None if wanted.max_loss_rise is None else self._answers(model, copy)
+            answers = None if wanted.max_loss_rise is None else self._hold(self._sampling(model, copy))
         return judge_copy(wanted, kl, self._losses(answers))
 
     def _judge_in_llama(self, wanted: Gguf, copy: Path) -> QuantizedCopy:
@@ -196,16 +203,14 @@ class _Export:
         kl = divergence_in_llama(file, tokenizer, exchange, stored, threads)
         if wanted.max_loss_rise is not None:
             longest, ends = self._longest, end_tokens(self.whole, tokenizer)
-            answers = answers_in_llama(
-                file, tokenizer, exchange.prompts, max_new_tokens=longest, ends=ends, threads=threads
-            )
+            ask = partial(answers_in_llama, file, tokenizer, max_new_tokens=longest, ends=ends, threads=threads)
+            answers = self._hold(ask)
         return judge_copy(wanted, kl, self._losses(answers), tensor_types(file))
 
-    def _losses(self, answers: list[str] | None) -> tuple[float, float] | None:
+    def _losses(self, answers: list[Conversation] | None) -> tuple[float, float] | None:
         """The losses of a copy's answers and of the final weights', on the same examples."""
         domain, asked = self.context.profile.domain, self.held_out
-        full = self.exchange.answers
-        return (mean_loss(domain, asked, answers), mean_loss(domain, asked, full)) if answers else None
+        return (mean_loss(domain, asked, answers), mean_loss(domain, asked, self.answers)) if answers else None
 
     @property
     def _longest(self) -> int:
@@ -216,16 +221,20 @@ class _Export:
         profile = self.context.profile
         return loaded(folder, base=base, device=profile.hardware.device, attention=profile.model.attention)
 
-    def _answers(self, model: Any, folder: Path) -> list[str]:
-        profile = self.context.profile
-        sampled = generate(
-            model,
-            load_tokenizer(folder),
-            [example.messages for example in self.held_out],
-            batch_size=profile.export.batch_size,
-            max_new_tokens=self._longest,
-        )
-        return [answers[0] for answers in sampled]
+    def _sampling(self, model: Any, folder: Path) -> Ask:
+        """Take conversations, and return the model's next turns."""
+        batch_size, tokenizer = self.context.profile.export.batch_size, load_tokenizer(folder)
+
+        def ask(prompts: list[Conversation]) -> list[str]:
+            sampled = generate(model, tokenizer, prompts, batch_size=batch_size, max_new_tokens=self._longest)
+            return [first for first, *_ in sampled]
+
+        return ask
+
+    def _hold(self, ask: Ask) -> list[Conversation]:
+        """All turns after each held-out question, of a model that `ask` asks."""
+        domain = self.context.profile.domain
+        return hold([Dialogue(example.messages, domain.episode(example)) for example in self.held_out], ask)
 
 
 def _write(folder: Path, record: Any) -> None:
