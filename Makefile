@@ -46,6 +46,10 @@ help: ## list the commands
 rehearse: setup ## run the whole pipeline on this machine   [PROFILE= SET="key=value ..." RUN= DATA= SEED= CONTAINERS=1 [BASE_IMAGE= OPTIONS=]]
 	@$(if $(BASE_IMAGE),CORTEX_BASE_IMAGE="$(BASE_IMAGE)") $(if $(OPTIONS),CORTEX_BUILD_OPTIONS="$(OPTIONS)") $(CORTEX) rehearse $(SETS) $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUN),--run "$(RUN)") $(if $(DATA),--data "$(DATA)") $(if $(SEED),--seed "$(SEED)") $(if $(CONTAINERS),--containers)
 
+.PHONY: rehearse-all
+rehearse-all: setup ## rehearse every recipe, go on where it stopped, and print their scores   [SEEDS=0,1,2 PROFILES="a b" RECORD=1 enters them in README]
+	@$(VENV)/bin/python -m scripts.rehearse_all $(if $(SEEDS),--seeds "$(SEEDS)") $(foreach name,$(PROFILES),--profile "$(name)") $(if $(RECORD),--record)
+
 .PHONY: drill
 drill: setup ## damage and kill a small stand-in of a training, and report what survives   [PROFILE= STAGE=sft|grpo QUICK=1]
 	@$(CORTEX) drill $(if $(PROFILE),--profile "$(PROFILE)") $(if $(STAGE),--stage "$(STAGE)") $(if $(QUICK),--quick)

@@ -9,7 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex.artifacts.artifact import find
@@ -17,20 +17,22 @@ from cortex.artifacts.code_version import code_version
 from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
 from cortex.errors import CortexError, DataError
+from cortex.evaluation.record import label
 from cortex.fleet.estimate import estimate_profile, estimate_run
 from cortex.fleet.estimate.policies import Deadline
 from cortex.fleet.estimate.training_prices import training_offers
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.context import artifact_prefix, load_run
-from cortex.runs.show import describe_run, main_score
+from cortex.runs.show import describe_run, read_evaluations
+from cortex.runs.model_standing import standing
 from cortex.settings import CHECKOUT, Settings
 
 README, KEPT = CHECKOUT / "README.md", CHECKOUT / "docs" / "recipes.json"
 BEGIN, END = "<!-- recipes: written by `make recipes` -->\n", "<!-- recipes end -->\n"
 HEAD = (
-    "| profile | domain | command | minutes | dollars | score | commit |\n"
-    "| --- | --- | --- | ---: | ---: | --- | --- |\n"
+    "| profile | domain | command | minutes | dollars | score, 95% interval | best baseline | commit |\n"
+    "| --- | --- | --- | ---: | ---: | --- | --- | --- |\n"
 )
 Recipes = dict[str, dict[str, Any]]
 """By profile, what was `measured` in a run, and what it was `priced` at."""
@@ -43,19 +45,34 @@ def main() -> None:
     args = parser.parse_args()
     kept: Recipes = json.loads(KEPT.read_text(encoding="utf-8"))
     try:
-        for run in args.run:
-            name, measured = measure(open_store(Settings().bucket_url), run)
-            kept.setdefault(name, {})["measured"] = measured
+        record(kept, open_store(Settings().bucket_url), args.run)
         for name, profile in shipped_profiles().items():
             if args.price and profile.hardware.device == "cuda":
                 kept.setdefault(name, {})["priced"] = price(profile)
-        table = render(kept)
+        table = write_table(kept)
     except CortexError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    print(table, end="")
+
+
+def record(kept: Recipes, store: Store, runs: Sequence[str]) -> None:
+    """Enter what these finished rehearsals measured.
+
+    Raises:
+        DataError: as `measure`.
+    """
+    for run in runs:
+        name, measured = measure(store, run)
+        kept.setdefault(name, {})["measured"] = measured
+
+
+def write_table(kept: Recipes) -> str:
+    """Write what is known into the table's file and into README, and return the table."""
+    table = render(kept)
     KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8"), table), encoding="utf-8")
-    print(table, end="")
+    return table
 
 
 def shipped_profiles() -> dict[str, Profile]:
@@ -81,13 +98,16 @@ def measure(store: Store, run: str) -> tuple[str, dict[str, Any]]:
         raise DataError(f"run {run!r} was made by {release.code}, and this is {code_version()}: rehearse anew")
     if _git("status", "--porcelain", "--", "cortex", "jobs"):
         raise DataError("cortex/ or jobs/ has changes that are in no commit: commit them, so that the run has one")
-    described = describe_run(store, run)
-    score, value, best = main_score(next(iter(described["domains"].values())))
+    seconds = sum(stage["seconds"] for stage in describe_run(store, run)["stages"])
+    found = standing(next(iter(read_evaluations(store, run, profile.domain).values())))
     return profile.name, {
-        "seconds": round(sum(stage["seconds"] for stage in described["stages"])),
-        "score": score,
-        "value": round(value, 4),
-        "best": None if best is None else round(best, 4),
+        "seconds": round(seconds),
+        "score": found.name,
+        "value": round(found.value, 4),
+        "interval": [round(found.low, 4), round(found.high, 4)],
+        "best": None if found.best is None else round(found.best, 4),
+        "baseline": label(found.baseline),
+        "baseline_value": round(found.baseline_value, 4),
         "threads": profile.hardware.threads,
         "commit": _git("rev-parse", "--short=7", "HEAD"),
     }
@@ -127,13 +147,21 @@ def _row(profile: Profile, kept: Mapping[str, Any]) -> str:
         minutes = f"{estimate_profile(profile).work / 60:.0f} estimated"
         most = f"{profile.budget.dollars:g}"
         dollars = f"{priced['dollars']} estimated, {most} at most" if priced else f"{most} at most"
-    score = "not run"
-    if measured:
-        best = "" if measured["best"] is None else f" of {measured['best']:.4f}"
-        score = f"{measured['score']} {measured['value']:.4f}{best}"
+    score, baseline = _scores(measured) if measured else ("not run", "")
     commit = f"`{measured['commit']}`" if measured else ""
-    cells = (f"`{profile.name}`", profile.domain.kind, f"`{command}`", minutes, dollars, score, commit)
+    cells = (f"`{profile.name}`", profile.domain.kind, f"`{command}`", minutes, dollars, score, baseline, commit)
     return "| " + " | ".join(cells) + " |\n"
+
+
+def _scores(measured: Mapping[str, Any]) -> tuple[str, str]:
+    """The score in words, with its interval and the best attainable; and the best baseline with its own."""
+    # Measurements of earlier versions have no interval and no baseline.
+    low, high = measured.get("interval") or (None, None)
+    interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+    best = "" if measured["best"] is None else f" of {measured['best']:.4f}"
+    name = measured.get("baseline")
+    baseline = f"{name} {measured['baseline_value']:.4f}" if name else ""
+    return f"{measured['score']} {measured['value']:.4f}{interval}{best}", baseline
 
 
 def _git(*words: str) -> str:

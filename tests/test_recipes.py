@@ -31,18 +31,19 @@ def test_readme_has_the_table_that_the_command_writes() -> None:
 def test_every_shipped_profile_has_a_row_and_nothing_is_claimed_of_what_was_not_run() -> None:
     table = rows(render({}))
     assert set(table) == {path.stem for path in PROFILES.glob("*.yaml")}
-    assert {tuple(row[4:]) for row in table.values()} == {("not run", "")}
-    assert table["rehearsal"] == ["markets", "`make rehearse`", "", "0", "not run", ""]
+    assert {tuple(row[4:]) for row in table.values()} == {("not run", "", "")}
+    assert table["rehearsal"] == ["markets", "`make rehearse`", "", "0", "not run", "", ""]
     assert table["cortex-8b"][1:4] == ["`make train PROFILE=cortex-8b`", "218 estimated", "40 at most"]
 
 
 def test_a_row_shows_what_was_measured_and_priced() -> None:
     measured = {"seconds": 252, "score": "skill", "value": 0.3, "best": 0.41239, "threads": 2, "commit": "abc1234"}
     table = rows(render({"rehearsal": {"measured": measured}, "cortex-8b": {"priced": {"dollars": 17}}}))
-    assert table["rehearsal"][2:] == ["4.2 on 2 cores", "0", "skill 0.3000 of 0.4124", "`abc1234`"]
+    assert table["rehearsal"][2:] == ["4.2 on 2 cores", "0", "skill 0.3000 of 0.4124", "", "`abc1234`"]
     assert table["cortex-8b"][3] == "17 estimated, 40 at most"
-    unknown = rows(render({"rehearsal": {"measured": measured | {"best": None}}}))
-    assert unknown["rehearsal"][4] == "skill 0.3000"
+    known = {"best": None, "interval": [0.2512, 0.3498], "baseline": "logistic regression", "baseline_value": 0.12}
+    row = rows(render({"rehearsal": {"measured": measured | known}}))["rehearsal"]
+    assert row[4:6] == ["skill 0.3000 (0.251 to 0.350)", "logistic regression 0.1200"]
 
 
 @pytest.mark.parametrize(

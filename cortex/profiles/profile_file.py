@@ -25,6 +25,13 @@ PROFILES = CHECKOUT / "jobs" / "profiles"
 EXTENDS = "extends"
 """The key that names the profile which a file extends; it is no key of a profile itself."""
 
+EXPECT = "expect"
+"""The key that says which baselines the trained model is expected to beat. It is no key of a profile itself, since
+nothing about a run's result depends on it, and it is not inherited."""
+
+EXPECTATIONS = ("all", "reference", "none")
+"""Its values: all baselines, the reference of the skill alone, or none. The first is the default."""
+
 DOMAINS = "domains"
 """The key under which a file lists several domains in place of one; a profile has them as its `domain`."""
 
@@ -150,6 +157,23 @@ def draft_profile(
     return draft
 
 
+def read_expectation(name_or_path: str) -> str:
+    """One of `EXPECTATIONS`: the baselines that a profile's model is expected to beat, by its own file.
+
+    Raises:
+        ConfigError: there is no such file, or it expects something else.
+    """
+    path = _find_file(expand(name_or_path))
+    try:
+        raw = read_yaml(path, exponents=True)
+    except FileNotFoundError as error:
+        raise ConfigError(f"no profile {name_or_path!r}: {path} is not there") from error
+    found = (_mapping(raw) or {}).get(EXPECT, EXPECTATIONS[0])
+    if found not in EXPECTATIONS:
+        raise ConfigError(f"{path}: {EXPECT} is one of {', '.join(EXPECTATIONS)} (given: {found!r})")
+    return str(found)
+
+
 def read_section(kind: str, values: Mapping[str, Any], sets: Sequence[str] | None = None) -> Domain:
     """The domain of a kind, as a profile's section with these values describes it; `sets` as in `load_profile`.
 
@@ -184,6 +208,7 @@ def _layers(path: Path, missing: str) -> list[tuple[Path, dict[str, Any]]]:
             raise ConfigError(f"{path} is not a YAML mapping")
         layer = cast(dict[str, Any], raw)
         base = layer.pop(EXTENDS, None)
+        layer.pop(EXPECT, None)
         if found:
             layer.pop("name", None)
         found.append((path, layer))

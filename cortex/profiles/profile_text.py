@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from cortex.domains.mixture import Mixture
 from cortex.domains.registry import find_domain, known_domains
 from cortex.profiles.profile import Profile
-from cortex.profiles.profile_file import DOMAINS, EXTENDS, Draft, Key
+from cortex.profiles.profile_file import DOMAINS, EXPECT, EXPECTATIONS, EXTENDS, Draft, Key
 
 DEFAULT = "default"
 
@@ -48,6 +48,11 @@ def profile_schema() -> dict[str, Any]:
     schema["properties"][EXTENDS] = {
         "type": "string",
         "description": "The profile that this one changes: a name in jobs/profiles/, or a path from this file on.",
+    }
+    schema["properties"][EXPECT] = {
+        "enum": list(EXPECTATIONS),
+        "description": "The baselines that a rehearsal's model is expected to beat, for `make rehearse-all`: all of "
+        "them, which is the default, the reference of its skill alone, or none. It changes nothing about a run.",
     }
     return {
         "$schema": GenerateJsonSchema.schema_dialect,

@@ -205,6 +205,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def test_the_digest_changes_with_every_number_and_only_then() -> None:
     raw = yaml.safe_load((PROFILES / "rehearsal.yaml").read_text())
+    del raw["expect"]  # no key of the profile itself
     del raw["export"]["gptq"][1]  # so that the other's bits may become these
     digest = Profile.model_validate(raw).digest
     assert Profile.model_validate(dict(reversed(raw.items()))).digest == digest
