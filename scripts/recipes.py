@@ -24,8 +24,8 @@ from cortex.fleet.estimate.training_prices import training_offers
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.context import artifact_prefix, load_run
-from cortex.runs.show import describe_run, read_evaluations
 from cortex.runs.model_standing import standing
+from cortex.runs.show import describe_run, read_evaluations
 from cortex.settings import CHECKOUT, Settings
 
 README, KEPT = CHECKOUT / "README.md", CHECKOUT / "docs" / "recipes.json"

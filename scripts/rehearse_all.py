@@ -24,8 +24,8 @@ from cortex.errors import CortexError, UsageError
 from cortex.evaluation.record import label
 from cortex.profiles.profile_file import EXPECTATIONS, read_expectation
 from cortex.runs.context import artifact_prefix, list_runs, load_run
-from cortex.runs.show import describe_run, read_evaluations
 from cortex.runs.model_standing import Standing, standing
+from cortex.runs.show import describe_run, read_evaluations
 from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 from scripts.recipes import KEPT, record, shipped_profiles, write_table
