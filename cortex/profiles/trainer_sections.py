@@ -1,12 +1,12 @@
 """A profile's sections on its trainers: steps, rates and batches, in the trainers' own terms."""
 
 import math
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from cortex.profiles.passthrough import refused_keys
-from cortex.profiles.trl_passthrough import TrlStage, refused_trl_keys
+from cortex.profiles.trl_passthrough import TrlStage, class_keys, refused_trl_keys
 from cortex.section import Section
 
 
@@ -98,15 +98,9 @@ class TrlOptimization(Optimization):
         return section
 
 
-PairLoss = Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero", "apo_down", "nca_pair"]
-"""Losses of a pair that need no further key. TRL's others, reached by `dpo.trl.loss_type`, are for labels of which a
-known share is wrong (`robust`, `exo_pair`), compare sorted batches (`aot`), or come without guidance on their keys."""
+class Pairing(TrlOptimization):
+    """Training on judged answers to training prompts: where the better and the worse ones come from."""
 
-
-class Dpo(TrlOptimization):
-    """Direct preference optimization on pairs of answers to one prompt, by TRL."""
-
-    stage = "dpo"
     prompts: int = Field(default=256, ge=2)
     """Training prompts that are sampled."""
     samples: int = Field(default=4, ge=2)
@@ -115,15 +109,35 @@ class Dpo(TrlOptimization):
     """Sampling temperature."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Sample from the likeliest tokens that together have this probability."""
-    beta: float = Field(default=0.1, gt=0)
-    """The beta of DPO's loss: the larger, the closer the model stays to its start."""
     pairs: Literal["sampled", "labels", "spoiled"] = "sampled"
     """`sampled`: the best and the worst of the SFT model's own answers. `labels`: of the teacher's samples
     (`teacher.samples`). `spoiled`: an accepted label, and a copy that was spoiled on purpose and earns less."""
-    loss: PairLoss = "sigmoid"
-    """The loss of a pair, by TRL's name: docs/training.md compares them."""
+
+
+PairLoss = Literal["sigmoid", "sigmoid_norm", "hinge", "ipo", "apo_zero", "apo_down", "nca_pair"]
+"""Losses of a pair that need no further key. TRL's others, reached by `dpo.trl.loss_type`, are for labels of which a
+known share is wrong (`robust`, `exo_pair`), compare sorted batches (`aot`), or come without guidance on their keys."""
+
+UnpairedLoss = Literal["kto", "apo_zero_unpaired"]
+"""Losses of answers each judged alone, by TRL's KTO trainer."""
+
+
+class Dpo(Pairing):
+    """Preference optimization on judged answers, by TRL: direct, on pairs, or by KTO, on answers judged alone."""
+
+    stage = "dpo"
+    beta: float = Field(default=0.1, gt=0)
+    """The beta of the loss: the larger, the closer the model stays to its start."""
+    loss: PairLoss | UnpairedLoss = "sigmoid"
+    """The loss, by TRL's name: docs/training.md compares them. `kto` and `apo_zero_unpaired` learn from answers that
+    are each good or bad, all others from pairs."""
     sft_weight: float = Field(default=0.0, ge=0, le=100)
     """Weight, beside the pair's loss of weight 1, of SFT's loss on the better answer: it keeps that answer likely."""
+
+    @property
+    def unpaired(self) -> bool:
+        """True where each answer is judged alone, by TRL's KTO trainer."""
+        return self.loss in get_args(UnpairedLoss)
 
     @model_validator(mode="after")
     def _one_place_for_the_loss(self) -> Self:
@@ -131,6 +145,18 @@ class Dpo(TrlOptimization):
         passed = [f"trl.{key}" for key in ("loss_type", "loss_weights") if key in self.trl]
         if own and passed:
             raise ValueError(f"{' and '.join(own)} and {' and '.join(passed)} set the same loss: remove {passed[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_the_loss(self) -> Self:
+        trainer = "kto" if self.unpaired else "dpo"
+        foreign = next((key for key in self.trl if key not in class_keys(trainer)), None)
+        if foreign:
+            raise ValueError(f"trl.{foreign} is no key of the trainer of loss {self.loss}: remove it")
+        if self.unpaired and self.sft_weight:
+            raise ValueError(f"sft_weight needs pairs, and loss {self.loss} has none: remove it, or take another loss")
+        if self.loss == "kto" and self.micro_batch_size == 1:
+            raise ValueError("micro_batch_size 1: kto estimates a divergence from other answers of the batch: use 2")
         return self
 
     @model_serializer(mode="wrap")

@@ -9,7 +9,10 @@ from typing import Any, Literal
 from cortex.profiles.passthrough import refused_anywhere
 from cortex.section import nearest, unknown_key
 
-TrlStage = Literal["dpo", "grpo"]
+TrlStage = Literal["dpo", "reward_model", "grpo"]
+
+TrlClass = Literal["dpo", "kto", "reward_model", "grpo"]
+"""TRL's configuration classes."""
 
 _KEYS = Path(__file__).with_name("trl_keys.json")
 
@@ -66,6 +69,7 @@ _REFUSED = {
     "local_rank": "torchrun decides",
     "max_length": "`sft.sequence_length` in the profile decides",
     "model_init_kwargs": "it loads weights; `model` in the profile decides",
+    "chat_template_path": "the base's own template decides",
     "vllm_enable_sleep_mode": "asleep, vLLM leaves its memory to the training",
     "vllm_server_base_url": "vLLM shares the GPUs that train: no server is asked",
     "vllm_server_host": "vLLM shares the GPUs that train: no server is asked",
@@ -129,13 +133,18 @@ def refused_trl_keys(stage: TrlStage, section: dict[str, Any]) -> Iterator[str]:
     yield from refused_anywhere(section)
 
 
-@cache
 def trl_keys(stage: TrlStage) -> dict[str, list[str]]:
-    """The keys of TRL's configuration class for a stage, each with the types of values that it takes.
+    """The keys of TRL's configuration classes for a stage, each with the types of values that it takes."""
+    return class_keys("kto") | class_keys("dpo") if stage == "dpo" else class_keys(stage)
+
+
+@cache
+def class_keys(trainer: TrlClass) -> dict[str, list[str]]:
+    """The keys of one of TRL's configuration classes, each with the types of values that it takes.
 
     `scripts/trl_keys.py` writes them from the locked TRL, since TRL is not installed where profiles are read.
     """
-    return json.loads(_KEYS.read_text(encoding="utf-8"))[stage]
+    return json.loads(_KEYS.read_text(encoding="utf-8"))[trainer]
 
 
 def _refusal_reason(stage: TrlStage, key: str) -> str | None:

@@ -15,4 +15,5 @@ def training_stage(profile: Profile, stage: str) -> TrainingStage:
         "learning rate": section.learning_rate,
         "batch": section.micro_batch_size * section.gradient_accumulation * profile.hardware.gpus,
     }
-    return TrainingStage(name=stage, method=_METHODS[stage], facts=facts)
+    unpaired = stage == "dpo" and profile.dpo and profile.dpo.unpaired
+    return TrainingStage(name=stage, method="TRL KTO" if unpaired else _METHODS[stage], facts=facts)

@@ -1,4 +1,4 @@
-"""A profile's DPO and GRPO sections as the arguments of TRL's own configuration classes."""
+"""A profile's sections for TRL as the arguments of TRL's own configuration classes."""
 
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,11 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
 
 
 def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
-    """Keyword arguments of `trl.DPOConfig`; the profile has a `dpo` section."""
+    """Keyword arguments of `trl.DPOConfig`, or of `trl.KTOConfig` for a loss of unpaired answers; the profile has a
+    `dpo` section."""
     dpo = profile.dpo
     assert dpo is not None
-    losses = {"loss_type": [dpo.loss]}
+    losses: dict[str, Any] = {"loss_type": dpo.loss if dpo.unpaired else [dpo.loss]}
     if dpo.sft_weight:
         losses = {"loss_type": [dpo.loss, "sft"], "loss_weights": [1.0, dpo.sft_weight]}
     arguments = _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length}

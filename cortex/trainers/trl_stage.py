@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cortex.bases.base_model import base_folder
 from cortex.checkpoints.checkpoints import Checkpoints
@@ -11,6 +11,8 @@ from cortex.checkpoints.rules import TrainingRules
 from cortex.checkpoints.supervisor import run_trainer
 from cortex.checkpoints.trainer_command import distributed
 from cortex.models.model_files import collect_model, name_base
+from cortex.profiles.profile import Profile
+from cortex.profiles.trl_passthrough import TrlStage
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import model_before
 from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
@@ -20,7 +22,7 @@ _ARGUMENTS = {"dpo": dpo_arguments, "grpo": grpo_arguments}
 
 def train_with_trl(
     context: RunContext,
-    stage: Literal["dpo", "grpo"],
+    stage: TrlStage,
     *,
     dataset: Path,
     output: Path,
@@ -56,8 +58,14 @@ def train_with_trl(
     }
     path = folder / "task.json"
     path.write_text(json.dumps(task), encoding="utf-8")
-    command = distributed(profile, f"cortex.trainers.{stage}_program", path, gang=context.gang)
+    command = distributed(profile, f"cortex.trainers.{_program(profile, stage)}", path, gang=context.gang)
     run_trainer(context, checkpoints, command, section.hang_limit, rules=rules)
     if context.leads:
         collect_model(trained, output)
         name_base(output, context)
+
+
+def _program(profile: Profile, stage: TrlStage) -> str:
+    """The module of a stage's trainer."""
+    unpaired = stage == "dpo" and profile.dpo and profile.dpo.unpaired
+    return "kto_program" if unpaired else f"{stage}_program"

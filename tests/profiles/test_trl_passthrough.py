@@ -85,6 +85,7 @@ def test_a_profile_names_the_loss_of_a_pair_and_the_weight_of_sft_beside_it() ->
     assert losses(loss="apo_zero") == (["apo_zero"], None)
     assert losses(sft_weight=0.2) == (["sigmoid", "sft"], [1.0, 0.2])
     assert losses(loss="ipo", sft_weight=1.0) == (["ipo", "sft"], [1.0, 1.0])
+    assert losses(loss="kto", micro_batch_size=2) == ("kto", None)
     assert losses(trl={"loss_type": ["aot", "sft"], "loss_weights": [1.0, 0.5]}) == (["aot", "sft"], [1.0, 0.5])
 
 
@@ -98,6 +99,13 @@ def test_a_profile_names_the_loss_of_a_pair_and_the_weight_of_sft_beside_it() ->
         ({"sft_weight": 0.2, "trl": {"loss_weights": [1.0]}}, "sft_weight and trl.loss_weights set the same loss"),
         ({"loss": "robust"}, "Input should be 'sigmoid', "),
         ({"sft_weight": -0.5}, "should be greater than or equal to 0 (given: -0.5)"),
+        ({"loss": "kto", "sft_weight": 0.2}, "sft_weight needs pairs, and loss kto has none: remove it"),
+        ({"loss": "kto", "micro_batch_size": 1}, "micro_batch_size 1: kto estimates a divergence from other answers"),
+        (
+            {"loss": "kto", "micro_batch_size": 2, "trl": {"ld_alpha": 0.5}},
+            "trl.ld_alpha is no key of the trainer of l",
+        ),
+        ({"trl": {"desirable_weight": 1.5}}, "trl.desirable_weight is no key of the trainer of loss sigmoid"),
     ],
 )
 def test_two_losses_of_one_pair_and_unknown_ones_are_refused(changed: dict[str, Any], refusal: str) -> None:
@@ -148,5 +156,5 @@ def test_no_argument_of_ours_is_overruled(name: str, stage: TrlStage) -> None:
 def test_every_refused_key_is_one_of_trl() -> None:
     from cortex.profiles import trl_passthrough as ours
 
-    known = trl_keys("dpo").keys() | trl_keys("grpo").keys()
+    known = trl_keys("dpo").keys() | trl_keys("reward_model").keys() | trl_keys("grpo").keys()
     assert {*ours._IN_PROFILE, *ours._REFUSED, *ours._CHOICES} <= known  # pyright: ignore[reportPrivateUsage]

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from cortex.artifacts.open_store import open_store
 from cortex.checkpoints.trainer_command import trainer_environment
@@ -24,7 +25,9 @@ from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
 STEPS, SAVE_STEPS = 60, 2
 URL = f"s3://{BUCKET}/kit"
 
-LIBRARIES = MODULES | {"grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer")}
+LIBRARIES = MODULES | {
+    "grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.kto_trainer")
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Case:
     iterations: int = 1
     validated: bool = False
     packed: bool = False
+    loss: Literal["sigmoid", "kto"] = "sigmoid"
+    """DPO's."""
 
     @property
     def image(self) -> Trainer:
@@ -44,7 +49,7 @@ class Case:
     @property
     def name(self) -> str:
         words = [self.stage, "lora" * self.lora, str(self.iterations) * (self.iterations > 1)]
-        words += ["best" * self.validated, "packed" * self.packed]
+        words += ["best" * self.validated, "packed" * self.packed, self.loss * (self.loss != "sigmoid")]
         return "-".join(word for word in words if word)
 
 
@@ -56,8 +61,9 @@ GRPO_BEST, DPO_BEST, SFT_BEST = (
     Case("sft", validated=True),
 )
 SFT_PACKED = Case("sft", lora=True, packed=True)
+KTO = Case("dpo", lora=True, validated=True, loss="kto")
 
-ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, SFT, SFT_LORA, SFT_BEST, SFT_PACKED)
+ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, KTO, SFT, SFT_LORA, SFT_BEST, SFT_PACKED)
 
 
 @dataclass
@@ -83,6 +89,7 @@ class Bed:
             iterations=case.iterations,
             validated=case.validated,
             packed=case.packed,
+            loss=case.loss,
         )
         work = work or self.folder / "work" / run
         python, inputs = str(self.python(case.image)), str(self.folder / "inputs")

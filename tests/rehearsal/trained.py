@@ -35,6 +35,7 @@ _PROMPTS = "prompts.jsonl"
 _KNOWN = "known.jsonl"
 """The file with a label whose words count as spelled right."""
 _PAIRS = "pairs.jsonl"
+_JUDGED = "judged.jsonl"
 _WORDS = ("flow", "whales", "price", "volume", "rises", "falls", "holds", "calm")
 
 
@@ -71,7 +72,7 @@ def stage(task: Task) -> str:
     if task.stage == "sft":
         sft.run(context, output)
     elif task.stage == "dpo":
-        dataset, validation = labels / _PAIRS, None
+        dataset, validation = labels / (_JUDGED if profile.dpo and profile.dpo.unpaired else _PAIRS), None
         if profile.dpo and profile.dpo.validate_steps:
             dataset, validation = hold_out(dataset, profile.dpo.validation_examples, context.folder("dpo"))
         train_with_trl(context, "dpo", dataset=dataset, output=output / "model", validation=validation)
@@ -106,6 +107,7 @@ def make_inputs(folder: Path, model: Path) -> None:
     rows: dict[str, list[Any]] = {
         ACCEPTED: [],
         _PAIRS: [],
+        _JUDGED: [],
         _PROMPTS: [],
         _KNOWN: [{"example_id": "", "messages": known}],
     }
@@ -114,6 +116,7 @@ def make_inputs(folder: Path, model: Path) -> None:
         good, bad = ([{"role": "assistant", "content": _words(rng)}] for _ in range(2))
         rows[ACCEPTED].append({"example_id": str(number), "messages": prompt + good})
         rows[_PAIRS].append({"prompt": prompt, "chosen": good, "rejected": bad})
+        rows[_JUDGED] += [{"prompt": prompt, "completion": answer, "label": answer is good} for answer in (good, bad)]
         rows[_PROMPTS].append({"prompt": prompt, "example_id": str(number), "truth": str(rng.uniform(-0.1, 0.1))})
     for name, lines in rows.items():
         (labels / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -133,12 +136,13 @@ def write_profile(
     iterations: int,
     validated: bool = False,
     packed: bool = False,
+    loss: Literal["sigmoid", "kto"] = "sigmoid",
     further: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are plotted, too.
 
     `validated` validates on held-out examples every second save, and ends with the best weights; `packed` has SFT put
-    several examples into one sequence; `further` is for GRPO alone.
+    several examples into one sequence; `loss` is DPO's; `further` is for GRPO alone.
     """
     trainer = {
         "learning_rate": 1e-2,
@@ -162,7 +166,7 @@ def write_profile(
         "domain": {"kind": "markets", "style": "compact", "rewards": rewards},
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
         "sft": sft,
-        "dpo": trainer,
+        "dpo": trainer | {"loss": loss},
         "grpo": trainer | grpo | dict(further or {}),
         "hardware": {"device": "cpu", "threads": 1},
         "tracking": ["tensorboard"],

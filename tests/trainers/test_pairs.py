@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cortex.profiles.profile_file import load_profile
-from cortex.stages.dpo import pair_row
 from cortex.stages.label_pairs import sample_pairs, spoiled_pairs
+from cortex.stages.preference_pairs import pair_row
 from cortex.trainers.trl_config import dpo_arguments
 from tests.programs import in_image
 from tests.stages.test_label_pairs import EXAMPLES, MARKETS, forecast, labelled, write_samples

@@ -24,6 +24,8 @@ class Step:
     """Sequences in one forward pass on one GPU."""
     passes: int
     """Forward passes in one optimizer step."""
+    beside: int
+    """Further forward passes beside each of them, without gradients: of the reference model, or for probabilities."""
     tokens: int
     """Tokens of the longest sequence."""
     usual: int
@@ -121,6 +123,7 @@ def _sft(profile: Profile) -> Step:
         stage="sft",
         rows=int(config["micro_batch_size"]),
         passes=int(config["gradient_accumulation_steps"]),
+        beside=0,
         tokens=tokens,
         usual=usual,
         scored=max(1, tokens - PROMPT) if longest > PROMPT else tokens,
@@ -139,7 +142,9 @@ def _trl(profile: Profile, stage: str) -> Step:
     rows = int(arguments["per_device_train_batch_size"])
     if stage == "dpo":
         tokens, usual = int(arguments["max_length"]), min(int(arguments["max_length"]), rollout_tokens(profile)[1])
-        scored, rows = max(1, tokens - PROMPT), 2 * rows  # chosen and rejected answers go through in one pass
+        scored = max(1, tokens - PROMPT)
+        if profile.dpo and not profile.dpo.unpaired:
+            rows *= 2  # chosen and rejected answers go through in one pass
     else:
         tokens, usual = rollout_tokens(profile)
         scored = int(arguments["max_completion_length"])
@@ -147,6 +152,7 @@ def _trl(profile: Profile, stage: str) -> Step:
         stage=stage,
         rows=rows,
         passes=int(arguments["gradient_accumulation_steps"]),
+        beside=_beside(profile, stage),
         tokens=tokens,
         usual=usual,
         scored=scored,
@@ -158,3 +164,13 @@ def _trl(profile: Profile, stage: str) -> Step:
         attention=profile.model.attention,
         reshard=bool(arguments.get("fsdp_config", {}).get("reshard_after_forward", True)),
     )
+
+
+def _beside(profile: Profile, stage: str) -> int:
+    """Forward passes beside each pass with gradients."""
+    if stage == "dpo":
+        # The reference model's. KTO's divergence needs one more pass of both models, over answers to other questions.
+        return 3 if profile.dpo and profile.dpo.loss == "kto" else 1
+    grpo = profile.grpo
+    # Those of the policy that sampled the answers, and of the reference model.
+    return bool(grpo and (grpo.vllm or grpo.iterations > 1)) + bool(grpo and grpo.beta)

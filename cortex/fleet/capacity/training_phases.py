@@ -85,16 +85,8 @@ class TrainingPhases:
         step, cost = machines.steps[stage], machines.costs[stage]
         share = step.usual / step.tokens
         one = cost.forward.time(machines.link, share) + cost.backward.time(machines.link, share)
-        passes = step.passes * one
-        moved = cost.forward.moved + cost.backward.moved
-        grpo = machines.profile.grpo if stage == "grpo" else None
-        if stage == "dpo" or (grpo and (grpo.vllm or grpo.iterations > 1)):
-            # Probabilities of the reference model, or of the policy that sampled, take a forward pass of their own.
-            passes += step.passes * cost.forward.time(machines.link, share)
-            moved += cost.forward.moved
-        if grpo and grpo.beta:
-            passes += step.passes * cost.forward.time(machines.link, share)
-            moved += cost.forward.moved
+        passes = step.passes * (one + step.beside * cost.forward.time(machines.link, share))
+        moved = (1 + step.beside) * cost.forward.moved + cost.backward.moved
         dynamic = (cost.peak - cost.static) * (1 + FRAGMENTED)
         return machines.phase(
             stage,
@@ -110,7 +102,7 @@ class TrainingPhases:
 
     def _validate(self, stage: str) -> Phase:
         """Validation on held-out examples: GRPO samples an answer to each, as in training; SFT and DPO run a forward
-        pass over each, DPO one more by the reference model. It needs no more memory than a step or a rollout."""
+        pass over each, DPO more beside it, as in a step. It needs no more memory than a step or a rollout."""
         machines, profile, section = self.machines, self.machines.profile, self._section(stage)
         step, cost = machines.steps[stage], machines.costs[stage]
         times = validations(section)
@@ -118,9 +110,11 @@ class TrainingPhases:
             answers = max(1, section.validation_examples // machines.gpus)  # a remainder is left out (`KitGRPOTrainer`)
             each = self._sampling.seconds(rollout(profile), answers)
             return Phase(stage, "validate", times * each, gpus=machines.gpus, times=times)
-        given = profile.dpo.prompts if stage == "dpo" and profile.dpo else profile.teacher.examples
+        given = profile.teacher.examples
+        if stage == "dpo" and profile.dpo:
+            given = profile.dpo.prompts * (profile.dpo.samples if profile.dpo.unpaired else 1)
         held = max(1, min(section.validation_examples, given // SHARE))
-        passes = -(-held // (section.micro_batch_size * machines.gpus)) * (2 if stage == "dpo" else 1)
+        passes = -(-held // (section.micro_batch_size * machines.gpus)) * (1 + step.beside)
         usual = min(step.tokens, answer_tokens(profile)) if stage == "sft" else step.usual  # nothing is packed
         return Phase(
             stage,

@@ -7,7 +7,7 @@ from cortex.domains.domain import Domain
 from cortex.domains.feedback_replies import FeedbackReply, write_replies
 from cortex.domains.question import Example, Message
 from cortex.domains.scaffold import scaffold
-from cortex.stages.dpo import best_and_worst, pairs, posted_pairs
+from cortex.stages.preference_pairs import best_and_worst, pairs, posted_pairs
 
 
 def reply(answer: str) -> str:
