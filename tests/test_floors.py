@@ -85,6 +85,7 @@ FURTHER = {
     "cortex.domains.markets.plots": {"matplotlib"},
     "cortex.domains.markets.simple_baselines": {"sklearn"},
     "cortex.domains.markets.warehouse.sql_engine": {"duckdb", "sqlglot"},
+    "cortex.domains.planning.best_plans": {"ortools"},
     "cortex.evaluation.bootstrap": {"scipy"},
     "cortex.evaluation.groups": {"scipy"},
     "cortex.evaluation.page_chapters": {"matplotlib"},

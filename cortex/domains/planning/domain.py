@@ -11,7 +11,7 @@ from cortex.domains.label_finding import Finding
 from cortex.domains.planning.plan_measures import MEASURES
 from cortex.domains.planning.plan_problem import PlanProblem
 from cortex.domains.planning.plan_words import CARD, NOTES, data_words
-from cortex.domains.planning.sizes import (
+from cortex.domains.planning.problem_sizes import (
     AllocationSizes,
     CoordinationSizes,
     LogisticsSizes,
@@ -81,7 +81,7 @@ class Planning(Domain):
         return self
 
     def check(self, settings: Settings) -> None:
-        from cortex.domains.planning.optimum import check_solver
+        from cortex.domains.planning.best_plans import check_solver
         from cortex.domains.planning.problem_file import read_problems
 
         check_solver()
@@ -95,7 +95,7 @@ class Planning(Domain):
         import hashlib
         from importlib.metadata import version
 
-        from cortex.domains.planning.drawing import draw_examples, read_examples
+        from cortex.domains.planning.problem_drawing import draw_examples, read_examples
 
         self.check(settings)
         source: dict[str, object] = {"style": self.style, "solver": f"ortools {version('ortools')}"}
@@ -115,7 +115,7 @@ class Planning(Domain):
         return Built(frame, source, simulated=False, summary=f"problems of {', '.join(kinds)} with their best plans")
 
     def grade(self, example: Example, reply: str) -> Graded:
-        from cortex.domains.planning.replies import read_plan
+        from cortex.domains.planning.plan_replies import read_plan
         from cortex.domains.planning.spoiling import cost_of
 
         problem, best = _truth(example)
@@ -135,7 +135,7 @@ class Planning(Domain):
         )
 
     def honest_reply(self, question: Question, believed: Sequence[tuple[Example, float]]) -> str:
-        from cortex.domains.planning.replies import join_words, write_answer
+        from cortex.domains.planning.plan_replies import join_words, write_answer
         from cortex.domains.planning.thoughtless_plans import kind_of, likeliest_plan
 
         problem = find_problem(question.text)
@@ -151,7 +151,7 @@ class Planning(Domain):
 
     def imitable(self, question: Question, reply: str) -> Finding:
         from cortex.domains.planning.plan_problem import BrokenRuleError
-        from cortex.domains.planning.replies import read_plan
+        from cortex.domains.planning.plan_replies import read_plan
 
         problem = find_problem(question.text)
         if problem is None:
@@ -168,8 +168,8 @@ class Planning(Domain):
     def script(self, question: Question, seed: int) -> str:
         import random
 
-        from cortex.domains.planning.optimum import best_plan
-        from cortex.domains.planning.replies import write_reply
+        from cortex.domains.planning.best_plans import best_plan
+        from cortex.domains.planning.plan_replies import write_reply
 
         problem = find_problem(question.text)
         if problem is None:
@@ -180,7 +180,7 @@ class Planning(Domain):
     def preferred(self, example: Example) -> tuple[str, str] | None:
         import random
 
-        from cortex.domains.planning.replies import split_words, write_reply
+        from cortex.domains.planning.plan_replies import split_words, write_reply
         from cortex.domains.planning.spoiling import spoil
         from cortex.domains.planning.thoughtless_plans import plan_of
 
@@ -193,7 +193,7 @@ class Planning(Domain):
 
     def baselines(self, train: "pl.DataFrame", test: "pl.DataFrame") -> dict[str, list[Graded]]:
         from cortex.domains.example_columns import read_rows
-        from cortex.domains.planning.replies import join_words, write_answer
+        from cortex.domains.planning.plan_replies import join_words, write_answer
         from cortex.domains.planning.thoughtless_plans import thoughtless_plans
 
         asked = list(read_rows(test))
@@ -207,7 +207,7 @@ class Planning(Domain):
         }
 
     def exemplars(self, example: Example) -> Exemplars:
-        from cortex.domains.planning.replies import split_words, write_answer, write_reply
+        from cortex.domains.planning.plan_replies import split_words, write_answer, write_reply
         from cortex.domains.planning.thoughtless_plans import plan_of
 
         problem, _ = _truth(example)
@@ -261,7 +261,7 @@ class Planning(Domain):
         return {name: sizes for name, sizes in self._sizes().items() if sizes.weight}
 
     def _worth(self, example: Example, plan: str) -> float:
-        from cortex.domains.planning.replies import write_answer
+        from cortex.domains.planning.plan_replies import write_answer
 
         return self.reward(self.grade(example, write_answer(plan, self.style)))
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EFFORT = 60.0
 """CP-SAT's own measure of work, about seconds, after which a problem counts as too large."""
 
+PATIENCE = 4
+"""Steps beyond the longest of the robots' shortest ways, after which it is asked once if there is any plan at all."""
+
 
 class NoPlanError(DataError):
     """A problem has no plan, or none that is short enough."""
@@ -137,10 +140,14 @@ def _(problem: Coordination) -> Plan:
     """The first number of steps for which the solver finds moves, having proved that no smaller one has any."""
     ways = [shortest_way(problem.roads, *robot) for robot in problem.robots]
     if None not in ways:
-        for steps in range(max(len(way or ()) for way in ways), LONGEST_PLAN + 1):
+        fewest = max(len(way or ()) for way in ways)
+        for steps in range(fewest, LONGEST_PLAN + 1):
             found = _moves(problem, steps)
             if found is not None:
                 return found
+            # Robots may wait at their goals: what is impossible in the most steps is so in any number below.
+            if steps == fewest + PATIENCE and _moves(problem, LONGEST_PLAN) is None:
+                break
     raise NoPlanError(
         f"no plan of at most {LONGEST_PLAN} steps solves {name_problem(problem)}: change it or leave it out"
     )

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from cortex.domains.example_columns import SCHEMA, split_of
-from cortex.domains.planning.optimum import NoPlanError, best_plan
+from cortex.domains.planning.best_plans import NoPlanError, best_plan
 from cortex.domains.planning.plan_problem import PlanProblem
+from cortex.domains.planning.plan_replies import join_words
 from cortex.domains.planning.problem_file import read_problems
-from cortex.domains.planning.replies import join_words
-from cortex.domains.planning.sizes import Sizes
+from cortex.domains.planning.problem_sizes import Sizes
 from cortex.domains.planning.statements import Style, find_problem, name_problem, state
 from cortex.domains.question import Message, Split
 from cortex.errors import DataError
