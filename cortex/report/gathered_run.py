@@ -20,9 +20,8 @@ from cortex.runs.events import Event
 from cortex.runs.ledger import LedgerReader
 from cortex.runs.reports import report_folders
 from cortex.runs.show import read_evaluations
-from cortex.runs.stage_list import STAGES
+from cortex.runs.stage_list import STAGES, TRAINERS
 from cortex.tracking.curve import Point, curve
-from cortex.tracking.redrawing import TRAININGS
 from cortex.tracking.sample_tables import SampleTables
 
 PROVENANCE = "provenance.json"
@@ -64,7 +63,7 @@ def gather(store: Store, run: str) -> GatheredRun:
     profile, status = load_run(store, run), read_status(store, run)
     events = LedgerReader(store, run).new_events()
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
-    curves = {stage: points for stage in TRAININGS if (points := curve(events, stage))}
+    curves = {stage: points for stage in TRAINERS if (points := curve(events, stage))}
     found = {name: find(store, artifact_prefix(run, name)) for name in names}
     manifests = {name: manifest for name, manifest in found.items() if manifest}
     return GatheredRun(
