@@ -38,6 +38,7 @@ KINDS = (
 FEW: dict[str, dict[str, Any]] = {
     "markets": {"source": SimulatorConfig(chains=1, days=260)},
     "gym": {"examples": 24, "validation_examples": 8, "test_examples": 10},
+    "planning": {"examples": 24, "validation_examples": 8, "test_examples": 10},
 }
 
 

@@ -1,6 +1,7 @@
 """The best plan of a problem, and the proof that none is better, by OR-tools' CP-SAT solver.
 
-It runs in one thread and without a clock, so that equal problems have equal plans on every machine.
+It runs in one thread and without a clock, so that equal problems have equal plans on every machine. Of equally good
+plans each kind has a rule that takes one: a model that imitates them learns a rule, and not the solver's chance.
 """
 
 import itertools
@@ -83,7 +84,8 @@ def _(problem: Scheduling) -> Plan:
         model.add(end >= ready)
     for intervals in on_machine.values():
         model.add_no_overlap(intervals)
-    model.minimize(end)
+    # Of several, the one whose operations begin soonest.
+    model.minimize(len(starts) * (no_later + 1) * end + sum(start for _, start in starts))
     solver = _solved(model, problem)
     # Two operations of one machine, or of one job, never start together: no minute is 0.
     order = sorted((solver.value(start), at) for at, start in starts)
@@ -98,7 +100,12 @@ def _(problem: Allocation) -> Plan:
         model.add_exactly_one(row)
     for person, limit in enumerate(problem.limits):
         model.add(sum(problem.hours[task] * given[task][person] for task in tasks) <= limit)
-    model.minimize(sum(problem.costs[task][person] * given[task][person] for task in tasks for person in people))
+    # Of several, the one whose first tasks go to the first people.
+    rank = [[person * (len(tasks) - task) for person in people] for task in tasks]
+    most = 1 + sum(max(row) for row in rank)
+    model.minimize(
+        sum((most * problem.costs[task][at] + rank[task][at]) * given[task][at] for task in tasks for at in people)
+    )
     solver = _solved(model, problem)
     return tuple(str(1 + next(person for person in people if solver.value(row[person]))) for row in given)
 
@@ -126,7 +133,9 @@ def _(problem: Logistics) -> Plan:
     model.add_circuit(arcs)
     for box in range(1, count + 1):
         model.add(when[box] < when[count + box])
-    model.minimize(sum(lengths))
+    # Of several, the one that visits the first boxes' places and goals first.
+    most = 1 + len(stops) ** 3
+    model.minimize(most * sum(lengths) + sum((len(stops) - stop) * at for stop, at in enumerate(when)))
     solver = _solved(model, problem)
     plan: list[str] = []
     tour = sorted(range(len(stops)), key=lambda stop: solver.value(when[stop]))
@@ -173,6 +182,15 @@ def _moves(problem: Coordination, steps: int) -> Plan | None:
                         if robot < other:  # they do not change places
                             pair = (old[robot][place], new[robot][goal], old[other][goal], new[other][place])
                             model.add_bool_or(each.negated() for each in pair)
+    # Of several, the one whose robots arrive soonest, and then by the first places of the alphabet.
+    most = 1 + (steps + 1) * len(robots) * len(near)
+    late = [
+        (most * (place != problem.robots[robot][1]) + rank) * at[step][robot][place]
+        for step in range(steps + 1)
+        for robot in robots
+        for rank, place in enumerate(near)
+    ]
+    model.minimize(sum(late))
     solver = _run(model, problem)
     if solver is None:
         return None

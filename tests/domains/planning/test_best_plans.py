@@ -79,6 +79,22 @@ def test_known_problems_have_known_optima(values: dict[str, Any], cost: int) -> 
 
 
 @pytest.mark.parametrize(
+    ("values", "plan"),
+    [
+        # Machine 1 is free for A and for B at once, and either order ends at 4: the one that begins sooner in sum.
+        ({**SHOP, "jobs": [[[1, 3]], [[1, 1]]]}, "B A"),
+        ({**STAFF, "costs": [[1, 1], [1, 1]], "hours": [1, 1], "limits": [1, 1]}, "1 2"),
+        ({**RING, "boxes": ["bc", "bc"]}, "b +1 +2 c -1 -2"),
+        # Both ways round the square take two steps; one robot waits at its goal while the other walks.
+        ({**SQUARE, "robots": ["ac"]}, "b c"),
+        ({**SQUARE, "roads": ["ab", "bc", "cd", "de"], "robots": ["ac", "de"]}, "be ce"),
+    ],
+)
+def test_of_equally_good_plans_a_rule_takes_one(values: dict[str, Any], plan: str) -> None:
+    assert " ".join(best_plan(problem(values)).plan) == plan
+
+
+@pytest.mark.parametrize(
     "values",
     [
         {**RING, "roads": ["ab", "bc", "de"], "boxes": ["be"]},
