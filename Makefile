@@ -59,7 +59,7 @@ test: setup $(INFRA_STAMP) $(TESTBED_STAMP) $(DOCS_STAMP) $(BROWSER_STAMP) ## ch
 	@$(VENV)/bin/python scripts/check.py $(if $(TIER),--tier "$(TIER)") $(if $(STRICT),--strict) $(if $(FULL),--full)
 
 ##@ In the cloud
-.PHONY: doctor roadtest preflight plan estimate forecast train stop resume workbench teacher
+.PHONY: doctor roadtest preflight plan estimate forecast train stop resume workbench teacher tinker
 doctor: setup ## list what a first launch needs, what is there, and what to do next   [PROFILE= SET=]
 	@$(CORTEX) doctor $(SETS) "$(or $(PROFILE),cortex-8b)"
 roadtest: setup ## try everything that a run needs of your account, for a few dollars, and clean up   [STEP= PROFILE= YES=1 JSON=1 END=<id>]
@@ -80,6 +80,8 @@ resume: setup ## continue a run that was stopped, failed or is over budget   RUN
 workbench: setup ## rent a machine with a GPU to work on, which ends itself when idle   [CLOUD= YES=1 DRYRUN=1]
 	@$(CORTEX) rent $@ $(ELSEWHERE) $(ASKED)
 teacher: setup ## rent a machine that serves a teacher, and ends itself when idle   [CLOUD= YES=1 DRYRUN=1]
+	@$(CORTEX) rent $@ $(ELSEWHERE) $(ASKED)
+tinker: setup ## rent a machine that serves Tinker's API, and ends itself when idle   [CLOUD= YES=1 DRYRUN=1]
 	@$(CORTEX) rent $@ $(ELSEWHERE) $(ASKED)
 
 ##@ While it runs

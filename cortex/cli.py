@@ -39,6 +39,7 @@ from cortex.verbs import (
     serving,
     signing_verbs,
     teachers,
+    tinker_verb,
     watching,
 )
 
@@ -62,6 +63,7 @@ for verbs in (
     pricing,
     launching,
     rent,
+    tinker_verb,
     serving,
     watching,
     audit_verb,

@@ -120,7 +120,7 @@ class StackConfig(BaseModel):
     service_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
     """Ports of machines that are open to `ssh_from`, too; SkyPilot cannot open a task's `ports:` in this network."""
 
-    images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve")
+    images: tuple[Label, ...] = ("data", "sft", "grpo", "quantize", "serve", "tinker")
     """Images, each with a repository of its own."""
 
     monthly_budget_usd: int = Field(gt=0)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cortex.local.environments import IMAGES, OVERRIDES
+from cortex.local.environments import IMAGES, OVERRIDES, python_version
 
 ROOT = IMAGES.parent
 ONE_LOCK = ("browser", "control", "docs", "infra", "serve", "skypilot", "testbed")
@@ -29,7 +29,8 @@ CUDA_ONLY = re.compile(r"^(nvidia-|cuda-)")
 
 def compile_lock(source: Path, target: Path, constraint: Path | None) -> None:
     """Resolve `source`, and the kit's own requirements where its code runs, into `target`, by the package index."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--python-version", "3.11"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
+    command += ["--python-version", python_version(source.parent.name)]
     command += ["--python-platform", "x86_64-manylinux_2_28", "--no-header", "--emit-build-options"]
     command += ["--output-file", str(target)]
     command += [] if source.parent.name in WITHOUT_THE_KIT else ["pyproject.toml"]

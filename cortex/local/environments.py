@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from cortex.errors import ConfigError, StageError
@@ -15,6 +16,8 @@ from cortex.settings import CHECKOUT, Settings
 IMAGES = CHECKOUT / "images"
 OVERRIDES = "overrides.txt"
 """A file beside an image's requirements: versions that replace its packages' own pins, in the lock and on install."""
+PYTHON, USUAL_PYTHON = "python", "3.11"
+"""A file beside an image's requirements: the version of Python that its packages need, where that is not the usual."""
 _COMPLETE = "complete"
 
 
@@ -31,6 +34,22 @@ def cpu_lock(image: str) -> Path:
     return path
 
 
+def python_version(image: str) -> str:
+    """The version of Python that an image's packages run on, such as 3.11."""
+    named = IMAGES / image / PYTHON
+    return named.read_text(encoding="utf-8").strip() if named.is_file() else USUAL_PYTHON
+
+
+def find_python(image: str) -> str | None:
+    """The interpreter for an image's environment: this one, or another of the version that it needs; None if none."""
+    version = python_version(image)
+    if version == USUAL_PYTHON:
+        return sys.executable
+    # pyenv's programs on the PATH are of no version but that which is chosen there.
+    found = _uv("python", "find", "--no-python-downloads", version, further={"PYENV_VERSION": version})
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
 def environment(image: str, settings: Settings) -> Path:
     """The folder of an image's venv, made on first use. A half-made one is never used: it is made anew.
 
@@ -38,6 +57,7 @@ def environment(image: str, settings: Settings) -> Path:
     lock is refused; for torch the lock has none, since its CPU wheel differs from one index to another.
 
     Raises:
+        ConfigError: there is no such image, or it needs a version of Python that is not on this machine.
         StageError: uv could not install the lock's packages, or a file's hash is not in the lock.
     """
     lock, name = cpu_lock(image), _folder_name(image)
@@ -49,7 +69,14 @@ def environment(image: str, settings: Settings) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / _COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _run_uv("venv", "--python", sys.executable, folder)
+            python = find_python(image)
+            if python is None:
+                version = python_version(image)
+                raise ConfigError(
+                    f"the packages of images/{image} need Python {version}, which is not on this machine: install it "
+                    f"(`uv python install {version}`, or your system's package)"
+                )
+            _run_uv("venv", "--python", python, folder)
             # Source packages are built with the lock's own versions, whose hashes are checked like all others.
             locked = ("--requirement", lock, "--build-constraints", lock)
             overrides = lock.with_name(OVERRIDES)
@@ -86,20 +113,24 @@ def _folder_name(image: str) -> str:
 
 
 def _run_uv(*arguments: str | Path) -> None:
+    done = _uv("--quiet", *arguments)
+    if done.returncode:
+        raise StageError(f"uv {arguments[0]} failed: {' '.join(done.stderr.split())[-600:]}")
+
+
+def _uv(*arguments: str | Path, further: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv is None:
         raise ConfigError("uv is not installed: run `make setup`")
-    variables = dict(os.environ)
+    variables = {**os.environ, **(further or {})}
     if "PIP_FIND_LINKS" in variables:
         variables.setdefault("UV_FIND_LINKS", variables["PIP_FIND_LINKS"])
-    done = subprocess.run(
-        [uv, "--quiet", *map(str, arguments)],
+    return subprocess.run(
+        [uv, *map(str, arguments)],
         env=variables,
         capture_output=True,
         text=True,
         check=False,
         encoding="utf-8",
     )
-    if done.returncode:
-        raise StageError(f"uv {arguments[0]} failed: {' '.join(done.stderr.split())[-600:]}")

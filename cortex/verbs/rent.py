@@ -21,7 +21,9 @@ app = typer.Typer()
 
 @app.command()
 def rent(
-    name: Annotated[str, typer.Argument(help="A file in jobs/: workbench or teacher; or the path of a similar file.")],
+    name: Annotated[
+        str, typer.Argument(help="A file in jobs/: workbench, teacher or tinker; or the path of a similar file.")
+    ],
     cloud: Cloud = None,
     yes: Yes = False,
     dry_run: DryRun = False,

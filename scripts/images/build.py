@@ -14,11 +14,12 @@ from urllib.parse import unquote, urlparse
 
 import cortex
 from cortex.errors import ConfigError, UsageError
+from cortex.local.environments import python_version
 from cortex.section import nearest
 from cortex.settings import CHECKOUT
 from scripts.images.docker import docker, docker_aloud
 
-NAMES = ("data", "sft", "grpo", "quantize", "serve")
+NAMES = ("data", "sft", "grpo", "quantize", "serve", "tinker")
 VARIANTS = {"cuda": "requirements.lock", "cpu": "requirements.cpu.lock"}
 DOCKERFILE = CHECKOUT / "images" / "Dockerfile"
 
@@ -86,12 +87,14 @@ def build(
     flavour = "lean" if lean or name == "serve" else "sky"
     arguments = {
         "IMAGE": name,
+        "PYTHON": python_version(name),
         "VARIANT": variant,
         "FLAVOUR": flavour,
         "VERSION": cortex.__version__,
         "REVISION": revision(name),
     }
     arguments |= {"SOURCE": source()} if source() else {}
+    base_image = base_image or _own_base(name)
     arguments |= {"BASE_IMAGE": base_image} if base_image else {}
     if wheels := local_wheels(lock.read_text(encoding="utf-8")):
         arguments["WHEELS"] = wheel_image(wheels)
@@ -108,6 +111,12 @@ def build(
         CHECKOUT,
     )
     return found(name, variant, seconds=time.monotonic() - started)
+
+
+def _own_base(name: str) -> str | None:
+    """The base of an image that needs another Python than the others; None for those."""
+    named = CHECKOUT / "images" / name / "base"
+    return named.read_text(encoding="utf-8").strip() if named.is_file() else None
 
 
 def found(name: str, variant: str, *, seconds: float = 0.0) -> Built:

@@ -8,6 +8,7 @@ import pytest
 import sky
 import yaml
 
+from cortex.local.environments import python_version
 from cortex.runs.pipeline import SKY_YAML
 from scripts.images.build import DOCKERFILE, NAMES
 
@@ -175,3 +176,13 @@ def test_a_cuda_lock_has_a_hash_for_everything(name: str) -> None:
     pins = re.findall(r"(?m)^[a-z0-9][^\n]*==[^\n]*\n[^\n]*", lock)
     assert pins
     assert [pin for pin in pins if "--hash=sha256:" not in pin] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_with_another_python_has_a_pinned_base_of_it(name: str) -> None:
+    folder = DOCKERFILE.parent / name
+    assert (folder / "base").exists() == (folder / "python").exists()
+    if (folder / "base").exists():
+        base = (folder / "base").read_text().strip()
+        assert PINNED.fullmatch(base)
+        assert base.startswith(f"python:{python_version(name)}-")

@@ -119,3 +119,13 @@ def test_programs_of_an_environment_see_it_first_and_this_checkouts_code() -> No
     variables = on_path(Path("/venv"))
     assert variables["PATH"].startswith("/venv/bin:")
     assert (variables["PYTHONPATH"], variables["PYTHONNOUSERSITE"]) == (str(CHECKOUT), "1")
+
+
+def test_an_image_may_need_another_python(tmp_path: Path, settings: Settings) -> None:
+    image(tmp_path, "# nothing\n")
+    (tmp_path / "images" / "small" / "python").write_text("3.99\n")
+    assert environments.find_python("small") is None
+    with pytest.raises(ConfigError, match=r"images/small need Python 3\.99, which is not on this machine"):
+        environment("small", settings)
+    (tmp_path / "images" / "small" / "python").write_text("3.11\n")
+    assert (environment("small", settings) / "bin" / "python").exists()
