@@ -21,6 +21,7 @@ from cortex.domains.endpoint import Endpoint
 from cortex.domains.episode import Episode
 from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
+from cortex.domains.match import Match
 from cortex.domains.mixing_section import Mixing
 from cortex.domains.outcome_reading import Outcomes
 from cortex.domains.probe import Probe
@@ -279,6 +280,14 @@ class Domain(Section, ABC):
     def takes_turns(self) -> bool:
         """True where some questions have an episode."""
         return type(self).episode is not Domain.episode
+
+    def match(self, example: Example) -> Match | None:
+        """A new game of several players, all of whom the model plays in GRPO; None where it has but one player."""
+        return None
+
+    def plays_matches(self) -> bool:
+        """True where some questions have a match."""
+        return type(self).match is not Domain.match
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, cast
 
@@ -16,6 +17,7 @@ from cortex.domains.domain import Built, Domain, Exemplars, OnProgress
 from cortex.domains.domain_field import read_field
 from cortex.domains.episode import Episode
 from cortex.domains.label_finding import Finding
+from cortex.domains.match import Match, RegradedMatch
 from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.registry import find_domain, read_domain
 from cortex.domains.reward_parts import RewardPart
@@ -149,6 +151,13 @@ class Mixture(Domain):
 
     def takes_turns(self) -> bool:
         return any(domain.takes_turns() for domain in self.parts().values())
+
+    def match(self, example: Example) -> Match | None:
+        match = self._asked(example).match(self._own(example))
+        return RegradedMatch(match, partial(self._renamed, example)) if match else None
+
+    def plays_matches(self) -> bool:
+        return any(domain.plays_matches() for domain in self.parts().values())
 
     def reward(self, graded: Graded) -> float:
         name = next(iter(graded.parts), "").partition("/")[0]

@@ -6,6 +6,7 @@ their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cortex.domains.mixture import read_described
 from cortex.teaching.labels import read_labels
 from cortex.tracking.samples import SampleWriter
 from cortex.trainers.callbacks import rollout_phase
+from cortex.trainers.episode_rollouts import EpisodeRollouts, pay_by_seat
 from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer
 from cortex.trainers.ranks import leave
 from cortex.trainers.trl_task import TrlTask, train, trainer_inputs
@@ -52,8 +54,9 @@ def reward_function(
 
     def reward_fn(
         prompts: list[Any], completions: list[Any], example_id: list[str], truth: list[str], **context: Any
-    ) -> list[float]:
-        answers = [
+    ) -> Sequence[float | None]:
+        # Rollouts of several turns are judged where they are played.
+        answers: list[Answer] = context.get("answer") or [
             Answer.judged(domain, {"prompt": prompt, "example_id": name, "truth": told}, completion)
             for prompt, name, told, completion in zip(prompts, example_id, truth, completions, strict=True)
         ]
@@ -66,7 +69,8 @@ def reward_function(
         state = context.get("trainer_state")
         if rollouts is not None and state and state.global_step % sample_steps < phase:
             rollouts[:] = [answer.to_row() for answer in answers]
-        return [answer.reward for answer in answers]
+        rewards = [answer.reward for answer in answers]
+        return pay_by_seat(example_id, context["seat"], rewards) if "seat" in context else rewards
 
     return reward_fn
 
@@ -85,6 +89,7 @@ def main() -> None:
         rollouts=rollouts,
         reward_funcs=[reward_function(domain, rollouts, task.sample_steps, rollout_phase(arguments))],
         args=arguments,
+        **({"rollout_func": EpisodeRollouts(domain)} if domain.plays_matches() else {}),
         **trainer_inputs(task),
     )
     train(trainer, task)

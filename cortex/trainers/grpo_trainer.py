@@ -32,7 +32,7 @@ class Answer:
     @classmethod
     def judged(cls, domain: Domain, row: Mapping[str, Any], completion: list[dict[str, str]]) -> "Answer":
         """Judge an answer, of one turn or several, to a row of the dataset."""
-        example = Example(row["example_id"], conversation(row["prompt"]), json.loads(row["truth"]))
+        example = example_of(row)
         turns = conversation(completion)
         graded = domain.grade_turns(example, turns)
         return cls(example.text, turns[-1].content, example.truth, graded, domain.reward(graded))
@@ -41,6 +41,11 @@ class Answer:
         """The answer with its reward, as a row of the stored samples."""
         row = {"prompt": self.prompt, "completion": self.completion, "truth": self.truth}
         return {**row, "reward": self.reward, **self.graded.parts}
+
+
+def example_of(row: Mapping[str, Any]) -> Example:
+    """The example of a row of the dataset."""
+    return Example(row["example_id"], conversation(row["prompt"]), json.loads(row["truth"]))
 
 
 class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
@@ -61,9 +66,12 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         """`rollouts` is the list to which the reward function adds answers (`Answer.to_row`); some are stored."""
         super().__init__(**arguments)
         self._domain, self._samples, self._rollouts = domain, samples, rollouts
+        self.rows: Sequence[Mapping[str, Any]] = ()
+        """Rows of the dataset whose prompts are being answered, for a `rollout_func`, which gets the prompts alone."""
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """As TRL's; stores some of this rank's answers with their rewards and advantages."""
+        self.rows = inputs
         scored = super()._generate_and_score_completions(inputs)
         if self._samples and self._rollouts:
             advantages = scored["advantages"].tolist()
@@ -71,6 +79,13 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
             self._samples.write(self.state.global_step + 1, "train", rows)
             self._rollouts.clear()
         return scored
+
+    def sample_turns(self, prompts: list[list[int]]) -> tuple[list[list[int]], list[list[float]] | None]:
+        """The next turn after each of N conversations, as tokens, with the tokens' log-probabilities.
+
+        The latter are None from an engine that reports none.
+        """
+        return self._generate_single_turn(prompts, None, {}, num_generations=1)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Validate: every rank answers its share of the prompts, and all get the metrics over all prompts."""
@@ -82,8 +97,12 @@ class KitGRPOTrainer(AdapterSaves, GRPOTrainer):
         judged: list[Answer] = []
         for start in range(0, len(mine), at_once):
             batch = mine[start : start + at_once]
-            completions = self._generate([row["prompt"] for row in batch])[3]
-            judged += [Answer.judged(self._domain, row, answer) for row, answer in zip(batch, completions, strict=True)]
+            self.rows = batch
+            made = self._generate([row["prompt"] for row in batch])
+            completions, further = made[3], made[5]
+            judged += further.get("answer") or [
+                Answer.judged(self._domain, row, answer) for row, answer in zip(batch, completions, strict=True)
+            ]
         everything = gather_object(judged)
         metrics = {f"{EVAL}{name}": value for name, value in figures(everything).items()}
         self.log(metrics)  # adds TRL's own metrics of the answers, such as their lengths
