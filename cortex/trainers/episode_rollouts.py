@@ -151,13 +151,13 @@ class EpisodeRollouts:
                 play.take(made[at], logprobs[at] if logprobs is not None else None, tokens)
 
 
-def pay_by_seat(names: Sequence[str], seats: Sequence[int | None], rewards: Sequence[float]) -> list[float | None]:
-    """Rewards from which the advantage of each seat is taken: a seat's mean is moved to the mean of its group.
+def pay_by_seat(names: Sequence[str], seats: Sequence[int | None], rewards: Sequence[float]) -> list[float]:
+    """Rewards from which the advantage of each seat is taken: each seat's mean is moved to the mean of its group.
 
-    Seats of one game have chances of their own, such as the first move; without this, the group's baseline would
-    reward the better seat, and not the better play ("role-conditioned advantages", Liu et al., "SPIRAL: Self-Play on
-    Zero-Sum Games Incentivizes Reasoning", 2025). Groups may lie on several ranks, so that this is collective. None for
-    a seat that never moved.
+    Seats of one game have chances of their own, such as the first move. Otherwise the group's baseline would reward the
+    better seat, and not the better play ("role-conditioned advantages", Liu et al., "SPIRAL: Self-Play on Zero-Sum
+    Games Incentivizes Reasoning", 2025). A row whose seat never moved (None) gets the group's mean, and so no
+    advantage. Groups may lie on several ranks, so that this is collective.
     """
     mine = list(zip(names, seats, rewards, strict=True))
     groups: dict[Any, list[float]] = defaultdict(list)
@@ -166,6 +166,6 @@ def pay_by_seat(names: Sequence[str], seats: Sequence[int | None], rewards: Sequ
             groups[name].append(reward)
             groups[name, seat].append(reward)
     return [
-        None if seat is None else reward - fmean(groups[name, seat]) + fmean(groups[name])
+        fmean(groups[name]) + (0.0 if seat is None else reward - fmean(groups[name, seat]))
         for name, seat, reward in mine
     ]

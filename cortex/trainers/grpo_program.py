@@ -6,7 +6,6 @@ their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def reward_function(
 
     def reward_fn(
         prompts: list[Any], completions: list[Any], example_id: list[str], truth: list[str], **context: Any
-    ) -> Sequence[float | None]:
+    ) -> list[float]:
         # Rollouts of several turns are judged where they are played.
         answers: list[Answer] = context.get("answer") or [
             Answer.judged(domain, {"prompt": prompt, "example_id": name, "truth": told}, completion)

@@ -2,6 +2,7 @@
 
 import random
 from functools import cache
+from typing import Any
 
 import polars as pl
 import pytest
@@ -39,6 +40,11 @@ def test_keeps_the_contract() -> None:
     assert [kept.detail for kept in check_domain(SMALL, Settings()) if not kept.kept] == []
 
 
+def winning(example: Example) -> list[str]:
+    truth: Any = example.truth
+    return truth["winning"]
+
+
 def test_no_training_turn_is_at_a_held_out_position() -> None:
     frame = SMALL.build(0, Settings()).examples
     held = {
@@ -51,12 +57,12 @@ def test_no_training_turn_is_at_a_held_out_position() -> None:
 
 def test_a_scripted_game_keeps_to_the_rules_and_its_fault_is_to_empty_the_largest_heap() -> None:
     frame = SMALL.build(0, Settings()).examples
-    examples = [example for example in read_rows(frame.filter(pl.col("split") == "train")) if example.truth["winning"]]
-    emptied = [read_move(SMALL.script(example, 0), "compact") for example in examples]
+    examples = [example for example in read_rows(frame.filter(pl.col("split") == "train")) if winning(example)]
+    moves = [read_move(SMALL.script(example, 0), "compact") or (0, -1) for example in examples]
     wrong = [
         (move, read_position(example.text))
-        for move, example in zip(emptied, examples, strict=True)
-        if f"{'ab'[move[0]]} {move[1]}" not in example.truth["winning"]
+        for move, example in zip(moves, examples, strict=True)
+        if f"{'ab'[move[0]]} {move[1]}" not in winning(example)
     ]
     assert 0.2 < len(wrong) / len(examples) < 0.6
     assert all(left == 0 and position[heap] == max(position) for (heap, left), position in wrong)
@@ -65,7 +71,7 @@ def test_a_scripted_game_keeps_to_the_rules_and_its_fault_is_to_empty_the_larges
 @pytest.mark.parametrize("opponent", ["perfect", "random"])
 def test_who_plays_without_a_mistake_beats_both_opponents(opponent: str) -> None:
     example = Example("x", (Message("user", "5 7"),), {"opponent": opponent})
-    episode, turns, told = SMALL.episode(example), [], "5 7"
+    episode, turns, told = SMALL.episode(example), list[Message](), "5 7"
     while True:
         reply = write_move(winning_moves(read_position(told), None)[0], "compact")
         turns.append(Message("assistant", reply))
