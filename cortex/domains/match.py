@@ -2,14 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from cortex.domains.episode import Dialogue
-from cortex.domains.question import Conversation, Example
+from cortex.domains.question import Conversation
 from cortex.evaluation.graded import Graded
-
-if TYPE_CHECKING:
-    from cortex.domains.domain import Domain
 
 
 class Match(ABC):
@@ -40,32 +35,6 @@ class Match(ABC):
     @abstractmethod
     def grades(self) -> tuple[Graded, ...]:
         """The grade of each seat, at the end."""
-
-
-class SoloMatch(Match):
-    """The one player of an episode, or of a question that one reply ends, as a match of a single seat."""
-
-    seats = 1
-
-    def __init__(self, domain: "Domain", example: Example) -> None:
-        self._domain, self._example = domain, example
-        self._dialogue = Dialogue(example.messages, domain.episode(example))
-
-    def to_move(self) -> tuple[int, Conversation] | None:
-        if not self._dialogue.open:
-            return None
-        turns = self._dialogue.turns
-        replied = [at for at, turn in enumerate(turns) if turn.role == "assistant"]
-        return 0, turns[replied[-1] + 1 :] if replied else self._example.messages
-
-    def move(self, reply: str) -> None:
-        self._dialogue.reply(reply)
-
-    def resign(self) -> None:
-        self._dialogue.cut()
-
-    def grades(self) -> tuple[Graded, ...]:
-        return (self._domain.grade_turns(self._example, self._dialogue.turns),)
 
 
 class RegradedMatch(Match):

@@ -16,8 +16,9 @@ from accelerate.utils import gather_object
 
 from cortex.domains.domain import Domain
 from cortex.domains.episode import transcript
-from cortex.domains.match import Match, SoloMatch
+from cortex.domains.match import Match
 from cortex.domains.question import Example, Message
+from cortex.domains.solo_match import SoloMatch
 from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer, example_of
 from cortex.trainers.turn_tokens import TurnTokens
 
