@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from cortex.domains.contract import check_domain
 from cortex.domains.example_columns import read_rows
 from cortex.domains.games.domain import Games
 from cortex.domains.games.nim import Nim
@@ -34,10 +33,6 @@ def test_winning_moves_are_those_of_an_exhaustive_search(take: int | None) -> No
     for position in [(a, b, c) for a in range(5) for b in range(5) for c in range(4)]:
         found = [move for move in legal_moves(position, take) if not wins(after(position, move), take)]
         assert list(winning_moves(position, take)) == found
-
-
-def test_keeps_the_contract() -> None:
-    assert [kept.detail for kept in check_domain(SMALL, Settings()) if not kept.kept] == []
 
 
 def winning(example: Example) -> list[str]:
