@@ -74,7 +74,8 @@ def _scratch_config(shape: ScratchModel) -> dict[str, Any]:
         "intermediate_size": shape.intermediate_size,
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads or shape.heads,
         "max_position_embeddings": shape.context,
+        "rope_parameters": {"rope_theta": shape.rope_theta, "rope_type": "default"},
         "tie_word_embeddings": True,
     }

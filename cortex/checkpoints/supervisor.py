@@ -49,10 +49,13 @@ def run_trainer(
     limit: HangLimit,
     watch: Callable[[], Watch] = Watch,
     rules: TrainingRules | None = None,
+    *,
+    online: bool = False,
 ) -> None:
     """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
 
     `rules` say when it validates and stops; without them it makes all its steps, and its last weights are the model.
+    `online` lets it ask the hub.
     Of several machines the leader commits what the trainer saves; the others only run their share of it.
 
     Raises:
@@ -73,7 +76,7 @@ def run_trainer(
         PIPE_VARIABLE: str(context.folder(checkpoints.stage) / "events"),
         RULES_VARIABLE: (rules or TrainingRules()).model_dump_json(),
     }
-    environment = trainer_environment(context.profile) | variables
+    environment = trainer_environment(context.profile, online=online) | variables
     sys.stdout.flush()
     peers = Peers(context.gang)
     if context.gang:

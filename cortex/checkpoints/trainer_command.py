@@ -33,9 +33,10 @@ _ON_CPU = {
 }
 
 
-def trainer_environment(profile: Profile) -> dict[str, str]:
-    """Variables of trainers: quiet, a fixed number of threads, and offline, since the base is on this machine."""
-    environment = {**os.environ, **_QUIET, **OFFLINE}
+def trainer_environment(profile: Profile, *, online: bool = False) -> dict[str, str]:
+    """Variables of trainers: quiet, a fixed number of threads, and, unless the trainer reads a data set of the hub,
+    offline, since the base is on this machine."""
+    environment = {**os.environ, **_QUIET, **({} if online else OFFLINE)}
     environment |= {**thread_variables(profile.hardware.threads), "PYTHONHASHSEED": str(profile.seed)}
     if profile.hardware.device == "cpu":
         environment |= _ON_CPU

@@ -12,6 +12,7 @@ from cortex.bases.base_model import base_artifact
 from cortex.domains.question import Conversation
 from cortex.models.model_files import is_adapter
 from cortex.runs.context import RunContext
+from cortex.runs.stage_list import models
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def trained_base(context: RunContext) -> tuple[str, tuple[str, ...]]:
     given = base_artifact(context)
     if given:
         return str(given.path), (given.digest,)
-    built = context.artifact("sft")
+    built = context.artifact(models(context.profile)[0])
     return str(built.path / "base"), (built.digest, "base")
 
 

@@ -4,7 +4,15 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from cortex.domains.domain import Domain
 from cortex.domains.domain_field import NestedError, read_field
@@ -12,6 +20,7 @@ from cortex.domains.mixture import read_described
 from cortex.domains.registry import known_domains
 from cortex.errors import ConfigError
 from cortex.profiles.export_section import Export
+from cortex.profiles.pretrain_section import Pretrain
 from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model
 from cortex.profiles.sampling_section import Sampling
 from cortex.profiles.teacher_section import Teacher
@@ -30,6 +39,7 @@ class Profile(Section):
     domain: Annotated[SerializeAsAny[Domain], BeforeValidator(lambda value: read_field(value, read_described))]
     """The task to learn; its `kind` decides which keys there are."""
     teacher: Teacher = Teacher()
+    pretrain: Pretrain | None = None
     sft: Sft
     dpo: Dpo | None = None
     grpo: Grpo | None = None
@@ -66,6 +76,29 @@ class Profile(Section):
             raise ValueError(
                 f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "
                 "section, or train on one machine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_pretrain(self) -> Self:
+        if self.pretrain is None:
+            return self
+        if self.hardware.nodes > 1:
+            raise ValueError(
+                f"pretrain reads its streams on one machine, and hardware.nodes is {self.hardware.nodes}: remove the "
+                "pretrain section, or train on one machine"
+            )
+        if self.pretrain.gradient_accumulation % self.hardware.gpus:
+            raise ValueError(
+                f"pretrain.gradient_accumulation {self.pretrain.gradient_accumulation} counts the passes of all GPUs "
+                f"together, and is no multiple of hardware.gpus {self.hardware.gpus}"
+            )
+        if self.model.adapter:
+            raise ValueError("pretrain trains all weights: remove model.adapter, or the pretrain section")
+        longest = self.model.scratch.context if self.model.scratch else self.pretrain.longest
+        if self.pretrain.longest > longest:
+            raise ValueError(
+                f"pretrain has sequences of {self.pretrain.longest} tokens, and model.scratch.context is {longest}"
             )
         return self
 
@@ -130,6 +163,11 @@ class Profile(Section):
         """The system prompt that the teacher gets for one domain; None where it gets none."""
         prompt = self.teacher.prompt
         return prompt and (prompt.text or self.domain.parts()[part].teacher_prompt())
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer sections where there are none: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "pretrain" or value is not None}
 
     @property
     def answer_tokens(self) -> int:

@@ -28,11 +28,29 @@ class ScratchModel(Section):
     """Depth."""
     heads: int = Field(default=4, ge=1)
     """Attention heads."""
+    kv_heads: int | None = Field(default=None, ge=1)
+    """Heads of keys and values, each shared by as many attention heads; None: one for each attention head."""
+    rope_theta: float = Field(default=10000.0, gt=0)
+    """Base of the rotary position embedding's wavelengths."""
     context: int = Field(default=256, ge=32)
     """Longest sequence, in tokens."""
     pieces: Literal["words", "characters", "gpt2"] = "words"
     """Largest part of a text that can become one token: words, and names with their levels; single letters and digits,
     with tags whole; or GPT-2's pieces, the only ones of these that llama.cpp knows, and so the ones for GGUF copies."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}")
+        if self.kv_heads and self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave newer keys out where they have their default: such a profile keeps the hash that it had."""
+        newer = {"kv_heads": None, "rope_theta": 10000.0}
+        return {key: value for key, value in handler(self).items() if key not in newer or value != newer[key]}
 
 
 class Adapter(Section):
@@ -172,6 +190,8 @@ class Estimates(Section):
     Measurements of a finished run are better than both: `--like`.
     """
 
+    pretrain: float | None = Field(default=None, gt=0)
+    """Seconds per optimizer step of pretraining, of all phases on average."""
     sft: float | None = Field(default=None, gt=0)
     """Seconds per optimizer step of SFT."""
     dpo: float | None = Field(default=None, gt=0)
@@ -184,3 +204,8 @@ class Estimates(Section):
     """Minutes from the request for a machine to its first step: boot, image, weights."""
     save_seconds: float | None = Field(default=None, ge=0)
     """Seconds for which training pauses at a checkpoint."""
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave newer keys out where they have no value: a profile that sets none keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "pretrain" or value is not None}

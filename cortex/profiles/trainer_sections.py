@@ -62,6 +62,15 @@ class Optimization(Section):
         return self
 
 
+class Rope(Section):
+    """The rotary position embedding from a training on."""
+
+    theta: float = Field(gt=0)
+    """Base of its wavelengths: a larger one tells more distant positions apart."""
+    positions: int = Field(ge=32)
+    """Longest sequence of the model, in tokens."""
+
+
 class Sft(Optimization):
     """Supervised fine-tuning on the teacher's answers, by Axolotl."""
 
@@ -71,9 +80,16 @@ class Sft(Optimization):
     """An optimizer by Axolotl's name."""
     sample_packing: bool = False
     """Pack several examples into one sequence, where none attends to another: under `sdpa`, too."""
+    rope: Rope | None = None
+    """Another rotary position embedding than that of the model before, for longer contexts; None keeps it."""
     axolotl: dict[str, Any] = Field(default_factory=dict)
     """Further keys of Axolotl's own configuration, except those that load code from elsewhere; checked against its
     schema when the stage starts."""
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `rope` out where there is none: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "rope" or value is not None}
 
     @field_validator("axolotl")
     @classmethod

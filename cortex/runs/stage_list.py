@@ -7,7 +7,7 @@ from cortex.errors import UsageError
 from cortex.profiles.profile import Profile
 from cortex.section import nearest
 
-LINE = ("sft", "dpo", "grpo")
+LINE = ("pretrain", "sft", "dpo", "grpo")
 """The stages that train a run's model, in order: each starts from the model of the one before it that is wanted."""
 
 TRAINERS = LINE
@@ -38,12 +38,17 @@ def model_before(profile: Profile, stage: str) -> str | None:
 
 
 def _inputs_of(profile: Profile, stage: str) -> tuple[str, ...]:
-    """Inputs of a stage that trains an SFT model further. The SFT artifact holds the base that was built for it."""
-    return tuple(dict.fromkeys(("data", "label", "sft", model_before(profile, stage) or "sft")))
+    """Inputs of a stage that trains an SFT model further. The first training's artifact holds the base that was built
+    for it."""
+    return tuple(dict.fromkeys(("data", "label", models(profile)[0], "sft", model_before(profile, stage) or "sft")))
+
+
+def _pretrained(profile: Profile) -> tuple[str, ...]:
+    return ("pretrain",) if profile.pretrain else ()
 
 
 def _before_export(profile: Profile) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(("data", "label", "sft", models(profile)[-1])))
+    return tuple(dict.fromkeys(("data", "label", models(profile)[0], models(profile)[-1])))
 
 
 STAGES: dict[str, Stage] = {
@@ -51,7 +56,13 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("data", "market data to examples", lambda profile: ()),
         Stage("label", "the teacher's answers", lambda profile: ("data",)),
-        Stage("sft", "imitate the teacher", lambda profile: ("label",)),
+        Stage(
+            "pretrain",
+            "read streams of text",
+            lambda profile: ("label",),
+            lambda profile: profile.pretrain is not None,
+        ),
+        Stage("sft", "imitate the teacher", lambda profile: ("label", *_pretrained(profile))),
         Stage(
             "dpo",
             "prefer what scored",
@@ -74,6 +85,9 @@ STAGES: dict[str, Stage] = {
 
 LOADING = frozenset({*TRAINERS, "export", "evaluate"})
 """The stages that load the base."""
+
+STREAMING = frozenset({"pretrain"})
+"""The stages that may read data sets of the hub while they run."""
 
 
 def find_stage(name: str) -> Stage:

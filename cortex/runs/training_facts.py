@@ -4,7 +4,12 @@ from cortex.evaluation.card import TrainingStage
 from cortex.profiles.profile import Profile
 from cortex.profiles.trainer_sections import Optimization
 
-_METHODS = {"sft": "Axolotl, on the teacher's answers", "dpo": "TRL DPO", "grpo": "TRL GRPO, on judged answers"}
+_METHODS = {
+    "pretrain": "transformers, on streams of text",
+    "sft": "Axolotl, on the teacher's answers",
+    "dpo": "TRL DPO",
+    "grpo": "TRL GRPO, on judged answers",
+}
 
 
 def training_stage(profile: Profile, stage: str) -> TrainingStage:

@@ -29,7 +29,7 @@ from cortex.runs.ledger import Ledger
 from cortex.runs.meter import Meter
 from cortex.runs.nodes import Node, require_nodes
 from cortex.runs.run_secret import RunSecret
-from cortex.runs.stage_list import LOADING, Stage, find_stage
+from cortex.runs.stage_list import LOADING, STREAMING, Stage, find_stage
 from cortex.runs.stage_log import keep_log
 from cortex.settings import Settings
 from cortex.stages.following import follow_stages
@@ -159,7 +159,7 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
             digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
             digests |= review_input(stage.name, context.profile) | prompt_input(stage.name, context.profile)
             # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
-            with _offline() if stage.name in LOADING else nullcontext():
+            with _offline() if stage.name in LOADING - STREAMING else nullcontext():
                 stage_function(stage.name)(context, output)
             if context.meter:
                 context.meter.begin_publishing()

@@ -12,6 +12,7 @@ from cortex.checkpoints.trainer_command import AXOLOTL, distributed
 from cortex.models.model_files import collect_model, name_base
 from cortex.models.scratch import build
 from cortex.runs.context import RunContext
+from cortex.runs.stage_list import model_before
 from cortex.stages.teacher_prompts import check_labels
 from cortex.teaching.labels import ACCEPTED, accepted_conversations
 from cortex.trainers.answer_lengths import check_answer_lengths
@@ -23,7 +24,7 @@ def run(context: RunContext, output: Path) -> None:
     folder = context.folder("sft")
     labels = context.artifact("label").path
     check_labels(context.profile, labels)
-    base = str(base_folder(context) or _built_base(context, labels, output / "base"))
+    base = str(_start(context, labels, output))
     check_answer_lengths(context.profile, labels, Path(base))
     sft = context.profile.sft
     if sft.axolotl:  # only then, since importing Axolotl's schema takes seconds of every restart
@@ -45,6 +46,13 @@ def run(context: RunContext, output: Path) -> None:
     if context.leads:
         collect_model(checkpoints.saving, output / "model")
         name_base(output / "model", context)
+
+
+def _start(context: RunContext, labels: Path, output: Path) -> Path:
+    """The model to start from: the pretrained one, or the base, which is built if there is none to load."""
+    if before := model_before(context.profile, "sft"):
+        return context.artifact(before).path / "model"
+    return base_folder(context) or _built_base(context, labels, output / "base")
 
 
 def _built_base(context: RunContext, labels: Path, target: Path) -> Path:

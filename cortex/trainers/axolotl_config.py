@@ -46,6 +46,11 @@ def axolotl_config(
     )
     if profile.model.adapter:
         config |= _configure_adapter(profile.model.adapter)
+    if profile.sft.rope:
+        config["model_config"] = {
+            "rope_parameters": {"rope_theta": profile.sft.rope.theta, "rope_type": "default"},
+            "max_position_embeddings": profile.sft.rope.positions,
+        }
     if validation:
         # The kit's callback decides when to validate, so that every validated step is also saved.
         config |= {"test_datasets": [_conversations(validation) | {"split": "train"}], "eval_strategy": "no"}

@@ -1,4 +1,4 @@
-"""A profile's sections for TRL as the arguments of TRL's own configuration classes."""
+"""A profile's sections as the arguments of transformers' and TRL's own configuration classes."""
 
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,18 @@ def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         losses = {"loss_type": [dpo.loss, "sft"], "loss_weights": [1.0, dpo.sft_weight]}
     arguments = _common(profile, dpo, output) | {"beta": dpo.beta, "max_length": profile.sft.sequence_length}
     return arguments | losses | dpo.trl
+
+
+def pretrain_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `transformers.TrainingArguments`; the profile has a `pretrain` section."""
+    pretrain = profile.pretrain
+    assert pretrain is not None
+    return _common(profile, pretrain, output) | {
+        "gradient_accumulation_steps": pretrain.gradient_accumulation // profile.hardware.processes,
+        "learning_rate": pretrain.rate_of(pretrain.phases[0]),
+        "lr_scheduler_type": "constant",  # the program sets the phases' own: `cortex.trainers.text_passes.Rates`
+        "optim": pretrain.optimizer,
+    }
 
 
 def lora_arguments(adapter: Adapter) -> dict[str, Any]:
