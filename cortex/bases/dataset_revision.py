@@ -2,6 +2,8 @@
 
 import os
 
+from loguru import logger
+
 from cortex.artifacts.patience import Patience
 from cortex.bases.hub import HubSilentError
 from cortex.errors import ConfigError, DataError
@@ -18,12 +20,16 @@ def dataset_revision(name: str, revision: str | None, asking: Patience = ASKING)
         DataError: the hub did not answer for as long as `asking` lasts.
     """
     try:
-        return asking.persist(lambda: _ask(name, revision), HubSilentError, lambda error, count: True)
+        return asking.persist(lambda: _ask(name, revision), HubSilentError, lambda error, count: True, _log_retry)
     except HubSilentError as error:
         raise DataError(
             f"data set {name} cannot be had from the hub, asked for {asking.deadline:.0f} s: {error}; run the same "
             "command again once it answers"
         ) from error
+
+
+def _log_retry(error: Exception, wait: float) -> None:
+    logger.warning(f"{error}; asking again in {wait:.0f} s")
 
 
 def _ask(name: str, revision: str | None) -> str:

@@ -93,12 +93,29 @@ class Profile(Section):
                 f"pretrain.gradient_accumulation {self.pretrain.gradient_accumulation} counts the passes of all GPUs "
                 f"together, and is no multiple of hardware.gpus {self.hardware.gpus}"
             )
+        if self.hardware.gpus > 1 and not self.pretrain.optimizer.startswith("adamw_torch"):
+            raise ValueError(
+                f"pretrain.optimizer {self.pretrain.optimizer} cannot be sharded over {self.hardware.gpus} GPUs: use "
+                "adamw_torch, or one GPU"
+            )
         if self.model.adapter:
             raise ValueError("pretrain trains all weights: remove model.adapter, or the pretrain section")
         longest = self.model.scratch.context if self.model.scratch else self.pretrain.longest
         if self.pretrain.longest > longest:
             raise ValueError(
                 f"pretrain has sequences of {self.pretrain.longest} tokens, and model.scratch.context is {longest}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rope_of_whole_weights(self) -> Self:
+        if self.sft.rope and self.model.adapter:
+            raise ValueError(
+                "sft.rope changes the model below an adapter, whose base keeps its own: remove the adapter"
+            )
+        if self.sft.rope and self.sft.rope.positions < self.sft.sequence_length:
+            raise ValueError(
+                f"sft.rope.positions {self.sft.rope.positions} is below sft.sequence_length {self.sft.sequence_length}"
             )
         return self
 

@@ -1,6 +1,7 @@
 """One stage of training in words and figures, from its profile."""
 
 from cortex.evaluation.card import TrainingStage
+from cortex.profiles.pretrain_section import Pretrain
 from cortex.profiles.profile import Profile
 from cortex.profiles.trainer_sections import Optimization
 
@@ -20,5 +21,7 @@ def training_stage(profile: Profile, stage: str) -> TrainingStage:
         "learning rate": section.learning_rate,
         "batch": section.micro_batch_size * section.gradient_accumulation * profile.hardware.gpus,
     }
+    if isinstance(section, Pretrain):
+        facts |= {"tokens": section.max_steps * section.step_tokens, "batch": section.step_tokens}
     unpaired = stage == "dpo" and profile.dpo and profile.dpo.unpaired
     return TrainingStage(name=stage, method="TRL KTO" if unpaired else _METHODS[stage], facts=facts)

@@ -71,8 +71,7 @@ def match_files(patterns: Sequence[str]) -> Iterator[Path]:
     """
     for pattern in patterns:
         path = Path(pattern).expanduser()
-        root = Path(path.anchor) if path.is_absolute() else Path.cwd()
-        names = sorted(root.glob(str(path.relative_to(path.anchor))))
+        names = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         if not names:
             raise ConfigError(f"pretrain: no file of this machine is {pattern}: put it there, or correct `files`")
         for name in names:

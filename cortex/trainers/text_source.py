@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from datasets import IterableDataset, load_dataset
-from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from pydantic import BaseModel, ConfigDict
 
 from cortex.errors import ConfigError, DataError
@@ -31,12 +29,15 @@ class StreamedSource(BaseModel):
     weight: float = 1.0
     epochs: int = 1
 
-    def open(self) -> IterableDataset:
-        """The rows, none of them read yet.
+    def open(self) -> Any:
+        """The rows as an `IterableDataset`, none of them read yet.
 
         Raises:
             ConfigError, DataError: the hub has no such data set or cannot be reached, or a file cannot be read.
         """
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetNotFoundError
+
         try:
             if self.dataset:
                 return load_dataset(self.dataset, self.config, split=self.split, revision=self.revision, streaming=True)
@@ -60,6 +61,8 @@ class StreamedRows:
             self._dataset.load_state_dict(state)
 
     def __iter__(self) -> Iterator[str | None]:
+        from datasets.exceptions import DatasetGenerationError
+
         rows = iter(self._dataset)
         while True:
             try:

@@ -26,7 +26,8 @@ STEPS, SAVE_STEPS = 60, 2
 URL = f"s3://{BUCKET}/kit"
 
 LIBRARIES = MODULES | {
-    "grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.kto_trainer")
+    "grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.kto_trainer"),
+    "sft": (*MODULES["sft"], "cortex.stages.pretrain", "cortex.trainers.trl_task"),
 }
 
 
@@ -44,7 +45,7 @@ class Case:
 
     @property
     def image(self) -> Trainer:
-        return "sft" if self.stage == "sft" else "grpo"
+        return "sft" if self.stage in ("pretrain", "sft") else "grpo"
 
     @property
     def name(self) -> str:
@@ -62,8 +63,9 @@ GRPO_BEST, DPO_BEST, SFT_BEST = (
 )
 SFT_PACKED = Case("sft", lora=True, packed=True)
 KTO = Case("dpo", lora=True, validated=True, loss="kto")
+PRETRAIN = Case("pretrain")
 
-ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, KTO, SFT, SFT_LORA, SFT_BEST, SFT_PACKED)
+ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, KTO, SFT, SFT_LORA, SFT_BEST, SFT_PACKED, PRETRAIN)
 
 
 @dataclass
@@ -90,6 +92,7 @@ class Bed:
             validated=case.validated,
             packed=case.packed,
             loss=case.loss,
+            pretrained=case.stage == "pretrain",
         )
         work = work or self.folder / "work" / run
         python, inputs = str(self.python(case.image)), str(self.folder / "inputs")

@@ -23,14 +23,14 @@ from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import RunContext
 from cortex.runs.ledger import Ledger
 from cortex.runs.run_secret import RunSecret
-from cortex.stages import sft
+from cortex.stages import pretrain, sft
 from cortex.teaching.labels import ACCEPTED
 from cortex.tracking.keeper import tracking_folder
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
 from tests.grpo_section import grpo_of
 
-StageName = Literal["sft", "dpo", "grpo"]
+StageName = Literal["pretrain", "sft", "dpo", "grpo"]
 _PROMPTS = "prompts.jsonl"
 _KNOWN = "known.jsonl"
 """The file with a label whose words count as spelled right."""
@@ -69,7 +69,9 @@ def stage(task: Task) -> str:
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     labels = inputs["label"].path
-    if task.stage == "sft":
+    if task.stage == "pretrain":
+        pretrain.run(context, output)
+    elif task.stage == "sft":
         sft.run(context, output)
     elif task.stage == "dpo":
         dataset, validation = labels / (_JUDGED if profile.dpo and profile.dpo.unpaired else _PAIRS), None
@@ -137,12 +139,13 @@ def write_profile(
     validated: bool = False,
     packed: bool = False,
     loss: Literal["sigmoid", "kto"] = "sigmoid",
+    pretrained: bool = False,
     further: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are plotted, too.
 
     `validated` validates on held-out examples every second save, and ends with the best weights; `packed` has SFT put
-    several examples into one sequence; `loss` is DPO's; `further` is for GRPO alone.
+    several examples into one sequence; `pretrained` pretrains in two phases; `loss` is DPO's; `further` is for GRPO alone.
     """
     trainer = {
         "learning_rate": 1e-2,
@@ -165,6 +168,7 @@ def write_profile(
         "name": "tiny",
         "domain": {"kind": "markets", "style": "compact", "rewards": rewards},
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
+        "pretrain": _pretrain(trainer) if pretrained else None,
         "sft": sft,
         "dpo": trainer | {"loss": loss},
         "grpo": trainer | grpo | dict(further or {}),
@@ -172,6 +176,17 @@ def write_profile(
         "tracking": ["tensorboard"],
     }
     path.write_text(yaml.safe_dump(profile), encoding="utf-8")
+
+
+def _pretrain(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of as many steps, half of them on sequences of double length; each reads some epochs."""
+    section = {key: value for key, value in trainer.items() if key != "max_steps"} | {"gradient_accumulation": 8}
+    tokens, source = trainer["max_steps"] // 2 * 4 * 32 * 8, {"run": "labels", "epochs": 99}
+    phases = [
+        {"name": f"length-{length}", "tokens": tokens, "sequence_length": length, "sources": [source]}
+        for length in (16, 32)
+    ]
+    return section | {"phases": phases, "shuffle": 10}
 
 
 def build_model(folder: Path) -> None:

@@ -72,21 +72,21 @@ class CapacityPlan:
 
     @property
     def basis(self) -> str:
-        found = {phase.basis for phase in self.phases if phase.name == "step"}
+        found = {phase.basis for phase in self.phases if phase.kind == "step"}
         return found.pop() if len(found) == 1 else CLOSED
 
     @property
     def other_seconds(self) -> float:
         """Seconds of all phases except steps, saves and loads, as training machine seconds: scaled by GPUs in use."""
         trained = self.profile.hardware.processes
-        return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.name not in COUNTED)
+        return sum(phase.seconds * phase.gpus / trained for phase in self.phases if phase.kind not in COUNTED)
 
     @property
     def seconds_besides_steps(self) -> dict[str, float]:
         """The same phases' seconds by stage, unweighted: seconds of the stage's own machine."""
         found: dict[str, float] = {}
         for phase in self.phases:
-            if phase.name not in COUNTED:
+            if phase.kind not in COUNTED:
                 found[phase.stage] = found.get(phase.stage, 0.0) + phase.seconds
         return found
 

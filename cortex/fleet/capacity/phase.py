@@ -59,6 +59,11 @@ class Phase:
     """Changes of the profile that could make it fit."""
 
     @property
+    def kind(self) -> str:
+        """Its name without that of a phase of pretraining: `step`, `load`, `save`."""
+        return self.name.partition(" ")[0]
+
+    @property
     def over(self) -> float:
         """Bytes by which it does not fit; 0 or less where it does."""
         if not self.capacity:

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex.fleet.capacity.architecture import FLOAT
 from cortex.fleet.capacity.lengths import PROMPT, rollout_tokens, sft_tokens
 from cortex.fleet.capacity.sheets import GpuSheet
 from cortex.profiles.profile import Profile
 from cortex.runs.stage_list import models
 from cortex.trainers.axolotl_config import axolotl_config
-from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments, pretrain_arguments
 
 _NOWHERE = Path("/")
+
+_MOMENTS = {"adamw_8bit": 2.1, "adafactor": 0.1}
+"""Bytes of state for each parameter of the optimizers that keep less than AdamW's two moments in float32: of 8 bits,
+with a scale for each 256 (https://arxiv.org/abs/2110.02861); or sums of a matrix's rows and columns alone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Step:
     half: bool
     attention: str
     reshard: bool
+    moments: float = 2 * FLOAT
+    """Bytes of the optimizer's state for each trained parameter."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +96,26 @@ def rollout(profile: Profile) -> Rollout:
 
 
 def steps(profile: Profile) -> dict[str, Step]:
-    """The step of each training stage of a profile."""
-    return {stage: _sft(profile) if stage == "sft" else _trl(profile, stage) for stage in models(profile)}
+    """The step of each training stage of a profile; of pretraining also that of each phase, by `phase_key`."""
+    found: dict[str, Step] = {}
+    for stage in models(profile):
+        if stage == "pretrain":
+            found |= _pretrain(profile)
+        else:
+            found[stage] = _sft(profile) if stage == "sft" else _trl(profile, stage)
+    return found
+
+
+def phase_key(phase: str) -> str:
+    """The key of a pretraining phase's step."""
+    return f"pretrain {phase}"
 
 
 def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet) -> dict[str, Any]:
     """The request that `cortex.tracing.step_trace` reads, for a model cut to `layers` layers."""
     return {
         "config": dict(config),
-        "kind": step.stage,
+        "kind": "sft" if step.stage == "pretrain" else step.stage,  # both by transformers' own loss
         "layers": layers,
         "rows": step.rows,
         "tokens": step.tokens,
@@ -112,6 +130,33 @@ def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet)
         "flops": sheet.flops,
         "bandwidth": sheet.bandwidth,
     }
+
+
+def _pretrain(profile: Profile) -> dict[str, Step]:
+    pretrain = profile.pretrain
+    assert pretrain is not None
+    arguments = pretrain_arguments(profile, _NOWHERE)
+
+    def step(length: int) -> Step:
+        return Step(
+            stage="pretrain",
+            rows=pretrain.micro_batch_size * pretrain.longest // length,
+            passes=int(arguments["gradient_accumulation_steps"]),
+            tokens=length,
+            usual=length,
+            scored=length,
+            ranks=profile.hardware.processes,
+            adapter=None,
+            packed=False,
+            checkpointing=bool(arguments["gradient_checkpointing"]),
+            half=bool(arguments["bf16"]),
+            attention=profile.model.attention,
+            reshard=bool(arguments.get("fsdp_config", {}).get("reshard_after_forward", True)),
+            moments=_MOMENTS.get(pretrain.optimizer, 2.0 * FLOAT),
+        )
+
+    phases = {phase_key(phase.name): step(phase.sequence_length) for phase in pretrain.phases}
+    return {"pretrain": step(pretrain.longest), **phases}
 
 
 def _sft(profile: Profile) -> Step:

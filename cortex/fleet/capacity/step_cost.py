@@ -49,6 +49,11 @@ class StepCost:
     basis: str
     """`TRACED`, `CLOSED` or `UNTRACEABLE`."""
 
+    def with_moments(self, step: Step) -> "StepCost":
+        """This cost, of a step by AdamW, with the state of the step's own optimizer."""
+        saved = (2 * FLOAT - step.moments) * self.trained / step.ranks
+        return replace(self, peak=self.peak - saved, static=self.static - saved)
+
     def shifted(self, now: "StepCost", then: "StepCost") -> "StepCost":
         """This cost after a change of the profile that moves the closed form from `now` to `then`."""
         return replace(then, peak=self.peak + then.peak - now.peak, static=self.static + then.static - now.static)
@@ -67,7 +72,7 @@ def closed_form(step: Step, architecture: Architecture, sheet: GpuSheet) -> Step
     trained = a.adapter(int(step.adapter["r"])) if step.adapter else a.parameters
     frozen = 0 if not step.adapter else a.packed() - a.scales() if step.packed else width * a.parameters
     # Trained parameters are kept in float32 (`cortex.trainers.precision`).
-    static = (frozen + 3 * FLOAT * trained) / ranks + (a.scales() if step.packed else 0)
+    static = (frozen + (FLOAT + step.moments) * trained) / ranks + (a.scales() if step.packed else 0)
     per_layer = (0.5 if step.packed else width) * a.layer
     inputs = (a.layers if step.checkpointing else 0) * tokens * a.hidden * width
     inner = _of_one_layer(a, tokens, width) * (1 if step.checkpointing else a.layers)
@@ -113,7 +118,7 @@ def _of_head(step: Step, architecture: Architecture, tokens: int) -> float:
     """Bytes of the loss. transformers' own creates logits, their float32 copy, its log-softmax and their gradient: 12
     bytes at once for each token and vocabulary entry. TRL's works in tiles of 4096 tokens and 32768 entries
     (`trl.kernels`)."""
-    if step.stage == "sft":
+    if step.stage in ("pretrain", "sft"):
         return 12.0 * tokens * architecture.vocabulary
     tile = BF16 * min(tokens, 4096) * min(architecture.vocabulary, 32768)
     return tile + 3 * FLOAT * tokens * architecture.hidden

@@ -76,7 +76,10 @@ def traced_steps(
             return {}
         on_start(f"tracing a step of {', '.join(missing)}")
         _trace({stage: asked[stage] for stage in missing}, kept, folder)
-    return {stage: _at_depth(path.read_text(encoding="utf-8"), architecture.layers) for stage, path in kept.items()}
+    return {
+        stage: _at_depth(path.read_text(encoding="utf-8"), architecture.layers).with_moments(steps[stage])
+        for stage, path in kept.items()
+    }
 
 
 def _kept(asked: str, settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""Phases of SFT, DPO and GRPO: loading, sampling, steps, validations and checkpoints."""
+"""Phases of pretraining, SFT, DPO and GRPO: loading, sampling, steps, validations and checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from cortex.fleet.capacity.architecture import BF16, FLOAT
 from cortex.fleet.capacity.lengths import answer_tokens
 from cortex.fleet.capacity.phase import FRAGMENTED, Knob, Phase
 from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
-from cortex.fleet.capacity.requests import rollout
+from cortex.fleet.capacity.requests import phase_key, rollout
 from cortex.fleet.capacity.sampling_phases import SamplingPhases
 from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.sizes import checkpoint_bytes
@@ -27,7 +27,7 @@ class TrainingPhases:
         for stage in models(self.machines.profile):
             yield self._load(stage)
             yield from self._sampling.phases(stage)
-            yield self._step(stage)
+            yield from self._steps(stage)
             if self._section(stage).validate_steps:
                 yield self._validate(stage)
             yield self._save(stage)
@@ -35,7 +35,7 @@ class TrainingPhases:
     def step_seconds(self, stage: str) -> float:
         """Seconds of one optimizer step, rollouts and sync included."""
         named = {"step", "rollout", "sync"}
-        phases = [phase for phase in self.phases() if phase.stage == stage and phase.name in named]
+        phases = [phase for phase in self.phases() if phase.stage == stage and phase.kind in named]
         return sum(phase.seconds for phase in phases) / self._section(stage).max_steps
 
     def save_seconds(self, stage: str) -> float:
@@ -65,7 +65,7 @@ class TrainingPhases:
             gpu = (whole + adapter) / step.ranks + BF16 * max(a.layer, a.table)
         else:
             gpu = cost.static + largest
-        first = stage == "sft" or machines.disks[stage] != machines.disks.get("sft")
+        first = stage == models(machines.profile)[0] or machines.disks[stage] != machines.disks.get("sft")
         fetched = max(whole / NETWORK, whole / machines.disks[stage]) if first or stage == "grpo" else 0.0
         grpo = machines.profile.grpo if stage == "grpo" else None
         engine = ENGINE_START if grpo and grpo.vllm else 0.0
@@ -80,9 +80,18 @@ class TrainingPhases:
             knobs=machines.more_gpus(),
         )
 
-    def _step(self, stage: str) -> Phase:
-        machines, section = self.machines, self._section(stage)
-        step, cost = machines.steps[stage], machines.costs[stage]
+    def _steps(self, stage: str) -> Iterator[Phase]:
+        """A training's steps: of pretraining, those of each of its phases."""
+        pretrain = self.machines.profile.pretrain
+        if stage != "pretrain" or pretrain is None:
+            yield self._step(stage, "step", stage, self._section(stage).max_steps)
+            return
+        for phase, count in pretrain.phase_steps():
+            yield self._step(stage, f"step {phase.name}", phase_key(phase.name), count)
+
+    def _step(self, stage: str, name: str, key: str, count: int) -> Phase:
+        machines = self.machines
+        step, cost = machines.steps[key], machines.costs[key]
         share = step.usual / step.tokens
         one = cost.forward.time(machines.link, share) + cost.backward.time(machines.link, share)
         passes = step.passes * (one + step.beside * cost.forward.time(machines.link, share))
@@ -90,12 +99,12 @@ class TrainingPhases:
         dynamic = (cost.peak - cost.static) * (1 + FRAGMENTED)
         return machines.phase(
             stage,
-            "step",
-            section.max_steps * (passes + cost.update),
+            name,
+            count * (passes + cost.update),
             cost.static + dynamic + (self._sampling.asleep if stage == "grpo" else 0.0),
-            gathered=moved * step.passes * section.max_steps if step.ranks > 1 else 0.0,
+            gathered=moved * step.passes * count if step.ranks > 1 else 0.0,
             host=4 * GIB * machines.profile.hardware.gpus,
-            times=section.max_steps,
+            times=count,
             basis=cost.basis,
             knobs=(*self._smaller_batches(stage), *self._shorter(stage), *machines.more_gpus()),
         )
@@ -156,6 +165,8 @@ class TrainingPhases:
 
     def _shorter(self, stage: str) -> Iterator[Knob]:
         """Knob for shorter sequences, down to half."""
+        if stage == "pretrain":
+            return  # phases name their own, which divide one another
         if stage == "grpo":
             longest, key = self.machines.profile.answer_tokens, "grpo.max_completion_length"
         else:
