@@ -100,6 +100,7 @@ FURTHER = {
     "cortex.bases.base_client": {"huggingface_hub"},
     "cortex.bases.base_hub": {"httpx2"},
     "cortex.bases.base_revision": {"huggingface_hub"},
+    "cortex.bases.dataset_revision": {"httpx", "huggingface_hub"},
     "cortex.bases.hub": {"httpx", "huggingface_hub"},
     "cortex.urls": {"idna"},
 }

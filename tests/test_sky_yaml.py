@@ -162,7 +162,7 @@ MISTAKES: dict[str, tuple[str, str, Callable[[Path], object], type[Exception], s
         "task 'sft': resources.image_id is not docker:<registry>/cortex-<image>, nor {docker: ",
     ),
     "another program": (
-        "run: cortex run sft",
+        "run: cortex run pretrain sft",
         "run: python train.py",
         read_pipeline,
         ConfigError,

@@ -49,13 +49,11 @@ def run_trainer(
     limit: HangLimit,
     watch: Callable[[], Watch] = Watch,
     rules: TrainingRules | None = None,
-    *,
     online: bool = False,
 ) -> None:
     """Run a trainer, which saves to `checkpoints.saving`, to its end. It writes to this process's output.
 
-    `rules` say when it validates and stops; without them it makes all its steps, and its last weights are the model.
-    `online` lets it ask the hub.
+    `rules` say when it validates and stops; by default it makes all its steps. `online` lets it ask the hub.
     Of several machines the leader commits what the trainer saves; the others only run their share of it.
 
     Raises:

@@ -29,7 +29,7 @@ class StreamedSource(BaseModel):
     weight: float = 1.0
     epochs: int = 1
 
-    def open(self) -> Any:
+    def stream(self) -> Any:
         """The rows as an `IterableDataset`, none of them read yet.
 
         Raises:
@@ -56,7 +56,7 @@ class StreamedRows:
 
     def __init__(self, source: StreamedSource, tokenizer: Any, state: State | None) -> None:
         self._source, self._tokenizer = source, tokenizer
-        self._dataset = source.open()
+        self._dataset = source.stream()
         if state is not None:
             self._dataset.load_state_dict(state)
 
@@ -122,7 +122,7 @@ def sample(source: StreamedSource, characters: int) -> Iterator[str]:
 
 
 def _messages(source: StreamedSource) -> Iterator[str]:
-    for row in source.open():
+    for row in source.stream():
         yield from (str(message["content"]) for message in row["messages"])
 
 

@@ -145,7 +145,7 @@ def write_profile(
     """Write a profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are plotted, too.
 
     `validated` validates on held-out examples every second save, and ends with the best weights; `packed` has SFT put
-    several examples into one sequence; `pretrained` pretrains in two phases; `loss` is DPO's; `further` is for GRPO alone.
+    several examples into one sequence; `pretrained` pretrains in two phases; `loss` is DPO's, `further` is GRPO's.
     """
     trainer = {
         "learning_rate": 1e-2,

@@ -142,6 +142,7 @@ def _pretrain(profile: Profile) -> dict[str, Step]:
             stage="pretrain",
             rows=pretrain.micro_batch_size * pretrain.longest // length,
             passes=int(arguments["gradient_accumulation_steps"]),
+            beside=0,
             tokens=length,
             usual=length,
             scored=length,
