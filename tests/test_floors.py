@@ -28,7 +28,7 @@ _ROOMS: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("models",),
     ("trainers",),
-    ("benching", "tracing", "serving", "training_api"),
+    ("benching", "search", "tracing", "serving", "training_api"),
     ("benchmarks",),
     ("fleet.clouds", "fleet.home"),
     ("fleet.publish", "fleet.sweep", "fleet.tasks", "fleet.watch"),

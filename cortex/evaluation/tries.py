@@ -19,10 +19,21 @@ class Tries(Record):
     models: int = 1
     """Different models that a verdict was about, this one among them; a resumed or repeated evaluation is no other."""
 
+    trials: int = 1
+    """Trainings among which validation chose this one, itself included. They are no tries: see docs/judging.md."""
+
     @property
     def share(self) -> float:
         """Share of the first try's error, 2.5% on either side, that this one may have."""
         return 1.0 if self.models == 1 else 1 / (self.models * (self.models - 1))
+
+    @property
+    def choice(self) -> str:
+        """A sentence for people on the search that chose the model; empty for a model of no search."""
+        if self.trials == 1:
+            return ""
+        others = "the other was" if self.trials == 2 else f"the {self.trials - 1} others were"
+        return f"It was chosen among {self.trials} trials by validation alone: {others} not judged on the test set."
 
     @property
     def words(self) -> str:

@@ -117,6 +117,8 @@ def _reasons(evaluated: Evaluated, ruling: _Ruling, data: DataSummary, scale: Sc
         f"95% interval {plain.low:+z.3f} to {plain.high:+z.3f}, "
         f"on {data.test_examples:,} examples of {data.clusters} {scale.clusters}."
     )
+    if tries.choice:
+        yield tries.choice
     if tries.words:
         yield f"{tries.words} So the interval that decides is wider: {wide.low:+z.3f} to {wide.high:+z.3f}."
     if ruling.refusal or ruling.outcome == "shown":

@@ -21,7 +21,7 @@ from cortex.runs.live import LiveStages
 from cortex.runs.pipeline import Task, read_pipeline
 from cortex.runs.run_secret import RunSecret, bind_run
 from cortex.runs.run_state import RunFollower
-from cortex.runs.stage_list import find_stage
+from cortex.runs.stage_list import find_stage, up_to
 from cortex.settings import Settings
 
 LAST_LINES = 20
@@ -38,6 +38,8 @@ class Rehearsal:
     settings: Settings
     console: Console
     places: Places
+    through: str | None = None
+    """The last stage to run; None: all."""
 
     def start(self) -> None:
         """Run the stages that are not done yet, in order.
@@ -78,7 +80,8 @@ class Rehearsal:
             self.profile.domain.check(self.settings)
 
     def _wanted(self, task: Task) -> list[str]:
-        return [stage for stage in task.stages if find_stage(stage).wanted(self.profile)]
+        wanted = [stage for stage in task.stages if find_stage(stage).wanted(self.profile)]
+        return up_to(wanted, self.through)
 
     def _finished(self, stage: str) -> bool:
         return find(self.store, artifact_prefix(self.run, stage)) is not None

@@ -21,6 +21,7 @@ from cortex.runs.ledger import LedgerReader
 from cortex.runs.reports import report_folders
 from cortex.runs.show import read_evaluations
 from cortex.runs.stage_list import STAGES, TRAINERS
+from cortex.runs.trial_record import search_words
 from cortex.tracking.curve import Point, curve
 from cortex.tracking.sample_tables import SampleTables
 
@@ -51,6 +52,8 @@ class GatheredRun:
     """The description of the dataset; empty until it is built."""
     provenance: dict[str, Any]
     """The release's record of what it was made from; empty until there is one."""
+    search: str | None
+    """A sentence on the trial of a search that the run is; None for a run of its own."""
 
 
 def gather(store: Store, run: str) -> GatheredRun:
@@ -79,6 +82,7 @@ def gather(store: Store, run: str) -> GatheredRun:
         manifests,
         _record(store, run, "data", DESCRIPTION, manifests.get("data")),
         _record(store, run, "release", PROVENANCE, manifests.get("release")),
+        search_words(store, run),
     )
 
 

@@ -41,6 +41,7 @@ def lineage_html(run: GatheredRun) -> Iterable[str]:
     facts = {
         "Bucket": run.status.bucket,
         "Profile": f"{run.profile.name}, SHA-256 {run.profile.digest}",
+        "Search": run.search,
         "Base": run.profile.model.base or "built from nothing",
         "Revision of the base": base.get("revision"),
         "Manifest of the base": base.get("manifest"),

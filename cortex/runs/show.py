@@ -19,6 +19,7 @@ from cortex.runs.context import artifact_prefix, load_run
 from cortex.runs.reports import report_folders
 from cortex.runs.run_state import release_path, stage_reports
 from cortex.runs.stage_list import STAGES
+from cortex.runs.trial_record import search_words
 
 
 def describe_run(store: Store, run: str) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
     and skill), and domains: scores, judged, verdict, verdict_reason and words of each domain by its name. With several
     domains the first of these keys have `domain/` before a model's name, `judged` is None, and skill is shown where it
     is shown in every domain. A domain whose teacher had a system prompt has `distillation`, too: its record and its
-    words. `release` is None until there is one; `weights` is one hash over the final model's weight files.
+    words. `search` is a sentence on the trial of a search that the run is, or None. `release` is None until there is
+    one; `weights` is one hash over the final model's weight files.
     """
     profile = load_run(store, run)
     names = [stage.name for stage in STAGES.values() if stage.wanted(profile)]
@@ -43,6 +45,7 @@ def describe_run(store: Store, run: str) -> dict[str, Any]:
         "profile": profile.name,
         "bucket": store.url,
         "release": release_path(store, run) if released else None,
+        "search": search_words(store, run),
         "weights": weights_digest(export) if export else None,
         "files": _source_files(store, run),
         "stages": [report.to_json() for report in stage_reports(store, run, names)],
@@ -122,6 +125,8 @@ def print_run(described: dict[str, Any], console: Console) -> None:
     """Print the result of `describe_run` for people."""
     where = f"  profile {described['profile']}  in {described['bucket']}"
     console.print(Text.assemble((described["run"], "bold"), where))
+    if described["search"]:
+        console.print(described["search"], soft_wrap=True, markup=False)
     stages = Table("stage", "state", "seconds", "attempts", "manifest", box=None)
     for stage in described["stages"]:
         digest = (stage["manifest"] or "")[:12]

@@ -1,6 +1,6 @@
 """The list of stages, with each one's inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cortex.errors import UsageError
@@ -88,6 +88,19 @@ LOADING = frozenset({*TRAINERS, "export", "evaluate"})
 
 STREAMING = frozenset({"pretrain"})
 """The stages that may read data sets of the hub while they run."""
+
+
+def up_to(stages: Iterable[str], last: str | None) -> list[str]:
+    """Those of some stages that do not come after `last`; all of them where it is None.
+
+    Raises:
+        UsageError: there is no such stage.
+    """
+    if last is None:
+        return list(stages)
+    names = list(STAGES)
+    end = names.index(find_stage(last).name)
+    return [stage for stage in stages if names.index(stage) <= end]
 
 
 def find_stage(name: str) -> Stage:

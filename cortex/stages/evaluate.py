@@ -33,6 +33,7 @@ from cortex.runs.context import RunContext
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
 from cortex.runs.stage_list import models
+from cortex.runs.trial_record import find_choice
 from cortex.stages.asked_models import Turns, count_answers, counter, sample_answers_of_all
 from cortex.stages.asked_teacher import teacher_chapters
 from cortex.stages.distilled import Distilled, read_distilled
@@ -171,7 +172,9 @@ def _origin(domain: Domain, name: str, data: Path, train: pl.DataFrame, test: pl
 def _enter_look(context: RunContext, name: str, answers: Sequence[str]) -> Tries:
     """Count this look at a domain's test split, before anything is graded: whatever becomes of it, it was one."""
     whole = read_split(context.artifact("data").path, "test", narrow=partial(context.profile.domain.rows_of, name))
-    return enter_look(context.store, context.run, identify_test_set(whole), answers, context.lease.check)
+    tries = enter_look(context.store, context.run, identify_test_set(whole), answers, context.lease.check)
+    choice = find_choice(context.store, context.run)
+    return tries.model_copy(update={"trials": choice.trials}) if choice else tries
 
 
 def _held_back(

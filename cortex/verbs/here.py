@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortex.text import json_text
-from cortex.verbs.options import INTERRUPTED, AsJson, Set, read_path
+from cortex.verbs.options import INTERRUPTED, AsJson, Set, Through, read_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def rehearse(
     containers: Annotated[
         bool, typer.Option("--containers", help="Run stages in containers of their images, in place of environments.")
     ] = False,
+    through: Through = None,
 ) -> None:
     """Run the whole pipeline on this machine: no cloud, no GPU, no account."""
     from cortex.artifacts.open_store import open_store
@@ -66,9 +67,11 @@ def rehearse(
     from cortex.local.places import Venvs
     from cortex.local.rehearsal import Rehearsal
     from cortex.runs.context import new_run_id
+    from cortex.runs.stage_list import up_to
     from cortex.settings import Settings
 
     settings, console = Settings(), Console()
+    up_to((), through)  # refuses an unknown stage before anything is made
     store = open_store(settings.bucket_url)
     resolved = _resolve_profile(store, run_id, profile, data, sets or (), seed)
     name = run_id or new_run_id(resolved)
@@ -80,7 +83,7 @@ def rehearse(
     else:
         places = Venvs(store, settings)
     try:
-        Rehearsal(name, resolved, store, settings, console, places).start()
+        Rehearsal(name, resolved, store, settings, console, places, through).start()
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption
@@ -152,7 +155,7 @@ def _sign_release(name: str, store: "Store", settings: "Settings") -> None:
 
     own = settings.keys / PRIVATE_KEY
     release = store.local_path(artifact_prefix(name, "release"))
-    if own.exists() and release and read_signature(release) is None:
+    if own.exists() and release and release.exists() and read_signature(release) is None:
         sign_release(name, store, release, own)
 
 

@@ -35,6 +35,8 @@ class LaunchOptions:
     dry_run: bool
     follow: bool
     force: bool
+    through: str | None = None
+    """The last stage to run; None: all."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def start_run(run: str, profile: "Profile", options: LaunchOptions, again: Relau
     settings, path, console = Settings(), options.pipeline or SKY_YAML, Console()
     limit = again.cap if again else None
     place = require_target(options.cloud)
-    documents, target = _resolve(run, profile, path, settings, again, place)
+    documents, target = _resolve(run, profile, path, settings, again, place, options.through)
     environment = with_bucket_keys(os.environ, settings.bucket_url) if place else dict(os.environ)
     if not options.dry_run:
         require_terminal(options.yes)
@@ -153,6 +155,7 @@ def _resolve(
     settings: "Settings",
     again: Relaunch | None,
     place: "Target | None",
+    through: str | None,
 ) -> "tuple[list[dict[str, Any]], Deadline | None]":
     """A run's tasks as they are submitted, and the deadline by which their machines are chosen: the raised one, else
     that of the ledger or the profile."""
@@ -166,12 +169,13 @@ def _resolve(
     known = Deadline.read(events)
     raised = again.deadline if again else None
     hours = raised or (known.hours if known else profile.budget.hours)
-    documents = resolve(profile, run, pipeline=path, settings=settings, target=place)
+    documents = resolve(profile, run, pipeline=path, settings=settings, target=place, through=through)
     if not hours:
         return documents, None
     target = make_deadline(profile, documents, path, hours, time.time(), events=events)
     renting = "spot first" if target.spot else "on demand"
-    return resolve(profile, run, pipeline=path, settings=settings, renting=renting, target=place), target
+    resolved = resolve(profile, run, pipeline=path, settings=settings, renting=renting, target=place, through=through)
+    return resolved, target
 
 
 def _ensure_watcher(home: Path) -> str:

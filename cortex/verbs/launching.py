@@ -8,7 +8,7 @@ import typer
 
 from cortex.errors import UsageError
 from cortex.verbs.launch_steps import LaunchOptions, Relaunch, start_run
-from cortex.verbs.options import Run, Set, read_path
+from cortex.verbs.options import Run, Set, Through, read_path
 from cortex.verbs.rent_options import Cloud, DryRun, Yes
 
 app = typer.Typer()
@@ -36,6 +36,7 @@ def launch(
     dry_run: DryRun = False,
     no_follow: NoFollow = False,
     force: Force = False,
+    through: Through = None,
 ) -> None:
     """Run the whole pipeline in the cloud: check, show the plan, ask, submit it as one managed job, and follow it."""
     from cortex.profiles.profile_file import load_profile
@@ -44,7 +45,7 @@ def launch(
     _require_hours("--deadline", deadline)
     resolved = load_profile(profile, None if deadline is None else {"budget.hours": deadline}, sets)
     run = check_run_id(run_id) if run_id else new_run_id(resolved)
-    start_run(run, resolved, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force))
+    start_run(run, resolved, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force, through))
 
 
 @app.command()
@@ -61,6 +62,7 @@ def resume(
     dry_run: DryRun = False,
     no_follow: NoFollow = False,
     force: Force = False,
+    through: Through = None,
 ) -> None:
     """Launch a run again with its own profile: finished stages are skipped, and the begun one is continued."""
     from cortex.artifacts.open_store import open_store
@@ -80,7 +82,7 @@ def resume(
     events = LedgerReader(store, run_id, ticks=1).new_events()
     limit = cap(events, profile.budget.dollars) if budget is None else budget
     again = Relaunch(events, limit, budget=budget, deadline=deadline, max_duration=max_duration)
-    start_run(run_id, profile, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force), again)
+    start_run(run_id, profile, LaunchOptions(pipeline, cloud, yes, dry_run, not no_follow, force, through), again)
 
 
 @app.command()

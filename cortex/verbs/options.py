@@ -21,6 +21,10 @@ Set = Annotated[
         help="Change one value of the profile: grpo.learning_rate=1e-5. May be repeated.",
     ),
 ]
+Through = Annotated[
+    str | None,
+    typer.Option(metavar="STAGE", help="Stop after this stage; without the option, the same run goes on to its end."),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 INTERRUPTED = 128 + signal.SIGINT

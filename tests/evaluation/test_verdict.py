@@ -153,6 +153,20 @@ def test_each_further_model_has_to_reach_further() -> None:
     assert "has now judged 100 models, and is worn" in hundredth.reason
 
 
+def test_trials_that_validation_compared_are_named_and_are_no_tries() -> None:
+    generator = np.random.default_rng(0)
+    p_up = generator.choice([0.4, 0.6], size=(300, 1))
+    outcome = np.where(generator.random((300, 1)) < p_up, 0.01, -0.01)
+    alone, chosen, second = (
+        judge(p_up, outcome, tries=each) for each in (Tries(), Tries(trials=12), Tries(models=2, trials=2))
+    )
+    named = "It was chosen among 12 trials by validation alone: the 11 others were not judged on the test set."
+    assert named in chosen.reason and "chosen among" not in alone.reason
+    assert (chosen.interval, chosen.outcome) == (alone.interval, alone.outcome)
+    assert "among 2 trials by validation alone: the other was not" in second.reason
+    assert "has now judged 2 models." in second.reason and second.interval.low < alone.interval.low
+
+
 def test_all_tries_together_have_twice_the_error_of_the_first() -> None:
     shares = [Tries(models=k).share for k in range(1, 1001)]
     assert shares[0] == 1 and shares[1] == 0.5 and sorted(shares, reverse=True) == shares

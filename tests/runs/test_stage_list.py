@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from cortex.errors import UsageError
 from cortex.fleet.tasks.run_tasks import resolve
 from cortex.profiles.profile_file import load_profile
-from cortex.runs.stage_list import STAGES, models
+from cortex.runs.stage_list import STAGES, models, up_to
 from cortex.settings import Settings
 
 DPO: dict[str, Any] = {"learning_rate": 1e-5, "max_steps": 4, "save_steps": 2}
@@ -32,3 +33,13 @@ def test_a_profile_leaves_out_trainings_and_the_last_one_makes_the_model(
         assert set(STAGES[stage].inputs(profile)) <= set(wanted)
     documents = resolve(load_profile("cortex-8b", overrides), "r1", settings=S3, environment={})
     assert [document["name"] for document in documents if "run" in document] == tasks
+
+
+def test_a_run_may_end_after_a_stage_here_and_in_the_cloud() -> None:
+    assert up_to(["data", "sft", "grpo", "export"], "sft") == ["data", "sft"]
+    assert up_to(["export", "evaluate"], "grpo") == []
+    assert up_to(["data"], None) == ["data"]
+    with pytest.raises(UsageError, match="no stage 'gropo': did you mean 'grpo'"):
+        up_to([], "gropo")
+    documents = resolve(load_profile("cortex-8b"), "r1", settings=S3, environment={}, through="sft")
+    assert [document["name"] for document in documents if "run" in document] == ["data", "sft"]

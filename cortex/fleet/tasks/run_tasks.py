@@ -23,7 +23,7 @@ from cortex.profiles.profile_sections import Hardware
 from cortex.runs.gpus import gpus_of
 from cortex.runs.pipeline import SKY_YAML, container_of, image_name, read_documents, with_container
 from cortex.runs.run_secret import DIGEST_VARIABLE, SECRET_VARIABLE
-from cortex.runs.stage_list import TRAINERS, find_stage
+from cortex.runs.stage_list import TRAINERS, find_stage, up_to
 from cortex.section import nearest
 from cortex.settings import CHECKOUT, Settings
 
@@ -51,6 +51,7 @@ def resolve(
     environment: Mapping[str, str] = os.environ,
     renting: Renting | None = None,
     target: Target | None = None,
+    through: str | None = None,
 ) -> list[dict[str, Any]]:
     """The tasks of a pipeline, ready to be submitted except for the values of their secrets.
 
@@ -61,6 +62,7 @@ def resolve(
     - A task that trains gets the variables of the profile's trackers, keys among its secrets; one that asks a teacher
       gets the keys of the profile's providers.
     - By default a profile with a deadline rents spot machines first and then on demand, any other as the file says.
+    - Stages after `through` are left out, too, if it is given.
     - All tasks go to the cloud `target`, if given. If that is not the bucket's own, they get its keys as secrets.
 
     Raises:
@@ -72,7 +74,7 @@ def resolve(
     resolved: list[dict[str, Any]] = []
     for document in _tasks(pipeline):
         named = stages(document, pipeline)
-        wanted = [stage for stage in named if find_stage(stage).wanted(profile)]
+        wanted = up_to([stage for stage in named if find_stage(stage).wanted(profile)], through)
         if named and not wanted:
             continue
         gpus = max((gpus_of(stage, profile.hardware) for stage in wanted), default=profile.hardware.export_gpus)
