@@ -91,7 +91,7 @@ STREAMING = frozenset({"pretrain"})
 
 
 def up_to(stages: Iterable[str], last: str | None) -> list[str]:
-    """Those of some stages that do not come after `last`; all of them where it is None.
+    """Some stages without those that come after `last`; all of them where it is None.
 
     Raises:
         UsageError: there is no such stage.

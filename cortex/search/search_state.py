@@ -27,7 +27,7 @@ PLAN = "search.json"
 
 @dataclass(frozen=True)
 class SearchState:
-    """What the bucket holds of one search."""
+    """One search, as the bucket holds it."""
 
     store: Store
     name: str

@@ -17,8 +17,8 @@ def print_trials(state: SearchState, outcomes: Sequence[Outcome], winner: str | 
     for one in outcomes:
         values = (str(one.trial.parameters.get(key)) for key in plan.over)
         figure = "" if one.value is None else f"{one.value:.6g}"
-        state = "chosen" if one.trial.run == winner else one.state
-        table.add_row(str(one.trial.number), *values, state, figure, f"{one.spent:.2f}")
+        shown = "chosen" if one.trial.run == winner else one.state
+        table.add_row(str(one.trial.number), *values, shown, figure, f"{one.spent:.2f}")
     console.print(table)
     for one in outcomes:
         if one.reason:

@@ -55,14 +55,12 @@ def resolve(
 ) -> list[dict[str, Any]]:
     """The tasks of a pipeline, ready to be submitted except for the values of their secrets.
 
-    - Stages that the profile does not ask for are left out, and so are tasks that run no other stage.
+    - Stages that the profile does not ask for, or after `through`, are left out, and so are tasks without others.
     - GPUs are the profile's. Images are named by their pushed digests, or else as in the file (see `unpushed_images`).
     - RUN_ID and CORTEX_BUCKET are filled in. A variable that the file leaves empty gets the caller's value, or is
       removed where the caller has none.
-    - A task that trains gets the variables of the profile's trackers, keys among its secrets; one that asks a teacher
-      gets the keys of the profile's providers.
+    - A task that trains gets its trackers' variables, keys among its secrets; one that asks a teacher its providers' keys.
     - By default a profile with a deadline rents spot machines first and then on demand, any other as the file says.
-    - Stages after `through` are left out, too, if it is given.
     - All tasks go to the cloud `target`, if given. If that is not the bucket's own, they get its keys as secrets.
 
     Raises:
