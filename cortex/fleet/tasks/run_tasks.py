@@ -59,7 +59,7 @@ def resolve(
     - GPUs are the profile's. Images are named by their pushed digests, or else as in the file (see `unpushed_images`).
     - RUN_ID and CORTEX_BUCKET are filled in. A variable that the file leaves empty gets the caller's value, or is
       removed where the caller has none.
-    - A task that trains gets its trackers' variables, keys among its secrets; one that asks a teacher its providers' keys.
+    - A task that trains gets its trackers' variables, keys among its secrets; one that labels gets the teacher's.
     - By default a profile with a deadline rents spot machines first and then on demand, any other as the file says.
     - All tasks go to the cloud `target`, if given. If that is not the bucket's own, they get its keys as secrets.
 
