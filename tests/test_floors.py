@@ -58,6 +58,8 @@ FURTHER = {
     "cortex.artifacts.trust": {"cryptography", "model_signing"},
     "cortex.artifacts.signature": {"cryptography", "model_signing", "sigstore"},
     "cortex.auditing.duplicate_check": {"datasketch"},
+    "cortex.domains.chat.near_copies": {"datasketch"},
+    "cortex.domains.chat.usual_replies": {"sklearn"},
     "cortex.domains.gym.generators": {"reasoning_gym"},
     "cortex.domains.markets.backtest.capital_routing": {"scipy", "sklearn"},
     "cortex.domains.markets.backtest.deflation": {"scipy"},

@@ -293,6 +293,10 @@ class Domain(Section, ABC):
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""
         return self.grade(example, turns[-1].content)
 
+    def own_reply(self, example: Example) -> str | None:
+        """The data's own reply to a training example, as its label; None where a teacher is asked for one."""
+        return None
+
     def preferred(self, example: Example) -> tuple[str, str] | None:
         """A better and a worse reply from the data, for DPO; None where DPO samples replies and grades them."""
         return None

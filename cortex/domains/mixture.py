@@ -224,6 +224,9 @@ class Mixture(Domain):
             informed.append(part.model_copy(update={"domain": part.domain.with_labels(own)}))
         return self.model_copy(update={"domains": tuple(informed)})
 
+    def own_reply(self, example: Example) -> str | None:
+        return self._asked(example).own_reply(self._own(example))
+
     def preferred(self, example: Example) -> tuple[str, str] | None:
         return self._asked(example).preferred(self._own(example))
 

@@ -1,11 +1,13 @@
 """Answers from a model, in batches."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from cortex.domains.question import Conversation
+from cortex.models.bad_words import banned_tokens
 from cortex.models.conversation import chat
 
 
@@ -20,11 +22,13 @@ def generate(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
+    bad_words: Sequence[str] = (),
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[list[str]]:
     """`samples` completions of each prompt, in the prompts' order; at temperature 0 the likeliest completion.
 
-    Prompts of similar length share a batch. `on_batch` gets the number of prompts done and their total.
+    Prompts of similar length share a batch. No completion has the tokens of `bad_words`. `on_batch` gets the number of
+    prompts done and their total.
     """
     model.eval()
     texts: list[str] = [
@@ -34,9 +38,11 @@ def generate(
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     answers: list[list[str]] = [[] for _ in texts]
     # Options left out come from the model's own generation_config.json: Llama's, for one, sets top_p to 0.9.
-    sampling = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    sampling: dict[str, Any] = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
     if temperature:
         sampling |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    if bad_words:
+        sampling |= {"bad_words_ids": banned_tokens(bad_words, tokenizer)}
     torch.manual_seed(seed)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]

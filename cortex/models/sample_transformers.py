@@ -31,4 +31,5 @@ class TransformersSampler:
                         temperature=batch.asked.temperature,
                         top_p=batch.asked.top_p,
                         seed=batch.seed,
+                        bad_words=batch.asked.bad_words,
                     )

@@ -47,6 +47,7 @@ class VllmBatch(BaseModel):
     temperature: float
     top_p: float
     max_tokens: int
+    bad_words: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, batch: Batch) -> "VllmBatch":
@@ -61,6 +62,7 @@ class VllmBatch(BaseModel):
             temperature=asked.temperature,
             top_p=asked.top_p,
             max_tokens=asked.max_tokens,
+            bad_words=asked.bad_words,
         )
 
 

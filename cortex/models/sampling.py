@@ -44,6 +44,8 @@ class Asked:
     """0 always takes the likeliest token."""
     top_p: float = 1.0
     seed: int = 0
+    bad_words: tuple[str, ...] = ()
+    """Words whose tokens are never sampled one after another, in each way to write them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Batch:
     @property
     def key(self) -> str:
         """Key that is equal for equal questions to equal weights. The engine is left out: a run never changes it."""
-        made_from = [self.model.name, self.model.origin, self.number, self.prompts, asdict(self.asked)]
+        asked = {name: value for name, value in asdict(self.asked).items() if name != "bad_words" or value}
+        made_from = [self.model.name, self.model.origin, self.number, self.prompts, asked]
         return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
     @property

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from cortex.models.bad_words import spellings
 from cortex.models.model_files import ADAPTER_FILE
 from cortex.models.sample_vllm import VllmBatch, VllmTask
 
@@ -69,6 +70,7 @@ def _answer_batch(model: Any, batch: VllmBatch, rows: list[list[int]], stops: li
             top_p=batch.top_p,
             seed=seed if batch.temperature else None,
             max_tokens=batch.max_tokens,
+            bad_words=spellings(batch.bad_words) or None,
             # Answers end at the same tokens as with transformers: vLLM would add the tokenizer's own end token.
             ignore_eos=True,
             stop_token_ids=stops,

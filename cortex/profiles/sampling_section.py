@@ -1,10 +1,10 @@
 """A profile's section on sampling answers from a trained model: the engine, and the number of prompts at once."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cortex.section import Section
+from cortex.section import Items, Section
 from cortex.urls import check_http_url
 
 Engine = Literal["transformers", "vllm", "endpoint"]
@@ -29,13 +29,26 @@ class Sampling(Section):
     patience_seconds: float = Field(default=900.0, ge=0, le=86400)
     """Seconds without any answer from the endpoint before the stage gives up."""
 
+    bad_words: Items[Annotated[str, Field(min_length=1, max_length=100)]] = ()
+    """Words and phrases whose tokens are never sampled one after another, in lower case, with a capital and in
+    capitals. The evaluation judges the last model with this ban, too, as the contender `barred`."""
+
     @model_validator(mode="after")
     def _one_address(self) -> Self:
         if self.engine == "endpoint" and self.url is None:
             raise ValueError("engine endpoint needs an address: give `url` beside it")
+        if self.engine == "endpoint" and self.bad_words:
+            raise ValueError(
+                "`bad_words` are banned by transformers and vLLM here: remove them, or choose one of these"
+            )
         if self.engine != "endpoint" and self.url is not None:
             raise ValueError("`url` is for engine endpoint: set `engine: endpoint`, or remove `url`")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `bad_words` out where there are none: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "bad_words" or value}
 
     def engine_on(self, device: str) -> Engine:
         """The engine that is used on a machine with this device."""

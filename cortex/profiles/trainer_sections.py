@@ -82,6 +82,8 @@ class Sft(Optimization):
     """Pack several examples into one sequence, where none attends to another: under `sdpa`, too."""
     rope: Rope | None = None
     """Another rotary position embedding than that of the model before, for longer contexts; None keeps it."""
+    turns: Literal["all", "last"] = "all"
+    """The assistant's turns of a conversation that are trained on, all or the last one; no other turn ever is."""
     axolotl: dict[str, Any] = Field(default_factory=dict)
     """Further keys of Axolotl's own configuration, except those that load code from elsewhere; checked against its
     schema when the stage starts."""
@@ -97,6 +99,11 @@ class Sft(Optimization):
         for refusal in refused_keys(section):
             raise ValueError(refusal)
         return section
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `turns` out where it has its default: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "turns" or value != "all"}
 
 
 class TrlOptimization(Optimization):

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cortex.domains.episode import replies
+from cortex.domains.example_columns import read_rows
 from cortex.domains.question import Conversation, Example
 from cortex.models.copies import sampled_copies
 from cortex.models.dialogues import finish_dialogues
@@ -22,6 +23,9 @@ from cortex.stages.probed import FurtherQuestions
 
 AT_ONCE = "base_at_once"
 """Name of the contender that is the base without reasoning."""
+
+BARRED = "barred"
+"""Name of the contender that is the last model, sampled without `sampling.bad_words`."""
 
 Others = Mapping[str, tuple[SampledModel, dict[str, Debated]]]
 """Further contenders by name: the model that each asks, and its replies by domain."""
@@ -56,8 +60,35 @@ def sample_answers_of_all(
     # In the order of the examples, which are those of the tests one after the other.
     usual = {name: dict(zip(rows["id"], texts, strict=False)) for name, rows in tests.items()}
     probed = further.sort(others, found[len(requests) : len(requests) + len(others)], judged, usual)
-    contenders = {DEBATE: (asked_models[judged], debated), AT_ONCE: (asked_models["base"], unreasoned)}
+    barred = _barred(context, asked_models[judged], tests)
+    contenders = {
+        DEBATE: (asked_models[judged], debated),
+        AT_ONCE: (asked_models["base"], unreasoned),
+        BARRED: (asked_models[judged], barred),
+    }
     return answers, probed, contenders
+
+
+def _barred(context: RunContext, model: SampledModel, tests: Mapping[str, pl.DataFrame]) -> dict[str, Debated]:
+    """A model's answers by domain without the profile's `sampling.bad_words`; none where no word is banned, and none
+    of domains whose questions take several turns."""
+    profile = context.profile
+    words, parts = profile.sampling.bad_words, profile.domain.parts()
+    if not words:
+        return {}
+    asked = Asked(max_tokens=profile.evaluate.max_new_tokens, seed=profile.seed, bad_words=words)
+    examples = {name: list(read_rows(rows)) for name, rows in tests.items()}
+    prompts = {
+        name: [example.messages for example in asking]
+        for name, asking in examples.items()
+        if not any(parts[name].episode(example) for example in asking)
+    }
+    requests = [Request(model, asking, asked) for asking in prompts.values()]
+    found = sample_requests(context, "evaluate", requests, gpus=profile.hardware.gpus_to_evaluate)
+    texts = {name: [first for first, *_ in samples] for name, samples in zip(prompts, found, strict=True)}
+    return {
+        name: Debated(said, [[pair] for pair in zip(prompts[name], said, strict=True)]) for name, said in texts.items()
+    }
 
 
 def count_answers(

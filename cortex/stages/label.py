@@ -43,8 +43,9 @@ def run(context: RunContext, output: Path) -> None:
     # Replies that callers of a service approved of are labels, too: no teacher is asked for them.
     approved = read_replies(data)
     given = {reply.id: Completion("answered", reply.accepted) for reply in approved}
-    rows = read_rows(read_training(data, teacher.examples))
-    train = {example.id: example for example in rows if example.id not in given}
+    chosen = [row for row in read_rows(read_training(data, teacher.examples)) if row.id not in given]
+    own = {example.id: reply for example in chosen if (reply := domain.own_reply(example)) is not None}
+    train = {example.id: example for example in chosen if example.id not in own}
     questions = {name: Question(name, example.messages) for name, example in train.items()}
     prompts = TeacherPrompts(context.profile)
     for question in questions.values():
@@ -57,20 +58,25 @@ def run(context: RunContext, output: Path) -> None:
     # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
     for part in domain.parts():
         asked = {name: each for name, each in questions.items() if domain.part_of(name) == part}
+        if not asked:
+            continue
         sent = {name: prompts.sent(part, each.messages) for name, each in asked.items()}
         completions |= asking.ask(part, sent, teacher.samples, asked)
     if judged:
         write_prompted(_held_out_answers(context, judged, asking), output)
     finding = partial(grade, domain, guard=prompts.finding)
-    if teacher.samples > 1:
+    if teacher.samples > 1 and train:
         completions, sampled = choose_best(domain, train, completions, teacher.samples, finding)
         write_samples(without_rejected(sampled, prompts.finding, questions), output)
     quality = _quality_check(teacher.quality) if teacher.quality else None
-    labelled = [*questions.values(), *(reply.question for reply in approved)]
+    labelled = [
+        *(Question(example.id, example.messages) for example in chosen),
+        *(reply.question for reply in approved),
+    ]
     write_labels(
         domain,
         labelled,
-        completions | given,
+        completions | given | {name: Completion("answered", reply) for name, reply in own.items()},
         output,
         endpoints,
         purse,

@@ -18,6 +18,7 @@ from cortex.teaching.labels import ACCEPTED, accepted_conversations
 from cortex.trainers.answer_lengths import check_answer_lengths
 from cortex.trainers.axolotl_config import axolotl_config, check_passthrough
 from cortex.trainers.held_out import hold_out
+from cortex.trainers.marked_turns import mark_last_turns
 
 
 def run(context: RunContext, output: Path) -> None:
@@ -32,6 +33,8 @@ def run(context: RunContext, output: Path) -> None:
     checkpoints = Checkpoints(context, "sft", keep=sft.keep_checkpoints)
     resume = checkpoints.choose()
     dataset, validation = labels / ACCEPTED, None
+    if sft.turns == "last":
+        dataset = mark_last_turns(dataset, folder)
     if sft.validate_steps:
         dataset, validation = hold_out(dataset, sft.validation_examples, folder)
         checkpoints.bring_best()

@@ -11,6 +11,9 @@ from cortex.profiles.trainer_sections import Sft
 from cortex.section import unknown_key
 from cortex.trainers.zero3 import zero3_config
 
+TRAINED = "train"
+"""The field of a message that says whether it is trained on, where not all of the assistant's are."""
+
 PLUGIN = "cortex.trainers.axolotl_plugin.CortexPlugin"
 
 
@@ -53,7 +56,8 @@ def axolotl_config(
         }
     if validation:
         # The kit's callback decides when to validate, so that every validated step is also saved.
-        config |= {"test_datasets": [_conversations(validation) | {"split": "train"}], "eval_strategy": "no"}
+        held_out = _conversations(validation, profile.sft) | {"split": "train"}
+        config |= {"test_datasets": [held_out], "eval_strategy": "no"}
         config |= {"eval_sample_packing": False}
     if resume:
         config["resume_from_checkpoint"] = str(resume)
@@ -77,7 +81,7 @@ def check_passthrough(keys: Iterable[str]) -> None:
 def _configure_data(profile: Profile, dataset: Path, prepared: Path) -> dict[str, Any]:
     sft = profile.sft
     return {
-        "datasets": [_conversations(dataset)],
+        "datasets": [_conversations(dataset, sft)],
         "chat_template": "tokenizer_default",
         "dataset_prepared_path": str(prepared),
         # 0 works in the trainer's own process; every worker process would import all of Axolotl at each restart
@@ -93,7 +97,8 @@ def _configure_data(profile: Profile, dataset: Path, prepared: Path) -> dict[str
     }
 
 
-def _conversations(path: Path) -> dict[str, Any]:
+def _conversations(path: Path, sft: Sft) -> dict[str, Any]:
+    marks = {"message_field_training": TRAINED} if sft.turns == "last" else {}
     return {
         "path": str(path),
         "ds_type": "json",
@@ -101,6 +106,7 @@ def _conversations(path: Path) -> dict[str, Any]:
         "field_messages": "messages",
         "roles_to_train": ["assistant"],
         "train_on_eos": "turn",
+        **marks,
     }
 
 

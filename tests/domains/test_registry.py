@@ -34,7 +34,7 @@ def test_a_folder_of_domains_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 78 and done.stderr.count("\n") == 1, done.stderr
     assert (
-        f"no domain 'mine': known are gym, markets, planning; CORTEX_DOMAINS names {tmp_path / 'nowhere'}"
+        f"no domain 'mine': known are chat, gym, markets, planning; CORTEX_DOMAINS names {tmp_path / 'nowhere'}"
         in done.stderr
     )
 

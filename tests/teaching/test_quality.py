@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from cortex.domains.dataset_score import score_answer
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Message, Question
 from cortex.teaching.quality.arithmetic import wrong_equations
 from cortex.teaching.quality.contradiction import contradiction
-from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs
 from cortex.teaching.quality.near_duplicates import NearDuplicates
 from cortex.teaching.quality.quality_check import QualityCheck, QualityRules

@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cortex.domains.dataset_score import score_answer
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Question
 from cortex.teaching.quality.arithmetic import wrong_equations
 from cortex.teaching.quality.contradiction import contradiction
-from cortex.teaching.quality.dataset_score import score_answer
 from cortex.teaching.quality.hindsight import hindsight_signs
 from cortex.teaching.quality.language import foreign_passages
 from cortex.teaching.quality.near_duplicates import NearDuplicates
