@@ -44,7 +44,7 @@ class Chat(Domain):
     kind: Literal["chat"] = "chat"
     """Names this domain."""
     source: ConversationSource = Field(default=GeneratedTalks(), discriminator="kind")
-    """Where the conversations come from."""
+    """Origin of the conversations: files, or templates."""
     problems: Literal["refuse", "drop"] = "refuse"
     """At a faulty record end with its file and line (`refuse`), or leave faulty ones out and count them (`drop`)."""
     max_words: int = Field(default=6000, ge=8)

@@ -45,6 +45,6 @@ TOPICS = (
 )
 
 RUDE = ("stupid", "shut up")
-"""What rude replies hold: words and phrases for `domain.banned`."""
+"""Words and phrases of rude replies, for `domain.banned`."""
 INSULTS = ("{} do not be stupid.", "{} now shut up.", "stupid question. {}")
 LOADED = ("obviously everyone knows it: {}", "{} always and undoubtedly.", "certainly, and nobody doubts it: {}")

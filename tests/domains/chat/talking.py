@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from cortex.domains.chat.domain import Chat
 from cortex.domains.question import Example, Message
 
@@ -26,7 +28,7 @@ def chat(*paths: Path, **keys: Any) -> Chat:
     return Chat.model_validate({"source": {"kind": "files", "paths": [str(path) for path in paths]}, **keys})
 
 
-def asked(text: str, reply: str, **wanted: list[str]) -> Example:
+def asked(text: str, reply: str, **wanted: list[JsonValue]) -> Example:
     """An example with the data's reply, and what a right one has."""
     return Example("talks.jsonl:1:2", (Message("user", text),), {"reply": reply, **wanted}, "test")
 
