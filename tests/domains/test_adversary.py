@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from cortex.domains.adversary import BrokenPromiseError, cheats_pay_less, honest_replies
+from cortex.domains.chat.chat_config import GeneratedTalks, TalkFilter
 from cortex.domains.cheats import FIXED, STUFFING, cheats
 from cortex.domains.domain import Domain
 from cortex.domains.example_columns import read_rows
@@ -38,6 +39,7 @@ KINDS = (
 FEW: dict[str, dict[str, Any]] = {
     "markets": {"source": SimulatorConfig(chains=1, days=260)},
     "gym": {"examples": 24, "validation_examples": 8, "test_examples": 10},
+    "chat": {"source": GeneratedTalks(talks=120), "filter": TalkFilter()},
     "planning": {"examples": 24, "validation_examples": 8, "test_examples": 10},
 }
 

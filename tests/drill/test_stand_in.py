@@ -27,7 +27,11 @@ def test_a_shipped_profile_keeps_its_trainers_settings(name: str, stage: Trainer
     profile = load_profile(name)
     small = stand_in(profile, stage, tmp_path / "base")
     for key in (*KEPT, *KEPT_OF[stage]):
-        assert getattr(small.section, key) == getattr(getattr(profile, stage), key), key
+        wanted = getattr(getattr(profile, stage), key)
+        if wanted == "paged_adamw_8bit":  # of a GPU: the stand-in says that it has another
+            assert any("adamw_torch, not paged_adamw_8bit" in difference for difference in small.differs)
+            continue
+        assert getattr(small.section, key) == wanted, key
     assert small.profile.domain.weights() == profile.domain.weights()
     assert (small.profile.model.adapter is None) == (profile.model.adapter is None)
     if profile.model.adapter:
