@@ -90,8 +90,9 @@ class Sft(Optimization):
 
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `rope` out where there is none: such a profile keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key != "rope" or value is not None}
+        """Leave newer keys out where they have their defaults: such a profile keeps the hash that it had."""
+        defaults = {"rope": None, "turns": "all"}
+        return {key: value for key, value in handler(self).items() if key not in defaults or value != defaults[key]}
 
     @field_validator("axolotl")
     @classmethod
@@ -99,11 +100,6 @@ class Sft(Optimization):
         for refusal in refused_keys(section):
             raise ValueError(refusal)
         return section
-
-    @model_serializer(mode="wrap")
-    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `turns` out where it has its default: such a profile keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key != "turns" or value != "all"}
 
 
 class TrlOptimization(Optimization):
