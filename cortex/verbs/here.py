@@ -164,7 +164,10 @@ def _show_run(name: str, store: "Store", settings: "Settings", console: "Console
     from cortex.fleet.home.download import signer_of
     from cortex.runs.show import describe_run, last_lines, print_run
 
-    trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
-    described = {**describe_run(store, name), "signed": str(signer_of(store, name, trust))}
+    described = describe_run(store, name)
+    if described["release"]:
+        trust = Trust(trusted_keys(settings.trusted_keys or settings.keys))
+        described["signed"] = str(signer_of(store, name, trust))
     print_run(described, console)
-    print(*last_lines(described), sep="\n", flush=True)
+    for line in last_lines(described):
+        print(line, flush=True)

@@ -38,6 +38,8 @@ REFUSALS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a bucket that is a folder": ((*LAUNCH, "--yes"), 78, "set CORTEX_BUCKET=s3://... (`make infra-up`"),
     "no such profile": (("launch", "--profile", "cortex-7b"), 78, "no profile 'cortex-7b': did you mean 'cortex-70b'"),
     "no such pipeline": ((*LAUNCH, "--pipeline", "none.yaml"), 78, "none.yaml cannot be read: No such file"),
+    "no such last stage": ((*LAUNCH, "--through", "gropo"), 2, "no stage 'gropo': did you mean 'grpo'"),
+    "no such last stage here": (("rehearse", "--through", "gropo"), 2, "no stage 'gropo': did you mean 'grpo'"),
     "a run id that cannot be one": ((*LAUNCH, "--run", "../r"), 2, "run id '../r' must be"),
     "an unknown run to resume": (("resume", "r9"), 2, "no run 'r9'"),
     "a budget below nothing": (("resume", "done", "--budget", "-5"), 2, "--budget -5 is no cap"),
