@@ -16,6 +16,7 @@ WRITTEN_ONCE = (
     f"{RUNS}/*/profile.json",
     f"{RUNS}/*/bound.json",
     f"{RUNS}/*/base.json",
+    f"{RUNS}/*/teacher.json",
     f"{RUNS}/*/lease/*",
     f"{RUNS}/*/ledger/*",
     f"{RUNS}/*/*/artifact/manifest.json",

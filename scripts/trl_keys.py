@@ -11,7 +11,7 @@ import types
 import typing
 from typing import Any
 
-from trl import DPOConfig, GRPOConfig, KTOConfig, RewardConfig
+from trl import DistillationConfig, DPOConfig, GRPOConfig, KTOConfig, RewardConfig
 
 _NAMES: dict[Any, str] = {
     bool: "bool",
@@ -39,7 +39,13 @@ def kinds(annotation: Any) -> list[str]:
 
 
 def main() -> None:
-    classes = {"dpo": DPOConfig, "kto": KTOConfig, "reward_model": RewardConfig, "grpo": GRPOConfig}
+    classes = {
+        "dpo": DPOConfig,
+        "kto": KTOConfig,
+        "reward_model": RewardConfig,
+        "distill": DistillationConfig,
+        "grpo": GRPOConfig,
+    }
     keys = {
         stage: {
             field.name: kinds(typing.get_type_hints(made)[field.name])

@@ -50,6 +50,17 @@ def read_hub_config(
     return read_object(files, CONFIG)
 
 
+def read_hub_files(
+    base: str, revision: str | None, wanted: Iterable[str], environment: Mapping[str, str], seconds: float
+) -> Mapping[str, bytes]:
+    """The wanted small files of a model of the hub, as far as it has them.
+
+    Raises:
+        ConfigError, HubSilentError: as `check_hub_base`.
+    """
+    return _read_files(base, revision, wanted, environment, seconds)[1].contents
+
+
 def _read_files(
     base: str, revision: str | None, wanted: Iterable[str], environment: Mapping[str, str], seconds: float
 ) -> tuple[str, BaseFiles]:

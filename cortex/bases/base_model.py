@@ -20,7 +20,7 @@ from cortex.artifacts.sending import send
 from cortex.artifacts.store import MissingObjectError, StoreError
 from cortex.artifacts.verify import verify
 from cortex.bases.base_folder import check_base, is_folder, read_base_files
-from cortex.bases.base_pin import KIND, PIN, bind_pin, find_pin, mirror_prefix
+from cortex.bases.base_pin import KIND, bind_pin, find_pin, mirror_prefix
 from cortex.bases.base_request import download_files, read_manifest
 from cortex.bases.base_rules import needed_files
 from cortex.errors import DataError, RefusedError, VerificationError
@@ -52,8 +52,40 @@ def base_artifact(context: RunContext) -> Artifact | None:
     if name is None:
         return None
     if KIND not in context.seen:
-        context.seen[KIND] = _folder_base(context, name) if is_folder(name) else _hub_base(context, name)
+        if is_folder(name):
+            check_base(name)
+        context.seen[KIND] = pinned_model(context, name, context.profile.model.revision)
     return context.seen[KIND]
+
+
+def pinned_model(context: RunContext, name: str, revision: str | None, kind: str = KIND) -> Artifact:
+    """A model of the hub or of a folder on this machine, verified against the run's pin of this kind, which is made now
+    if there is none.
+
+    Raises:
+        CortexError: as `base_artifact`.
+    """
+    return _in_folder(context, name, kind) if is_folder(name) else _of_hub(context, name, revision, kind)
+
+
+def require_pinned(context: RunContext, here: Manifest, what: str, kind: str) -> None:
+    """Refuse a model whose files are not those that the run began with; at its first use they are pinned.
+
+    `what` names the model in the error.
+
+    Raises:
+        DataError: the files are others.
+        RefusedError: the pin was replaced.
+    """
+    pin = find_pin(context.store, context.secret, kind) or bind_pin(context.store, context.secret, here, kind)
+    if pin.digest == here.digest:
+        return
+    began, found = ({entry.name: entry.sha256 for entry in manifest.files} for manifest in (pin, here))
+    differing = min((other for other, _ in began.items() ^ found.items()), default=f"{kind}.json")
+    raise DataError(
+        f"{what} is not the model that run {context.run} began with: {differing!a} is another, or only in one of them; "
+        "put the same files on every machine, or start a new run"
+    )
 
 
 def require_trained_on(base: Artifact, stage: str, made: Manifest) -> None:
@@ -85,29 +117,20 @@ def folder_manifest(base: str, meta: Mapping[str, JsonValue] | None = None) -> M
     return Manifest(kind=KIND, files=tuple(entries), meta=dict(meta or {}))
 
 
-def _folder_base(context: RunContext, name: str) -> Artifact:
-    """The base in a folder of this machine; all machines of a run must have the same files."""
-    check_base(name)
-    folder = Path(name).expanduser().absolute()
+def _in_folder(context: RunContext, name: str, kind: str) -> Artifact:
+    """The model in a folder of this machine; all machines of a run must have the same files."""
     here = folder_manifest(name)
-    pin = find_pin(context.store, context.secret) or bind_pin(context.store, context.secret, here)
-    if pin.digest != here.digest:
-        began, found = ({entry.name: entry.sha256 for entry in manifest.files} for manifest in (pin, here))
-        differing = min((other for other, _ in began.items() ^ found.items()), default=PIN)
-        raise DataError(
-            f"model.base {name} is not the model that run {context.run} began with: {differing!a} is another, or "
-            "only in one of them; put the same files on every machine, or start a new run"
-        )
-    return Artifact(folder, pin)
+    require_pinned(context, here, f"model.base {name}", kind)
+    return Artifact(Path(name).expanduser().absolute(), here)
 
 
-def _hub_base(context: RunContext, name: str) -> Artifact:
-    store, secret, pin = context.store, context.secret, find_pin(context.store, context.secret)
+def _of_hub(context: RunContext, name: str, revision: str | None, kind: str) -> Artifact:
+    store, secret, pin = context.store, context.secret, find_pin(context.store, context.secret, kind)
     if pin is None:
-        pin = bind_pin(store, secret, read_manifest(name, context.profile.model.revision, context.work))
+        pin = bind_pin(store, secret, read_manifest(name, revision, context.work), kind)
     prefix = mirror_prefix(pin)
     if prefix is None or pin.meta.get("base") != name:
-        raise RefusedError(f"run {context.run} is pinned to another base than its profile's {name}: start a new run")
+        raise RefusedError(f"run {context.run} is pinned to another {kind} than its profile's {name}: start a new run")
     target, damage = context.work / "inputs" / pin.digest, None
     try:
         mirrored = _from_bucket(context, pin, prefix, target)
@@ -115,7 +138,7 @@ def _hub_base(context: RunContext, name: str) -> Artifact:
         mirrored, damage = None, error
         logger.warning(f"{error}: the base is taken from the hub in its place")
     if mirrored:
-        context.ledger.append("base", source="bucket", digest=pin.digest, bytes=pin.size)
+        context.ledger.append(kind, source="bucket", digest=pin.digest, bytes=pin.size)
         return Artifact(mirrored, pin)
     try:
         with landing(target, pin) as landed:
@@ -125,7 +148,7 @@ def _hub_base(context: RunContext, name: str) -> Artifact:
         if damage is None:
             raise
         raise DataError(f"{damage}; and {error}; delete {store.url}/{prefix} once the hub gives the base") from error
-    context.ledger.append("base", source="hub", digest=pin.digest, bytes=pin.size)
+    context.ledger.append(kind, source="hub", digest=pin.digest, bytes=pin.size)
     return Artifact(_mirror(context, pin, prefix, target), pin)
 
 

@@ -1,4 +1,4 @@
-"""The pin of a run's base model: the files that it loads, each with its SHA-256, bound to the run once.
+"""The pin of a run's base model, or of its teacher: the files that it loads, with their SHA-256, bound to the run once.
 
 The pin is the manifest of a copy of the base, made before there is a copy. For a model of the hub it is made from the
 hub's own hashes at one revision; for a folder, from the folder's bytes. It lies in the run's folder with an
@@ -19,8 +19,8 @@ from cortex.runs.run_secret import RunSecret
 
 KIND = "base"
 
-PIN = "base.json"
-"""The pin's object in a run's folder, written once."""
+TEACHER = "teacher"
+"""The kind of the pin of the model that `distill` imitates."""
 
 
 class _Bound(BaseModel):
@@ -42,45 +42,45 @@ def mirror_prefix(pin: Manifest) -> str | None:
     return f"{BASES}/{name.replace('/', '--')}/{revision}"
 
 
-def find_pin(store: Store, secret: RunSecret) -> Manifest | None:
-    """Read the pin of a run's base; None while there is none.
+def find_pin(store: Store, secret: RunSecret, kind: str = KIND) -> Manifest | None:
+    """Read the pin of a run's base (`runs/<run>/base.json`), or of its teacher (`TEACHER`); None while there is none.
 
     Raises:
         RefusedError: the object there was not made with the run's secret.
     """
-    key = _key(secret)
+    key = _key(secret, kind)
     try:
         bound = _Bound.model_validate_json(store.get(key, 2 * MANIFEST_BYTES))  # escaping in JSON makes it longer
     except MissingObjectError:
         return None
     except ValidationError as error:
-        raise _replaced_error(store, secret) from error
+        raise _replaced_error(store, secret, kind) from error
     pin = Manifest.parse(bound.manifest.encode(), f"{store.url}/{key}")
-    if not secret.verifies(bound.code, KIND, pin.digest):
-        raise _replaced_error(store, secret)
+    if not secret.verifies(bound.code, kind, pin.digest):
+        raise _replaced_error(store, secret, kind)
     return pin
 
 
-def bind_pin(store: Store, secret: RunSecret, pin: Manifest) -> Manifest:
-    """Pin a run's base if it is not pinned yet, and return the pin that holds.
+def bind_pin(store: Store, secret: RunSecret, pin: Manifest, kind: str = KIND) -> Manifest:
+    """Pin a run's base, or its teacher, if it is not pinned yet, and return the pin that holds.
 
     Raises:
         RefusedError: the object there was not made with the run's secret.
     """
-    bound = {"manifest": pin.data.decode(), "code": secret.code(KIND, pin.digest)}
-    create(store, _key(secret), json.dumps(bound, sort_keys=True).encode())
-    found = find_pin(store, secret)  # another process may have been first
+    bound = {"manifest": pin.data.decode(), "code": secret.code(kind, pin.digest)}
+    create(store, _key(secret, kind), json.dumps(bound, sort_keys=True).encode())
+    found = find_pin(store, secret, kind)  # another process may have been first
     if found is None:
-        raise _replaced_error(store, secret)
+        raise _replaced_error(store, secret, kind)
     return found
 
 
-def _key(secret: RunSecret) -> str:
-    return f"runs/{secret.run}/{PIN}"
+def _key(secret: RunSecret, kind: str) -> str:
+    return f"runs/{secret.run}/{kind}.json"
 
 
-def _replaced_error(store: Store, secret: RunSecret) -> RefusedError:
+def _replaced_error(store: Store, secret: RunSecret, kind: str) -> RefusedError:
     return RefusedError(
-        f"{store.url}/{_key(secret)} does not carry the code of run {secret.run}: somebody replaced what its base is "
-        "pinned to; restore its older version, or start a new run"
+        f"{store.url}/{_key(secret, kind)} does not carry the code of run {secret.run}: somebody replaced what its "
+        f"{kind} is pinned to; restore its older version, or start a new run"
     )

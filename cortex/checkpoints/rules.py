@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from cortex.profiles.trainer_sections import Collapse, Grpo, Optimization
+from cortex.profiles.trainer_sections import Collapse, Optimization
 
 RULES_VARIABLE = "CORTEX_TRAINING_RULES"
 """Environment variable that gives a trainer the rules, as JSON."""
@@ -58,8 +58,8 @@ class TrainingRules(BaseModel):
             validate_steps=section.validate_steps,
             save_steps=section.save_steps,
             patience=section.patience,
-            metric=f"{EVAL}{ANSWER_LOSS}" if isinstance(section, Grpo) else f"{EVAL}loss",
-            collapse=section.collapse if isinstance(section, Grpo) else None,
+            metric=f"{EVAL}{ANSWER_LOSS}" if section.judged else f"{EVAL}loss",
+            collapse=section.signs(),
             committed=str(committed),
         )
 

@@ -19,6 +19,7 @@ from cortex.domains.domain_field import NestedError, read_field
 from cortex.domains.mixture import read_described
 from cortex.domains.registry import known_domains
 from cortex.errors import ConfigError
+from cortex.profiles.distill_section import Distill
 from cortex.profiles.export_section import Export
 from cortex.profiles.pretrain_section import Pretrain
 from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model
@@ -42,6 +43,7 @@ class Profile(Section):
     pretrain: Pretrain | None = None
     sft: Sft
     dpo: Dpo | None = None
+    distill: Distill | None = None
     grpo: Grpo | None = None
     export: Export = Export()
     sampling: Sampling = Sampling()
@@ -52,15 +54,22 @@ class Profile(Section):
     tracking: Items[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = ()
     """Trackers that draw the trainings' curves from the ledger: docs/tracking.md."""
 
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer sections that a profile does not have: it keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key not in ("distill",) or value is not None}
+
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:
-        if self.grpo and self.grpo.vllm and self.hardware.gpus % self.grpo.vllm.tensor_parallel_size:
-            gpus = self.hardware.gpus
-            *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
-            raise ValueError(
-                f"grpo.vllm.tensor_parallel_size {self.grpo.vllm.tensor_parallel_size} does not divide the {gpus} "
-                f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
-            )
+        for stage in ("distill", "grpo"):
+            section: Distill | Grpo | None = getattr(self, stage)
+            if section and section.vllm and self.hardware.gpus % section.vllm.tensor_parallel_size:
+                gpus = self.hardware.gpus
+                *fewer, most = (str(count) for count in range(1, gpus + 1) if gpus % count == 0)
+                raise ValueError(
+                    f"{stage}.vllm.tensor_parallel_size {section.vllm.tensor_parallel_size} does not divide the {gpus} "
+                    f"GPUs: use {', '.join(fewer) + ' or ' if fewer else ''}{most}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -188,8 +197,9 @@ class Profile(Section):
 
     @property
     def answer_tokens(self) -> int:
-        """Longest answer that a training samples: GRPO's limit, or without GRPO that of the evaluation."""
-        return self.grpo.max_completion_length if self.grpo else self.evaluate.max_new_tokens
+        """Longest answer that a training samples: GRPO's limit, else distillation's, else that of the evaluation."""
+        sampling = self.grpo or self.distill
+        return sampling.max_completion_length if sampling else self.evaluate.max_new_tokens
 
     @property
     def digest(self) -> str:

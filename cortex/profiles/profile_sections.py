@@ -196,6 +196,8 @@ class Estimates(Section):
     """Seconds per optimizer step of SFT."""
     dpo: float | None = Field(default=None, gt=0)
     """Seconds per optimizer step of DPO."""
+    distill: float | None = Field(default=None, gt=0)
+    """Seconds per optimizer step of distillation, with its answers."""
     grpo: float | None = Field(default=None, gt=0)
     """Seconds per optimizer step of GRPO, with its rollouts."""
     other_hours: float | None = Field(default=None, ge=0)
@@ -208,4 +210,5 @@ class Estimates(Section):
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave newer keys out where they have no value: a profile that sets none keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key != "pretrain" or value is not None}
+        newer = ("pretrain", "distill")
+        return {key: value for key, value in handler(self).items() if key not in newer or value is not None}

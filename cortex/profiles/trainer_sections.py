@@ -21,9 +21,35 @@ class HangLimit(Section):
     """The limit before the first step, while weights are read and kernels compiled, and for saving one checkpoint."""
 
 
+class AnswerCollapse(Section):
+    """Signs that sampled answers are worth nothing any more. A training ends when the mean of one over `window` steps
+    is past its bound; None leaves a sign out."""
+
+    window: int = Field(default=20, ge=1)
+    """Steps over which each sign is averaged."""
+    max_truncated: float | None = Field(default=0.95, gt=0, lt=1)
+    """Maximum share of answers that were cut off at `max_completion_length`."""
+    min_entropy: float | None = Field(default=None, gt=0)
+    """Minimum entropy of the next token, in nats. Its scale differs by model: look at a good training's first."""
+    min_length: float | None = Field(default=None, gt=0)
+    """Minimum mean length of an answer, in tokens."""
+
+
+class Collapse(AnswerCollapse):
+    """Signs that nothing is learned any more. A training ends when the mean of one over `window` steps is past its
+    bound; None leaves a sign out."""
+
+    max_groups_alike: float | None = Field(default=0.98, gt=0, lt=1)
+    """Maximum share of groups whose answers all earned the same reward: they teach nothing."""
+    max_kl: float | None = Field(default=None, gt=0)
+    """Maximum divergence from the SFT model, in nats per token; measured only where `beta` is above 0."""
+
+
 class Optimization(Section):
     """The settings that all trainers share."""
 
+    judged: ClassVar[bool] = False
+    """True for a training whose validations sample answers and judge them; others measure the loss of given ones."""
     learning_rate: float = Field(gt=0, lt=1)
     """Peak learning rate."""
     scheduler: Literal["linear", "cosine", "constant_with_warmup"] = "cosine"
@@ -54,6 +80,10 @@ class Optimization(Section):
     """End the training after this many validations without a better one. None: train to `max_steps`."""
     hang_limit: HangLimit = HangLimit()
     """Limits after which a trainer that makes no step counts as hung."""
+
+    def signs(self) -> Collapse | None:
+        """The signs at which this training counts as collapsed; None without any."""
+        return None
 
     @model_validator(mode="after")
     def _something_to_be_patient_with(self) -> Self:
@@ -197,28 +227,11 @@ class Vllm(Section):
     """Longest prompt with its answer, in tokens, that memory is reserved for; None: the model's own maximum."""
 
 
-class Collapse(Section):
-    """Signs that nothing is learned any more. A training ends when the mean of one over `window` steps is past its
-    bound; None leaves a sign out."""
-
-    window: int = Field(default=20, ge=1)
-    """Steps over which each sign is averaged."""
-    max_groups_alike: float | None = Field(default=0.98, gt=0, lt=1)
-    """Maximum share of groups whose answers all earned the same reward: they teach nothing."""
-    max_truncated: float | None = Field(default=0.95, gt=0, lt=1)
-    """Maximum share of answers that were cut off at `max_completion_length`."""
-    min_entropy: float | None = Field(default=None, gt=0)
-    """Minimum entropy of the next token, in nats. Its scale differs by model: look at a good training's first."""
-    min_length: float | None = Field(default=None, gt=0)
-    """Minimum mean length of an answer, in tokens."""
-    max_kl: float | None = Field(default=None, gt=0)
-    """Maximum divergence from the SFT model, in nats per token; measured only where `beta` is above 0."""
-
-
 class Grpo(TrlOptimization):
     """Group-relative policy optimization on judged answers, by TRL."""
 
     stage = "grpo"
+    judged: ClassVar[bool] = True
     group_size: int = Field(default=8, ge=2)
     """Answers per prompt, compared with one another."""
     iterations: int = Field(default=1, ge=1)
@@ -265,6 +278,9 @@ class Grpo(TrlOptimization):
                 f"rollouts than an undisturbed one: use {nearest}"
             )
         return self
+
+    def signs(self) -> Collapse | None:
+        return self.collapse
 
     @property
     def generation_steps(self) -> int:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from cortex.profiles.passthrough import refused_anywhere
 from cortex.section import nearest, unknown_key
 
-TrlStage = Literal["dpo", "reward_model", "grpo"]
+TrlStage = Literal["dpo", "reward_model", "distill", "grpo"]
 
-TrlClass = Literal["dpo", "kto", "reward_model", "grpo"]
+TrlClass = Literal["dpo", "kto", "reward_model", "distill", "grpo"]
 """TRL's configuration classes."""
 
 _KEYS = Path(__file__).with_name("trl_keys.json")
@@ -68,6 +68,9 @@ _REFUSED = {
     "parallelism_config": "`hardware` in the profile decides",
     "local_rank": "torchrun decides",
     "max_length": "`sft.sequence_length` in the profile decides",
+    "teacher_model_name_or_path": "`distill.teacher` in the profile decides",
+    "teacher_model_revision": "`distill.teacher` in the profile decides",
+    "teacher_model_init_kwargs": "it loads weights; `distill.teacher` in the profile decides",
     "model_init_kwargs": "it loads weights; `model` in the profile decides",
     "chat_template_path": "the base's own template decides",
     "vllm_enable_sleep_mode": "asleep, vLLM leaves its memory to the training",

@@ -7,7 +7,7 @@ from cortex.errors import UsageError
 from cortex.profiles.profile import Profile
 from cortex.section import nearest
 
-LINE = ("pretrain", "sft", "dpo", "grpo")
+LINE = ("pretrain", "sft", "dpo", "distill", "grpo")
 """The stages that train a run's model, in order: each starts from the model of the one before it that is wanted."""
 
 TRAINERS = LINE
@@ -68,6 +68,12 @@ STAGES: dict[str, Stage] = {
             "prefer what scored",
             lambda profile: _inputs_of(profile, "dpo"),
             lambda profile: profile.dpo is not None,
+        ),
+        Stage(
+            "distill",
+            "imitate a larger model",
+            lambda profile: _inputs_of(profile, "distill"),
+            lambda profile: profile.distill is not None,
         ),
         Stage(
             "grpo",

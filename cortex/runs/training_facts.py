@@ -9,6 +9,7 @@ _METHODS = {
     "pretrain": "transformers, on streams of text",
     "sft": "Axolotl, on the teacher's answers",
     "dpo": "TRL DPO",
+    "distill": "TRL distillation, on its own answers, from a larger model",
     "grpo": "TRL GRPO, on judged answers",
 }
 
@@ -23,5 +24,7 @@ def training_stage(profile: Profile, stage: str) -> TrainingStage:
     }
     if isinstance(section, Pretrain):
         facts |= {"tokens": section.max_steps * section.step_tokens, "batch": section.step_tokens}
+    if stage == "distill" and profile.distill:
+        facts["teacher"] = profile.distill.teacher.base or f"run {profile.distill.teacher.run}"
     unpaired = stage == "dpo" and profile.dpo and profile.dpo.unpaired
     return TrainingStage(name=stage, method="TRL KTO" if unpaired else _METHODS[stage], facts=facts)

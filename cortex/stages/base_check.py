@@ -7,6 +7,7 @@ from loguru import logger
 from cortex.bases.base_folder import check_base, is_folder, is_here
 from cortex.bases.base_hub import HubSilentError, check_hub_base
 from cortex.bases.base_pin import find_pin
+from cortex.bases.teacher_fit import check_teacher
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import LOADING
 from cortex.settings import Settings
@@ -30,6 +31,20 @@ def check_base_folder(context: RunContext, settings: Settings) -> None:
         logger.warning(f"model.base {base} is not on this machine, so it was not looked at: `sft` needs it on its own")
         return
     check_base(base)
+
+
+def check_teacher_or_warn(context: RunContext) -> None:
+    """Refuse a teacher of `distill` whose tokenizer is another; if it cannot be looked at here, warn and go on.
+
+    Raises:
+        ConfigError: it has another tokenizer, or lacks a file.
+    """
+    if context.profile.distill is None:
+        return
+    try:
+        check_teacher(context.profile, os.environ, HUB_SECONDS)
+    except HubSilentError as error:
+        logger.warning(f"{context.profile.distill.teacher.name} was not looked at before the labels: {error}")
 
 
 def check_base_or_warn(context: RunContext, settings: Settings) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from cortex.artifacts.artifact import find
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.store import Store
-from cortex.bases.base_model import base_artifact
 from cortex.process import terminable
 from cortex.profiles.profile import Profile
 from cortex.runs.context import RunContext, artifact_prefix, output_folder
@@ -17,6 +16,7 @@ from cortex.runs.nodes import Node
 from cortex.runs.run_secret import RunSecret
 from cortex.runs.stage_list import find_stage
 from cortex.settings import Settings
+from cortex.stages.loaded_models import loaded_models
 from cortex.stages.stage_function import stage_function
 
 
@@ -53,7 +53,7 @@ def _run_share(context: RunContext, name: str) -> None:
         require_gpus(name, context.profile.hardware)
         for needed in stage.inputs(context.profile):
             context.artifact(needed)  # from the bucket, verified
-        base_artifact(context)
+        loaded_models(context, name, {})
         context.folder(name)
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()

@@ -13,7 +13,7 @@ from cortex.domains.question import Conversation, Example, Question
 from cortex.profiles.teacher_section import Quality
 from cortex.runs.context import RunContext
 from cortex.settings import Settings
-from cortex.stages.base_check import check_base_or_warn
+from cortex.stages.base_check import check_base_or_warn, check_teacher_or_warn
 from cortex.stages.best_of import choose_best, expand, without_rejected, write_samples
 from cortex.stages.teacher_endpoints import decimal_of, provider_endpoints, single_endpoint
 from cortex.stages.teacher_prompts import TeacherPrompts, held_out, held_out_name, held_out_prompts
@@ -37,6 +37,7 @@ def run(context: RunContext, output: Path) -> None:
     endpoints = provider_endpoints(context.profile, settings) if teacher.providers else []
     review = read_decisions(teacher.review)[0] if teacher.review else None
     check_base_or_warn(context, settings)  # before any answer is paid for
+    check_teacher_or_warn(context)
     domain = context.profile.domain
     # As questions: nothing that a teacher, or the check of its labels, is given holds the truth.
     data = context.artifact("data").path

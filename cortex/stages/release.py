@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex.artifacts.code_version import code_version
-from cortex.bases.base_pin import find_pin
+from cortex.bases.base_pin import KIND, TEACHER, find_pin
 from cortex.bases.licences import notices_of
 from cortex.domains.dataset_card import CARD, RELEASED_CARD
 from cortex.domains.domain import DESCRIPTION
@@ -57,6 +57,7 @@ def _provenance(context: RunContext) -> dict[str, Any]:
     return {
         "profile": context.profile.digest,
         "base": _base(context),
+        **_teacher(context),
         "code": code_version(),
         "artifacts": {
             name: {
@@ -88,7 +89,7 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
         },
         training=[training_stage(profile, stage) for stage in models(profile)],
         folders=folders,
-        provenance={"code": provenance["code"], "profile": provenance["profile"], **_of_base(provenance), **hashes},
+        provenance={"code": provenance["code"], "profile": provenance["profile"], **_models(provenance), **hashes},
     )
 
 
@@ -99,10 +100,23 @@ def _base(context: RunContext) -> dict[str, Any] | None:
     return {"name": name, "revision": pin.meta.get("revision"), "manifest": pin.digest} if pin else None
 
 
-def _of_base(provenance: dict[str, Any]) -> dict[str, str]:
-    """The base's entries on the card; empty for a base that was built from nothing."""
-    base = provenance["base"]
-    if base is None:
+def _teacher(context: RunContext) -> dict[str, Any]:
+    """The model that the run imitated by distillation, as it is pinned; empty without distillation."""
+    distill = context.profile.distill
+    pin = find_pin(context.store, context.secret, TEACHER) if distill else None
+    if distill is None or pin is None:
         return {}
-    revision = {"base revision": base["revision"]} if base["revision"] else {}
-    return {**revision, "base manifest": base["manifest"]}
+    teacher = distill.teacher
+    found = {"name": teacher.base or teacher.run, "revision": pin.meta.get("revision"), "manifest": pin.digest}
+    return {"teacher": found}
+
+
+def _models(provenance: dict[str, Any]) -> dict[str, str]:
+    """The entries on the card about the base, and the teacher of a distillation, as far as the run has them."""
+    found: dict[str, str] = {}
+    for kind in (KIND, TEACHER):
+        model = provenance.get(kind)
+        if model:
+            found |= {f"{kind} revision": model["revision"]} if model["revision"] else {}
+            found[f"{kind} manifest"] = model["manifest"]
+    return found

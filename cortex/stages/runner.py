@@ -4,18 +4,16 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from cortex.artifacts.artifact import Artifact, find
+from cortex.artifacts.artifact import find
 from cortex.artifacts.describe import RELEASE
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.manifest import MANIFEST
 from cortex.artifacts.patience import Patience
 from cortex.artifacts.store import Store, StoreError
-from cortex.bases.base_model import base_artifact, require_trained_on
-from cortex.bases.base_pin import KIND
 from cortex.checkpoints.items import discard_items
 from cortex.checkpoints.trainer_command import OFFLINE
 from cortex.errors import CortexError, DataError, PreemptedError, RefusedError
@@ -33,6 +31,7 @@ from cortex.runs.stage_list import LOADING, STREAMING, Stage, find_stage
 from cortex.runs.stage_log import keep_log
 from cortex.settings import Settings
 from cortex.stages.following import follow_stages
+from cortex.stages.loaded_models import loaded_models
 from cortex.stages.publishing import publish_stage
 from cortex.stages.review_input import LABEL, require_same_review, review_input
 from cortex.stages.stage_function import stage_function
@@ -156,7 +155,8 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
         os.environ.update(thread_variables(context.profile.hardware.threads))
         with terminable():
             require_gpus(stage.name, context.profile.hardware)
-            digests = {name: artifact.digest for name, artifact in made.items()} | _base_digest(context, stage, made)
+            digests = {name: artifact.digest for name, artifact in made.items()}
+            digests |= loaded_models(context, stage.name, made)
             digests |= review_input(stage.name, context.profile) | prompt_input(stage.name, context.profile)
             # The stage's modules are imported here, and the hub's client reads HF_HUB_OFFLINE once, when imported.
             with _offline() if stage.name in LOADING - STREAMING else nullcontext():
@@ -185,16 +185,6 @@ def _run_and_publish(context: RunContext, stage: Stage) -> str:
     if stage.name != RELEASE or artifact.path != output:
         shutil.rmtree(folder)  # a bucket's release stays, to be downloaded over SSH while this machine lives
     return artifact.digest
-
-
-def _base_digest(context: RunContext, stage: Stage, made: Mapping[str, Artifact]) -> dict[str, str]:
-    """The digest of the base that a stage loads, which is downloaded if needed; empty if it loads none."""
-    base = base_artifact(context) if stage.name in LOADING else None
-    if base is None:
-        return {}
-    for name, artifact in made.items():
-        require_trained_on(base, name, artifact.manifest)
-    return {KIND: base.digest}
 
 
 @contextmanager

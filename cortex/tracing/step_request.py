@@ -12,7 +12,7 @@ class StepRequest(BaseModel):
 
     config: dict[str, Any]
     """The base's `config.json`."""
-    kind: Literal["sft", "dpo", "grpo"]
+    kind: Literal["sft", "dpo", "distill", "grpo"]
     """Source of the loss: transformers' own, or TRL's fused head."""
     layers: int
     """In place of the configuration's."""

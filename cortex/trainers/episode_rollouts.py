@@ -19,7 +19,8 @@ from cortex.domains.episode import transcript
 from cortex.domains.match import Match
 from cortex.domains.question import Example, Message
 from cortex.domains.solo_match import SoloMatch
-from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer, example_of
+from cortex.trainers.grpo_trainer import KitGRPOTrainer
+from cortex.trainers.judged_validation import Answer, example_of
 from cortex.trainers.turn_tokens import TurnTokens
 
 

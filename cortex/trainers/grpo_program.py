@@ -4,7 +4,6 @@ TRL samples a group of answers to each prompt. The domain, which knows the truth
 their group's mean are made likelier (Shao et al., "DeepSeekMath", 2024).
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,14 @@ from typing import Any
 from trl import GRPOConfig
 
 from cortex.domains.domain import Domain
-from cortex.domains.mixture import read_described
-from cortex.teaching.labels import read_labels
-from cortex.tracking.samples import SampleWriter
 from cortex.trainers.callbacks import rollout_phase
 from cortex.trainers.episode_rollouts import EpisodeRollouts, pay_by_seat
-from cortex.trainers.grpo_trainer import Answer, KitGRPOTrainer
+from cortex.trainers.grpo_trainer import KitGRPOTrainer
+from cortex.trainers.judged_task import JudgedTask
+from cortex.trainers.judged_validation import Answer
 from cortex.trainers.ranks import leave
-from cortex.trainers.trl_task import TrlTask, train, trainer_inputs
+from cortex.trainers.trl_task import train, trainer_inputs
 from cortex.trainers.vllm_sync import keep_base_unmerged
-
-
-class GrpoTask(TrlTask):
-    """A GRPO trainer's task. The dataset has `prompt` (a conversation), `example_id` and `truth` (JSON)."""
-
-    domain: dict[str, Any]
-    """The profile's section."""
-    labels: str
-    """The file of accepted labels, whose words the domain may use to grade."""
-    samples: str | None = None
-    """Folder for a few sampled answers; None stores none."""
-    sample_count: int = 0
-    sample_steps: int = 1
-
-    def judge(self) -> Domain:
-        """The domain that judges answers."""
-        return read_described(self.domain).with_labels(read_labels(Path(self.labels)))
 
 
 def reward_function(
@@ -75,11 +56,10 @@ def reward_function(
 
 
 def main() -> None:
-    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    task = JudgedTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     keep_base_unmerged()
     domain = task.judge()
-    first = os.environ.get("RANK", "0") == "0"
-    samples = SampleWriter(Path(task.samples), task.sample_count) if task.samples and first else None
+    samples = task.sample_writer()
     arguments = GRPOConfig(**task.arguments)
     rollouts: list[dict[str, Any]] | None = [] if samples else None
     trainer = KitGRPOTrainer(

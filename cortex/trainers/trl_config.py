@@ -5,7 +5,7 @@ from typing import Any
 
 from cortex.profiles.profile import Profile
 from cortex.profiles.profile_sections import Adapter
-from cortex.profiles.trainer_sections import Optimization
+from cortex.profiles.trainer_sections import Optimization, Vllm
 from cortex.trainers.zero3 import zero3_config
 
 
@@ -27,12 +27,7 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         "use_vllm": grpo.vllm is not None,
     }
     if grpo.vllm:
-        arguments |= {
-            "vllm_mode": "colocate",
-            "vllm_gpu_memory_utilization": grpo.vllm.gpu_memory_utilization,
-            "vllm_tensor_parallel_size": grpo.vllm.tensor_parallel_size,
-            "vllm_max_model_length": grpo.vllm.max_model_length,
-            "vllm_enable_sleep_mode": True,
+        arguments |= _in_vllm(grpo.vllm) | {
             # vLLM's kernels round otherwise than the trainer's, so each token's probability differs a little. TRL would
             # drop whole answers for that (sequence_mask, 3), the longest ones first; a bound on each token's weight is
             # the gentler correction (Yao et al., "Your Efficient RL Framework Secretly Brings You Off-Policy RL
@@ -41,6 +36,21 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
             "vllm_importance_sampling_clip_max": 2.0,
         }
     return arguments | grpo.trl
+
+
+def distill_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.DistillationConfig`; the profile has a `distill` section."""
+    distill = profile.distill
+    assert distill is not None
+    arguments = _common(profile, distill, output) | {
+        "beta": distill.beta,
+        "temperature": distill.temperature,
+        "top_p": distill.top_p,
+        "max_completion_length": distill.max_completion_length,
+        "log_completions": False,
+        "use_vllm": distill.vllm is not None,
+    }
+    return arguments | (_in_vllm(distill.vllm) if distill.vllm else {}) | distill.trl
 
 
 def dpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
@@ -75,6 +85,16 @@ def lora_arguments(adapter: Adapter) -> dict[str, Any]:
         "lora_dropout": adapter.dropout,
         "target_modules": "all-linear",
         "task_type": "CAUSAL_LM",
+    }
+
+
+def _in_vllm(vllm: Vllm) -> dict[str, Any]:
+    return {
+        "vllm_mode": "colocate",
+        "vllm_gpu_memory_utilization": vllm.gpu_memory_utilization,
+        "vllm_tensor_parallel_size": vllm.tensor_parallel_size,
+        "vllm_max_model_length": vllm.max_model_length,
+        "vllm_enable_sleep_mode": True,
     }
 
 

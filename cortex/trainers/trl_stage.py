@@ -15,9 +15,9 @@ from cortex.profiles.profile import Profile
 from cortex.profiles.trl_passthrough import TrlStage
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import model_before
-from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from cortex.trainers.trl_config import distill_arguments, dpo_arguments, grpo_arguments, lora_arguments
 
-_ARGUMENTS = {"dpo": dpo_arguments, "grpo": grpo_arguments}
+_ARGUMENTS = {"dpo": dpo_arguments, "distill": distill_arguments, "grpo": grpo_arguments}
 
 
 def train_with_trl(

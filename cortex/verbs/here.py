@@ -66,6 +66,7 @@ def rehearse(
     from cortex.console import Console
     from cortex.local.places import Venvs
     from cortex.local.rehearsal import Rehearsal
+    from cortex.local.teacher_runs import teachers_first
     from cortex.runs.context import new_run_id
     from cortex.runs.stage_list import up_to
     from cortex.settings import Settings
@@ -76,14 +77,18 @@ def rehearse(
     resolved = _resolve_profile(store, run_id, profile, data, sets or (), seed)
     name = run_id or new_run_id(resolved)
     console.print(f"run {name}  (go on with it after an interruption: make rehearse RUN={name})", soft_wrap=True)
-    if containers:
-        from cortex.local.containers import Containers
-
-        places = Containers(name, resolved, store, settings)
-    else:
-        places = Venvs(store, settings)
     try:
-        Rehearsal(name, resolved, store, settings, console, places, through).start()
+        for one, its_profile in [*teachers_first(store, resolved), (name, resolved)]:
+            if one != name:
+                console.print(f"first run {one}, the teacher of {name}", soft_wrap=True)
+            if containers:
+                from cortex.local.containers import Containers
+
+                places = Containers(one, its_profile, store, settings)
+            else:
+                places = Venvs(store, settings)
+            asked = through if one == name else None
+            Rehearsal(one, its_profile, store, settings, console, places, asked).start()
     except KeyboardInterrupt as interruption:
         print(f"interrupted; what is done is kept: `make rehearse RUN={name}` goes on from there", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from interruption

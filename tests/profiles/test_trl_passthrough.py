@@ -156,5 +156,5 @@ def test_no_argument_of_ours_is_overruled(name: str, stage: TrlStage) -> None:
 def test_every_refused_key_is_one_of_trl() -> None:
     from cortex.profiles import trl_passthrough as ours
 
-    known = trl_keys("dpo").keys() | trl_keys("reward_model").keys() | trl_keys("grpo").keys()
+    known = set[str]().union(*(trl_keys(stage) for stage in ("dpo", "reward_model", "distill", "grpo")))
     assert {*ours._IN_PROFILE, *ours._REFUSED, *ours._CHOICES} <= known  # pyright: ignore[reportPrivateUsage]

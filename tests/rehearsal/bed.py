@@ -20,13 +20,19 @@ from cortex.runs.ledger import Event, LedgerReader
 from cortex.settings import CHECKOUT, Settings
 from tests.artifacts.faulty import BUCKET, KEY, SECRET, Proxy, Request, Server
 from tests.rehearsal.killing import Chain
-from tests.rehearsal.trained import StageName, Task, make_inputs, write_profile
+from tests.rehearsal.trained import StageName, Task, make_inputs, teacher_of, write_profile
 
 STEPS, SAVE_STEPS = 60, 2
 URL = f"s3://{BUCKET}/kit"
 
 LIBRARIES = MODULES | {
-    "grpo": (*MODULES["grpo"], "cortex.trainers.trl_task", "trl.trainer.dpo_trainer", "trl.trainer.kto_trainer"),
+    "grpo": (
+        *MODULES["grpo"],
+        "cortex.trainers.trl_task",
+        "trl.trainer.dpo_trainer",
+        "trl.trainer.kto_trainer",
+        "trl.trainer.distillation_trainer",
+    ),
     "sft": (*MODULES["sft"], "cortex.stages.pretrain", "cortex.trainers.trl_task"),
 }
 
@@ -61,11 +67,15 @@ GRPO_BEST, DPO_BEST, SFT_BEST = (
     Case("dpo", True, validated=True),
     Case("sft", validated=True),
 )
+DISTILL_BEST = Case("distill", validated=True)
 SFT_PACKED = Case("sft", lora=True, packed=True)
 KTO = Case("dpo", lora=True, validated=True, loss="kto")
 PRETRAIN = Case("pretrain")
 
-ALL = (GRPO_BEST, GRPO, GRPO_REUSED, DPO, DPO_BEST, KTO, SFT, SFT_LORA, SFT_BEST, SFT_PACKED, PRETRAIN)
+ALL = (
+    *(GRPO_BEST, GRPO, GRPO_REUSED, DISTILL_BEST, DPO, DPO_BEST, KTO),
+    *(SFT, SFT_LORA, SFT_BEST, SFT_PACKED, PRETRAIN),
+)
 
 
 @dataclass
@@ -85,6 +95,7 @@ class Bed:
         write_profile(
             profile,
             model,
+            stage=case.stage,
             steps=STEPS,
             save_steps=save_steps,
             lora=case.lora,
@@ -102,7 +113,7 @@ class Bed:
         """An image's interpreter, warm."""
         if image not in self.programs:
             some, made = self.folder / "any.yaml", environment(image, Settings())
-            write_profile(some, self.folder / "model", steps=1, save_steps=1, lora=False, iterations=1)
+            write_profile(some, self.folder / "model", stage="grpo", steps=1, save_steps=1, lora=False, iterations=1)
             variables = trainer_environment(load_profile(str(some))) | on_path(made)
             programs = warm(made / "bin" / "python", LIBRARIES[image], variables, self.folder / f"{image}.log")
             self.programs[image] = self.warm.enter_context(programs) / "python"
@@ -134,7 +145,7 @@ def make_bed(folder: Path) -> Generator[Bed]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     grpo, model = environment("grpo", Settings()), folder / "model"
-    build = [grpo / "bin" / "python", "-m", "tests.rehearsal.trained", "build", model]
+    build = [grpo / "bin" / "python", "-m", "tests.rehearsal.trained", "build", model, teacher_of(model)]
     subprocess.run(build, env={**os.environ, **on_path(grpo)}, capture_output=True, check=True)
     make_inputs(folder / "inputs", model)
     before = dict(os.environ)

@@ -24,6 +24,7 @@ def chain(bed: Bed, run: str, *, validated: bool, **further: Any) -> Chain:
     write_profile(
         profile,
         bed.folder / "model",
+        stage="grpo",
         steps=STEPS,
         save_steps=2,
         lora=False,

@@ -18,6 +18,7 @@ import yaml
 from cortex.artifacts.artifact import fetch, publish
 from cortex.artifacts.lease import Lease
 from cortex.artifacts.open_store import open_store
+from cortex.bases.teacher_model import teacher_folder
 from cortex.errors import CortexError
 from cortex.profiles.profile_file import load_profile
 from cortex.runs.context import RunContext
@@ -28,9 +29,8 @@ from cortex.teaching.labels import ACCEPTED
 from cortex.tracking.keeper import tracking_folder
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
-from tests.grpo_section import grpo_of
 
-StageName = Literal["pretrain", "sft", "dpo", "grpo"]
+StageName = Literal["pretrain", "sft", "dpo", "distill", "grpo"]
 _PROMPTS = "prompts.jsonl"
 _KNOWN = "known.jsonl"
 """The file with a label whose words count as spelled right."""
@@ -80,13 +80,16 @@ def stage(task: Task) -> str:
         train_with_trl(context, "dpo", dataset=dataset, output=output / "model", validation=validation)
     else:
         further: dict[str, Any] = {"domain": profile.domain.model_dump(mode="json"), "labels": str(labels / _KNOWN)}
-        further |= {"samples": str(tracking_folder(context, "grpo") / "samples"), "sample_count": 2}
+        further |= {"samples": str(tracking_folder(context, task.stage) / "samples"), "sample_count": 2}
+        if task.stage == "distill":
+            further["teacher"] = str(teacher_folder(context))
         dataset, validation = labels / _PROMPTS, None
-        if grpo_of(profile).validate_steps:
-            dataset, validation = hold_out(dataset, grpo_of(profile).validation_examples, context.folder("grpo"))
+        section = getattr(profile, task.stage)
+        if section.validate_steps:
+            dataset, validation = hold_out(dataset, section.validation_examples, context.folder(task.stage))
         train_with_trl(
             context,
-            "grpo",
+            task.stage,
             dataset=dataset,
             output=output / "model",
             validation=validation,
@@ -132,6 +135,7 @@ def write_profile(
     path: Path,
     model: Path,
     *,
+    stage: StageName,
     steps: int,
     save_steps: int,
     lora: bool,
@@ -142,7 +146,7 @@ def write_profile(
     pretrained: bool = False,
     further: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a profile under which a trainer makes `steps` steps on `model`, in seconds; its metrics are plotted, too.
+    """Write a profile under which a stage's trainer makes `steps` steps on `model`, in seconds, plotting its metrics.
 
     `validated` validates on held-out examples every second save, and ends with the best weights; `packed` has SFT put
     several examples into one sequence; `pretrained` pretrains in two phases; `loss` is DPO's, `further` is GRPO's.
@@ -164,14 +168,16 @@ def write_profile(
     # A step of so small a model takes SFT a millisecond. Without accumulation all would be over before a signal that is
     # meant for the middle arrives.
     sft = trainer | {"sequence_length": 64, "sample_packing": packed, "gradient_accumulation": 1 if packed else 8}
-    profile = {
+    distill = {"teacher": {"base": str(teacher_of(model))}, "max_completion_length": 12, "collapse": None, "samples": 2}
+    profile: dict[str, Any] = {
         "name": "tiny",
         "domain": {"kind": "markets", "style": "compact", "rewards": rewards},
         "model": {"base": str(model), "adapter": {"kind": "lora", "r": 2, "alpha": 4} if lora else None},
         "pretrain": _pretrain(trainer) if pretrained else None,
         "sft": sft,
-        "dpo": trainer | {"loss": loss},
-        "grpo": trainer | grpo | dict(further or {}),
+        "dpo": trainer | {"loss": loss} if stage == "dpo" else None,
+        "distill": trainer | distill if stage == "distill" else None,
+        "grpo": trainer | grpo | dict(further or {}) if stage == "grpo" else None,
         "hardware": {"device": "cpu", "threads": 1},
         "tracking": ["tensorboard"],
     }
@@ -189,14 +195,19 @@ def _pretrain(trainer: Mapping[str, Any]) -> dict[str, Any]:
     return section | {"phases": phases, "shuffle": 10}
 
 
-def build_model(folder: Path) -> None:
+def teacher_of(model: Path) -> Path:
+    """The folder of the model that `model` imitates in distillation."""
+    return model.with_name(f"{model.name}-teacher")
+
+
+def build_model(folder: Path, seed: int = 0) -> None:
     """Some thousand weights, drawn at random, and a tokenizer. It needs torch."""
     from cortex.models.scratch import build
     from cortex.profiles.profile_sections import ScratchModel
 
     shape = ScratchModel(vocabulary=300, hidden_size=32, intermediate_size=32, layers=1, heads=2, context=96)
     rng = random.Random(1)
-    build(shape, [_words(rng) for _ in range(50)], 0, folder)
+    build(shape, [_words(rng) for _ in range(50)], seed, folder)
 
 
 def _words(rng: random.Random) -> str:
@@ -205,7 +216,8 @@ def _words(rng: random.Random) -> str:
 
 def main() -> None:
     if sys.argv[1] == "build":
-        build_model(Path(sys.argv[2]))
+        for seed, folder in enumerate(sys.argv[2:]):
+            build_model(Path(folder), seed)
         return
     try:
         print(f"weights {stage(Task(**json.loads(Path(sys.argv[1]).read_text(encoding='utf-8'))))}", flush=True)

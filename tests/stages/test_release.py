@@ -9,7 +9,7 @@ from cortex.artifacts.manifest import Manifest
 from cortex.artifacts.store import Store
 from cortex.bases.base_pin import bind_pin
 from cortex.profiles.profile import Profile
-from cortex.stages.release import _of_base, _provenance
+from cortex.stages.release import _models, _provenance
 from tests.checkpoints.conftest import context_of
 
 PIN = Manifest(kind="base", files=(), meta={"base": "open/model", "revision": "0" * 40})
@@ -34,7 +34,7 @@ def test_it_names_its_base_by_revision_and_digest(
     provenance = _provenance(context)
     assert provenance["base"] == {"name": "open/model", "revision": revision, "manifest": pin.digest}
     assert provenance["artifacts"]["sft"]["inputs"] == {"base": pin.digest}
-    assert _of_base(provenance) == card
+    assert _models(provenance) == card
 
 
 def test_a_model_from_nothing_names_none(profile: Profile, store: Store, tmp_path: Path) -> None:
@@ -42,4 +42,4 @@ def test_a_model_from_nothing_names_none(profile: Profile, store: Store, tmp_pat
     made = Artifact(tmp_path, Manifest(kind="x", files=()))
     context.seen.update(dict.fromkeys(("data", "label", "sft", "dpo", "grpo", "export", "evaluate"), made))
     provenance = _provenance(context)
-    assert provenance["base"] is None and not _of_base(provenance)
+    assert provenance["base"] is None and not _models(provenance)

@@ -16,9 +16,15 @@ from typing import Any
 import torch.distributed as dist
 from accelerate.utils import FullyShardedDataParallelPlugin
 from peft import LoraConfig
-from trl import DPOConfig, GRPOConfig, KTOConfig, RewardConfig
+from trl import DistillationConfig, DPOConfig, GRPOConfig, KTOConfig, RewardConfig
 
-_CLASSES = {"grpo": GRPOConfig, "dpo": DPOConfig, "kto": KTOConfig, "reward_model": RewardConfig}
+_CLASSES = {
+    "grpo": GRPOConfig,
+    "dpo": DPOConfig,
+    "kto": KTOConfig,
+    "reward_model": RewardConfig,
+    "distill": DistillationConfig,
+}
 
 
 def refusal(kind: str, arguments: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.profiles.trl_passthrough import _CHOICES  # pyright: ignore[reportPrivateUsage]
 from cortex.settings import CHECKOUT
 from cortex.trainers.axolotl_config import axolotl_config
-from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments
+from cortex.trainers.trl_config import distill_arguments, dpo_arguments, grpo_arguments, lora_arguments
 from scripts.roadtest.prepare import PROFILE as ROAD_TEST
 from tests.programs import in_image
 
@@ -33,6 +33,10 @@ def grpo(profile: Profile) -> dict[str, Any]:
 
 def dpo(profile: Profile) -> dict[str, Any]:
     return dpo_arguments(profile, Path("/out"))
+
+
+def distill(profile: Profile) -> dict[str, Any]:
+    return distill_arguments(profile, Path("/out"))
 
 
 def gpus(profile: Profile) -> int:
@@ -94,6 +98,8 @@ TRL_MISTAKES: dict[str, tuple[str, str, dict[str, Any], str]] = {
         {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]},
         "loss_weights",
     ),
+    "a divergence that is none": ("distill-8b", "distill", {"beta": 1.5}, "beta must be in"),
+    "an unknown distillation key": ("rehearsal-distillation", "distill", {"lmbda": 0.5}, "lmbda"),
     "an unknown LoRA key": ("cortex-8b", "lora", {"rank": 16}, "rank"),
     "an unknown LoRA task": ("cortex-8b", "lora", {"task_type": "CAUSAL"}, "CAUSAL"),
 }
@@ -106,6 +112,7 @@ def test_trl_and_peft_accept_every_shipped_profile_and_refuse_mistakes() -> None
     alone = {"dpo": DPO, "hardware.nodes": 1}
     profiles |= {name: load_profile(name, alone) for name, profile in profiles.items() if profile.dpo is None}
     arguments = {(name, "grpo"): grpo(profile) for name, profile in profiles.items() if profile.grpo}
+    arguments |= {(name, "distill"): distill(profile) for name, profile in profiles.items() if profile.distill}
     arguments |= {(name, "dpo"): dpo(profile) for name, profile in profiles.items()}
     for name, profile in profiles.items():
         if profile.model.adapter:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cortex.errors import ConfigError
-from cortex.fleet.capacity.architecture import Architecture, read_architecture
+from cortex.fleet.capacity.architecture import BF16, Architecture, read_architecture
 from cortex.fleet.capacity.export_phases import export_phases
 from cortex.fleet.capacity.phase import CLOSED, UNTRACEABLE, Phase
 from cortex.fleet.capacity.rates import BOOT, DISKS, IMAGE, NETWORK, NODE_LINK, disk_rate
@@ -14,6 +14,7 @@ from cortex.fleet.capacity.requests import steps
 from cortex.fleet.capacity.sheets import GIB, GpuSheet, gpu_sheet
 from cortex.fleet.capacity.stage_prices import StagePrices
 from cortex.fleet.capacity.step_cost import StepCost, closed_form
+from cortex.fleet.capacity.teacher_cost import teacher_architecture, teacher_cost
 from cortex.fleet.capacity.traced import Tracing, UntraceableError, traced_steps
 from cortex.fleet.capacity.training_machines import TrainingMachines
 from cortex.fleet.capacity.training_phases import TrainingPhases
@@ -139,13 +140,16 @@ def plan_capacity(
         except UntraceableError as error:
             costs = {stage: replace(cost, basis=UNTRACEABLE) for stage, cost in costs.items()}
             notes = (*notes, f"{error}: steps are computed by closed forms")
-    training, phases = _phases(profile, architecture, sheet, costs, disks)
+    teacher = teacher_architecture(profile, environment)
+    if teacher:
+        notes = (*notes, _about_teacher(profile, teacher))
+    training, phases = _phases(profile, architecture, teacher, sheet, costs, disks)
 
     def mends(changed: Profile, phase: Phase) -> bool:
         """True where the phase fits with the changed profile, and every other phase that fits now still does."""
         there = {stage: closed_form(step, architecture, sheet) for stage, step in steps(changed).items()}
         shifted = {stage: costs[stage].shifted(now[stage], there[stage]) for stage in there}
-        _, again = _phases(changed, architecture, sheet, shifted, disks)
+        _, again = _phases(changed, architecture, teacher, sheet, shifted, disks)
         fitted = {(before.stage, before.name) for before in phases if before is phase or before.over <= 0}
         return not any(after.over > 0 for after in again if (after.stage, after.name) in fitted)
 
@@ -166,12 +170,23 @@ def plan_capacity(
 def _phases(
     profile: Profile,
     architecture: Architecture,
+    teacher: Architecture | None,
     sheet: GpuSheet,
     costs: Mapping[str, StepCost],
     disks: Mapping[str, float],
 ) -> tuple[TrainingPhases, list[Phase]]:
-    training = TrainingPhases(TrainingMachines(profile, architecture, sheet, steps(profile), costs, disks))
+    wanted = steps(profile)
+    taught = teacher_cost(teacher, wanted["distill"], sheet) if teacher else None
+    training = TrainingPhases(TrainingMachines(profile, architecture, sheet, wanted, costs, disks, taught))
     return training, [*training.phases(), *export_phases(profile, architecture, sheet, disks)]
+
+
+def _about_teacher(profile: Profile, teacher: Architecture) -> str:
+    assert profile.distill
+    return (
+        f"{profile.distill.teacher.name}, {BF16 * teacher.parameters / 1e9:.0f} GB in bf16, is sharded over the GPUs "
+        "that train; its part of a step is computed by closed forms"
+    )
 
 
 def _notes(profile: Profile, architecture: Architecture) -> tuple[str, ...]:

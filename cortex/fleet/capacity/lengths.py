@@ -26,7 +26,8 @@ def sft_tokens(profile: Profile) -> tuple[int, int]:
     return longest, min(longest, answer_tokens(profile))
 
 
-def rollout_tokens(profile: Profile) -> tuple[int, int]:
-    """Tokens of GRPO's longest sequence, and of a usual one."""
-    completion = profile.answer_tokens
+def rollout_tokens(profile: Profile, stage: str = "grpo") -> tuple[int, int]:
+    """Tokens of the longest sequence that a stage samples, and of a usual one."""
+    distill = profile.distill if stage == "distill" else None
+    completion = distill.max_completion_length if distill else profile.answer_tokens
     return PROMPT + completion, PROMPT + usual_answer(completion)

@@ -8,12 +8,21 @@ from typing import Any
 from cortex.fleet.capacity.architecture import FLOAT
 from cortex.fleet.capacity.lengths import PROMPT, rollout_tokens, sft_tokens
 from cortex.fleet.capacity.sheets import GpuSheet
+from cortex.profiles.distill_section import Distill
 from cortex.profiles.profile import Profile
+from cortex.profiles.trainer_sections import Grpo
 from cortex.runs.stage_list import models
 from cortex.trainers.axolotl_config import axolotl_config
-from cortex.trainers.trl_config import dpo_arguments, grpo_arguments, lora_arguments, pretrain_arguments
+from cortex.trainers.trl_config import (
+    distill_arguments,
+    dpo_arguments,
+    grpo_arguments,
+    lora_arguments,
+    pretrain_arguments,
+)
 
 _NOWHERE = Path("/")
+_ARGUMENTS = {"dpo": dpo_arguments, "distill": distill_arguments, "grpo": grpo_arguments}
 
 _MOMENTS = {"adamw_8bit": 2.1, "adafactor": 0.1}
 """Bytes of state for each parameter of the optimizers that keep less than AdamW's two moments in float32: of 8 bits,
@@ -62,7 +71,7 @@ class VllmShare:
 
 @dataclass(frozen=True)
 class Rollout:
-    """GRPO's sampling on the training GPUs, by TRL's arguments."""
+    """Sampling on the training GPUs, of GRPO or distillation, by TRL's arguments."""
 
     vllm: VllmShare | None
     """None where transformers samples."""
@@ -74,11 +83,11 @@ class Rollout:
     """Batches in the whole training."""
 
 
-def rollout(profile: Profile) -> Rollout:
-    """The sampling of a profile's GRPO."""
-    grpo = profile.grpo
-    assert grpo is not None
-    arguments = grpo_arguments(profile, _NOWHERE)
+def rollout(profile: Profile, stage: str) -> Rollout:
+    """The sampling of a profile's GRPO or distillation."""
+    section: Distill | Grpo | None = getattr(profile, stage)
+    assert section is not None
+    arguments = _ARGUMENTS[stage](profile, _NOWHERE)
     vllm = None
     if arguments["use_vllm"]:
         length = arguments["vllm_max_model_length"]
@@ -89,9 +98,9 @@ def rollout(profile: Profile) -> Rollout:
         )
     return Rollout(
         vllm=vllm,
-        answers=int(arguments["per_device_train_batch_size"]) * grpo.generation_steps,
+        answers=int(arguments["per_device_train_batch_size"]) * section.generation_steps,
         tokens=int(arguments["max_completion_length"]),
-        batches=max(1, int(arguments["max_steps"]) // grpo.rollout_phase),
+        batches=max(1, int(arguments["max_steps"]) // section.rollout_phase),
     )
 
 
@@ -184,7 +193,7 @@ def _sft(profile: Profile) -> Step:
 
 
 def _trl(profile: Profile, stage: str) -> Step:
-    arguments = (dpo_arguments if stage == "dpo" else grpo_arguments)(profile, _NOWHERE)
+    arguments = _ARGUMENTS[stage](profile, _NOWHERE)
     rows = int(arguments["per_device_train_batch_size"])
     if stage == "dpo":
         tokens, usual = int(arguments["max_length"]), min(int(arguments["max_length"]), rollout_tokens(profile)[1])
@@ -192,7 +201,7 @@ def _trl(profile: Profile, stage: str) -> Step:
         if profile.dpo and not profile.dpo.unpaired:
             rows *= 2  # chosen and rejected answers go through in one pass
     else:
-        tokens, usual = rollout_tokens(profile)
+        tokens, usual = rollout_tokens(profile, stage)
         scored = int(arguments["max_completion_length"])
     return Step(
         stage=stage,
@@ -217,6 +226,6 @@ def _beside(profile: Profile, stage: str) -> int:
     if stage == "dpo":
         # The reference model's. KTO's divergence needs one more pass of both models, over answers to other questions.
         return 3 if profile.dpo and profile.dpo.loss == "kto" else 1
-    grpo = profile.grpo
+    grpo = profile.grpo if stage == "grpo" else None
     # Those of the policy that sampled the answers, and of the reference model.
     return bool(grpo and (grpo.vllm or grpo.iterations > 1)) + bool(grpo and grpo.beta)

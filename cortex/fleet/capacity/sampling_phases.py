@@ -1,4 +1,4 @@
-"""Phases of sampling on the GPUs that train: GRPO's rollouts, the sync of weights to vLLM, and DPO's pairs."""
+"""Phases of sampling on the GPUs that train: rollouts, the sync of weights to vLLM, and DPO's pairs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from cortex.fleet.capacity.requests import Rollout, VllmShare, rollout
 from cortex.fleet.capacity.rollouts import GRAPHS, TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.training_machines import TrainingMachines
+
+SAMPLING = ("distill", "grpo")
+"""The stages that train on answers of the model in training."""
 
 TENSOR_SECONDS = 2e-3
 """Seconds to hand one tensor to vLLM, besides moving its bytes. An estimate."""
@@ -26,18 +29,17 @@ class SamplingPhases:
         """The sampling phases of one training stage."""
         if stage == "dpo":
             yield self._pairs()
-        elif stage == "grpo":
-            sampled = rollout(self.machines.profile)
+        elif stage in SAMPLING:
+            sampled = rollout(self.machines.profile, stage)
             if sampled.vllm:
-                yield self._rollout(sampled, sampled.vllm)
-                yield self._sync(sampled, sampled.vllm)
+                yield self._rollout(stage, sampled, sampled.vllm)
+                yield self._sync(stage, sampled, sampled.vllm)
             else:
-                yield self._generate(sampled)
+                yield self._generate(stage, sampled)
 
-    @property
-    def asleep(self) -> float:
-        """Bytes of each GPU that a sleeping vLLM keeps while GRPO's trainer works."""
-        return GRAPHS * GIB if (grpo := self.machines.profile.grpo) and grpo.vllm else 0.0
+    def asleep(self, stage: str) -> float:
+        """Bytes of each GPU that a sleeping vLLM keeps while a stage's trainer works."""
+        return GRAPHS * GIB if stage in SAMPLING and rollout(self.machines.profile, stage).vllm else 0.0
 
     def seconds(self, sampled: Rollout, answers: int) -> float:
         """Seconds to sample `answers` answers on each GPU, in batches of the training's size."""
@@ -64,7 +66,7 @@ class SamplingPhases:
     def _length(self, vllm: VllmShare) -> int:
         return vllm.length or self.machines.architecture.context
 
-    def _generate(self, sampled: Rollout) -> Phase:
+    def _generate(self, stage: str, sampled: Rollout) -> Phase:
         """Rollout by transformers' own generate, with a cache of keys and values in place of activations."""
         machines, a = self.machines, self.machines.architecture
         gathered = 2 * BF16 * max(a.layer, a.table) if machines.gpus > 1 else 0
@@ -72,28 +74,28 @@ class SamplingPhases:
         words = FLOAT * sampled.answers * a.vocabulary
         passes = sampled.batches * sampled.tokens
         return machines.phase(
-            "grpo",
+            stage,
             "rollout",
             sampled.batches * self.seconds(sampled, sampled.answers),
-            machines.costs["grpo"].static + gathered + cache + 2 * words,
+            machines.static(stage) + gathered + cache + 2 * words,
             gathered=passes * machines.whole if machines.gpus > 1 else 0.0,
             times=sampled.batches,
             host=4 * GIB * machines.profile.hardware.gpus,
             knobs=machines.more_gpus(),
         )
 
-    def _rollout(self, sampled: Rollout, vllm: VllmShare) -> Phase:
+    def _rollout(self, stage: str, sampled: Rollout, vllm: VllmShare) -> Phase:
         """Rollout by vLLM on the training GPUs, which keep their shards of the model.
 
         vLLM takes its share of the whole GPU, whatever else is on it, and refuses to start if the share has no room for
         one sequence of `max_model_length`."""
         machines = self.machines
-        static, needed = machines.costs["grpo"].static, self._engine(vllm).least(self._length(vllm))
+        static, needed = machines.static(stage), self._engine(vllm).least(self._length(vllm))
         # A share that is too small makes the phase not fit, too: it needs more of the GPU than it gets.
         lacking = max(0.0, needed - vllm.share * machines.sheet.bytes)
         free = machines.sheet.bytes - static - machines.beside
         return machines.phase(
-            "grpo",
+            stage,
             "rollout",
             sampled.batches * self.seconds(sampled, sampled.answers),
             static + vllm.share * machines.sheet.bytes + lacking,
@@ -101,14 +103,14 @@ class SamplingPhases:
             times=sampled.batches,
             host=4 * GIB * machines.profile.hardware.gpus,
             knobs=(
-                self._other_share(vllm, needed, free),
-                self._more_tensor(vllm),
-                self._less_length(sampled, vllm),
+                self._other_share(stage, vllm, needed, free),
+                self._more_tensor(stage, vllm),
+                self._less_length(stage, sampled, vllm),
                 *machines.more_gpus(),
             ),
         )
 
-    def _sync(self, sampled: Rollout, vllm: VllmShare) -> Phase:
+    def _sync(self, stage: str, sampled: Rollout, vllm: VllmShare) -> Phase:
         """Sync of weights to vLLM: one by one, each is gathered, merged with its adapter in float32, and handed over.
 
         vLLM has no cache at that time (`sleep` level 2). A validation uses the weights of the next rollouts."""
@@ -120,13 +122,13 @@ class SamplingPhases:
         )
         engine = self._engine(vllm)
         return machines.phase(
-            "grpo",
+            stage,
             "sync",
             times * (each + tensors * TENSOR_SECONDS),
-            machines.costs["grpo"].static + engine.weights + GRAPHS * GIB + largest * (2 * BF16 + 2 * FLOAT),
+            machines.static(stage) + engine.weights + GRAPHS * GIB + largest * (2 * BF16 + 2 * FLOAT),
             gathered=times * machines.whole if machines.gpus > 1 else 0.0,
             times=times,
-            knobs=(self._more_tensor(vllm), *machines.more_gpus()),
+            knobs=(self._more_tensor(stage, vllm), *machines.more_gpus()),
         )
 
     def _pairs(self) -> Phase:
@@ -142,18 +144,20 @@ class SamplingPhases:
         seconds = engine.seconds(answers, PROMPT, longest, usual, at_once)
         return machines.phase("dpo", "sample", seconds + ENGINE_START, 0.9 * machines.sheet.bytes - machines.beside)
 
-    def _other_share(self, vllm: VllmShare, needed: float, free: float) -> Knob:
+    def _other_share(self, stage: str, vllm: VllmShare, needed: float, free: float) -> Knob:
         """vLLM's share of the GPU: values that leave the trainer enough and hold one sequence, the nearest first."""
         size = self.machines.sheet.bytes
         hundredths = [n / 100 for n in range(1, 100) if needed / size <= n / 100 <= free / size]
         nearest = sorted(hundredths, key=lambda share: abs(share - vllm.share))
-        return Knob("grpo.vllm.gpu_memory_utilization", tuple(nearest))
+        return Knob(f"{stage}.vllm.gpu_memory_utilization", tuple(nearest))
 
-    def _more_tensor(self, vllm: VllmShare) -> Knob:
+    def _more_tensor(self, stage: str, vllm: VllmShare) -> Knob:
         gpus = self.machines.profile.hardware.gpus
         values = tuple(n for n in range(vllm.tensor + 1, gpus + 1) if gpus % n == 0)
-        return Knob("grpo.vllm.tensor_parallel_size", values)
+        return Knob(f"{stage}.vllm.tensor_parallel_size", values)
 
-    def _less_length(self, sampled: Rollout, vllm: VllmShare) -> Knob:
+    def _less_length(self, stage: str, sampled: Rollout, vllm: VllmShare) -> Knob:
         needed, given = PROMPT + sampled.tokens, self._length(vllm)
-        return Knob("grpo.vllm.max_model_length", tuple(n for n in (8192, 4096, 2048, needed) if needed <= n < given))
+        return Knob(
+            f"{stage}.vllm.max_model_length", tuple(n for n in (8192, 4096, 2048, needed) if needed <= n < given)
+        )

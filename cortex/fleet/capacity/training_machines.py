@@ -10,6 +10,7 @@ from cortex.fleet.capacity.rates import NODE_LINK
 from cortex.fleet.capacity.requests import Step
 from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.step_cost import StepCost
+from cortex.fleet.capacity.teacher_cost import TeacherCost
 from cortex.profiles.profile import Profile
 
 
@@ -24,11 +25,22 @@ class TrainingMachines:
     costs: Mapping[str, StepCost]
     disks: Mapping[str, float]
     """Bytes a second of the disk of each stage's machine."""
+    teacher: TeacherCost | None = None
+    """The larger model of a distillation, on the same GPUs."""
 
     @property
     def whole(self) -> int:
         """Bytes of the weights in bf16."""
         return BF16 * self.architecture.parameters
+
+    def static(self, stage: str) -> float:
+        """Bytes of each GPU between a stage's steps: the model with its optimizer, and a distillation's teacher."""
+        held = self.taught(stage)
+        return self.costs[stage].static + (held.bytes if held else 0.0)
+
+    def taught(self, stage: str) -> TeacherCost | None:
+        """The teacher that a stage keeps on the GPUs; None for other stages than `distill`."""
+        return self.teacher if stage == "distill" else None
 
     @property
     def gpus(self) -> int:

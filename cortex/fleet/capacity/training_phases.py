@@ -1,4 +1,4 @@
-"""Phases of pretraining, SFT, DPO and GRPO: loading, sampling, steps, validations and checkpoints."""
+"""Phases of the training stages: loading, sampling, steps, validations and checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from cortex.fleet.capacity.lengths import answer_tokens
 from cortex.fleet.capacity.phase import FRAGMENTED, Knob, Phase
 from cortex.fleet.capacity.rates import ENGINE_START, NETWORK, START
 from cortex.fleet.capacity.requests import phase_key, rollout
-from cortex.fleet.capacity.sampling_phases import SamplingPhases
+from cortex.fleet.capacity.sampling_phases import SAMPLING, SamplingPhases
 from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.sizes import checkpoint_bytes
 from cortex.fleet.capacity.training_machines import TrainingMachines
-from cortex.profiles.trainer_sections import Optimization
+from cortex.profiles.distill_section import Distill
+from cortex.profiles.trainer_sections import Grpo, Optimization
 from cortex.runs.stage_list import models
 from cortex.trainers.held_out import SHARE
 
@@ -66,9 +67,14 @@ class TrainingPhases:
         else:
             gpu = cost.static + largest
         first = stage == models(machines.profile)[0] or machines.disks[stage] != machines.disks.get("sft")
-        fetched = max(whole / NETWORK, whole / machines.disks[stage]) if first or stage == "grpo" else 0.0
-        grpo = machines.profile.grpo if stage == "grpo" else None
-        engine = ENGINE_START if grpo and grpo.vllm else 0.0
+        fetched = max(whole / NETWORK, whole / machines.disks[stage]) if first or stage in SAMPLING else 0.0
+        engine = ENGINE_START if self._sampling.asleep(stage) else 0.0
+        teacher = machines.taught(stage)
+        if teacher:
+            # Fetched after the base, and moved to the GPUs layer by layer after the student.
+            fetched += max(teacher.whole / NETWORK, teacher.whole / machines.disks[stage])
+            gpu += teacher.bytes + teacher.gathered
+            whole += teacher.whole
         return machines.phase(
             stage,
             "load",
@@ -96,12 +102,17 @@ class TrainingPhases:
         one = cost.forward.time(machines.link, share) + cost.backward.time(machines.link, share)
         passes = step.passes * (one + step.beside * cost.forward.time(machines.link, share))
         moved = (1 + step.beside) * cost.forward.moved + cost.backward.moved
-        dynamic = (cost.peak - cost.static) * (1 + FRAGMENTED)
+        teacher = machines.taught(stage)
+        if teacher:
+            passes += step.passes * teacher.forward.time(machines.link, share)
+            moved += teacher.forward.moved
+        # The teacher's layers are gathered while the student's activations wait for the backward pass.
+        dynamic = (cost.peak - cost.static + (teacher.gathered if teacher else 0.0)) * (1 + FRAGMENTED)
         return machines.phase(
             stage,
             name,
             count * (passes + cost.update),
-            cost.static + dynamic + (self._sampling.asleep if stage == "grpo" else 0.0),
+            cost.static + (teacher.bytes if teacher else 0.0) + dynamic + self._sampling.asleep(stage),
             gathered=moved * step.passes * count if step.ranks > 1 else 0.0,
             host=4 * GIB * machines.profile.hardware.gpus,
             times=count,
@@ -110,14 +121,16 @@ class TrainingPhases:
         )
 
     def _validate(self, stage: str) -> Phase:
-        """Validation on held-out examples: GRPO samples an answer to each, as in training; SFT and DPO run a forward
-        pass over each, DPO more beside it, as in a step. It needs no more memory than a step or a rollout."""
+        """Validation on held-out examples: GRPO and distillation sample an answer to each, as in training; SFT and DPO
+        run a forward pass over each, DPO more beside it, as in a step. It needs no more memory than a step or a
+        rollout."""
         machines, profile, section = self.machines, self.machines.profile, self._section(stage)
         step, cost = machines.steps[stage], machines.costs[stage]
         times = validations(section)
-        if stage == "grpo":
-            answers = max(1, section.validation_examples // machines.gpus)  # a remainder is left out (`KitGRPOTrainer`)
-            each = self._sampling.seconds(rollout(profile), answers)
+        if stage in SAMPLING:
+            # A remainder is left out (`JudgedValidation`).
+            answers = max(1, section.validation_examples // machines.gpus)
+            each = self._sampling.seconds(rollout(profile, stage), answers)
             return Phase(stage, "validate", times * each, gpus=machines.gpus, times=times)
         given = profile.teacher.examples
         if stage == "dpo" and profile.dpo:
@@ -147,7 +160,7 @@ class TrainingPhases:
             stage,
             "save",
             times * (size / machines.disks[stage] + 2.0),
-            machines.costs[stage].static + layer,
+            machines.static(stage) + layer,
             host=size,
             disk=size * (section.keep_checkpoints + 2),
             moved=size * times,
@@ -167,8 +180,9 @@ class TrainingPhases:
         """Knob for shorter sequences, down to half."""
         if stage == "pretrain":
             return  # phases name their own, which divide one another
-        if stage == "grpo":
-            longest, key = self.machines.profile.answer_tokens, "grpo.max_completion_length"
+        if stage in SAMPLING:
+            section: Distill | Grpo = getattr(self.machines.profile, stage)
+            longest, key = section.max_completion_length, f"{stage}.max_completion_length"
         else:
             longest, key = self.machines.profile.sft.sequence_length, "sft.sequence_length"
         step = 64 if longest > 256 else 8

@@ -26,6 +26,7 @@ from cortex.fleet.preflight import (
     quota_check,
     spot_check,
     stack_check,
+    teacher_check,
     tools_check,
     tracking_check,
 )
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     Check(images_check.NAME, images_check.check),
     Check(domain_check.NAME, domain_check.check),
     Check(hub_check.NAME, hub_check.check),
+    Check(teacher_check.NAME, teacher_check.check),
     Check(keys_check.NAME, keys_check.check),
     Check(tracking_check.NAME, tracking_check.check),
     Check(memory_check.NAME, memory_check.check),

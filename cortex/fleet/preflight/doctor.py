@@ -40,7 +40,7 @@ STEPS: tuple[Step, ...] = (
     _step("the ground", "stack", "bucket", "elsewhere"),
     _step("SkyPilot", "clouds", "machines"),
     _step("images", "domain", "images"),
-    _step("keys", "keys", "model", "tracking"),
+    _step("keys", "keys", "model", "distillation", "tracking"),
     _step("the profile", "memory", "disk", "budget", "deadline"),
 )
 """The steps, in the order to do them. They contain preflight's checks, each in the step where a newcomer needs it."""

@@ -182,6 +182,22 @@ def test_rollouts_by_transformers_are_counted() -> None:
     assert not any(found.name == "sync" for found in slow.phases)
 
 
+def test_a_teacher_stays_on_the_gpus_sharded_as_the_student_is() -> None:
+    plan = planned("distill-8b")
+    alone = planned("distill-8b", {"distill.teacher": {"base": "meta-llama/Llama-3.1-8B-Instruct"}})
+    differing = 2 * (70.55e9 - 8.03e9) / 8  # bytes of each of eight GPUs
+    assert phase(plan, "distill", "save").gpu - phase(alone, "distill", "save").gpu == pytest.approx(differing, rel=0.1)
+    assert phase(plan, "distill", "step").seconds > 2 * phase(alone, "distill", "step").seconds
+    assert phase(plan, "distill", "load").host - phase(alone, "distill", "load").host == pytest.approx(
+        8 * differing, 0.01
+    )
+    assert any("Llama-3.3-70B-Instruct, 141 GB in bf16, is sharded" in note for note in plan.notes)
+    with pytest.raises(ConfigError, match=r"distill.*needs .* of each GPU"):
+        planned("distill-8b", {"hardware.gpus": 2}).require_fit()
+    with pytest.raises(ConfigError, match=r"distill\.teacher\.run r1: the size of another run's release is not known"):
+        planned("distill-8b", {"distill.teacher": {"run": "r1"}})
+
+
 def test_an_unknown_gpu_and_a_cpu_are_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'H100'"):
         planned("cortex-8b", {"hardware.accelerator": "H1000"})
