@@ -54,11 +54,6 @@ class Profile(Section):
     tracking: Items[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = ()
     """Trackers that draw the trainings' curves from the ledger: docs/tracking.md."""
 
-    @model_serializer(mode="wrap")
-    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out newer sections that a profile does not have: it keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key not in ("distill",) or value is not None}
-
     @model_validator(mode="after")
     def _whole_copies(self) -> Self:
         for stage in ("distill", "grpo"):
@@ -193,7 +188,8 @@ class Profile(Section):
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer sections where there are none: such a profile keeps the hash that it had."""
-        return {key: value for key, value in handler(self).items() if key != "pretrain" or value is not None}
+        newer = ("pretrain", "distill")
+        return {key: value for key, value in handler(self).items() if key not in newer or value is not None}
 
     @property
     def answer_tokens(self) -> int:
