@@ -25,6 +25,15 @@ def plan(
         bool, typer.Option("--trace", help="Install the environment in which steps are traced, if it is missing.")
     ] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Do not trace: use closed formulas alone.")] = False,
+    providers: Annotated[
+        Path | None,
+        typer.Option(
+            "--providers",
+            parser=read_path,
+            metavar="FILE",
+            help="Instead, a Markdown table of hours and dollars at each provider of this YAML list of prices.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute memory, time and dollars of every phase of a run: exits 78 and names the key to change if one does not
@@ -42,6 +51,11 @@ def plan(
     from cortex.settings import Settings
 
     resolved, settings = load_profile(profile, sets=sets), Settings()
+    if providers:
+        from cortex.fleet.capacity.provider_costs import cost_table, provider_costs, read_offers
+
+        print(cost_table(provider_costs(resolved, read_offers(providers), settings)), end="")
+        return
     documents = resolve(resolved, "plan", pipeline=pipeline or SKY_YAML, settings=settings)
 
     def on_start(words: str) -> None:

@@ -69,6 +69,9 @@ SHEETS = {
         ),
         GpuSheet("A100", 39.4, 312, 19.5, 1555, 300, "NVIDIA A100 data sheet, 40GB SXM; memory as CUDA reports it"),
         GpuSheet("L40S", 44.4, 362, 91.6, 864, 32, "NVIDIA L40S data sheet, PCIe 4; memory as CUDA reports it"),
+        GpuSheet(
+            "RTX4090", 23.5, 165.2, 82.6, 1008, 32, "NVIDIA Ada architecture whitepaper; memory as CUDA reports it"
+        ),
         GpuSheet("A10G", 22.0, 70, 35, 600, 32, "AWS G5 and NVIDIA A10G data sheet, PCIe 4; memory as CUDA reports it"),
         GpuSheet("L4", 22.0, 121, 30.3, 300, 32, "NVIDIA L4 data sheet, PCIe 4; memory as CUDA reports it"),
     )
