@@ -1,6 +1,6 @@
 """Hours and dollars of a profile's phases at several providers, from its capacity plan and a list of prices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,16 @@ def cost_table(costs: Sequence[ProviderCost]) -> str:
     """A table in Markdown: a row a phase, with the hours and dollars at each provider."""
     rows = list(dict.fromkeys(row for cost in costs for row in cost.hours))
     lines = [
-        "| phase | " + " | ".join(cost.offer.name for cost in costs) + " |",
-        "| --- |" + " ---: |" * len(costs),
+        _line("phase", (cost.offer.name for cost in costs)),
+        _line("---", ("---:" for _ in costs)),
+        *(_line(row, (_cell(cost, cost.hours.get(row, 0.0)) for cost in costs)) for row in rows),
+        _line("**in all**", map(_total, costs)),
     ]
-    for row in rows:
-        lines.append(f"| {row} | " + " | ".join(_cell(cost, cost.hours.get(row, 0.0)) for cost in costs) + " |")
-    lines.append("| **in all** | " + " | ".join(_total(cost) for cost in costs) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _line(first: str, cells: Iterable[str]) -> str:
+    return "| " + " | ".join((first, *cells)) + " |"
 
 
 def _cost(profile: Profile, offer: ProviderOffer, settings: Settings) -> ProviderCost:
