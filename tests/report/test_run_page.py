@@ -13,11 +13,12 @@ import pytest
 
 from cortex.artifacts.open_store import open_store
 from cortex.artifacts.store import Store
-from cortex.errors import UsageError, VerificationError
+from cortex.errors import DataError, UsageError, VerificationError
 from cortex.evaluation.transcripts import TRANSCRIPTS
 from cortex.report.gathered_run import gather
 from cortex.report.run_page import LARGEST, run_page
 from cortex.runs.context import artifact_prefix
+from cortex.runs.trial_record import Choice, TrialRecord, enter_choice, enter_trial
 from tests.evaluation.test_judging import Page
 from tests.report.made_run import HOSTILE
 
@@ -125,6 +126,19 @@ def test_a_stage_that_was_killed_while_it_published_has_made_nothing(copied: tup
     (folder / "manifest.json").unlink()
     run = gather(store, "r1")
     assert not run.evaluations and not run.transcripts
+
+
+def test_the_search_that_chose_the_run_is_named(copied: tuple[Store, Path], text: str) -> None:
+    store, _ = copied
+    trial = TrialRecord(search="rates", number=2, run="r1", parameters={"sft.optimizer": HOSTILE}, dollars=0.0)
+    enter_trial(store, trial)
+    enter_choice(store, "r1", Choice(search="rates", trials=4))
+    changed = run_page(gather(store, "r1"))
+    words = " ".join(Page(changed).words.split())
+    assert "trial 2 of search rates: sft.optimizer " in words and "; chosen among 4 trials by validation" in words
+    assert HOSTILE not in changed and "of search" not in text
+    with pytest.raises(DataError, match="run r1 was chosen otherwise"):
+        enter_choice(store, "r1", Choice(search="rates", trials=1))
 
 
 def test_a_transcript_that_is_not_the_published_one_is_refused(copied: tuple[Store, Path]) -> None:
