@@ -1,16 +1,21 @@
 """All rehearsals by one command: planned, continued past a failure, and held to what their profiles expect."""
 
+import io
 from pathlib import Path
 
 import pytest
 
 from cortex.artifacts.artifact import publish
 from cortex.artifacts.open_store import open_store
+from cortex.artifacts.store import Store
+from cortex.console import Console
 from cortex.errors import ConfigError, UsageError
+from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import load_profile, read_expectation
 from cortex.runs.context import artifact_prefix, create_run
 from cortex.runs.model_standing import Beaten, Standing
-from scripts.rehearse_all import Recipe, Scored, plan, read_score, read_seeds, rehearse
+from scripts.rehearse_all import Recipe, Scored, plan, print_scores, read_score, read_seeds, rehearse
+from tests.report.made_run import make_run
 
 
 def test_every_rehearsal_is_planned_for_every_seed_and_expects_what_its_profile_says() -> None:
@@ -81,3 +86,21 @@ def test_a_failure_does_not_end_the_others_and_what_is_finished_is_skipped(
     assert "none.csv" in said.err and said.err.count("error: ") == 1
     assert "2 of 2: rehearsal, seed 1: finished as run done" in said.out
     assert read_score(store, "fails") is None
+
+
+def test_the_table_has_scores_with_intervals_and_what_is_not_finished(
+    store: Store, profile: Profile, tmp_path: Path
+) -> None:
+    make_run(store, profile, tmp_path / "made", run="one")
+    found = read_score(store, "one")
+    assert found and found.meets("reference") and list(found.standings) == ["markets"]
+    each = found.standings["markets"]
+    out = io.StringIO()
+    scored = {Recipe("rehearsal", 0, "one", "all"): found, Recipe("rehearsal", 1, "two", "none"): None}
+    print_scores(scored, Console(file=out, width=200))
+    head, first, second, *_ = (line.split("  ") for line in out.getvalue().splitlines())
+    row = [cell.strip() for cell in first if cell.strip()]
+    assert row[:4] == ["rehearsal", "0", f"brier_skill {each.value:+.3f}", f"{each.low:+.3f} to {each.high:+.3f}"]
+    assert row[4].endswith(f"{each.baseline_value:+.3f}") and row[5:7] == [each.beaten, "all"]
+    assert [cell.strip() for cell in second if cell.strip()] == ["rehearsal", "1", "not finished", "none"]
+    assert "95% interval" in "".join(head)
