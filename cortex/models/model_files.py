@@ -14,6 +14,9 @@ ADAPTER = "adapter"
 ADAPTER_FILE = "adapter_config.json"
 """File that marks a folder as an adapter's."""
 
+TOKENIZER_FILE = "tokenizer_config.json"
+"""File with a tokenizer's settings, the longest sequence among them."""
+
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 """File of an adapter's matrices."""
 
@@ -43,6 +46,15 @@ def name_base(folder: Path, context: RunContext) -> None:
     config = json.loads(read_file(path, CONFIG_BYTES))
     config |= {"base_model_name_or_path": context.profile.model.base, "revision": base.manifest.meta.get("revision")}
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def lengthen_context(folder: Path, positions: int) -> None:
+    """Let a model's tokenizer take sequences of so many tokens, if it took fewer: vLLM serves no longer ones."""
+    path = folder / TOKENIZER_FILE
+    config = json.loads(read_file(path, CONFIG_BYTES))
+    if config.get("model_max_length", positions) < positions:
+        config["model_max_length"] = positions
+        path.write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def is_adapter(folder: Path) -> bool:

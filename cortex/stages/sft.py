@@ -9,7 +9,7 @@ from cortex.checkpoints.checkpoints import Checkpoints
 from cortex.checkpoints.rules import TrainingRules
 from cortex.checkpoints.supervisor import run_trainer
 from cortex.checkpoints.trainer_command import AXOLOTL, distributed
-from cortex.models.model_files import collect_model, name_base
+from cortex.models.model_files import collect_model, lengthen_context, name_base
 from cortex.models.scratch import build
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import model_before
@@ -49,6 +49,8 @@ def run(context: RunContext, output: Path) -> None:
     if context.leads:
         collect_model(checkpoints.saving, output / "model")
         name_base(output / "model", context)
+        if sft.rope:
+            lengthen_context(output / "model", sft.rope.positions)
 
 
 def _start(context: RunContext, labels: Path, output: Path) -> Path:

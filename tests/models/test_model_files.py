@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cortex.artifacts.open_store import open_store
-from cortex.models.model_files import collect_model, name_base
+from cortex.models.model_files import collect_model, lengthen_context, name_base
 from cortex.profiles.profile import Profile
 from tests.checkpoints.conftest import context_of
 from tests.fleet.services import COMMIT, TRAINABLE, Hub, serving
@@ -36,3 +36,16 @@ def test_whole_weights_name_no_base(profile: Profile, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     name_base(tmp_path / "model", context)
     assert not list((tmp_path / "model").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({"model_max_length": 64}, 128), ({"model_max_length": 512}, 512), ({}, None)]
+)
+def test_a_longer_context_reaches_the_tokenizer_by_which_vllm_limits_sequences(
+    tmp_path: Path, before: dict[str, int], after: int | None
+) -> None:
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({"pad_token": "<|pad|>", **before}), encoding="utf-8")
+    lengthen_context(tmp_path, 128)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert (found["pad_token"], found.get("model_max_length")) == ("<|pad|>", after)

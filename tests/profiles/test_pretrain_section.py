@@ -1,5 +1,6 @@
 """The profile's section on pretraining: budgets as steps, and what does not fit together."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from cortex.errors import ConfigError
 from cortex.profiles.pretrain_section import Pretrain
 from cortex.profiles.profile import Profile, with_overrides
 from cortex.profiles.profile_file import load_profile
+from cortex.trainers.axolotl_config import axolotl_config
 
 WEB: dict[str, Any] = {"dataset": "owner/web", "config": "large", "least": {"score": 3}}
 PHASES: list[dict[str, Any]] = [
@@ -95,3 +97,12 @@ def test_what_does_not_fit_the_rest_of_the_profile_is_refused(change: dict[str, 
 def test_a_rope_needs_whole_weights() -> None:
     with pytest.raises(ConfigError, match=r"sft.rope changes the model below an adapter"):
         load_profile("cortex-8b", {"sft.rope": {"theta": 5e5, "positions": 65536}})
+
+
+def test_a_rope_reaches_the_models_configuration() -> None:
+    profile = load_profile("rehearsal", {"sft.rope": {"theta": 40000.0, "positions": 512}})
+    nowhere = Path("/")
+    config = axolotl_config(profile, "/base", nowhere, nowhere, nowhere, None)
+    rope = {"rope_theta": 40000.0, "rope_type": "default"}
+    assert config["model_config"] == {"rope_parameters": rope, "max_position_embeddings": 512}
+    assert "model_config" not in axolotl_config(load_profile("rehearsal"), "/base", nowhere, nowhere, nowhere, None)
