@@ -48,12 +48,14 @@ class Logistics(PlanProblem):
 
     def brief(self) -> str:
         roads = () if self.roads == STANDARD else ("/", *self.roads)
-        return " ".join(("L", self.lorry, *self.boxes, *roads))
+        # Numbers beside the boxes, by which a plan names them: a small model need not count.
+        return " ".join(("L", self.lorry, *(f"{number}{box}" for number, box in enumerate(self.boxes, 1)), *roads))
 
     @classmethod
     def of_brief(cls, parts: list[str]) -> Self:
         cut = parts.index("/") if "/" in parts else len(parts)
-        return cls(roads=tuple(parts[cut + 1 :]) or STANDARD, lorry=parts[0], boxes=tuple(parts[1:cut]))
+        boxes = tuple(part[1:] for part in parts[1:cut])
+        return cls(roads=tuple(parts[cut + 1 :]) or STANDARD, lorry=parts[0], boxes=boxes)
 
     def key(self) -> str:
         roads = sorted("".join(sorted(road)) for road in self.roads)
