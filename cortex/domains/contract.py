@@ -10,8 +10,9 @@ import polars as pl
 
 from cortex.domains.adversary import BrokenPromiseError, cheats_pay_less, honest_replies, truth_pays
 from cortex.domains.domain import Domain
+from cortex.domains.episode import Dialogue, hold
 from cortex.domains.example_columns import check_examples, read_rows
-from cortex.domains.question import Example, Question
+from cortex.domains.question import Conversation, Example, Question
 from cortex.domains.reward_parts import check_values
 from cortex.errors import CortexError, DataError, describe_fault
 from cortex.evaluation.graded import Graded
@@ -161,14 +162,17 @@ def _gaming(domain: Domain, examples: Sequence[Example]) -> str:
 
 
 def _script(domain: Domain, frame: pl.DataFrame, examples: Sequence[Example], seed: int) -> str:
-    replies = [domain.script(Question(example.id, example.messages), seed) for example in examples]
+    def play(prompts: Sequence[Conversation]) -> list[str]:
+        return [domain.script(Question("", prompt), seed) for prompt in prompts]
+
+    held = hold([Dialogue(example.messages, domain.episode(example)) for example in examples], play)
     fit = sum(
-        domain.imitable(Question(example.id, example.messages), reply).grade == "accepted"
-        for example, reply in zip(examples, replies, strict=True)
+        domain.imitable(Question(example.id, example.messages), turns[-1].content).grade == "accepted"
+        for example, turns in zip(examples, held, strict=True)
     )
     if not fit:
         raise BrokenPromiseError("no scripted answer may be imitated, so a rehearsal would have no labels")
-    loss = fmean(domain.grade(example, reply).loss for example, reply in zip(examples, replies, strict=True))
+    loss = fmean(domain.grade_turns(example, turns).loss for example, turns in zip(examples, held, strict=True))
     train = frame.filter(pl.col("split") == "train")
     known = fmean(graded.loss for graded in domain.baselines(train, train.head(TRIED))[domain.scale.reference])
     if loss >= known:

@@ -18,7 +18,7 @@ from pydantic import (
 
 from cortex.domains.data_words import DataWords, unknown_terms
 from cortex.domains.endpoint import Endpoint
-from cortex.domains.episode import Episode
+from cortex.domains.episode import Episode, ToolTurns
 from cortex.domains.feedback_section import Feedback, read_feedback
 from cortex.domains.label_finding import Finding
 from cortex.domains.match import Match
@@ -288,6 +288,11 @@ class Domain(Section, ABC):
     def plays_matches(self) -> bool:
         """True where some questions have a match."""
         return type(self).match is not Domain.match
+
+    def tool_turns(self) -> ToolTurns | None:
+        """The form of calls, where every episode does no more than answer them: GRPO then trains on them as TRL trains
+        on tools. None for other episodes, and where there are none."""
+        return None
 
     def grade_turns(self, example: Example, turns: Conversation) -> Graded:
         """Judge all turns that follow a question, such as moves of a game; by default only the last turn."""

@@ -6,9 +6,10 @@ from typing import ClassVar, Protocol
 
 from pydantic import Field, JsonValue
 
+from cortex.domains.episode import Episode
 from cortex.domains.label_finding import Finding
 from cortex.domains.outcome_reading import Outcomes
-from cortex.domains.question import Message, Question
+from cortex.domains.question import Example, Message, Question
 from cortex.domains.view import FormField, Judged, View, fact
 from cortex.section import Section
 
@@ -38,6 +39,7 @@ class ServedDomain(Protocol):
     def imitable(self, question: Question, reply: str) -> Finding: ...
     def uncertainty(self, numbers: Mapping[str, float], record: Mapping[str, JsonValue]) -> float | None: ...
     def outcomes(self) -> Outcomes: ...
+    def episode(self, example: Example) -> Episode | None: ...
 
 
 class Endpoint:
@@ -63,6 +65,10 @@ class Endpoint:
         """
         assert isinstance(request, PlainRequest)
         return Question("request", (Message("user", request.question),))
+
+    def episode(self, question: Question) -> Episode | None:
+        """The world that answers the model's turns; None where its first reply is its answer."""
+        return self.domain.episode(Example(question.id, question.messages, None))
 
     def read(self, reply: str) -> Reading:
         """The answer in a reply.

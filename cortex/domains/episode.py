@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from cortex.domains.question import Conversation, Message
 
@@ -22,6 +23,16 @@ class Episode(ABC):
         It must be repeatable: equal replies get equal messages, on any machine. A mistake of the model is no error
         but a message that says so. It must return within seconds, whatever the reply holds.
         """
+
+
+@dataclass(frozen=True)
+class ToolTurns:
+    """Episodes in which the world answers calls of tools, and nothing else."""
+
+    mark: str
+    """The beginning of a call. A reply that holds it gets one message of the role `tool`; any other is the last."""
+    most: int
+    """Replies with calls that are answered; the next is the last, whatever it holds."""
 
 
 class Dialogue:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_va
 
 from cortex.domains.domain import Built, Domain, Exemplars, OnProgress
 from cortex.domains.domain_field import read_field
-from cortex.domains.episode import Episode
+from cortex.domains.episode import Episode, ToolTurns
 from cortex.domains.label_finding import Finding
 from cortex.domains.match import Match, RegradedMatch
 from cortex.domains.question import Conversation, Example, Question
@@ -158,6 +158,10 @@ class Mixture(Domain):
 
     def plays_matches(self) -> bool:
         return any(domain.plays_matches() for domain in self.parts().values())
+
+    def tool_turns(self) -> ToolTurns | None:
+        with_turns = [domain.tool_turns() for domain in self.parts().values() if domain.takes_turns()]
+        return with_turns[0] if with_turns and len(set(with_turns)) == 1 else None
 
     def reward(self, graded: Graded) -> float:
         name = next(iter(graded.parts), "").partition("/")[0]

@@ -148,6 +148,7 @@ class Profile(Section):
             return self
         single = {
             "dpo": self.dpo is not None,
+            "distill": self.distill is not None,
             "teacher.samples": self.teacher.samples > 1,
             "teacher.prompt": self.teacher.prompt is not None,
             "teacher.test_examples": bool(self.teacher.test_examples),

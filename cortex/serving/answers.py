@@ -8,13 +8,14 @@ from fastapi import Request
 from pydantic import BaseModel, Field, JsonValue
 
 from cortex.domains.endpoint import Endpoint, Reading
-from cortex.domains.question import Question
+from cortex.domains.question import Conversation, Question
 from cortex.domains.view import View
 from cortex.errors import CortexError, DataError
 from cortex.section import Section
 from cortex.serving.callers import Caller
 from cortex.serving.chat_routes import usage_of
 from cortex.serving.refusals import Refusal
+from cortex.serving.served_dialogue import converse
 from cortex.serving.served_model import ServedModel
 from cortex.serving.service import Service, noted_of
 from cortex.text import harmless
@@ -33,6 +34,13 @@ class Usage(BaseModel):
 
     prompt_tokens: int
     completion_tokens: int
+
+
+class Turn(BaseModel):
+    """One turn of a dialogue."""
+
+    role: str
+    content: str
 
 
 class Evidence(BaseModel):
@@ -83,6 +91,8 @@ class Answered(BaseModel):
     evidence: Evidence
     usage: Usage
     """Tokens of all models that were asked."""
+    turns: list[Turn] | None = None
+    """All turns after the question, calls of tools and their results among them; null where there is one."""
     route: Route | None = None
     view: View | None = None
     """The answer for people, where it is asked for."""
@@ -118,17 +128,21 @@ async def answer_here(
         raise Refusal(422, str(error)) from error
     except CortexError as error:  # the gateway's own settings, such as a source's key
         raise Refusal(503, f"the domain's source cannot be used here: {error}") from error
-    found = await model.client.chat(request, _asked(model, endpoint, question))
-    usage = usage_of(found)
-    service.account(request, caller, model, *usage)
-    choice = found["choices"][0]
-    reply = str(choice["message"].get("content") or "")
-    on_reply(question, reply)
+
+    async def ask(prompt: Conversation) -> dict[str, Any]:
+        found = await model.client.chat(request, _asked(model, endpoint, prompt))
+        service.account(request, caller, model, *usage_of(found))
+        return found
+
+    spoken = await converse(question, endpoint.episode(question), ask)
+    reply = spoken.reply
+    if len(spoken.turns) == 1:  # the last of several, alone, would teach a model to answer without looking
+        on_reply(question, reply)
     if service.settings.log_prompts:
         noted_of(request).update(asked=question.text, answered=reply)
     judged = release.judged[name]
     verdict = judged.evaluation.verdict
-    read, gates = _judged(endpoint, question, reply, cut=choice.get("finish_reason") == "length")
+    read, gates = _judged(endpoint, question, reply, cut=spoken.cut)
     if read is None:
         service.metrics.abstained.labels(name, model.name).inc()
     return Answered(
@@ -144,16 +158,17 @@ async def answer_here(
         uncertainty=read.uncertainty if read else None,
         gates=gates,
         evidence=Evidence(skill_shown=verdict.skill_shown, reason=verdict.reason),
-        usage=Usage(prompt_tokens=usage[0], completion_tokens=usage[1]),
+        usage=Usage(prompt_tokens=spoken.prompt_tokens, completion_tokens=spoken.completion_tokens),
+        turns=[Turn(**turn._asdict()) for turn in spoken.turns] if len(spoken.turns) > 1 else None,
         view=await asyncio.to_thread(endpoint.view, body, read, judged) if with_view else None,
     )
 
 
-def _asked(model: ServedModel, endpoint: Endpoint, question: Question) -> dict[str, Any]:
+def _asked(model: ServedModel, endpoint: Endpoint, prompt: Conversation) -> dict[str, Any]:
     profile = model.release.profile
     asked: dict[str, Any] = {
         "model": model.name,
-        "messages": [message._asdict() for message in question.messages],
+        "messages": [message._asdict() for message in prompt],
         "temperature": 0,
         "max_tokens": profile.evaluate.max_new_tokens,
     }

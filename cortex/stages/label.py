@@ -15,6 +15,7 @@ from cortex.runs.context import RunContext
 from cortex.settings import Settings
 from cortex.stages.base_check import check_base_or_warn, check_teacher_or_warn
 from cortex.stages.best_of import choose_best, expand, without_rejected, write_samples
+from cortex.stages.taught_dialogues import hold_with_teacher
 from cortex.stages.teacher_endpoints import decimal_of, provider_endpoints, single_endpoint
 from cortex.stages.teacher_prompts import TeacherPrompts, held_out, held_out_name, held_out_prompts
 from cortex.teaching.answer_cache import AnswerCache
@@ -56,13 +57,18 @@ def run(context: RunContext, output: Path) -> None:
     total = len(questions) * teacher.samples + sum(map(len, judged.values()))
     asking = _Asking(context, settings, endpoints, purse, total)
     completions: dict[str, Completion] = {}
+    turns: dict[str, Conversation] = {}
     # One domain after another: a scripted teacher knows one, and a teacher's first answers are checked for each.
     for part in domain.parts():
         asked = {name: each for name, each in questions.items() if domain.part_of(name) == part}
         if not asked:
             continue
         sent = {name: prompts.sent(part, each.messages) for name, each in asked.items()}
-        completions |= asking.ask(part, sent, teacher.samples, asked)
+        answered = asking.ask(part, sent, teacher.samples, asked)
+        if domain.parts()[part].tool_turns():
+            answered, held = hold_with_teacher(domain, part, asked, answered, asking)
+            turns |= held
+        completions |= answered
     if judged:
         write_prompted(_held_out_answers(context, judged, asking), output)
     finding = partial(grade, domain, guard=prompts.finding)
@@ -85,6 +91,7 @@ def run(context: RunContext, output: Path) -> None:
         review,
         guard=prompts.finding,
         prompts=prompts.digests(),
+        turns=turns,
     )
 
 
@@ -150,8 +157,9 @@ class _Asking:
         return found
 
     def _on_settled(self, done: int, _: int) -> None:
-        values = self._progress.note(self._done + done, self._total) if self._progress else None
-        self._context.progress(self._done + done, self._total, values)
+        total = max(self._total, self._done + done)  # further turns of dialogues are not counted beforehand
+        values = self._progress.note(self._done + done, total) if self._progress else None
+        self._context.progress(self._done + done, total, values)
 
 
 def _fault(domain: Domain, plain: Mapping[str, Conversation], name: str, reply: str) -> str | None:

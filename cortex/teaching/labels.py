@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex.domains.domain import Domain
+from cortex.domains.episode import one_reply
 from cortex.domains.label_finding import Finding
 from cortex.domains.question import Conversation, Message, Question
 from cortex.errors import DataError
@@ -45,18 +46,18 @@ def write_labels(
     *,
     guard: Guard = _allow_all,
     prompts: Mapping[str, str] | None = None,
+    turns: Mapping[str, Conversation] | None = None,
 ) -> None:
     """Grade the completion of every question; write conversations as trainers read them, with each grade's reasons.
 
     `quality` adds a profile's rules to the domain's check, and `review` has people's decisions. Of several `providers`
     each answer's is written beside it, and the summary has the bills of the `purse`, and the digests of the teacher's
-    `prompts`. What the `guard` rejects nobody can accept.
+    `prompts`. What the `guard` rejects nobody can accept. `turns` has all turns of the questions that took several.
 
     Raises:
         DataError: no answer is fit to imitate.
     """
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+    counts, reasons = Counter[str](), Counter[str]()
     files = {
         grade: (output / f"{grade}.jsonl").open("w", encoding="utf-8") for grade in ("accepted", "flagged", "rejected")
     }
@@ -70,7 +71,8 @@ def write_labels(
             finding = decided(finding, made, domain.imitable(question, completion.text))
         counts[finding.grade] += 1
         reasons.update(reason.partition(":")[0] for reason in finding.reasons)
-        messages = [message._asdict() for message in (*question.messages, Message("assistant", completion.text))]
+        after = (turns or {}).get(question.id) or one_reply(completion.text)
+        messages = [message._asdict() for message in (*question.messages, *after)]
         row: dict[str, Any] = {"example_id": question.id, "messages": messages, "reasons": finding.reasons}
         if completion.provider in named:
             row["teacher"] = _origin(completion, named[completion.provider])

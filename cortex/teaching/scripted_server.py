@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from cortex.domains.domain import Domain
 from cortex.domains.question import Message, Question
 from cortex.domains.registry import read_domain
+from cortex.teaching.tool_results import receive_results
 
 MODEL = "scripted-teacher"
 
@@ -40,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, IndexError, TypeError):
             self._reply(400, {"error": {"message": "the body needs `messages`, each with `role` and `content`"}})
             return
-        text = self.domain.script(Question("", messages), self.seed)
+        text = self.domain.script(Question("", receive_results(messages)), self.seed)
         usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(text.split())}
         self._reply(
             200,

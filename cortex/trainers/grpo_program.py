@@ -17,6 +17,7 @@ from cortex.trainers.grpo_trainer import KitGRPOTrainer
 from cortex.trainers.judged_task import JudgedTask
 from cortex.trainers.judged_validation import Answer
 from cortex.trainers.ranks import leave
+from cortex.trainers.tool_rollouts import tool_inputs
 from cortex.trainers.trl_task import train, trainer_inputs
 from cortex.trainers.vllm_sync import keep_base_unmerged
 
@@ -62,6 +63,7 @@ def main() -> None:
     samples = task.sample_writer()
     arguments = GRPOConfig(**task.arguments)
     rollouts: list[dict[str, Any]] | None = [] if samples else None
+    inputs = trainer_inputs(task)
     trainer = KitGRPOTrainer(
         domain=domain,
         samples=samples,
@@ -69,7 +71,8 @@ def main() -> None:
         reward_funcs=[reward_function(domain, rollouts, task.sample_steps, rollout_phase(arguments))],
         args=arguments,
         **({"rollout_func": EpisodeRollouts(domain)} if domain.plays_matches() else {}),
-        **trainer_inputs(task),
+        **inputs,
+        **tool_inputs(domain, arguments, inputs["processing_class"]),
     )
     train(trainer, task)
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trl import GRPOTrainer
-
 from cortex.trainers.adapter_saves import AdapterSaves
 from cortex.trainers.judged_validation import Answer, JudgedValidation
+from cortex.trainers.tool_rollouts import ToolRollouts
 
 
-class KitGRPOTrainer(AdapterSaves, JudgedValidation, GRPOTrainer):
+class KitGRPOTrainer(AdapterSaves, JudgedValidation, ToolRollouts):
     """TRL's trainer, with the kit's saves and validations."""
 
     def __init__(self, *, rollouts: list[dict[str, Any]] | None = None, **arguments: Any) -> None:
@@ -21,6 +20,7 @@ class KitGRPOTrainer(AdapterSaves, JudgedValidation, GRPOTrainer):
 
     def answered(self, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
         self.rows = rows
+        self.reset_worlds(rows)
         made = self._generate([row["prompt"] for row in rows])
         completions, further = made[3], made[5]
         # Rollouts of several turns are judged where they are played.

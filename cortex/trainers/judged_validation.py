@@ -12,10 +12,12 @@ from transformers import Trainer
 
 from cortex.checkpoints.rules import ANSWER_LOSS, EVAL
 from cortex.domains.domain import Domain
+from cortex.domains.episode import transcript
 from cortex.domains.question import Example
 from cortex.evaluation.graded import Graded
 from cortex.models.conversation import conversation
 from cortex.tracking.samples import SampleWriter
+from cortex.trainers.tool_world import spoken
 
 Turns = list[dict[str, str]]
 """Messages with `role` and `content`: a prompt, or the turns that answer it."""
@@ -35,9 +37,9 @@ class Answer:
     def judged(cls, domain: Domain, row: Mapping[str, Any], completion: Turns) -> "Answer":
         """Judge an answer, of one turn or several, to a row of the dataset."""
         example = example_of(row)
-        turns = conversation(completion)
+        turns = spoken(completion)
         graded = domain.grade_turns(example, turns)
-        return cls(example.text, turns[-1].content, example.truth, graded, domain.reward(graded))
+        return cls(example.text, transcript(turns), example.truth, graded, domain.reward(graded))
 
     def to_row(self) -> dict[str, Any]:
         """The answer with its reward, as a row of the stored samples."""
