@@ -19,6 +19,7 @@ from cortex.models.conversation import chat
 from cortex.models.loading import load_tokenizer
 from cortex.profiles.profile_file import load_profile
 from cortex.trainers.axolotl_config import axolotl_config
+from cortex.trainers.marked_turns import mark_last_turns
 from tests.conversations import ask
 
 FOLDER = Path(sys.argv[1])
@@ -42,6 +43,27 @@ def make(template: str) -> None:
     )
 
 
+TALK = [
+    {"role": role, "content": text}
+    for role, text in (("system", "S"), ("user", "A"), ("assistant", "B"), ("user", "C"), ("assistant", "D"))
+]
+
+
+def trained_of(which: str) -> str:
+    """The text of a conversation of two exchanges that is trained on."""
+    profile = load_profile("cortex-8b", {"sft.turns": which})
+    config = axolotl_config(profile, str(FOLDER), Path("/set"), Path("/out"), Path("/ready"), None)
+    settings = DictDefault(config | {"tokenizer_config": str(FOLDER), "base_model_config": str(FOLDER)})
+    tokenizer = load_for_axolotl(settings)
+    file = FOLDER / "talk.jsonl"
+    file.write_text(json.dumps({"messages": TALK}) + "\n", encoding="utf-8")
+    file = mark_last_turns(file, FOLDER) if which == "last" else file
+    row = load_strategy(tokenizer, settings, ds_cfg=config["datasets"][0]).tokenize_prompt(json.loads(file.read_text()))
+    return tokenizer.decode(
+        [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100]
+    )
+
+
 def main() -> None:
     make(files("trl").joinpath("chat_templates", "llama3_1.jinja").read_text(encoding="utf-8"))
     config = axolotl_config(load_profile("cortex-8b"), str(FOLDER), Path("/set"), Path("/out"), Path("/ready"), None)
@@ -60,6 +82,7 @@ def main() -> None:
         "asked as trained": row["input_ids"] == asked + trained,
         "begins": row["input_ids"].count(axolotl.bos_token_id),
         "grown by": len(axolotl) - len(sampling),
+        "turns": {which: trained_of(which) for which in ("all", "last")},
         "padding": [axolotl.pad_token, sampling.pad_token],
     }
     print(json.dumps(found))

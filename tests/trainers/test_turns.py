@@ -21,5 +21,6 @@ def test_llama_learns_its_answer_and_the_token_that_ends_it_after_the_very_promp
         "asked as trained": True,
         "begins": 1,
         "grown by": 0,  # or a token would have no row in the base's table
+        "turns": {"all": "B<|eot_id|>D<|eot_id|>", "last": "D<|eot_id|>"},
         "padding": ["<|eot_id|>", "<|eot_id|>"],
     }
