@@ -123,7 +123,7 @@ def _scores(study: "Study", train: "pl.DataFrame") -> Chapter:
         tables=[
             Table(
                 title="Mean scores of replies",
-                note="Higher is better for all but bias.",
+                note="Higher is better for all but bias. A reply that cannot be read counts as that of `usual`.",
                 headings=[Heading(title=title) for title in ("Score", "Quality", "Bias", "Reasoning")],
                 rows=rows,
             )

@@ -54,7 +54,8 @@ def draw_talk(source: GeneratedTalks, draw: random.Random) -> list[Exchange]:
     first, second = draw.sample(list(FACTS), 2)
     values = {kind: draw.choice(FACTS[kind]) for kind in (first, second)}
     told: list[Exchange] = [
-        (draw.choice(TELLS[kind]).format(value), draw.choice(ACKNOWLEDGED), None) for kind, value in values.items()
+        (draw.choice(TELLS[kind]).format(value), draw.choice(ACKNOWLEDGED).format(value), None)
+        for kind, value in values.items()
     ]
     chat = [_small(draw) for _ in range(draw.randint(1, 2))]
     talk = [(draw.choice(OPENINGS), draw.choice(WELCOMES), None)] if draw.random() < 0.3 else []

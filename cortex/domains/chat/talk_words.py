@@ -26,7 +26,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "job": ("you are a {}.", "you work as a {}."),
     "drink": ("you like {}.", "your favourite is {}."),
 }
-ACKNOWLEDGED = ("good to know.", "thank you for telling me.", "i will keep it in mind.", "how nice.")
+ACKNOWLEDGED = ("{}, good to know.", "{}, how nice.")
 
 OPENINGS = ("hello", "hi there", "good morning", "hey", "good evening")
 WELCOMES = ("hello, how can i help?", "hi, nice to meet you.", "good to see you, what is new?")
