@@ -13,7 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from cortex.profiles.trainer_sections import Collapse, Optimization
+from cortex.checkpoints.misleading import misled
+from cortex.profiles.trainer_sections import Collapse, Grpo, Optimization
+from cortex.runs.learned_reward import Misled
 
 RULES_VARIABLE = "CORTEX_TRAINING_RULES"
 """Environment variable that gives a trainer the rules, as JSON."""
@@ -48,6 +50,8 @@ class TrainingRules(BaseModel):
     metric: str = "eval_loss"
     """The metric that is lowest in the best validation."""
     collapse: Collapse | None = None
+    validate_start: bool = False
+    """True where a validation comes before the first step, too, to compare later ones with."""
     committed: str = ""
     """Folder of this machine's committed checkpoints, each in a folder named by its step."""
 
@@ -60,6 +64,7 @@ class TrainingRules(BaseModel):
             patience=section.patience,
             metric=f"{EVAL}{ANSWER_LOSS}" if section.judged else f"{EVAL}loss",
             collapse=section.signs(),
+            validate_start=isinstance(section, Grpo) and section.reward == "reward_model",
             committed=str(committed),
         )
 
@@ -100,10 +105,18 @@ class TrainingRules(BaseModel):
         name = self.metric.removeprefix(EVAL)
         return f"{since} validations without one better than that of step {best} ({name} {loss:.4f})"
 
+    def misled(self, history: History) -> Misled | None:
+        """Where the reward rose between two validations while the truth fell, or None."""
+        if self.collapse is None or self.collapse.misled is None:
+            return None
+        return misled(history, self.collapse.misled)
+
     def collapsed(self, history: History) -> str | None:
         """Reason why training has collapsed, by the metrics of the newest steps, with the figures; or None."""
         if self.collapse is None:
             return None
+        if found := self.misled(history):
+            return f"{found.words} (collapse.misled {self.collapse.misled:g})"
         steps = [entry for entry in history if "loss" in entry][-self.collapse.window :]
         for metric, bound_name, above, words in _SIGNS:
             bound = getattr(self.collapse, bound_name)

@@ -22,6 +22,7 @@ from cortex.runs.trainer_events import (
     EventPipe,
     Failed,
     Left,
+    MisledBy,
     Progressed,
     Saved,
     Saving,
@@ -153,10 +154,9 @@ class RunningTrainer:
             case Stopped():
                 self._reporter.append("stopped_early", stage=self.stage, step=event.step, reason=event.reason)
                 print(f"{self.stage} step {event.step}: stopped early: {event.reason}", flush=True)
-            case Chosen():
-                self._watchdog.pause(now)  # its weights are loaded, and the model is written
-                self._reporter.append("chosen", stage=self.stage, step=event.step, score=event.score)
-                print(f"{self.stage}: the weights of step {event.step} are the best validated", flush=True)
+            case MisledBy() | Chosen():
+                self._watchdog.pause(now)  # the best weights are loaded, and the model is written
+                self._conclude(event)
             case Saving():
                 self._watchdog.pause(now)
                 self.unsaved = self._folder(event.step)
@@ -171,6 +171,11 @@ class RunningTrainer:
                 self._reporter.append("trainer_waiting", stage=self.stage, reason=event.reason)
             case Failed():
                 self.failure = event.reason
+
+    def _conclude(self, event: MisledBy | Chosen) -> None:
+        self._reporter.append(event.event, stage=self.stage, **event.model_dump(exclude={"event"}))
+        if isinstance(event, Chosen):
+            print(f"{self.stage}: the weights of step {event.step} are the best validated", flush=True)
 
     def _folder(self, step: int) -> Path:
         return self._checkpoints.saving / f"checkpoint-{step}"

@@ -10,13 +10,12 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
 from cortex.drill.witness import Witness
-from cortex.trainers.grpo_program import reward_function
-from cortex.trainers.judged_task import JudgedTask
+from cortex.trainers.grpo_program import GrpoTask, reward_function
 from cortex.trainers.trl_task import trainer_inputs
 
 
 def main() -> None:
-    task = JudgedTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    task = GrpoTask.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     inputs = trainer_inputs(task) | {"callbacks": [Witness()]}
     arguments = GRPOConfig(**task.arguments)
     trainer = GRPOTrainer(reward_funcs=[reward_function(task.judge())], args=arguments, **inputs)

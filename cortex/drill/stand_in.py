@@ -79,9 +79,9 @@ def stand_in(profile: Profile, stage: Trainer, base: Path, *, seed: int | None =
         differs.append("attention sdpa, not flash_attention_2")
     raw["domain"] = profile.domain.small().model_dump(mode="json")
     raw["teacher"] = {"examples": ANSWERS}
-    raw["dpo"] = None
+    raw |= {"dpo": None, "reward_model": None}
     if raw["grpo"]:
-        raw["grpo"]["vllm"] = None
+        raw["grpo"] |= {"vllm": None, "reward": "domain"}
     raw[stage] |= section
     raw["hardware"] |= {"device": "cpu", "gpus": 1, "threads": 1}
     if profile.hardware.gpus > 1:

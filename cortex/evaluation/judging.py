@@ -107,6 +107,13 @@ def evaluate(
     )
 
 
+def with_reasons(evaluation: Evaluation, sentences: Iterable[str]) -> Evaluation:
+    """The evaluation with further sentences after its verdict's reason."""
+    verdict = evaluation.verdict
+    reason = " ".join([verdict.reason, *sentences])
+    return evaluation.model_copy(update={"verdict": verdict.model_copy(update={"reason": reason})})
+
+
 def write_report(
     evaluation: Evaluation, folder: Path, figures: Iterable[Figure] = (), notes: Sequence[str] = ()
 ) -> None:

@@ -84,4 +84,4 @@ class Distill(TrlOptimization):
         return 1
 
     def signs(self) -> Collapse | None:
-        return self.collapse and Collapse(max_groups_alike=None, **self.collapse.model_dump())
+        return self.collapse and Collapse(max_groups_alike=None, misled=None, **self.collapse.model_dump())

@@ -25,7 +25,7 @@ from cortex.profiles.pretrain_section import Pretrain
 from cortex.profiles.profile_sections import Budget, Estimates, Evaluate, Hardware, Model
 from cortex.profiles.sampling_section import Sampling
 from cortex.profiles.teacher_section import Teacher
-from cortex.profiles.trainer_sections import Dpo, Grpo, Sft
+from cortex.profiles.trainer_sections import Dpo, Grpo, RewardModel, Sft
 from cortex.section import Items, Section
 
 
@@ -44,6 +44,7 @@ class Profile(Section):
     sft: Sft
     dpo: Dpo | None = None
     distill: Distill | None = None
+    reward_model: RewardModel | None = None
     grpo: Grpo | None = None
     export: Export = Export()
     sampling: Sampling = Sampling()
@@ -76,11 +77,12 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _one_machine_has_all(self) -> Self:
-        if self.dpo and self.hardware.nodes > 1:
-            raise ValueError(
-                f"dpo samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: remove the dpo "
-                "section, or train on one machine"
-            )
+        for section in (self.dpo, self.reward_model):
+            if section and self.hardware.nodes > 1:
+                raise ValueError(
+                    f"{section.stage} samples its pairs on one machine, and hardware.nodes is {self.hardware.nodes}: "
+                    f"remove the {section.stage} section, or train on one machine"
+                )
         return self
 
     @model_validator(mode="after")
@@ -125,8 +127,26 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _samples_to_pair(self) -> Self:
-        if self.dpo and self.dpo.pairs == "labels" and self.teacher.samples == 1:
-            raise ValueError("dpo.pairs labels pairs the teacher's samples, and there is one: set teacher.samples to 2")
+        for section in (self.dpo, self.reward_model):
+            if section and section.pairs == "labels" and self.teacher.samples == 1:
+                raise ValueError(
+                    f"{section.stage}.pairs labels pairs the teacher's samples, and there is one: set teacher.samples "
+                    "to 2"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _reward_to_learn(self) -> Self:
+        if self.grpo and self.grpo.reward == "reward_model" and self.reward_model is None:
+            raise ValueError("grpo.reward is reward_model, and there is no section of that name: add it, or use domain")
+        if self.grpo and self.grpo.reward == "reward_model" and self.domain.plays_matches():
+            raise ValueError(
+                "grpo.reward is reward_model, which scores single answers, and the domain plays: use domain"
+            )
+        if self.grpo and self.grpo.reward == "reward_model" and not self.grpo.validate_steps:
+            raise ValueError(
+                "grpo.reward is reward_model, and only validations compare it with the truth: set grpo.validate_steps"
+            )
         return self
 
     @model_validator(mode="after")
@@ -189,7 +209,7 @@ class Profile(Section):
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out newer sections where there are none: such a profile keeps the hash that it had."""
-        newer = ("pretrain", "distill")
+        newer = ("pretrain", "distill", "reward_model")
         return {key: value for key, value in handler(self).items() if key not in newer or value is not None}
 
     @property

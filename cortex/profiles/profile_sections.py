@@ -198,6 +198,8 @@ class Estimates(Section):
     """Seconds per optimizer step of DPO."""
     distill: float | None = Field(default=None, gt=0)
     """Seconds per optimizer step of distillation, with its answers."""
+    reward_model: float | None = Field(default=None, gt=0)
+    """Seconds per optimizer step of the reward model."""
     grpo: float | None = Field(default=None, gt=0)
     """Seconds per optimizer step of GRPO, with its rollouts."""
     other_hours: float | None = Field(default=None, ge=0)
@@ -210,5 +212,5 @@ class Estimates(Section):
     @model_serializer(mode="wrap")
     def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave newer keys out where they have no value: a profile that sets none keeps the hash that it had."""
-        newer = ("pretrain", "distill")
+        newer = ("pretrain", "distill", "reward_model")
         return {key: value for key, value in handler(self).items() if key not in newer or value is not None}

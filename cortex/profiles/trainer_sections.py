@@ -43,6 +43,16 @@ class Collapse(AnswerCollapse):
     """Maximum share of groups whose answers all earned the same reward: they teach nothing."""
     max_kl: float | None = Field(default=None, gt=0)
     """Maximum divergence from the SFT model, in nats per token; measured only where `beta` is above 0."""
+    misled: float | None = Field(default=0.05, gt=0, lt=0.5)
+    """The training also ends when, from one validation to a later one, the reward has risen and the truth (1 less the
+    loss of the domain's grade) has fallen, both beyond chance: this is the largest chance of a false alarm in a whole
+    training."""
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `misled` out where it has its default: such a profile keeps the hash that it had."""
+        default = type(self).model_fields["misled"].default
+        return {key: value for key, value in handler(self).items() if key != "misled" or value != default}
 
 
 class Optimization(Section):
@@ -216,6 +226,13 @@ class Dpo(Pairing):
         return {key: value for key, value in handler(self).items() if key not in newer or value != defaults[key]}
 
 
+class RewardModel(Pairing):
+    """A model that learns to score answers from pairs of a better and a worse one, by TRL: GRPO's reward may be its
+    score. It starts from the SFT model, and is no part of the model that the run trains."""
+
+    stage = "reward_model"
+
+
 class Vllm(Section):
     """Rollouts sampled by vLLM on the training GPUs."""
 
@@ -248,6 +265,9 @@ class Grpo(TrlOptimization):
     """The averaging of token losses, by TRL's name."""
     scale_rewards: Literal["group", "batch", "none"] = "none"
     """The standard deviation that advantages are divided by. Bounded proper scores need no division."""
+    reward: Literal["domain", "reward_model"] = "domain"
+    """`domain`: the domain's grade of an answer. `reward_model`: the learned score, by the section of that name; the
+    grade is still measured in each step, and chooses the weights to release."""
     vllm: Vllm | None = None
     """Sample rollouts by vLLM; None: by transformers' own `generate`."""
     collapse: Collapse | None = Collapse()
@@ -256,6 +276,11 @@ class Grpo(TrlOptimization):
     """Steps between two at which sampled answers are kept in the bucket, for people to read."""
     samples: int = Field(default=8, ge=0, le=64)
     """Number of answers that are kept each time; 0 keeps none."""
+
+    @model_serializer(mode="wrap")
+    def _without_newer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `reward` out where it has its default: such a profile keeps the hash that it had."""
+        return {key: value for key, value in handler(self).items() if key != "reward" or value != "domain"}
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:

@@ -101,6 +101,11 @@ VALUES: dict[str, dict[str, Check]] = {
     "stage_failed": {"stage?": _text, "seconds?": _SECONDS, "code?": _maybe(_code), "reason?": _OPTIONAL},
     "progress": {"step": _count, "total": _count},
     "validated": {"stage": _text, "step": _count, "values": _numbers},
+    "misled": {
+        "stage": _text,
+        **dict.fromkeys(("since", "step"), _count),
+        **dict.fromkeys(("reward_before", "reward_after", "truth_before", "truth_after"), _measured),
+    },
     "launching": {"name?": _text, "owner?": _OPTIONAL},
     "given_up": {"launches": _count, "dollars": _DOLLARS, "reason": _text},
     "launched": {"job?": _maybe(_count), "name?": _text},

@@ -10,6 +10,7 @@ from cortex.errors import PreemptedError
 from cortex.runs.budget import SIGNS
 from cortex.runs.context import artifact_prefix
 from cortex.runs.events import CLOUDS_WORD, Event
+from cortex.runs.learned_reward import Misled
 from cortex.runs.ledger import LedgerReader
 
 State = Literal["waiting", "running", "silent", "failed", "done"]
@@ -54,6 +55,8 @@ class StageReport:
     """The exit code of the last attempt, if it failed."""
     reason: str | None = None
     """The reason why the last attempt failed."""
+    misled: str | None = None
+    """How its reward misled it, in words; None where it did not."""
     pace: float | None = None
     """Seconds per step, from the newest attempt's last steps."""
 
@@ -66,7 +69,8 @@ class StageReport:
 
     def to_json(self) -> dict[str, Any]:
         keys = ("name", "state", "attempts", "manifest")
-        return {key: getattr(self, key) for key in keys} | {"seconds": round(self.seconds, 1)}
+        found = {key: getattr(self, key) for key in keys} | {"seconds": round(self.seconds, 1)}
+        return found | ({"misled": self.misled} if self.misled else {})
 
 
 @dataclass
@@ -141,6 +145,9 @@ class RunFollower:
             self._progress(attempt, event)
         elif kind == "validated" and event["stage"] == report.name:
             report.validated, report.validation = event["step"], event["values"]
+        elif kind == "misled" and event["stage"] == report.name:
+            figures = {key: event[key] for key in Misled.model_fields}
+            report.misled = Misled(**figures).words
         elif kind in ("stage_finished", "stage_failed"):
             report.state = "done" if kind == "stage_finished" else "failed"
             report.manifest = event.get("manifest")
@@ -159,7 +166,7 @@ class RunFollower:
         if epoch >= (report.epoch or 0):
             report.epoch, report.state, report.started, report.seen = epoch, "running", written, written
             report.code, report.reason, report.pace = None, None, None
-            report.step, report.total, report.values = None, None, None
+            report.step, report.total, report.values, report.misled = None, None, None, None
 
     @staticmethod
     def _progress(attempt: _Attempt, event: Event) -> None:

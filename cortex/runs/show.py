@@ -132,6 +132,9 @@ def print_run(described: dict[str, Any], console: Console) -> None:
         digest = (stage["manifest"] or "")[:12]
         stages.add_row(stage["name"], stage["state"], f"{stage['seconds']:.1f}", str(stage["attempts"]), digest)
     console.print(stages)
+    for stage in described["stages"]:
+        if "misled" in stage:
+            console.print(f"{stage['name']}: {stage['misled']}", markup=False)
     print_files(described["files"], console)
     for domain, judgement in described["domains"].items():
         if len(described["domains"]) > 1:

@@ -10,7 +10,7 @@ from cortex.section import nearest
 LINE = ("pretrain", "sft", "dpo", "distill", "grpo")
 """The stages that train a run's model, in order: each starts from the model of the one before it that is wanted."""
 
-TRAINERS = LINE
+TRAINERS = (*LINE, "reward_model")
 """The stages that train: they alone use all GPUs of a profile, and may run on several machines."""
 
 
@@ -31,8 +31,18 @@ def models(profile: Profile) -> tuple[str, ...]:
     return tuple(stage for stage in LINE if getattr(profile, stage) is not None)
 
 
+def trainings(profile: Profile) -> tuple[str, ...]:
+    """All training stages of a profile, in the order in which they run."""
+    found = list(models(profile))
+    if profile.reward_model is not None:
+        found.insert(found.index("grpo") if "grpo" in found else len(found), "reward_model")
+    return tuple(found)
+
+
 def model_before(profile: Profile, stage: str) -> str | None:
     """The stage whose model a training stage starts from; None for the first, which starts from the base."""
+    if stage == "reward_model":
+        return "sft"  # it scores answers like those that it was trained on, which the SFT model sampled
     earlier = [name for name in models(profile) if LINE.index(name) < LINE.index(stage)]
     return earlier[-1] if earlier else None
 
@@ -45,6 +55,11 @@ def _inputs_of(profile: Profile, stage: str) -> tuple[str, ...]:
 
 def _pretrained(profile: Profile) -> tuple[str, ...]:
     return ("pretrain",) if profile.pretrain else ()
+
+
+def scorer(profile: Profile) -> tuple[str, ...]:
+    """The stage whose model rewards GRPO's answers; none where the domain does."""
+    return ("reward_model",) if profile.grpo and profile.grpo.reward == "reward_model" else ()
 
 
 def _before_export(profile: Profile) -> tuple[str, ...]:
@@ -76,13 +91,23 @@ STAGES: dict[str, Stage] = {
             lambda profile: profile.distill is not None,
         ),
         Stage(
+            "reward_model",
+            "learn to score answers",
+            lambda profile: _inputs_of(profile, "reward_model"),
+            lambda profile: profile.reward_model is not None,
+        ),
+        Stage(
             "grpo",
             "learn from outcomes",
-            lambda profile: _inputs_of(profile, "grpo"),
+            lambda profile: (*_inputs_of(profile, "grpo"), *scorer(profile)),
             lambda profile: profile.grpo is not None,
         ),
         Stage("export", "merge and quantize", _before_export),
-        Stage("evaluate", "judge on the held-out period", lambda profile: ("data", *models(profile), "export")),
+        Stage(
+            "evaluate",
+            "judge on the held-out period",
+            lambda profile: ("data", *models(profile), *scorer(profile), "export"),
+        ),
         Stage(
             "release", "what is taken home", lambda profile: ("data", "label", *models(profile), "export", "evaluate")
         ),

@@ -29,7 +29,7 @@ TAIL = 256 * 1024
 SETTLE_SECONDS = 20.0
 """Seconds that a stage waits, at its end, for its last output to be written and uploaded."""
 
-_KEY = re.compile(r".*/(?P<epoch>\d{8})-(?P<stage>[a-z]+)\.log")
+_KEY = re.compile(r".*/(?P<epoch>\d{8})-(?P<stage>[a-z_]+)\.log")
 
 
 @dataclass(frozen=True)

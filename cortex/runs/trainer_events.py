@@ -113,6 +113,18 @@ class Stopped(_Told):
     reason: Reason
 
 
+class MisledBy(_Told):
+    """The reward rose from one validation to a later one while the truth fell, both beyond chance."""
+
+    event: Literal["misled"] = "misled"
+    since: Step
+    step: Step
+    reward_before: FiniteFloat
+    reward_after: FiniteFloat
+    truth_before: FiniteFloat
+    truth_after: FiniteFloat
+
+
 class Chosen(_Told):
     """The weights of this step become the model."""
 
@@ -163,6 +175,7 @@ Event = Annotated[
     | Validating
     | Validated
     | Stopped
+    | MisledBy
     | Chosen
     | Saving
     | Saved

@@ -10,6 +10,7 @@ _METHODS = {
     "sft": "Axolotl, on the teacher's answers",
     "dpo": "TRL DPO",
     "distill": "TRL distillation, on its own answers, from a larger model",
+    "reward_model": "TRL reward model",
     "grpo": "TRL GRPO, on judged answers",
 }
 

@@ -21,7 +21,7 @@ from cortex.evaluation.clusters import Clusters
 from cortex.evaluation.forward_folds import Folds, walk_forward
 from cortex.evaluation.graded import Graded
 from cortex.evaluation.grades import Grades
-from cortex.evaluation.judging import Origin, evaluate, write_report
+from cortex.evaluation.judging import Origin, evaluate, with_reasons, write_report
 from cortex.evaluation.questions import QUESTIONS, Judged, questions_table
 from cortex.evaluation.record import Sample
 from cortex.evaluation.study import Study
@@ -30,9 +30,10 @@ from cortex.evaluation.tries import Tries
 from cortex.probing.chapters import Probed, with_chapters
 from cortex.probing.debate_price import debate_chapters
 from cortex.runs.context import RunContext
+from cortex.runs.learned_reward import reward_sentences
 from cortex.runs.looks import enter_look, identify_test_set
 from cortex.runs.reports import report_folders
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import models, scorer
 from cortex.runs.trial_record import find_choice
 from cortex.stages.asked_models import Turns, count_answers, counter, sample_answers_of_all
 from cortex.stages.asked_teacher import teacher_chapters
@@ -120,6 +121,7 @@ def _judge(
         evaluation = evaluation.model_copy(update={"distillation": distilled.judge(domain, last, graded, reference)})
     asked_teacher = teacher_chapters(context, name, domain, test, (last, graded[last]), reference)
     evaluation = evaluation.model_copy(update={"chapters": [*evaluation.chapters, *asked_teacher]})
+    evaluation = with_reasons(evaluation, _of_rewards(context))
     write_report(evaluation, folder, domain.figures(evaluation), domain.notes())
     _write_answers(domain, test, graded, reference, answers, tokens, folder)
     log_copy_losses(evaluation)
@@ -175,6 +177,13 @@ def _enter_look(context: RunContext, name: str, answers: Sequence[str]) -> Tries
     tries = enter_look(context.store, context.run, identify_test_set(whole), answers, context.lease.check)
     choice = find_choice(context.store, context.run)
     return tries.model_copy(update={"trials": choice.trials}) if choice else tries
+
+
+def _of_rewards(context: RunContext) -> list[str]:
+    """Sentences on a learned reward, and on one that misled GRPO."""
+    profile = context.profile
+    scored = context.artifact("reward_model").path if scorer(profile) else None
+    return reward_sentences(scored, context.artifact("grpo").path if profile.grpo else None)
 
 
 def _held_back(

@@ -17,7 +17,7 @@ from cortex.limits import EVALUATION_BYTES, read_file
 from cortex.models.copies import SUMMARY
 from cortex.runs.context import RunContext
 from cortex.runs.reports import report_folders
-from cortex.runs.stage_list import STAGES, models
+from cortex.runs.stage_list import STAGES, trainings
 from cortex.runs.training_facts import training_stage
 from cortex.stages.released import log_copy_losses, released_folders
 
@@ -87,7 +87,7 @@ def _card(context: RunContext, folders: dict[str, str], provenance: dict[str, An
             else "CPU",
             "seed": profile.seed,
         },
-        training=[training_stage(profile, stage) for stage in models(profile)],
+        training=[training_stage(profile, stage) for stage in trainings(profile)],
         folders=folders,
         provenance={"code": provenance["code"], "profile": provenance["profile"], **_models(provenance), **hashes},
     )

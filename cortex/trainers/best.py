@@ -30,6 +30,7 @@ def return_to_best(trainer: Trainer, rules: TrainingRules, rank: int, parts: Par
     if rules.validate_steps is None:
         return
     step = highest(_best(trainer, rules) if rank == 0 else -1)
+    trainer.state.best_global_step = step
     if step < trainer.state.global_step:
         barrier()
         model = trainer.model_wrapped if trainer.is_fsdp_enabled else trainer.model

@@ -23,6 +23,7 @@ from cortex.runs.trainer_events import (
     RESERVED,
     Failed,
     Left,
+    MisledBy,
     Saved,
     Saving,
     Started,
@@ -68,12 +69,14 @@ class KitCallback(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         # Axolotl would validate at the start of each attempt, although a resumed one was validated before.
-        args.eval_on_start = False
+        args.eval_on_start = self._rules.validate_start and state.global_step == 0
         # On this signal a process that hangs prints its stacks.
         faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno(), all_threads=True)
         self._rank = int(os.environ.get("RANK", "0"))
         self._parts = Parts()
         emit(Started(rank=self._rank, pid=os.getpid(), step=state.global_step, total=state.max_steps))
+        if args.eval_on_start:
+            self._begin_validation(args, state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -142,6 +145,8 @@ class KitCallback(TrainerCallback):
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         return_to_best(self._trainer, self._rules, self._rank, self._parts)
+        if found := self._rules.misled(state.log_history):
+            self._tell(MisledBy(**found.model_dump()))
 
     def _go_on_or_not(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
         """Save and leave, or stop, where any rank has a reason to: all ranks must do so at the same step."""
@@ -152,7 +157,8 @@ class KitCallback(TrainerCallback):
             collapsed = self._rules.collapsed(state.log_history)
             reason = collapsed or self._rules.out_of_patience(state.log_history)
             if reason:
-                wanted = _Next.STOP if self._rules.ranked(state.log_history) else _Next.FAIL
+                saved = any(step > 0 for step, _ in self._rules.ranked(state.log_history))
+                wanted = _Next.STOP if saved else _Next.FAIL
         wanted = highest(wanted)
         if wanted == _Next.SAVE_AND_LEAVE and state.global_step % rollout_phase(args) == 0:
             control.should_save = self._leaving = True

@@ -10,6 +10,7 @@ from accelerate.utils import gather_object
 from pydantic import JsonValue
 from transformers import Trainer
 
+from cortex.checkpoints.misleading import Answers
 from cortex.checkpoints.rules import ANSWER_LOSS, EVAL
 from cortex.domains.domain import Domain
 from cortex.domains.episode import transcript
@@ -32,6 +33,7 @@ class Answer:
     truth: JsonValue
     graded: Graded
     reward: float
+    """The number that GRPO raises: the domain's reward, or a reward model's score."""
 
     @classmethod
     def judged(cls, domain: Domain, row: Mapping[str, Any], completion: Turns) -> "Answer":
@@ -79,15 +81,18 @@ class JudgedValidation(Trainer):
         """Validate: every rank answers its share of the prompts, and all get the metrics over all prompts."""
         rows: list[dict[str, Any]] = list(self.eval_dataset)  # pyright: ignore[reportArgumentType]
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
-        mine = rows[: len(rows) - len(rows) % ranks][rank::ranks]  # all ranks generate equally often
+        mine = range(rank, len(rows) - len(rows) % ranks, ranks)  # all ranks generate equally often
         batch_size = max(1, self.at_once() // ranks)
         self.model.eval()
-        judged: list[Answer] = []
+        judged: list[tuple[int, Answer]] = []
         for start in range(0, len(mine), batch_size):
-            judged += self.answered(mine[start : start + batch_size])
-        everything = gather_object(judged)
+            places = mine[start : start + batch_size]
+            judged += zip(places, self.answered([rows[place] for place in places]), strict=True)
+        everything = [answer for _, answer in sorted(gather_object(judged), key=lambda pair: pair[0])]
         metrics = {f"{EVAL}{name}": value for name, value in figures(everything).items()}
         self.log(metrics)  # adds TRL's own metrics of the answers, such as their lengths
+        rewards, losses = [each.reward for each in everything], [each.graded.loss for each in everything]
+        self.state.log_history.append(Answers(self.state.global_step, rewards, losses).to_entry())
         if self._samples and rank == 0:
             self._samples.write(self.state.global_step, "validation", [answer.to_row() for answer in everything])
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -26,6 +26,8 @@ def grpo_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         "log_completions": False,
         "use_vllm": grpo.vllm is not None,
     }
+    if grpo.reward == "reward_model":
+        arguments |= {"reward_weights": [1.0, 0.0]}  # the truth is measured beside it, and rewards nothing
     if grpo.vllm:
         arguments |= _in_vllm(grpo.vllm) | {
             # vLLM's kernels round otherwise than the trainer's, so each token's probability differs a little. TRL would
@@ -75,6 +77,22 @@ def pretrain_arguments(profile: Profile, output: Path) -> dict[str, Any]:
         "lr_scheduler_type": "constant",  # the program sets the phases' own: `cortex.trainers.text_passes.Rates`
         "optim": pretrain.optimizer,
     }
+
+
+def reward_model_arguments(profile: Profile, output: Path) -> dict[str, Any]:
+    """Keyword arguments of `trl.RewardConfig`; the profile has a `reward_model` section."""
+    section = profile.reward_model
+    assert section is not None
+    return _common(profile, section, output) | {"max_length": profile.sft.sequence_length} | section.trl
+
+
+ARGUMENTS = {
+    "dpo": dpo_arguments,
+    "distill": distill_arguments,
+    "reward_model": reward_model_arguments,
+    "grpo": grpo_arguments,
+}
+"""The arguments of each stage that TRL trains."""
 
 
 def lora_arguments(adapter: Adapter) -> dict[str, Any]:

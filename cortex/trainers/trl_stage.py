@@ -15,9 +15,7 @@ from cortex.profiles.profile import Profile
 from cortex.profiles.trl_passthrough import TrlStage
 from cortex.runs.context import RunContext
 from cortex.runs.stage_list import model_before
-from cortex.trainers.trl_config import distill_arguments, dpo_arguments, grpo_arguments, lora_arguments
-
-_ARGUMENTS = {"dpo": dpo_arguments, "distill": distill_arguments, "grpo": grpo_arguments}
+from cortex.trainers.trl_config import ARGUMENTS, lora_arguments
 
 
 def train_with_trl(
@@ -51,7 +49,7 @@ def train_with_trl(
         "adapter": lora_arguments(profile.model.adapter) if profile.model.adapter else None,
         "dataset": str(dataset),
         "validation": str(validation) if validation else None,
-        "arguments": _ARGUMENTS[stage](profile, checkpoints.saving),
+        "arguments": ARGUMENTS[stage](profile, checkpoints.saving),
         "resume": str(resume) if resume else None,
         "output": str(trained),
         **(further or {}),

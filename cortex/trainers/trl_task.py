@@ -47,8 +47,8 @@ def trainer_inputs(task: TrlTask) -> dict[str, Any]:
         train_in_float32(model)
     return {
         "model": model,
-        "train_dataset": _read(task.dataset),
-        "eval_dataset": _read(task.validation) if task.validation else None,
+        "train_dataset": read_dataset(task.dataset),
+        "eval_dataset": read_dataset(task.validation) if task.validation else None,
         "processing_class": load_tokenizer(task.model),
         "peft_config": LoraConfig(**task.adapter) if task.adapter and new_adapter else None,
     }
@@ -69,5 +69,6 @@ def train(trainer: Any, task: TrlTask) -> None:
         trainer.processing_class.save_pretrained(task.output)
 
 
-def _read(path: str) -> Any:
+def read_dataset(path: str) -> Any:
+    """The rows of a JSONL file, as trainers read them."""
     return load_dataset("json", data_files=path, split="train")

@@ -322,6 +322,10 @@ def test_a_revision_is_a_commit_of_a_model_of_the_hub() -> None:
     ("change", "fault"),
     [
         ({"dpo": {"learning_rate": 1e-6, "max_steps": 1, "save_steps": 1}}, "dpo samples its pairs on one machine"),
+        (
+            {"reward_model": {"learning_rate": 1e-6, "max_steps": 1, "save_steps": 1}},
+            "reward_model samples its pairs on one machine",
+        ),
         ({"hardware.sharding": "fsdp"}, r"hardware.sharding: Input should be 'fsdp2' or 'zero3'"),
         ({"hardware.nodes": 0}, "hardware.nodes"),
     ],
@@ -351,3 +355,39 @@ def test_a_debate_is_written_only_where_there_is_one_and_needs_a_domain_that_off
     assert changed(evaluate__base_at_once=True).digest != plain.digest
     with pytest.raises(ConfigError, match=r"evaluate\.base_at_once: domain gym has no form"):
         load_profile("gym-8b", {"evaluate.base_at_once": True})
+
+
+LEARNED: dict[str, Any] = {
+    "reward_model": {"learning_rate": 1e-5, "max_steps": 4, "save_steps": 2},
+    "grpo.reward": "reward_model",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"reward_model": None}, "grpo.reward is reward_model, and there is no section of that name"),
+        ({"grpo.validate_steps": None}, "only validations compare it with the truth: set grpo.validate_steps"),
+        ({"reward_model.pairs": "labels"}, "reward_model.pairs labels pairs the teacher's samples, and there is one"),
+        ({"reward_model.trl": {"beta": 0.1}}, "unknown key 'beta'"),
+        ({"reward_model.trl": {"chat_template_path": "x"}}, "the base's own template decides"),
+        ({"grpo.reward": "model"}, "Input should be 'domain' or 'reward_model'"),
+        ({"grpo.collapse": {"misled": 0.7}}, "grpo.collapse.misled"),
+    ],
+)
+def test_a_reward_is_learned_only_where_there_is_what_it_takes(change: dict[str, Any], fault: str) -> None:
+    load_profile("rehearsal", LEARNED)
+    with pytest.raises(ConfigError) as caught:
+        load_profile("rehearsal", {**LEARNED, **change})
+    assert fault in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_keys_of_learned_rewards_change_a_profiles_hash_only_where_they_are_set() -> None:
+    plain = load_profile("rehearsal")
+    raw = json.loads(plain.to_json())
+    assert "reward_model" not in raw and "reward" not in raw["grpo"] and "misled" not in raw["grpo"]["collapse"]
+    assert (
+        load_profile("rehearsal", {"grpo.reward": "domain", "grpo.collapse": {"misled": 0.05}}).digest == plain.digest
+    )
+    learned = load_profile("rehearsal", LEARNED)
+    assert Profile.from_json(learned.to_json(), "here") == learned != plain

@@ -32,6 +32,7 @@ LIBRARIES = MODULES | {
         "trl.trainer.dpo_trainer",
         "trl.trainer.kto_trainer",
         "trl.trainer.distillation_trainer",
+        "trl.trainer.reward_trainer",
     ),
     "sft": (*MODULES["sft"], "cortex.stages.pretrain", "cortex.trainers.trl_task"),
 }
@@ -71,9 +72,10 @@ DISTILL_BEST = Case("distill", validated=True)
 SFT_PACKED = Case("sft", lora=True, packed=True)
 KTO = Case("dpo", lora=True, validated=True, loss="kto")
 PRETRAIN = Case("pretrain")
+REWARD = Case("reward_model", lora=True, validated=True)
 
 ALL = (
-    *(GRPO_BEST, GRPO, GRPO_REUSED, DISTILL_BEST, DPO, DPO_BEST, KTO),
+    *(GRPO_BEST, GRPO, GRPO_REUSED, DISTILL_BEST, DPO, DPO_BEST, KTO, REWARD),
     *(SFT, SFT_LORA, SFT_BEST, SFT_PACKED, PRETRAIN),
 )
 

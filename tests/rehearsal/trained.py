@@ -30,7 +30,7 @@ from cortex.tracking.keeper import tracking_folder
 from cortex.trainers.held_out import hold_out
 from cortex.trainers.trl_stage import train_with_trl
 
-StageName = Literal["pretrain", "sft", "dpo", "distill", "grpo"]
+StageName = Literal["pretrain", "sft", "dpo", "distill", "reward_model", "grpo"]
 _PROMPTS = "prompts.jsonl"
 _KNOWN = "known.jsonl"
 """The file with a label whose words count as spelled right."""
@@ -78,11 +78,23 @@ def stage(task: Task) -> str:
         if profile.dpo and profile.dpo.validate_steps:
             dataset, validation = hold_out(dataset, profile.dpo.validation_examples, context.folder("dpo"))
         train_with_trl(context, "dpo", dataset=dataset, output=output / "model", validation=validation)
+    elif task.stage == "reward_model":
+        dataset, validation = hold_out(labels / _PAIRS, 8, context.folder("reward_model"))
+        train_with_trl(
+            context,
+            "reward_model",
+            dataset=dataset,
+            output=output / "model",
+            validation=validation,
+            further={"held_out": str(output / "counted.json")},
+        )
     else:
         further: dict[str, Any] = {"domain": profile.domain.model_dump(mode="json"), "labels": str(labels / _KNOWN)}
         further |= {"samples": str(tracking_folder(context, task.stage) / "samples"), "sample_count": 2}
         if task.stage == "distill":
             further["teacher"] = str(teacher_folder(context))
+        else:
+            further["validations"] = str(output / "validations.json")
         dataset, validation = labels / _PROMPTS, None
         section = getattr(profile, task.stage)
         if section.validate_steps:
@@ -177,6 +189,7 @@ def write_profile(
         "sft": sft,
         "dpo": trainer | {"loss": loss} if stage == "dpo" else None,
         "distill": trainer | distill if stage == "distill" else None,
+        "reward_model": trainer if stage == "reward_model" else None,
         "grpo": trainer | grpo | dict(further or {}) if stage == "grpo" else None,
         "hardware": {"device": "cpu", "threads": 1},
         "tracking": ["tensorboard"],

@@ -21,7 +21,7 @@ from cortex.fleet.capacity.training_phases import TrainingPhases
 from cortex.fleet.tasks.run_tasks import stages as stages_of
 from cortex.profiles.profile import Profile, with_overrides
 from cortex.runs.pipeline import SKY_YAML, read_documents
-from cortex.runs.stage_list import LOADING, models
+from cortex.runs.stage_list import LOADING, trainings
 from cortex.settings import Settings
 
 Document = Mapping[str, Any]
@@ -160,8 +160,8 @@ def plan_capacity(
         sheet=sheet,
         phases=tuple(phases),
         misfits=misfits,
-        step_seconds={stage: training.step_seconds(stage) for stage in models(profile)},
-        save_seconds=max(training.save_seconds(stage) for stage in models(profile)),
+        step_seconds={stage: training.step_seconds(stage) for stage in trainings(profile)},
+        save_seconds=max(training.save_seconds(stage) for stage in trainings(profile)),
         restart_seconds=BOOT + IMAGE / NETWORK + max(phase.seconds for phase in phases if phase.name == "load"),
         notes=notes,
     )

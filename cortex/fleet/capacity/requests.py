@@ -11,19 +11,11 @@ from cortex.fleet.capacity.sheets import GpuSheet
 from cortex.profiles.distill_section import Distill
 from cortex.profiles.profile import Profile
 from cortex.profiles.trainer_sections import Grpo
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import scorer, trainings
 from cortex.trainers.axolotl_config import axolotl_config
-from cortex.trainers.trl_config import (
-    distill_arguments,
-    dpo_arguments,
-    grpo_arguments,
-    lora_arguments,
-    pretrain_arguments,
-)
+from cortex.trainers.trl_config import ARGUMENTS, lora_arguments, pretrain_arguments
 
 _NOWHERE = Path("/")
-_ARGUMENTS = {"dpo": dpo_arguments, "distill": distill_arguments, "grpo": grpo_arguments}
-
 _MOMENTS = {"adamw_8bit": 2.1, "adafactor": 0.1}
 """Bytes of state for each parameter of the optimizers that keep less than AdamW's two moments in float32: of 8 bits,
 with a scale for each 256 (https://arxiv.org/abs/2110.02861); or sums of a matrix's rows and columns alone."""
@@ -87,7 +79,7 @@ def rollout(profile: Profile, stage: str) -> Rollout:
     """The sampling of a profile's GRPO or distillation."""
     section: Distill | Grpo | None = getattr(profile, stage)
     assert section is not None
-    arguments = _ARGUMENTS[stage](profile, _NOWHERE)
+    arguments = ARGUMENTS[stage](profile, _NOWHERE)
     vllm = None
     if arguments["use_vllm"]:
         length = arguments["vllm_max_model_length"]
@@ -107,7 +99,7 @@ def rollout(profile: Profile, stage: str) -> Rollout:
 def steps(profile: Profile) -> dict[str, Step]:
     """The step of each training stage of a profile; of pretraining also that of each phase, by `phase_key`."""
     found: dict[str, Step] = {}
-    for stage in models(profile):
+    for stage in trainings(profile):
         if stage == "pretrain":
             found |= _pretrain(profile)
         else:
@@ -124,7 +116,7 @@ def request(step: Step, config: Mapping[str, Any], layers: int, sheet: GpuSheet)
     """The request that `cortex.tracing.step_trace` reads, for a model cut to `layers` layers."""
     return {
         "config": dict(config),
-        "kind": "sft" if step.stage == "pretrain" else step.stage,  # both by transformers' own loss
+        "kind": _traced_as(step.stage),
         "layers": layers,
         "rows": step.rows,
         "tokens": step.tokens,
@@ -193,12 +185,12 @@ def _sft(profile: Profile) -> Step:
 
 
 def _trl(profile: Profile, stage: str) -> Step:
-    arguments = _ARGUMENTS[stage](profile, _NOWHERE)
+    arguments = ARGUMENTS[stage](profile, _NOWHERE)
     rows = int(arguments["per_device_train_batch_size"])
-    if stage == "dpo":
+    if stage in ("dpo", "reward_model"):
         tokens, usual = int(arguments["max_length"]), min(int(arguments["max_length"]), rollout_tokens(profile)[1])
         scored = max(1, tokens - PROMPT)
-        if profile.dpo and not profile.dpo.unpaired:
+        if not (stage == "dpo" and profile.dpo and profile.dpo.unpaired):
             rows *= 2  # chosen and rejected answers go through in one pass
     else:
         tokens, usual = rollout_tokens(profile, stage)
@@ -221,11 +213,21 @@ def _trl(profile: Profile, stage: str) -> Step:
     )
 
 
+def _traced_as(stage: str) -> str:
+    """The kind of step that stands for a stage's in a trace, by its loss.
+
+    Pretraining's loss is transformers' own, as SFT's is. A reward model's step is DPO's but for its head, which is
+    smaller than TRL's fused one.
+    """
+    return {"pretrain": "sft", "reward_model": "dpo"}.get(stage, stage)
+
+
 def _beside(profile: Profile, stage: str) -> int:
     """Forward passes beside each pass with gradients."""
     if stage == "dpo":
         # The reference model's. KTO's divergence needs one more pass of both models, over answers to other questions.
         return 3 if profile.dpo and profile.dpo.loss == "kto" else 1
     grpo = profile.grpo if stage == "grpo" else None
-    # Those of the policy that sampled the answers, and of the reference model.
-    return bool(grpo and (grpo.vllm or grpo.iterations > 1)) + bool(grpo and grpo.beta)
+    # Those of the policy that sampled the answers, of the reference model, and of the reward model.
+    passes = bool(grpo and (grpo.vllm or grpo.iterations > 1)) + bool(grpo and grpo.beta)
+    return passes + (len(scorer(profile)) if grpo else 0)

@@ -11,6 +11,7 @@ from cortex.fleet.capacity.requests import Rollout, VllmShare, rollout
 from cortex.fleet.capacity.rollouts import GRAPHS, TOKEN_SECONDS, Engine
 from cortex.fleet.capacity.sheets import GIB
 from cortex.fleet.capacity.training_machines import TrainingMachines
+from cortex.profiles.trainer_sections import Pairing
 
 SAMPLING = ("distill", "grpo")
 """The stages that train on answers of the model in training."""
@@ -27,8 +28,9 @@ class SamplingPhases:
 
     def phases(self, stage: str) -> Iterator[Phase]:
         """The sampling phases of one training stage."""
-        if stage == "dpo":
-            yield self._pairs()
+        section = getattr(self.machines.profile, stage)
+        if isinstance(section, Pairing):
+            yield self._pairs(section)
         elif stage in SAMPLING:
             sampled = rollout(self.machines.profile, stage)
             if sampled.vllm:
@@ -131,18 +133,19 @@ class SamplingPhases:
             knobs=(self._more_tensor(stage, vllm), *machines.more_gpus()),
         )
 
-    def _pairs(self) -> Phase:
-        """Sampling of DPO's pairs: the SFT model answers in vLLM, on all GPUs, before the trainer starts."""
+    def _pairs(self, section: Pairing) -> Phase:
+        """Sampling of pairs: the SFT model answers in vLLM, on all GPUs, before the trainer starts."""
         machines, profile = self.machines, self.machines.profile
-        dpo, gpus = profile.dpo, profile.hardware.gpus
-        assert dpo
+        gpus = profile.hardware.gpus
         tensor = next((n for n in (1, 2, 4, 8) if n <= gpus and machines.whole / n < 0.7 * machines.sheet.bytes), gpus)
         engine = Engine(machines.architecture, machines.sheet, tensor, machines.whole)
         longest = profile.answer_tokens
-        usual, answers = usual_answer(longest), dpo.prompts * dpo.samples * tensor / machines.gpus
+        usual, answers = usual_answer(longest), section.prompts * section.samples * tensor / machines.gpus
         at_once = min(256.0, engine.room(0.9, PROMPT + usual))
         seconds = engine.seconds(answers, PROMPT, longest, usual, at_once)
-        return machines.phase("dpo", "sample", seconds + ENGINE_START, 0.9 * machines.sheet.bytes - machines.beside)
+        return machines.phase(
+            section.stage, "sample", seconds + ENGINE_START, 0.9 * machines.sheet.bytes - machines.beside
+        )
 
     def _other_share(self, stage: str, vllm: VllmShare, needed: float, free: float) -> Knob:
         """vLLM's share of the GPU: values that leave the trainer enough and hold one sequence, the nearest first."""

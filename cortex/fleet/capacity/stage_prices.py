@@ -12,7 +12,7 @@ from cortex.fleet.tasks.run_tasks import stages as stages_of
 from cortex.profiles.profile import Profile
 from cortex.runs.pipeline import SKY_YAML
 from cortex.runs.price_list import Offer
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import trainings
 
 SECONDS = 12.0
 """Seconds after which a plan is shown without prices."""
@@ -46,7 +46,7 @@ def stage_prices(profile: Profile, documents: Sequence[Mapping[str, Any]]) -> St
 
 def planned_stages(profile: Profile) -> tuple[str, ...]:
     """The stages whose phases are planned, in order."""
-    return (*models(profile), "export", "evaluate")
+    return (*trainings(profile), "export", "evaluate")
 
 
 class PriceReader:

@@ -12,6 +12,7 @@ from cortex.fleet.capacity.sheets import GIB, GpuSheet
 from cortex.fleet.capacity.step_cost import StepCost
 from cortex.fleet.capacity.teacher_cost import TeacherCost
 from cortex.profiles.profile import Profile
+from cortex.runs.stage_list import scorer
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class TrainingMachines:
 
     def phase(self, stage: str, name: str, seconds: float, gpu: float, *, gathered: float = 0.0, **more: Any) -> Phase:
         """A phase in which the trainer's tensors use `gpu` bytes, and each GPU gathers `gathered` bytes from others."""
+        if stage == "grpo" and scorer(self.profile):
+            gpu += self.whole  # each GPU holds all of the reward model, in bf16
         several = self.profile.hardware.nodes > 1
         crossed = gathered * (self.gpus - 1) / self.gpus if several else 0.0
         if gathered:

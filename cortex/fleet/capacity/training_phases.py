@@ -14,7 +14,7 @@ from cortex.fleet.capacity.sizes import checkpoint_bytes
 from cortex.fleet.capacity.training_machines import TrainingMachines
 from cortex.profiles.distill_section import Distill
 from cortex.profiles.trainer_sections import Grpo, Optimization
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import models, trainings
 from cortex.trainers.held_out import SHARE
 
 
@@ -25,7 +25,7 @@ class TrainingPhases:
     machines: TrainingMachines
 
     def phases(self) -> Iterator[Phase]:
-        for stage in models(self.machines.profile):
+        for stage in trainings(self.machines.profile):
             yield self._load(stage)
             yield from self._sampling.phases(stage)
             yield from self._steps(stage)
@@ -133,6 +133,8 @@ class TrainingPhases:
             each = self._sampling.seconds(rollout(profile, stage), answers)
             return Phase(stage, "validate", times * each, gpus=machines.gpus, times=times)
         given = profile.teacher.examples
+        if stage == "reward_model" and profile.reward_model:
+            given = profile.reward_model.prompts
         if stage == "dpo" and profile.dpo:
             given = profile.dpo.prompts * (profile.dpo.samples if profile.dpo.unpaired else 1)
         held = max(1, min(section.validation_examples, given // SHARE))

@@ -9,7 +9,7 @@ from cortex.profiles.profile import Profile
 from cortex.profiles.profile_sections import Estimates
 from cortex.runs.ledger import Event, LedgerReader
 from cortex.runs.pace import step_seconds
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import trainings
 from cortex.settings import Settings
 
 RESTART, SAVE = 600.0, 30.0
@@ -47,7 +47,7 @@ def estimate_profile(profile: Profile) -> WorkEstimate:
         UsageError: neither has the duration of a step of one of its stages.
     """
     times, others, basis = _times(profile)
-    steps = {stage: getattr(times, stage) for stage in models(profile)}
+    steps = {stage: getattr(times, stage) for stage in trainings(profile)}
     missing = [stage for stage, seconds in steps.items() if seconds is None]
     if missing:
         raise UsageError(
@@ -60,7 +60,7 @@ def estimate_profile(profile: Profile) -> WorkEstimate:
 def estimate_from_hours(profile: Profile, hours: float) -> WorkEstimate:
     """The estimate with `hours` of work; everything else is from the profile or its plan."""
     times, _, _ = _times(profile)
-    steps = {stage: seconds for stage in models(profile) if (seconds := getattr(times, stage)) is not None}
+    steps = {stage: seconds for stage in trainings(profile) if (seconds := getattr(times, stage)) is not None}
     spared = _from_steps(profile, times, steps, 0.0, {}, "")
     return WorkEstimate(hours * 3600, spared.restart, spared.save, "given", spared.intervals, spared.interval)
 
@@ -77,7 +77,7 @@ def estimate_from_run(profile: Profile, store: Store, run: str) -> WorkEstimate:
     if not events:
         raise DataError(f"{store.url}: run {run!r} has no ledger: name a run that has trained, or give --work HOURS")
     steps, others = step_seconds(events), _other_seconds(events)
-    trained = models(profile)
+    trained = trainings(profile)
     missing = [stage for stage in trained if stage not in steps]
     if missing:
         raise DataError(
@@ -94,7 +94,7 @@ def _times(profile: Profile) -> tuple[Estimates, dict[str, float], str]:
     """The profile's estimates, completed by its plan; seconds of other work by stage; and the source, in words."""
     own = profile.estimates
     evenly = {stage: (own.other_hours or 0.0) * 3600 / len(OTHERS) for stage in OTHERS}
-    wanted = (*models(profile), "other_hours", "restart_minutes", "save_seconds")
+    wanted = (*trainings(profile), "other_hours", "restart_minutes", "save_seconds")
     missing = [name for name in wanted if getattr(own, name) is None]
     if not missing:
         return own, evenly, "estimated in the profile"

@@ -12,7 +12,7 @@ from cortex.evaluation.record import Evaluation, label
 from cortex.fleet.publish.paper_record import PaperRecord
 from cortex.runs.budget import Charge
 from cortex.runs.run_state import StageReport
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import trainings
 from cortex.runs.training_facts import training_stage
 from cortex.text import code, harmless, markdown
 
@@ -85,7 +85,7 @@ def _data(evaluation: Evaluation) -> Iterable[str]:
 def _training(record: PaperRecord) -> str:
     reports = {report.name: report for report in record.stages}
     rows: list[tuple[str, ...]] = []
-    for name in models(record.profile):
+    for name in trainings(record.profile):
         stage, report = training_stage(record.profile, name), reports[name]
         facts = "; ".join((stage.method, *(f"{key} {value}" for key, value in stage.facts.items())))
         rows.append((code(name), markdown(facts), *_progress(report)))

@@ -58,6 +58,7 @@ def summary(status: RunStatus) -> str:
         lines.append(f"given up: {status.given_up}")
     elif status.stage and status.stage.reason and status.state in ("failed", "over budget", "recovering"):
         lines.append(f"{status.stage.name}: {status.stage.reason}")
+    lines += [f"{report.name}: {report.misled}" for report in status.stages if report.misled]
     if status.deadline and status.state != "done":
         lines.append(deadline_line(status.deadline, status))
     if line := skypilot_line(status):

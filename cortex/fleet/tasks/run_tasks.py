@@ -29,7 +29,7 @@ from cortex.settings import CHECKOUT, Settings
 
 JOBS = CHECKOUT / "jobs"
 
-_STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z]+)+)")
+_STAGES = re.compile(r"\bcortex run(?P<stages>(?: +[a-z_]+)+)")
 _ECR = re.compile(r".+\.dkr\.ecr\.[^/]+")
 
 AZURE_ACCOUNT = "AZURE_STORAGE_ACCOUNT_NAME"

@@ -16,7 +16,7 @@ from cortex.fleet.capacity.rates import NODE_LINK
 from cortex.fleet.capacity.sheets import GIB, SHEETS, gpu_sheet
 from cortex.fleet.capacity.training_phases import validations
 from cortex.profiles.profile_file import PROFILES, load_profile
-from cortex.runs.stage_list import models
+from cortex.runs.stage_list import trainings
 from cortex.settings import CHECKOUT, Settings
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
@@ -34,7 +34,7 @@ def phase(plan: CapacityPlan, stage: str, name: str) -> Phase:
 def test_every_shipped_profile_fits(name: str) -> None:
     plan = planned(name)
     plan.require_fit()
-    assert {found.stage for found in plan.phases} == {*models(load_profile(name)), "export", "evaluate"}
+    assert {found.stage for found in plan.phases} == {*trainings(load_profile(name)), "export", "evaluate"}
     assert all(found.seconds > 0 for found in plan.phases)
     assert all(0 < found.gpu < found.capacity for found in plan.phases if found.capacity)
 
@@ -203,3 +203,29 @@ def test_an_unknown_gpu_and_a_cpu_are_refused() -> None:
         planned("cortex-8b", {"hardware.accelerator": "H1000"})
     with pytest.raises(ConfigError, match="trains on a CPU"):
         planned("rehearsal")
+
+
+REWARD = {"learning_rate": 1e-5, "max_steps": 60, "save_steps": 30, "micro_batch_size": 2}
+
+
+def test_a_reward_model_is_trained_like_dpo_and_is_held_beside_what_it_scores() -> None:
+    learned = {"dpo": REWARD, "reward_model": REWARD, "grpo.reward": "reward_model", "grpo.validate_steps": 50}
+    plan, plain = planned("cortex-8b", learned), planned("cortex-8b", {"dpo": REWARD})
+    assert phase(plan, "reward_model", "sample").seconds == phase(plan, "dpo", "sample").seconds
+    trained, preferred = phase(plan, "reward_model", "step"), phase(plan, "dpo", "step")
+    assert trained.gpu == pytest.approx(preferred.gpu, rel=0.1)
+    assert trained.seconds < preferred.seconds, "no reference model answers"
+    whole = 2 * plan.architecture.parameters
+    for name in ("step", "rollout", "sync"):
+        scored, graded = phase(plan, "grpo", name), phase(plain, "grpo", name)
+        assert scored.gpu - graded.gpu == pytest.approx(whole), name
+    assert phase(plan, "grpo", "step").seconds > phase(plain, "grpo", "step").seconds
+    assert plan.step_seconds.keys() == {"sft", "dpo", "reward_model", "grpo"}
+
+
+def test_kto_takes_three_passes_more_over_each_answer_and_dpo_one_over_each_pair() -> None:
+    paired, unpaired = (
+        phase(planned("cortex-8b", {"dpo": {**REWARD, "loss": loss}}), "dpo", "step") for loss in ("sigmoid", "kto")
+    )
+    assert unpaired.gpu < paired.gpu
+    assert 0.5 < unpaired.seconds / paired.seconds < 1.0
