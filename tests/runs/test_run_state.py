@@ -114,3 +114,14 @@ def test_an_attempt_that_lost_the_run_does_not_speak_for_the_stage(store: Store)
 def test_artifacts_have_their_places(stage: str, expected: str, store: Store) -> None:
     assert artifact_prefix("a", stage) == expected
     assert release_path(store, "a") == f"{store.url}/runs/a/release"
+
+
+def test_a_reward_that_misled_is_told_until_the_stage_begins_anew(store: Store) -> None:
+    ledger = Ledger(store, "a", 1)
+    ledger.append("stage_started", stage="data")
+    figures = {"reward_before": 0.2, "reward_after": 2.5, "truth_before": 0.34, "truth_after": 0.23}
+    ledger.append("misled", stage="data", since=0, step=32, **figures)
+    words = "from step 0 to step 32 the reward rose from 0.200 to 2.500 while the truth fell from 0.340 to 0.230"
+    assert report(store).misled == report(store).to_json()["misled"] == words
+    Ledger(store, "a", 2).append("stage_started", stage="data")
+    assert report(store).misled is None and "misled" not in report(store).to_json()
