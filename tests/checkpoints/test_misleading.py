@@ -41,7 +41,7 @@ def test_a_reward_that_rises_while_the_truth_falls_is_named_with_its_figures() -
     assert found.reward_before < 0.7 and found.reward_after > 1.8
     assert found.truth_before > 0.4 and found.truth_after < 0.3
     reason = RULES.collapsed(history)
-    assert reason == f"{found.words} (collapse.misled 0.05)"
+    assert reason is not None and reason == f"{found.words} (collapse.misled 0.05)"
     assert "the reward rose from 0." in reason and "while the truth fell from 0." in reason
 
 
