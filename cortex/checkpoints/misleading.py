@@ -47,7 +47,7 @@ def validated_answers(history: Sequence[Mapping[str, Any]]) -> list[Answers]:
 
 
 def misled(history: Sequence[Mapping[str, Any]], chance: float) -> Misled | None:
-    """Where the newest validation's reward is above, and its truth below, those of an earlier one, beyond chance.
+    """The earlier validation whose reward is below, and truth above, the newest one's, both beyond chance; or None.
 
     The test is paired over prompts: the difference of each prompt's two answers, whose mean is normal. Every earlier
     validation is compared with, which allows for the luck of the best of them. The k-th validation spends

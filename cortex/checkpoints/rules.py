@@ -106,7 +106,7 @@ class TrainingRules(BaseModel):
         return f"{since} validations without one better than that of step {best} ({name} {loss:.4f})"
 
     def misled(self, history: History) -> Misled | None:
-        """Where the reward rose between two validations while the truth fell, or None."""
+        """The two validations between which the reward rose while the truth fell, or None."""
         if self.collapse is None or self.collapse.misled is None:
             return None
         return misled(history, self.collapse.misled)

@@ -56,7 +56,7 @@ class StageReport:
     reason: str | None = None
     """The reason why the last attempt failed."""
     misled: str | None = None
-    """How its reward misled it, in words; None where it did not."""
+    """The rise of its reward while the truth fell, in words; None where there was none."""
     pace: float | None = None
     """Seconds per step, from the newest attempt's last steps."""
 
