@@ -22,7 +22,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from cortex.errors import CortexError, DataError
 from cortex.models.loading import load_model, load_tokenizer
-from cortex.runs.trainer_events import Failed, emit, measured
+from cortex.runs.trainer_events import Failed, emit
 from cortex.trainers.callbacks import kit_callbacks
 from cortex.trainers.layers import name_layers_to_shard
 from cortex.trainers.precision import train_in_float32
@@ -132,16 +132,13 @@ class StreamCallback(TrainerCallback):
         **_: Any,
     ) -> None:
         step, now = state.global_step, time.monotonic()
-        if not state.is_world_process_zero or "loss" not in (logs or {}) or step <= self._from:
+        if logs is None or "loss" not in logs or step <= self._from:
             return
-        values = {
-            "tokens": float(step * self._tokens),
-            "tokens_per_second": (step - self._from) * self._tokens / (now - self._since),
-            "phase": 1.0 + sum(step > end for end in self._ends),
-        }
+        # The kit's callback, which comes next, reports them with the rest. The trainer's own history has been written.
+        logs["tokens"] = float(step * self._tokens)
+        logs["tokens_per_second"] = (step - self._from) * self._tokens / (now - self._since)
+        logs["phase"] = 1.0 + sum(step > end for end in self._ends)
         self._since, self._from = now, step
-        for event in measured(step, state.max_steps, values):
-            emit(event)
 
 
 def main() -> None:
