@@ -36,7 +36,7 @@ def finish_dialogues(
     held = [_begin(context.profile.domain, examples, answers) for answers in opened]
     while True:
         for request, dialogues in zip(requests, held, strict=True):
-            _cut_the_longest(request.model, dialogues)
+            cut_the_longest(request.model, dialogues)
         going = [[dialogue for dialogue in dialogues if dialogue.open] for dialogues in held]
         asked = [
             Request(request.model, [dialogue.prompt for dialogue in dialogues], request.asked)
@@ -56,7 +56,7 @@ def _begin(domain: Domain, examples: Sequence[Example], answers: Answers) -> lis
     return dialogues
 
 
-def _cut_the_longest(model: SampledModel, dialogues: Sequence[Dialogue]) -> None:
+def cut_the_longest(model: SampledModel, dialogues: Sequence[Dialogue]) -> None:
     """End the open dialogues that leave no room for an answer: an engine would refuse their prompts."""
     going = [dialogue for dialogue in dialogues if dialogue.open]
     most = _context_of(model) if going else None

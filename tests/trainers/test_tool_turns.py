@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 def test_a_dialogue_that_trains_is_token_for_token_the_one_that_is_judged(tmp_path: Path) -> None:
     done = in_image("grpo", [str(HERE / "tool_turns.py"), str(tmp_path)])
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop("cut") == [[True, 2], [False, 1]], "a dialogue without room for a reply ends with the model's turn"
     assert set(found) == {"compact", "full"}
     for style in found.values():
         assert style["same tokens"] == style["same turns"] == style["dialogues"] >= 50

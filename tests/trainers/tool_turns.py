@@ -17,7 +17,9 @@ from cortex.domains.example_columns import read_rows
 from cortex.domains.question import Conversation, Message, Question
 from cortex.domains.tools.domain import Tools
 from cortex.models.conversation import chat
+from cortex.models.dialogues import cut_the_longest
 from cortex.models.loading import load_model, load_tokenizer
+from cortex.models.sampling import SampledModel
 from cortex.models.scratch import build
 from cortex.profiles.profile_sections import ScratchModel
 from cortex.settings import Settings
@@ -106,10 +108,20 @@ def compare(domain: Tools) -> dict[str, Any]:
     }
 
 
+def cut() -> list[tuple[bool, int]]:
+    """Dialogues with little and with much in them, after those that leave no room have ended."""
+    [example, *_] = read_rows(DOMAINS[0].build(0, Settings()).examples)
+    dialogues = [Dialogue(example.messages, DOMAINS[0].episode(example)) for _ in range(2)]
+    for dialogue, text in zip(dialogues, ("", "long " * 4096), strict=True):
+        dialogue.reply(f"{text}<call> calculator 1 </call>")
+    cut_the_longest(SampledModel("sft", str(FOLDER), None, ("sft",)), dialogues)
+    return [(dialogue.open, len(dialogue.turns)) for dialogue in dialogues]
+
+
 def main() -> None:
     shape = ScratchModel(vocabulary=400, hidden_size=32, intermediate_size=64, layers=1, heads=2, context=4096)
     build(shape, [text for domain in DOMAINS for text in domain.build(0, Settings()).examples["truth"]], 0, FOLDER)
-    print(json.dumps({domain.style: compare(domain) for domain in DOMAINS}))
+    print(json.dumps({**{domain.style: compare(domain) for domain in DOMAINS}, "cut": cut()}))
 
 
 if __name__ == "__main__":
