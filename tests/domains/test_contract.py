@@ -15,7 +15,11 @@ from cortex.evaluation.graded import Graded
 from cortex.settings import Settings
 from tests.domains.toy_domain import toy_class
 
-SMALL: dict[str, dict[str, Any]] = {"markets": {"source": {"kind": "simulator", "chains": 4, "days": 500}}}
+SMALL: dict[str, dict[str, Any]] = {
+    "chess": {"generated": 20, "examples": 60, "validation_examples": 8, "test_examples": 12},
+    "games": {"game": {"name": "nim", "heaps": 2, "largest": 8}, "examples": 300, "test_examples": 40},
+    "markets": {"source": {"kind": "simulator", "chains": 4, "days": 500}},
+}
 """Keys that make a domain's examples few."""
 
 

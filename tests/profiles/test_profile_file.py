@@ -153,7 +153,7 @@ def test_a_profile_that_extends_itself_is_refused_with_the_way(folder: Path) -> 
     ("extends", "message"),
     [
         ("rehearsel", "extends 'rehearsel', which is not there: did you mean 'rehearsal'?"),
-        ("./none.yaml", "extends './none.yaml', which is not there: known are cortex-70b"),
+        ("./none.yaml", "extends './none.yaml', which is not there: known are chess-8b"),
         (["rehearsal"], "extends names one profile, in jobs/profiles/ or by its path (given: ['rehearsal'])"),
         (7, "(given: 7)"),
         ("$NO_SUCH_VARIABLE/a.yaml", "names the variable $NO_SUCH_VARIABLE, which is not set"),

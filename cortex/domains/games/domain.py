@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from cortex.domains.domain import Built, Domain, Exemplars
 from cortex.domains.episode import Dialogue, Episode, hold
 from cortex.domains.games.game import Player
 from cortex.domains.games.nim import Nim
+from cortex.domains.games.twenty_questions import Questions
 from cortex.domains.label_finding import Finding
 from cortex.domains.match import Match
 from cortex.domains.question import Conversation, Example, Question, Split
@@ -29,14 +30,14 @@ class Games(Domain):
 
     kind: Literal["games"] = "games"
     """Names this domain."""
-    game: Nim = Nim()
+    game: Annotated[Nim | Questions, Field(discriminator="name")] = Nim()
     """The game, by its `name`, with its rules."""
     examples: int = Field(default=4000, ge=10, le=500_000)
     """Turns of scripted games to learn from; self-play goes on from them."""
     validation_examples: int = Field(default=100, ge=8, le=100_000)
     """Games of a validation."""
     test_examples: int = Field(default=400, ge=10, le=100_000)
-    """Games of the test."""
+    """Games of the test; of twenty questions at most one for each thing that is held out."""
     legal_weight: float = Field(default=0.1, ge=0, le=1)
     """Reward for keeping to the rules and the form asked for, beside 1 for the result of a game."""
     faults: float = Field(default=0.6, ge=0, le=1)

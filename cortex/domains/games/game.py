@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from cortex.domains.domain import Exemplars
 from cortex.domains.episode import Episode
-from cortex.domains.games.nim_words import Style
 from cortex.domains.match import Match
 from cortex.domains.question import Conversation, Example, Question, Split
+from cortex.domains.turn_form import Style
 from cortex.evaluation.graded import Graded
 from cortex.section import Section
 

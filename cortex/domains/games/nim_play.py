@@ -14,9 +14,10 @@ from cortex.domains.games.nim_rules import (
     perfect_move,
     winning_moves,
 )
-from cortex.domains.games.nim_words import Style, read_move, read_position, write_position, write_question
+from cortex.domains.games.nim_words import read_move, read_position, write_position, write_question
 from cortex.domains.match import Match
 from cortex.domains.question import Conversation, Message
+from cortex.domains.turn_form import Style
 from cortex.evaluation.graded import Graded
 
 OPPONENTS: dict[str, Callable[[Position, int | None, random.Random], Move]] = {

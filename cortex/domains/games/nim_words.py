@@ -1,24 +1,16 @@
 """Nim in words: positions and moves as texts, in few tokens for a small model (`compact`) or explained (`full`)."""
 
 import re
-from typing import Literal
 
-from cortex.domains.disguise import disguise
 from cortex.domains.games.nim_rules import HEAPS, Move, Position
-
-Style = Literal["full", "compact"]
+from cortex.domains.turn_form import INSTRUCTIONS, Style, read_turn, write_turn
 
 _RULES = (
     "Two players take sticks from heaps in turns. A turn takes sticks of one heap alone, {limit}. Whoever takes the "
-    "last stick of all wins. You move next. Reason step by step inside <think> tags. Then give your move inside "
-    "<answer> tags: the heap's letter, and the number of sticks that you leave in it, such as `b 2`."
+    f"last stick of all wins. You move next. {INSTRUCTIONS}: the heap's letter, and the number of sticks that you "
+    "leave in it, such as `b 2`."
 )
-_MOVE = r"(?P<heap>[a-h]) (?P<left>0|[1-9]\d{0,2})"
-_REPLY: dict[Style, re.Pattern[str]] = {
-    # Some chat templates write the opening <think> into the prompt.
-    "full": re.compile(rf"(?:<think>)?(?:(?!</?think>|</?answer>).)*\S</think>\s*<answer>{_MOVE}</answer>", re.DOTALL),
-    "compact": re.compile(_MOVE),
-}
+_MOVE = re.compile(r"([a-h]) (0|[1-9]\d{0,2})")
 _HEAP = re.compile(r"\d+")
 
 
@@ -44,13 +36,10 @@ def read_position(told: str) -> Position:
 
 def write_move(move: Move, style: Style, thought: str = "step by step") -> str:
     """A reply with a move."""
-    text = f"{HEAPS[move[0]]} {move[1]}"
-    return text if style == "compact" else f"<think>{thought}</think>\n<answer>{text}</answer>"
+    return write_turn(f"{HEAPS[move[0]]} {move[1]}", style, thought)
 
 
 def read_move(reply: str, style: Style) -> Move | None:
     """The move in a reply, legal or not; None where it has another form."""
-    read = _REPLY[style].fullmatch(reply.strip())
-    if not read or disguise(reply):
-        return None
-    return HEAPS.index(read["heap"]), int(read["left"])
+    read = _MOVE.fullmatch(read_turn(reply, style) or "")
+    return (HEAPS.index(read[1]), int(read[2])) if read else None

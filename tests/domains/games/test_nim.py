@@ -19,7 +19,8 @@ from cortex.domains.registry import read_domain
 from cortex.errors import DataError
 from cortex.settings import Settings
 
-SMALL = Games(game=Nim(style="compact", heaps=2, largest=8), examples=200, validation_examples=8, test_examples=20)
+NIM = Nim(style="compact", heaps=2, largest=8)
+SMALL = Games(game=NIM, examples=200, validation_examples=8, test_examples=20)
 
 
 @cache
@@ -92,7 +93,7 @@ def test_a_game_is_lost_by_a_move_against_the_rules_and_its_earlier_moves_still_
 
 
 def test_each_seat_of_a_match_sees_a_conversation_of_its_own_and_one_of_them_wins() -> None:
-    match = NimMatch(SMALL.game.table, (Message("user", "2 3"),))
+    match = NimMatch(NIM.table, (Message("user", "2 3"),))
     seen: dict[int, list[str]] = {0: [], 1: []}
     for reply in ("b 2", "a 0", "b 0"):
         asked = match.to_move()
@@ -108,7 +109,7 @@ def test_each_seat_of_a_match_sees_a_conversation_of_its_own_and_one_of_them_win
 
 
 def test_a_seat_that_breaks_the_rules_loses_and_the_other_wins_even_without_a_move() -> None:
-    match = NimMatch(SMALL.game.table, (Message("user", "2 3"),))
+    match = NimMatch(NIM.table, (Message("user", "2 3"),))
     match.move("b 3")
     assert match.to_move() is None
     first, second = match.grades()
