@@ -150,6 +150,18 @@ class Profile(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_reply_to_distill(self) -> Self:
+        turning = [
+            name for name, domain in self.domain.parts().items() if domain.takes_turns() or domain.plays_matches()
+        ]
+        if self.distill and turning:
+            raise ValueError(
+                f"distill: domain {turning[0]} asks questions of several turns, and one reply is distilled: remove the "
+                "distill section"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_debate(self) -> Self:
         parts = self.domain.parts()
         if self.evaluate.debate and not any(domain.debate() for domain in parts.values()):

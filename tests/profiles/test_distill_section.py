@@ -75,6 +75,14 @@ def test_what_it_cannot_be_is_refused_in_one_line(further: dict[str, Any], refus
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["tools", "games"])
+def test_questions_of_several_turns_are_not_distilled(kind: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"distill: domain \w+ asks questions of several turns, and one reply is dist"
+    ):
+        load_profile("rehearsal", {"domain": {"kind": kind}, "distill": DISTILL})
+
+
 def test_a_profile_without_it_says_nothing_of_it_and_one_with_it_is_read_back() -> None:
     assert b"distill" not in load_profile("cortex-8b").to_json()
     profile = distilled()
