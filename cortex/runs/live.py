@@ -122,6 +122,8 @@ def _progress(report: StageReport) -> str:
 def _values(report: StageReport) -> str:
     values, validation = report.values or {}, report.validation or {}
     words = [f"{name} {values[name]:.4f}" for name in _SHOWN if name in values]
+    if "tokens" in values and "tokens_per_second" in values:  # of a pretraining
+        words.append(f"{values['tokens'] / 1e6:,.1f}M tokens, {values['tokens_per_second']:,.0f} a second")
     judged_by = next((name for name in _SHOWN_OF_VALIDATIONS if name in validation), None)
     if judged_by:
         words.append(f"validated {report.validated}: {judged_by} {validation[judged_by]:.4f}")

@@ -77,6 +77,17 @@ def test_on_a_terminal_a_table_shows_step_loss_and_reward(store: Store) -> None:
     assert "entropy" not in shown
 
 
+def test_a_pretraining_shows_its_tokens_and_their_rate(store: Store) -> None:
+    text = io.StringIO()
+    ledger = Ledger(store, "a", 1)
+    ledger.append("stage_started", stage="sft")
+    ledger.progress(step=30, total=60, loss=3.25, tokens=31457280.0, tokens_per_second=214321.6, phase=1.0)
+    ledger.flush()
+    with LiveStages(RunFollower(store, "a", STAGES), Console(file=text, width=120, force_terminal=True)) as live:
+        live.refresh()
+    assert "loss 3.2500  31.5M tokens, 214,322 a second" in text.getvalue()
+
+
 @pytest.mark.parametrize("skew", [-400 * DAY, -DAY, -60.0, 60.0, DAY, 400 * DAY])
 @pytest.mark.parametrize("whose", ["the machine's", "the laptop's"])
 def test_the_time_of_a_stage_is_by_the_buckets_clock(
