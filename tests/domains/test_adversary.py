@@ -50,7 +50,8 @@ def shipped() -> dict[str, Domain]:
     for path in sorted((CHECKOUT / "jobs" / "profiles").glob("*.yaml")):
         for part in load_profile(path.stem).domain.parts().values():
             alike = (part.kind, getattr(part, "style", None), repr(getattr(part, "tasks", None)), part.reward_parts())
-            found[alike] = path.stem, part.model_copy(update=FEW[str(part.kind)])
+            kind = str(part.kind)
+            found[alike] = path.stem, part.model_copy(update=FEW[kind]) if kind in FEW else part.small()
     return dict(found.values())
 
 

@@ -19,7 +19,7 @@ class Allocation(PlanProblem):
     """The hours that each person has."""
 
     sign: ClassVar[str] = "A"
-    price: ClassVar[str] = "cost"
+    price: ClassVar[str] = "units"
     rules: ClassVar[str] = (
         "Give tasks to people. `costs` lists for each task what it costs with each person, `hours` the hours that "
         "each task takes, and `limits` the hours that each person has. The plan is one number for each task, in "
