@@ -64,7 +64,7 @@ def read_offers(path: Path) -> Sequence[ProviderOffer]:
     try:
         return _Offers.model_validate(read_yaml(path)).offers
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} is not there: name a list of prices, such as jobs/providers.yaml") from error
+        raise ConfigError(f"{path} is not there: name a list of prices, such as jobs/prices/providers.yaml") from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error)}") from error
 

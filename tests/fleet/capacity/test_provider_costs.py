@@ -52,10 +52,10 @@ def test_each_phase_of_the_same_step_takes_about_the_same_memory_and_longer_sequ
 
 
 def test_the_planners_page_has_the_table_that_the_command_prints() -> None:
-    offers = read_offers(CHECKOUT / "jobs" / "providers.yaml")
+    offers = read_offers(CHECKOUT / "jobs" / "prices" / "providers.yaml")
     table = cost_table(provider_costs(load_profile("planner-1b"), offers, Settings()))
     page = (CHECKOUT / "docs" / "recipes" / "planner.md").read_text(encoding="utf-8")
-    assert table in page, "paste what `cortex plan planner-1b --providers jobs/providers.yaml` prints"
+    assert table in page, "paste what `cortex plan planner-1b --providers jobs/prices/providers.yaml` prints"
 
 
 @pytest.mark.parametrize(
