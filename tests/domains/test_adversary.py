@@ -83,10 +83,15 @@ def test_every_kind_of_cheat_is_tried_in_several_ways_on_every_domain() -> None:
 def test_cheats_in_form_are_read_as_answers() -> None:
     """A suite of replies that no domain can read would prove nothing."""
     for name, domain in SHIPPED.items():
-        example, replies = examples(name)[0], honest_replies(domain, examples(name))
-        made = cheats(example.text, replies[0], replies[1])
+        replies = honest_replies(domain, examples(name))
+        # In games an honest reply may be no move of the position that is asked.
+        asked = [pair for pair in zip(examples(name), replies, strict=True) if domain.grade(*pair).valid]
+        assert asked, name
+        example, reply = asked[0]
+        made = cheats(example.text, reply, next((other for other in replies if other != reply), reply))
         read = {kind for kind, ways in made.items() if any(domain.grade(example, text).valid for text in ways)}
-        assert len(read) >= 7, (name, read)
+        # In games a move alone is a reply: most cheats put something beside it.
+        assert len(read) >= (4 if domain.kind in ("chess", "games") else 7), (name, read)
 
 
 def test_several_domains_are_cheated_one_by_one() -> None:
