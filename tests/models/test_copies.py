@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cortex.domains.episode import one_reply
 from cortex.domains.markets.domain import Markets
 from cortex.domains.markets.protocol import Answer, render_answer
 from cortex.domains.question import Example, Message
@@ -35,13 +36,13 @@ def stating(p_up: float) -> str:
 
 def test_an_outcome_of_exactly_0_is_half_a_rise() -> None:
     """The scores and the base rate count it so: "surely up" and "surely not" were equally wrong."""
-    assert mean_loss(DOMAIN, examples(0.0), [stating(1.0)]) == 0.25
-    assert mean_loss(DOMAIN, examples(0.0), [stating(0.0)]) == 0.25
-    assert mean_loss(DOMAIN, examples(0.0), [stating(0.5)]) == 0
+    assert mean_loss(DOMAIN, examples(0.0), [one_reply(stating(1.0))]) == 0.25
+    assert mean_loss(DOMAIN, examples(0.0), [one_reply(stating(0.0))]) == 0.25
+    assert mean_loss(DOMAIN, examples(0.0), [one_reply(stating(0.5))]) == 0
 
 
 def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
-    assert mean_loss(DOMAIN, examples(-0.01, 0.01), ["no answer", stating(1.0)]) == 0.25 / 2
+    assert mean_loss(DOMAIN, examples(-0.01, 0.01), [one_reply("no answer"), one_reply(stating(1.0))]) == 0.25 / 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_an_answer_that_cannot_be_read_counts_as_one_half() -> None:
 )
 def test_a_copy_is_accepted_up_to_its_bounds(kl: float, p_up: float, fault: str | None) -> None:
     asked = examples(0.01, 0.02)
-    losses = tuple(mean_loss(DOMAIN, asked, [stating(each)] * 2) for each in (p_up, 1.0))
+    losses = tuple(mean_loss(DOMAIN, asked, [one_reply(stating(each))] * 2) for each in (p_up, 1.0))
     copy = judge_copy(BOUNDS, kl, (losses[0], losses[1]))
     assert copy.accepted is (fault is None)
     assert copy.reason == fault if fault else copy.reason.startswith("divergence ")

@@ -6,7 +6,7 @@ Massive Datasets", ch. 3.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from datasketch import MinHash, MinHashLSH
@@ -42,7 +42,7 @@ def remove_copies(talks: Sequence[Talk], similar: float) -> Distinct:
     """
     seen: set[tuple[str, ...]] = set()
     index = MinHashLSH(threshold=WIDER * similar, num_perm=HASHES)
-    sequences: dict[int, frozenset[int]] = {}
+    sequences: dict[Hashable, frozenset[int]] = {}
     kept: list[Talk] = []
     near = 0
     for place, talk in enumerate(talks):
