@@ -16,9 +16,11 @@ from cortex.settings import Settings
 from tests.domains.toy_domain import toy_class
 
 SMALL: dict[str, dict[str, Any]] = {
+    "chat": {"source": {"kind": "generated", "talks": 200}},
     "chess": {"generated": 20, "examples": 60, "validation_examples": 8, "test_examples": 12},
     "games": {"game": {"name": "nim", "heaps": 2, "largest": 8}, "examples": 300, "test_examples": 40},
     "markets": {"source": {"kind": "simulator", "chains": 4, "days": 500}},
+    "planning": {"examples": 400, "validation_examples": 40, "test_examples": 80},
 }
 """Keys that make a domain's examples few."""
 

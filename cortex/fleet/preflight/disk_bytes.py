@@ -17,16 +17,20 @@ class Need:
     checkpoints: int
     models: int
     """Models of earlier stages, and those that this task's stages make."""
+    teacher: int = 0
+    """The model that `distill` learns from."""
 
     @property
     def total(self) -> int:
-        return self.base + self.checkpoints + self.models
+        return self.base + self.checkpoints + self.models + self.teacher
 
 
-def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) -> Need:
-    """Bytes that the stages of one task hold on disk at the same time.
+def need(
+    profile: Profile, architecture: Architecture, stages: Sequence[str], teacher: Architecture | None = None
+) -> Need:
+    """Bytes that the stages of one task hold on disk at the same time; `teacher` is the shape of `distill.teacher`.
 
-    - base: the weights in bf16, once, if any stage loads a model.
+    - base: the weights in bf16, once, if any stage loads a model: those of the base, or those that `pretrain` built.
     - checkpoints: for each training stage (keep + 2) times the trained parameters with their two Adam moments in
       float32: those that are kept, one being written, and one being fetched or replaced.
     - models: for training, the trained weights twice (as made, and as sealed for the bucket); for export, the merged
@@ -51,4 +55,6 @@ def need(profile: Profile, architecture: Architecture, stages: Sequence[str]) ->
         elif stage == "release":
             held += 2 * (whole + copies)
     loads = LOADING & set(stages)
-    return Need(whole if loads and profile.model.base else 0, checkpoints, held)
+    given = profile.model.base or profile.pretrain
+    taught = BF16 * teacher.parameters if teacher and "distill" in stages else 0
+    return Need(whole if loads and given else 0, checkpoints, held, taught)

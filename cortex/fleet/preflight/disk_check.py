@@ -3,6 +3,7 @@
 from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import read_architecture
 from cortex.fleet.capacity.sheets import GIB
+from cortex.fleet.capacity.teacher_cost import teacher_architecture
 from cortex.fleet.preflight.amounts import read_gib
 from cortex.fleet.preflight.disk_bytes import need
 from cortex.fleet.preflight.finding import Finding
@@ -26,19 +27,23 @@ def check(ground: Ground) -> Finding:
         return Finding(NAME, None, "no task of the plan runs stages")
     try:
         _, architecture = read_architecture(ground.profile.model, ground.environment)
+        distill = ground.profile.distill
+        # Only rehearsals learn from another run's release, which is small.
+        teacher = teacher_architecture(ground.profile, ground.environment) if distill and distill.teacher.base else None
     except ConfigError as error:
         return Finding(NAME, None, f"not checked: {error}")
     small, fixes, most = list[str](), list[str](), 0.0
     for document, work in by_task:
-        wanted = need(ground.profile, architecture, work)
+        wanted = need(ground.profile, architecture, work, teacher)
         total = SYSTEM + wanted.total / GIB
         most = max(most, total)
         size = min(read_gib(document, "disk_size", entry.get("disk_size") or DEFAULT) for entry in resources(document))
         if size < total:
             name = document.get("name")
+            taught = f"teacher {wanted.teacher / GIB:.0f}, " if wanted.teacher else ""
             small.append(
-                f"{name}: {size:.0f} GiB, and it needs about {total:.0f} (base {wanted.base / GIB:.0f}, checkpoints "
-                f"{wanted.checkpoints / GIB:.0f}, models {wanted.models / GIB:.0f}, system {SYSTEM})"
+                f"{name}: {size:.0f} GiB, and it needs about {total:.0f} (base {wanted.base / GIB:.0f}, {taught}"
+                f"checkpoints {wanted.checkpoints / GIB:.0f}, models {wanted.models / GIB:.0f}, system {SYSTEM})"
             )
             fixes.append(f"disk_size: {_rounded(total)} in task {name}'s resources")
     if small:

@@ -13,6 +13,7 @@ from cortex.errors import ConfigError
 from cortex.fleet.capacity.architecture import Architecture, read_architecture
 from cortex.fleet.capacity.capacity_plan import plan_capacity
 from cortex.fleet.capacity.sheets import GIB
+from cortex.fleet.capacity.teacher_cost import teacher_architecture
 from cortex.fleet.preflight import (
     cost_check,
     disk_check,
@@ -30,6 +31,7 @@ from cortex.profiles.profile import Profile
 from cortex.profiles.profile_file import PROFILES, load_profile
 from cortex.runs.pipeline import SKY_YAML, read_documents
 from cortex.runs.price_list import Offer
+from cortex.runs.stage_list import TRAINERS
 from cortex.settings import CHECKOUT, Settings
 from scripts.images.build import NAMES as PUSHED
 
@@ -195,11 +197,12 @@ def test_what_each_kind_of_stage_lays_on_the_disk() -> None:
 def test_the_disk_that_is_asked_for_holds_what_the_plan_lays_on_it(name: str) -> None:
     profile = load_profile(name)
     plan = plan_capacity(profile, Settings(), environment=NOWHERE, tracing="never")
-    laid = {stage: sum(phase.disk for phase in plan.phases if phase.stage == stage) for stage in ("sft", "dpo", "grpo")}
+    teacher = teacher_architecture(profile, NOWHERE)
+    laid = {stage: sum(phase.disk for phase in plan.phases if phase.stage == stage) for stage in TRAINERS}
     for stage, size in laid.items():
         if size:
-            wanted = need(profile, plan.architecture, (stage,))
-            assert size == wanted.base + wanted.checkpoints, stage
+            wanted = need(profile, plan.architecture, (stage,), teacher)
+            assert size == wanted.base + wanted.checkpoints + wanted.teacher, stage
     for stage in ("export", "evaluate"):
         size = sum(phase.disk for phase in plan.phases if phase.stage == stage)
         assert size == pytest.approx(need(profile, plan.architecture, (stage,)).total), stage
