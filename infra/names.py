@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, RUNS
+from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, RUNS, TINKER
 from cortex.fleet.clouds.job_names import BASE_TAG, RUN_TAG
 from infra.config import PROJECT, StackConfig
 
@@ -22,6 +22,7 @@ WRITTEN_ONCE = (
     f"{RUNS}/*/*/artifact/manifest.json",
     f"{RUNS}/*/release/manifest.json",
     f"{BASES}/*/manifest.json",
+    f"{TINKER}/*/manifest.json",
 )
 """Objects whose replacement would spoil a run: the bucket's policy lets nobody overwrite or delete them."""
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, SIGNATURE
+from cortex.artifacts.file_names import BASES, KEPT_FOLDERS, SIGNATURE, TINKER
 from infra.names import OWN_BASE, OWN_RUN, RUNS
 
 Statement: TypeAlias = dict[str, JsonValue]
@@ -121,6 +121,9 @@ def endpoint_policy(account: str) -> str:
     )
 
 
+_WRITE = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+
+
 def instance_trust() -> str:
     """Trust policy: only EC2 may assume the role, for machines that have its instance profile."""
     return document(
@@ -147,7 +150,7 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
         # Every reader checks a base's copy against its run's own pin, so this right cannot spoil another run.
         allow(
             "WriteRun",
-            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+            _WRITE,
             [f"{own}/*", f"{artifacts}/{OWN_BASE}/*"],
         ),
         allow("PruneCheckpoints", ["s3:DeleteObject", "s3:PutObjectTagging"], [f"{own}/*/checkpoints/*"]),
@@ -171,11 +174,12 @@ def run_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[st
 
 def worker_policy(*, artifacts: str, data: str, key: str, repositories: Sequence[str], regions: Sequence[str]) -> str:
     """Policy of a machine that belongs to no run, such as a workbench or a service's replica: as a run's, but it may
-    read all runs, and the hashes of API keys, and write none."""
-    read = [f"{artifacts}/{folder}/*" for folder in (RUNS, BASES, API_KEYS)]
+    read all runs, and the hashes of API keys, and write none. It writes the checkpoints of Tinker's clients alone."""
+    read = [f"{artifacts}/{folder}/*" for folder in (RUNS, BASES, API_KEYS, TINKER)]
     return document(
         allow("FindObjects", ["s3:ListBucket"], [artifacts, data]),
         allow("ReadInputs", ["s3:GetObject"], [*read, f"{data}/*"]),
+        allow("KeepCheckpoints", _WRITE, [f"{artifacts}/{TINKER}/*"]),
         *_of_a_machine(key=key, repositories=repositories, regions=regions),
     )
 

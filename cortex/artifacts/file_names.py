@@ -29,6 +29,10 @@ RUNS = "runs"
 BASES = "bases"
 """The folder of a bucket that holds the hub's models from which runs start, as `bases/<owner>--<name>/<revision>/`."""
 
+TINKER = "tinker"
+"""The folder of a bucket that holds what clients of Tinker services save, as
+`tinker/<service>/<model>/<purpose>/<name>/`."""
+
 KEPT_FOLDERS = ("artifact", "ledger", "lease", "logs", "quarantine", "release")
 """Folders of a run, at any depth, whose objects are never tagged, so that no rule for old checkpoints removes them."""
 

@@ -12,15 +12,13 @@ from loguru import logger
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from cortex.artifacts.artifact import find, publish
+from cortex.artifacts.file_names import TINKER
 from cortex.artifacts.receiving import receive
 from cortex.artifacts.store import MissingObjectError, Store
 from cortex.artifacts.verify import verify
 from cortex.errors import ConfigError, VerificationError
 
 KIND = "tinker-checkpoint"
-FOLDER = "tinker"
-"""Folder of the services in the bucket, each in a folder of its own: `tinker/<service>/<model>/<purpose>/<name>/`."""
-
 DATA = "checkpoint"
 """Name, in the artifact, of the file or folder that the server wrote."""
 
@@ -53,7 +51,7 @@ class KeptCheckpoints:
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", service):
             raise ConfigError(f"a service's name has lower-case letters, digits and hyphens alone, not {service!r}")
-        self._store, self._prefix, self._scratch = store, f"{FOLDER}/{service}", scratch
+        self._store, self._prefix, self._scratch = store, f"{TINKER}/{service}", scratch
 
     def keep(self, checkpoint: Checkpoint, written: Path) -> None:
         """Publish a checkpoint, a file or a folder; a bucket's copy is read back first. It stays where it is.

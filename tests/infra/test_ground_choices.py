@@ -27,7 +27,7 @@ def test_a_shipped_stack_comes_up(stack: str) -> None:
         network.machines_reach_out_of_every_zone(world)
         network.skypilot_finds_its_way(world)
         images_are_fixed_and_scanned(world)
-    assert set(world.outputs.repositories) == {"data", "sft", "grpo", "quantize", "serve"}
+    assert set(world.outputs.repositories) == {"data", "sft", "grpo", "quantize", "serve", "tinker"}
     assert world.protected["aws:s3/bucket:Bucket", "artifacts"] is (stack == "prod")
 
 
