@@ -116,7 +116,7 @@ def test_the_judged_answers_are_analysed_and_one_page_shows_the_whole_run(run: R
     chapters = {chapter["name"]: chapter for chapter in judged["chapters"]}
     assert chapters.keys() >= {"walk-forward", "intervals", "calibration", "abstention", "certainty", "backtest"}
     assert len(chapters["walk-forward"]["tables"][0]["rows"]) >= 5
-    assert judged["verdict"]["outcome"] == "shown" and judged["verdict"]["tries"] == {"models": 1}
+    assert judged["verdict"]["outcome"] == "shown" and judged["verdict"]["tries"] == {"models": 1, "trials": 1}
     found = shared_home.cortex("report", run(0)["run"])
     assert found.returncode == 0, found.stderr
     page = (shared_home.folder / "reports" / run(0)["run"] / "report.html").read_text(encoding="utf-8")

@@ -104,7 +104,7 @@ def main() -> None:
     forbid_the_first_gpu()
     record_syncs()
     record_saves()
-    grpo_program.reward_function = lambda *_: distinct_letters
+    grpo_program.reward_function = lambda *_, **__: distinct_letters
     if MERGING:
         grpo_program.keep_base_unmerged = lambda: None
     trained: list[Any] = []

@@ -82,6 +82,7 @@ class Bed:
             "output": str(folder / "trained"),
             "domain": profile.domain.model_dump(mode="json"),
             "labels": os.devnull,
+            "validations": str(folder / "validations.json"),
         }
         (folder / "task.json").write_text(json.dumps(task))
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
