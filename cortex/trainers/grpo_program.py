@@ -33,8 +33,8 @@ class GrpoTask(JudgedTask):
 
     reward_model: str | None = None
     """Folder of the reward model whose scores reward; None where the domain's grades do."""
-    validations: str
-    """File for what the validations found (`cortex.runs.learned_reward.Validations`)."""
+    validations: str | None = None
+    """File for what the validations found (`cortex.runs.learned_reward.Validations`); None writes none."""
 
     def scorer(self) -> LearnedReward | None:
         """The reward model, where there is one."""
@@ -108,7 +108,7 @@ def main() -> None:
         **tool_inputs(domain, arguments, inputs["processing_class"]),
     )
     train(trainer, task)
-    if trainer.is_world_process_zero():
+    if task.validations and trainer.is_world_process_zero():
         found = validations(trainer.state).model_dump_json(indent=1)
         Path(task.validations).write_text(found + "\n", encoding="utf-8")
 
