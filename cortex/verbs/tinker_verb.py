@@ -25,6 +25,7 @@ def tinker(
 ) -> None:
     """Serve Tinker's API for one base model: clients train adapters of it, whose checkpoints go into the bucket."""
     from cortex.settings import Settings
+    from cortex.training_api.sole_server import sole_server
 
     try:
         from cortex.training_api.skyrl_server import Offer, serve
@@ -34,4 +35,5 @@ def tinker(
         ) from error
     offer = Offer(base=base, gpus=gpus, adapters=adapters, rank=rank, micro_batch=micro_batch)
     folder = Settings().home / "tinker" / service
-    serve(service, offer, folder, host=host, port=port, idle_seconds=60 * idle_minutes)
+    with sole_server(folder):
+        serve(service, offer, folder, host=host, port=port, idle_seconds=60 * idle_minutes)
